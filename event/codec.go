@@ -1,0 +1,237 @@
+package event
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Format is the version byte of every body that this release writes.
+//
+//	body  = format(1 byte) event...
+//	event = msgpack array [kind, field...]   trailing zero fields left out; fields in the order of layouts
+const Format = 0
+
+// ErrFormat is wrapped by Decode's errors for bodies that a newer release wrote.
+var ErrFormat = errors.New("written by a newer release of agnt5d")
+
+// AppendBody appends the body of one record: the format byte and every event.
+func AppendBody(dst []byte, events []Event) []byte {
+	dst = append(dst, Format)
+	for i := range events {
+		dst = appendEvent(dst, &events[i])
+	}
+	return dst
+}
+
+func appendEvent(dst []byte, e *Event) []byte {
+	layout := layouts[e.Kind]
+	n := len(layout)
+	for n > 0 && e.isZero(layout[n-1]) {
+		n--
+	}
+	dst = AppendArray(dst, n+1)
+	dst = AppendUint(dst, uint64(e.Kind))
+	for _, f := range layout[:n] {
+		dst = e.appendField(dst, f)
+	}
+	return dst
+}
+
+func (e *Event) isZero(f field) bool {
+	switch f {
+	case fStep:
+		return e.Step == 0
+	case fAttempt:
+		return e.Attempt == 0
+	case fTimer:
+		return e.Timer == 0
+	case fDue:
+		return e.Due == 0
+	case fTime:
+		return e.Time == 0
+	case fRef:
+		return e.Ref == 0
+	case fHash:
+		return e.Hash == 0
+	case fVersion:
+		return e.Version == 0
+	case fForced:
+		return !e.Forced
+	case fName:
+		return e.Name == ""
+	case fID:
+		return e.ID == ""
+	case fDigest:
+		return e.Digest == ""
+	case fCode:
+		return e.Code == ""
+	case fMessage:
+		return e.Message == ""
+	case fType:
+		return e.Type == ""
+	case fStack:
+		return e.Stack == ""
+	case fTrace:
+		return e.Trace == ""
+	case fPayload:
+		return e.Payload == nil
+	case fObjects:
+		return len(e.Objects) == 0
+	}
+	return true
+}
+
+func (e *Event) appendField(dst []byte, f field) []byte {
+	switch f {
+	case fStep:
+		return AppendUint(dst, uint64(uint32(e.Step)))
+	case fAttempt:
+		return AppendUint(dst, uint64(e.Attempt))
+	case fTimer:
+		return AppendUint(dst, uint64(uint32(e.Timer)))
+	case fDue:
+		return AppendInt(dst, e.Due)
+	case fTime:
+		return AppendInt(dst, e.Time)
+	case fRef:
+		return AppendUint(dst, e.Ref)
+	case fHash:
+		return AppendUint(dst, e.Hash)
+	case fVersion:
+		return AppendUint(dst, uint64(e.Version))
+	case fForced:
+		return AppendBool(dst, e.Forced)
+	case fName:
+		return AppendString(dst, e.Name)
+	case fID:
+		return AppendString(dst, e.ID)
+	case fDigest:
+		return AppendString(dst, e.Digest)
+	case fCode:
+		return AppendString(dst, e.Code)
+	case fMessage:
+		return AppendString(dst, e.Message)
+	case fType:
+		return AppendString(dst, e.Type)
+	case fStack:
+		return AppendString(dst, e.Stack)
+	case fTrace:
+		return AppendString(dst, e.Trace)
+	case fPayload:
+		return AppendBin(dst, e.Payload)
+	case fObjects:
+		dst = AppendArray(dst, len(e.Objects))
+		for i := range e.Objects {
+			o := &e.Objects[i]
+			dst = AppendArray(dst, 3)
+			dst = AppendString(dst, o.Key)
+			dst = AppendBin(dst, o.State)
+			dst = AppendUint(dst, o.Version)
+		}
+		return dst
+	}
+	return dst
+}
+
+// Decode gives the events of a body to fn, in order. The event is reused from call to call; its byte slices point into
+// body. It never panics and allocates no more than body justifies, whatever body holds.
+func Decode(body []byte, fn func(i int, e *Event) error) error {
+	if len(body) == 0 {
+		return errors.New("event: empty body")
+	}
+	if body[0] > Format {
+		return fmt.Errorf("event: format %d, this release reads up to %d: %w", body[0], Format, ErrFormat)
+	}
+	r := Reader{buf: body[1:]}
+	var e Event
+	for i := 0; len(r.buf) > 0; i++ {
+		e = Event{}
+		if err := decodeEvent(&r, &e); err != nil {
+			return fmt.Errorf("event: event %d of the record: %w", i, err)
+		}
+		if err := fn(i, &e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DecodeAll gives the events of a body as a slice.
+func DecodeAll(body []byte) ([]Event, error) {
+	var all []Event
+	err := Decode(body, func(_ int, e *Event) error {
+		all = append(all, *e)
+		return nil
+	})
+	return all, err
+}
+
+func decodeEvent(r *Reader, e *Event) error {
+	n := r.Array()
+	k := r.Uint()
+	if r.err != nil {
+		return r.err
+	}
+	if k >= uint64(len(layouts)) || layouts[k] == nil {
+		return fmt.Errorf("unknown kind %d: %w", k, ErrFormat)
+	}
+	e.Kind = Kind(k)
+	layout := layouts[k]
+	if n < 1 || n-1 > len(layout) {
+		return fmt.Errorf("%s with %d fields, this release knows %d: %w", e.Kind, n-1, len(layout), ErrFormat)
+	}
+	for _, f := range layout[:n-1] {
+		e.readField(r, f)
+	}
+	return r.err
+}
+
+func (e *Event) readField(r *Reader, f field) {
+	switch f {
+	case fStep:
+		e.Step = r.int32()
+	case fAttempt:
+		e.Attempt = r.uint32()
+	case fTimer:
+		e.Timer = r.int32()
+	case fDue:
+		e.Due = r.Int()
+	case fTime:
+		e.Time = r.Int()
+	case fRef:
+		e.Ref = r.Uint()
+	case fHash:
+		e.Hash = r.Uint()
+	case fVersion:
+		e.Version = r.uint32()
+	case fForced:
+		e.Forced = r.Bool()
+	case fName:
+		e.Name = r.String()
+	case fID:
+		e.ID = r.String()
+	case fDigest:
+		e.Digest = r.String()
+	case fCode:
+		e.Code = r.String()
+	case fMessage:
+		e.Message = r.String()
+	case fType:
+		e.Type = r.String()
+	case fStack:
+		e.Stack = r.String()
+	case fTrace:
+		e.Trace = r.String()
+	case fPayload:
+		e.Payload = r.Bin()
+	case fObjects:
+		n := r.Array()
+		for i := 0; i < n && r.err == nil; i++ {
+			if r.Array() != 3 {
+				r.fail("object write")
+				return
+			}
+			e.Objects = append(e.Objects, ObjectWrite{Key: r.String(), State: r.Bin(), Version: r.Uint()})
+		}
+	}
+}

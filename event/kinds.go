@@ -1,0 +1,171 @@
+package event
+
+import "fmt"
+
+// Kind says what an Event is. The numbers are the format: they never change meaning and are never reused.
+type Kind uint8
+
+const (
+	// Facts and intents of a run, in the order of a run's life.
+
+	RunStarted     Kind = 1  // fact: ID, Name (workflow), Version, Digest, Payload (input), Trace
+	StepBlocked    Kind = 2  // intent: Step wants its object keys; its place in every queue is this event's sequence
+	KeysGranted    Kind = 3  // fact: Step holds all its keys; this event's sequence is the fencing number
+	StepScheduled  Kind = 4  // intent: Step, Attempt may be handed to a worker
+	AttemptStarted Kind = 5  // fact: Step, Attempt, Name (worker), Time; Forced: in process
+	AttemptFailed  Kind = 6  // fact: Step, Attempt, Code, Message, Type, Stack, Forced (final: no retry), Due (earliest retry asked for), Hash
+	AttemptLost    Kind = 7  // fact: Step, Attempt, Code (why): the worker is gone, no failure of the handler
+	RetrySet       Kind = 8  // intent: Step is tried again at Due
+	StepDeferred   Kind = 9  // intent: Step waits for timer Timer again, until Due
+	StepCompleted  Kind = 10 // fact or intent: Step, Attempt, Payload (output) or Ref (the SignalReceived it took), Objects, Hash
+	StepFailed     Kind = 11 // intent: Step, Attempt, Code, Message: for good, until the run is retried
+	StepTimedOut   Kind = 12 // fact: the wait Step is over its timeout
+	StepSkipped    Kind = 13 // intent: Step
+	SignalAwaited  Kind = 14 // intent: Step waits; Due (0: for ever)
+	SignalReceived Kind = 15 // fact: Name, ID, Payload
+	TimerSet       Kind = 16 // intent: Step fires at Due
+	TimerFired     Kind = 17 // fact: Step; Forced (by an operator)
+	RunCompleted   Kind = 18 // intent
+	RunFailed      Kind = 19 // intent: Step
+	RunCancelled   Kind = 20 // fact: Message (reason)
+	RunReopened    Kind = 21 // fact: a failed or cancelled run goes on
+	AttemptEnded   Kind = 22 // fact: Step, Attempt: an attempt that was out when its run ended has answered, or its lease ran out
+	RunQuarantined Kind = 23 // fact: Ref (the damaged record), Message
+
+	// Facts of the engine itself; they stand in records of no run.
+
+	WorkflowRegistered Kind = 40 // Name, Version, Digest
+	RunsDeleted        Kind = 41 // Payload: msgpack, see journal format; Message (why)
+	ObjectDeleted      Kind = 42 // Name (key)
+	EngineStarted      Kind = 43 // Message (release); Forced: the last stop was not a clean one
+)
+
+var names = [...]string{
+	RunStarted: "RunStarted", StepBlocked: "StepBlocked", KeysGranted: "KeysGranted", StepScheduled: "StepScheduled",
+	AttemptStarted: "AttemptStarted", AttemptFailed: "AttemptFailed", AttemptLost: "AttemptLost", RetrySet: "RetrySet",
+	StepDeferred: "StepDeferred", StepCompleted: "StepCompleted", StepFailed: "StepFailed", StepTimedOut: "StepTimedOut",
+	StepSkipped: "StepSkipped", SignalAwaited: "SignalAwaited", SignalReceived: "SignalReceived", TimerSet: "TimerSet",
+	TimerFired: "TimerFired", RunCompleted: "RunCompleted", RunFailed: "RunFailed", RunCancelled: "RunCancelled",
+	RunReopened: "RunReopened", AttemptEnded: "AttemptEnded", RunQuarantined: "RunQuarantined",
+	WorkflowRegistered: "WorkflowRegistered", RunsDeleted: "RunsDeleted", ObjectDeleted: "ObjectDeleted",
+	EngineStarted: "EngineStarted",
+}
+
+func (k Kind) String() string {
+	if int(k) < len(names) && names[k] != "" {
+		return names[k]
+	}
+	return fmt.Sprintf("Kind(%d)", uint8(k))
+}
+
+// ParseKind gives the kind of that name.
+func ParseKind(name string) (Kind, bool) {
+	for k, n := range names {
+		if n == name && n != "" {
+			return Kind(k), true
+		}
+	}
+	return 0, false
+}
+
+// field names one field of Event in a layout.
+type field uint8
+
+const (
+	fStep field = iota
+	fAttempt
+	fTimer
+	fDue
+	fTime
+	fRef
+	fHash
+	fVersion
+	fForced
+	fName
+	fID
+	fDigest
+	fCode
+	fMessage
+	fType
+	fStack
+	fTrace
+	fPayload
+	fObjects
+)
+
+// layouts is the format: the fields of each kind, in order. Fields may be added at the end of a layout, nothing else.
+var layouts = [...][]field{
+	RunStarted:     {fID, fName, fVersion, fDigest, fPayload, fTrace},
+	StepBlocked:    {fStep},
+	KeysGranted:    {fStep},
+	StepScheduled:  {fStep, fAttempt},
+	AttemptStarted: {fStep, fAttempt, fName, fTime, fForced},
+	AttemptFailed:  {fStep, fAttempt, fCode, fMessage, fForced, fType, fStack, fDue, fHash},
+	AttemptLost:    {fStep, fAttempt, fCode},
+	RetrySet:       {fStep, fDue},
+	StepDeferred:   {fStep, fTimer, fDue},
+	StepCompleted:  {fStep, fAttempt, fPayload, fRef, fObjects, fHash},
+	StepFailed:     {fStep, fAttempt, fCode, fMessage},
+	StepTimedOut:   {fStep},
+	StepSkipped:    {fStep},
+	SignalAwaited:  {fStep, fDue},
+	SignalReceived: {fName, fID, fPayload},
+	TimerSet:       {fStep, fDue},
+	TimerFired:     {fStep, fForced},
+	RunCompleted:   {},
+	RunFailed:      {fStep},
+	RunCancelled:   {fMessage},
+	RunReopened:    {},
+	AttemptEnded:   {fStep, fAttempt},
+	RunQuarantined: {fRef, fMessage},
+
+	WorkflowRegistered: {fName, fVersion, fDigest},
+	RunsDeleted:        {fPayload, fMessage},
+	ObjectDeleted:      {fName},
+	EngineStarted:      {fMessage, fForced},
+}
+
+// Event is one fact or intent. Which fields a kind uses is said at the kind; the others are zero. Sequence, position and
+// time belong to the record that the event stands in.
+type Event struct {
+	Kind    Kind
+	Forced  bool
+	Step    int32 // index in the run's definition
+	Timer   int32 // index of a timer step
+	Attempt uint32
+	Version uint32
+	Due     int64  // Unix milliseconds
+	Time    int64  // Unix milliseconds
+	Ref     uint64 // sequence of another event
+	Hash    uint64 // of an outcome as a worker sent it, to tell a repeat from a contradiction
+	Name    string
+	ID      string
+	Digest  string
+	Code    string
+	Message string
+	Type    string
+	Stack   string
+	Trace   string
+	Payload []byte
+	Objects []ObjectWrite
+}
+
+// ObjectWrite is new state for one of a step's object keys.
+type ObjectWrite struct {
+	Key     string
+	State   []byte // JSON; nil: removed
+	Version uint64 // the key's version after this write
+}
+
+// HasStep says whether events of this kind are about one step.
+func (k Kind) HasStep() bool {
+	if int(k) >= len(layouts) {
+		return false
+	}
+	for _, f := range layouts[k] {
+		if f == fStep {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,63 @@
+package flow
+
+import "encoding/json"
+
+// StepType says what a step does.
+type StepType string
+
+const (
+	Task       StepType = "task"        // a handler of a service does work
+	WaitSignal StepType = "wait_signal" // the run waits for a signal from outside
+	WaitTimer  StepType = "wait_timer"  // the run waits for a time
+)
+
+// Definition is a workflow as it was declared: steps in causal order.
+type Definition struct {
+	Steps []Step
+}
+
+// Step is one step of a Definition. Which fields belong to which type is said at each field; Validate reports a field
+// that does not belong.
+type Step struct {
+	Name         string
+	Type         StepType // "" means Task
+	Dependencies []string // names of earlier steps
+
+	// Task.
+	Service            string
+	Handler            string
+	ObjectKeys         []string
+	InputData          json.RawMessage // as it was given, byte for byte; nil: absent
+	TimeoutMS          *int64          // one attempt, milliseconds; nil: none
+	Retry              *Retry          // nil: DefaultRetry
+	HeartbeatTimeoutMS *int64          // milliseconds; nil: the SDK renews the lease by itself
+
+	// WaitSignal.
+	Signal *Signal
+	// WaitTimer.
+	Timer *Timer
+}
+
+// Signal is what a wait_signal step waits for.
+type Signal struct {
+	Name      string
+	TimeoutMS *int64 // counted from ready, milliseconds; 0 takes a waiting signal or times out at once; nil: waits for ever
+	OnTimeout string // the step that starts when the wait timed out; "": the run fails with signal_timeout
+}
+
+// Timer is what a wait_timer step waits for: exactly one of DelayMS and Cron.
+type Timer struct {
+	Key        string
+	DelayMS    *int64
+	Cron       string
+	TimeZone   string // IANA name; "": UTC
+	MaxRetries *int64 // failures of neighbouring tasks that this timer absorbs; nil: 0
+}
+
+// Retry is a task's retry policy. A zero field stands for its default.
+type Retry struct {
+	MaxAttempts        int64   // ≥ 1; default 3
+	InitialIntervalMS  int64   // default 1000
+	BackoffCoefficient float64 // ≥ 1; default 2
+	MaxIntervalMS      int64   // default 60000
+}
