@@ -1,5 +1,124 @@
 package journal
 
+import (
+	"os"
+	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// Options of a journal. The zero value means the defaults.
+type Options struct {
+	// LockTimeout is how long Open waits for another process to let go of the file. 0: 2 s. Short: a restart may find the
+	// old process still closing; long: a second engine hangs before it says who has the file.
+	LockTimeout time.Duration
+	// MapBytes is how much address space is set aside for the file. 0: 64 GiB (1 GiB on 32-bit systems). When the file
+	// outgrows it, a commit waits for every read under way. Only address space: no memory.
+	MapBytes int
+	// AheadBytes is how much of the file is filled with zeros ahead of the log, at a time: a commit that overwrites costs
+	// about half of one that makes the file longer. 0: 4 MiB; -1: none. Large: a pause when the next piece is filled.
+	AheadBytes int
+	// GroupBytes bounds what is committed at once. 0: 32 MiB. Small: more syncs under load; large: more memory, and a longer
+	// wait for the first of the group.
+	GroupBytes int
+}
+
+// Journal is an open journal. Its methods may be called from any goroutine.
+type Journal struct {
+	path     string
+	opts     Options
+	db       *bbolt.DB
+	file     *os.File // bbolt's own: to fill pages ahead of it
+	lock     *fileLock
+	readOnly bool
+	secret   []byte
+
+	mu      sync.Mutex
+	wake    sync.Cond // there is something in the queue, or closing
+	queue   []queued
+	next    uint64 // where the next batch in the queue must begin
+	tail    tail   // as committed
+	full    error  // no space: everything is refused until Probe succeeds
+	broken  error  // for good
+	closing bool
+	stopped chan struct{} // the committer has returned
+	stats   Stats
+
+	// The committer's own.
+	arena    []byte // keys and values of the transaction under way: bbolt refers to them until it is committed
+	fileSize int64
+}
+
+// NextSeq is the sequence that the next record will have, once all that was appended is committed.
+func (j *Journal) NextSeq() uint64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.tail.next
+}
+
+// Secret is 32 random bytes that were made with the file. Whoever has them can make lease tokens.
+func (j *Journal) Secret() []byte { return j.secret }
+
+// Path is where the file is.
+func (j *Journal) Path() string { return j.path }
+
+// Stats is what the journal has done since it was opened, and how large it is.
+type Stats struct {
+	Commits   uint64 // transactions, each with two syncs
+	Batches   uint64 // that they held
+	Appended  uint64 // records
+	PutBytes  uint64 // keys and values that were put
+	Records   uint64 // in the file
+	NextSeq   uint64
+	FileBytes int64 // length of the file
+	UsedBytes int64 // without what is filled ahead or free
+}
+
+// Stats tells what the journal has done since it was opened, and how large it is.
+func (j *Journal) Stats() Stats {
+	j.mu.Lock()
+	s := j.stats
+	s.Records, s.NextSeq = j.tail.records, j.tail.next
+	closed := j.closing
+	j.mu.Unlock()
+	if closed {
+		return s
+	}
+	if info, err := os.Stat(j.path); err == nil {
+		s.FileBytes = info.Size()
+	}
+	free := j.db.Stats()
+	s.UsedBytes = j.used() - int64(free.FreePageN+free.PendingPageN)*int64(j.db.Info().PageSize)
+	return s
+}
+
+func (j *Journal) used() (size int64) {
+	_ = j.view(func(tx *bbolt.Tx) error { size = tx.Size(); return nil })
+	return size
+}
+
+// Visitor is told what recovery reads, in this order: Clean; the snapshots of open runs by run; the records after the
+// recovery point, in the order of the log. Damaged comes before the first record of the run that it concerns. The bytes
+// that a call is given are valid only during the call. An error ends the recovery. A visitor may read the journal.
+type Visitor interface {
+	Clean(clean bool) // whether the last batch was that of a clean stop
+	Snapshot(Snapshot) error
+	Record(Record) error
+	Damaged(Damage) error
+}
+
+// HeadFilter picks runs. The zero value picks all.
+type HeadFilter struct {
+	Workflow string
+	State    *uint8
+	IDPrefix string
+	Since    int64  // CreatedAt >= Since, Unix milliseconds
+	Until    int64  // CreatedAt < Until; 0: no bound
+	Before   uint64 // only runs with a smaller number; 0: no bound
+	Limit    int    // 0: 100
+}
+
 // Record is all that one turn of one run wrote: facts and the intents that follow from them. Its events have the sequences
 // Seq, Seq+1, ... Seq+Count-1; the next record of the log begins at Seq+Count.
 type Record struct {
@@ -28,8 +147,12 @@ type Head struct {
 	Failed    string // "step: code" of a failed run, for lists
 }
 
-// OpenState is the Head.State of a run that has not ended.
-const OpenState = 0
+// The two values of Head.State that the journal knows. OpenState is a run that has not ended. CompletedState is how most
+// runs end: lists filtered by it read the heads, where the other states have an index.
+const (
+	OpenState      = 0
+	CompletedState = 1
+)
 
 // Object is the durable state of one object key.
 type Object struct {

@@ -1,0 +1,147 @@
+package journal
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// fileLock is a lock file beside the journal: it names its holder, and it stays the same file when a compaction puts another
+// journal in place. It is removed when it is let go of.
+type fileLock struct{ f *os.File }
+
+// lockPath is beside the file itself, not beside a symbolic link to it.
+func lockPath(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	return path + ".lock"
+}
+
+const lockRetry = 20 * time.Millisecond
+
+// acquire takes the lock file, or says who has it.
+func acquire(path string, timeout time.Duration) (*fileLock, error) {
+	deadline := time.Now().Add(timeout)
+	name := lockPath(path)
+	for {
+		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil && sameFile(f, name) {
+			l := &fileLock{f}
+			if err := l.sign(); err != nil {
+				l.release()
+				return nil, err
+			}
+			return l, nil
+		}
+		f.Close() // locked, but removed by its last holder meanwhile: take the new one
+		if err != nil && !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			return nil, fmt.Errorf("journal: lock %s: %w", name, err)
+		}
+		if err != nil && time.Now().After(deadline) {
+			return nil, lockedBy(path)
+		}
+		if err != nil {
+			time.Sleep(lockRetry)
+		}
+	}
+}
+
+// share takes the journal's own lock for reading, which keeps writers away until f is closed.
+func share(f *os.File, path string, timeout time.Duration) error {
+	deadline := time.Now().Add(timeout)
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
+		switch {
+		case err == nil:
+			return nil
+		case !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR):
+			return fmt.Errorf("journal: lock %s: %w", path, err)
+		case time.Now().After(deadline):
+			return lockedBy(path)
+		}
+		time.Sleep(lockRetry)
+	}
+}
+
+func sameFile(f *os.File, name string) bool {
+	a, err1 := f.Stat()
+	b, err2 := os.Stat(name)
+	return err1 == nil && err2 == nil && os.SameFile(a, b)
+}
+
+// sign writes who holds the lock: "pid 4711 agnt5d".
+func (l *fileLock) sign() error {
+	if err := l.f.Truncate(0); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(l.f, "pid %d %s\n", os.Getpid(), filepath.Base(os.Args[0]))
+	return err
+}
+
+// release removes the file while it is still locked, so that who waits for it sees that it is gone.
+func (l *fileLock) release() {
+	if sameFile(l.f, l.f.Name()) {
+		_ = os.Remove(l.f.Name())
+	}
+	_ = l.f.Close()
+}
+
+// lockedBy finds out who has the file: by the lock file, or, for one that reads it or holds it by another name, by the
+// system's list of locks.
+func lockedBy(path string) *LockedError {
+	e := &LockedError{Path: path}
+	if b, err := os.ReadFile(lockPath(path)); err == nil {
+		fields := strings.Fields(string(b))
+		if len(fields) >= 2 && fields[0] == "pid" {
+			e.Holder, _ = strconv.Atoi(fields[1])
+			e.Name = strings.Join(fields[2:], " ")
+		}
+	}
+	if e.Holder != 0 && syscall.Kill(e.Holder, 0) != syscall.ESRCH {
+		return e
+	}
+	e.Holder, e.Name = flockHolder(path), ""
+	if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", e.Holder)); err == nil && e.Holder != 0 {
+		e.Name = strings.TrimSpace(string(b))
+	}
+	return e
+}
+
+// flockHolder looks the file up in /proc/locks: "1: FLOCK  ADVISORY  WRITE 4711 fd:00:1234 0 EOF". 0: not there.
+func flockHolder(path string) int {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0
+	}
+	b, err := os.ReadFile("/proc/locks")
+	if err != nil {
+		return 0
+	}
+	inode := fmt.Sprintf(":%d", st.Ino)
+	lines := bufio.NewScanner(bytes.NewReader(b))
+	for lines.Scan() {
+		f := strings.Fields(lines.Text())
+		if len(f) >= 6 && f[1] == "FLOCK" && strings.HasSuffix(f[5], inode) {
+			if pid, err := strconv.Atoi(f[4]); err == nil && pid > 0 {
+				return pid
+			}
+		}
+	}
+	return 0
+}
