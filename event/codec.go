@@ -123,10 +123,11 @@ func (e *Event) appendField(dst []byte, f field) []byte {
 		dst = AppendArray(dst, len(e.Objects))
 		for i := range e.Objects {
 			o := &e.Objects[i]
-			dst = AppendArray(dst, 3)
+			dst = AppendArray(dst, 4)
 			dst = AppendString(dst, o.Key)
 			dst = AppendBin(dst, o.State)
 			dst = AppendUint(dst, o.Version)
+			dst = AppendUint(dst, o.Fence)
 		}
 		return dst
 	}
@@ -227,11 +228,11 @@ func (e *Event) readField(r *Reader, f field) {
 	case fObjects:
 		n := r.Array()
 		for i := 0; i < n && r.err == nil; i++ {
-			if r.Array() != 3 {
+			if r.Array() != 4 {
 				r.fail("object write")
 				return
 			}
-			e.Objects = append(e.Objects, ObjectWrite{Key: r.String(), State: r.Bin(), Version: r.Uint()})
+			e.Objects = append(e.Objects, ObjectWrite{Key: r.String(), State: r.Bin(), Version: r.Uint(), Fence: r.Uint()})
 		}
 	}
 }

@@ -53,7 +53,7 @@ func full(k Kind) Event {
 		case fPayload:
 			e.Payload = []byte(`{"a": 1}`)
 		case fObjects:
-			e.Objects = []ObjectWrite{{Key: "user:1", State: []byte("1"), Version: 3}, {Key: "user:2"}}
+			e.Objects = []ObjectWrite{{Key: "user:1", State: []byte("1"), Version: 3, Fence: 9}, {Key: "user:2"}}
 		}
 	}
 	return e

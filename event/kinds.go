@@ -155,6 +155,7 @@ type ObjectWrite struct {
 	Key     string
 	State   []byte // JSON; nil: removed
 	Version uint64 // the key's version after this write
+	Fence   uint64 // under which the writer held the key
 }
 
 // HasStep says whether events of this kind are about one step.

@@ -6,9 +6,9 @@ import "encoding/json"
 type StepType string
 
 const (
-	Task       StepType = "task"        // a handler of a service does work
-	WaitSignal StepType = "wait_signal" // the run waits for a signal from outside
-	WaitTimer  StepType = "wait_timer"  // the run waits for a time
+	TypeTask       StepType = "task"        // a handler of a service does work
+	TypeWaitSignal StepType = "wait_signal" // the run waits for a signal from outside
+	TypeWaitTimer  StepType = "wait_timer"  // the run waits for a time
 )
 
 // Definition is a workflow as it was declared: steps in causal order.
@@ -20,10 +20,10 @@ type Definition struct {
 // that does not belong.
 type Step struct {
 	Name         string
-	Type         StepType // "" means Task
+	Type         StepType // "" means TypeTask
 	Dependencies []string // names of earlier steps
 
-	// Task.
+	// TypeTask.
 	Service            string
 	Handler            string
 	ObjectKeys         []string
@@ -32,9 +32,9 @@ type Step struct {
 	Retry              *Retry          // nil: DefaultRetry
 	HeartbeatTimeoutMS *int64          // milliseconds; nil: the SDK renews the lease by itself
 
-	// WaitSignal.
+	// TypeWaitSignal.
 	Signal *Signal
-	// WaitTimer.
+	// TypeWaitTimer.
 	Timer *Timer
 }
 
@@ -60,4 +60,6 @@ type Retry struct {
 	InitialIntervalMS  int64   // default 1000
 	BackoffCoefficient float64 // ≥ 1; default 2
 	MaxIntervalMS      int64   // default 60000
+
+	text string // of BackoffCoefficient, as it was given
 }

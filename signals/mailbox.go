@@ -7,6 +7,11 @@
 // Mailbox is pure: no clock, no I/O, no goroutine; the order of its calls is all it knows. It is not safe for concurrent use.
 package signals
 
+import (
+	"maps"
+	"slices"
+)
+
 // Arrival is one signal that came.
 type Arrival struct {
 	ID      string
@@ -57,28 +62,33 @@ func (m *Mailbox) Earliest(name string) (Arrival, bool) {
 	return Arrival{}, false
 }
 
-// Take says that step took the arrival of that sequence. It reports whether the arrival was there to take.
-func (m *Mailbox) Take(seq uint64, step int32) (Arrival, bool) {
-	for name, q := range m.open {
-		for at, i := range q {
-			if m.arrivals[i].Seq != seq {
-				continue
-			}
-			m.arrivals[i].By = step
-			if at == 0 {
-				q = q[1:]
-			} else {
-				q = append(q[:at:at], q[at+1:]...)
-			}
-			if len(q) == 0 {
-				delete(m.open, name)
-			} else {
-				m.open[name] = q
-			}
-			return m.arrivals[i], true
+// Take says that step took the arrival of that name and sequence. It reports whether the arrival was there to take.
+func (m *Mailbox) Take(name string, seq uint64, step int32) (Arrival, bool) {
+	q := m.open[name]
+	for at, i := range q {
+		if m.arrivals[i].Seq != seq {
+			continue
 		}
+		m.arrivals[i].By = step
+		m.set(m.open, name, without(q, at))
+		return m.arrivals[i], true
 	}
 	return Arrival{}, false
+}
+
+func without(q []int32, at int) []int32 {
+	if at == 0 {
+		return q[1:]
+	}
+	return append(q[:at:at], q[at+1:]...)
+}
+
+func (m *Mailbox) set(in map[string][]int32, name string, q []int32) {
+	if len(q) == 0 {
+		delete(in, name)
+		return
+	}
+	in[name] = q
 }
 
 // Await says that step waits for that name from now on, behind those that wait already.
@@ -94,18 +104,9 @@ func (m *Mailbox) Leave(name string, step int32) {
 	q := m.waits[name]
 	for at, s := range q {
 		if s == step {
-			if at == 0 {
-				q = q[1:]
-			} else {
-				q = append(q[:at:at], q[at+1:]...)
-			}
-			break
+			m.set(m.waits, name, without(q, at))
+			return
 		}
-	}
-	if len(q) == 0 {
-		delete(m.waits, name)
-	} else {
-		m.waits[name] = q
 	}
 }
 
@@ -122,3 +123,13 @@ func (m *Mailbox) LeaveAll() { m.waits = nil }
 
 // Arrivals gives every arrival, in order. The slice is the Mailbox's own.
 func (m *Mailbox) Arrivals() []Arrival { return m.arrivals }
+
+// Waits gives the waiting steps: names in order, each name's steps in the order in which they became ready.
+func (m *Mailbox) Waits() []int32 {
+	names := slices.Sorted(maps.Keys(m.waits))
+	var all []int32
+	for _, n := range names {
+		all = append(all, m.waits[n]...)
+	}
+	return all
+}

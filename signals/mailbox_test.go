@@ -14,10 +14,10 @@ func TestAnEarlySignalIsKeptForItsWait(t *testing.T) {
 	if !ok || got.Seq != 10 {
 		t.Fatalf("earliest = %v, %v", got, ok)
 	}
-	if a, ok := m.Take(10, 3); !ok || a.By != 3 {
+	if a, ok := m.Take("a", 10, 3); !ok || a.By != 3 {
 		t.Fatalf("take = %v, %v", a, ok)
 	}
-	if _, ok := m.Take(10, 4); ok {
+	if _, ok := m.Take("a", 10, 4); ok {
 		t.Fatal("an arrival was taken twice")
 	}
 	if got, _ := m.Earliest("a"); got.Seq != 11 {
@@ -76,7 +76,7 @@ func TestAgainstAList(t *testing.T) {
 				t.Fatalf("earliest %s = %d %v, want %d", name, a.Seq, ok, want)
 			}
 			if ok {
-				m.Take(a.Seq, 1)
+				m.Take(name, a.Seq, 1)
 			}
 		}
 	})

@@ -1,0 +1,436 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/agnt5/agnt5d/event"
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/fold"
+	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/ring"
+	"github.com/oklog/ulid/v2"
+)
+
+// Version is one version of a workflow, as Register answers it.
+type Version struct {
+	Name    string `json:"name"`
+	Version uint32 `json:"version"`
+	Digest  string `json:"digest"`
+	Created bool   `json:"-"` // it is new
+}
+
+// Register stores a workflow under a name and makes it current. A definition that the name has had makes no new version. The
+// error of a bad definition is flow.Problems: every problem at once. Runs keep the version they started with.
+func (e *Engine) Register(name string, def flow.Definition) error {
+	_, err := e.RegisterVersion(context.Background(), name, &def, false)
+	return err
+}
+
+// RegisterVersion is Register with its answer. byWorker: a digest that the name has had changes nothing at all.
+func (e *Engine) RegisterVersion(ctx context.Context, name string, def *flow.Definition, byWorker bool) (Version, error) {
+	if err := flow.ValidName(name); err != nil {
+		return Version{}, flow.Problems{{Code: "name_invalid", Detail: "workflow name: " + err.Error()}}
+	}
+	if problems := flow.Validate(def); len(problems) > 0 {
+		return Version{}, problems
+	}
+	body, err := flow.Canonical(def)
+	if err != nil {
+		return Version{}, err
+	}
+	own, problems := flow.Parse(body) // a copy that the caller cannot change
+	if len(problems) > 0 {
+		return Version{}, problems
+	}
+	g, err := flow.NewGraph(own)
+	if err != nil {
+		return Version{}, err
+	}
+	type answer struct {
+		got ring.Registered
+		err error
+	}
+	a, err := call(ctx, e, func(done func(answer)) ring.Input {
+		return &ring.Register{Name: name, Graph: g, Body: body, ByWorker: byWorker, Reply: func(got ring.Registered, err error) { done(answer{got, err}) }}
+	})
+	if err == nil {
+		err = a.err
+	}
+	return Version{Name: name, Version: a.got.Version, Digest: string(a.got.Digest), Created: a.got.Created}, err
+}
+
+// call sends the input that make makes and waits for its answer.
+func call[T any](ctx context.Context, e *Engine, make_ func(done func(T)) ring.Input) (T, error) {
+	var zero T
+	if err := e.err(); err != nil {
+		return zero, err
+	}
+	ch := make(chan T, 1)
+	e.send(make_(func(v T) { ch <- v }))
+	select {
+	case v := <-ch:
+		return v, nil
+	case <-ctx.Done():
+		return zero, ctx.Err()
+	case <-e.done:
+		select {
+		case v := <-ch:
+			return v, nil
+		default:
+		}
+		if err := e.err(); err != nil {
+			return zero, err
+		}
+		return zero, ErrClosed
+	}
+}
+
+// callErr is call for answers that are only an error.
+func callErr(ctx context.Context, e *Engine, make_ func(done func(error)) ring.Input) error {
+	got, err := call(ctx, e, make_)
+	if err != nil {
+		return err
+	}
+	return got
+}
+
+// entropy makes ids of one millisecond count up; it is safe for concurrent use.
+var entropy = &ulid.LockedMonotonicReader{MonotonicReader: ulid.Monotonic(rand.Reader, 0)}
+
+// NewID makes an id for a run: a ULID, ascending in time.
+func (e *Engine) NewID() string {
+	id, err := ulid.New(uint64(e.o.Clock.Now().UnixMilli()), entropy)
+	if err != nil { // more ids in one millisecond than its entropy has room for, or a clock before 1970
+		id = ulid.Make()
+	}
+	return id.String()
+}
+
+// StartOption changes a Start.
+type StartOption func(*startOptions)
+
+type startOptions struct {
+	id    string
+	given bool
+	trace string
+}
+
+// WithID names the run. The same id with the same workflow and input again gives the run that exists.
+func WithID(id string) StartOption { return func(o *startOptions) { o.id, o.given = id, true } }
+
+// WithTrace gives the run a W3C traceparent.
+func WithTrace(parent string) StartOption { return func(o *startOptions) { o.trace = parent } }
+
+// Start starts a run of the workflow's current version and returns its id once that is on disk. Input is anything that
+// encoding/json takes; json.RawMessage and []byte are kept byte for byte.
+func (e *Engine) Start(ctx context.Context, workflow string, input any, opts ...StartOption) (string, error) {
+	id, _, err := e.StartRun(ctx, workflow, input, opts...)
+	return id, err
+}
+
+// StartRun is Start that also says whether the run is new.
+func (e *Engine) StartRun(ctx context.Context, workflow string, input any, opts ...StartOption) (id string, created bool, err error) {
+	var o startOptions
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if o.given {
+		if err := flow.ValidRunID(o.id); err != nil {
+			return "", false, fmt.Errorf("workflow_id: %w", err)
+		}
+	} else {
+		o.id = e.NewID()
+	}
+	raw, err := e.marshal("input", input)
+	if err != nil {
+		return "", false, err
+	}
+	if e.draining.Load() {
+		return "", false, ring.ErrClosing
+	}
+	type answer struct {
+		got ring.Started
+		err error
+	}
+	a, err := call(ctx, e, func(done func(answer)) ring.Input {
+		return &ring.Start{ID: o.id, Given: o.given, Workflow: workflow, Input: raw, Trace: o.trace, Reply: func(got ring.Started, err error) { done(answer{got, err}) }}
+	})
+	if err == nil {
+		err = a.err
+	}
+	if err != nil {
+		return "", false, err
+	}
+	if a.got.Away {
+		return o.id, false, e.sameStart(o.id, workflow, raw)
+	}
+	return a.got.ID, a.got.Created, nil
+}
+
+// sameStart says whether the run that has that id was started with that workflow and input.
+func (e *Engine) sameStart(id, workflow string, input json.RawMessage) error {
+	number, _, ok, err := e.j.Lookup(id)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return ErrRunNotFound
+	}
+	rec, err := e.j.Get(number)
+	if err != nil {
+		return err
+	}
+	same := false
+	err = event.Decode(rec.Body, func(i int, ev *event.Event) error {
+		if i == 0 {
+			same = ev.Kind == event.RunStarted && ev.Name == workflow && flow.EqualJSON(ev.Payload, input)
+		}
+		return nil
+	})
+	if err == nil && !same {
+		err = ErrRunConflict
+	}
+	return err
+}
+
+// marshal makes JSON of what a caller gave, and checks it.
+func (e *Engine) marshal(what string, v any) (json.RawMessage, error) {
+	var raw json.RawMessage
+	switch v := v.(type) {
+	case nil:
+		return json.RawMessage("null"), nil
+	case json.RawMessage:
+		raw = v
+	case []byte:
+		raw = v
+	default:
+		b, err := json.Marshal(v)
+		if err != nil {
+			return nil, &PayloadError{What: what, Detail: err.Error()}
+		}
+		raw = b
+	}
+	if len(raw) == 0 {
+		return json.RawMessage("null"), nil
+	}
+	return raw, e.checkPayload(what, raw)
+}
+
+// Signal sends a signal to a run; it is durable when Signal returns. The same signal id again gives the first answer.
+func (e *Engine) Signal(ctx context.Context, run, name string, payload any, opts ...SignalOption) error {
+	_, _, err := e.SignalRun(ctx, run, name, payload, opts...)
+	return err
+}
+
+// SignalOption changes a Signal.
+type SignalOption func(*string)
+
+// WithSignalID names the signal, so that sending it again is harmless.
+func WithSignalID(id string) SignalOption { return func(s *string) { *s = id } }
+
+// SignalRun is Signal that also gives the signal's id and the step that consumed it, "" if none has.
+func (e *Engine) SignalRun(ctx context.Context, run, name string, payload any, opts ...SignalOption) (id, consumedBy string, err error) {
+	for _, opt := range opts {
+		opt(&id)
+	}
+	if id == "" {
+		id = e.NewID()
+	} else if err := flow.ValidRunID(id); err != nil {
+		return "", "", fmt.Errorf("signal_id: %w", err)
+	}
+	if err := flow.ValidName(name); err != nil {
+		return "", "", fmt.Errorf("signal name: %w", err)
+	}
+	raw, err := e.marshal("payload", payload)
+	if err != nil {
+		return "", "", err
+	}
+	type answer struct {
+		by  string
+		err error
+	}
+	a, err := call(ctx, e, func(done func(answer)) ring.Input {
+		return &ring.Signal{ID: run, Name: name, SignalID: id, Payload: raw, Reply: func(by string, err error) { done(answer{by, err}) }}
+	})
+	if err == nil {
+		err = a.err
+	}
+	if errors.Is(err, ring.ErrAway) {
+		a.by, err = e.oldSignal(run, name, id, raw)
+	}
+	return id, a.by, err
+}
+
+// oldSignal answers a signal to a run that has ended: one that it received before gets its first answer.
+func (e *Engine) oldSignal(run, name, id string, payload []byte) (string, error) {
+	s, err := e.away(run)
+	if err != nil {
+		return "", err
+	}
+	a, known := s.Mail.Find(id)
+	switch {
+	case !known:
+		return "", ErrRunFinished
+	case a.Name != name || a.Payload != replay.HashBytes(payload) || int(a.Size) != len(payload):
+		return "", ErrSignalConflict
+	case a.By >= 0:
+		return s.Graph.Def.Steps[a.By].Name, nil
+	}
+	return "", nil
+}
+
+// away folds a run that has ended from the journal.
+func (e *Engine) away(id string) (*replay.State, error) {
+	number, until, ok, err := e.j.Lookup(id)
+	switch {
+	case err != nil:
+		return nil, err
+	case until > e.o.Clock.Now().UnixMilli():
+		return nil, ErrRunExpired
+	case !ok || until != 0:
+		return nil, ErrRunNotFound
+	}
+	head, ok, err := e.j.Head(number)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, ErrRunNotFound
+	}
+	if snap, ok, err := e.j.Snapshot(number); err == nil && ok && snap.Seq == head.LastSeq {
+		if s, err := ring.DecodeSnapshot(snap.State, e.graph); err == nil {
+			return s, nil
+		}
+	}
+	s, err := fold.Run(e.j, number, head.LastSeq, e.graph)
+	if err != nil {
+		return nil, e.hurt(number, err)
+	}
+	return s, nil
+}
+
+// graph finds the graph of a definition.
+func (e *Engine) graph(d flow.Digest) (*flow.Graph, error) {
+	if g, ok := e.graphs.Load(d); ok {
+		return g.(*flow.Graph), nil
+	}
+	body, err := e.j.DefinitionBody(string(d))
+	if err != nil {
+		return nil, err
+	}
+	def, problems := flow.Parse(body)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	g, err := flow.NewGraph(def)
+	if err != nil {
+		return nil, err
+	}
+	e.graphs.Store(d, g)
+	return g, nil
+}
+
+// Cancel ends a run. Workers that have steps of it hear of it; cancelling a cancelled run changes nothing.
+func (e *Engine) Cancel(ctx context.Context, run, reason string) error {
+	err := callErr(ctx, e, func(done func(error)) ring.Input { return &ring.Cancel{ID: run, Reason: reason, Reply: done} })
+	if !errors.Is(err, ring.ErrAway) {
+		return err
+	}
+	head, err := e.head(run)
+	if err != nil {
+		return err
+	}
+	if replay.RunState(head.State) == replay.Cancelled {
+		return nil
+	}
+	return ErrRunFinished
+}
+
+// Retry reopens a failed or cancelled run: what was settled stays, the failed step and each cancelled one become ready anew.
+func (e *Engine) Retry(ctx context.Context, run string) error {
+	in := &ring.Retry{ID: run}
+	for range 3 {
+		err := callErr(ctx, e, func(done func(error)) ring.Input {
+			in = &ring.Retry{ID: run, State: in.State, Reply: done}
+			return in
+		})
+		if !errors.Is(err, ring.ErrAway) {
+			return err
+		}
+		if in.State, err = e.away(run); err != nil {
+			return err
+		}
+		if st := in.State.Status; st != replay.Failed && st != replay.Cancelled {
+			return ErrRunNotFailed
+		}
+	}
+	return fmt.Errorf("engine: run %q keeps changing; try again", run)
+}
+
+// FireTimer fires a timer of a run now: it releases the steps deferred to it, and the timer itself if it is waiting.
+func (e *Engine) FireTimer(ctx context.Context, run, timer string) error {
+	err := callErr(ctx, e, func(done func(error)) ring.Input { return &ring.Fire{ID: run, Timer: timer, Reply: done} })
+	if !errors.Is(err, ring.ErrAway) {
+		return err
+	}
+	s, err := e.away(run)
+	if err != nil {
+		return err
+	}
+	step, ok := s.Graph.Timers[timer]
+	switch {
+	case !ok:
+		return ErrTimerNotFound
+	case s.Steps[step].State == replay.StepCompleted:
+		return nil
+	}
+	return ErrTimerNotWaiting
+}
+
+// Delete removes a finished run and its history. Its id cannot be used again for Options.Tombstones.
+func (e *Engine) Delete(ctx context.Context, run string) error {
+	return callErr(ctx, e, func(done func(error)) ring.Input { return &ring.Delete{ID: run, Reply: done} })
+}
+
+// Wait waits until the run has ended and gives its status.
+func (e *Engine) Wait(ctx context.Context, run string) (*Status, error) {
+	ended := make(chan struct{}, 1)
+	key := new(int)
+	err := callErr(ctx, e, func(done func(error)) ring.Input {
+		return &ring.Await{ID: run, Key: key, Ended: func(replay.RunState) { ended <- struct{}{} }, Reply: done}
+	})
+	switch {
+	case errors.Is(err, ring.ErrAway):
+		return e.Status(ctx, run)
+	case err != nil:
+		return nil, err
+	}
+	select {
+	case <-ended:
+		return e.Status(ctx, run)
+	case <-ctx.Done():
+		e.send(&ring.Forget{ID: run, Key: key})
+		return nil, ctx.Err()
+	case <-e.done:
+		if err := e.err(); err != nil {
+			return nil, err
+		}
+		return nil, ErrClosed
+	}
+}
+
+// WaitFor is Wait with a bound: after d it gives the status as it is then.
+func (e *Engine) WaitFor(ctx context.Context, run string, d time.Duration) (*Status, error) {
+	bounded, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	s, err := e.Wait(bounded, run)
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		return e.Status(ctx, run)
+	}
+	return s, err
+}

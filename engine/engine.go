@@ -1,0 +1,445 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/ring"
+	"github.com/agnt5/agnt5d/worker"
+)
+
+// Engine is a running engine on one journal file. It is safe for concurrent use.
+type Engine struct {
+	o Options
+	j *journal.Journal
+	r *ring.Ring // owned by loop
+
+	mu      sync.Mutex
+	inbox   []ring.Input
+	commits []commit
+	wake    chan struct{} // capacity 1
+
+	durable atomic.Uint64 // last durable sequence
+	news    broadcast     // tells watchers that durable grew
+	graphs  sync.Map      // flow.Digest -> *flow.Graph
+
+	tasks    sync.WaitGroup // handlers that run in this process
+	running  sync.Map       // *worker.Slot -> *attempt
+	draining atomic.Bool
+
+	stop     chan struct{} // closed: the loop ends when nothing is under way
+	done     chan struct{} // closed: the loop has ended
+	broken   atomic.Pointer[brokenError]
+	closing  sync.Once
+	closeErr error
+	damages  damageList
+}
+
+type commit struct {
+	b   *ring.Batch
+	err error
+}
+
+// ErrClosed is what calls on a closed engine return.
+var ErrClosed = errors.New("engine: closed")
+
+type brokenError struct{ err error }
+
+// Open opens the journal at path, makes it if there is none, folds it, and starts the engine. When another process holds
+// the file the error names it.
+func Open(path string, o Options) (*Engine, error) {
+	o = o.withDefaults()
+	j, err := journal.Open(path, journal.Options{})
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{o: o, j: j, wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	e.news.ch = make(chan struct{})
+	began := time.Now()
+	e.r = ring.New(ring.Config{Journal: j, Release: o.Release, LeaseMS: o.Lease.Milliseconds(), CheckpointBytes: o.CheckpointBytes,
+		MaxLive: o.MaxLive, LocalCapacity: o.Concurrency, TombstoneMS: o.Tombstones.Milliseconds(), Services: o.Services,
+		Execute: e.execute, Cancel: e.cancelAttempt, Damage: e.damaged})
+	if err := e.r.Recover(e.now()); err != nil {
+		return nil, errors.Join(fmt.Errorf("engine: recovering %s: %w", path, err), j.Close())
+	}
+	e.durable.Store(j.NextSeq() - 1)
+	boot := e.r.Boot()
+	committed := make(chan error, 1)
+	j.Append(boot.Batch, func(err error) { committed <- err })
+	if err := <-committed; err != nil {
+		return nil, errors.Join(fmt.Errorf("engine: opening %s: %w", path, err), j.Close())
+	}
+	e.r.Committed(boot, nil, e.now())
+	e.durable.Store(boot.Last)
+	o.Logger.Info("engine open", "file", path, "took", time.Since(began).Round(time.Millisecond))
+	go e.loop()
+	return e, nil
+}
+
+func (e *Engine) now() ring.Now {
+	return ring.Now{Wall: e.o.Clock.Now().UnixMilli(), Mono: e.o.Clock.Mono().Milliseconds() + 1}
+}
+
+// send hands inputs to the loop.
+func (e *Engine) send(in ...ring.Input) {
+	e.mu.Lock()
+	e.inbox = append(e.inbox, in...)
+	e.mu.Unlock()
+	e.poke()
+}
+
+func (e *Engine) poke() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+// loop turns the ring. It owns it: nobody else touches it.
+func (e *Engine) loop() {
+	defer close(e.done)
+	var inputs []ring.Input
+	var commits []commit
+	for {
+		e.mu.Lock()
+		inputs, e.inbox = e.inbox, inputs[:0]
+		commits, e.commits = e.commits, commits[:0]
+		e.mu.Unlock()
+		e.land(commits)
+		clear(commits)
+		if b := e.r.Turn(e.now(), inputs); b != nil {
+			e.j.Append(b.Batch, func(err error) { e.landed(b, err) })
+		}
+		clear(inputs)
+		if err := e.r.Broken(); err != nil {
+			e.breakDown(err)
+			return
+		}
+		if !e.sleep() {
+			return
+		}
+	}
+}
+
+func (e *Engine) landed(b *ring.Batch, err error) {
+	e.mu.Lock()
+	e.commits = append(e.commits, commit{b, err})
+	e.mu.Unlock()
+	e.poke()
+}
+
+func (e *Engine) land(commits []commit) {
+	if len(commits) == 0 {
+		return
+	}
+	for _, c := range commits {
+		e.r.Committed(c.b, c.err, e.now())
+		if c.err == nil {
+			e.durable.Store(c.b.Last)
+		}
+	}
+	e.news.tell()
+}
+
+// sleep waits until there is something to do. It reports false when the engine is to stop.
+func (e *Engine) sleep() bool {
+	w := e.r.NextWake()
+	var clock <-chan time.Time
+	stop := func() {}
+	if d, ok := e.until(w); ok {
+		if d <= 0 {
+			select {
+			case <-e.stop:
+				return false
+			default:
+				return true
+			}
+		}
+		clock, stop = e.o.Clock.After(d)
+	}
+	defer stop()
+	select {
+	case <-e.wake:
+	case <-clock:
+	case <-e.stop:
+		return false
+	}
+	return true
+}
+
+// probeEvery is how often a full disk is asked for space again, and clockCheck how long a sleep for a wall time may be: the
+// clock may be set, and the machine may sleep.
+const (
+	probeEvery = time.Second
+	clockCheck = time.Second
+)
+
+// until says how long the ring may sleep.
+func (e *Engine) until(w ring.Wake) (time.Duration, bool) {
+	if e.r.Full() {
+		e.probe()
+		return probeEvery, true
+	}
+	now := e.now()
+	d, ok := time.Duration(0), false
+	if w.Wall != 0 {
+		d, ok = min(time.Duration(w.Wall-now.Wall)*time.Millisecond, clockCheck), true
+		if w.Wall-now.Wall > 3600_000 {
+			d = clockCheck
+		}
+	}
+	if w.Mono != 0 {
+		if m := time.Duration(w.Mono-now.Mono) * time.Millisecond; !ok || m < d {
+			d, ok = m, true
+		}
+	}
+	return d, ok
+}
+
+// probe asks whether there is space again, and lets the ring go on if so.
+func (e *Engine) probe() {
+	if err := e.j.Probe(); err != nil {
+		return
+	}
+	e.o.Logger.Info("disk has space again")
+	kept := e.r.Resume()
+	e.send(kept...)
+}
+
+func (e *Engine) breakDown(err error) {
+	e.broken.Store(&brokenError{fmt.Errorf("engine: stopped, reopen it to go on: %w", err)})
+	e.o.Logger.Error("engine stopped", "err", err)
+	e.drop()
+}
+
+// drop answers whoever still waits.
+func (e *Engine) drop() {
+	e.mu.Lock()
+	inputs := e.inbox
+	e.inbox = nil
+	e.mu.Unlock()
+	for _, in := range inputs {
+		ring.Refuse(in, e.err())
+	}
+	e.news.close()
+}
+
+// err is why the engine takes no calls; nil while it does.
+func (e *Engine) err() error {
+	if b := e.broken.Load(); b != nil {
+		return b.err
+	}
+	select {
+	case <-e.done:
+		return ErrClosed
+	default:
+		return nil
+	}
+}
+
+// Done is closed when the engine has stopped: by Close, or because a commit failed in a way that leaves unknown what is on
+// disk (Err says which).
+func (e *Engine) Done() <-chan struct{} { return e.done }
+
+// Err is why the engine stopped by itself; nil when it did not.
+func (e *Engine) Err() error {
+	if b := e.broken.Load(); b != nil {
+		return b.err
+	}
+	return nil
+}
+
+// Close stops taking steps, waits for the handlers that run in this process up to Options.Drain, writes a recovery point and
+// closes the file. What has not returned is offered again at the next start.
+func (e *Engine) Close() error {
+	e.closing.Do(func() { e.closeErr = e.close() })
+	return e.closeErr
+}
+
+func (e *Engine) close() error {
+	if e.err() == nil {
+		e.draining.Store(true)
+		e.inspect(func(r *ring.Ring) { r.Hold() })
+		e.drain()
+		close(e.stop)
+		<-e.done
+		e.rest()
+	} else {
+		<-e.done
+	}
+	e.running.Range(func(_, v any) bool { v.(*attempt).cancel(context.Canceled); return true })
+	e.drop()
+	return errors.Join(e.Err(), e.j.Close())
+}
+
+// drain waits for the handlers of this process.
+func (e *Engine) drain() {
+	idle := make(chan struct{})
+	go func() {
+		e.tasks.Wait()
+		close(idle)
+	}()
+	clock, stop := e.o.Clock.After(e.o.Drain)
+	defer stop()
+	select {
+	case <-idle:
+	case <-clock:
+		e.o.Logger.Warn("handlers did not return in time", "drain", e.o.Drain)
+	case <-e.done:
+	}
+}
+
+// rest takes what came last, and writes the recovery point of a clean stop.
+func (e *Engine) rest() {
+	if e.Err() != nil || e.r.Full() {
+		return
+	}
+	e.mu.Lock()
+	inputs := e.inbox
+	e.inbox = nil
+	e.mu.Unlock()
+	last := make(chan struct{})
+	batches := []*ring.Batch{e.r.Turn(e.now(), inputs), e.r.Rest(e.now())}
+	for i, b := range batches {
+		if b == nil {
+			continue
+		}
+		e.j.Append(b.Batch, func(err error) {
+			e.landed(b, err)
+			if i == len(batches)-1 {
+				close(last)
+			}
+		})
+	}
+	<-last // Rest always writes: the mark of a clean stop
+	e.mu.Lock()
+	commits := e.commits
+	e.commits = nil
+	e.mu.Unlock()
+	e.land(commits)
+}
+
+// inspect runs fn on the loop and waits for it. It reports false when the engine has stopped.
+func (e *Engine) inspect(fn func(*ring.Ring)) bool {
+	done := make(chan struct{})
+	e.send(&ring.Inspect{Read: fn, Done: func() { close(done) }})
+	select {
+	case <-done:
+		return true
+	case <-e.done:
+		return false
+	}
+}
+
+// Handle registers a typed handler of a service for this process. In is filled from the task as package worker says at
+// Bind; Out becomes the step's output as JSON.
+func Handle[In, Out any](e *Engine, service, handler string, fn func(ctx context.Context, in In) (Out, error)) error {
+	f, err := worker.Adapt(fn)
+	if err != nil {
+		return err
+	}
+	return e.serve(service, handler, f)
+}
+
+// HandleRaw registers a handler that gets the whole task and answers in JSON.
+func HandleRaw(e *Engine, service, handler string, fn worker.Func) error {
+	return e.serve(service, handler, fn)
+}
+
+func (e *Engine) serve(service, handler string, fn worker.Func) error {
+	for _, name := range []string{service, handler} {
+		if err := flow.ValidName(name); err != nil {
+			return fmt.Errorf("engine: handler %s/%s: %w", service, handler, err)
+		}
+	}
+	var taken bool
+	if !e.inspect(func(r *ring.Ring) { taken = !r.Serve(service, handler, fn) }) {
+		return e.err()
+	}
+	if taken {
+		return fmt.Errorf("engine: handler %s/%s is registered already in this process", service, handler)
+	}
+	return nil
+}
+
+// Release is the version of the module that this binary was built from.
+func Release() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	const path = "github.com/agnt5/agnt5d"
+	if info.Main.Path == path {
+		return info.Main.Version
+	}
+	for _, d := range info.Deps {
+		if d.Path == path {
+			return d.Version
+		}
+	}
+	return "unknown"
+}
+
+// broadcast tells any number of listeners that something changed.
+type broadcast struct {
+	mu     sync.Mutex
+	ch     chan struct{}
+	used   bool
+	closed bool
+}
+
+// next gives a channel that is closed at the next tell.
+func (b *broadcast) next() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.used = true
+	return b.ch
+}
+
+func (b *broadcast) tell() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.used && !b.closed {
+		close(b.ch)
+		b.ch, b.used = make(chan struct{}), false
+	}
+}
+
+func (b *broadcast) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.closed {
+		b.closed = true
+		close(b.ch)
+	}
+}
+
+// damageList is what was found damaged, for status pages and logs.
+type damageList struct {
+	mu  sync.Mutex
+	all []journal.Damage
+}
+
+func (e *Engine) damaged(d journal.Damage) {
+	e.damages.mu.Lock()
+	e.damages.all = append(e.damages.all, d)
+	e.damages.mu.Unlock()
+	e.o.Logger.Error("journal damage", "seq", d.Seq, "run", d.Run, "kind", d.Kind, "detail", d.Detail)
+}
+
+// Damages is what was found damaged in the journal since it was opened.
+func (e *Engine) Damages() []journal.Damage {
+	e.damages.mu.Lock()
+	defer e.damages.mu.Unlock()
+	return append([]journal.Damage(nil), e.damages.all...)
+}
+
+var _ = slog.LevelInfo

@@ -1,0 +1,24 @@
+package engine
+
+import (
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/ring"
+)
+
+// Errors that callers branch on, with errors.Is.
+var (
+	ErrRunNotFound      = ring.ErrRunNotFound
+	ErrRunExpired       = ring.ErrRunExpired
+	ErrRunConflict      = ring.ErrRunConflict
+	ErrRunFinished      = ring.ErrRunFinished
+	ErrRunOpen          = ring.ErrRunOpen
+	ErrRunNotFailed     = ring.ErrRunNotFailed
+	ErrRunQuarantined   = ring.ErrRunQuarantined
+	ErrSignalConflict   = ring.ErrSignalConflict
+	ErrTimerNotFound    = ring.ErrTimerNotFound
+	ErrTimerNotWaiting  = ring.ErrTimerNotWaiting
+	ErrWorkflowNotFound = ring.ErrWorkflowNotFound
+	ErrWorkerNotFound   = ring.ErrWorkerNotFound
+	ErrDiskFull         = ring.ErrDiskFull
+	ErrLocked           = journal.ErrLocked
+)

@@ -1,0 +1,250 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/agnt5/agnt5d/event"
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/ring"
+	"github.com/agnt5/agnt5d/worker"
+)
+
+// attempt is one attempt in this process, and the context of its handler.
+type attempt struct {
+	slot *worker.Slot
+	task *worker.Task
+
+	mu   sync.Mutex
+	done chan struct{}
+	err  error
+}
+
+// Deadline is none: the engine measures timeout_ms and cancels the context when it is over.
+func (a *attempt) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+func (a *attempt) Done() <-chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.done == nil {
+		a.done = make(chan struct{})
+		if a.err != nil {
+			close(a.done)
+		}
+	}
+	return a.done
+}
+
+func (a *attempt) Err() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.err
+}
+
+func (a *attempt) Value(key any) any {
+	if key == worker.TaskKey {
+		return a.task
+	}
+	return nil
+}
+
+func (a *attempt) cancel(why error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.err != nil {
+		return
+	}
+	a.err = why
+	if a.done != nil {
+		close(a.done)
+	}
+}
+
+// execute runs an attempt in a goroutine of its own. The loop calls it.
+func (e *Engine) execute(spec *ring.Spec) {
+	a := &attempt{slot: spec.Slot}
+	e.running.Store(spec.Slot, a)
+	e.tasks.Add(1)
+	go func() {
+		defer e.tasks.Done()
+		e.run(spec, a)
+	}()
+}
+
+func (e *Engine) run(spec *ring.Spec, a *attempt) {
+	fn := spec.Slot.Handler.Local
+	task, err := e.task(spec)
+	var o worker.Outcome
+	switch {
+	case err != nil:
+		no := false
+		o = worker.Outcome{Status: worker.Failed, Error: &worker.Error{Message: err.Error(), Code: "task_unreadable", Retryable: &no}}
+	default:
+		a.task = task
+		task.OnHeartbeat(func(details json.RawMessage) error { return e.beat(a, details) })
+		o = worker.Run(a, fn, task)
+	}
+	e.running.Delete(spec.Slot)
+	e.send(e.outcome(&ring.Outcome{Slot: spec.Slot}, &o))
+}
+
+// outcome checks what a handler answered and makes the ring's input of it.
+func (e *Engine) outcome(in *ring.Outcome, o *worker.Outcome) *ring.Outcome {
+	if o.Status == worker.Completed {
+		if why := e.fill(in, o); why != nil {
+			in.Invalid = true
+			in.Fail = &replay.AttemptError{Code: "outcome_invalid", Message: why.Error(), Final: true, Hash: in.Hash}
+		}
+		return in
+	}
+	f := &replay.AttemptError{Code: "handler_error", Message: "the handler failed without a message", Hash: in.Hash}
+	if o.Error != nil {
+		f.Code, f.Message, f.Type, f.Stack = orString(o.Error.Code, f.Code), o.Error.Message, o.Error.Type, o.Error.Stack
+		f.Final = o.Error.Retryable != nil && !*o.Error.Retryable
+		if o.Error.RetryAfterMS > 0 {
+			f.NotBefore = e.o.Clock.Now().UnixMilli() + o.Error.RetryAfterMS
+		}
+	}
+	in.Fail = f
+	return in
+}
+
+func orString(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a
+}
+
+func (e *Engine) fill(in *ring.Outcome, o *worker.Outcome) error {
+	in.Output = o.Output
+	if len(in.Output) == 0 {
+		in.Output = json.RawMessage("null")
+	}
+	if err := e.checkPayload("output", in.Output); err != nil {
+		return err
+	}
+	for key, state := range o.Objects {
+		if len(state) == 0 {
+			state = json.RawMessage("null")
+		}
+		if err := e.checkPayload("object "+key, state); err != nil {
+			return err
+		}
+		in.Objects = append(in.Objects, event.ObjectWrite{Key: key, State: state})
+	}
+	return nil
+}
+
+// PayloadError says that bytes from outside are no good as a payload.
+type PayloadError struct {
+	What   string // "input", "payload", ...
+	Detail string
+	TooBig bool
+}
+
+func (e *PayloadError) Error() string { return e.What + ": " + e.Detail }
+
+func (e *Engine) checkPayload(what string, b []byte) error {
+	if len(b) == 4 && string(b) == "null" {
+		return nil
+	}
+	if len(b) > e.o.MaxPayload {
+		return &PayloadError{What: what, Detail: fmt.Sprintf("%d bytes, the limit is %d", len(b), e.o.MaxPayload), TooBig: true}
+	}
+	if err := flow.CheckJSON(b, e.o.MaxPayload); err != nil {
+		return &PayloadError{What: what, Detail: err.Error()}
+	}
+	return nil
+}
+
+// task reads what a task carries and is not in memory.
+func (e *Engine) task(spec *ring.Spec) (*worker.Task, error) {
+	def := &spec.Def.Graph.Def.Steps[spec.Step]
+	t := &worker.Task{WorkflowID: spec.ID, WorkflowName: spec.Workflow, Step: def.Name, ServiceName: def.Service, HandlerName: def.Handler,
+		Attempt: spec.Attempt, IdempotencyKey: spec.ID + "/" + def.Name, InputData: def.InputData, ObjectKeys: def.ObjectKeys, TraceParent: spec.Trace,
+		TimeoutMS: spec.Slot.TimeoutMS, HeartbeatMS: spec.Slot.BeatMS}
+	if t.InputData == nil {
+		t.InputData = json.RawMessage("null")
+	}
+	if spec.Expires != 0 {
+		t.LeaseExpiresAt = replay.FormatTime(spec.Expires)
+	}
+	var err error
+	if t.WorkflowInput, err = e.payload(spec.Input); err != nil {
+		return nil, fmt.Errorf("workflow input: %w", err)
+	}
+	if len(spec.Deps) > 0 {
+		t.Dependencies = make(map[string]json.RawMessage, len(spec.Deps))
+		for _, d := range spec.Deps {
+			if t.Dependencies[d.Name], err = e.payload(d.Output); err != nil {
+				return nil, fmt.Errorf("output of %s: %w", d.Name, err)
+			}
+		}
+	}
+	if len(def.ObjectKeys) > 0 {
+		t.Objects = make(map[string]worker.Object, len(def.ObjectKeys))
+		for _, k := range def.ObjectKeys {
+			o, _, err := e.j.Object(k)
+			if err != nil {
+				return nil, fmt.Errorf("object %q: %w", k, err)
+			}
+			if o.State == nil {
+				o.State = []byte("null")
+			}
+			t.Objects[k] = worker.Object{State: o.State, Version: o.Version, Fence: spec.Fence}
+		}
+	}
+	return t, nil
+}
+
+// payload gives the bytes of a payload, from memory or from the journal.
+func (e *Engine) payload(p replay.Payload) (json.RawMessage, error) {
+	if p.Data != nil || p.Seq == 0 {
+		if p.Data == nil {
+			return json.RawMessage("null"), nil
+		}
+		return p.Data, nil
+	}
+	rec, err := e.j.Get(p.Seq)
+	if err != nil {
+		return nil, err
+	}
+	var out json.RawMessage
+	err = event.Decode(rec.Body, func(i int, ev *event.Event) error {
+		if rec.Seq+uint64(i) == p.Seq {
+			out = append(out, ev.Payload...)
+		}
+		return nil
+	})
+	if err == nil && len(out) != int(p.Len) {
+		err = fmt.Errorf("event %d holds %d bytes, want %d", p.Seq, len(out), p.Len)
+	}
+	return out, err
+}
+
+// cancelAttempt tells a handler in this process that nobody waits for it. The loop calls it.
+func (e *Engine) cancelAttempt(slot *worker.Slot, why string) {
+	if v, ok := e.running.Load(slot); ok {
+		v.(*attempt).cancel(errors.Join(context.Canceled, errors.New(why)))
+	}
+}
+
+// beat carries a handler's heartbeat to the loop.
+func (e *Engine) beat(a *attempt, details json.RawMessage) error {
+	if err := a.Err(); err != nil {
+		return err
+	}
+	if len(details) > maxDetails {
+		return fmt.Errorf("heartbeat details of %d bytes, the limit is %d", len(details), maxDetails)
+	}
+	e.send(&ring.LocalBeat{Slot: a.slot, Details: details})
+	return nil
+}
+
+const maxDetails = 4 << 10

@@ -1,0 +1,92 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/ring"
+)
+
+// Object is an object key as it is: its durable state, who holds it and who waits for it.
+type Object struct {
+	Key     string          `json:"key"`
+	State   json.RawMessage `json:"state"`   // null when there is none
+	Version uint64          `json:"version"` // counts writes; 0: none
+	Fence   uint64          `json:"fence"`   // under which it was written last, or is held now
+	Holder  *Holder         `json:"holder,omitempty"`
+	Queue   []Holder        `json:"queue,omitempty"` // who waits, in order
+}
+
+// Holder is a step of a run.
+type Holder struct {
+	WorkflowID string `json:"workflow_id"`
+	Step       string `json:"step"`
+}
+
+// Object gives one object key.
+func (e *Engine) Object(ctx context.Context, key string) (Object, error) {
+	if err := flow.ValidObjectKey(key); err != nil {
+		return Object{}, err
+	}
+	row, _, err := e.j.Object(key)
+	if err != nil {
+		return Object{}, err
+	}
+	o := Object{Key: key, State: orNull(row.State), Version: row.Version, Fence: row.Fence}
+	if !e.inspect(func(r *ring.Ring) { o.holders(r) }) {
+		return o, e.err()
+	}
+	return o, nil
+}
+
+func (o *Object) holders(r *ring.Ring) {
+	holder, queue, _ := r.Key(o.Key)
+	name := func(run uint64, step int32) Holder {
+		if other := r.Peek(run); other != nil {
+			return Holder{other.S.ID, other.S.Graph.Def.Steps[step].Name}
+		}
+		return Holder{}
+	}
+	if holder != nil {
+		h := name(holder.Run, holder.Step)
+		o.Holder = &h
+		if other := r.Peek(holder.Run); other != nil && other.S.Steps[holder.Step].Fence > o.Fence {
+			o.Fence = other.S.Steps[holder.Step].Fence
+		}
+	}
+	for _, w := range queue {
+		o.Queue = append(o.Queue, name(w.Run, w.Step))
+	}
+}
+
+// Objects lists object keys that have state, by key, after the key after; limit 0: 100.
+func (e *Engine) Objects(ctx context.Context, prefix, after string, limit int) ([]Object, error) {
+	if limit <= 0 {
+		limit = 100
+	}
+	rows, err := e.j.Objects(prefix, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Object, len(rows))
+	for i, row := range rows {
+		out[i] = Object{Key: row.Key, State: orNull(row.State), Version: row.Version, Fence: row.Fence}
+	}
+	if !e.inspect(func(r *ring.Ring) {
+		for i := range out {
+			out[i].holders(r)
+		}
+	}) {
+		return nil, e.err()
+	}
+	return out, nil
+}
+
+// DeleteObject removes the state of an object key. A step that holds the key may write it again.
+func (e *Engine) DeleteObject(ctx context.Context, key string) error {
+	if err := flow.ValidObjectKey(key); err != nil {
+		return err
+	}
+	return callErr(ctx, e, func(done func(error)) ring.Input { return &ring.DeleteObject{Key: key, Reply: done} })
+}

@@ -1,0 +1,112 @@
+package flow
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// StepOption sets a field of a step while it is built. One that does not fit the step's type is found by Validate.
+type StepOption func(*Step)
+
+func build(s Step, opts []StepOption) Step {
+	for _, o := range opts {
+		o(&s)
+	}
+	return s
+}
+
+// Task is a step that a handler of a service does.
+func Task(name, service, handler string, opts ...StepOption) Step {
+	return build(Step{Name: name, Type: TypeTask, Service: service, Handler: handler}, opts)
+}
+
+// WaitSignal is a step that waits for a signal from outside.
+func WaitSignal(name, signal string, opts ...StepOption) Step {
+	return build(Step{Name: name, Type: TypeWaitSignal, Signal: &Signal{Name: signal}}, opts)
+}
+
+// WaitTimer is a step that waits for a time: give it a Delay or a Cron.
+func WaitTimer(name, key string, opts ...StepOption) Step {
+	return build(Step{Name: name, Type: TypeWaitTimer, Timer: &Timer{Key: key}}, opts)
+}
+
+// After makes the step depend on earlier steps.
+func After(steps ...string) StepOption {
+	return func(s *Step) { s.Dependencies = append(s.Dependencies, steps...) }
+}
+
+// Keys names the objects that a task touches: it runs when it holds them all.
+func Keys(keys ...string) StepOption {
+	return func(s *Step) { s.ObjectKeys = append(s.ObjectKeys, keys...) }
+}
+
+// Input gives a task its own input data. What encoding/json does not take is found by Validate.
+func Input(v any) StepOption {
+	return func(s *Step) {
+		if raw, ok := v.(json.RawMessage); ok {
+			s.InputData = raw
+			return
+		}
+		b, err := json.Marshal(v)
+		if err != nil {
+			b = []byte("!" + err.Error()) // no JSON: Validate refuses it by name
+		}
+		s.InputData = b
+	}
+}
+
+// Timeout bounds the wait for a signal. When it is over the step onTimeout starts; "" fails the run with signal_timeout.
+func Timeout(d time.Duration, onTimeout string) StepOption {
+	return func(s *Step) {
+		ms := d.Milliseconds()
+		if s.Signal == nil {
+			s.Signal = &Signal{}
+		}
+		s.Signal.TimeoutMS, s.Signal.OnTimeout = &ms, onTimeout
+	}
+}
+
+// AttemptTimeout bounds one attempt of a task.
+func AttemptTimeout(d time.Duration) StepOption {
+	return func(s *Step) {
+		ms := d.Milliseconds()
+		s.TimeoutMS = &ms
+	}
+}
+
+// HeartbeatTimeout makes a task live by its handler's own heartbeats: silence for that long is a failed attempt.
+func HeartbeatTimeout(d time.Duration) StepOption {
+	return func(s *Step) {
+		ms := d.Milliseconds()
+		s.HeartbeatTimeoutMS = &ms
+	}
+}
+
+// WithRetry sets a task's retry policy. Zero fields stand for their defaults.
+func WithRetry(r Retry) StepOption { return func(s *Step) { s.Retry = &r } }
+
+func timer(fn func(*Timer)) StepOption {
+	return func(s *Step) {
+		if s.Timer == nil {
+			s.Timer = &Timer{}
+		}
+		fn(s.Timer)
+	}
+}
+
+// Delay makes a timer fire that long after it became ready.
+func Delay(d time.Duration) StepOption {
+	return timer(func(t *Timer) {
+		ms := d.Milliseconds()
+		t.DelayMS = &ms
+	})
+}
+
+// Cron makes a timer fire at the next match of a five-field cron text, in UTC unless TimeZone says otherwise.
+func Cron(text string) StepOption { return timer(func(t *Timer) { t.Cron = text }) }
+
+// TimeZone is the IANA name of the zone in which a cron text is meant.
+func TimeZone(name string) StepOption { return timer(func(t *Timer) { t.TimeZone = name }) }
+
+// MaxRetries is how many failures of the tasks directly beside it a timer absorbs.
+func MaxRetries(n int64) StepOption { return timer(func(t *Timer) { t.MaxRetries = &n }) }

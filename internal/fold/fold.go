@@ -1,0 +1,108 @@
+// Package fold joins the journal's bytes to the fold: it reads records, checks that they follow each other, and applies
+// their events. replay sees no bytes and journal no meaning; whoever needs both (recovery, the status of a finished run,
+// "agnt5d replay") comes here.
+package fold
+
+import (
+	"fmt"
+
+	"github.com/agnt5/agnt5d/event"
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/replay"
+)
+
+// Graphs finds the graph of a definition.
+type Graphs func(flow.Digest) (*flow.Graph, error)
+
+// BrokenError says that a run's records do not make a history: one is missing, misplaced, unreadable or impossible.
+type BrokenError struct {
+	Run, Seq uint64
+	Why      error
+}
+
+func (e *BrokenError) Error() string {
+	return fmt.Sprintf("run %d: record %d: %v", e.Run, e.Seq, e.Why)
+}
+
+func (e *BrokenError) Unwrap() error { return e.Why }
+
+// Record folds one record into s, and gives the new state; s is nil before a run's first record. A record that s has folded
+// already is passed over.
+func Record(s *replay.State, rec *journal.Record, graphs Graphs, each func(i int, e *event.Event)) (*replay.State, error) {
+	broken := func(format string, args ...any) error {
+		return &BrokenError{Run: rec.Run, Seq: rec.Seq, Why: fmt.Errorf(format, args...)}
+	}
+	switch {
+	case s == nil && rec.Prev != 0:
+		return nil, broken("the run's first record is missing; this one follows record %d", rec.Prev)
+	case s != nil && rec.Seq <= s.LastSeq:
+		return s, nil
+	case s != nil && rec.Prev != s.LastSeq:
+		return s, broken("it follows record %d, but the run's last one is %d", rec.Prev, s.LastSeq)
+	case s != nil && rec.N != s.Events+1:
+		return s, broken("it begins at position %d, but the run has %d events", rec.N, s.Events)
+	}
+	n := uint32(0)
+	err := event.Decode(rec.Body, func(i int, e *event.Event) error {
+		if s == nil {
+			if e.Kind != event.RunStarted {
+				return fmt.Errorf("the run begins with %s", e.Kind)
+			}
+			g, err := graphs(flow.Digest(e.Digest))
+			if err != nil {
+				return err
+			}
+			s = replay.New(g)
+		}
+		n++
+		if err := s.Apply(rec.Seq+uint64(i), rec.At, e); err != nil {
+			return err
+		}
+		if each != nil {
+			each(i, e)
+		}
+		return nil
+	})
+	if err == nil && n != rec.Count {
+		err = fmt.Errorf("%d events, the record says %d", n, rec.Count)
+	}
+	if err != nil {
+		return s, &BrokenError{Run: rec.Run, Seq: rec.Seq, Why: err}
+	}
+	s.EndRecord(rec.Seq)
+	return s, nil
+}
+
+// Records reads a run's records forward.
+type Records interface {
+	RunRecords(run, last, fromN uint64, limit int) ([]journal.Record, error)
+}
+
+// page is how many records are read in one transaction.
+const page = 512
+
+// Run folds a run from its first record up to and with the record last. After an error the state is what could be folded.
+func Run(j Records, run, last uint64, graphs Graphs) (*replay.State, error) {
+	var s *replay.State
+	from := uint64(1)
+	for {
+		records, err := j.RunRecords(run, last, from, page)
+		if err != nil {
+			return s, err
+		}
+		for i := range records {
+			if s, err = Record(s, &records[i], graphs, nil); err != nil {
+				return s, err
+			}
+			if records[i].Seq == last {
+				return s, nil
+			}
+		}
+		if len(records) == 0 {
+			return s, &BrokenError{Run: run, Seq: last, Why: fmt.Errorf("the run's records end before it")}
+		}
+		end := records[len(records)-1]
+		from = end.N + uint64(end.Count)
+	}
+}

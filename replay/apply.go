@@ -1,0 +1,390 @@
+package replay
+
+import (
+	"fmt"
+
+	"github.com/agnt5/agnt5d/event"
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/signals"
+)
+
+// ImpossibleError is an event that cannot follow the state: the history was not written by this fold's rules, or not all
+// of it is there.
+type ImpossibleError struct {
+	Seq  uint64
+	Kind event.Kind
+	Why  string
+}
+
+func (e *ImpossibleError) Error() string {
+	return fmt.Sprintf("replay: event %d, %s, cannot follow the run's state: %s", e.Seq, e.Kind, e.Why)
+}
+
+// Apply folds the event with that sequence and time into the state. After an error the state must be thrown away.
+func (s *State) Apply(seq uint64, at int64, e *event.Event) error {
+	if why := s.apply(seq, at, e); why != "" {
+		return &ImpossibleError{Seq: seq, Kind: e.Kind, Why: why}
+	}
+	s.Events++
+	s.LastAt = at
+	return nil
+}
+
+// EndRecord says that the events applied last stand in the record of that sequence.
+func (s *State) EndRecord(seq uint64) { s.LastSeq = seq }
+
+func (s *State) apply(seq uint64, at int64, e *event.Event) string {
+	if (e.Kind == event.RunStarted) != (s.Events == 0) {
+		return "a run has one RunStarted, its first event"
+	}
+	var st *Step
+	if e.Kind.HasStep() {
+		if int(e.Step) >= len(s.Steps) {
+			return fmt.Sprintf("step %d of %d", e.Step, len(s.Steps))
+		}
+		st = &s.Steps[e.Step]
+	}
+	switch e.Kind {
+	case event.RunStarted:
+		return s.start(seq, at, e)
+	case event.RunCancelled:
+		if s.Status.Ended() {
+			return "the run has ended"
+		}
+		s.end(Cancelled, at)
+		s.Reason = e.Message
+		return ""
+	case event.RunReopened:
+		return s.reopen(at)
+	case event.AttemptEnded:
+		return s.attemptEnded(e)
+	case event.RunQuarantined:
+		s.Status, s.Reason, s.Hurt, s.EndedAt = Quarantined, e.Message, true, 0
+		return ""
+	}
+	if s.Status != Running {
+		return "the run is " + s.Status.String()
+	}
+	switch e.Kind {
+	case event.StepBlocked:
+		return s.blocked(seq, at, e, st)
+	case event.KeysGranted:
+		if st.State != StepBlocked || st.Fence != 0 {
+			return "the step does not wait for keys"
+		}
+		st.Fence = seq
+	case event.StepScheduled:
+		return s.scheduled(at, e, st)
+	case event.AttemptStarted:
+		if st.State != StepScheduled || e.Attempt != st.Attempt {
+			return fmt.Sprintf("the step is %s at attempt %d", st.State, st.Attempt)
+		}
+		st.to(StepRunning, at)
+		st.Worker, st.Local, st.Due = e.Name, e.Forced, 0
+	case event.AttemptFailed:
+		return s.attemptFailed(at, e, st)
+	case event.AttemptLost:
+		if !st.out() || e.Attempt != st.Attempt {
+			return fmt.Sprintf("the step is %s at attempt %d", st.State, st.Attempt)
+		}
+		st.Losses++
+		st.Worker = ""
+		st.to(StepRetrying, at)
+	case event.RetrySet:
+		if st.State != StepRetrying {
+			return "the step is " + st.State.String()
+		}
+		st.Due = e.Due
+	case event.StepDeferred:
+		return s.deferred(at, e, st)
+	case event.StepCompleted:
+		return s.completed(seq, at, e, st)
+	case event.StepFailed:
+		if !st.State.Open() && st.State != StepPending && st.State != StepDormant {
+			return "the step is " + st.State.String()
+		}
+		if s.Graph.Def.Steps[e.Step].Type == flow.TypeWaitSignal {
+			s.Mail.Leave(s.Graph.Def.Steps[e.Step].Signal.Name, e.Step)
+		}
+		if st.Error == nil || st.Error.Code != e.Code || st.Error.Attempt != e.Attempt {
+			st.Error = &StepError{Code: e.Code, Message: e.Message, Attempt: e.Attempt}
+		}
+		st.Due = 0
+		s.release(st)
+		st.to(StepFailed, at)
+	case event.StepTimedOut:
+		if st.State != StepWaiting && !ready(st) {
+			return "the step is " + st.State.String()
+		}
+		s.Mail.Leave(s.Graph.Def.Steps[e.Step].Signal.Name, e.Step)
+		st.Due = 0
+		st.to(StepTimedOut, at)
+		s.settle(e.Step)
+	case event.StepSkipped:
+		if !ready(st) {
+			return "the step is " + st.State.String()
+		}
+		s.Skipped++
+		st.to(StepSkipped, at)
+		s.settle(e.Step)
+	case event.SignalAwaited:
+		if !ready(st) {
+			return "the step is " + st.State.String()
+		}
+		st.again = false
+		st.Due = e.Due
+		st.to(StepWaiting, at)
+		s.Mail.Await(s.Graph.Def.Steps[e.Step].Signal.Name, e.Step)
+	case event.SignalReceived:
+		if _, known := s.Mail.Find(e.ID); known {
+			return fmt.Sprintf("signal %q has been received", e.ID)
+		}
+		s.Mail.Receive(signals.Arrival{ID: e.ID, Name: e.Name, Seq: seq, Payload: HashBytes(e.Payload), Size: uint32(len(e.Payload)), By: signals.Unconsumed})
+		s.keepSignal(seq, e.Payload)
+	case event.TimerSet:
+		if !ready(st) {
+			return "the step is " + st.State.String()
+		}
+		st.Due = e.Due
+		st.to(StepWaiting, at)
+	case event.TimerFired:
+		s.fired(at, e)
+	case event.RunCompleted:
+		if s.open != 0 {
+			return fmt.Sprintf("%d steps are not settled", s.open)
+		}
+		s.end(Completed, at)
+	case event.RunFailed:
+		if st.State != StepFailed {
+			return "the step is " + st.State.String()
+		}
+		s.FailedBy = e.Step
+		s.end(Failed, at)
+	default:
+		return "it is not an event of a run"
+	}
+	return ""
+}
+
+func (st *Step) to(state StepState, at int64) { st.State, st.Since = state, at }
+
+func (st *Step) out() bool { return st.State == StepScheduled || st.State == StepRunning }
+
+func ready(st *Step) bool { return st.State == StepPending || st.State == StepDormant }
+
+func (s *State) start(seq uint64, at int64, e *event.Event) string {
+	s.Run, s.ID, s.Workflow, s.Version, s.Trace = seq, e.ID, e.Name, e.Version, e.Trace
+	s.Input = keep(seq, e.Payload)
+	s.CreatedAt = at
+	for i := range s.Steps {
+		s.Steps[i].Since = at
+		if s.Steps[i].need == 0 && s.Steps[i].State == StepPending {
+			s.agenda.push(int32(i))
+		}
+	}
+	return ""
+}
+
+// scheduled is reached from pending (no keys), blocked (keys granted), retrying (due, or an attempt lost) and deferred.
+func (s *State) scheduled(at int64, e *event.Event, st *Step) string {
+	switch {
+	case ready(st), st.State == StepRetrying, st.State == StepDeferred:
+	case st.State == StepBlocked && st.Fence != 0:
+	default:
+		return "the step is " + st.State.String()
+	}
+	if e.Attempt <= st.Attempt {
+		return fmt.Sprintf("attempt %d after attempt %d", e.Attempt, st.Attempt)
+	}
+	if st.State == StepDeferred {
+		st.Failures, st.Losses = 0, 0
+	}
+	st.again, st.Due, st.Attempt = false, 0, e.Attempt
+	st.to(StepScheduled, at)
+	return ""
+}
+
+func (s *State) blocked(seq uint64, at int64, _ *event.Event, st *Step) string {
+	if !ready(st) && st.State != StepDeferred {
+		return "the step is " + st.State.String()
+	}
+	if st.State == StepDeferred {
+		st.Failures, st.Losses = 0, 0
+	}
+	st.again, st.Due, st.Request, st.Fence = false, 0, seq, 0
+	st.to(StepBlocked, at)
+	return ""
+}
+
+func (s *State) attemptFailed(at int64, e *event.Event, st *Step) string {
+	if !st.out() || e.Attempt > st.Attempt {
+		return fmt.Sprintf("the step is %s at attempt %d", st.State, st.Attempt)
+	}
+	st.Failures++
+	st.Losses = 0
+	st.Worker, st.Due = "", 0
+	st.Error = &StepError{Code: e.Code, Message: e.Message, Type: e.Type, Stack: e.Stack, Attempt: e.Attempt}
+	st.to(StepRetrying, at)
+	return ""
+}
+
+func (s *State) deferred(at int64, e *event.Event, st *Step) string {
+	if st.State != StepRetrying || int(e.Timer) >= len(s.Steps) {
+		return fmt.Sprintf("the step is %s, the timer step %d", st.State, e.Timer)
+	}
+	st.Timer, st.Due = e.Timer, e.Due
+	s.Steps[e.Timer].Failures++
+	s.release(st)
+	st.to(StepDeferred, at)
+	return ""
+}
+
+func (s *State) completed(seq uint64, at int64, e *event.Event, st *Step) string {
+	def := &s.Graph.Def.Steps[e.Step]
+	switch def.Type {
+	case flow.TypeWaitSignal:
+		if st.State != StepWaiting && !ready(st) {
+			return "the step is " + st.State.String()
+		}
+		a, ok := s.Mail.Take(def.Signal.Name, e.Ref, e.Step)
+		if !ok {
+			return fmt.Sprintf("no signal %q waits in event %d", def.Signal.Name, e.Ref)
+		}
+		s.Mail.Leave(def.Signal.Name, e.Step)
+		st.Output = s.signalPayload(a)
+	case flow.TypeWaitTimer:
+		if st.State != StepWaiting {
+			return "the step is " + st.State.String()
+		}
+		st.Output = keep(seq, e.Payload)
+	default:
+		if !st.out() || e.Attempt > st.Attempt {
+			return fmt.Sprintf("the step is %s at attempt %d", st.State, st.Attempt)
+		}
+		st.Output = keep(seq, e.Payload)
+		st.Worker = ""
+		s.release(st)
+	}
+	st.Due, st.again = 0, false
+	st.to(StepCompleted, at)
+	if len(s.Graph.Dependents[e.Step]) == 0 {
+		s.outBytes += uint64(st.Output.Len)
+	}
+	s.settle(e.Step)
+	return ""
+}
+
+// settle tells those that look at the step: its dependents, and the step that its on_timeout names.
+func (s *State) settle(i int32) {
+	s.open--
+	for _, d := range s.Graph.Dependents[i] {
+		s.Steps[d].need--
+		if s.Steps[d].need == 0 {
+			s.agenda.push(d)
+		}
+	}
+	if e := s.Graph.OnTimeout[i]; e >= 0 {
+		s.agenda.push(e)
+	}
+}
+
+func (s *State) release(st *Step) {
+	if st.Request != 0 {
+		s.released = append(s.released, st.Request)
+		st.Request, st.Fence = 0, 0
+	}
+}
+
+// fired frees the deferred steps of a timer that an operator fired; the timer itself completes by its own StepCompleted.
+func (s *State) fired(at int64, e *event.Event) {
+	if !e.Forced {
+		return
+	}
+	free := func(near []int32) {
+		for _, i := range near {
+			if st := &s.Steps[i]; st.State == StepDeferred && st.Timer == e.Step {
+				s.becomeReadyAgain(i, at)
+			}
+		}
+	}
+	free(s.Graph.Deps[e.Step])
+	free(s.Graph.Dependents[e.Step])
+}
+
+// becomeReadyAgain puts a step that has been ready before in front of Decide, with fresh budgets.
+func (s *State) becomeReadyAgain(i int32, at int64) {
+	st := &s.Steps[i]
+	st.Failures, st.Losses, st.Due, st.again = 0, 0, 0, true
+	st.to(StepPending, at)
+	s.agenda.push(i)
+}
+
+func (s *State) end(status RunState, at int64) {
+	s.Status, s.EndedAt = status, at
+	s.agenda = s.agenda[:0]
+	s.Mail.LeaveAll()
+	if status == Completed {
+		return
+	}
+	for i := range s.Steps {
+		st := &s.Steps[i]
+		if !st.State.Open() {
+			continue
+		}
+		if st.State == StepRunning {
+			s.Outs = append(s.Outs, Out{Step: int32(i), Attempt: st.Attempt, Request: st.Request, Local: st.Local, Worker: st.Worker})
+			st.Request, st.Fence, st.Worker = 0, 0, ""
+		}
+		s.release(st)
+		st.Was = st.State
+		st.to(StepCancelled, at)
+	}
+}
+
+// reopen is the retry of a run: what was settled stays, the failed step and each cancelled one become ready anew.
+func (s *State) reopen(at int64) string {
+	if s.Status != Failed && s.Status != Cancelled {
+		return "the run is " + s.Status.String()
+	}
+	s.Status, s.EndedAt, s.FailedBy, s.Reason = Running, 0, -1, ""
+	for i := range s.Steps {
+		st := &s.Steps[i]
+		typ := s.Graph.Def.Steps[i].Type
+		switch {
+		case typ == flow.TypeWaitTimer && st.State == StepCancelled && st.Was == StepWaiting:
+			st.to(StepWaiting, at)
+		case st.State == StepCancelled && st.Was == StepDeferred:
+			st.to(StepDeferred, at)
+		case st.State == StepCancelled, st.State == StepFailed:
+			s.becomeReadyAgain(int32(i), at)
+			st.Floor = st.Attempt
+		}
+		st.Was = 0
+		if typ == flow.TypeWaitTimer {
+			st.Failures = 0
+		}
+	}
+	return ""
+}
+
+func (s *State) attemptEnded(e *event.Event) string {
+	for i, o := range s.Outs {
+		if o.Step == e.Step && o.Attempt == e.Attempt {
+			if o.Request != 0 {
+				s.released = append(s.released, o.Request)
+			}
+			s.Outs = append(s.Outs[:i:i], s.Outs[i+1:]...)
+			return ""
+		}
+	}
+	return fmt.Sprintf("attempt %d of step %d is not out", e.Attempt, e.Step)
+}
+
+// HashBytes is FNV-1a; it tells a repeated payload from another one.
+func HashBytes(b []byte) uint64 {
+	h := uint64(14695981039346656037)
+	for _, c := range b {
+		h = (h ^ uint64(c)) * 1099511628211
+	}
+	return h
+}

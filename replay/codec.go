@@ -1,0 +1,457 @@
+package replay
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"github.com/agnt5/agnt5d/event"
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/signals"
+)
+
+// Encoding is the version byte of a state's encoding. An older one is read for ever; a newer one is an error, and the
+// state is folded from the log instead (a snapshot is a cache).
+//
+//	state   = Encoding(1 byte) fields
+//	fields  = msgpack map: field number -> value, ascending, zero values left out
+//	payload = msgpack array [sequence, length] or [sequence, length, bytes] when length is at most 48
+const Encoding = 1
+
+// Numbers of the fields of a state; they are the format.
+const (
+	kRun = iota
+	kID
+	kWorkflow
+	kVersion
+	kDigest
+	kStatus
+	kInput
+	kTrace
+	kSteps
+	kArrivals
+	kOuts
+	kFailedBy // plus one
+	kReason
+	kCreatedAt
+	kEndedAt
+	kLastAt
+	kLastSeq
+	kEvents
+	kSkipped
+	kWaits
+	kHurt
+)
+
+// Numbers of the fields of a step.
+const (
+	kState = iota
+	kWas
+	kLocal
+	kTimer
+	kAttempt
+	kFailures
+	kLosses
+	kDue
+	kSince
+	kRequest
+	kFence
+	kOutput
+	kWorker
+	kError
+	kFloor
+)
+
+// fields collects the fields of a map that are not zero.
+type fields struct {
+	buf []byte
+	n   int
+}
+
+func (f *fields) uint(k int, v uint64) {
+	if v != 0 {
+		f.key(k)
+		f.buf = event.AppendUint(f.buf, v)
+	}
+}
+
+func (f *fields) int(k int, v int64) {
+	if v != 0 {
+		f.key(k)
+		f.buf = event.AppendInt(f.buf, v)
+	}
+}
+
+func (f *fields) string(k int, v string) {
+	if v != "" {
+		f.key(k)
+		f.buf = event.AppendString(f.buf, v)
+	}
+}
+
+func (f *fields) payload(k int, p Payload) {
+	if p.Seq == 0 {
+		return
+	}
+	f.key(k)
+	n := 2
+	if p.Len <= snapshotBytes {
+		n = 3
+	}
+	f.buf = event.AppendArray(f.buf, n)
+	f.buf = event.AppendUint(f.buf, p.Seq)
+	f.buf = event.AppendUint(f.buf, uint64(p.Len))
+	if n == 3 {
+		f.buf = event.AppendBin(f.buf, p.Data)
+	}
+}
+
+func (f *fields) key(k int) {
+	f.n++
+	f.buf = event.AppendUint(f.buf, uint64(k))
+}
+
+// flush appends the map to dst and makes f empty again.
+func (f *fields) flush(dst []byte) []byte {
+	dst = append(event.AppendMap(dst, f.n), f.buf...)
+	f.buf, f.n = f.buf[:0], 0
+	return dst
+}
+
+// Append appends the state's canonical encoding.
+func (s *State) Append(dst []byte) []byte {
+	var f, in fields
+	f.uint(kRun, s.Run)
+	f.string(kID, s.ID)
+	f.string(kWorkflow, s.Workflow)
+	f.uint(kVersion, uint64(s.Version))
+	f.string(kDigest, string(s.Graph.Digest))
+	f.uint(kStatus, uint64(s.Status))
+	f.payload(kInput, s.Input)
+	f.string(kTrace, s.Trace)
+	f.key(kSteps)
+	f.buf = event.AppendArray(f.buf, len(s.Steps))
+	for i := range s.Steps {
+		s.Steps[i].fields(&in)
+		f.buf = in.flush(f.buf)
+	}
+	s.arrivals(&f)
+	if len(s.Outs) > 0 {
+		f.key(kOuts)
+		f.buf = event.AppendArray(f.buf, len(s.Outs))
+		for _, o := range s.Outs {
+			f.buf = event.AppendArray(f.buf, 5)
+			f.buf = event.AppendUint(f.buf, uint64(o.Step))
+			f.buf = event.AppendUint(f.buf, uint64(o.Attempt))
+			f.buf = event.AppendUint(f.buf, o.Request)
+			f.buf = event.AppendBool(f.buf, o.Local)
+			f.buf = event.AppendString(f.buf, o.Worker)
+		}
+	}
+	f.uint(kFailedBy, uint64(s.FailedBy+1))
+	f.string(kReason, s.Reason)
+	f.int(kCreatedAt, s.CreatedAt)
+	f.int(kEndedAt, s.EndedAt)
+	f.int(kLastAt, s.LastAt)
+	f.uint(kLastSeq, s.LastSeq)
+	f.uint(kEvents, s.Events)
+	f.uint(kSkipped, uint64(s.Skipped))
+	s.waits(&f)
+	if s.Hurt {
+		f.uint(kHurt, 1)
+	}
+	return f.flush(append(dst, Encoding))
+}
+
+func (st *Step) fields(f *fields) {
+	f.uint(kState, uint64(st.State))
+	f.uint(kWas, uint64(st.Was))
+	if st.Local && st.State == StepRunning {
+		f.uint(kLocal, 1)
+	}
+	if st.State == StepDeferred || st.Was == StepDeferred {
+		f.uint(kTimer, uint64(st.Timer))
+	}
+	f.uint(kAttempt, uint64(st.Attempt))
+	f.uint(kFailures, uint64(st.Failures))
+	f.uint(kLosses, uint64(st.Losses))
+	f.int(kDue, st.Due)
+	f.int(kSince, st.Since)
+	f.uint(kRequest, st.Request)
+	f.uint(kFence, st.Fence)
+	f.payload(kOutput, st.Output)
+	f.string(kWorker, st.Worker)
+	if e := st.Error; e != nil {
+		f.key(kError)
+		f.buf = event.AppendArray(f.buf, 5)
+		for _, v := range []string{e.Code, e.Message, e.Type, e.Stack} {
+			f.buf = event.AppendString(f.buf, v)
+		}
+		f.buf = event.AppendUint(f.buf, uint64(e.Attempt))
+	}
+	f.uint(kFloor, uint64(st.Floor))
+}
+
+func (s *State) arrivals(f *fields) {
+	all := s.Mail.Arrivals()
+	if len(all) == 0 {
+		return
+	}
+	f.key(kArrivals)
+	f.buf = event.AppendArray(f.buf, len(all))
+	for _, a := range all {
+		var small []byte
+		if a.By == signals.Unconsumed && a.Size <= snapshotBytes {
+			small = s.arrived[a.Seq]
+		}
+		f.buf = event.AppendArray(f.buf, 7)
+		f.buf = event.AppendString(f.buf, a.ID)
+		f.buf = event.AppendString(f.buf, a.Name)
+		f.buf = event.AppendUint(f.buf, a.Seq)
+		f.buf = event.AppendUint(f.buf, a.Payload)
+		f.buf = event.AppendUint(f.buf, uint64(a.Size))
+		f.buf = event.AppendUint(f.buf, uint64(a.By+1))
+		f.buf = event.AppendBin(f.buf, small)
+	}
+}
+
+// waits writes the waiting steps in the order in which they became ready, when that is not the order of the definition.
+func (s *State) waits(f *fields) {
+	order := s.Mail.Waits()
+	sorted := true
+	for i := 1; i < len(order); i++ {
+		sorted = sorted && order[i-1] < order[i]
+	}
+	if sorted {
+		return
+	}
+	f.key(kWaits)
+	f.buf = event.AppendArray(f.buf, len(order))
+	for _, i := range order {
+		f.buf = event.AppendUint(f.buf, uint64(i))
+	}
+}
+
+// Digest is the first 16 bytes of the SHA-256 of the canonical encoding.
+func (s *State) Digest() []byte {
+	sum := sha256.Sum256(s.Append(make([]byte, 0, 64+64*len(s.Steps))))
+	return sum[:16]
+}
+
+// DigestOf reads the definition's digest from an encoded state, so that its graph can be found.
+func DigestOf(b []byte) (flow.Digest, error) {
+	r, n, err := open(b)
+	if err != nil {
+		return "", err
+	}
+	for range n {
+		switch r.Uint() {
+		case kRun, kVersion:
+			r.Uint()
+		case kID, kWorkflow:
+			_ = r.String()
+		case kDigest:
+			return flow.Digest(r.String()), r.Err()
+		default:
+			return "", errors.New("replay: encoded state without a digest")
+		}
+	}
+	return "", errors.New("replay: encoded state without a digest")
+}
+
+func open(b []byte) (*event.Reader, int, error) {
+	if len(b) == 0 {
+		return nil, 0, errors.New("replay: empty encoded state")
+	}
+	if b[0] != Encoding {
+		return nil, 0, fmt.Errorf("replay: encoded state of version %d, this release reads %d", b[0], Encoding)
+	}
+	r := event.NewReader(b[1:])
+	return r, r.Map(), nil
+}
+
+// Decode gives the state back from its encoding. g must be the graph of DigestOf(b). Nothing of b is kept.
+func Decode(b []byte, g *flow.Graph) (*State, error) {
+	r, n, err := open(b)
+	if err != nil {
+		return nil, err
+	}
+	s := New(g)
+	var waits []int32
+	for range n {
+		if r.Err() != nil {
+			break
+		}
+		switch k := r.Uint(); k {
+		case kRun:
+			s.Run = r.Uint()
+		case kID:
+			s.ID = r.String()
+		case kWorkflow:
+			s.Workflow = r.String()
+		case kVersion:
+			s.Version = uint32(r.Uint())
+		case kDigest:
+			if d := r.String(); d != string(g.Digest) {
+				return nil, fmt.Errorf("replay: encoded state is of definition %s, not %s", d, g.Digest)
+			}
+		case kStatus:
+			s.Status = RunState(r.Uint())
+		case kInput:
+			s.Input = readPayload(r)
+		case kTrace:
+			s.Trace = r.String()
+		case kSteps:
+			if n := r.Array(); n != len(s.Steps) {
+				return nil, fmt.Errorf("replay: encoded state has %d steps, its definition %d", n, len(s.Steps))
+			}
+			for i := range s.Steps {
+				s.Steps[i].read(r)
+			}
+		case kArrivals:
+			s.readArrivals(r)
+		case kOuts:
+			for range r.Array() {
+				r.Array()
+				s.Outs = append(s.Outs, Out{Step: int32(r.Uint()), Attempt: uint32(r.Uint()), Request: r.Uint(), Local: r.Bool(), Worker: r.String()})
+			}
+		case kFailedBy:
+			s.FailedBy = int32(r.Uint()) - 1
+		case kReason:
+			s.Reason = r.String()
+		case kCreatedAt:
+			s.CreatedAt = r.Int()
+		case kEndedAt:
+			s.EndedAt = r.Int()
+		case kLastAt:
+			s.LastAt = r.Int()
+		case kLastSeq:
+			s.LastSeq = r.Uint()
+		case kEvents:
+			s.Events = r.Uint()
+		case kSkipped:
+			s.Skipped = uint32(r.Uint())
+		case kHurt:
+			s.Hurt = r.Uint() == 1
+		case kWaits:
+			for range r.Array() {
+				waits = append(waits, int32(r.Uint()))
+			}
+		default:
+			return nil, fmt.Errorf("replay: encoded state has an unknown field %d", k)
+		}
+	}
+	if err := r.Err(); err != nil {
+		return nil, fmt.Errorf("replay: encoded state: %w", err)
+	}
+	return s, s.derive(waits)
+}
+
+func (st *Step) read(r *event.Reader) {
+	st.State = 0
+	for range r.Map() {
+		switch r.Uint() {
+		case kState:
+			st.State = StepState(r.Uint())
+		case kWas:
+			st.Was = StepState(r.Uint())
+		case kLocal:
+			st.Local = r.Uint() == 1
+		case kTimer:
+			st.Timer = int32(r.Uint())
+		case kAttempt:
+			st.Attempt = uint32(r.Uint())
+		case kFailures:
+			st.Failures = uint32(r.Uint())
+		case kLosses:
+			st.Losses = uint32(r.Uint())
+		case kDue:
+			st.Due = r.Int()
+		case kSince:
+			st.Since = r.Int()
+		case kRequest:
+			st.Request = r.Uint()
+		case kFence:
+			st.Fence = r.Uint()
+		case kOutput:
+			st.Output = readPayload(r)
+		case kWorker:
+			st.Worker = r.String()
+		case kFloor:
+			st.Floor = uint32(r.Uint())
+		case kError:
+			r.Array()
+			st.Error = &StepError{Code: r.String(), Message: r.String(), Type: r.String(), Stack: r.String(), Attempt: uint32(r.Uint())}
+		}
+	}
+}
+
+func readPayload(r *event.Reader) Payload {
+	n := r.Array()
+	p := Payload{Seq: r.Uint(), Len: uint32(r.Uint())}
+	if n == 3 {
+		p.Data = own(r.Bin())
+	}
+	return p
+}
+
+func own(b []byte) []byte {
+	if string(b) == "null" {
+		return null
+	}
+	return append(make([]byte, 0, len(b)), b...)
+}
+
+func (s *State) readArrivals(r *event.Reader) {
+	for range r.Array() {
+		if r.Err() != nil {
+			return
+		}
+		r.Array()
+		a := signals.Arrival{ID: r.String(), Name: r.String(), Seq: r.Uint(), Payload: r.Uint(), Size: uint32(r.Uint()), By: int32(r.Uint()) - 1}
+		s.Mail.Receive(a)
+		if small := r.Bin(); small != nil {
+			s.keepSignal(a.Seq, small)
+		}
+	}
+}
+
+// derive works out what the encoding leaves to be worked out: counts, sums and who waits for what.
+func (s *State) derive(waits []int32) error {
+	s.open, s.outBytes = 0, 0
+	for i := range s.Steps {
+		st := &s.Steps[i]
+		if int(st.State) >= len(stepStates) || int(st.Timer) >= len(s.Steps) {
+			return fmt.Errorf("replay: encoded state: step %d is in state %d, timer %d", i, st.State, st.Timer)
+		}
+		if !st.State.Settled() {
+			s.open++
+		}
+		st.need = 0
+		for _, d := range s.Graph.Deps[i] {
+			if !s.Steps[d].State.Settled() {
+				st.need++
+			}
+		}
+		if st.State == StepCompleted && len(s.Graph.Dependents[i]) == 0 {
+			s.outBytes += uint64(st.Output.Len)
+		}
+	}
+	if waits == nil {
+		for i := range s.Steps {
+			if s.Steps[i].State == StepWaiting && s.Graph.Def.Steps[i].Type == flow.TypeWaitSignal {
+				waits = append(waits, int32(i))
+			}
+		}
+	}
+	for _, i := range waits {
+		if int(i) >= len(s.Steps) || s.Graph.Def.Steps[i].Type != flow.TypeWaitSignal {
+			return fmt.Errorf("replay: encoded state: step %d does not wait for a signal", i)
+		}
+		s.Mail.Await(s.Graph.Def.Steps[i].Signal.Name, i)
+	}
+	if int(s.FailedBy) >= len(s.Steps) || int(s.Status) >= len(runStates) {
+		return fmt.Errorf("replay: encoded state: state %d, failed by step %d", s.Status, s.FailedBy)
+	}
+	return nil
+}

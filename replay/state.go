@@ -1,0 +1,274 @@
+package replay
+
+import (
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/signals"
+)
+
+// RunState is where a run stands. The numbers stand in journals.
+type RunState uint8
+
+const (
+	Running     RunState = 0
+	Completed   RunState = 1
+	Failed      RunState = 2
+	Cancelled   RunState = 3
+	Quarantined RunState = 4
+)
+
+var runStates = [...]string{"running", "completed", "failed", "cancelled", "quarantined"}
+
+func (s RunState) String() string { return runStates[s] }
+
+// Ended says that nothing will happen in the run any more, unless it is retried.
+func (s RunState) Ended() bool { return s == Completed || s == Failed || s == Cancelled }
+
+// ParseRunState gives the state of that name.
+func ParseRunState(name string) (RunState, bool) {
+	for i, n := range runStates {
+		if n == name {
+			return RunState(i), true
+		}
+	}
+	return 0, false
+}
+
+// StepState is where a step stands. The numbers stand in journals.
+type StepState uint8
+
+const (
+	StepPending   StepState = 0 // its dependencies are not all settled
+	StepDormant   StepState = 1 // starts only when a wait that names it times out
+	StepBlocked   StepState = 2 // wants its object keys
+	StepScheduled StepState = 3 // may be taken by a worker
+	StepRunning   StepState = 4 // a worker has it
+	StepWaiting   StepState = 5 // for a signal or a time
+	StepRetrying  StepState = 6 // its next attempt has a time
+	StepDeferred  StepState = 7 // absorbed by a timer, waits for it again
+	StepCompleted StepState = 8
+	StepFailed    StepState = 9
+	StepTimedOut  StepState = 10
+	StepSkipped   StepState = 11
+	StepCancelled StepState = 12
+)
+
+var stepStates = [...]string{"pending", "dormant", "blocked", "scheduled", "running", "waiting", "retrying", "deferred",
+	"completed", "failed", "timed_out", "skipped", "cancelled"}
+
+func (s StepState) String() string { return stepStates[s] }
+
+// Settled says that the step needs nothing more and its dependents may be looked at.
+func (s StepState) Settled() bool {
+	return s == StepCompleted || s == StepSkipped || s == StepTimedOut
+}
+
+// Open says that the step has become ready and has not ended.
+func (s StepState) Open() bool { return s >= StepBlocked && s <= StepDeferred }
+
+// Payload is JSON that stands in the journal: in the event Seq. A small one is kept here too.
+type Payload struct {
+	Seq  uint64
+	Len  uint32
+	Data []byte // the bytes, when Len is at most InlineBytes; not nil then
+}
+
+// InlineBytes is the largest payload that a live state keeps beside its reference; larger ones are read from the journal
+// when a task is sent. snapshotBytes is the same for a snapshot.
+const (
+	InlineBytes   = 512
+	snapshotBytes = 48
+)
+
+var null = []byte("null")
+
+func keep(seq uint64, b []byte) Payload {
+	p := Payload{Seq: seq, Len: uint32(len(b))}
+	switch {
+	case string(b) == "null":
+		p.Data = null
+	case len(b) <= InlineBytes:
+		p.Data = append(make([]byte, 0, len(b)), b...)
+	}
+	return p
+}
+
+// Step is one step of a run.
+type Step struct {
+	State    StepState
+	Was      StepState // before it was cancelled
+	Local    bool      // the attempt that runs was started in process
+	again    bool      // becomes ready anew in this turn, whatever its dependencies
+	need     int32     // dependencies not settled
+	Timer    int32     // of a deferred step: the timer that absorbed it
+	Attempt  uint32    // the newest attempt; 0: none yet
+	Floor    uint32    // attempts up to this one were cancelled; their tokens are never good again
+	Failures uint32    // failed attempts of this retry budget; of a timer: failures absorbed
+	Losses   uint32    // attempts lost in a row
+	Due      int64     // Unix ms: when a wait, timer, retry or deferral is over; 0: never
+	Since    int64     // Unix ms: when State last changed
+	Request  uint64    // sequence of the StepBlocked by which it wants or holds its keys; 0: neither
+	Fence    uint64    // sequence of the KeysGranted by which it holds them; 0: it does not hold them
+	Output   Payload
+	Worker   string // who has the attempt that runs
+	Error    *StepError
+}
+
+// StepError is the last failure of a step.
+type StepError struct {
+	Code, Message, Type, Stack string
+	Attempt                    uint32
+}
+
+// Out is an attempt that a worker had when its run ended: it may still answer, and holds its keys till then.
+type Out struct {
+	Step    int32
+	Attempt uint32
+	Request uint64
+	Local   bool
+	Worker  string
+}
+
+// State is a run after its events so far.
+type State struct {
+	Run      uint64 // the run's number: the sequence of its first event
+	ID       string
+	Workflow string
+	Version  uint32
+	Graph    *flow.Graph
+	Status   RunState
+	Input    Payload
+	Trace    string
+	Steps    []Step
+	Mail     signals.Mailbox
+	Outs     []Out
+	FailedBy int32  // the step that failed the run; -1: none
+	Reason   string // of a cancellation or quarantine
+	Hurt     bool   // its records are damaged: what is known stands in its snapshot
+
+	CreatedAt int64  // Unix ms
+	EndedAt   int64  // Unix ms; 0: open
+	LastAt    int64  // time of the last record
+	LastSeq   uint64 // the run's last record
+	Events    uint64 // events so far
+	Skipped   uint32 // steps skipped
+
+	open     int32             // steps not settled
+	outBytes uint64            // of the outputs of completed sinks
+	agenda   agenda            // steps to be looked at in this turn
+	released []uint64          // requests for keys that ended since Released was last called
+	arrived  map[uint64][]byte // small payloads of signals that nobody took yet, by sequence
+}
+
+// New gives the state of a run of that graph before its first event.
+func New(g *flow.Graph) *State {
+	s := &State{Graph: g, FailedBy: -1, Steps: make([]Step, len(g.Def.Steps)), open: int32(len(g.Def.Steps))}
+	for i := range s.Steps {
+		s.Steps[i].need = int32(len(g.Deps[i]))
+		if len(g.NamedBy[i]) > 0 {
+			s.Steps[i].State = StepDormant
+		}
+	}
+	return s
+}
+
+// Step gives the step of that name.
+func (s *State) Step(name string) (int32, bool) {
+	i, ok := s.Graph.Index[name]
+	return i, ok
+}
+
+// Released takes the requests for object keys that ended since the last call.
+func (s *State) Released() []uint64 {
+	r := s.released
+	s.released = nil
+	return r
+}
+
+// Out says whether an attempt of the step from before the run ended has not answered yet.
+func (s *State) Out(step int32) (Out, bool) {
+	for _, o := range s.Outs {
+		if o.Step == step {
+			return o, true
+		}
+	}
+	return Out{}, false
+}
+
+// Idle says that nothing but time or a signal can move the run: it can be put away until then.
+func (s *State) Idle() bool {
+	if s.Status != Running || len(s.Outs) > 0 {
+		return false
+	}
+	for i := range s.Steps {
+		switch s.Steps[i].State {
+		case StepBlocked, StepScheduled, StepRunning:
+			return false
+		case StepRetrying:
+			if s.Steps[i].Request != 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Resident says that the run must be kept in memory's books: it is open, or attempts of it are still out.
+func (s *State) Resident() bool { return !s.Status.Ended() || len(s.Outs) > 0 }
+
+// agenda is a min-heap of steps: what became ready in one turn goes in definition order.
+type agenda []int32
+
+func (a *agenda) push(i int32) {
+	h := append(*a, i)
+	for at := len(h) - 1; at > 0; {
+		up := (at - 1) / 2
+		if h[up] <= h[at] {
+			break
+		}
+		h[up], h[at] = h[at], h[up]
+		at = up
+	}
+	*a = h
+}
+
+func (a *agenda) pop() int32 {
+	h := *a
+	top := h[0]
+	last := len(h) - 1
+	h[0] = h[last]
+	h = h[:last]
+	for at := 0; ; {
+		down := 2*at + 1
+		if down >= last {
+			break
+		}
+		if down+1 < last && h[down+1] < h[down] {
+			down++
+		}
+		if h[at] <= h[down] {
+			break
+		}
+		h[at], h[down] = h[down], h[at]
+		at = down
+	}
+	*a = h
+	return top
+}
+
+// WaitsOn says that the timer of that step is waiting, or that steps deferred to it are.
+func (s *State) WaitsOn(timer int32) bool {
+	if s.Status != Running {
+		return false
+	}
+	if s.Steps[timer].State == StepWaiting {
+		return true
+	}
+	for _, near := range [...][]int32{s.Graph.Deps[timer], s.Graph.Dependents[timer]} {
+		for _, i := range near {
+			if s.Steps[i].State == StepDeferred && s.Steps[i].Timer == timer {
+				return true
+			}
+		}
+	}
+	return false
+}

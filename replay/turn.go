@@ -1,0 +1,395 @@
+package replay
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/agnt5/agnt5d/event"
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/timers"
+)
+
+// MaxTask is the largest task with all its dependencies, and the largest output of a run, in bytes.
+const MaxTask = 16 << 20
+
+// MaxLosses is how many attempts of a step may be lost in a row before the step fails.
+const MaxLosses = 10
+
+// Turn is one turn of one run: facts are folded as they come, then Decide adds what follows. Events is what will be the
+// record; the caller gives it the sequences Seq, Seq+1, ...
+type Turn struct {
+	S      *State
+	At     int64  // Unix ms, the only clock that the run sees
+	Seq    uint64 // of the first event
+	Events []event.Event
+	Err    error // the first event that could not follow; nothing of the turn may be used then
+}
+
+func (t *Turn) add(e event.Event) {
+	if t.Err != nil {
+		return
+	}
+	if err := t.S.Apply(t.Seq+uint64(len(t.Events)), t.At, &e); err != nil {
+		t.Err = err
+		return
+	}
+	t.Events = append(t.Events, e)
+}
+
+// Start folds a run's first fact.
+func (t *Turn) Start(id, workflow string, version uint32, input []byte, trace string) {
+	t.add(event.Event{Kind: event.RunStarted, ID: id, Name: workflow, Version: version,
+		Digest: string(t.S.Graph.Digest), Payload: input, Trace: trace})
+}
+
+// Grant says that the step holds all its keys.
+func (t *Turn) Grant(step int32) {
+	t.add(event.Event{Kind: event.KeysGranted, Step: step})
+	t.schedule(step)
+}
+
+// Started says that a worker has the attempt.
+func (t *Turn) Started(step int32, attempt uint32, worker string, at int64, local bool) {
+	t.add(event.Event{Kind: event.AttemptStarted, Step: step, Attempt: attempt, Name: worker, Time: at, Forced: local})
+}
+
+// Complete says that the attempt completed its step. An output with which the run's output would be too large fails the
+// step for good instead.
+func (t *Turn) Complete(step int32, attempt uint32, output []byte, objects []event.ObjectWrite, hash uint64) {
+	if len(t.S.Graph.Dependents[step]) == 0 && t.S.outBytes+uint64(len(output)) > MaxTask {
+		t.Fail(step, attempt, AttemptError{Code: CodeTaskTooLarge, Final: true, Hash: hash,
+			Message: fmt.Sprintf("with this output of %d bytes the run's output is over %d bytes", len(output), MaxTask)})
+		return
+	}
+	t.add(event.Event{Kind: event.StepCompleted, Step: step, Attempt: attempt, Payload: output, Objects: objects, Hash: hash})
+}
+
+// Codes of failures that the engine itself finds.
+const (
+	CodeTaskTooLarge  = "task_too_large"
+	CodeAttemptsLost  = "attempts_lost"
+	CodeSignalTimeout = "signal_timeout"
+)
+
+// AttemptError is why an attempt failed.
+type AttemptError struct {
+	Code, Message, Type, Stack string
+	Final                      bool  // no retry, no absorption
+	NotBefore                  int64 // Unix ms: the handler asked not to be tried before; 0: no wish
+	Hash                       uint64
+}
+
+// Fail says that the attempt failed, and decides what becomes of the step: another attempt, a deferral to a timer beside it,
+// or the end of the run.
+func (t *Turn) Fail(step int32, attempt uint32, why AttemptError) {
+	t.add(event.Event{Kind: event.AttemptFailed, Step: step, Attempt: attempt, Code: why.Code, Message: why.Message,
+		Type: why.Type, Stack: why.Stack, Forced: why.Final, Due: why.NotBefore, Hash: why.Hash})
+	if t.Err != nil {
+		return
+	}
+	st := &t.S.Steps[step]
+	if !why.Final {
+		policy := flow.RetryPolicy(&t.S.Graph.Def.Steps[step])
+		if int64(st.Failures) < policy.MaxAttempts {
+			due := max(t.At+policy.Backoff(int(st.Failures)).Milliseconds(), why.NotBefore)
+			t.add(event.Event{Kind: event.RetrySet, Step: step, Due: due})
+			return
+		}
+		if t.absorb(step) {
+			return
+		}
+	}
+	t.failRun(step, attempt, why.Code, why.Message)
+}
+
+// absorb defers the step to the first timer beside it that has budget left.
+func (t *Turn) absorb(step int32) bool {
+	for _, i := range t.S.Graph.Beside[step] {
+		timer, def := &t.S.Steps[i], t.S.Graph.Def.Steps[i].Timer
+		if timer.State == StepSkipped || def.MaxRetries == nil || int64(timer.Failures) >= *def.MaxRetries {
+			continue
+		}
+		due, err := timers.AbsorbDue(def, int(timer.Failures)+1, time.UnixMilli(t.At))
+		if err != nil {
+			continue
+		}
+		t.add(event.Event{Kind: event.StepDeferred, Step: step, Timer: i, Due: due.UnixMilli()})
+		return true
+	}
+	return false
+}
+
+func (t *Turn) failRun(step int32, attempt uint32, code, message string) {
+	t.add(event.Event{Kind: event.StepFailed, Step: step, Attempt: attempt, Code: code, Message: message})
+	t.add(event.Event{Kind: event.RunFailed, Step: step})
+}
+
+// Lose says that the worker of the attempt is gone. The step is offered again, its budget untouched.
+func (t *Turn) Lose(step int32, attempt uint32, why string) {
+	t.add(event.Event{Kind: event.AttemptLost, Step: step, Attempt: attempt, Code: why})
+	if t.Err != nil {
+		return
+	}
+	if n := t.S.Steps[step].Losses; n >= MaxLosses {
+		t.failRun(step, attempt, CodeAttemptsLost, fmt.Sprintf("%d attempts in a row were lost: each time the worker went away before it answered", n))
+		return
+	}
+	t.schedule(step)
+}
+
+// Signal records a signal and gives it to the wait of its name that became ready first.
+func (t *Turn) Signal(name, id string, payload []byte) {
+	t.add(event.Event{Kind: event.SignalReceived, Name: name, ID: id, Payload: payload})
+	if t.Err != nil {
+		return
+	}
+	if step, ok := t.S.Mail.FirstWait(name); ok {
+		t.add(event.Event{Kind: event.StepCompleted, Step: step, Ref: t.Seq + uint64(len(t.Events)) - 1})
+	}
+}
+
+// Due says that the clock has reached due for the step. It reports whether the step waited for that time.
+func (t *Turn) Due(step int32, due int64) bool {
+	st := &t.S.Steps[step]
+	if t.Err != nil || t.S.Status != Running || st.Due != due || due == 0 || t.At < due {
+		return false
+	}
+	switch st.State {
+	case StepRetrying:
+		t.schedule(step)
+	case StepDeferred:
+		t.begin(step)
+	case StepWaiting:
+		if t.S.Graph.Def.Steps[step].Type == flow.TypeWaitTimer {
+			t.fire(step, false)
+		} else {
+			t.timeOut(step)
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// Fire is an operator's wish: it releases the steps deferred to the timer, and the timer itself if it is waiting.
+func (t *Turn) Fire(step int32) { t.fire(step, true) }
+
+func (t *Turn) fire(step int32, forced bool) {
+	t.add(event.Event{Kind: event.TimerFired, Step: step, Forced: forced})
+	if t.Err == nil && t.S.Steps[step].State == StepWaiting {
+		t.add(event.Event{Kind: event.StepCompleted, Step: step, Payload: FiredAt(t.At)})
+	}
+}
+
+// FiredAt is the output of a timer that fired at that time.
+func FiredAt(ms int64) []byte {
+	return []byte(`{"fired_at":` + strconv.Quote(FormatTime(ms)) + `}`)
+}
+
+// FormatTime prints Unix milliseconds as RFC 3339 with milliseconds in UTC.
+func FormatTime(ms int64) string {
+	return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.000Z")
+}
+
+func (t *Turn) timeOut(step int32) {
+	sig := t.S.Graph.Def.Steps[step].Signal
+	if t.S.Graph.OnTimeout[step] >= 0 {
+		t.add(event.Event{Kind: event.StepTimedOut, Step: step})
+		return
+	}
+	t.failRun(step, 0, CodeSignalTimeout, fmt.Sprintf("signal %q did not come within %d ms", sig.Name, *sig.TimeoutMS))
+}
+
+// Cancel ends the run.
+func (t *Turn) Cancel(reason string) { t.add(event.Event{Kind: event.RunCancelled, Message: reason}) }
+
+// Reopen lets a failed or cancelled run go on.
+func (t *Turn) Reopen() { t.add(event.Event{Kind: event.RunReopened}) }
+
+// Ended says that an attempt that was out when its run ended has answered, or will not.
+func (t *Turn) Ended(step int32, attempt uint32) {
+	t.add(event.Event{Kind: event.AttemptEnded, Step: step, Attempt: attempt})
+}
+
+// Quarantine says that the record of that sequence is damaged, and the run not to be trusted.
+func (t *Turn) Quarantine(seq uint64, why string) {
+	t.add(event.Event{Kind: event.RunQuarantined, Ref: seq, Message: why})
+}
+
+// Decide adds what follows from the facts until nothing more does. Steps that became ready go in definition order.
+func (t *Turn) Decide() {
+	s := t.S
+	for t.Err == nil && s.Status == Running && len(s.agenda) > 0 {
+		t.consider(s.agenda.pop())
+	}
+	if t.Err == nil && s.Status == Running && s.open == 0 {
+		t.add(event.Event{Kind: event.RunCompleted})
+	}
+}
+
+// consider starts or skips a step whose turn may have come.
+func (t *Turn) consider(i int32) {
+	st := &t.S.Steps[i]
+	if !ready(st) {
+		return
+	}
+	if st.again {
+		t.begin(i)
+		return
+	}
+	if st.State == StepDormant {
+		woken, all := t.S.woken(i)
+		if !woken {
+			if all {
+				t.add(event.Event{Kind: event.StepSkipped, Step: i})
+			}
+			return
+		}
+	}
+	if st.need > 0 {
+		return
+	}
+	if !t.S.allowed(i) {
+		t.add(event.Event{Kind: event.StepSkipped, Step: i})
+		return
+	}
+	t.begin(i)
+}
+
+// begin starts a step that is ready.
+func (t *Turn) begin(i int32) {
+	def, st := &t.S.Graph.Def.Steps[i], &t.S.Steps[i]
+	switch def.Type {
+	case flow.TypeWaitSignal:
+		t.await(i, def.Signal)
+	case flow.TypeWaitTimer:
+		due, err := timers.Due(def.Timer, time.UnixMilli(t.At))
+		if err != nil { // validation refuses what never fires; zone data may have gone since
+			t.failRun(i, 0, "timer_invalid", err.Error())
+			return
+		}
+		t.add(event.Event{Kind: event.TimerSet, Step: i, Due: due.UnixMilli()})
+	default:
+		if size := t.S.TaskSize(i); size > MaxTask {
+			t.failRun(i, st.Attempt, CodeTaskTooLarge, fmt.Sprintf("the task with its dependencies is %d bytes, the limit is %d", size, MaxTask))
+			return
+		}
+		if len(def.ObjectKeys) > 0 {
+			t.add(event.Event{Kind: event.StepBlocked, Step: i})
+			return
+		}
+		t.schedule(i)
+	}
+}
+
+func (t *Turn) await(i int32, sig *flow.Signal) {
+	if a, ok := t.S.Mail.Earliest(sig.Name); ok {
+		t.add(event.Event{Kind: event.StepCompleted, Step: i, Ref: a.Seq})
+		return
+	}
+	if sig.TimeoutMS == nil {
+		t.add(event.Event{Kind: event.SignalAwaited, Step: i})
+		return
+	}
+	if *sig.TimeoutMS == 0 {
+		t.timeOut(i)
+		return
+	}
+	t.add(event.Event{Kind: event.SignalAwaited, Step: i, Due: t.At + *sig.TimeoutMS})
+}
+
+func (t *Turn) schedule(i int32) {
+	if t.Err == nil {
+		t.add(event.Event{Kind: event.StepScheduled, Step: i, Attempt: t.S.Steps[i].Attempt + 1})
+	}
+}
+
+// TaskSize is the number of payload bytes that a task carries: inputs and the outputs of its completed dependencies.
+func (s *State) TaskSize(i int32) uint64 {
+	size := uint64(s.Input.Len) + uint64(len(s.Graph.Def.Steps[i].InputData))
+	for _, d := range s.Graph.Deps[i] {
+		if s.Steps[d].State == StepCompleted {
+			size += uint64(s.Steps[d].Output.Len)
+		}
+	}
+	return size
+}
+
+// woken says, of a step that waits name in on_timeout, whether one of them timed out, and whether all of them are settled.
+func (s *State) woken(i int32) (woken, all bool) {
+	all = true
+	for _, w := range s.Graph.NamedBy[i] {
+		woken = woken || s.Steps[w].State == StepTimedOut
+		all = all && s.Steps[w].State.Settled()
+	}
+	return woken, all
+}
+
+// allowed says whether a step whose dependencies are all settled may start: each is completed or made good.
+func (s *State) allowed(i int32) bool {
+	deps := s.Graph.Deps[i]
+	all := true
+	for _, d := range deps {
+		all = all && s.counts(d, i)
+	}
+	return all || s.madeGood(i)
+}
+
+// counts says whether the dependency counts as completed for the step; for a step that a wait names in on_timeout, that
+// wait's time-out does.
+func (s *State) counts(dep, step int32) bool {
+	switch s.Steps[dep].State {
+	case StepCompleted:
+		return true
+	case StepTimedOut:
+		return s.Graph.OnTimeout[dep] == step
+	}
+	return false
+}
+
+// madeGood follows the joins: a dependency on the branch that a wait did not take is made good by a good one on the other.
+func (s *State) madeGood(i int32) bool {
+	joins := s.Graph.Joins[i]
+	if len(joins) == 0 {
+		return false
+	}
+	deps := s.Graph.Deps[i]
+	good := make([]bool, len(deps))
+	left := 0
+	for at, d := range deps {
+		good[at] = s.counts(d, i)
+		if !good[at] {
+			left++
+		}
+	}
+	mend := func(branch, other []int32) {
+		for _, o := range other {
+			if !good[o] {
+				continue
+			}
+			for _, b := range branch {
+				if !good[b] {
+					good[b] = true
+					left--
+				}
+			}
+			return
+		}
+	}
+	for before := -1; left > 0 && left != before; {
+		before = left
+		for _, j := range joins {
+			switch s.Steps[j.Wait].State {
+			case StepCompleted:
+				mend(j.TimedOut, j.Answered)
+			case StepTimedOut:
+				mend(j.Answered, j.TimedOut)
+			case StepSkipped:
+				mend(j.TimedOut, j.Answered)
+				mend(j.Answered, j.TimedOut)
+			}
+		}
+	}
+	return left == 0
+}

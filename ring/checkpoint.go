@@ -1,0 +1,117 @@
+package ring
+
+import (
+	"slices"
+
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/replay"
+)
+
+// checkpoint is a recovery point in the making: when every run that was in the books at Base has a snapshot of Base or
+// later, recovery may start at Base. It is written a slice a turn, so that no turn is long.
+type checkpoint struct {
+	base uint64
+	runs []uint64
+}
+
+// sliceRuns and sliceBytes bound what one turn adds to a checkpoint.
+const (
+	sliceRuns  = 2_000
+	sliceBytes = 2 << 20
+)
+
+// Checkpoint begins a recovery point, unless one is being made.
+func (r *Ring) Checkpoint() {
+	if r.checkpoint != nil {
+		return
+	}
+	c := &checkpoint{base: r.next - 1, runs: make([]uint64, 0, len(r.runs)+len(r.parked))}
+	for n, run := range r.runs {
+		if run.snap < run.S.LastSeq {
+			c.runs = append(c.runs, n)
+		}
+	}
+	for n, p := range r.parked {
+		if p.snap < p.last {
+			c.runs = append(c.runs, n)
+		}
+	}
+	slices.Sort(c.runs)
+	r.checkpoint = c
+	r.logBytes = 0
+}
+
+// snapshotSlice writes the next slice of the checkpoint that is being made, if one is.
+func (r *Ring) snapshotSlice() {
+	if r.checkpoint == nil {
+		if r.logBytes < r.cfg.CheckpointBytes {
+			return
+		}
+		r.Checkpoint()
+	}
+	r.slice(sliceRuns, sliceBytes)
+}
+
+func (r *Ring) slice(maxRuns, maxBytes int) {
+	c := r.checkpoint
+	size := 0
+	for n := 0; len(c.runs) > 0 && n < maxRuns && size < maxBytes; n++ {
+		number := c.runs[0]
+		c.runs = c.runs[1:]
+		size += r.snapshot(number)
+	}
+	if len(c.runs) == 0 {
+		r.b.Base = c.base
+		r.checkpoint = nil
+	}
+}
+
+// snapshot puts the run's state into the batch if the journal has an older one, and gives its size.
+func (r *Ring) snapshot(number uint64) int {
+	if run := r.runs[number]; run != nil {
+		if run.snap >= run.S.LastSeq || !run.S.Resident() {
+			return 0
+		}
+		run.snap = run.S.LastSeq
+		state := appendParked(nil, run.S)
+		r.b.Snapshots = append(r.b.Snapshots, journal.Snapshot{Run: number, Seq: run.snap, State: state})
+		return len(state)
+	}
+	p, ok := r.parked[number]
+	if !ok || p.snap >= p.last {
+		return 0
+	}
+	p.snap = p.last
+	r.parked[number] = p
+	r.b.Snapshots = append(r.b.Snapshots, journal.Snapshot{Run: number, Seq: p.snap, State: p.state})
+	return len(p.state)
+}
+
+// parkSome puts idle runs away when there are many in memory: those that no turn has touched since the last look.
+func (r *Ring) parkSome() {
+	if len(r.runs) < r.cfg.MaxLive || r.turnNo < r.parkAt {
+		return
+	}
+	since := r.parkedAt
+	r.parkedAt, r.parkAt = r.turnNo, r.turnNo+64
+	for n, run := range r.runs {
+		s := run.S
+		if run.touched > since || len(run.facts) > 0 || len(run.waiters) > 0 || s.LastSeq > r.durable || s.Status != replay.Running || !s.Idle() {
+			continue
+		}
+		r.parked[n] = parked{state: appendParked(make([]byte, 0, 192), s), snap: run.snap, last: s.LastSeq}
+		delete(r.runs, n)
+		delete(r.ids, s.ID)
+		r.Stats.Parked++
+	}
+}
+
+// Rest makes the last batch of a clean stop: a whole recovery point.
+func (r *Ring) Rest(now Now) *Batch {
+	r.begin(now)
+	r.checkpoint = nil
+	r.Checkpoint()
+	r.slice(1<<62, 1<<62)
+	r.b.Clean = true
+	return r.finish()
+}

@@ -1,0 +1,449 @@
+package ring
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/agnt5/agnt5d/event"
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/fold"
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/objects"
+	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/timers"
+	"github.com/agnt5/agnt5d/worker"
+)
+
+// damagedReason is what a quarantined run says of itself.
+const damagedReason = "its journal is damaged"
+
+// Recover folds the journal: snapshots of open runs, then what came after them. What is owed is offered again. The first
+// Turn after it journals what the restart itself decided.
+func (r *Ring) Recover(now Now) error {
+	r.now = now
+	if err := r.refoldAll(); err != nil {
+		return err
+	}
+	clean := r.clean
+	r.begin(now)
+	r.system(event.Event{Kind: event.EngineStarted, Message: r.cfg.Release, Forced: !clean})
+	r.owe(true)
+	r.boot = r.finish()
+	return nil
+}
+
+// Boot is the batch that Recover made. It must be written before anything else.
+func (r *Ring) Boot() *Batch { return r.boot }
+
+// again folds everything anew after a batch was dropped. What workers have, they keep.
+func (r *Ring) again() error {
+	r.Hub.Clear()
+	waiting := map[uint64][]waiter{}
+	for n, run := range r.runs {
+		if len(run.waiters) > 0 {
+			waiting[n] = run.waiters
+		}
+	}
+	if err := r.refoldAll(); err != nil {
+		return err
+	}
+	for n, w := range waiting {
+		if run, err := r.run(n); run != nil && err == nil {
+			run.waiters = w
+		}
+	}
+	r.begin(r.now)
+	r.b.Batch = &journal.Batch{}
+	r.owe(false)
+	b := r.b
+	r.b = nil
+	if len(b.Records) > 0 {
+		return errors.New("ring: folding again after a full disk decided something new")
+	}
+	for _, o := range b.offers {
+		r.offer(o.run, o.step, o.attempt, true)
+	}
+	r.refold = false
+	return nil
+}
+
+func (r *Ring) refoldAll() error {
+	r.forget()
+	r.next = r.j.NextSeq()
+	r.durable = r.next - 1
+	defs, err := r.j.Definitions()
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(defs, func(a, b journal.Definition) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version))
+	})
+	for _, d := range defs {
+		w := r.flows[d.Name]
+		if w == nil {
+			w = &Workflow{Name: d.Name}
+			r.flows[d.Name] = w
+		}
+		if int(d.Version) != len(w.Versions)+1 {
+			return fmt.Errorf("workflow %q: version %d follows version %d (run \"agnt5d doctor\")", d.Name, d.Version, len(w.Versions))
+		}
+		w.Versions = append(w.Versions, Version{d.Version, flow.Digest(d.Digest), d.At})
+		if d.Current {
+			w.Current = d.Version
+		}
+	}
+	rec := &recovery{r: r, hurt: map[uint64]journal.Damage{}}
+	if err := r.j.Recover(rec); err != nil {
+		return err
+	}
+	return rec.finish()
+}
+
+// recovery is the journal.Visitor of a ring that starts.
+type recovery struct {
+	r    *Ring
+	hurt map[uint64]journal.Damage
+}
+
+func (v *recovery) Clean(clean bool) { v.r.clean = clean }
+
+func (v *recovery) Snapshot(s journal.Snapshot) error {
+	r := v.r
+	idle, dues, _, err := splitParked(s.State)
+	if err == nil && idle {
+		for _, d := range dues {
+			r.due.Push(timers.Entry{Due: d.due, Run: s.Run, Step: d.step})
+		}
+		r.parked[s.Run] = parked{state: slices.Clone(s.State), snap: s.Seq, last: s.Seq}
+		return nil
+	}
+	var st *replay.State
+	var def *Def
+	if err == nil {
+		st, def, err = r.decode(s.State)
+	}
+	if err != nil { // a snapshot is a cache: say so, and fold the run from the log
+		return v.Damaged(journal.Damage{Run: s.Run, Kind: "snapshot", Detail: err.Error()})
+	}
+	r.keep(&Run{S: st, def: def, snap: s.Seq})
+	return nil
+}
+
+func (r *Ring) keep(run *Run) {
+	r.runs[run.S.Run], r.ids[run.S.ID] = run, run
+}
+
+func (v *recovery) Record(rec journal.Record) error {
+	r := v.r
+	if rec.Run == 0 {
+		return nil
+	}
+	if _, hurt := v.hurt[rec.Run]; hurt {
+		return nil // finish reads it
+	}
+	run, err := r.run(rec.Run)
+	if err != nil {
+		return v.Damaged(journal.Damage{Run: rec.Run, Kind: "snapshot", Detail: err.Error()})
+	}
+	var s *replay.State
+	if run != nil {
+		s = run.S
+	} else if rec.Prev != 0 && v.endedBefore(rec) {
+		return nil
+	}
+	s, err = fold.Record(s, &rec, r.graph, nil)
+	if err != nil {
+		return v.Damaged(journal.Damage{Run: rec.Run, Seq: rec.Seq, Kind: "history", Detail: err.Error()})
+	}
+	if run == nil {
+		run = &Run{S: s, def: r.defs[s.Graph.Digest]}
+		r.keep(run)
+	}
+	s.Released()
+	if !s.Resident() {
+		delete(r.runs, s.Run)
+		delete(r.ids, s.ID)
+	}
+	return nil
+}
+
+// endedBefore says whether a record that follows others, of a run that is not in the books, belongs to a run that ended and
+// whose snapshot is gone: recovery needs nothing of it.
+func (v *recovery) endedBefore(rec journal.Record) bool {
+	h, ok, err := v.r.j.Head(rec.Run)
+	return err == nil && ok && replay.RunState(h.State).Ended() && h.LastSeq >= rec.Seq
+}
+
+func (r *Ring) graph(d flow.Digest) (*flow.Graph, error) {
+	def, err := r.Def(d)
+	if err != nil {
+		return nil, err
+	}
+	return def.Graph, nil
+}
+
+func (v *recovery) Damaged(d journal.Damage) error {
+	if v.r.cfg.Damage != nil {
+		v.r.cfg.Damage(d)
+	}
+	if d.Run == 0 {
+		return nil
+	}
+	if old, ok := v.hurt[d.Run]; !ok || d.Kind != "snapshot" && old.Kind == "snapshot" {
+		v.hurt[d.Run] = d
+	}
+	return nil
+}
+
+// finish brings each run with damage to where its intact records end, and marks it for quarantine. Its place in the journal
+// goes on behind its last record that can be found.
+func (v *recovery) finish() error {
+	r := v.r
+	for number, d := range v.hurt {
+		if run, err := r.run(number); err == nil && run != nil && run.S.Hurt && run.S.LastSeq > d.Seq {
+			continue // it was quarantined for this before, and its snapshot stands behind the damage
+		}
+		delete(r.parked, number)
+		if run := r.runs[number]; run != nil {
+			delete(r.ids, run.S.ID)
+			delete(r.runs, number)
+		}
+		var s *replay.State
+		var last, events uint64
+		err := r.scan(number, func(rec *journal.Record) error {
+			if d.Kind == "snapshot" || rec.Seq < d.Seq {
+				next, err := fold.Record(s, rec, r.graph, nil)
+				if err != nil {
+					if d.Kind == "snapshot" {
+						d.Seq, d.Kind, d.Detail = rec.Seq, "history", err.Error()
+					}
+					return nil
+				}
+				s = next
+			}
+			last, events = rec.Seq, rec.N+uint64(rec.Count)-1
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if s == nil || !s.Resident() {
+			continue // not even its first record can be read: reported, and left to "agnt5d verify"
+		}
+		run := &Run{S: s, def: r.defs[s.Graph.Digest]}
+		if d.Kind != "snapshot" {
+			run.hurt = &d
+			if last < d.Seq {
+				last, events = d.Seq, s.Events+uint64(d.Count)
+			}
+			s.LastSeq, s.Events = last, max(events, s.Events)
+		}
+		r.keep(run)
+	}
+	return nil
+}
+
+// scan calls fn for every intact record of a run, in the order of the log.
+func (r *Ring) scan(number uint64, fn func(*journal.Record) error) error {
+	after := number - 1
+	for {
+		from := after
+		err := r.j.Scan(after, 4096, func(rec journal.Record) error {
+			after = rec.Seq + uint64(rec.Count) - 1
+			if rec.Run == number {
+				return fn(&rec)
+			}
+			return nil
+		})
+		var damage *journal.DamageError
+		switch {
+		case errors.As(err, &damage):
+			after = damage.Seq + max(uint64(damage.Count), 1) - 1
+		case err != nil:
+			return err
+		case after == from:
+			return nil
+		}
+	}
+}
+
+// owe hands what every run in memory's books is owed to the parties. At boot it also decides what became of the attempts
+// that were under way when the engine stopped.
+func (r *Ring) owe(boot bool) {
+	var wants []objects.Owner
+	keys := map[uint64][]string{}
+	want := func(run *Run, seq uint64, step int32) {
+		if seq != 0 {
+			wants = append(wants, objects.Owner{Seq: seq, Run: run.S.Run, Step: step})
+			keys[seq] = run.S.Graph.Def.Steps[step].ObjectKeys
+		}
+	}
+	var held []uint64
+	numbers := make([]uint64, 0, len(r.runs))
+	for n := range r.runs {
+		numbers = append(numbers, n)
+	}
+	slices.Sort(numbers)
+	for _, n := range numbers {
+		run := r.runs[n]
+		s := run.S
+		s.Released()
+		for _, o := range s.Outs {
+			want(run, o.Request, o.Step)
+			held = append(held, o.Request)
+			r.oweOut(run, o, boot)
+		}
+		if s.Status.Ended() {
+			continue
+		}
+		if run.hurt != nil {
+			d := *run.hurt
+			r.give(run, quarantine{d.Seq, fmt.Sprintf("%s: record %d: %s", damagedReason, d.Seq, d.Detail)})
+			run.hurt = nil
+		}
+		r.pushTimes(s)
+		for i := range s.Steps {
+			st := &s.Steps[i]
+			want(run, st.Request, int32(i))
+			if st.Fence != 0 {
+				held = append(held, st.Request)
+			}
+			if s.Status == replay.Running {
+				r.oweStep(run, int32(i), st, boot)
+			}
+		}
+	}
+	slices.SortFunc(wants, func(a, b objects.Owner) int { return cmp.Compare(a.Seq, b.Seq) })
+	for _, o := range wants {
+		r.table.Request(o, keys[o.Seq])
+	}
+	for _, seq := range held {
+		r.table.Granted(seq)
+	}
+	if boot {
+		r.grant()
+		r.drain()
+	}
+}
+
+// oweStep offers a step that is scheduled, and says what became of an attempt that was under way.
+func (r *Ring) oweStep(run *Run, i int32, st *replay.Step, boot bool) {
+	slot := r.Hub.Slot(run.S.Run, i)
+	if slot != nil && slot.Attempt == st.Attempt && (st.State == replay.StepScheduled || st.State == replay.StepRunning) {
+		slot.State = worker.Leased
+		slot.Journaled = st.State == replay.StepRunning
+		if !slot.Journaled {
+			run.leased++
+			r.starts = append(r.starts, slot)
+		}
+		r.Hub.Rearm(slot)
+		return
+	}
+	switch st.State {
+	case replay.StepScheduled:
+		r.b.offers = append(r.b.offers, offer{run: run, step: i, attempt: st.Attempt, careful: true})
+	case replay.StepRunning:
+		if st.Local {
+			if boot {
+				r.give(run, lost{i, st.Attempt, "engine_stopped"})
+			}
+			return
+		}
+		r.Hub.Restore(r.restored(run, i, st.Attempt, st.Worker, worker.Leased), r.now.Mono)
+	}
+}
+
+// oweOut waits for an attempt of a run that has ended; one in process died with the engine.
+func (r *Ring) oweOut(run *Run, o replay.Out, boot bool) {
+	if slot := r.Hub.Slot(run.S.Run, o.Step); slot != nil && slot.Attempt == o.Attempt {
+		slot.State = worker.Cancelled
+		r.Hub.Rearm(slot)
+		return
+	}
+	if o.Local {
+		if boot {
+			r.give(run, lost{o.Step, o.Attempt, "engine_stopped"})
+		}
+		return
+	}
+	r.Hub.Restore(r.restored(run, o.Step, o.Attempt, o.Worker, worker.Cancelled), r.now.Mono)
+}
+
+func (r *Ring) restored(run *Run, step int32, attempt uint32, name string, state worker.SlotState) worker.Slot {
+	slot := worker.Slot{Run: run.S.Run, Step: step, Attempt: attempt, Handler: run.def.handlers[step], State: state, Worker: name,
+		StartedAt: run.S.Steps[step].Since}
+	def := &run.S.Graph.Def.Steps[step]
+	if state == worker.Leased && def.TimeoutMS != nil {
+		slot.TimeoutMS = *def.TimeoutMS
+	}
+	if state == worker.Leased && def.HeartbeatTimeoutMS != nil {
+		slot.BeatMS = *def.HeartbeatTimeoutMS
+	}
+	return slot
+}
+
+// quarantine is damage found in a run.
+type quarantine struct {
+	seq uint64
+	why string
+}
+
+func (q quarantine) fold(r *Ring, run *Run, t *replay.Turn) {
+	if run.S.Status != replay.Quarantined {
+		t.Quarantine(q.seq, q.why)
+	}
+}
+
+// The form of a snapshot, and of a run put away: whether it is idle and when it must be looked at stand in front, so that a
+// start need not decode what only sleeps.
+//
+//	form(1 byte: 0 busy, 1 idle) n(uvarint) (step(uvarint) due(8 bytes))... state
+func appendParked(dst []byte, s *replay.State) []byte {
+	if !s.Idle() {
+		return s.Append(append(dst, 0, 0))
+	}
+	n := 0
+	for i := range s.Steps {
+		if s.Steps[i].Due != 0 && s.Steps[i].State.Open() {
+			n++
+		}
+	}
+	dst = binary.AppendUvarint(append(dst, 1), uint64(n))
+	for i := range s.Steps {
+		if st := &s.Steps[i]; st.Due != 0 && st.State.Open() {
+			dst = binary.AppendUvarint(dst, uint64(i))
+			dst = binary.BigEndian.AppendUint64(dst, uint64(st.Due))
+		}
+	}
+	return s.Append(dst)
+}
+
+type stepDue struct {
+	step int32
+	due  int64
+}
+
+func splitParked(b []byte) (idle bool, dues []stepDue, state []byte, err error) {
+	bad := errors.New("malformed snapshot")
+	if len(b) < 2 || b[0] > 1 {
+		return false, nil, nil, bad
+	}
+	idle = b[0] == 1
+	n, size := binary.Uvarint(b[1:])
+	if size <= 0 || n > uint64(len(b)) {
+		return false, nil, nil, bad
+	}
+	b = b[1+size:]
+	for range n {
+		step, size := binary.Uvarint(b)
+		if size <= 0 || len(b) < size+8 || step > 1<<30 {
+			return false, nil, nil, bad
+		}
+		dues = append(dues, stepDue{int32(step), int64(binary.BigEndian.Uint64(b[size:]))})
+		b = b[size+8:]
+	}
+	return idle, dues, b, nil
+}

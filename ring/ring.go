@@ -1,0 +1,345 @@
+package ring
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/objects"
+	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/timers"
+	"github.com/agnt5/agnt5d/worker"
+)
+
+// Journal is what the ring reads. What it writes, it hands out as batches.
+type Journal interface {
+	NextSeq() uint64
+	Secret() []byte
+	Recover(journal.Visitor) error
+	Lookup(id string) (run uint64, tombstoneUntil int64, ok bool, err error)
+	Head(run uint64) (journal.Head, bool, error)
+	Object(key string) (journal.Object, bool, error)
+	RunRecords(run, last, fromN uint64, limit int) ([]journal.Record, error)
+	Scan(after uint64, limit int, fn func(journal.Record) error) error
+	Definitions() ([]journal.Definition, error)
+	DefinitionBody(digest string) ([]byte, error)
+}
+
+// Config is what a ring is made with.
+type Config struct {
+	Journal Journal
+	Release string // of the software, for EngineStarted
+
+	LeaseMS         int64          // remote leases; 0: 30,000
+	CheckpointBytes int64          // log bytes between two recovery points; 0: 32 MiB. Small: more snapshot writes; large: longer recovery
+	MaxLive         int            // idle runs kept unfolded in memory; 0: 20,000
+	LocalCapacity   int            // attempts at once in process; 0: 1,000
+	TombstoneMS     int64          // how long a deleted run's id is kept; 0: 90 days
+	Services        map[string]int // attempts at once by service; absent: no bound
+
+	// Execute runs an attempt in process. It must not block.
+	Execute func(*Spec)
+	// Cancel tells an attempt in process that nobody waits for its answer any more.
+	Cancel func(*worker.Slot, string)
+	// Damage hears of each damage found; Note of things an operator should read.
+	Damage func(journal.Damage)
+}
+
+// Now is the time of a turn: the wall clock, and a clock that never goes back.
+type Now struct {
+	Wall int64 // Unix ms
+	Mono int64 // ms
+}
+
+// Errors that callers branch on; api maps them to status and code.
+var (
+	ErrRunNotFound      = errors.New("no such run")
+	ErrRunExpired       = errors.New("the run was deleted; its id is kept for a while so that it cannot start again by mistake")
+	ErrRunConflict      = errors.New("the id belongs to a run of another workflow or input")
+	ErrRunFinished      = errors.New("the run has finished")
+	ErrRunOpen          = errors.New("the run has not finished")
+	ErrRunNotFailed     = errors.New("only a failed or cancelled run can be retried")
+	ErrRunQuarantined   = errors.New("the run is quarantined: its journal is damaged; \"cancel\" ends it")
+	ErrSignalConflict   = errors.New("the signal id was used with another name or payload")
+	ErrTimerNotFound    = errors.New("the workflow has no such timer")
+	ErrTimerNotWaiting  = errors.New("the timer has not fired and nothing waits on it")
+	ErrWorkflowNotFound = errors.New("no such workflow")
+	ErrWorkerNotFound   = errors.New("no such worker session")
+	ErrDiskFull         = errors.New("the disk is full: nothing was recorded; try again when there is space")
+	ErrClosing          = errors.New("the engine is shutting down")
+	// ErrAway is the ring's answer for a run that is not in memory's books: fold it from the journal and ask again with its
+	// state.
+	ErrAway = errors.New("the run has ended and is not in memory")
+)
+
+// Ring is the core. It is not safe for concurrent use.
+type Ring struct {
+	cfg Config
+	j   Journal
+	Hub *worker.Hub
+
+	table    *objects.Table
+	due      timers.Queue
+	runs     map[uint64]*Run
+	parked   map[uint64]parked
+	ids      map[string]*Run // of runs in memory
+	defs     map[flow.Digest]*Def
+	flows    map[string]*Workflow
+	versions map[string]uint64 // of objects written by batches that may not be durable yet
+
+	now     Now
+	next    uint64 // sequence of the next event
+	durable uint64 // last durable sequence
+	turnNo  uint64
+	b       *Batch   // of the turn under way
+	flying  []*Batch // handed out, not yet committed, in order
+	work    []*Run   // runs with facts to fold in this turn
+	turn    replay.Turn
+	starts  []*worker.Slot // leases whose start the journal does not know yet, oldest first
+	first   int            // of starts
+	grants  []*worker.Slot // careful ones, to be journaled before they are handed out
+	local   *worker.Session
+
+	full   bool // out of space: reads only
+	refold bool
+	kept   []Input
+	broken error
+	clean  bool   // the last stop was a clean one
+	boot   *Batch // made by Recover
+
+	parkedAt, parkAt uint64            // turns of the last and the next look for idle runs
+	answers          []*worker.Session // whose waiting poll has something to say
+	sweepAt          int64             // monotonic ms: when sessions are looked at next
+
+	logBytes   int64
+	checkpoint *checkpoint
+	last       []func() // to run at the end of the turn
+	Stats      Stats
+}
+
+// Stats counts what the ring did since it was made.
+type Stats struct {
+	Turns, Records, Events         uint64
+	StepsCompleted, AttemptsFailed uint64
+	AttemptsLost                   uint64
+	RunsStarted, RunsEnded         uint64
+	Signals, TimersFired           uint64
+	Parked, Unparked               uint64
+}
+
+// Def is a definition with what the ring looks up for each step.
+type Def struct {
+	Graph    *flow.Graph
+	Body     []byte
+	handlers []*worker.Handler // by step; nil for waits
+	keyed    bool
+}
+
+// Workflow is a name and its versions.
+type Workflow struct {
+	Name     string
+	Versions []Version // ascending; version n is at n-1
+	Current  uint32
+}
+
+// Version is one version of a workflow.
+type Version struct {
+	Version uint32
+	Digest  flow.Digest
+	At      int64 // Unix ms
+}
+
+// Run is a run in memory.
+type Run struct {
+	S       *replay.State
+	def     *Def
+	facts   []fact
+	snap    uint64 // LastSeq of the snapshot in the journal; 0: none
+	touched uint64 // number of the last turn that looked at it
+	leased  int    // leases whose start is not journaled
+	waiters []waiter
+	hurt    *journal.Damage // found at recovery, not yet journaled
+}
+
+type waiter struct {
+	key any
+	fn  func(replay.RunState)
+}
+
+// parked is an idle run put away: its state encoded, as in a snapshot.
+type parked struct {
+	state []byte
+	snap  uint64 // LastSeq of the snapshot in the journal; 0: none
+	last  uint64 // LastSeq of state
+}
+
+// Batch is what one turn wrote, and what follows from it when it is durable.
+type Batch struct {
+	*journal.Batch
+	Last    uint64 // last sequence
+	arena   []byte
+	then    []func(error) // replies
+	offers  []offer
+	release []*worker.Slot
+	cancels []cancelled
+	handout []*worker.Slot
+	ended   []*Run
+	given   []Input // outcomes of attempts in process, to be folded again if the batch is dropped
+}
+
+type cancelled struct {
+	slot *worker.Slot
+	why  string
+}
+
+type offer struct {
+	run     *Run
+	step    int32
+	attempt uint32
+	careful bool // it was open when the engine stopped: in process its start must be on disk before the handler is called
+}
+
+// New gives a ring before Recover.
+func New(cfg Config) *Ring {
+	def := func(v *int64, d int64) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	def(&cfg.LeaseMS, 30_000)
+	def(&cfg.CheckpointBytes, 32<<20)
+	def(&cfg.TombstoneMS, 90*24*3600*1000)
+	if cfg.MaxLive == 0 {
+		cfg.MaxLive = 20_000
+	}
+	if cfg.LocalCapacity == 0 {
+		cfg.LocalCapacity = 1_000
+	}
+	r := &Ring{cfg: cfg, j: cfg.Journal}
+	r.Hub = worker.NewHub(cfg.LeaseMS)
+	for name, n := range cfg.Services {
+		r.Hub.Service(name).Limit = n
+	}
+	r.local = &worker.Session{ID: "local", Local: true, Capacity: cfg.LocalCapacity}
+	r.Hub.Join(r.local)
+	r.Hub.Want(r.local, 1<<30)
+	r.forget()
+	return r
+}
+
+// forget throws away everything that was folded; what workers have stays with the hub.
+func (r *Ring) forget() {
+	r.table = objects.NewTable()
+	r.due = timers.Queue{}
+	r.runs, r.parked, r.ids = map[uint64]*Run{}, map[uint64]parked{}, map[string]*Run{}
+	r.defs, r.flows = map[flow.Digest]*Def{}, map[string]*Workflow{}
+	r.versions = map[string]uint64{}
+	r.flying, r.work, r.b = nil, nil, nil
+	r.starts, r.first, r.grants = nil, 0, nil
+	r.checkpoint = nil
+	r.logBytes = 0
+}
+
+// Def gives the definition with that digest.
+func (r *Ring) Def(d flow.Digest) (*Def, error) {
+	if def := r.defs[d]; def != nil {
+		return def, nil
+	}
+	body, err := r.j.DefinitionBody(string(d))
+	if err != nil {
+		return nil, err
+	}
+	parsed, problems := flow.Parse(body)
+	if len(problems) > 0 {
+		return nil, fmt.Errorf("definition %s: %w", d, problems)
+	}
+	g, err := flow.NewGraph(parsed)
+	if err != nil {
+		return nil, err
+	}
+	return r.adopt(g, body), nil
+}
+
+func (r *Ring) adopt(g *flow.Graph, body []byte) *Def {
+	def := &Def{Graph: g, Body: body, handlers: make([]*worker.Handler, len(g.Def.Steps))}
+	for i := range g.Def.Steps {
+		s := &g.Def.Steps[i]
+		if s.Type == flow.TypeTask || s.Type == "" {
+			def.handlers[i] = r.Hub.Handler(s.Service, s.Handler)
+			def.keyed = def.keyed || len(s.ObjectKeys) > 0
+		}
+	}
+	r.defs[g.Digest] = def
+	return def
+}
+
+// run gives the run of that number if it is in memory's books.
+func (r *Ring) run(number uint64) (*Run, error) {
+	if run := r.runs[number]; run != nil {
+		run.touched = r.turnNo
+		return run, nil
+	}
+	p, ok := r.parked[number]
+	if !ok {
+		return nil, nil
+	}
+	s, def, err := r.decode(p.state)
+	if err != nil {
+		return nil, fmt.Errorf("run %d: %w", number, err)
+	}
+	delete(r.parked, number)
+	r.Stats.Unparked++
+	run := &Run{S: s, def: def, snap: p.snap, touched: r.turnNo}
+	r.runs[number] = run
+	r.ids[s.ID] = run
+	return run, nil
+}
+
+func (r *Ring) decode(b []byte) (*replay.State, *Def, error) {
+	_, _, body, err := splitParked(b)
+	if err != nil {
+		return nil, nil, err
+	}
+	digest, err := replay.DigestOf(body)
+	if err != nil {
+		return nil, nil, err
+	}
+	def, err := r.Def(digest)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := replay.Decode(body, def.Graph)
+	return s, def, err
+}
+
+// find gives the run of that id if it is in memory's books; ErrAway when it has ended, ErrRunNotFound, ErrRunExpired.
+func (r *Ring) find(id string) (*Run, error) {
+	if run := r.ids[id]; run != nil {
+		run.touched = r.turnNo
+		return run, nil
+	}
+	number, until, ok, err := r.j.Lookup(id)
+	switch {
+	case err != nil:
+		return nil, err
+	case until > r.now.Wall:
+		return nil, ErrRunExpired
+	case !ok || until != 0:
+		return nil, ErrRunNotFound
+	}
+	run, err := r.run(number)
+	if run == nil && err == nil {
+		return nil, ErrAway
+	}
+	return run, err
+}
+
+// whenDurable runs fn when everything that the ring has decided up to now is durable. It may be called in a turn only.
+func (r *Ring) whenDurable(fn func(error)) { r.b.then = append(r.b.then, fn) }
+
+// atEnd runs fn when the turn's facts are folded and nothing has been decided after them: what fn reads is what whenDurable
+// waits for.
+func (r *Ring) atEnd(fn func()) { r.last = append(r.last, fn) }
+
+func (r *Ring) kindOf(run *Run, i int32) flow.StepType { return run.def.Graph.Def.Steps[i].Type }

@@ -1,0 +1,309 @@
+package ring
+
+import (
+	"fmt"
+
+	"github.com/agnt5/agnt5d/event"
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/objects"
+	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/timers"
+	"github.com/agnt5/agnt5d/worker"
+)
+
+// Input is something that came from outside: a caller's wish or a party's report.
+type Input interface {
+	// admit finds the run that the input is about and gives it a fact to fold, or answers at once.
+	admit(r *Ring)
+}
+
+// refuser is an Input with somebody who waits for an answer.
+type refuser interface{ refuse(err error) }
+
+// reader is an Input that changes nothing; it is admitted when the disk is full, too.
+type reader interface{ reads() }
+
+// fact is what one turn of a run folds: folded is called in the order in which facts came.
+type fact interface {
+	fold(r *Ring, run *Run, t *replay.Turn)
+}
+
+// DueLimit is how many due times one turn takes before it looks at its inputs again.
+const DueLimit = 20_000
+
+// Turn takes the inputs and everything that is due, and gives what must be written; nil when nothing must.
+func (r *Ring) Turn(now Now, inputs []Input) *Batch {
+	r.begin(now)
+	if r.full {
+		r.turnFull(inputs)
+		return r.finish()
+	}
+	r.takeDue()
+	r.takeExpired()
+	r.takeStarts()
+	r.takeWaits()
+	for _, in := range inputs {
+		in.admit(r)
+	}
+	r.drain()
+	r.snapshotSlice()
+	return r.finish()
+}
+
+func (r *Ring) begin(now Now) {
+	r.now = now
+	r.turnNo++
+	r.Stats.Turns++
+	r.b = &Batch{Batch: &journal.Batch{}}
+}
+
+func (r *Ring) finish() *Batch {
+	for i := 0; i < len(r.last); i++ {
+		r.last[i]()
+	}
+	clear(r.last)
+	r.last = r.last[:0]
+	b := r.b
+	r.b = nil
+	if len(b.Records) == 0 && len(b.Snapshots) == 0 && len(b.Definitions) == 0 && len(b.Purges) == 0 && len(b.Rows) == 0 &&
+		len(b.Objects) == 0 && len(b.Heads) == 0 && b.Base == 0 && !b.Clean {
+		// Nothing to write: what hangs on this turn hangs on the last batch under way, if on anything.
+		if n := len(r.flying); n > 0 {
+			last := r.flying[n-1]
+			last.then = append(last.then, b.then...)
+			last.release = append(last.release, b.release...)
+			return nil
+		}
+		r.publish(b)
+		return nil
+	}
+	b.Last = r.next - 1
+	r.flying = append(r.flying, b)
+	return b
+}
+
+// drain folds the facts of every run that has some, until no run has.
+func (r *Ring) drain() {
+	for i := 0; i < len(r.work); i++ {
+		r.fold(r.work[i])
+	}
+	clear(r.work)
+	r.work = r.work[:0]
+}
+
+// give puts a fact in front of its run.
+func (r *Ring) give(run *Run, f fact) {
+	if len(run.facts) == 0 {
+		r.work = append(r.work, run)
+	}
+	run.facts = append(run.facts, f)
+}
+
+// fold is one turn of one run: its facts, then what follows from them, as one record.
+func (r *Ring) fold(run *Run) {
+	t := &r.turn
+	*t = replay.Turn{S: run.S, At: r.now.Wall, Seq: r.next, Events: t.Events[:0]}
+	before, prev := run.S.Events, run.S.LastSeq
+	run.touched = r.turnNo
+	for i := 0; i < len(run.facts); i++ {
+		run.facts[i].fold(r, run, t)
+	}
+	clear(run.facts)
+	run.facts = run.facts[:0]
+	t.Decide()
+	if t.Err != nil {
+		r.fail(fmt.Errorf("ring: run %q: %w", run.S.ID, t.Err))
+		return
+	}
+	if len(t.Events) == 0 {
+		return
+	}
+	seq := r.record(run.S.Run, prev, before+1, t.Events)
+	run.S.EndRecord(seq)
+	r.follow(run, t.Events, seq)
+}
+
+// record appends one record to the batch and gives its sequence.
+func (r *Ring) record(run, prev, n uint64, events []event.Event) uint64 {
+	b, seq := r.b, r.next
+	start := len(b.arena)
+	b.arena = event.AppendBody(b.arena, events)
+	b.Records = append(b.Records, journal.Record{Seq: seq, Count: uint32(len(events)), Run: run, Prev: prev, N: n, At: r.now.Wall,
+		Body: b.arena[start:len(b.arena):len(b.arena)]})
+	r.next += uint64(len(events))
+	r.logBytes += int64(len(b.arena)-start) + 32
+	r.Stats.Records++
+	r.Stats.Events += uint64(len(events))
+	return seq
+}
+
+// system appends a record of the engine itself.
+func (r *Ring) system(e event.Event) uint64 {
+	return r.record(0, 0, 0, []event.Event{e})
+}
+
+// follow hands what was decided to the parties that act on it. What must not leave before it is durable is put on the batch.
+func (r *Ring) follow(run *Run, events []event.Event, seq uint64) {
+	s := run.S
+	for i := range events {
+		e := &events[i]
+		switch e.Kind {
+		case event.RunStarted:
+			r.Stats.RunsStarted++
+			r.runs[s.Run], r.ids[s.ID] = run, run
+			r.head(run)
+		case event.StepBlocked:
+			r.table.Request(objects.Owner{Seq: seq + uint64(i), Run: s.Run, Step: e.Step}, s.Graph.Def.Steps[e.Step].ObjectKeys)
+		case event.KeysGranted:
+			r.table.Granted(s.Steps[e.Step].Request)
+		case event.StepScheduled:
+			r.b.offers = append(r.b.offers, offer{run: run, step: e.Step, attempt: e.Attempt})
+		case event.StepCompleted:
+			if k := r.kindOf(run, e.Step); k == flow.TypeTask || k == "" {
+				r.Stats.StepsCompleted++
+			}
+			for _, o := range e.Objects {
+				r.b.Objects = append(r.b.Objects, journal.Object{Key: o.Key, Version: o.Version, Seq: seq + uint64(i), Fence: o.Fence, State: o.State})
+			}
+		case event.AttemptFailed:
+			r.Stats.AttemptsFailed++
+		case event.AttemptLost:
+			r.Stats.AttemptsLost++
+		case event.SignalReceived:
+			r.Stats.Signals++
+		case event.TimerFired:
+			r.Stats.TimersFired++
+		case event.RetrySet, event.StepDeferred, event.SignalAwaited, event.TimerSet:
+			if e.Due != 0 {
+				r.due.Push(timers.Entry{Due: e.Due, Run: s.Run, Step: e.Step})
+			}
+		case event.RunCompleted, event.RunFailed, event.RunCancelled:
+			r.end(run)
+		case event.RunReopened:
+			r.reopened(run)
+		case event.RunQuarantined:
+			r.head(run)
+			r.mark(run)
+		case event.AttemptEnded:
+			if s.Status == replay.Running && s.Steps[e.Step].State == replay.StepScheduled {
+				r.b.offers = append(r.b.offers, offer{run: run, step: e.Step, attempt: s.Steps[e.Step].Attempt})
+			}
+			r.retireIfDone(run)
+		}
+	}
+	if !run.def.keyed {
+		return
+	}
+	for _, seq := range s.Released() {
+		r.table.Release(seq)
+	}
+	r.grant()
+}
+
+// grant gives each request whose turn has come to its run, as a fact.
+func (r *Ring) grant() {
+	for _, o := range r.table.Grantable() {
+		if run, err := r.run(o.Run); run != nil && err == nil {
+			r.give(run, granted{o})
+		}
+	}
+}
+
+type granted struct{ o objects.Owner }
+
+func (g granted) fold(_ *Ring, run *Run, t *replay.Turn) {
+	st := &run.S.Steps[g.o.Step]
+	if run.S.Status == replay.Running && st.State == replay.StepBlocked && st.Request == g.o.Seq {
+		t.Grant(g.o.Step)
+	}
+}
+
+// end closes the books of a run that has ended.
+func (r *Ring) end(run *Run) {
+	s := run.S
+	r.Stats.RunsEnded++
+	if s.Status != replay.Completed {
+		for i := range s.Steps {
+			slot := r.Hub.Slot(s.Run, int32(i))
+			if slot == nil {
+				continue
+			}
+			if slot.State == worker.Queued {
+				r.Hub.Withdraw(s.Run, int32(i))
+				continue
+			}
+			if _, out := s.Out(int32(i)); out {
+				slot.State = worker.Cancelled
+				r.b.cancels = append(r.b.cancels, cancelled{slot, "the run is " + s.Status.String()})
+			}
+		}
+	}
+	r.head(run)
+	r.b.ended = append(r.b.ended, run)
+	r.retireIfDone(run)
+}
+
+// retireIfDone drops the snapshot of a run that recovery need not know any more.
+func (r *Ring) retireIfDone(run *Run) {
+	if run.S.Hurt {
+		r.mark(run) // it cannot be folded from its records: the snapshot is what there is
+		return
+	}
+	if !run.S.Resident() && run.snap != 0 {
+		r.b.Snapshots = append(r.b.Snapshots, journal.Snapshot{Run: run.S.Run})
+		run.snap = 0
+	}
+}
+
+// reopened puts the times of a run that goes on back into the queue.
+func (r *Ring) reopened(run *Run) {
+	r.head(run)
+	r.mark(run) // its first records may lie before the point where recovery starts
+	r.pushTimes(run.S)
+}
+
+// mark writes the run's snapshot with this batch.
+func (r *Ring) mark(run *Run) {
+	run.snap = run.S.LastSeq
+	r.b.Snapshots = append(r.b.Snapshots, journal.Snapshot{Run: run.S.Run, Seq: run.snap, State: appendParked(nil, run.S)})
+}
+
+func (r *Ring) pushTimes(s *replay.State) {
+	for i := range s.Steps {
+		st := &s.Steps[i]
+		if st.Due != 0 && (st.State == replay.StepWaiting || st.State == replay.StepRetrying || st.State == replay.StepDeferred) {
+			r.due.Push(timers.Entry{Due: st.Due, Run: s.Run, Step: int32(i)})
+		}
+	}
+}
+
+// head writes the run's row for lists and look-ups.
+func (r *Ring) head(run *Run) {
+	s := run.S
+	h := journal.Head{Run: s.Run, ID: s.ID, Workflow: s.Workflow, Version: s.Version, State: uint8(s.Status), LastSeq: s.LastSeq,
+		Events: s.Events, CreatedAt: s.CreatedAt, EndedAt: s.EndedAt, Skipped: s.Skipped}
+	if s.Status.Ended() {
+		h.Digest = s.Digest()
+	}
+	if s.Status == replay.Failed {
+		h.Failed = s.Graph.Def.Steps[s.FailedBy].Name + ": " + s.Steps[s.FailedBy].Error.Code
+	}
+	for i := len(r.b.Heads) - 1; i >= 0 && i >= len(r.b.Heads)-2; i-- { // started and ended in one turn
+		if r.b.Heads[i].Run == h.Run {
+			r.b.Heads[i] = h
+			return
+		}
+	}
+	r.b.Heads = append(r.b.Heads, h)
+}
+
+// fail stops the ring: an invariant is broken, and nothing may be built on it.
+func (r *Ring) fail(err error) {
+	if r.broken == nil {
+		r.broken = err
+	}
+}
+
+// Broken is why the ring has stopped; nil while it has not.
+func (r *Ring) Broken() error { return r.broken }

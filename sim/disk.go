@@ -1,0 +1,207 @@
+package sim
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/ring"
+)
+
+// Disk is a journal in memory: what is committed survives a crash, what is only appended does not. It keeps to the same
+// contract as the journal on bbolt; package journaltest says what that is.
+type Disk struct {
+	records   []journal.Record
+	heads     map[uint64]journal.Head
+	ids       map[string]uint64
+	dead      map[string]int64 // deleted ids: until when
+	defs      []journal.Definition
+	bodies    map[string][]byte
+	objects   map[string]journal.Object
+	snapshots map[uint64]journal.Snapshot
+	base      uint64
+	clean     bool
+
+	queue []*ring.Batch // appended, in order
+}
+
+// NewDisk gives an empty one.
+func NewDisk() *Disk {
+	return &Disk{heads: map[uint64]journal.Head{}, ids: map[string]uint64{}, dead: map[string]int64{}, bodies: map[string][]byte{},
+		objects: map[string]journal.Object{}, snapshots: map[uint64]journal.Snapshot{}}
+}
+
+// Append queues a batch; Commit makes it durable.
+func (d *Disk) Append(b *ring.Batch) { d.queue = append(d.queue, b) }
+
+// Commit makes the next n batches durable, as one transaction.
+func (d *Disk) Commit(n int) []*ring.Batch {
+	done := d.queue[:n:n]
+	d.queue = d.queue[n:]
+	for _, b := range done {
+		d.apply(b.Batch)
+	}
+	return done
+}
+
+// Lose throws away what was not committed.
+func (d *Disk) Lose() []*ring.Batch {
+	lost := d.queue
+	d.queue = nil
+	return lost
+}
+
+func (d *Disk) apply(b *journal.Batch) {
+	for _, r := range b.Records {
+		r.Body = slices.Clone(r.Body)
+		d.records = append(d.records, r)
+	}
+	for _, h := range b.Heads {
+		d.heads[h.Run] = h
+		d.ids[h.ID] = h.Run
+	}
+	for _, o := range b.Objects {
+		if o.State == nil {
+			delete(d.objects, o.Key)
+		} else {
+			d.objects[o.Key] = o
+		}
+	}
+	for _, def := range b.Definitions {
+		if len(def.Body) > 0 {
+			d.bodies[def.Digest] = def.Body
+		}
+		known := false
+		for i := range d.defs {
+			if d.defs[i].Name == def.Name {
+				known = known || d.defs[i].Version == def.Version
+				d.defs[i].Current = d.defs[i].Version == def.Version
+			}
+		}
+		if !known {
+			d.defs = append(d.defs, def)
+		}
+	}
+	for _, s := range b.Snapshots {
+		if s.State == nil {
+			delete(d.snapshots, s.Run)
+		} else {
+			s.State = slices.Clone(s.State)
+			d.snapshots[s.Run] = s
+		}
+	}
+	for _, p := range b.Purges {
+		d.records = slices.DeleteFunc(d.records, func(r journal.Record) bool { return r.Run == p.Run })
+		delete(d.ids, d.heads[p.Run].ID)
+		d.dead[d.heads[p.Run].ID] = p.Until
+		delete(d.heads, p.Run)
+		delete(d.snapshots, p.Run)
+	}
+	if b.Base != 0 {
+		d.base = b.Base
+	}
+	d.clean = b.Clean
+}
+
+// NextSeq is the sequence of the next event.
+func (d *Disk) NextSeq() uint64 {
+	if n := len(d.records); n > 0 {
+		return d.records[n-1].Seq + uint64(d.records[n-1].Count)
+	}
+	return 1
+}
+
+// Secret is the one of every simulated file.
+func (d *Disk) Secret() []byte { return []byte("the simulator's secret, 32 bytes") }
+
+// Recover gives snapshots, then the records after the base.
+func (d *Disk) Recover(v journal.Visitor) error {
+	v.Clean(d.clean)
+	runs := make([]uint64, 0, len(d.snapshots))
+	for n := range d.snapshots {
+		runs = append(runs, n)
+	}
+	slices.Sort(runs)
+	for _, n := range runs {
+		if err := v.Snapshot(d.snapshots[n]); err != nil {
+			return err
+		}
+	}
+	for _, r := range d.records {
+		if r.Seq > d.base {
+			if err := v.Record(r); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Lookup finds a run by id.
+func (d *Disk) Lookup(id string) (run uint64, tombstone int64, ok bool, err error) {
+	if run, ok := d.ids[id]; ok {
+		return run, 0, true, nil
+	}
+	if until, ok := d.dead[id]; ok {
+		return 0, until, true, nil
+	}
+	return 0, 0, false, nil
+}
+
+// Head gives a run's head.
+func (d *Disk) Head(run uint64) (journal.Head, bool, error) {
+	h, ok := d.heads[run]
+	return h, ok, nil
+}
+
+// Object gives an object's state.
+func (d *Disk) Object(key string) (journal.Object, bool, error) {
+	o, ok := d.objects[key]
+	return o, ok, nil
+}
+
+// Definitions gives every version of every workflow.
+func (d *Disk) Definitions() ([]journal.Definition, error) { return slices.Clone(d.defs), nil }
+
+// DefinitionBody gives the canonical JSON of a definition.
+func (d *Disk) DefinitionBody(digest string) ([]byte, error) {
+	if b, ok := d.bodies[digest]; ok {
+		return b, nil
+	}
+	return nil, errors.New("sim: no such definition")
+}
+
+// Scan gives records after a sequence.
+func (d *Disk) Scan(after uint64, limit int, fn func(journal.Record) error) error {
+	i, _ := slices.BinarySearchFunc(d.records, after+1, func(r journal.Record, seq uint64) int {
+		return cmp.Compare(r.Seq+uint64(r.Count)-1, seq)
+	})
+	for ; i < len(d.records) && limit > 0; i, limit = i+1, limit-1 {
+		if err := fn(d.records[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RunRecords gives a run's records from a position on.
+func (d *Disk) RunRecords(run, last, fromN uint64, limit int) ([]journal.Record, error) {
+	var out []journal.Record
+	for _, r := range d.records {
+		if r.Run == run && r.N+uint64(r.Count) > fromN && r.Seq <= last && len(out) < limit {
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+// Get gives the record that holds an event.
+func (d *Disk) Get(seq uint64) (journal.Record, error) {
+	for _, r := range d.records {
+		if r.Seq <= seq && seq < r.Seq+uint64(r.Count) {
+			return r, nil
+		}
+	}
+	return journal.Record{}, errors.New("sim: no such record")
+}

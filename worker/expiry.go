@@ -1,0 +1,109 @@
+package worker
+
+// Why says why a lease ended without an answer.
+type Why uint8
+
+const (
+	LeaseExpired     Why = iota + 1 // no sign of life from the worker: the attempt is lost
+	AttemptTimeout                  // the attempt is over its timeout_ms: it failed
+	HeartbeatTimeout                // the handler's own heartbeats stopped: it failed
+)
+
+// expiryHeap holds when each lease must be looked at next; a lease that was renewed meanwhile is put in again.
+type expiryHeap []expiry
+
+type expiry struct {
+	at   int64
+	slot *Slot
+}
+
+// due is when the slot must be looked at: the earliest of its clocks. 0: never.
+func (s *Slot) due() int64 {
+	var at int64
+	for _, t := range [...]int64{s.Expires, s.Deadline, s.BeatBy} {
+		if t != 0 && (at == 0 || t < at) {
+			at = t
+		}
+	}
+	return at
+}
+
+func (h *Hub) schedule(s *Slot) {
+	at := s.due()
+	if at == 0 {
+		return
+	}
+	e := append(h.expiry, expiry{at, s})
+	for i := len(e) - 1; i > 0; {
+		up := (i - 1) / 2
+		if e[up].at <= e[i].at {
+			break
+		}
+		e[up], e[i] = e[i], e[up]
+		i = up
+	}
+	h.expiry = e
+}
+
+func (h *Hub) popExpiry() *Slot {
+	e := h.expiry
+	top := e[0].slot
+	last := len(e) - 1
+	e[0] = e[last]
+	e[last] = expiry{}
+	e = e[:last]
+	for i := 0; ; {
+		down := 2*i + 1
+		if down >= last {
+			break
+		}
+		if down+1 < last && e[down+1].at < e[down].at {
+			down++
+		}
+		if e[i].at <= e[down].at {
+			break
+		}
+		e[i], e[down] = e[down], e[i]
+		i = down
+	}
+	h.expiry = e
+	return top
+}
+
+// NextExpiry is when Expire has something to look at, in monotonic ms. ok is false when there is nothing.
+func (h *Hub) NextExpiry() (int64, bool) {
+	for len(h.expiry) > 0 && h.expiry[0].slot.State != Leased && h.expiry[0].slot.State != Cancelled {
+		h.popExpiry()
+	}
+	if len(h.expiry) == 0 {
+		return 0, false
+	}
+	return h.expiry[0].at, true
+}
+
+// Expire reports each lease whose time is over. The lease stands until the caller releases it.
+func (h *Hub) Expire(now int64, over func(*Slot, Why)) {
+	for len(h.expiry) > 0 && h.expiry[0].at <= now {
+		s := h.popExpiry()
+		if s.State != Leased && s.State != Cancelled {
+			continue
+		}
+		why := Why(0)
+		switch {
+		case s.Deadline != 0 && s.Deadline <= now && s.State == Leased:
+			why = AttemptTimeout
+		case s.BeatBy != 0 && s.BeatBy <= now && s.State == Leased:
+			why = HeartbeatTimeout
+		case s.Expires != 0 && s.Expires <= now:
+			why = LeaseExpired
+		}
+		if why == 0 {
+			if s.State == Cancelled { // only the lease counts now
+				s.Deadline, s.BeatBy = 0, 0
+			}
+			h.schedule(s)
+			continue
+		}
+		over(s, why)
+	}
+}

@@ -1,0 +1,419 @@
+package worker
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Hub is what may be run, who can run it, and who runs it. It is not safe for concurrent use.
+type Hub struct {
+	LeaseMS int64 // how long a remote lease lives without a sign of life
+
+	handlers map[handlerKey]*Handler
+	services map[string]*Service
+	sessions map[string]*Session
+	slots    map[slotKey]*Slot
+	expiry   expiryHeap
+	ready    []*Handler // with offers, and perhaps somebody who waits for them
+	queued   int
+}
+
+type handlerKey struct{ service, name string }
+
+type slotKey struct {
+	run  uint64
+	step int32
+}
+
+// Service is what bounds the handlers of one service together.
+type Service struct {
+	Name   string
+	Limit  int // attempts at once over all sessions; 0: no bound
+	leased int
+}
+
+// Handler is one handler of one service: its queue and the sessions that serve it.
+type Handler struct {
+	Service  *Service
+	Name     string
+	queue    fairQueue
+	sessions []*Session
+	next     int  // whose turn it is among sessions
+	listed   bool // in Hub.ready
+
+	// Local runs the handler in this process; nil: it does not.
+	Local Func
+}
+
+// Sessions is how many sessions serve the handler.
+func (h *Handler) Sessions() int { return len(h.sessions) }
+
+// Queued is how many offers wait in the handler's queue.
+func (h *Handler) Queued() int { return h.queue.n }
+
+// Full says that the service's bound keeps its offers back.
+func (h *Handler) Full() bool { return h.Service.Limit > 0 && h.Service.leased >= h.Service.Limit }
+
+// SlotState is where an offer stands.
+type SlotState uint8
+
+const (
+	Queued    SlotState = iota // nobody has it
+	Leased                     // a session has it
+	Answered                   // its outcome is on the way to the journal
+	Cancelled                  // a session has it, but its run has ended
+	gone
+)
+
+// Slot is one step that may be run, or is: at most one for each (run, step).
+type Slot struct {
+	Run         uint64
+	Step        int32
+	Attempt     uint32
+	Handler     *Handler
+	State       SlotState
+	Session     *Session // who has it
+	Worker      string   // the session's id; it outlives the session
+	Journaled   bool     // the journal knows that the attempt started
+	Local       bool     // a session of this process has or had it
+	Careful     bool     // the start must be on disk before the handler is called in process
+	StartedAt   int64    // Unix ms
+	StartedMono int64    // monotonic ms
+	Expires     int64    // monotonic ms; 0: never (in process)
+	TimeoutMS   int64    // of the attempt; 0: none
+	Deadline    int64    // monotonic ms; 0: none
+	BeatMS      int64    // heartbeat_timeout_ms; 0: the SDK renews
+	BeatBy      int64    // monotonic ms; 0: none
+	Details     []byte   // of the last heartbeat
+
+	run *runQueue
+}
+
+// Session is somebody who serves handlers.
+type Session struct {
+	ID       string
+	Service  string
+	Version  string
+	Handlers []*Handler
+	Capacity int  // leases at once
+	Local    bool // in this process
+	Wants    int  // tasks that it waits for now
+	Slots    map[*Slot]struct{}
+	LastSeen int64 // monotonic ms
+	JoinedAt int64 // Unix ms
+	// Data is whatever the owner of the Hub hangs on the session.
+	Data any
+}
+
+// Leases is how many attempts the session has.
+func (s *Session) Leases() int { return len(s.Slots) }
+
+// NewHub gives an empty hub.
+func NewHub(leaseMS int64) *Hub {
+	return &Hub{LeaseMS: leaseMS, handlers: map[handlerKey]*Handler{}, services: map[string]*Service{},
+		sessions: map[string]*Session{}, slots: map[slotKey]*Slot{}}
+}
+
+// Handler gives the handler of that name, also when nobody serves it.
+func (h *Hub) Handler(service, name string) *Handler {
+	k := handlerKey{service, name}
+	if f := h.handlers[k]; f != nil {
+		return f
+	}
+	f := &Handler{Service: h.Service(service), Name: name}
+	f.queue.byRun = map[uint64]*runQueue{}
+	h.handlers[k] = f
+	return f
+}
+
+// Service gives the service of that name.
+func (h *Hub) Service(name string) *Service {
+	if s := h.services[name]; s != nil {
+		return s
+	}
+	s := &Service{Name: name}
+	h.services[name] = s
+	return s
+}
+
+// Slot gives the slot of the step, or nil.
+func (h *Hub) Slot(run uint64, step int32) *Slot { return h.slots[slotKey{run, step}] }
+
+// Offer puts the attempt into its handler's queue. An offer that stands already is given back as it stands, so offering is
+// idempotent.
+func (h *Hub) Offer(s Slot) *Slot {
+	k := slotKey{s.Run, s.Step}
+	if old := h.slots[k]; old != nil {
+		if old.State == Queued {
+			old.Attempt = s.Attempt
+		}
+		return old
+	}
+	slot := &s
+	slot.State = Queued
+	h.slots[k] = slot
+	slot.Handler.queue.push(slot)
+	h.queued++
+	h.list(slot.Handler)
+	return slot
+}
+
+func (h *Hub) list(f *Handler) {
+	if !f.listed && f.queue.n > 0 {
+		f.listed = true
+		h.ready = append(h.ready, f)
+	}
+}
+
+// Restore puts an attempt that a worker had before the engine restarted under a lease that runs from now on. The session
+// may come back and name its token.
+func (h *Hub) Restore(s Slot, now int64) *Slot {
+	slot := &s
+	slot.Journaled = true
+	h.slots[slotKey{s.Run, s.Step}] = slot
+	h.arm(slot, now)
+	return slot
+}
+
+// Rearm puts a lease that stands again into the books of its clocks.
+func (h *Hub) Rearm(s *Slot) { h.schedule(s) }
+
+// arm starts the clocks of a lease.
+func (h *Hub) arm(s *Slot, now int64) {
+	s.Deadline, s.BeatBy, s.Expires = 0, 0, 0
+	if s.TimeoutMS > 0 {
+		s.Deadline = now + s.TimeoutMS
+	}
+	if s.BeatMS > 0 {
+		s.BeatBy = now + s.BeatMS
+	}
+	if !s.Local {
+		s.Expires = now + h.LeaseMS
+	}
+	h.schedule(s)
+}
+
+// Withdraw takes an offer back that nobody has. It reports whether there was one.
+func (h *Hub) Withdraw(run uint64, step int32) bool {
+	s := h.slots[slotKey{run, step}]
+	if s == nil || s.State != Queued {
+		return false
+	}
+	h.drop(s)
+	return true
+}
+
+func (h *Hub) drop(s *Slot) {
+	if s.State == Queued {
+		s.Handler.queue.remove(s)
+		h.queued--
+	}
+	s.State = gone
+	delete(h.slots, slotKey{s.Run, s.Step})
+}
+
+// Release ends a lease: its outcome is on disk, or it was lost. The session has room again.
+func (h *Hub) Release(s *Slot) {
+	if s.State == Queued || s.State == gone {
+		return
+	}
+	h.leave(s)
+	s.State = gone
+	if h.slots[slotKey{s.Run, s.Step}] == s {
+		delete(h.slots, slotKey{s.Run, s.Step})
+	}
+}
+
+// Answer says that the session has answered for the slot: it has room again, while the outcome is on its way to the
+// journal. Release follows when it is there.
+func (h *Hub) Answer(s *Slot) {
+	if s.State != Leased {
+		return
+	}
+	h.leave(s)
+	s.State = Answered
+}
+
+// leave takes the slot out of its session.
+func (h *Hub) leave(s *Slot) {
+	if s.Session == nil {
+		return
+	}
+	delete(s.Session.Slots, s)
+	s.Session = nil
+	s.Handler.Service.leased--
+	h.list(s.Handler)
+	if s.Handler.Service.Limit > 0 {
+		for _, f := range h.handlers {
+			if f.Service == s.Handler.Service {
+				h.list(f)
+			}
+		}
+	}
+}
+
+// Join adds a session. Its handlers are served from now on.
+func (h *Hub) Join(s *Session) {
+	s.Slots = map[*Slot]struct{}{}
+	h.sessions[s.ID] = s
+	for _, f := range s.Handlers {
+		f.sessions = append(f.sessions, s)
+		h.list(f)
+	}
+}
+
+// Serve adds a handler to a session.
+func (h *Hub) Serve(s *Session, f *Handler) {
+	if slices.Contains(s.Handlers, f) {
+		return
+	}
+	s.Handlers = append(s.Handlers, f)
+	f.sessions = append(f.sessions, s)
+	h.list(f)
+}
+
+// Session gives the session of that id, or nil.
+func (h *Hub) Session(id string) *Session { return h.sessions[id] }
+
+// Sessions gives all sessions, by id.
+func (h *Hub) Sessions() []*Session {
+	all := make([]*Session, 0, len(h.sessions))
+	for _, s := range h.sessions {
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b *Session) int { return cmp.Compare(a.ID, b.ID) })
+	return all
+}
+
+// Leave removes the session and gives what it had, in the order of runs and steps; its tasks are nobody's now.
+func (h *Hub) Leave(s *Session) []*Slot {
+	delete(h.sessions, s.ID)
+	s.Wants = 0
+	for _, f := range s.Handlers {
+		if i := slices.Index(f.sessions, s); i >= 0 {
+			f.sessions = slices.Delete(f.sessions, i, i+1)
+		}
+	}
+	return s.sorted()
+}
+
+func (s *Session) sorted() []*Slot {
+	all := make([]*Slot, 0, len(s.Slots))
+	for slot := range s.Slots {
+		all = append(all, slot)
+	}
+	slices.SortFunc(all, func(a, b *Slot) int {
+		return cmp.Or(cmp.Compare(a.Run, b.Run), cmp.Compare(a.Step, b.Step))
+	})
+	return all
+}
+
+// Adopt gives a leased slot to a session that came back for it.
+func (h *Hub) Adopt(slot *Slot, s *Session, now int64) {
+	h.leave(slot)
+	slot.Session, slot.Worker = s, s.ID
+	s.Slots[slot] = struct{}{}
+	slot.Handler.Service.leased++
+	if slot.Expires != 0 {
+		slot.Expires = now + h.LeaseMS
+		h.schedule(slot)
+	}
+}
+
+// Beat is a sign of life for one lease. A handler's own heartbeat (own) also moves its heartbeat timeout.
+func (h *Hub) Beat(s *Slot, now int64, own bool, details []byte) {
+	if s.Expires != 0 {
+		s.Expires = now + h.LeaseMS
+	}
+	if own {
+		if s.BeatMS > 0 {
+			s.BeatBy = now + s.BeatMS
+		}
+		if details != nil {
+			s.Details = details
+		}
+	}
+}
+
+// Dispatch gives offers to sessions that want some, one handler and one session after the other, until nobody wants or
+// nothing is left. now is monotonic ms, wall Unix ms. give is called for each lease as it is made.
+func (h *Hub) Dispatch(now, wall int64, give func(*Session, *Slot)) {
+	if h.queued == 0 {
+		for _, f := range h.ready {
+			f.listed = false
+		}
+		h.ready = h.ready[:0]
+		return
+	}
+	list := h.ready
+	h.ready = nil
+	for _, f := range list {
+		f.listed = false
+	}
+	for _, f := range list {
+		for f.queue.n > 0 && !f.Full() {
+			s := f.pick()
+			if s == nil {
+				break
+			}
+			slot := f.queue.pop()
+			h.queued--
+			slot.State, slot.Session, slot.Worker, slot.StartedAt, slot.Local = Leased, s, s.ID, wall, s.Local
+			s.Slots[slot] = struct{}{}
+			s.Wants--
+			f.Service.leased++
+			h.arm(slot, now)
+			give(s, slot)
+		}
+	}
+	// A handler whose queue is not empty is listed again when a session of it wants, or its service has room.
+	if h.ready == nil {
+		h.ready = list[:0]
+	}
+}
+
+// pick gives the next session that wants a task of f and has room, in turn.
+func (f *Handler) pick() *Session {
+	for range f.sessions {
+		if f.next >= len(f.sessions) {
+			f.next = 0
+		}
+		s := f.sessions[f.next]
+		f.next++
+		if s.Wants > 0 && len(s.Slots) < s.Capacity {
+			return s
+		}
+	}
+	return nil
+}
+
+// Want says that the session waits for up to n tasks from now on.
+func (h *Hub) Want(s *Session, n int) {
+	s.Wants = n
+	if n > 0 {
+		for _, f := range s.Handlers {
+			h.list(f)
+		}
+	}
+}
+
+// Offers is how many offers nobody has taken.
+func (h *Hub) Offers() int { return h.queued }
+
+// Leases calls fn for every slot that a worker has.
+func (h *Hub) Leases(fn func(*Slot)) {
+	for _, s := range h.slots {
+		if s.State != Queued {
+			fn(s)
+		}
+	}
+}
+
+// Clear takes every queued offer back. What workers have, they keep.
+func (h *Hub) Clear() {
+	for _, s := range h.slots {
+		if s.State == Queued {
+			h.drop(s)
+		}
+	}
+}

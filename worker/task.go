@@ -1,0 +1,121 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+)
+
+// Task is what a handler gets: one attempt of one step.
+type Task struct {
+	Token          string                     `json:"token"`
+	LeaseExpiresAt string                     `json:"lease_expires_at,omitempty"` // RFC 3339, ms, UTC; empty in process
+	WorkflowID     string                     `json:"workflow_id"`
+	WorkflowName   string                     `json:"workflow_name"`
+	Step           string                     `json:"step"`
+	ServiceName    string                     `json:"service_name"`
+	HandlerName    string                     `json:"handler_name"`
+	Attempt        uint32                     `json:"attempt"`         // counts every try from 1, lost ones too
+	IdempotencyKey string                     `json:"idempotency_key"` // the same for every attempt of the step
+	WorkflowInput  json.RawMessage            `json:"workflow_input"`
+	InputData      json.RawMessage            `json:"input_data"`   // null when the definition gives none
+	Dependencies   map[string]json.RawMessage `json:"dependencies"` // name -> output of each completed dependency
+	ObjectKeys     []string                   `json:"object_keys"`
+	Objects        map[string]Object          `json:"objects"`
+	TraceParent    string                     `json:"traceparent,omitempty"` // W3C
+
+	// TimeoutMS and HeartbeatMS are the step's own limits; 0: none.
+	TimeoutMS   int64 `json:"timeout_ms,omitempty"`
+	HeartbeatMS int64 `json:"heartbeat_timeout_ms,omitempty"`
+
+	changed map[string]json.RawMessage
+	beat    func(details json.RawMessage) error
+}
+
+// Object is a key's durable state as it was when the task was given out.
+type Object struct {
+	State   json.RawMessage `json:"state"`   // null when there is none
+	Version uint64          `json:"version"` // counts writes; 0: never written
+	Fence   uint64          `json:"fence"`   // grows with each grant of the key
+}
+
+// Outcome is what became of an attempt.
+type Outcome struct {
+	Token   string                     `json:"token"`
+	Status  string                     `json:"status"` // "completed" or "failed"
+	Output  json.RawMessage            `json:"output,omitempty"`
+	Objects map[string]json.RawMessage `json:"objects,omitempty"` // new state by key; null removes it
+	Error   *Error                     `json:"error,omitempty"`
+}
+
+// Values of Outcome.Status.
+const (
+	Completed = "completed"
+	Failed    = "failed"
+)
+
+// Error is why an attempt failed.
+type Error struct {
+	Message      string `json:"message"`
+	Code         string `json:"code,omitempty"`
+	Type         string `json:"type,omitempty"`
+	Retryable    *bool  `json:"retryable,omitempty"` // nil: yes
+	Stack        string `json:"stack,omitempty"`
+	RetryAfterMS int64  `json:"retry_after_ms,omitempty"` // not before, counted from now
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// SetObject sets the new state of one of the task's object keys; it is committed together with the step's completion. A
+// nil or null state removes it.
+func (t *Task) SetObject(key string, state any) error {
+	if _, ok := t.Objects[key]; !ok {
+		return &Error{Message: "object " + key + " is not one of the step's object_keys", Code: "object_not_held"}
+	}
+	b, ok := state.(json.RawMessage)
+	if !ok {
+		var err error
+		if b, err = json.Marshal(state); err != nil {
+			return err
+		}
+	}
+	if t.changed == nil {
+		t.changed = map[string]json.RawMessage{}
+	}
+	t.changed[key] = b
+	return nil
+}
+
+// Changed gives the object state that the handler set.
+func (t *Task) Changed() map[string]json.RawMessage { return t.changed }
+
+// Heartbeat says that the handler is alive and how far it is. Details (any JSON) show in status and are not journaled. It
+// returns an error when the attempt is nobody's business any more: the run was cancelled, or the lease lost.
+func (t *Task) Heartbeat(details any) error {
+	if t.beat == nil {
+		return nil
+	}
+	b, err := json.Marshal(details)
+	if err != nil {
+		return err
+	}
+	return t.beat(b)
+}
+
+// OnHeartbeat sets who hears the task's heartbeats. It is for those who run handlers.
+func (t *Task) OnHeartbeat(fn func(details json.RawMessage) error) { t.beat = fn }
+
+type taskKey struct{}
+
+// WithTask gives a context that carries the task.
+func WithTask(ctx context.Context, t *Task) context.Context {
+	return context.WithValue(ctx, taskKey{}, t)
+}
+
+// TaskKey is the key under which a handler's context carries its *Task.
+var TaskKey any = taskKey{}
+
+// FromContext gives the task that a handler works on; nil outside of a handler.
+func FromContext(ctx context.Context) *Task {
+	t, _ := ctx.Value(taskKey{}).(*Task)
+	return t
+}
