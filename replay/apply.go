@@ -358,6 +358,8 @@ func (s *State) reopen(at int64) string {
 		case st.State == StepCancelled, st.State == StepFailed:
 			s.becomeReadyAgain(int32(i), at)
 			st.Floor = st.Attempt
+		case ready(st): // what it waited for may have been settled in the very turn that ended the run
+			s.agenda.push(int32(i))
 		}
 		st.Was = 0
 		if typ == flow.TypeWaitTimer {

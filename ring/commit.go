@@ -137,9 +137,10 @@ func (r *Ring) dispatch() {
 // handOut sends a lease to its session.
 func (r *Ring) handOut(slot *worker.Slot) {
 	run := r.runs[slot.Run]
-	if run == nil {
+	if run == nil || slot.Given {
 		return
 	}
+	slot.Given = true
 	spec := r.spec(run, slot)
 	if slot.Session.Local {
 		r.cfg.Execute(spec)
@@ -191,10 +192,7 @@ func (r *Ring) spec(run *Run, slot *worker.Slot) *Spec {
 // drop takes back a batch that found no space, and everything that was decided after it: memory is folded again from the
 // journal. What workers have, they keep; what they have answered is folded again when there is space.
 func (r *Ring) drop(b *Batch) {
-	if !r.full {
-		r.full = true
-		r.refold = true
-	}
+	r.full = true
 	r.kept = append(r.kept, b.given...)
 	for _, slot := range b.release {
 		if slot.State == worker.Answered {

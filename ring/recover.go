@@ -66,7 +66,9 @@ func (r *Ring) again() error {
 	for _, o := range b.offers {
 		r.offer(o.run, o.step, o.attempt, true)
 	}
-	r.refold = false
+	for _, slot := range b.handout {
+		r.handOut(slot)
+	}
 	return nil
 }
 
@@ -335,9 +337,15 @@ func (r *Ring) oweStep(run *Run, i int32, st *replay.Step, boot bool) {
 	if slot != nil && slot.Attempt == st.Attempt && (st.State == replay.StepScheduled || st.State == replay.StepRunning) {
 		slot.State = worker.Leased
 		slot.Journaled = st.State == replay.StepRunning
-		if !slot.Journaled {
+		switch {
+		case !slot.Journaled && slot.Given:
 			run.leased++
 			r.starts = append(r.starts, slot)
+		case !slot.Journaled: // a careful one whose start was dropped with its batch
+			run.leased++
+			r.grants = append(r.grants, slot)
+		case !slot.Given:
+			r.b.handout = append(r.b.handout, slot)
 		}
 		r.Hub.Rearm(slot)
 		return
@@ -373,7 +381,7 @@ func (r *Ring) oweOut(run *Run, o replay.Out, boot bool) {
 }
 
 func (r *Ring) restored(run *Run, step int32, attempt uint32, name string, state worker.SlotState) worker.Slot {
-	slot := worker.Slot{Run: run.S.Run, Step: step, Attempt: attempt, Handler: run.def.handlers[step], State: state, Worker: name,
+	slot := worker.Slot{Run: run.S.Run, Step: step, Attempt: attempt, Handler: run.def.handlers[step], State: state, Given: true, Worker: name,
 		StartedAt: run.S.Steps[step].Since}
 	def := &run.S.Graph.Def.Steps[step]
 	if state == worker.Leased && def.TimeoutMS != nil {

@@ -69,11 +69,11 @@ func (in *Join) admit(r *Ring) {
 		r.Hub.Adopt(slot, s, r.now.Mono)
 	}
 	// Whatever else the worker was given before is offered to others at once: it does not know of it.
-	r.Hub.Leases(func(slot *worker.Slot) {
+	for _, slot := range r.Hub.Leases() {
 		if slot.Worker == in.ID && slot.Session == nil && slot.State == worker.Leased && !named[slot.Run][slot.Step] {
 			r.lose(slot, "worker_came_back")
 		}
-	})
+	}
 	r.whenDurable(func(err error) { in.Reply(gone, err) })
 }
 

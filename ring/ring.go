@@ -102,7 +102,6 @@ type Ring struct {
 	local   *worker.Session
 
 	full   bool // out of space: reads only
-	refold bool
 	kept   []Input
 	broken error
 	clean  bool   // the last stop was a clean one

@@ -39,6 +39,7 @@ func (r *Ring) Turn(now Now, inputs []Input) *Batch {
 		r.turnFull(inputs)
 		return r.finish()
 	}
+	r.grant()
 	r.takeDue()
 	r.takeExpired()
 	r.takeStarts()
@@ -189,6 +190,10 @@ func (r *Ring) follow(run *Run, events []event.Event, seq uint64) {
 			if s.Status == replay.Running && s.Steps[e.Step].State == replay.StepScheduled {
 				r.b.offers = append(r.b.offers, offer{run: run, step: e.Step, attempt: s.Steps[e.Step].Attempt})
 			}
+			if s.Status.Ended() { // the head says what the run's last record is
+				r.head(run)
+				r.b.ended = append(r.b.ended, run)
+			}
 			r.retireIfDone(run)
 		}
 	}
@@ -233,7 +238,11 @@ func (r *Ring) end(run *Run) {
 				r.Hub.Withdraw(s.Run, int32(i))
 				continue
 			}
-			if _, out := s.Out(int32(i)); out {
+			if o, out := s.Out(int32(i)); out {
+				if !slot.Given { // its start was journaled, and nobody got it
+					r.b.release = append(r.b.release, slot)
+					r.give(run, lost{o.Step, o.Attempt, ""})
+				}
 				slot.State = worker.Cancelled
 				r.b.cancels = append(r.b.cancels, cancelled{slot, "the run is " + s.Status.String()})
 			}

@@ -74,6 +74,7 @@ type Slot struct {
 	State       SlotState
 	Session     *Session // who has it
 	Worker      string   // the session's id; it outlives the session
+	Given       bool     // it has been handed to its session
 	Journaled   bool     // the journal knows that the attempt started
 	Local       bool     // a session of this process has or had it
 	Careful     bool     // the start must be on disk before the handler is called in process
@@ -239,10 +240,16 @@ func (h *Hub) leave(s *Slot) {
 	if s.Session == nil {
 		return
 	}
-	delete(s.Session.Slots, s)
+	session := s.Session
+	delete(session.Slots, s)
 	s.Session = nil
 	s.Handler.Service.leased--
 	h.list(s.Handler)
+	if len(session.Slots) == session.Capacity-1 { // it was full: whatever it serves may have waited for room
+		for _, f := range session.Handlers {
+			h.list(f)
+		}
+	}
 	if s.Handler.Service.Limit > 0 {
 		for _, f := range h.handlers {
 			if f.Service == s.Handler.Service {
@@ -360,7 +367,9 @@ func (h *Hub) Dispatch(now, wall int64, give func(*Session, *Slot)) {
 			h.queued--
 			slot.State, slot.Session, slot.Worker, slot.StartedAt, slot.Local = Leased, s, s.ID, wall, s.Local
 			s.Slots[slot] = struct{}{}
-			s.Wants--
+			if !s.Local {
+				s.Wants--
+			}
 			f.Service.leased++
 			h.arm(slot, now)
 			give(s, slot)
@@ -400,13 +409,18 @@ func (h *Hub) Want(s *Session, n int) {
 // Offers is how many offers nobody has taken.
 func (h *Hub) Offers() int { return h.queued }
 
-// Leases calls fn for every slot that a worker has.
-func (h *Hub) Leases(fn func(*Slot)) {
+// Leases gives every slot that a worker has, in the order of runs and steps.
+func (h *Hub) Leases() []*Slot {
+	var all []*Slot
 	for _, s := range h.slots {
 		if s.State != Queued {
-			fn(s)
+			all = append(all, s)
 		}
 	}
+	slices.SortFunc(all, func(a, b *Slot) int {
+		return cmp.Or(cmp.Compare(a.Run, b.Run), cmp.Compare(a.Step, b.Step))
+	})
+	return all
 }
 
 // Clear takes every queued offer back. What workers have, they keep.

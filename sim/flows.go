@@ -1,0 +1,87 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/agnt5/agnt5d/flow"
+)
+
+type ctxT = context.Context
+
+// randomFlow makes up a valid definition: tasks with keys and small retry budgets, waits with and without on_timeout, timers
+// that absorb, and joins of whatever there is.
+func randomFlow(rng *rand.Rand) *flow.Definition {
+	for {
+		d := tryFlow(rng)
+		if len(flow.Validate(d)) == 0 {
+			return d
+		}
+	}
+}
+
+func tryFlow(rng *rand.Rand) *flow.Definition {
+	n := 1 + rng.IntN(10)
+	d := &flow.Definition{}
+	name := func(i int) string { return fmt.Sprintf("s%d", i) }
+	escalates := map[int]bool{}
+	for i := range n {
+		var after []string
+		for j := range i {
+			if rng.IntN(100) < 30 && (!escalates[i] || rng.IntN(3) == 0) {
+				after = append(after, name(j))
+			}
+		}
+		opts := []flow.StepOption{flow.After(after...)}
+		switch k := rng.IntN(100); {
+		case k < 62:
+			d.Steps = append(d.Steps, task(rng, name(i), opts))
+		case k < 84:
+			s := flow.WaitSignal(name(i), fmt.Sprintf("sig%d", rng.IntN(3)), opts...)
+			if rng.IntN(100) < 70 {
+				ms := int64(rng.IntN(20_000))
+				s.Signal.TimeoutMS = &ms
+				if i+1 < n && rng.IntN(100) < 75 {
+					e := i + 1 + rng.IntN(n-i-1)
+					s.Signal.OnTimeout, escalates[e] = name(e), true
+				}
+			}
+			d.Steps = append(d.Steps, s)
+		default:
+			ms, retries := int64(rng.IntN(10_000)), int64(rng.IntN(3))
+			s := flow.WaitTimer(name(i), "timer-"+name(i), opts...)
+			if rng.IntN(8) == 0 {
+				s.Timer.Cron = "*/5 * * * *"
+			} else {
+				s.Timer.DelayMS = &ms
+			}
+			s.Timer.MaxRetries = &retries
+			d.Steps = append(d.Steps, s)
+		}
+	}
+	return d
+}
+
+func task(rng *rand.Rand, name string, opts []flow.StepOption) flow.Step {
+	h := handlers[rng.IntN(len(handlers))]
+	s := flow.Task(name, h.service, h.name, opts...)
+	for k := range 3 {
+		if rng.IntN(100) < 12 {
+			s.ObjectKeys = append(s.ObjectKeys, fmt.Sprintf("key:%d", k))
+		}
+	}
+	rng.Shuffle(len(s.ObjectKeys), func(i, j int) { s.ObjectKeys[i], s.ObjectKeys[j] = s.ObjectKeys[j], s.ObjectKeys[i] })
+	if rng.IntN(2) == 0 {
+		s.Retry = &flow.Retry{MaxAttempts: int64(1 + rng.IntN(3)), InitialIntervalMS: int64(1 + rng.IntN(3000))}
+	}
+	if rng.IntN(10) == 0 {
+		ms := int64(1000 + rng.IntN(60_000))
+		s.TimeoutMS = &ms
+	}
+	if rng.IntN(12) == 0 {
+		ms := int64(1000 + rng.IntN(20_000))
+		s.HeartbeatTimeoutMS = &ms
+	}
+	return s
+}
