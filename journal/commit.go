@@ -10,6 +10,9 @@ import (
 	"go.etcd.io/bbolt"
 )
 
+// touchedBytes is about what a commit needs for pages that it has to write again, besides what it adds.
+const touchedBytes = 256 << 10
+
 // commit writes the batches of a group in one transaction. nil: they are on stable storage.
 func (j *Journal) commit(group []queued) (err error) {
 	defer guard(&err)()
@@ -36,7 +39,7 @@ func (j *Journal) commit(group []queued) (err error) {
 	if err := w.finish(); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
-	j.fillAhead(tx.Size() + int64(2*bytes))
+	j.fillAhead(tx.Size() + int64(2*bytes) + touchedBytes)
 	j.db.NoFreelistSync = j.db.Stats().FreelistInuse > freelistBytes
 	if err := tx.Commit(); err != nil {
 		return err

@@ -28,6 +28,9 @@ func guard(err *error) func() {
 // view runs fn in a read transaction. fn must not block, and must not call what is not ours: a read transaction that is held
 // open makes the file grow.
 func (j *Journal) view(fn func(tx *bbolt.Tx) error) (err error) {
+	if j.closed.Load() {
+		return ErrClosed
+	}
 	defer guard(&err)()
 	tx, err := j.db.Begin(false)
 	if errors.Is(err, bbolt.ErrDatabaseNotOpen) {

@@ -3,6 +3,7 @@ package journal
 import (
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -43,6 +44,7 @@ type Journal struct {
 	broken  error  // for good
 	closing bool
 	stopped chan struct{} // the committer has returned
+	closed  atomic.Bool
 	stats   Stats
 
 	// The committer's own.

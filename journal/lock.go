@@ -69,7 +69,7 @@ func share(f *os.File, path string, timeout time.Duration) error {
 		case !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR):
 			return fmt.Errorf("journal: lock %s: %w", path, err)
 		case time.Now().After(deadline):
-			return lockedBy(path)
+			return flockedBy(path)
 		}
 		time.Sleep(lockRetry)
 	}
@@ -98,8 +98,7 @@ func (l *fileLock) release() {
 	_ = l.f.Close()
 }
 
-// lockedBy finds out who has the file: by the lock file, or, for one that reads it or holds it by another name, by the
-// system's list of locks.
+// lockedBy reads in the lock file who has the journal.
 func lockedBy(path string) *LockedError {
 	e := &LockedError{Path: path}
 	if b, err := os.ReadFile(lockPath(path)); err == nil {
@@ -109,11 +108,18 @@ func lockedBy(path string) *LockedError {
 			e.Name = strings.Join(fields[2:], " ")
 		}
 	}
-	if e.Holder != 0 && syscall.Kill(e.Holder, 0) != syscall.ESRCH {
-		return e
+	return e
+}
+
+// flockedBy finds out who has locked the journal itself: a reader, or an engine that knows it by another name. The system's
+// list of locks knows; where there is none, the lock file may.
+func flockedBy(path string) *LockedError {
+	pid := flockHolder(path)
+	if pid == 0 {
+		return lockedBy(path)
 	}
-	e.Holder, e.Name = flockHolder(path), ""
-	if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", e.Holder)); err == nil && e.Holder != 0 {
+	e := &LockedError{Path: path, Holder: pid}
+	if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); err == nil {
 		e.Name = strings.TrimSpace(string(b))
 	}
 	return e

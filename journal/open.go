@@ -214,7 +214,7 @@ func (j *Journal) openBolt(path string, timeout time.Duration, readOnly bool) (e
 		},
 	})
 	if errors.Is(err, bbolt.ErrTimeout) {
-		return lockedBy(path)
+		return flockedBy(path)
 	}
 	if err != nil {
 		return err
@@ -347,19 +347,16 @@ func (j *Journal) Close() error {
 	}
 	j.closing = true
 	j.wake.Broadcast()
-	broken := j.broken
 	j.mu.Unlock()
 	if j.stopped != nil {
 		<-j.stopped
-		j.mu.Lock()
-		broken = j.broken
-		j.mu.Unlock()
 	}
+	j.closed.Store(true)
 	var err error
-	if broken != nil { // bbolt may hold locks that nobody will give back: leave it as it is
-		err = j.file.Close()
-	} else {
+	if j.broken == nil {
 		err = j.db.Close()
+	} else { // bbolt may hold locks that nobody will give back, and its map keeps the file locked: leave it mapped
+		err = errors.Join(syscall.Flock(int(j.file.Fd()), syscall.LOCK_UN), j.file.Close())
 	}
 	if j.lock != nil {
 		j.lock.release()

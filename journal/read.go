@@ -50,7 +50,7 @@ func record(k, v []byte) (Record, error) {
 }
 
 // find gives the record that contains an event. Its body is bbolt's memory.
-func find(tx *bbolt.Tx, seq uint64) (Record, error) {
+func find(tx *bbolt.Tx, seq uint64) (r Record, err error) {
 	c := tx.Bucket(logBucket.name).Cursor()
 	k, v := c.Seek(seqKey(seq))
 	next := k
@@ -62,12 +62,38 @@ func find(tx *bbolt.Tx, seq uint64) (Record, error) {
 		}
 	}
 	if len(k) == 8 && binary.BigEndian.Uint64(k) <= seq {
-		r, err := record(k, v)
-		if err != nil || r.end() > seq {
-			return r, err
+		r, damage := record(k, v)
+		if damage == nil && r.end() > seq {
+			return r, nil
 		}
+		err = damage
 	}
-	return Record{}, missing(tx, seq, next)
+	if err == nil {
+		err = missing(tx, seq, next)
+	}
+	if err == ErrNotFound {
+		return Record{}, err
+	}
+	if r, ok := nearby(tx, seq); ok { // a damaged key stood in the way
+		return r, nil
+	}
+	return Record{}, err
+}
+
+// nearby looks for a record among those around its place, one by one.
+func nearby(tx *bbolt.Tx, seq uint64) (Record, bool) {
+	var found Record
+	around(tx.Bucket(logBucket.name).Cursor(), seqKey(seq), func(k, v []byte) bool {
+		if at := seqOf(k); at > seq {
+			return false
+		}
+		r, err := record(k, v)
+		if err == nil && r.end() > seq {
+			found = r
+		}
+		return found.Seq != 0
+	})
+	return found, found.Seq != 0
 }
 
 // missing says why no record contains seq: it was purged, it is not there yet, or it is lost.
@@ -187,11 +213,12 @@ func (j *Journal) Scan(after uint64, limit int, fn func(Record) error) error {
 
 // logReader reads the log forward, and sees what is missing in it.
 type logReader struct {
-	tx   *bbolt.Tx
-	c    *bbolt.Cursor
-	k, v []byte
-	want uint64 // the sequence that comes next
-	tail tail
+	tx            *bbolt.Tx
+	c             *bbolt.Cursor
+	k, v          []byte
+	ahead, aheadV []byte // the row after k
+	want          uint64 // the sequence that comes next
+	tail          tail
 }
 
 // logAfter stands before the record that contains the event after+1.
@@ -201,25 +228,22 @@ func logAfter(tx *bbolt.Tx, after uint64) (*logReader, error) {
 		return nil, err
 	}
 	l := &logReader{tx: tx, c: tx.Bucket(logBucket.name).Cursor(), want: after + 1, tail: t}
-	l.k, l.v = l.c.Seek(seqKey(l.want))
-	if len(l.k) == 8 && binary.BigEndian.Uint64(l.k) == l.want || after == 0 {
-		return l, nil
+	k, v := l.c.Seek(seqKey(l.want))
+	if after == 0 || k != nil && seqOf(k) == l.want {
+		return l.stand(k, v), nil
 	}
-	// The one before it may reach over it.
-	var k, v []byte
-	if l.k == nil {
+	if k == nil {
 		k, v = l.c.Last()
 	} else {
 		k, v = l.c.Prev()
 	}
-	if len(k) == 8 && binary.BigEndian.Uint64(k) < l.want {
+	if k != nil && seqOf(k) < l.want { // it may reach over it
 		if r, err := record(k, v); err == nil && r.end() > l.want {
-			l.k, l.v, l.want = k, v, r.Seq
-			return l, nil
+			l.want = r.Seq
+			return l.stand(k, v), nil
 		}
 	}
-	l.k, l.v = l.c.Seek(seqKey(l.want))
-	return l, nil
+	return l.stand(l.c.Seek(seqKey(l.want))), nil
 }
 
 // next gives the next record; one with Seq 0 at the end. After a *DamageError it stands behind the damage.
@@ -230,35 +254,59 @@ func (l *logReader) next() (Record, error) {
 		}
 		return Record{}, nil
 	}
-	if len(l.k) == 8 {
-		at := binary.BigEndian.Uint64(l.k)
-		if at > l.want && at <= l.tail.next {
-			return l.gap(at)
-		}
-		if at < l.want || at >= l.tail.next {
-			l.k, l.v = l.c.Next()
-			return Record{}, &DamageError{Damage{Kind: "record", Detail: fmt.Sprintf("a record at %d, where %d comes next", at, l.want)}}
-		}
+	at, k, v := seqOf(l.k), l.k, l.v
+	following := l.tail.next
+	if l.ahead != nil {
+		following = seqOf(l.ahead)
 	}
-	r, err := record(l.k, l.v)
-	l.k, l.v = l.c.Next()
-	if err == nil {
-		if len(l.k) == 8 && binary.BigEndian.Uint64(l.k) < r.end() {
-			err = &DamageError{Damage{Seq: r.Seq, Kind: "record", Detail: "the next record begins within it"}}
-		} else {
-			l.want = r.end()
-			return r, nil
-		}
+	if at > l.want && at < min(following, l.tail.next) {
+		return l.gap(at)
 	}
-	if damage, ok := err.(*DamageError); ok && damage.Seq != 0 {
-		end := l.tail.next
-		if len(l.k) == 8 {
-			end = min(end, binary.BigEndian.Uint64(l.k))
+	l.advance()
+	if at != l.want { // the key is not what was written
+		if following == l.want {
+			return l.next() // that was said when its place was read
 		}
-		damage.Count = uint32(max(end, damage.Seq+1) - damage.Seq)
-		l.want = damage.Seq + uint64(damage.Count)
+		return Record{}, l.damage(l.want, following, fmt.Sprintf("a key that is out of order: %x", k))
 	}
-	return Record{}, err
+	r, err := record(k, v)
+	if err != nil {
+		return Record{}, l.damage(at, following, err.(*DamageError).Detail)
+	}
+	l.want = r.end()
+	return r, nil
+}
+
+// advance goes on by one row; the row ahead is known, too.
+func (l *logReader) advance() {
+	l.k, l.v = l.ahead, l.aheadV
+	if l.k != nil {
+		l.ahead, l.aheadV = l.c.Next()
+	}
+}
+
+// stand puts the reader before the row k, where the cursor is.
+func (l *logReader) stand(k, v []byte) *logReader {
+	if l.k, l.v = k, v; k != nil {
+		l.ahead, l.aheadV = l.c.Next()
+	}
+	return l
+}
+
+// damage describes what stands at the sequence at, and goes on behind it.
+func (l *logReader) damage(at, following uint64, detail string) error {
+	if following <= at || following > l.tail.next {
+		following = at + 1
+	}
+	l.want = following
+	return &DamageError{Damage{Seq: at, Count: uint32(following - at), Kind: "record", Detail: detail}}
+}
+
+func seqOf(k []byte) uint64 {
+	if len(k) != 8 {
+		return 1<<64 - 1
+	}
+	return binary.BigEndian.Uint64(k)
 }
 
 // gap passes over what was purged, and reports what is missing without a reason.
@@ -366,8 +414,8 @@ func linked(r, next *Record, run, seq uint64) error {
 func attribute(err error, run, seq uint64) error {
 	switch e := err.(type) {
 	case *DamageError:
-		if e.Seq == seq {
-			e.Run = run
+		if e.Seq <= seq && e.Kind == "record" {
+			e.Seq, e.Run = seq, run
 		}
 	default:
 		if err == ErrNotFound {

@@ -3,7 +3,6 @@ package journal
 import (
 	"encoding/binary"
 	"errors"
-	"slices"
 
 	"go.etcd.io/bbolt"
 )
@@ -150,83 +149,28 @@ func (j *Journal) logFrom(base uint64, v Visitor) error {
 		if damage.Seq == 0 {
 			return err
 		}
-		after = damage.Seq + uint64(max(damage.Count, 1)) - 1
+		after = damage.end() - 1
 	}
 }
 
-// damageAfter finds all damage to the log from a sequence on, with the runs as far as links, heads and snapshots tell.
+// damageAfter finds all damage to the log from a sequence on, with the runs as far as the rest of the file tells.
 func (j *Journal) damageAfter(after uint64) []Damage {
-	var found []Damage
-	links := map[uint64]uint64{} // previous record -> run, of records behind the damage
+	var o owners
 	for {
 		err := j.Scan(after, 0, func(r Record) error {
 			after = r.end() - 1
-			if len(found) > 0 && r.Prev >= found[0].Seq {
-				links[r.Prev] = r.Run
-			}
+			o.link(&r)
 			return nil
 		})
 		var damage *DamageError
 		if !errors.As(err, &damage) {
 			break
 		}
-		found = append(found, damage.Damage)
+		o.damage(damage.Damage)
 		if damage.Seq == 0 {
 			break
 		}
-		after = damage.Seq + uint64(max(damage.Count, 1)) - 1
+		after = damage.end() - 1
 	}
-	return j.owners(found, links)
-}
-
-// owners says whose the damaged records are. What is missing may be several records: then it becomes as many damages as are
-// known of.
-func (j *Journal) owners(found []Damage, links map[uint64]uint64) []Damage {
-	var known []Damage
-	for _, d := range found {
-		if d.Seq == 0 {
-			known = append(known, d)
-			continue
-		}
-		runs := map[uint64]uint64{} // where a record began -> run
-		end := d.Seq + uint64(max(d.Count, 1))
-		for prev, run := range links {
-			if prev >= d.Seq && prev < end {
-				runs[prev] = run
-			}
-		}
-		j.headsIn(d.Seq, end, runs)
-		if len(runs) == 0 {
-			known = append(known, d)
-			continue
-		}
-		starts := make([]uint64, 0, len(runs))
-		for s := range runs {
-			starts = append(starts, s)
-		}
-		slices.Sort(starts)
-		for i, s := range starts {
-			part := d
-			part.Seq, part.Run, part.Count = s, runs[s], uint32(end-s)
-			if i+1 < len(starts) {
-				part.Count = uint32(starts[i+1] - s)
-			}
-			known = append(known, part)
-		}
-	}
-	return known
-}
-
-// headsIn adds the runs whose first record was at one of the sequences [from, end): they have heads under that number.
-func (j *Journal) headsIn(from, end uint64, runs map[uint64]uint64) {
-	_ = j.view(func(tx *bbolt.Tx) error {
-		c := tx.Bucket(headBucket.name).Cursor()
-		for k, v := c.Seek(seqKey(from)); len(k) == 8 && binary.BigEndian.Uint64(k) < end; k, v = c.Next() {
-			if _, err := headBucket.unseal(k, v); err == nil {
-				run := binary.BigEndian.Uint64(k)
-				runs[run] = run
-			}
-		}
-		return nil
-	})
+	return o.resolve(j)
 }

@@ -157,27 +157,69 @@ func flowKey(workflow string, run uint64) []byte {
 func (b *bucket) get(tx *bbolt.Tx, key []byte) ([]byte, error) {
 	c := tx.Bucket(b.name).Cursor()
 	k, v := c.Seek(key)
-	if bytes.Equal(k, key) {
-		p, err := b.unseal(k, v)
-		if err != nil {
-			return nil, b.damage(key, err.Error())
-		}
-		return p, nil
+	if !bytes.Equal(k, key) {
+		return b.absent(c, k, v, key)
 	}
+	p, err := b.unseal(k, v)
+	if err != nil {
+		return nil, b.damage(key, err.Error())
+	}
+	return p, nil
+}
+
+// absent asks the rows around the place of key, the first of which is k, whether it is really not there.
+func (b *bucket) absent(c *bbolt.Cursor, k, v, key []byte) ([]byte, error) {
+	var err error
 	if k != nil {
-		if err := b.neighbour(k, v, key, 1); err != nil {
-			return nil, err
-		}
+		err = b.neighbour(k, v, key, 1)
 		k, v = c.Prev()
 	} else {
 		k, v = c.Last()
 	}
-	if k != nil {
-		if err := b.neighbour(k, v, key, -1); err != nil {
-			return nil, err
+	if k != nil && err == nil {
+		err = b.neighbour(k, v, key, -1)
+	}
+	if err == nil {
+		return nil, nil
+	}
+	var found []byte
+	around(c, key, func(k, v []byte) bool {
+		if bytes.Equal(k, key) {
+			found, _ = b.unseal(k, v)
+		}
+		return found != nil
+	})
+	if found != nil {
+		return found, nil
+	}
+	return nil, err
+}
+
+// around gives the rows around the place of key, in the order in which they stand, until fn has what it wants: where keys
+// are damaged, a search may end beside its goal.
+func around(c *bbolt.Cursor, key []byte, fn func(k, v []byte) bool) {
+	const before, all = 256, 768 // more than a page has
+	k, _ := c.Seek(key)
+	if k == nil {
+		k, _ = c.Last()
+	}
+	for range before {
+		if k, _ = c.Prev(); k == nil {
+			break
 		}
 	}
-	return nil, nil
+	var v []byte
+	if k == nil {
+		k, v = c.First()
+	} else {
+		k, v = c.Next()
+	}
+	for n := 0; k != nil && n < all; n++ {
+		if fn(k, v) {
+			return
+		}
+		k, v = c.Next()
+	}
 }
 
 func (b *bucket) neighbour(k, v, key []byte, side int) error {
