@@ -137,6 +137,7 @@ func (j *Journal) committer() {
 	for {
 		group, refused := j.take()
 		if group == nil {
+			j.keepFreelist()
 			return
 		}
 		if group[0].batch == nil {
@@ -215,6 +216,13 @@ func (j *Journal) unchanged() bool {
 		return err
 	})
 	return err == nil && same
+}
+
+// keepFreelist writes the list of free pages before the file is closed, if it was too large to be written with every commit.
+func (j *Journal) keepFreelist() {
+	if j.db.NoFreelistSync && j.broken == nil && j.full == nil {
+		_ = j.settle(j.commit(nil)) // nothing of anybody's is in it
+	}
 }
 
 func (j *Journal) probe() error {

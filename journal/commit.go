@@ -40,7 +40,7 @@ func (j *Journal) commit(group []queued) (err error) {
 		return errors.Join(err, tx.Rollback())
 	}
 	j.fillAhead(tx.Size() + int64(2*bytes) + touchedBytes)
-	j.db.NoFreelistSync = j.db.Stats().FreelistInuse > freelistBytes
+	j.db.NoFreelistSync = len(group) > 0 && j.db.Stats().FreelistInuse > freelistBytes
 	if err := tx.Commit(); err != nil {
 		return err
 	}
@@ -197,20 +197,13 @@ func (w *writer) head(h *Head) error {
 	k := len(w.arena)
 	w.arena = binary.BigEndian.AppendUint64(w.arena, h.Run)
 	v := len(w.arena)
-	oldState, old := -1, to.Get(w.arena[k:v])
-	if old != nil {
-		before, err := w.oldHead(w.arena[k:v], old)
-		if err != nil {
-			return err
-		}
-		oldState = int(before.State)
-	}
+	before, known := w.oldHead(w.arena[k:v], to.Get(w.arena[k:v]))
 	w.arena = append(w.arena, 0, 0, 0, 0)
 	w.arena = appendHead(w.arena, h)
 	if err := w.put(headBucket, to, k, v); err != nil {
 		return err
 	}
-	if old == nil {
+	if !known {
 		if err := w.row(idBucket, []byte(h.ID), appendID(nil, h.Run, 0)); err != nil {
 			return err
 		}
@@ -218,11 +211,11 @@ func (w *writer) head(h *Head) error {
 			return err
 		}
 	}
-	if oldState == int(h.State) {
-		return nil
-	}
-	if oldState >= 0 && oldState != CompletedState {
-		if err := w.tx.Bucket(stateBucket.name).Delete(stateKey(uint8(oldState), h.Run)); err != nil {
+	for _, state := range before {
+		if state == h.State {
+			return nil
+		}
+		if err := w.tx.Bucket(stateBucket.name).Delete(stateKey(state, h.Run)); err != nil {
 			return err
 		}
 	}
@@ -232,18 +225,26 @@ func (w *writer) head(h *Head) error {
 	return w.row(stateBucket, stateKey(h.State, h.Run), nil)
 }
 
-// oldHead reads the head that is being replaced. A damaged one is replaced all the same, but not silently: whoever reads it
-// first reports it, and the caller's head is what its own memory says.
-func (w *writer) oldHead(key, value []byte) (Head, error) {
+// oldHead gives the states under which the index may have the run. The head that is replaced may be damaged: then the new
+// one, which comes from the engine's memory, mends what it can.
+func (w *writer) oldHead(key, value []byte) (states []uint8, known bool) {
+	if value == nil {
+		return nil, false
+	}
 	p, err := headBucket.unseal(key, value)
-	if err != nil {
-		return Head{}, headBucket.damage(key, err.Error())
+	if err == nil {
+		var h Head
+		if h, err = decodeHead(key, p); err == nil {
+			return []uint8{h.State}, true
+		}
 	}
-	h, err := decodeHead(key, p)
-	if err != nil {
-		return h, headBucket.damage(key, err.Error())
+	for state := uint8(0); state < 16; state++ {
+		k := stateKey(state, binary.BigEndian.Uint64(key))
+		if w.tx.Bucket(stateBucket.name).Get(k) != nil {
+			states = append(states, state)
+		}
 	}
-	return h, nil
+	return states, false
 }
 
 func (w *writer) snapshot(s *Snapshot) error {

@@ -139,7 +139,7 @@ func childFull(path string) error {
 		if err != nil {
 			return err
 		}
-		if err := limit(uint64(info.Size()) + uint64(cycle*9370)); err != nil {
+		if err := limit(uint64(info.Size()) + uint64(cycle*3000)); err != nil {
 			return err
 		}
 		for n := 0; err == nil; n++ {

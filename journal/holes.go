@@ -56,17 +56,17 @@ func decodeHole(k, v []byte) (from, end uint64, err error) {
 	return from, from + n, nil
 }
 
-// hole notes that [from, end) was purged, as one with the holes it touches.
+// hole notes that [from, end) was purged, as one with the holes it touches. A damaged row beside it is left as it is.
 func (w *writer) hole(from, end uint64) error {
 	b := w.tx.Bucket(holeBucket.name)
 	c := b.Cursor()
-	if next, nextEnd, ok, err := holeNear(c.Seek(seqKey(end))); err != nil {
-		return err
-	} else if ok && next == end {
-		if err := b.Delete(seqKey(next)); err != nil {
-			return err
+	if k, v := c.Seek(seqKey(end)); k != nil {
+		if next, nextEnd, err := decodeHole(k, v); err == nil && next == end {
+			if err := b.Delete(seqKey(next)); err != nil {
+				return err
+			}
+			end = nextEnd
 		}
-		end = nextEnd
 	}
 	c = b.Cursor()
 	k, v := c.Seek(seqKey(from))
@@ -75,34 +75,32 @@ func (w *writer) hole(from, end uint64) error {
 	} else {
 		k, v = c.Prev()
 	}
-	if before, beforeEnd, ok, err := holeNear(k, v); err != nil {
-		return err
-	} else if ok && beforeEnd == from {
-		from = before
+	if k != nil {
+		if before, beforeEnd, err := decodeHole(k, v); err == nil && beforeEnd == from {
+			from = before
+		}
 	}
 	return w.row(holeBucket, seqKey(from), binary.AppendUvarint(nil, end-from))
 }
 
-func holeNear(k, v []byte) (from, end uint64, ok bool, err error) {
-	if k == nil {
-		return 0, 0, false, nil
-	}
-	from, end, err = decodeHole(k, v)
-	return from, end, err == nil, err
-}
-
-// purge removes a run. Its records are found over their links; behind a damaged one, by reading the log.
+// purge removes a run. Its records are found over their links; where those are damaged, by reading the log.
 func (w *writer) purge(p *Purge) error {
 	key := seqKey(p.Run)
 	payload, err := headBucket.get(w.tx, key)
-	if err != nil || payload == nil {
-		return err // without a head there is no run; its purge may be asked for twice
+	if payload == nil && err == nil {
+		return nil // without a head there is no run: it may have been purged before
 	}
-	h, err := decodeHead(key, payload)
-	if err != nil {
-		return headBucket.damage(key, err.Error())
+	var h Head
+	if err == nil {
+		h, err = decodeHead(key, payload)
 	}
-	spans, err := spansOf(w.tx, p.Run, h.LastSeq)
+	var spans []span
+	if err == nil {
+		spans, err = spansOf(w.tx, p.Run, h.LastSeq)
+	} else {
+		h = Head{Run: p.Run}
+		spans, err = spansBefore(w.tx, p.Run, w.tail.next)
+	}
 	if err != nil {
 		return err
 	}
@@ -139,12 +137,13 @@ func (w *writer) forget(h *Head, until int64) error {
 			return err
 		}
 	}
-	id, err := idBucket.get(w.tx, []byte(h.ID))
-	if err != nil {
-		return err
+	if h.ID == "" {
+		return nil // its head was damaged
 	}
-	if run, _, err := decodeID(id); err != nil || run != h.Run {
-		return nil // a later run has the id
+	if id, err := idBucket.get(w.tx, []byte(h.ID)); err == nil {
+		if run, _, err := decodeID(id); err == nil && run != h.Run {
+			return nil // a later run has the id
+		}
 	}
 	if until == 0 {
 		return w.tx.Bucket(idBucket.name).Delete([]byte(h.ID))

@@ -298,6 +298,9 @@ func (l *logReader) damage(at, following uint64, detail string) error {
 	if following <= at || following > l.tail.next {
 		following = at + 1
 	}
+	if hole, err := holeAfter(l.tx, at); err == nil && hole != 0 {
+		following = min(following, hole)
+	}
 	l.want = following
 	return &DamageError{Damage{Seq: at, Count: uint32(following - at), Kind: "record", Detail: detail}}
 }
