@@ -36,8 +36,6 @@ type Outcome struct {
 	// Reply is called when the result is durable. look says that an outcome of this very attempt may have been recorded
 	// earlier: the run's history decides then between Duplicate, Conflict and the result given.
 	Reply func(result Result, look bool, err error)
-
-	run *Run
 }
 
 func (in *Outcome) refuse(err error) {
@@ -55,12 +53,18 @@ func (in *Outcome) key() (run uint64, step int32, attempt uint32) {
 
 func (in *Outcome) admit(r *Ring) {
 	number, step, _ := in.key()
+	if in.Slot != nil {
+		r.b.given = append(r.b.given, in)
+	}
 	run, err := r.run(number)
 	if err != nil {
 		in.refuse(err)
 		return
 	}
 	if run == nil { // ended, deleted, or never was
+		if in.Slot != nil && (in.Slot.State == worker.Leased || in.Slot.State == worker.Cancelled) {
+			r.b.release = append(r.b.release, in.Slot)
+		}
 		in.answer(r, RunFinished, true)
 		return
 	}
@@ -83,7 +87,7 @@ func (in *Outcome) fold(r *Ring, run *Run, t *replay.Turn) {
 	slot := r.Hub.Slot(run.S.Run, step)
 	if out, ok := run.S.Out(step); ok && out.Attempt == attempt { // its run ended meanwhile: it only gives back its keys
 		t.Ended(step, attempt)
-		if slot != nil && slot.State == worker.Cancelled {
+		if slot != nil && slot.Attempt == attempt && (slot.State == worker.Cancelled || slot.State == worker.Leased) {
 			r.b.release = append(r.b.release, slot)
 		}
 		in.answer(r, in.late(run), false)
@@ -110,9 +114,6 @@ func (in *Outcome) fold(r *Ring, run *Run, t *replay.Turn) {
 		if slot != nil && slot.State != worker.Queued {
 			r.b.release = append(r.b.release, slot)
 		}
-	}
-	if in.Slot != nil {
-		r.b.given = append(r.b.given, in)
 	}
 	if in.Fail == nil {
 		if key, ok := in.foreign(run, step); ok {

@@ -331,7 +331,10 @@ type Delete struct {
 
 func (in *Delete) refuse(err error) { in.Reply(err) }
 
-func (in *Delete) admit(r *Ring) {
+// admit waits for the end of the turn: what else came may have reopened the run.
+func (in *Delete) admit(r *Ring) { r.atEnd(func() { in.delete(r) }) }
+
+func (in *Delete) delete(r *Ring) {
 	run, err := r.find(in.ID)
 	if err == nil {
 		if !run.S.Status.Ended() {

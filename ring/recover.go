@@ -63,6 +63,11 @@ func (r *Ring) again() error {
 	if len(b.Records) > 0 {
 		return errors.New("ring: folding again after a full disk decided something new")
 	}
+	for _, slot := range r.Hub.Leases() { // nothing waits for these: what they answered was dropped, or was of no use
+		if run := r.runs[slot.Run]; run == nil || !run.expects(slot) {
+			r.Hub.Release(slot)
+		}
+	}
 	for _, o := range b.offers {
 		r.offer(o.run, o.step, o.attempt, true)
 	}
@@ -70,6 +75,15 @@ func (r *Ring) again() error {
 		r.handOut(slot)
 	}
 	return nil
+}
+
+// expects says whether the run's state knows of the attempt as one that may still answer.
+func (run *Run) expects(slot *worker.Slot) bool {
+	if o, out := run.S.Out(slot.Step); out && o.Attempt == slot.Attempt {
+		return true
+	}
+	st := &run.S.Steps[slot.Step]
+	return run.S.Status == replay.Running && st.Attempt == slot.Attempt && (st.State == replay.StepScheduled || st.State == replay.StepRunning)
 }
 
 func (r *Ring) refoldAll() error {

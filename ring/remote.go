@@ -253,6 +253,7 @@ func (in *Poll) admit(r *Ring) {
 // repeat gives the answer to the same poll again; its outcomes, if it has any, are looked at anew.
 func (in *Poll) repeat(r *Ring, m *remote) {
 	answer := m.answer
+	answer.Results = nil
 	if len(in.Outcomes) == 0 {
 		r.whenDurable(func(err error) { in.Reply(answer, err) })
 		return
@@ -262,9 +263,12 @@ func (in *Poll) repeat(r *Ring, m *remote) {
 	for i, o := range in.Outcomes {
 		o.Reply = func(res Result, look bool, err error) {
 			in.results[i] = PollResult{res, look}
+			if err != nil {
+				in.err = err
+			}
 			if in.open--; in.open == 0 {
 				answer.Results = in.results
-				in.Reply(answer, err)
+				in.Reply(answer, in.err)
 			}
 		}
 		o.admit(r)
@@ -367,8 +371,9 @@ func (r *Ring) takeWaits() {
 		if m.wait != nil {
 			s.LastSeen = r.now.Mono
 			if m.until <= r.now.Mono && (len(m.wait.Outcomes) == 0 || m.wait.durable) {
+				in := m.wait
 				r.whenDurable(func(error) {
-					if m.wait != nil {
+					if m.wait == in {
 						r.answer(s, m)
 					}
 				})

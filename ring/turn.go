@@ -74,6 +74,7 @@ func (r *Ring) finish() *Batch {
 			last := r.flying[n-1]
 			last.then = append(last.then, b.then...)
 			last.release = append(last.release, b.release...)
+			last.given = append(last.given, b.given...)
 			return nil
 		}
 		r.publish(b)

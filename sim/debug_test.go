@@ -11,7 +11,7 @@ import (
 // explain prints the history of the runs that a violation names.
 func explain(t *testing.T, w *World, err error) {
 	for _, tr := range w.judge.order {
-		if !strings.Contains(err.Error(), tr.id+" ") && !strings.Contains(err.Error(), tr.id+"/") && !strings.Contains(err.Error(), tr.id+":") {
+		if !strings.Contains(err.Error(), fmt.Sprintf("run %d ", tr.s.Run)) && !strings.Contains(err.Error(), tr.id+" ") && !strings.Contains(err.Error(), tr.id+"/") && !strings.Contains(err.Error(), tr.id+":") {
 			continue
 		}
 		for _, r := range w.disk.records {
@@ -29,11 +29,18 @@ func explain(t *testing.T, w *World, err error) {
 		}
 		for i := range tr.s.Steps {
 			if slot := w.ring.Hub.Slot(tr.s.Run, int32(i)); slot != nil {
+				t.Logf("handler %s/%s queued %d full %v sessions %d, offers %d", slot.Handler.Service.Name, slot.Handler.Name, slot.Handler.Queued(), slot.Handler.Full(), slot.Handler.Sessions(), w.ring.Hub.Offers())
 				t.Logf("slot of %s: %+v", tr.s.Graph.Def.Steps[i].Name, *slot)
 			}
 		}
 		if run := w.ring.Peek(tr.s.Run); run != nil {
 			t.Logf("ring: %s", open(run.S))
+		}
+	}
+	for _, session := range w.ring.Hub.Sessions() {
+		t.Logf("session %s: %d of %d, wants %d", session.ID, session.Leases(), session.Capacity, session.Wants)
+		for slot := range session.Slots {
+			t.Logf("  has %+v", *slot)
 		}
 	}
 	t.Logf("now wall %d mono %d wake %+v", w.wall, w.mono, w.ring.NextWake())

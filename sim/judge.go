@@ -39,6 +39,9 @@ type Judge struct {
 	given   map[place]given
 }
 
+// traced is a run whose events are printed as they become durable, for debugging a seed.
+var traced uint64
+
 type place struct {
 	run  uint64
 	step int32
@@ -59,7 +62,8 @@ type track struct {
 	fired    []int
 	attempts []uint32
 	due      map[int32]int64
-	requests map[int32]uint64
+	requests map[int32]uint64 // the newest by step
+	asked    map[uint64]int32 // step by request
 	payloads map[string][]byte
 	outcomes map[attemptOf]uint64 // recorded outcomes: hash
 	cancels  int
@@ -145,12 +149,15 @@ func (j *Judge) fold(t *track, s *replay.State, rec *journal.Record) *replay.Sta
 			s = replay.New(g)
 			n := len(g.Def.Steps)
 			t = &track{s: s, id: e.ID, final: make([]int, n), failed: make([]int, n), fired: make([]int, n), attempts: make([]uint32, n), due: map[int32]int64{},
-				requests: map[int32]uint64{}, payloads: map[string][]byte{}, outcomes: map[attemptOf]uint64{}}
+				requests: map[int32]uint64{}, asked: map[uint64]int32{}, payloads: map[string][]byte{}, outcomes: map[attemptOf]uint64{}}
 			if old := j.byID[e.ID]; old != nil && !old.gone {
 				w.fail("run %s was started twice, in records %d and %d", e.ID, old.s.Run, rec.Seq)
 			}
 			j.byRun[rec.Run], j.byID[e.ID] = t, t
 			j.order = append(j.order, t)
+		}
+		if rec.Run == traced {
+			fmt.Printf("%5d @%d %s step %d attempt %d %s\n", rec.Seq+uint64(i), rec.At, e.Kind, e.Step, e.Attempt, e.Code)
 		}
 		j.before(t, rec, e, rec.Seq+uint64(i))
 		if err := s.Apply(rec.Seq+uint64(i), rec.At, e); err != nil {
@@ -229,7 +236,7 @@ func (j *Judge) after(t *track, rec *journal.Record, e *event.Event, seq uint64)
 	w, s, step := j.w, t.s, e.Step
 	switch e.Kind {
 	case event.StepBlocked:
-		t.requests[step] = seq
+		t.requests[step], t.asked[seq] = seq, step
 		for _, k := range s.Graph.Def.Steps[step].ObjectKeys {
 			j.wanted[k] = append(j.wanted[k], seq)
 		}
@@ -269,20 +276,19 @@ func (j *Judge) recorded(t *track, step int32, attempt uint32, hash uint64) {
 
 // free gives back the keys of a request.
 func (j *Judge) free(request uint64, t *track) {
-	for step, r := range t.requests {
-		if r != request {
-			continue
-		}
-		for _, k := range t.s.Graph.Def.Steps[step].ObjectKeys {
-			q := j.wanted[k]
-			for i, x := range q {
-				if x == request {
-					if i == 0 && j.holders[k] == (place{t.s.Run, step}) {
-						delete(j.holders, k)
-					}
-					j.wanted[k] = append(q[:i:i], q[i+1:]...)
-					break
+	step, ok := t.asked[request]
+	if !ok {
+		j.w.fail("run %s gives back request %d, which it never made", t.id, request)
+	}
+	for _, k := range t.s.Graph.Def.Steps[step].ObjectKeys {
+		q := j.wanted[k]
+		for i, x := range q {
+			if x == request {
+				if i == 0 && j.holders[k] == (place{t.s.Run, step}) {
+					delete(j.holders, k)
 				}
+				j.wanted[k] = append(q[:i:i], q[i+1:]...)
+				break
 			}
 		}
 	}
@@ -380,14 +386,18 @@ func (j *Judge) handedOut(who string, s *ring.Spec) {
 	if t == nil {
 		w.fail("a task of run %d is handed out, which is not in the journal", s.Slot.Run)
 	}
+	at := place{s.Slot.Run, s.Step}
+	g := j.given[at]
+	if g == (given{w.epoch, s.Attempt, who}) {
+		return // the same answer to the same poll again
+	}
 	st := &t.s.Steps[s.Step]
 	if (st.State != replay.StepScheduled && st.State != replay.StepRunning) || st.Attempt != s.Attempt {
 		if t.s.Status == replay.Running {
 			w.fail("%s step %d attempt %d is handed out to %s; the journal has it %s at attempt %d", t.id, s.Step, s.Attempt, who, st.State, st.Attempt)
 		}
 	}
-	at := place{s.Slot.Run, s.Step}
-	if g := j.given[at]; g.epoch == w.epoch && g.attempt == s.Attempt {
+	if g.epoch == w.epoch && g.attempt == s.Attempt {
 		w.fail("%s step %d attempt %d is handed out to %s, and was to %s", t.id, s.Step, s.Attempt, who, g.who)
 	}
 	j.given[at] = given{w.epoch, s.Attempt, who}

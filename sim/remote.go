@@ -128,6 +128,9 @@ func (r *remote) poll() {
 		if epoch != w.epoch {
 			return
 		}
+		for _, s := range a.Tasks {
+			w.handOut(r.id, s)
+		}
 		if !r.asking { // the answer got lost on its way
 			return
 		}
@@ -140,7 +143,6 @@ func (r *remote) poll() {
 		}
 		r.polled = false
 		for _, s := range a.Tasks {
-			w.handOut(r.id, s)
 			r.tasks = append(r.tasks, &held{s, worker.Token{Run: s.Slot.Run, Step: s.Step, Attempt: s.Attempt, Worker: r.id}})
 		}
 		for i, res := range a.Results {

@@ -10,7 +10,11 @@ import (
 
 var (
 	oneSeed = flag.Uint64("seed", 0, "run this one seed")
-	seeds   = flag.Int("seeds", 0, "how many seeds to run; 0: as many as the suite has time for")
+	_       = func() bool {
+		flag.Uint64Var(&traced, "follow", 0, "print the events of the run with this number")
+		return true
+	}()
+	seeds = flag.Int("seeds", 0, "how many seeds to run; 0: as many as the suite has time for")
 )
 
 // steps is how long the faults of one seed go on.
