@@ -123,7 +123,7 @@ func TestAFullDiskDropsABatchAndAllBehindIt(t *testing.T) {
 
 // childFull fills a journal to a limit on its size, again and again, and says what was acknowledged.
 func childFull(path string) error {
-	j, err := Open(path, Options{})
+	j, err := Open(path, Options{AheadBytes: 64 << 10})
 	if err != nil {
 		return err
 	}
