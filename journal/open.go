@@ -63,7 +63,8 @@ func OpenReadOnly(path string) (*Journal, error) {
 }
 
 func openLocked(path string, o Options, timeout time.Duration) (*Journal, error) {
-	_ = os.Remove(path + newSuffix) // a creation that was cut short
+	_ = os.Remove(path + newSuffix) // a creation or compaction that was cut short
+	_ = os.Remove(path + compactSuffix)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		if err := create(path); err != nil {
 			return nil, err
