@@ -1,0 +1,260 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/event"
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/fold"
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/replay"
+)
+
+// file is a journal that no engine holds, opened to be read.
+type file struct {
+	*journal.Journal
+	path   string
+	graphs map[flow.Digest]*flow.Graph
+	ids    map[uint64]string
+}
+
+// openFile opens a journal without changing a byte of it.
+func openFile(path string) (*file, error) {
+	j, err := journal.OpenReadOnly(path)
+	if err != nil {
+		code := exitError
+		if errors.Is(err, journal.ErrLocked) {
+			code = exitConflict
+		}
+		return nil, &exitErr{code, err}
+	}
+	return &file{Journal: j, path: path, graphs: map[flow.Digest]*flow.Graph{}, ids: map[uint64]string{}}, nil
+}
+
+func (f *file) graph(d flow.Digest) (*flow.Graph, error) {
+	if g := f.graphs[d]; g != nil {
+		return g, nil
+	}
+	body, err := f.DefinitionBody(string(d))
+	if err != nil {
+		return nil, err
+	}
+	def, problems := flow.Parse(body)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	g, err := flow.NewGraph(def)
+	if err == nil {
+		f.graphs[d] = g
+	}
+	return g, err
+}
+
+// name is what a run is called: its id, or its number when its head cannot be read.
+func (f *file) name(run uint64) string {
+	if id, ok := f.ids[run]; ok {
+		return id
+	}
+	h, ok, err := f.Head(run)
+	if err != nil || !ok {
+		return fmt.Sprintf("#%d", run)
+	}
+	f.ids[run] = h.ID
+	return h.ID
+}
+
+// find gives the number of the run with an id.
+func (f *file) find(id string) (uint64, error) {
+	run, until, ok, err := f.Lookup(id)
+	switch {
+	case err != nil:
+		return 0, &exitErr{exitError, err}
+	case until != 0:
+		return 0, exit(exitNotFound, "run %q was deleted; its id is kept until %s", id, replay.FormatTime(until))
+	case !ok:
+		return 0, exit(exitNotFound, "no run %q in %s (\"agnt5d replay %s\" shows every run)", id, f.path, f.path)
+	}
+	return run, nil
+}
+
+// scan calls fn for each record, of one run or (0) of all, in the order of the log. Damage is handed to hurt, which says
+// whether to go on.
+func (f *file) scan(run, after uint64, fn func(*journal.Record) error, hurt func(journal.Damage) error) error {
+	for {
+		from := after
+		var batch []journal.Record
+		err := f.Scan(after, 1024, func(r journal.Record) error {
+			r.Body = append([]byte(nil), r.Body...)
+			batch = append(batch, r)
+			return nil
+		})
+		for i := range batch {
+			after = batch[i].Seq + uint64(batch[i].Count) - 1
+			if run == 0 || batch[i].Run == run {
+				if err := fn(&batch[i]); err != nil {
+					return err
+				}
+			}
+		}
+		var d *journal.DamageError
+		switch {
+		case errors.As(err, &d):
+			if err := hurt(d.Damage); err != nil {
+				return err
+			}
+			if next := d.Seq + max(uint64(d.Count), 1) - 1; next > after {
+				after = next
+				continue
+			}
+			return err
+		case err != nil:
+			return err
+		case after == from:
+			return nil
+		}
+	}
+}
+
+// lie ends a check: what is on disk is not what was written.
+func (f *file) lie(d journal.Damage) error {
+	text := d.Kind
+	if d.Seq != 0 {
+		text = fmt.Sprintf("%s %d", d.Kind, d.Seq)
+	}
+	if d.Run != 0 {
+		text += " of run " + f.name(d.Run)
+	}
+	return exit(exitError, "%s: %s: %s", f.path, text, d.Detail)
+}
+
+// line prints an event on one line, in the notation that tests and docs use as well.
+func line(e *engine.Event) string {
+	b := &strings.Builder{}
+	fmt.Fprintf(b, "%6d %s", e.Seq, e.Kind)
+	if e.Step != "" {
+		b.WriteString(" " + e.Step)
+	}
+	if e.Attempt > 1 || e.Kind == event.AttemptStarted.String() {
+		fmt.Fprintf(b, " attempt %d", e.Attempt)
+	}
+	for _, k := range []string{"workflow_name", "version", "worker", "timer", "name", "signal_id", "signal_seq", "due", "code", "message", "reason", "forced", "unclean", "key", "release", "damaged_seq"} {
+		v, ok := e.Data[k]
+		if !ok || v == false || v == "" {
+			continue
+		}
+		if s := fmt.Sprint(v); len(s) > 120 {
+			v = s[:117] + "..."
+		}
+		fmt.Fprintf(b, " %s=%v", k, v)
+	}
+	for _, k := range []string{"input", "output", "payload"} {
+		if v, ok := e.Data[k]; ok {
+			s := fmt.Sprintf("%s", v)
+			if len(s) > 80 {
+				s = s[:77] + "..."
+			}
+			if s != "null" {
+				fmt.Fprintf(b, " %s=%s", k, s)
+			}
+		}
+	}
+	return b.String()
+}
+
+// walker folds runs record by record and shows each event with what it changed.
+type walker struct {
+	f      *file
+	states map[uint64]*replay.State
+	// each is called for every event, after it was folded.
+	each func(e engine.Event, s *replay.State, changed []string) error
+}
+
+func newWalker(f *file) *walker { return &walker{f: f, states: map[uint64]*replay.State{}} }
+
+// record folds one record and shows its events up to the sequence until (0: all of them).
+func (w *walker) record(r *journal.Record, until uint64) error {
+	if r.Run == 0 {
+		return event.Decode(r.Body, func(i int, e *event.Event) error {
+			if until != 0 && r.Seq+uint64(i) > until || w.each == nil {
+				return nil
+			}
+			return w.each(engine.Show(r.Seq+uint64(i), 0, r.At, "", nil, e), nil, nil)
+		})
+	}
+	s := w.states[r.Run]
+	if s == nil && r.Prev != 0 {
+		return &fold.BrokenError{Run: r.Run, Seq: r.Seq, Why: fmt.Errorf("the run's first record is missing; this one follows record %d", r.Prev)}
+	}
+	if s != nil && r.Prev != s.LastSeq {
+		return &fold.BrokenError{Run: r.Run, Seq: r.Seq, Why: fmt.Errorf("it follows record %d, but the run's last one is %d", r.Prev, s.LastSeq)}
+	}
+	if s != nil && r.N != s.Events+1 {
+		return &fold.BrokenError{Run: r.Run, Seq: r.Seq, Why: fmt.Errorf("it begins at position %d, but the run has %d events", r.N, s.Events)}
+	}
+	err := event.Decode(r.Body, func(i int, e *event.Event) error {
+		seq := r.Seq + uint64(i)
+		if until != 0 && seq > until {
+			return nil
+		}
+		if s == nil {
+			g, err := w.f.graph(flow.Digest(e.Digest))
+			if err != nil {
+				return err
+			}
+			s = replay.New(g)
+			w.states[r.Run] = s
+		}
+		before := statesOf(s)
+		if err := s.Apply(seq, r.At, e); err != nil {
+			return err
+		}
+		if w.each == nil {
+			return nil
+		}
+		w.f.ids[r.Run] = s.ID
+		return w.each(engine.Show(seq, r.N+uint64(i), r.At, s.ID, s.Graph, e), s, changes(s, before))
+	})
+	if err != nil {
+		var b *fold.BrokenError
+		var x *exitErr
+		if errors.As(err, &b) || errors.As(err, &x) || errors.Is(err, errStop) {
+			return err
+		}
+		return &fold.BrokenError{Run: r.Run, Seq: r.Seq, Why: err}
+	}
+	s.EndRecord(r.Seq)
+	s.Released()
+	return nil
+}
+
+var errStop = errors.New("stop")
+
+type shape struct {
+	run   replay.RunState
+	steps []replay.StepState
+}
+
+func statesOf(s *replay.State) shape {
+	out := shape{run: s.Status, steps: make([]replay.StepState, len(s.Steps))}
+	for i := range s.Steps {
+		out.steps[i] = s.Steps[i].State
+	}
+	return out
+}
+
+// changes says what an event changed, a phrase for each step.
+func changes(s *replay.State, before shape) []string {
+	var out []string
+	for i := range s.Steps {
+		if a, b := before.steps[i], s.Steps[i].State; a != b {
+			out = append(out, fmt.Sprintf("%s %s → %s", s.Graph.Def.Steps[i].Name, a, b))
+		}
+	}
+	if before.run != s.Status {
+		out = append(out, fmt.Sprintf("run %s → %s", before.run, s.Status))
+	}
+	return out
+}

@@ -1,0 +1,118 @@
+// Command agnt5d runs durable workflows and shows what truly happened in them. One file per verb.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes.
+const (
+	exitOK          = 0
+	exitError       = 1
+	exitUsage       = 2
+	exitRunFailed   = 3
+	exitCancelled   = 4
+	exitNotFound    = 5
+	exitConflict    = 6
+	exitAuth        = 7
+	exitUnreachable = 8
+	exitTimeout     = 124
+)
+
+// exitErr ends the program with a code. An empty text prints nothing: it has been said already.
+type exitErr struct {
+	code int
+	err  error
+}
+
+func (e *exitErr) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e *exitErr) Unwrap() error { return e.err }
+
+func exit(code int, format string, args ...any) error {
+	if format == "" {
+		return &exitErr{code, nil}
+	}
+	return &exitErr{code, fmt.Errorf(format, args...)}
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the program, with its surroundings handed in so that tests can start it.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	var e *exitErr
+	if !errors.As(err, &e) {
+		e = &exitErr{exitUsage, err} // cobra's own complaints are about usage
+	}
+	if text := e.Error(); text != "" {
+		fmt.Fprintln(stderr, "agnt5d: "+text)
+	}
+	return e.code
+}
+
+// usage makes a wrong use of a verb the error it is.
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exitErr{exitUsage, err}
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "agnt5d",
+		Short:         "Durable workflows in one binary and one file",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
+	for _, verb := range verbs {
+		root.AddCommand(verb())
+	}
+	return root
+}
+
+// verbs is every verb, in the order of the help text.
+var verbs = []func() *cobra.Command{
+	newValidateCmd, newHistoryCmd, newReplayCmd, newVerifyCmd, newVersionCmd,
+}
+
+// format is what -o takes: "" for people, "json" for programs.
+func addFormat(cmd *cobra.Command, into *string) {
+	cmd.Flags().StringVarP(into, "output", "o", "", `"json" for programs; default: text for people`)
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+func checkFormat(f string) error {
+	if f != "" && f != "json" && f != "text" {
+		return exit(exitUsage, "-o %q: want json", f)
+	}
+	return nil
+}

@@ -1,0 +1,290 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/internal/fold"
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/replay"
+	"github.com/spf13/cobra"
+)
+
+type replayFlags struct {
+	run    string
+	at     uint64
+	check  bool
+	step   bool
+	format string
+}
+
+func newReplayCmd() *cobra.Command {
+	var o replayFlags
+	cmd := &cobra.Command{
+		Use:   "replay FILE",
+		Short: "Show what truly happened: fold a journal event by event",
+		Long: `Folds a journal that no engine holds, and prints each event with what it changed.
+
+--at N shows the state of each run as it was after event N. --check prints nothing but the verdict: every checksum and
+link is looked at, everything is folded twice, and digests are compared with the heads; the exit code is 1 at the first
+thing that is not as it was written, named by sequence and run. --step walks a run forward and back: Enter or n goes on,
+p goes back, a number goes there, q ends.`,
+		Example: "  agnt5d replay runs.db\n  agnt5d replay runs.db --run order-17\n  agnt5d replay runs.db --at 4812 -o json\n  agnt5d replay runs.db --check",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkFormat(o.format); err != nil {
+				return err
+			}
+			f, err := openFile(args[0])
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			var run uint64
+			if o.run != "" {
+				if run, err = f.find(o.run); err != nil {
+					return err
+				}
+			}
+			switch {
+			case o.check:
+				return check(cmd, f, o.format)
+			case o.step:
+				return step(cmd, f, run)
+			case o.at != 0:
+				return stateAt(cmd, f, run, o)
+			}
+			return show(cmd, f, run, o)
+		},
+	}
+	cmd.Flags().StringVar(&o.run, "run", "", "only this run")
+	cmd.Flags().Uint64Var(&o.at, "at", 0, "the state as it was after this event")
+	cmd.Flags().BoolVar(&o.check, "check", false, "fold everything twice and compare; exit 1 at the first lie")
+	cmd.Flags().BoolVar(&o.step, "step", false, "walk forward and back (with --run)")
+	cmd.MarkFlagsMutuallyExclusive("check", "step", "at")
+	addFormat(cmd, &o.format)
+	return cmd
+}
+
+// broken names the run of a history that does not fold.
+func broken(f *file, err error) error {
+	var b *fold.BrokenError
+	if errors.As(err, &b) {
+		return exit(exitError, "%s: record %d of run %s: %v", f.path, b.Seq, f.name(b.Run), b.Why)
+	}
+	var x *exitErr
+	if err != nil && !errors.As(err, &x) {
+		return &exitErr{exitError, err}
+	}
+	return err
+}
+
+func show(cmd *cobra.Command, f *file, run uint64, o replayFlags) error {
+	out := cmd.OutOrStdout()
+	w := newWalker(f)
+	w.each = func(e engine.Event, _ *replay.State, changed []string) error {
+		if o.format == "json" {
+			return json.NewEncoder(out).Encode(struct {
+				engine.Event
+				Changed []string `json:"changed,omitempty"`
+			}{e, changed})
+		}
+		if run == 0 && e.WorkflowID != "" {
+			fmt.Fprintf(out, "%s  [%s]\n", line(&e), e.WorkflowID)
+		} else {
+			fmt.Fprintln(out, line(&e))
+		}
+		for _, c := range changed {
+			fmt.Fprintf(out, "         %s\n", c)
+		}
+		return nil
+	}
+	after := uint64(0)
+	if run != 0 {
+		after = run - 1
+	}
+	err := f.scan(run, after, func(r *journal.Record) error { return w.record(r, 0) }, func(d journal.Damage) error {
+		if run == 0 || d.Run == run {
+			return f.lie(d)
+		}
+		return nil
+	})
+	return broken(f, err)
+}
+
+// stateAt shows the state of one run, or of all, as it was after an event.
+func stateAt(cmd *cobra.Command, f *file, run uint64, o replayFlags) error {
+	w := newWalker(f)
+	order := []uint64{}
+	after := uint64(0)
+	if run != 0 {
+		after = run - 1
+	}
+	err := f.scan(run, after, func(r *journal.Record) error {
+		if r.Seq > o.at {
+			return errStop
+		}
+		if r.Run != 0 && w.states[r.Run] == nil {
+			order = append(order, r.Run)
+		}
+		return w.record(r, o.at)
+	}, f.lie)
+	if err != nil && !errors.Is(err, errStop) {
+		return broken(f, err)
+	}
+	if len(order) == 0 {
+		return exit(exitNotFound, "no run had begun at event %d", o.at)
+	}
+	for _, n := range order {
+		if err := printState(cmd.OutOrStdout(), w.states[n], o.format); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func printState(out io.Writer, s *replay.State, format string) error {
+	if format == "json" {
+		return json.NewEncoder(out).Encode(stateJSON(s))
+	}
+	fmt.Fprintf(out, "run %s  %s  version %d  %s  %d events\n", s.ID, s.Workflow, s.Version, s.Status, s.Events)
+	for i := range s.Steps {
+		st := &s.Steps[i]
+		fmt.Fprintf(out, "  %-30s %s", s.Graph.Def.Steps[i].Name, st.State)
+		if st.Attempt > 0 {
+			fmt.Fprintf(out, ", attempt %d", st.Attempt)
+		}
+		if st.Due != 0 && st.State.Open() {
+			fmt.Fprintf(out, ", until %s", replay.FormatTime(st.Due))
+		}
+		if st.Error != nil {
+			fmt.Fprintf(out, ", %s: %.100s", st.Error.Code, st.Error.Message)
+		}
+		fmt.Fprintln(out)
+	}
+	return nil
+}
+
+func stateJSON(s *replay.State) map[string]any {
+	steps := map[string]any{}
+	for i := range s.Steps {
+		st := &s.Steps[i]
+		one := map[string]any{"state": st.State.String(), "attempt": st.Attempt, "since": replay.FormatTime(st.Since)}
+		if st.Due != 0 && st.State.Open() {
+			one["due"] = replay.FormatTime(st.Due)
+		}
+		if st.Error != nil {
+			one["error"] = map[string]any{"code": st.Error.Code, "message": st.Error.Message, "attempt": st.Error.Attempt}
+		}
+		steps[s.Graph.Def.Steps[i].Name] = one
+	}
+	return map[string]any{"workflow_id": s.ID, "workflow_name": s.Workflow, "version": s.Version, "state": s.Status.String(), "events": s.Events,
+		"created_at": replay.FormatTime(s.CreatedAt), "steps": steps, "digest": fmt.Sprintf("%x", s.Digest())}
+}
+
+// check looks at everything twice. The first lie ends it.
+func check(cmd *cobra.Command, f *file, format string) error {
+	stats, err := f.Verify(cmd.Context(), func(journal.Damage) {})
+	if err != nil {
+		return &exitErr{exitError, err}
+	}
+	if stats.Damages > 0 { // once more, to name the first
+		first := errors.New("damaged")
+		var told journal.Damage
+		_, _ = f.Verify(cmd.Context(), func(d journal.Damage) {
+			if told.Kind == "" || told.Run == 0 && d.Run != 0 && d.Seq == told.Seq {
+				told = d
+			}
+		})
+		if told.Kind != "" {
+			return f.lie(told)
+		}
+		return &exitErr{exitError, first}
+	}
+	var sums [2]map[uint64][]byte
+	var runs, events uint64
+	for pass := range sums {
+		sums[pass] = map[uint64][]byte{}
+		runs, events = 0, 0
+		w := newWalker(f)
+		err := f.scan(0, 0, func(r *journal.Record) error {
+			events += uint64(r.Count)
+			if err := w.record(r, 0); err != nil || r.Run == 0 {
+				return err
+			}
+			if r.Prev == 0 {
+				runs++
+			}
+			return compare(f, w, r, sums[pass])
+		}, f.lie)
+		if err != nil {
+			return broken(f, err)
+		}
+		for n, s := range w.states {
+			sums[pass][n] = s.Digest()
+		}
+	}
+	for n, sum := range sums[0] {
+		if !bytes.Equal(sum, sums[1][n]) {
+			return exit(exitError, "%s: run %s folds to two states, %x and %x", f.path, f.name(n), sum, sums[1][n])
+		}
+	}
+	out := cmd.OutOrStdout()
+	if format == "json" {
+		return json.NewEncoder(out).Encode(map[string]any{"ok": true, "runs": runs, "events": events})
+	}
+	_, err = fmt.Fprintf(out, "%s: %d runs, %d events: every checksum and link holds, two folds agree with each other and with the heads\n", f.path, runs, events)
+	return err
+}
+
+// compare holds the state after a record against what the run's head and snapshot say of that very record.
+func compare(f *file, w *walker, r *journal.Record, sums map[uint64][]byte) error {
+	s := w.states[r.Run]
+	if s.Status != replay.Running { // heads with a digest are written when a run ends
+		h, ok, err := f.Head(r.Run)
+		if err != nil {
+			return err
+		}
+		if ok && h.LastSeq == r.Seq {
+			sum := s.Digest()
+			if len(h.Digest) > 0 && !bytes.Equal(h.Digest, sum) {
+				return exit(exitError, "%s: record %d of run %s: folds to digest %x, its head says %x", f.path, r.Seq, s.ID, sum, h.Digest)
+			}
+			if len(s.Outs) == 0 { // nothing more comes
+				sums[r.Run] = sum
+				delete(w.states, r.Run)
+				if s.Status == replay.Failed || s.Status == replay.Cancelled { // unless it is retried: keep it
+					w.states[r.Run] = s
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// step walks a run forward and back on lines of input.
+func step(cmd *cobra.Command, f *file, run uint64) error {
+	if run == 0 {
+		return exit(exitUsage, "replay --step: name the run with --run ID")
+	}
+	var seqs []uint64
+	var lines []string
+	w := newWalker(f)
+	w.each = func(e engine.Event, _ *replay.State, _ []string) error {
+		seqs, lines = append(seqs, e.Seq), append(lines, line(&e))
+		return nil
+	}
+	if err := f.scan(run, run-1, func(r *journal.Record) error { return w.record(r, 0) }, func(d journal.Damage) error {
+		if d.Run == run {
+			return f.lie(d)
+		}
+		return nil
+	}); err != nil {
+		return broken(f, err)
+	}
+	return walk(cmd, f, run, seqs, lines)
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/spf13/cobra"
+)
+
+// walk shows the state of a run at one event after the other, as the lines of input say.
+func walk(cmd *cobra.Command, f *file, run uint64, seqs []uint64, lines []string) error {
+	out := cmd.OutOrStdout()
+	in := bufio.NewScanner(cmd.InOrStdin())
+	for at := 0; ; {
+		fmt.Fprintf(out, "event %d of %d: %s\n", at+1, len(seqs), strings.TrimSpace(lines[at]))
+		w := newWalker(f)
+		err := f.scan(run, run-1, func(r *journal.Record) error {
+			if r.Seq > seqs[at] {
+				return errStop
+			}
+			return w.record(r, seqs[at])
+		}, func(journal.Damage) error { return nil })
+		if err != nil && !errors.Is(err, errStop) {
+			return broken(f, err)
+		}
+		if err := printState(out, w.states[run], ""); err != nil {
+			return err
+		}
+		fmt.Fprint(out, "[n]ext [p]revious, a number, [q]uit> ")
+		if !in.Scan() {
+			fmt.Fprintln(out)
+			return in.Err()
+		}
+		switch word := strings.TrimSpace(in.Text()); word {
+		case "", "n":
+			at = min(at+1, len(seqs)-1)
+		case "p":
+			at = max(at-1, 0)
+		case "q":
+			return nil
+		default:
+			if n, err := strconv.Atoi(word); err == nil && n >= 1 && n <= len(seqs) {
+				at = n - 1
+			} else {
+				fmt.Fprintf(out, "%q: want n, p, q or a number from 1 to %d\n", word, len(seqs))
+			}
+		}
+	}
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/spf13/cobra"
+)
+
+func newVerifyCmd() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:     "verify FILE",
+		Short:   "Look at every checksum, link and index of a journal, and name all that is damaged",
+		Example: "  agnt5d verify runs.db",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
+			f, err := openFile(args[0])
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			out := cmd.OutOrStdout()
+			found := []map[string]any{}
+			stats, err := f.Verify(cmd.Context(), func(d journal.Damage) {
+				one := map[string]any{"seq": d.Seq, "kind": d.Kind, "detail": d.Detail}
+				if d.Run != 0 {
+					one["run"] = f.name(d.Run)
+				}
+				found = append(found, one)
+				if format != "json" {
+					fmt.Fprintln(out, f.lie(d))
+				}
+			})
+			if err != nil {
+				return &exitErr{exitError, err}
+			}
+			if format == "json" {
+				err = json.NewEncoder(out).Encode(map[string]any{"ok": stats.Damages == 0, "damages": found, "stats": stats})
+			} else if stats.Damages == 0 {
+				_, err = fmt.Fprintf(out, "%s: nothing is damaged: %+v\n", f.path, stats)
+			}
+			if err == nil && stats.Damages > 0 {
+				return exit(exitError, "")
+			}
+			return err
+		},
+	}
+	addFormat(cmd, &format)
+	return cmd
+}
