@@ -89,11 +89,11 @@ func yamlMarks(b []byte) (n int) {
 }
 
 // tooDeep gives the line at which the tokens nest deeper than any definition does, before the parser, which recurses, sees
-// them; 0 when they do not. It counts brackets, columns of block collections, and what stacks up on one line.
+// them; 0 when they do not. It counts brackets, columns of block collections, what stacks up on one line, and marks of one value.
 func tooDeep(tokens token.Tokens) int {
 	var columns []int
-	line, onLine, brackets := 0, 0, 0
-	for _, t := range tokens {
+	line, onLine, brackets, marks := 0, 0, 0, 0
+	for i, t := range tokens {
 		if t.Position.Line != line {
 			line, onLine = t.Position.Line, 0
 		}
@@ -115,6 +115,12 @@ func tooDeep(tokens token.Tokens) int {
 			columns = append(columns, t.Position.Column)
 		case token.CollectEntryType: // a comma: one of many on the line
 			onLine = min(onLine, brackets)
+		}
+		// Tags and anchors of one value may stand on a line each: the parser recurses for every one.
+		if t.Type != token.TagType && t.Type != token.AnchorType && (i == 0 || tokens[i-1].Type != token.AnchorType) {
+			marks = 0
+		} else if marks++; marks > documentNesting {
+			return line
 		}
 		if brackets > documentNesting || onLine > 2*documentNesting || len(columns) > 4*documentNesting {
 			return line
