@@ -31,6 +31,9 @@ func (r *Ring) Recover(now Now) error {
 	r.begin(now)
 	r.system(event.Event{Kind: event.EngineStarted, Message: r.cfg.Release, Forced: !clean})
 	r.owe(true)
+	for i := range r.b.offers { // also what was lost and is offered anew: it may be what ended the engine
+		r.b.offers[i].careful = true
+	}
 	r.boot = r.finish()
 	return nil
 }
