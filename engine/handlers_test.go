@@ -299,7 +299,9 @@ func TestObjectStateIsUpdatedExactlyOnce(t *testing.T) {
 		}
 		return nil, nil
 	})
-	handle(t, eng, "drop", func(_ context.Context, task *worker.Task) (json.RawMessage, error) { return nil, task.SetObject("n", nil) })
+	handle(t, eng, "drop", func(_ context.Context, task *worker.Task) (json.RawMessage, error) {
+		return nil, task.SetObject("n", nil)
+	})
 	soon := flow.WithRetry(flow.Retry{InitialIntervalMS: 1})
 	register(t, eng, "inc", flow.Task("a", "svc", "inc", flow.Keys("n"), soon), flow.Task("b", "svc", "inc", flow.Keys("n"), soon))
 	register(t, eng, "drop", flow.Task("a", "svc", "drop", flow.Keys("n")))
