@@ -2,6 +2,7 @@ package flow
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -40,7 +41,8 @@ func Keys(keys ...string) StepOption {
 	return func(s *Step) { s.ObjectKeys = append(s.ObjectKeys, keys...) }
 }
 
-// Input gives a task its own input data. What encoding/json does not take is found by Validate.
+// Input gives a task its own input data: JSON when v is a json.RawMessage, else what encoding/json makes of v. What is not
+// JSON, or cannot be made so, is found by Validate.
 func Input(v any) StepOption {
 	return func(s *Step) {
 		if raw, ok := v.(json.RawMessage); ok {
@@ -49,37 +51,41 @@ func Input(v any) StepOption {
 		}
 		b, err := json.Marshal(v)
 		if err != nil {
-			b = []byte("!" + err.Error()) // no JSON: Validate refuses it by name
+			b = []byte("!" + err.Error()) // not JSON: Validate refuses the step by name
 		}
 		s.InputData = b
 	}
 }
 
-// Timeout bounds the wait for a signal. When it is over the step onTimeout starts; "" fails the run with signal_timeout.
-func Timeout(d time.Duration, onTimeout string) StepOption {
+// Timeout bounds the wait for a signal, counted from when the step is ready. When it is over the step onTimeout starts; without
+// one the run fails with signal_timeout. 0 takes a signal that is there already, or times out at once.
+func Timeout(d time.Duration, onTimeout ...string) StepOption {
 	return func(s *Step) {
-		ms := d.Milliseconds()
 		if s.Signal == nil {
 			s.Signal = &Signal{}
 		}
-		s.Signal.TimeoutMS, s.Signal.OnTimeout = &ms, onTimeout
+		s.Signal.TimeoutMS = millis(d)
+		s.Signal.OnTimeout = strings.Join(onTimeout, ",") // of two, none: no name has a comma
 	}
 }
 
-// AttemptTimeout bounds one attempt of a task.
+// AttemptTimeout bounds one attempt of a task: longer, and it is a failed attempt.
 func AttemptTimeout(d time.Duration) StepOption {
-	return func(s *Step) {
-		ms := d.Milliseconds()
-		s.TimeoutMS = &ms
-	}
+	return func(s *Step) { s.TimeoutMS = millis(d) }
 }
 
 // HeartbeatTimeout makes a task live by its handler's own heartbeats: silence for that long is a failed attempt.
 func HeartbeatTimeout(d time.Duration) StepOption {
-	return func(s *Step) {
-		ms := d.Milliseconds()
-		s.HeartbeatTimeoutMS = &ms
+	return func(s *Step) { s.HeartbeatTimeoutMS = millis(d) }
+}
+
+// millis rounds up: nothing times out or fires before it was asked to.
+func millis(d time.Duration) *int64 {
+	ms := d.Milliseconds()
+	if d > time.Duration(ms)*time.Millisecond {
+		ms++
 	}
+	return &ms
 }
 
 // WithRetry sets a task's retry policy. Zero fields stand for their defaults.
@@ -96,10 +102,7 @@ func timer(fn func(*Timer)) StepOption {
 
 // Delay makes a timer fire that long after it became ready.
 func Delay(d time.Duration) StepOption {
-	return timer(func(t *Timer) {
-		ms := d.Milliseconds()
-		t.DelayMS = &ms
-	})
+	return timer(func(t *Timer) { t.DelayMS = millis(d) })
 }
 
 // Cron makes a timer fire at the next match of a five-field cron text, in UTC unless TimeZone says otherwise.

@@ -18,67 +18,73 @@ func DigestOf(canonical []byte) Digest {
 }
 
 // Canonical is the one form of a definition: compact JSON, keys sorted, ASCII, number text as given. Fields that are empty
-// are left out, but for the names that each type of step must have, and for values that were given.
+// are left out, but for the names that each type of step must have, and for zeros that were given. Parse of it gives the same
+// definition again, and Canonical of that the same bytes. The error is about input_data that is not JSON.
 func Canonical(d *Definition) ([]byte, error) {
-	v, err := d.value()
-	if err != nil {
-		return nil, err
+	steps := value{kind: '[', items: make([]value, 0, len(d.Steps))}
+	for i := range d.Steps {
+		v, err := d.Steps[i].value()
+		if err != nil {
+			return nil, fmt.Errorf("step %s: input_data %w", quote(d.Steps[i].Name), err)
+		}
+		steps.items = append(steps.items, v)
 	}
-	return v.appendCanonical(nil), nil
+	var o fields
+	o.put("steps", steps)
+	return o.v.appendCanonical(nil), nil
 }
 
-// MarshalJSON gives the canonical form.
+// MarshalJSON gives the canonical form. (Package json then escapes <, > and & in it; Canonical does not.)
 func (d Definition) MarshalJSON() ([]byte, error) { return Canonical(&d) }
 
-type object struct{ v value }
+// UnmarshalJSON is Parse.
+func (d *Definition) UnmarshalJSON(b []byte) error {
+	parsed, problems := Parse(b)
+	if len(problems) > 0 {
+		return problems
+	}
+	*d = *parsed
+	return nil
+}
 
-func newObject() *object { return &object{value{kind: '{'}} }
+// fields is an object under construction.
+type fields struct{ v value }
 
-func (o *object) put(key string, v value) {
+func (o *fields) put(key string, v value) {
+	o.v.kind = '{'
 	o.v.keys = append(o.v.keys, key)
 	o.v.items = append(o.v.items, v)
 }
 
-func (o *object) text(key, s string) {
+func (o *fields) text(key, s string) {
 	if s != "" {
-		o.put(key, value{kind: '"', text: s})
+		o.name(key, s)
 	}
 }
 
-func (o *object) number(key string, n *int64) {
+// name puts a text that is written when it is empty, too.
+func (o *fields) name(key, s string) { o.put(key, value{kind: '"', text: s}) }
+
+func (o *fields) number(key string, n *int64) {
 	if n != nil {
 		o.put(key, value{kind: '#', text: strconv.FormatInt(*n, 10)})
 	}
 }
 
-func (o *object) list(key string, items []string) {
+func (o *fields) list(key string, items []string) {
 	if len(items) == 0 {
 		return
 	}
-	l := value{kind: '['}
+	l := value{kind: '[', items: make([]value, 0, len(items))}
 	for _, s := range items {
 		l.items = append(l.items, value{kind: '"', text: s})
 	}
 	o.put(key, l)
 }
 
-func (d *Definition) value() (value, error) {
-	steps := value{kind: '['}
-	for i := range d.Steps {
-		v, err := d.Steps[i].value()
-		if err != nil {
-			return v, fmt.Errorf("step %q: input_data: %w", d.Steps[i].Name, err)
-		}
-		steps.items = append(steps.items, v)
-	}
-	o := newObject()
-	o.put("steps", steps)
-	return o.v, nil
-}
-
 func (s *Step) value() (value, error) {
-	o := newObject()
-	o.put("name", value{kind: '"', text: s.Name})
+	var o fields
+	o.name("name", s.Name)
 	if s.Type != TypeTask {
 		o.text("type", string(s.Type))
 	}
@@ -86,43 +92,28 @@ func (s *Step) value() (value, error) {
 	o.text("handler_name", s.Handler)
 	o.list("dependencies", s.Dependencies)
 	o.list("object_keys", s.ObjectKeys)
-	if s.InputData != nil {
-		if err := CheckJSON(s.InputData, 0); err != nil {
-			return o.v, err
-		}
-		in, err := parseJSON(s.InputData, true)
-		if err != nil {
-			return o.v, err
-		}
+	in, err := s.input()
+	if err != nil {
+		return o.v, err
+	}
+	if in.kind != 'n' {
 		o.put("input_data", in)
 	}
 	o.number("timeout_ms", s.TimeoutMS)
 	o.number("heartbeat_timeout_ms", s.HeartbeatTimeoutMS)
-	if r := s.Retry; r != nil {
-		p := newObject()
-		for _, f := range []struct {
-			key string
-			n   int64
-		}{{"max_attempts", r.MaxAttempts}, {"initial_interval_ms", r.InitialIntervalMS}, {"max_interval_ms", r.MaxIntervalMS}} {
-			if f.n != 0 {
-				p.number(f.key, &f.n)
-			}
-		}
-		if r.BackoffCoefficient != 0 {
-			p.put("backoff_coefficient", value{kind: '#', text: r.coefficient()})
-		}
-		o.put("retry", p.v)
+	if s.Retry != nil {
+		o.put("retry", s.Retry.value())
 	}
 	if g := s.Signal; g != nil {
-		p := newObject()
-		p.put("name", value{kind: '"', text: g.Name})
+		var p fields
+		p.name("name", g.Name)
 		p.number("timeout_ms", g.TimeoutMS)
 		p.text("on_timeout", g.OnTimeout)
 		o.put("signal", p.v)
 	}
 	if t := s.Timer; t != nil {
-		p := newObject()
-		p.put("key", value{kind: '"', text: t.Key})
+		var p fields
+		p.name("key", t.Key)
 		p.number("delay_ms", t.DelayMS)
 		p.text("cron_expr", t.Cron)
 		p.text("time_zone", t.TimeZone)
@@ -132,13 +123,44 @@ func (s *Step) value() (value, error) {
 	return o.v, nil
 }
 
+// input is input_data as it will be written: null when it is absent.
+func (s *Step) input() (value, error) {
+	if s.InputData == nil {
+		return value{kind: 'n'}, nil
+	}
+	if err := CheckJSON(s.InputData, 0); err != nil {
+		return value{}, err
+	}
+	v := readJSON(s.InputData)
+	if err := v.duplicate(); err != nil {
+		return value{}, fmt.Errorf("is ambiguous: %w", err)
+	}
+	return v, nil
+}
+
+func (r *Retry) value() value {
+	o := fields{value{kind: '{'}}
+	put := func(key string, n int64, zero zeroField) {
+		if n != 0 || r.zeros&zero != 0 {
+			o.number(key, &n)
+		}
+	}
+	put("max_attempts", r.MaxAttempts, zeroAttempts)
+	put("initial_interval_ms", r.InitialIntervalMS, zeroInitial)
+	put("max_interval_ms", r.MaxIntervalMS, zeroMax)
+	if r.BackoffCoefficient != 0 || r.zeros&zeroCoefficient != 0 {
+		o.put("backoff_coefficient", value{kind: '#', text: r.coefficient()})
+	}
+	return o.v
+}
+
 // coefficient is the text of the backoff coefficient: as it was given, else the shortest decimal.
 func (r *Retry) coefficient() string {
 	if f, err := strconv.ParseFloat(r.text, 64); err == nil && f == r.BackoffCoefficient {
 		return r.text
 	}
 	b, err := json.Marshal(r.BackoffCoefficient)
-	if err != nil { // not a number: Validate refuses it
+	if err != nil { // not a number, or infinite: Validate refuses it
 		return "0"
 	}
 	return string(b)

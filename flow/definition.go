@@ -27,7 +27,7 @@ type Step struct {
 	Service            string
 	Handler            string
 	ObjectKeys         []string
-	InputData          json.RawMessage // as it was given, byte for byte; nil: absent
+	InputData          json.RawMessage // JSON; Parse gives its canonical form; nil or null: absent
 	TimeoutMS          *int64          // one attempt, milliseconds; nil: none
 	Retry              *Retry          // nil: DefaultRetry
 	HeartbeatTimeoutMS *int64          // milliseconds; nil: the SDK renews the lease by itself
@@ -54,12 +54,24 @@ type Timer struct {
 	MaxRetries *int64 // failures of neighbouring tasks that this timer absorbs; nil: 0
 }
 
-// Retry is a task's retry policy. A zero field stands for its default.
+// Retry is a task's retry policy. A zero field stands for its default; in JSON and YAML, where a field can be left out, a 0
+// that is given is a 0.
 type Retry struct {
 	MaxAttempts        int64   // ≥ 1; default 3
 	InitialIntervalMS  int64   // default 1000
 	BackoffCoefficient float64 // ≥ 1; default 2
 	MaxIntervalMS      int64   // default 60000
 
-	text string // of BackoffCoefficient, as it was given
+	text  string    // of BackoffCoefficient, as it was given
+	zeros zeroField // fields that were given as 0
 }
+
+// zeroField is a set of fields of a Retry.
+type zeroField uint8
+
+const (
+	zeroAttempts zeroField = 1 << iota
+	zeroInitial
+	zeroCoefficient
+	zeroMax
+)

@@ -6,36 +6,72 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"unicode/utf16"
+	"strings"
 	"unicode/utf8"
 )
 
 // MaxNesting is how deep JSON from outside may be nested.
 const MaxNesting = 64
 
-// CheckJSON says why bytes from outside are no good as a payload: too large, not UTF-8, not JSON, or nested too deep.
-func CheckJSON(b []byte, limit int) error {
+// What CheckJSON finds, for callers that answer each with a code of its own.
+var (
+	ErrJSONTooLarge = errors.New("too large")
+	ErrJSONNotUTF8  = errors.New("not UTF-8")
+	ErrJSONTooDeep  = errors.New("nested too deep")
+	ErrJSONSyntax   = errors.New("not JSON")
+)
+
+// jsonError is one of the above with the values. Its text goes on after the name of what was checked.
+type jsonError struct {
+	kind error
+	text string
+}
+
+func (e *jsonError) Error() string        { return e.text }
+func (e *jsonError) Is(target error) bool { return target == e.kind }
+
+// CheckJSON says why bytes from outside are no good as a payload: too large (a limit of 0 is none), not UTF-8, nested deeper
+// than MaxNesting, or not JSON. The error's text goes on after the payload's name: "is 12 bytes, the limit is 10".
+func CheckJSON(b []byte, limit int) error { return checkJSON(b, limit, MaxNesting) }
+
+func checkJSON(b []byte, limit, deepest int) error {
 	if limit > 0 && len(b) > limit {
-		return fmt.Errorf("is %d bytes, the limit is %d", len(b), limit)
+		return &jsonError{ErrJSONTooLarge, fmt.Sprintf("is %d bytes, the limit is %d", len(b), limit)}
 	}
 	if !utf8.Valid(b) {
-		return errors.New("is not valid UTF-8")
+		return &jsonError{ErrJSONNotUTF8, fmt.Sprintf("is not valid UTF-8 at byte %d", notUTF8At(b))}
 	}
-	if depth := nesting(b); depth > MaxNesting {
-		return fmt.Errorf("is nested %d deep, the limit is %d", depth, MaxNesting)
+	if depth := nesting(b); depth > deepest {
+		return &jsonError{ErrJSONTooDeep, fmt.Sprintf("is nested %d deep, the limit is %d", depth, deepest)}
 	}
 	if !json.Valid(b) {
-		return fmt.Errorf("is not JSON%s", where(b))
+		return &jsonError{ErrJSONSyntax, "is not JSON" + where(b)}
 	}
 	return nil
 }
 
+func notUTF8At(b []byte) int {
+	at := 0
+	for at < len(b) {
+		r, n := utf8.DecodeRune(b[at:])
+		if r == utf8.RuneError && n == 1 {
+			break
+		}
+		at += n
+	}
+	return at
+}
+
 func where(b []byte) string {
-	var v any
+	if len(bytes.TrimSpace(b)) == 0 {
+		return ": it is empty"
+	}
+	var v json.RawMessage // its syntax is all that is asked
 	var syntax *json.SyntaxError
 	if err := json.Unmarshal(b, &v); errors.As(err, &syntax) {
-		return fmt.Sprintf(": %s at byte %d", syntax.Error(), syntax.Offset)
+		at := int(syntax.Offset)
+		line := 1 + bytes.Count(b[:min(at, len(b))], []byte{'\n'})
+		return fmt.Sprintf(": %s at byte %d, line %d", syntax.Error(), at, line)
 	}
 	return ""
 }
@@ -61,135 +97,203 @@ func nesting(b []byte) int {
 	return deepest
 }
 
-// value is JSON as it was written: numbers keep their text, objects their keys in order.
+// value is JSON as it was written: numbers keep their text, objects their keys in order, the second of two equal keys too.
+//
+// Strings are UTF-8, but for half a surrogate pair, which JSON can say and Unicode cannot: it is kept in the three bytes that
+// UTF-8 would have for it. So the order of bytes is the order of code points, with these too, and nothing is lost.
 type value struct {
 	kind  byte // one of n b # " [ {
 	text  string
 	items []value
 	keys  []string
-	at    int // byte offset, for messages
 }
 
 // DuplicateKeyError says that an object has a key twice.
 type DuplicateKeyError struct{ Key string }
 
-func (e *DuplicateKeyError) Error() string { return fmt.Sprintf("the key %q stands twice", e.Key) }
-
-// parseJSON reads a JSON text that CheckJSON has passed.
-func parseJSON(b []byte, strict bool) (value, error) {
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.UseNumber()
-	return readValue(dec, strict)
+func (e *DuplicateKeyError) Error() string {
+	return fmt.Sprintf("the key %s stands twice", quote(e.Key))
 }
 
-func readValue(dec *json.Decoder, strict bool) (value, error) {
-	tok, err := dec.Token()
-	if err != nil {
-		return value{}, err
+// duplicate gives a key that stands twice in an object, here or further in.
+func (v *value) duplicate() error {
+	if key, twice := v.repeated(); twice {
+		return &DuplicateKeyError{key}
 	}
-	switch t := tok.(type) {
-	case nil:
-		return value{kind: 'n'}, nil
-	case bool:
-		return value{kind: 'b', text: strconv.FormatBool(t)}, nil
-	case json.Number:
-		return value{kind: '#', text: t.String()}, nil
-	case string:
-		return value{kind: '"', text: t}, nil
-	}
-	v := value{kind: byte(tok.(json.Delim))}
-	seen := map[string]bool{}
-	for dec.More() {
-		if v.kind == '{' {
-			k, err := dec.Token()
-			if err != nil {
-				return v, err
-			}
-			key := k.(string)
-			if seen[key] && strict {
-				return v, &DuplicateKeyError{key}
-			}
-			seen[key] = true
-			v.keys = append(v.keys, key)
+	for i := range v.items {
+		if err := v.items[i].duplicate(); err != nil {
+			return err
 		}
-		item, err := readValue(dec, strict)
-		if err != nil {
-			return v, err
-		}
-		v.items = append(v.items, item)
 	}
-	_, err = dec.Token()
-	return v, err
+	return nil
 }
 
-// appendCanonical writes compact JSON with sorted keys, in ASCII, number text as given.
-func (v *value) appendCanonical(dst []byte) []byte {
-	switch v.kind {
-	case 'n':
-		return append(dst, "null"...)
-	case 'b', '#':
-		return append(dst, v.text...)
-	case '"':
-		return appendASCII(dst, v.text)
-	case '[':
-		dst = append(dst, '[')
-		for i := range v.items {
-			if i > 0 {
-				dst = append(dst, ',')
+// repeated gives a key that stands twice in this object.
+func (v *value) repeated() (string, bool) {
+	if len(v.keys) <= 12 {
+		for i, key := range v.keys {
+			if slices.Contains(v.keys[:i], key) {
+				return key, true
 			}
-			dst = v.items[i].appendCanonical(dst)
 		}
-		return append(dst, ']')
+		return "", false
 	}
-	order := make([]int, len(v.keys))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return bytes.Compare([]byte(v.keys[a]), []byte(v.keys[b])) })
-	dst = append(dst, '{')
-	for i, at := range order {
-		if i > 0 {
-			dst = append(dst, ',')
+	seen := make(map[string]bool, len(v.keys))
+	for _, key := range v.keys {
+		if seen[key] {
+			return key, true
 		}
-		dst = appendASCII(dst, v.keys[at])
-		dst = append(dst, ':')
-		dst = v.items[at].appendCanonical(dst)
+		seen[key] = true
 	}
-	return append(dst, '}')
+	return "", false
 }
 
-// appendASCII writes a JSON string in ASCII, as Python's json.dumps does: the short escapes, \u00xx for other control
-// characters and DEL as it is, \uxxxx for what is not ASCII.
-func appendASCII(dst []byte, s string) []byte {
-	dst = append(dst, '"')
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			dst = append(dst, '\\', byte(r))
-		case r == '\n':
-			dst = append(dst, '\\', 'n')
-		case r == '\r':
-			dst = append(dst, '\\', 'r')
-		case r == '\t':
-			dst = append(dst, '\\', 't')
-		case r == '\b':
-			dst = append(dst, '\\', 'b')
-		case r == '\f':
-			dst = append(dst, '\\', 'f')
-		case r >= 0x20 && r < 0x80:
-			dst = append(dst, byte(r))
-		case r > 0xffff:
-			hi, lo := utf16.EncodeRune(r)
-			dst = fmt.Appendf(dst, `\u%04x\u%04x`, hi, lo)
+// readJSON reads a JSON text that CheckJSON has passed: it looks for nothing that can be wrong.
+func readJSON(b []byte) value {
+	r := jsonReader{text: string(b)}
+	return r.value()
+}
+
+type jsonReader struct {
+	text string
+	at   int
+}
+
+func (r *jsonReader) space() byte {
+	for {
+		switch c := r.text[r.at]; c {
+		case ' ', '\t', '\r', '\n':
+			r.at++
 		default:
-			dst = fmt.Appendf(dst, `\u%04x`, r)
+			return c
 		}
 	}
-	return append(dst, '"')
 }
 
-// EqualJSON says whether two JSON texts are the same value: white space and the order of keys do not matter, number text
-// does.
+func (r *jsonReader) value() value {
+	switch c := r.space(); c {
+	case '{':
+		return r.object()
+	case '[':
+		return r.array()
+	case '"':
+		return value{kind: '"', text: r.string()}
+	case 'n':
+		r.at += len("null")
+		return value{kind: 'n'}
+	case 't':
+		r.at += len("true")
+		return value{kind: 'b', text: "true"}
+	case 'f':
+		r.at += len("false")
+		return value{kind: 'b', text: "false"}
+	}
+	from := r.at
+	for r.at < len(r.text) && strings.IndexByte("+-.0123456789Ee", r.text[r.at]) >= 0 {
+		r.at++
+	}
+	return value{kind: '#', text: r.text[from:r.at]}
+}
+
+func (r *jsonReader) object() value {
+	v := value{kind: '{'}
+	r.at++ // {
+	for {
+		switch r.space() {
+		case '}':
+			r.at++
+			return v
+		case ',':
+			r.at++
+			r.space()
+		}
+		v.keys = append(v.keys, r.string())
+		r.space()
+		r.at++ // :
+		v.items = append(v.items, r.value())
+	}
+}
+
+func (r *jsonReader) array() value {
+	v := value{kind: '['}
+	r.at++ // [
+	for {
+		switch r.space() {
+		case ']':
+			r.at++
+			return v
+		case ',':
+			r.at++
+		}
+		v.items = append(v.items, r.value())
+	}
+}
+
+func (r *jsonReader) string() string {
+	r.at++ // "
+	from := r.at
+	for r.text[r.at] != '"' {
+		if r.text[r.at] == '\\' {
+			return r.escaped(from)
+		}
+		r.at++
+	}
+	r.at++
+	return r.text[from : r.at-1]
+}
+
+// escaped goes on with a string at its first escape.
+func (r *jsonReader) escaped(from int) string {
+	b := []byte(r.text[from:r.at])
+	for {
+		switch c := r.text[r.at]; c {
+		case '"':
+			r.at++
+			return string(b)
+		case '\\':
+			if c := r.text[r.at+1]; c != 'u' {
+				b = append(b, unescaped[c])
+				r.at += 2
+				continue
+			}
+			b = appendRune(b, r.unicode())
+		default:
+			b = append(b, c)
+			r.at++
+		}
+	}
+}
+
+var unescaped = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
+
+// unicode reads \uXXXX, and a second one when both make a surrogate pair.
+func (r *jsonReader) unicode() rune {
+	u := hex4(r.text[r.at+2:])
+	r.at += 6
+	if isHigh(u) && strings.HasPrefix(r.text[r.at:], `\u`) {
+		if low := hex4(r.text[r.at+2:]); isLow(low) {
+			r.at += 6
+			return (u-0xd800)<<10 + (low - 0xdc00) + 0x10000
+		}
+	}
+	return u
+}
+
+func hex4(s string) rune {
+	var u rune
+	for i := range 4 {
+		switch c := s[i]; {
+		case c <= '9':
+			u = u<<4 | rune(c-'0')
+		default:
+			u = u<<4 | rune(c|0x20-'a'+10)
+		}
+	}
+	return u
+}
+
+// EqualJSON says whether two JSON texts are the same value: white space, escapes and the order of keys do not matter, number
+// text does. What is not JSON equals nothing but the same bytes.
 func EqualJSON(a, b []byte) bool {
 	if bytes.Equal(a, b) {
 		return true
@@ -197,7 +301,6 @@ func EqualJSON(a, b []byte) bool {
 	if CheckJSON(a, 0) != nil || CheckJSON(b, 0) != nil {
 		return false
 	}
-	va, erra := parseJSON(a, false)
-	vb, errb := parseJSON(b, false)
-	return erra == nil && errb == nil && bytes.Equal(va.appendCanonical(nil), vb.appendCanonical(nil))
+	va, vb := readJSON(a), readJSON(b)
+	return bytes.Equal(va.appendCanonical(nil), vb.appendCanonical(nil))
 }

@@ -1,18 +1,20 @@
 package flow
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // Problem is one thing that is wrong with a definition.
 type Problem struct {
-	Code   string `json:"code"`           // stable
-	Step   string `json:"step,omitempty"` // "" when it is about the whole
+	Code   string `json:"code"`           // stable; one of Codes
+	Step   string `json:"step,omitempty"` // "" when it is about the whole, or the step has no name
 	Detail string `json:"detail"`         // one sentence
 }
 
-// Problems is everything that is wrong with a definition. As an error it shows all of them.
+// Problems is everything that is wrong with a definition, in the order of its steps. As an error it shows all of it.
 type Problems []Problem
 
 func (p Problems) Error() string {
@@ -29,43 +31,134 @@ func (p Problems) Error() string {
 	return b.String()
 }
 
-func (p *Problems) add(code, step, format string, args ...any) {
-	*p = append(*p, Problem{code, step, fmt.Sprintf(format, args...)})
+// Codes of problems. They are part of the API: HTTP answers and Python raises the same ones. What each means stands in Codes.
+const (
+	CodeInvalidJSON     = "invalid_json"
+	CodeTooLarge        = "definition_too_large"
+	CodeTooTangled      = "definition_too_tangled"
+	CodeMoreProblems    = "more_problems"
+	CodeUnknownKey      = "unknown_key"
+	CodeMisplacedKey    = "misplaced_key"
+	CodeKeyDuplicate    = "key_duplicate"
+	CodeWrongType       = "wrong_type"
+	CodeNoSteps         = "no_steps"
+	CodeNameInvalid     = "name_invalid"
+	CodeNameDuplicate   = "name_duplicate"
+	CodeTypeUnknown     = "type_unknown"
+	CodeDepUnknown      = "dependency_unknown"
+	CodeDepLater        = "dependency_later"
+	CodeDepSelf         = "dependency_self"
+	CodeDepRepeated     = "dependency_repeated"
+	CodeServiceMissing  = "service_missing"
+	CodeHandlerMissing  = "handler_missing"
+	CodeObjectKey       = "object_key_invalid"
+	CodeObjectKeyTwice  = "object_key_repeated"
+	CodeInputInvalid    = "input_data_invalid"
+	CodeSignalMissing   = "signal_missing"
+	CodeOnTimeout       = "on_timeout_unknown"
+	CodeOnTimeoutAlone  = "on_timeout_without"
+	CodeOnTimeoutSelf   = "on_timeout_self"
+	CodeOnTimeoutDead   = "on_timeout_dead"
+	CodeCycle           = "cycle"
+	CodeTimerKeyMissing = "timer_key_missing"
+	CodeTimerKeyTwice   = "timer_key_duplicate"
+	CodeTimerNeither    = "timer_without_time"
+	CodeTimerBoth       = "timer_with_two_times"
+	CodeCronInvalid     = "cron_invalid"
+	CodeZoneInvalid     = "time_zone_invalid"
+	CodeNegative        = "number_negative"
+	CodeOutOfRange      = "number_out_of_range"
+	CodeTimeoutZero     = "timeout_zero" // the one code of Warnings
+)
+
+// Codes says what each code means, in the order in which a definition is looked at.
+var Codes = []struct{ Code, Means string }{
+	{CodeInvalidJSON, "the text is not JSON or YAML, not UTF-8, nested too deep, or says what JSON cannot say"},
+	{CodeTooLarge, "over 8 MiB, as it was given or in canonical form, or over 100,000 steps"},
+	{CodeTooTangled, "so many waits with on_timeout meet in so many joins that working them out would take too much memory"},
+	{CodeMoreProblems, "there are more problems than are listed"},
+	{CodeUnknownKey, "a key that nobody knows"},
+	{CodeMisplacedKey, "a key that does not belong to the step's type"},
+	{CodeKeyDuplicate, "a key that stands twice in one object"},
+	{CodeWrongType, "a value of another JSON type than wanted"},
+	{CodeNoSteps, "at least one step must be defined"},
+	{CodeNameInvalid, "an empty or malformed name"},
+	{CodeNameDuplicate, "step names must be unique"},
+	{CodeTypeUnknown, "no such step type"},
+	{CodeDepUnknown, "a dependency that names no step"},
+	{CodeDepLater, "a dependency that names a later step"},
+	{CodeDepSelf, "a step that depends on itself"},
+	{CodeDepRepeated, "a dependency that stands twice"},
+	{CodeServiceMissing, "a task without a service"},
+	{CodeHandlerMissing, "a task without a handler"},
+	{CodeObjectKey, "an object key that is empty, longer than 256 bytes or not printable"},
+	{CodeObjectKeyTwice, "an object key that stands twice"},
+	{CodeInputInvalid, "input_data that is not JSON, over 1 MiB or nested too deep"},
+	{CodeSignalMissing, "a wait_signal step without a signal name"},
+	{CodeOnTimeout, "on_timeout names no step"},
+	{CodeOnTimeoutAlone, "on_timeout on a wait without timeout_ms"},
+	{CodeOnTimeoutSelf, "on_timeout names the wait itself"},
+	{CodeOnTimeoutDead, "the step that on_timeout names depends on a step that depends on the wait: it could never start"},
+	{CodeCycle, "dependencies, together with an edge from each wait to the step that its on_timeout names, form a cycle"},
+	{CodeTimerKeyMissing, "a wait_timer step without a key"},
+	{CodeTimerKeyTwice, "two timers with one key"},
+	{CodeTimerNeither, "a timer with neither delay_ms nor cron_expr"},
+	{CodeTimerBoth, "a timer with both delay_ms and cron_expr"},
+	{CodeCronInvalid, "a cron text that cannot be read or never fires"},
+	{CodeZoneInvalid, "no such time zone, or a time_zone without a cron_expr"},
+	{CodeNegative, "a negative number"},
+	{CodeOutOfRange, "a number that is too small or too large"},
+	{CodeTimeoutZero, "a warning: timeout_ms 0 without on_timeout fails the run at once, and a retry cannot save it"},
 }
 
-// Codes of problems. They are part of the API: Python raises and HTTP answers the same ones.
-const (
-	CodeInvalidJSON     = "invalid_json"         // not JSON or YAML, a key twice, nested too deep, not UTF-8
-	CodeTooLarge        = "definition_too_large" // over 8 MiB or 100,000 steps
-	CodeUnknownKey      = "unknown_key"          // a key that nobody knows
-	CodeMisplacedKey    = "misplaced_key"        // a key that does not belong to the step's type
-	CodeWrongType       = "wrong_type"           // a value of another JSON type than wanted
-	CodeNoSteps         = "no_steps"             // at least one step must be defined
-	CodeNameInvalid     = "name_invalid"         // empty or malformed name
-	CodeNameDuplicate   = "name_duplicate"       // step names must be unique
-	CodeDepUnknown      = "dependency_unknown"   // names no step
-	CodeDepLater        = "dependency_later"     // names a later step
-	CodeDepSelf         = "dependency_self"      // names the step itself
-	CodeDepRepeated     = "dependency_repeated"  // stands twice
-	CodeServiceMissing  = "service_missing"      // a task without a service
-	CodeHandlerMissing  = "handler_missing"      // a task without a handler
-	CodeSignalMissing   = "signal_missing"       // a wait_signal without a signal name
-	CodeTimerKeyMissing = "timer_key_missing"    // a wait_timer without a key
-	CodeTimerNeither    = "timer_without_time"   // neither delay_ms nor cron_expr
-	CodeTimerBoth       = "timer_with_two_times" // both
-	CodeTimerKeyTwice   = "timer_key_duplicate"  // two timers with one key
-	CodeCronInvalid     = "cron_invalid"         // cannot be read, or never fires
-	CodeZoneInvalid     = "time_zone_invalid"    // no such zone, or without a cron_expr
-	CodeNegative        = "number_negative"      // a negative number
-	CodeOutOfRange      = "number_out_of_range"  // a number that is too small
-	CodeTypeUnknown     = "type_unknown"         // no such step type
-	CodeObjectKey       = "object_key_invalid"   // empty, too long or unprintable
-	CodeObjectKeyTwice  = "object_key_repeated"  // stands twice
-	CodeOnTimeout       = "on_timeout_unknown"   // names no step
-	CodeOnTimeoutAlone  = "on_timeout_without"   // stands on a wait without timeout_ms
-	CodeOnTimeoutSelf   = "on_timeout_self"      // names the wait itself
-	CodeOnTimeoutDead   = "on_timeout_dead"      // the named step depends on a step that depends on the wait
-	CodeCycle           = "cycle"                // dependencies and on_timeout edges form a cycle
-	CodeInputInvalid    = "input_data_invalid"   // input_data is not JSON, too large or nested too deep
-	CodeTimeoutZero     = "timeout_zero"         // a warning: times out at once, and no retry can save it
-)
+// maxProblems bounds the list: who has made ten thousand mistakes will find the rest at the next try.
+const maxProblems = 10_000
+
+// findings are problems with the index of their step, -1 for the whole.
+type findings struct {
+	list []finding
+	more int
+}
+
+type finding struct {
+	at int
+	Problem
+}
+
+// whole adds a problem that no single step has.
+func (f *findings) whole(code, format string, args ...any) {
+	f.add(finding{-1, Problem{code, "", fmt.Sprintf(format, args...)}})
+}
+
+// step adds a problem of the step at that index.
+func (f *findings) step(at int, name, code, format string, args ...any) {
+	detail := fmt.Sprintf(format, args...)
+	if name == "" {
+		detail = fmt.Sprintf("step %d: %s", at+1, detail)
+	}
+	f.add(finding{at, Problem{code, cut(name, maxName), detail}})
+}
+
+func (f *findings) add(x finding) {
+	if len(f.list) >= maxProblems {
+		f.more++
+		return
+	}
+	f.list = append(f.list, x)
+}
+
+// problems gives them in the order of the steps.
+func (f *findings) problems() Problems {
+	if len(f.list) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(f.list, func(a, b finding) int { return cmp.Compare(a.at, b.at) })
+	p := make(Problems, 0, len(f.list)+1)
+	for _, x := range f.list {
+		p = append(p, x.Problem)
+	}
+	if f.more > 0 {
+		p = append(p, Problem{CodeMoreProblems, "", fmt.Sprintf("%d more problems are not listed", f.more)})
+	}
+	return p
+}

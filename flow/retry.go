@@ -1,7 +1,6 @@
 package flow
 
 import (
-	"errors"
 	"math"
 	"time"
 )
@@ -15,41 +14,32 @@ func RetryPolicy(s *Step) Retry {
 	if s.Retry == nil {
 		return r
 	}
-	if s.Retry.MaxAttempts != 0 {
-		r.MaxAttempts = s.Retry.MaxAttempts
+	own := s.Retry
+	if own.MaxAttempts != 0 {
+		r.MaxAttempts = own.MaxAttempts
 	}
-	if s.Retry.InitialIntervalMS != 0 {
-		r.InitialIntervalMS = s.Retry.InitialIntervalMS
+	if own.InitialIntervalMS != 0 || own.zeros&zeroInitial != 0 {
+		r.InitialIntervalMS = own.InitialIntervalMS
 	}
-	if s.Retry.BackoffCoefficient != 0 {
-		r.BackoffCoefficient = s.Retry.BackoffCoefficient
+	if own.BackoffCoefficient != 0 {
+		r.BackoffCoefficient = own.BackoffCoefficient
 	}
-	if s.Retry.MaxIntervalMS != 0 {
-		r.MaxIntervalMS = s.Retry.MaxIntervalMS
+	if own.MaxIntervalMS != 0 || own.zeros&zeroMax != 0 {
+		r.MaxIntervalMS = own.MaxIntervalMS
 	}
 	return r
 }
 
-// Backoff is how long to wait after that many failures, from 1.
+// Backoff is how long to wait after that many failures, from 1: the initial interval, growing by the coefficient with each
+// failure up to the maximal interval. r is what RetryPolicy gave.
 func (r Retry) Backoff(failures int) time.Duration {
-	ms := float64(r.InitialIntervalMS) * math.Pow(r.BackoffCoefficient, float64(failures-1))
-	if limit := float64(r.MaxIntervalMS); !(ms < limit) {
-		ms = limit
+	if r.InitialIntervalMS <= 0 {
+		return 0
 	}
-	return time.Duration(min(ms, float64(math.MaxInt64/int64(time.Millisecond)/2))) * time.Millisecond
+	ms := float64(r.InitialIntervalMS) * math.Pow(r.BackoffCoefficient, float64(max(failures, 1)-1))
+	limit := min(r.MaxIntervalMS, MaxMS)
+	if !(ms < float64(limit)) {
+		return time.Duration(limit) * time.Millisecond
+	}
+	return time.Duration(ms) * time.Millisecond
 }
-
-// NonRetryable marks an error that no retry can mend: the step fails for good.
-func NonRetryable(err error) error { return &nonRetryable{err} }
-
-// IsNonRetryable says whether an error is marked so.
-func IsNonRetryable(err error) bool {
-	var n *nonRetryable
-	return errors.As(err, &n)
-}
-
-type nonRetryable struct{ err error }
-
-func (e *nonRetryable) Error() string      { return e.err.Error() }
-func (e *nonRetryable) Unwrap() error      { return e.err }
-func (e *nonRetryable) NonRetryable() bool { return true }

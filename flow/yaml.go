@@ -1,85 +1,126 @@
 package flow
 
 import (
+	"bytes"
 	"fmt"
-	"math/big"
 	"regexp"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 )
-
-// maxNodes bounds what the aliases of a YAML text may grow to.
-const maxNodes = 1 << 20
 
 // ParseYAML reads a definition from YAML 1.2, core schema. What JSON cannot say (tags, merge keys, keys that are no strings,
 // infinities, several documents) is a problem.
-func ParseYAML(b []byte) (_ *Definition, problems Problems) {
-	bad := func(format string, args ...any) (*Definition, Problems) {
-		var p Problems
-		p.add(CodeInvalidJSON, "", format, args...)
-		return nil, p
-	}
+func ParseYAML(b []byte) (*Definition, Problems) {
+	r := readYAML(b)
+	return r.d, r.problems()
+}
+
+func readYAML(b []byte) *reader {
+	r := &reader{}
 	if len(b) > MaxBytes {
-		return nil, Problems{{Code: CodeTooLarge, Detail: fmt.Sprintf("the definition is %d bytes, the limit is %d", len(b), MaxBytes)}}
+		r.whole(CodeTooLarge, "the definition is %d bytes, the limit is %d", len(b), MaxBytes)
+		return r
 	}
+	v, err := yamlValue(b)
+	if err != nil {
+		r.whole(CodeInvalidJSON, "the definition %v", err)
+		return r
+	}
+	r.definition(&v)
+	return r
+}
+
+// yamlValue reads one YAML document as the JSON value that it stands for.
+func yamlValue(b []byte) (v value, err error) {
 	if !utf8.Valid(b) {
-		return bad("the definition is not valid UTF-8")
+		return v, fmt.Errorf("is not valid UTF-8 at byte %d", notUTF8At(b))
 	}
-	if deep(b) {
-		return bad("the definition is nested too deep, the limit is %d", MaxNesting)
+	if n := yamlMarks(b); n > maxMarks {
+		return v, fmt.Errorf("is too large for YAML, with %d of its marks ([]{},:-), the limit is %d: give it as JSON", n, maxMarks)
 	}
 	defer func() { // the parser is not ours, and its input is anybody's
 		if p := recover(); p != nil {
-			_, problems = bad("the definition is not YAML: %v", p)
+			err = fmt.Errorf("is not YAML: %v", p)
 		}
 	}()
-	file, err := parser.ParseBytes(b, 0)
+	tokens := lexer.Tokenize(string(bytes.TrimPrefix(b, []byte("\ufeff"))))
+	if line := tooDeep(tokens); line > 0 {
+		return v, fmt.Errorf("is nested too deep at line %d, the limit is %d", line, documentNesting)
+	}
+	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		return bad("the definition is not YAML: %s", firstLine(err.Error()))
+		return v, fmt.Errorf("is not YAML: %s", firstLine(err.Error()))
 	}
 	if len(file.Docs) != 1 || file.Docs[0].Body == nil {
-		return bad("the definition must be one YAML document, not %d", len(file.Docs))
+		return v, fmt.Errorf("must be one YAML document, not %d", len(file.Docs))
 	}
 	c := &converter{anchors: map[string]ast.Node{}}
-	v, err := c.value(file.Docs[0].Body, 0)
-	if err != nil {
-		return bad("the definition: %v", err)
-	}
-	return fromValue(&v)
+	return c.value(file.Docs[0].Body, 0)
 }
 
 func firstLine(s string) string {
 	s, _, _ = strings.Cut(s, "\n")
-	return s
+	return cut(s, 256)
 }
 
-// deep looks for nesting that no definition needs before the parser, which recurses, sees it: brackets, and columns of
-// block sequences on one line.
-func deep(b []byte) bool {
-	if nesting(b) > 4*MaxNesting {
-		return true
-	}
-	for line := range strings.Lines(string(b)) {
-		if strings.Count(line, "- ") > 4*MaxNesting && strings.Trim(line, "- \t\r\n") == "" {
-			return true
-		}
-		if indent := len(line) - len(strings.TrimLeft(line, " ")); indent > 64*MaxNesting {
-			return true
-		}
-		if strings.Count(line, ": ") > 4*MaxNesting && strings.Count(line, "? ") > MaxNesting {
-			return true
+// maxMarks bounds the memory that the lexer takes, a few hundred bytes for each token; 100,000 steps have half as many.
+const maxMarks = 2 << 20
+
+func yamlMarks(b []byte) (n int) {
+	for _, c := range b {
+		switch c {
+		case '[', ']', '{', '}', ',', ':', '-', '?', '&', '*', '!':
+			n++
 		}
 	}
-	return false
+	return n
+}
+
+// tooDeep gives the line at which the tokens nest deeper than any definition does, before the parser, which recurses, sees
+// them; 0 when they do not. It counts brackets, columns of block collections, and what stacks up on one line.
+func tooDeep(tokens token.Tokens) int {
+	var columns []int
+	line, onLine, brackets := 0, 0, 0
+	for _, t := range tokens {
+		if t.Position.Line != line {
+			line, onLine = t.Position.Line, 0
+		}
+		switch t.Type {
+		case token.SequenceStartType, token.MappingStartType:
+			brackets++
+			onLine++
+		case token.SequenceEndType, token.MappingEndType:
+			brackets--
+			onLine--
+		case token.SequenceEntryType, token.MappingKeyType, token.MappingValueType, token.TagType, token.AnchorType:
+			if brackets > 0 && t.Type == token.MappingValueType {
+				continue
+			}
+			onLine++
+			for len(columns) > 0 && columns[len(columns)-1] >= t.Position.Column {
+				columns = columns[:len(columns)-1]
+			}
+			columns = append(columns, t.Position.Column)
+		case token.CollectEntryType: // a comma: one of many on the line
+			onLine = min(onLine, brackets)
+		}
+		if brackets > documentNesting || onLine > 2*documentNesting || len(columns) > 4*documentNesting {
+			return line
+		}
+	}
+	return 0
 }
 
 // converter makes the JSON value of a YAML node.
 type converter struct {
 	anchors map[string]ast.Node
-	nodes   int
+	size    int // of the value as JSON, about; aliases make it larger than the text
 }
 
 var (
@@ -91,22 +132,27 @@ var (
 )
 
 func (c *converter) value(n ast.Node, depth int) (value, error) {
-	c.nodes++
 	line := n.GetToken().Position.Line
-	switch {
-	case depth > MaxNesting:
-		return value{}, fmt.Errorf("line %d: nested deeper than %d", line, MaxNesting)
-	case c.nodes > maxNodes:
-		return value{}, fmt.Errorf("line %d: its aliases grow to more than %d values", line, maxNodes)
+	if depth > documentNesting {
+		return value{}, fmt.Errorf("is nested too deep at line %d, the limit is %d", line, documentNesting)
 	}
+	v, err := c.node(n, line, depth)
+	if c.size += len(v.text) + 2; err == nil && c.size > MaxBytes {
+		return v, fmt.Errorf("is more than %d bytes as JSON, at line %d, with what its aliases stand for", MaxBytes, line)
+	}
+	return v, err
+}
+
+func (c *converter) node(n ast.Node, line, depth int) (value, error) {
 	switch n := n.(type) {
 	case *ast.NullNode:
 		return value{kind: 'n'}, nil
-	case *ast.BoolNode:
-		return plain(n.GetToken().Value)
-	case *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
-		return plain(n.GetToken().Value)
+	case *ast.BoolNode, *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
+		return plain(n.GetToken().Value, line)
 	case *ast.StringNode:
+		if n.Token.Type == token.StringType { // not quoted
+			return plain(n.Value, line)
+		}
 		return value{kind: '"', text: n.Value}, nil
 	case *ast.LiteralNode:
 		return value{kind: '"', text: n.Value.Value}, nil
@@ -117,9 +163,9 @@ func (c *converter) value(n ast.Node, depth int) (value, error) {
 		name := n.Value.GetToken().Value
 		to, ok := c.anchors[name]
 		if !ok {
-			return value{}, fmt.Errorf("line %d: alias *%s has no anchor before it", line, name)
+			return value{}, fmt.Errorf("has an alias *%s at line %d with no anchor before it", cut(name, 64), line)
 		}
-		return c.value(to, depth+1)
+		return c.value(to, depth+1) // deeper, for an alias may stand inside of its own anchor
 	case *ast.SequenceNode:
 		v := value{kind: '['}
 		for _, item := range n.Values {
@@ -135,25 +181,19 @@ func (c *converter) value(n ast.Node, depth int) (value, error) {
 	case *ast.MappingNode:
 		return c.mapping(n.Values, depth)
 	}
-	return value{}, fmt.Errorf("line %d: %s is nothing that JSON can say", line, strings.ToLower(n.Type().String()))
+	return value{}, fmt.Errorf("has a %s at line %d, which JSON cannot say", strings.ToLower(n.Type().String()), line)
 }
 
 func (c *converter) mapping(pairs []*ast.MappingValueNode, depth int) (value, error) {
 	v := value{kind: '{'}
-	seen := map[string]bool{}
 	for _, p := range pairs {
-		line := p.GetToken().Position.Line
 		key, err := c.value(p.Key, depth+1)
 		if err != nil {
 			return v, err
 		}
 		if key.kind != '"' {
-			return v, fmt.Errorf("line %d: a key must be a string, not %s", line, key.describe())
+			return v, fmt.Errorf("has a key at line %d that is not a string but %s", p.Key.GetToken().Position.Line, key.describe())
 		}
-		if seen[key.text] {
-			return v, fmt.Errorf("line %d: %w", line, &DuplicateKeyError{key.text})
-		}
-		seen[key.text] = true
 		x, err := c.value(p.Value, depth+1)
 		if err != nil {
 			return v, err
@@ -163,46 +203,52 @@ func (c *converter) mapping(pairs []*ast.MappingValueNode, depth int) (value, er
 	return v, nil
 }
 
-// plain gives a plain scalar the meaning that the core schema has for it.
-func plain(s string) (value, error) {
+// plain gives an unquoted scalar the meaning that the core schema has for it.
+func plain(s string, line int) (value, error) {
 	switch s {
+	case "", "~", "null", "Null", "NULL":
+		return value{kind: 'n'}, nil
 	case "true", "True", "TRUE", "false", "False", "FALSE":
 		return value{kind: 'b', text: strings.ToLower(s)}, nil
 	}
 	switch {
-	case coreInt.MatchString(s), coreHex.MatchString(s), coreOct.MatchString(s):
-		base := 10
-		if coreHex.MatchString(s) || coreOct.MatchString(s) {
-			base = 0
+	case coreInt.MatchString(s):
+		return value{kind: '#', text: decimal(s)}, nil
+	case coreHex.MatchString(s), coreOct.MatchString(s):
+		n, err := strconv.ParseUint(s, 0, 64)
+		if err != nil {
+			return value{}, fmt.Errorf("has a number out of range at line %d: %s", line, cut(s, 64))
 		}
-		n, ok := new(big.Int).SetString(s, base)
-		if !ok {
-			return value{}, fmt.Errorf("%q is no number", s)
-		}
-		return value{kind: '#', text: n.String()}, nil
+		return value{kind: '#', text: strconv.FormatUint(n, 10)}, nil
 	case coreFloat.MatchString(s):
-		if CheckJSON([]byte(s), 0) == nil {
-			return value{kind: '#', text: s}, nil
-		}
-		t := strings.TrimPrefix(s, "+")
-		sign := ""
-		if strings.HasPrefix(t, "-") {
-			sign, t = "-", t[1:]
-		}
-		mantissa, exp := t, ""
-		if at := strings.IndexAny(t, "eE"); at >= 0 {
-			mantissa, exp = t[:at], t[at:]
-		}
-		whole, frac, _ := strings.Cut(mantissa, ".")
-		if whole = strings.TrimLeft(whole, "0"); whole == "" {
-			whole = "0"
-		}
-		if frac == "" {
-			frac = "0"
-		}
-		return value{kind: '#', text: sign + whole + "." + frac + exp}, nil
+		return value{kind: '#', text: decimal(s)}, nil
 	case coreInf.MatchString(s):
-		return value{}, fmt.Errorf("%q is nothing that JSON can say", s)
+		return value{}, fmt.Errorf("has %s at line %d, which JSON cannot say", s, line)
 	}
 	return value{kind: '"', text: s}, nil
+}
+
+// decimal writes a decimal number of YAML as JSON takes it: no plus sign, no leading zeros, digits around the point. What JSON
+// takes stays as it is.
+func decimal(s string) string {
+	s = strings.TrimPrefix(s, "+")
+	sign := ""
+	if strings.HasPrefix(s, "-") {
+		sign, s = "-", s[1:]
+	}
+	mantissa, exponent := s, ""
+	if at := strings.IndexAny(s, "eE"); at >= 0 {
+		mantissa, exponent = s[:at], s[at:]
+	}
+	whole, fraction, point := strings.Cut(mantissa, ".")
+	if whole = strings.TrimLeft(whole, "0"); whole == "" {
+		whole = "0"
+	}
+	if point {
+		if fraction == "" {
+			fraction = "0"
+		}
+		fraction = "." + fraction
+	}
+	return sign + whole + fraction + exponent
 }

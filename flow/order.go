@@ -1,0 +1,159 @@
+package flow
+
+// order looks at dependencies and on_timeout edges together. Dependencies alone cannot form a cycle, for each names an earlier
+// step; an on_timeout may name one, too, and then what follows from that step must not lead back to the wait. And a step that
+// on_timeout names can never start when it depends on a step that depends on the wait.
+//
+// Edges that other problems are about are left out.
+func (v *validator) order() {
+	n := len(v.d.Steps)
+	deps := make([][]int32, n)
+	jump := make([]int32, n) // to the step that on_timeout names; -1: none
+	back, named := false, false
+	for i := range v.d.Steps {
+		for _, dep := range v.d.Steps[i].Dependencies {
+			if at, ok := v.index[dep]; ok && at < i {
+				deps[i] = append(deps[i], int32(at))
+			}
+		}
+		jump[i] = -1
+		if g := v.d.Steps[i].Signal; g != nil && g.OnTimeout != "" {
+			if e, ok := v.index[g.OnTimeout]; ok && e != i {
+				jump[i], named = int32(e), true
+				back = back || e < i
+			}
+		}
+	}
+	if named {
+		v.deadOnTimeouts(deps, jump)
+	}
+	if back { // without an edge backwards the order of the definition is the proof
+		v.cycles(deps, jump)
+	}
+}
+
+// deadOnTimeouts finds the steps that on_timeout of a wait names and that depend on another step that depends on that wait.
+//
+// It goes backwards through the definition with 64 named steps at a time, a bit for each: a step's bits say which of them
+// depend on it over another step.
+func (v *validator) deadOnTimeouts(deps [][]int32, jump []int32) {
+	waits := map[int32][]int32{} // by named step, where it may be dead
+	for w, e := range jump {
+		if e < 0 || len(deps[e]) == 0 || len(deps[e]) == 1 && deps[e][0] == int32(w) {
+			continue
+		}
+		if int(e) > w { // what stands before the wait does not depend on it
+			waits[e] = append(waits[e], int32(w))
+		}
+	}
+	var group []int32
+	first := len(deps)
+	for e := range len(deps) {
+		if w := waits[int32(e)]; len(w) > 0 {
+			group = append(group, int32(e))
+			first = min(first, int(w[0])) // ascending
+		}
+		if len(group) == 64 || e == len(deps)-1 && len(group) > 0 {
+			v.deadOf(deps, waits, group, first)
+			group, first = nil, len(deps)
+		}
+	}
+}
+
+func (v *validator) deadOf(deps [][]int32, waits map[int32][]int32, group []int32, first int) {
+	last := int(group[len(group)-1])
+	over := make([]uint64, last+1) // of step i, at i: whether the named steps depend on a step that depends on i
+	near := make([]uint64, last+1) // whether they depend on i, over others or not
+	next := len(group) - 1
+	for i := last; i >= first; i-- {
+		for _, d := range deps[i] {
+			near[d] |= near[i]
+			over[d] |= near[i]
+		}
+		if next >= 0 && group[next] == int32(i) {
+			for _, d := range deps[i] {
+				near[d] |= 1 << next
+			}
+			next--
+		}
+	}
+	for bit, e := range group {
+		for _, w := range waits[e] {
+			if over[w]&(1<<bit) != 0 {
+				v.add(int(e), CodeOnTimeoutDead, "on_timeout of %s names this step, which depends on a step that depends on that wait: it could never start", quote(v.d.Steps[w].Name))
+				break
+			}
+		}
+	}
+}
+
+// cycles names one wait of each knot of steps that lead to each other.
+func (v *validator) cycles(deps [][]int32, jump []int32) {
+	next := make([][]int32, len(deps))
+	for i := range deps {
+		for _, d := range deps[i] {
+			next[d] = append(next[d], int32(i))
+		}
+		if jump[i] >= 0 {
+			next[i] = append(next[i], jump[i])
+		}
+	}
+	knot := knots(next)
+	told := map[int32]bool{}
+	for w, e := range jump {
+		if e >= 0 && knot[w] == knot[e] && !told[knot[w]] {
+			told[knot[w]] = true
+			v.add(w, CodeCycle, "on_timeout %s leads back to this wait: dependencies and on_timeout form a cycle", quote(v.d.Steps[e].Name))
+		}
+	}
+}
+
+// knots numbers the strongly connected components of a graph (Tarjan), without recursion: a chain may be 100,000 long.
+func knots(next [][]int32) []int32 {
+	n := int32(len(next))
+	knot, seen, low := make([]int32, n), make([]int32, n), make([]int32, n)
+	taken := make([]int, n) // how many of its edges have been followed
+	for i := range knot {
+		knot[i] = -1
+	}
+	var stack, path []int32
+	count, time := int32(0), int32(0)
+	enter := func(i int32) {
+		time++
+		seen[i], low[i] = time, time
+		stack, path = append(stack, i), append(path, i)
+	}
+	for root := range n {
+		if seen[root] == 0 {
+			enter(root)
+		}
+		for len(path) > 0 {
+			i := path[len(path)-1]
+			if taken[i] < len(next[i]) {
+				to := next[i][taken[i]]
+				taken[i]++
+				if seen[to] == 0 {
+					enter(to)
+				} else if knot[to] < 0 {
+					low[i] = min(low[i], seen[to])
+				}
+				continue
+			}
+			path = path[:len(path)-1]
+			if len(path) > 0 {
+				up := path[len(path)-1]
+				low[up] = min(low[up], low[i])
+			}
+			if low[i] != seen[i] {
+				continue
+			}
+			for knot[i] < 0 {
+				top := stack[len(stack)-1]
+				stack = stack[:len(stack)-1]
+				knot[top] = count
+			}
+			count++
+		}
+	}
+	return knot
+}
