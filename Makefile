@@ -14,7 +14,7 @@ test: ## every test
 	$(GO) test ./...
 
 race: ## the core under the race detector
-	$(GO) test -race -short ./engine ./ring ./replay ./journal ./worker ./flow
+	$(GO) test -race -short ./engine ./ring ./journal ./worker ./flow ./sim ./cmd/...
 
 lint: ## formatting, vet, staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt-ed: $$unformatted"; exit 1; }
