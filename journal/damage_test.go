@@ -140,6 +140,29 @@ func TestEveryFlippedBitOfARecordIsFoundAndAttributed(t *testing.T) {
 	}
 }
 
+// The ends of the log have a neighbour on one side only.
+func TestAFlippedKeyAtAnEndOfTheLogIsFound(t *testing.T) {
+	path := sealed(t)
+	other := filepath.Join(t.TempDir(), "flipped.db")
+	for seq, run := range map[uint64]uint64{1: 1, 35: 3} {
+		file, keyAt, _, _ := rowAt(t, path, logBucket, seqKey(seq))
+		for bit := range 64 {
+			at := keyAt + bit/8
+			file[at] ^= 1 << (bit % 8)
+			if err := os.WriteFile(other, file, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			file[at] ^= 1 << (bit % 8)
+			if found := verified(t, other); !has(found, seq, run) {
+				t.Errorf("record %d, bit %d: verify found %+v", seq, bit, found)
+			}
+			if c := recovered(t, other); !has(c.found, seq, run) || len(c.records) != 32 || c.late {
+				t.Errorf("record %d, bit %d: recovery found %+v, and read %v", seq, bit, c.found, c.records)
+			}
+		}
+	}
+}
+
 func TestAFlippedKeyDoesNotHideItsNeighbours(t *testing.T) {
 	path := sealed(t)
 	const seq, run = 9, 1

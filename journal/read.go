@@ -248,11 +248,11 @@ func logAfter(tx *bbolt.Tx, after uint64) (*logReader, error) {
 
 // next gives the next record; one with Seq 0 at the end. After a *DamageError it stands behind the damage.
 func (l *logReader) next() (Record, error) {
+	if l.want >= l.tail.next {
+		return Record{}, nil // a row behind the end has a damaged key: its record is missing elsewhere
+	}
 	if l.k == nil {
-		if l.want < l.tail.next {
-			return l.gap(l.tail.next)
-		}
-		return Record{}, nil
+		return l.gap(l.tail.next)
 	}
 	at, k, v := seqOf(l.k), l.k, l.v
 	following := l.tail.next

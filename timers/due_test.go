@@ -1,12 +1,10 @@
 package timers
 
 import (
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/agnt5/agnt5d/flow"
-	"pgregory.net/rapid"
 )
 
 func TestAbsorbDueDoublesUpToAnHour(t *testing.T) {
@@ -32,25 +30,24 @@ func TestADelayPastTheEndOfTimeWaitsTillThen(t *testing.T) {
 	}
 }
 
-func TestQueueGivesEverythingInOrder(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		dues := rapid.SliceOf(rapid.Int64Range(0, 50)).Draw(t, "dues")
-		var q Queue
-		for i, d := range dues {
-			q.Push(Entry{Due: d, Run: uint64(i)})
+func TestAZeroDelayAbsorbsAtOnceHoweverOften(t *testing.T) {
+	now, zero := time.UnixMilli(1_800_000_000_000), int64(0)
+	if at, err := AbsorbDue(&flow.Timer{DelayMS: &zero}, 1<<62, now); err != nil || !at.Equal(now) {
+		t.Errorf("%s %v", at, err)
+	}
+}
+
+func TestDueOfACronTextIsStrictlyAfterReady(t *testing.T) {
+	ready, _ := time.Parse(time.RFC3339, "2026-11-23T02:00:00Z")
+	for _, c := range []struct {
+		timer flow.Timer
+		want  string
+	}{
+		{flow.Timer{Cron: "0 2 * * *"}, "2026-11-24T02:00:00Z"},
+		{flow.Timer{Cron: "0 4 * * *", TimeZone: "Europe/Berlin"}, "2026-11-23T03:00:00Z"},
+	} {
+		if at, err := Due(&c.timer, ready); err != nil || at.UTC().Format(time.RFC3339) != c.want {
+			t.Errorf("%+v: %s %v, want %s", c.timer, at.UTC(), err, c.want)
 		}
-		var got []int64
-		for q.Len() > 0 {
-			p, _ := q.Peek()
-			e := q.Pop()
-			if p != e {
-				t.Fatalf("peek %v, pop %v", p, e)
-			}
-			got = append(got, e.Due)
-		}
-		slices.Sort(dues)
-		if !slices.Equal(got, dues) {
-			t.Fatalf("%v, want %v", got, dues)
-		}
-	})
+	}
 }

@@ -1,0 +1,83 @@
+package timers
+
+// Entry is a moment at which a step of a run must be looked at. It is 24 bytes.
+type Entry struct {
+	Due  int64 // Unix ms
+	Run  uint64
+	Step int32
+}
+
+// Queue gives entries in the order of their moments; of the same moment by run, then step. Its zero value is empty. Nothing is
+// taken out of its middle: an entry whose step waits no more is left in, and whoever takes it looks whether the step still
+// waits for that very moment.
+type Queue struct{ heap []Entry }
+
+// Push adds an entry.
+func (q *Queue) Push(e Entry) {
+	h := append(q.heap, e)
+	for i := len(h) - 1; i > 0; {
+		up := (i - 1) / 2
+		if !h[i].before(h[up]) {
+			break
+		}
+		h[i], h[up] = h[up], h[i]
+		i = up
+	}
+	q.heap = h
+}
+
+func (e Entry) before(o Entry) bool {
+	switch {
+	case e.Due != o.Due:
+		return e.Due < o.Due
+	case e.Run != o.Run:
+		return e.Run < o.Run
+	}
+	return e.Step < o.Step
+}
+
+// Peek gives the first entry without taking it.
+func (q *Queue) Peek() (Entry, bool) {
+	if len(q.heap) == 0 {
+		return Entry{}, false
+	}
+	return q.heap[0], true
+}
+
+// Pop takes the first entry. The queue must not be empty.
+func (q *Queue) Pop() Entry {
+	h := q.heap
+	top, last := h[0], len(h)-1
+	h[0] = h[last]
+	h = h[:last]
+	for i := 0; ; {
+		down := 2*i + 1
+		if down >= last {
+			break
+		}
+		if down+1 < last && h[down+1].before(h[down]) {
+			down++
+		}
+		if !h[down].before(h[i]) {
+			break
+		}
+		h[i], h[down] = h[down], h[i]
+		i = down
+	}
+	if cap(h) > 4096 && len(h) < cap(h)/4 { // give back what a crowd needed
+		h = append(make([]Entry, 0, cap(h)/2), h...)
+	}
+	q.heap = h
+	return top
+}
+
+// PopDue takes up to most entries that are due at now, in order, and appends them to dst.
+func (q *Queue) PopDue(dst []Entry, now int64, most int) []Entry {
+	for ; most > 0 && len(q.heap) > 0 && q.heap[0].Due <= now; most-- {
+		dst = append(dst, q.Pop())
+	}
+	return dst
+}
+
+// Len is how many entries there are.
+func (q *Queue) Len() int { return len(q.heap) }
