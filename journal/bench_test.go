@@ -105,3 +105,42 @@ func BenchmarkRecover(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkRuns writes what 512 runs of 10 steps each make in a busy engine: a batch has one record of each of them, and
+// every run starts, and ends, with a head.
+func BenchmarkRuns(b *testing.B) {
+	const runs, steps = 512, 11
+	j := fresh(b)
+	next := uint64(1)
+	body := make([]byte, 120)
+	records := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		first := next
+		for step := range steps {
+			var all Batch
+			for i := range uint64(runs) {
+				r := Record{Seq: next, Count: 1, Run: first + i, N: uint64(step) + 1, At: 1_790_000_000_000, Body: body}
+				if step > 0 {
+					r.Prev = next - runs
+				}
+				all.Records = append(all.Records, r)
+				h := Head{Run: r.Run, ID: fmt.Sprintf("01J%023d", r.Run), Workflow: "order", Version: 1, LastSeq: next, Events: r.N, CreatedAt: r.At}
+				switch step {
+				case 0:
+					all.Heads = append(all.Heads, h)
+				case steps - 1:
+					h.State, h.EndedAt, h.Digest = CompletedState, r.At, body[:32]
+					all.Heads = append(all.Heads, h)
+					all.Snapshots = append(all.Snapshots, Snapshot{Run: r.Run})
+				}
+				next++
+			}
+			put(b, j, &all)
+			records += runs
+		}
+	}
+	b.ReportMetric(float64(records)/b.Elapsed().Seconds(), "records/s")
+	s := j.Stats()
+	b.ReportMetric(float64(s.UsedBytes)/float64(records), "bytes/record")
+}

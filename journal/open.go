@@ -180,7 +180,7 @@ func openFile(path string, o Options, readOnly bool, timeout time.Duration) (*Jo
 	if j.opts.MapBytes == 0 {
 		j.opts.MapBytes = 1 << 30
 		if strconv.IntSize == 64 {
-			j.opts.MapBytes = 1 << 36
+			j.opts.MapBytes *= 64
 		}
 	}
 	err := j.openBolt(path, timeout, readOnly)
@@ -193,6 +193,10 @@ func openFile(path string, o Options, readOnly bool, timeout time.Duration) (*Jo
 	}
 	if err := j.load(); err != nil {
 		_ = j.db.Close()
+		var damage *DamageError
+		if errors.As(err, &damage) { // of what every start needs
+			return nil, damagedFile(path, fmt.Errorf("bucket meta: %s", damage.Detail))
+		}
 		return nil, err
 	}
 	return j, nil

@@ -50,8 +50,7 @@ type pageMap struct {
 	size    int64
 	meta    boltMeta
 	use     []uint8 // by page
-	free    []uint64
-	leaves  bool // look at leaves, too
+	leaves  bool    // look at leaves, too
 	buckets map[string]boltBucket
 }
 
@@ -146,7 +145,7 @@ func (m *pageMap) walkRoot() error {
 	m.use = make([]uint8, m.meta.high)
 	m.buckets = map[string]boltBucket{}
 	m.use[0], m.use[1] = useMeta, useMeta
-	if err := m.tree(m.meta.root, nil, nil, maxDepth, m.rootLeaf); err != nil {
+	if err := m.tree(m.meta.root, m.rootLeaf); err != nil {
 		return fmt.Errorf("root: %w", err)
 	}
 	return nil
@@ -159,7 +158,7 @@ func (m *pageMap) walk() error {
 		if b.root == 0 {
 			_, err = checkPage(b.inline, flagLeaf)
 		} else {
-			err = m.tree(b.root, nil, nil, maxDepth, nil)
+			err = m.tree(b.root, nil)
 		}
 		if err != nil {
 			return fmt.Errorf("bucket %s: %w", name, err)
@@ -209,18 +208,51 @@ func (m *pageMap) take(id uint64, use uint8) error {
 	return nil
 }
 
-// tree walks a bucket from one page down. Its keys are from low (inclusive; nil: no bound) to high (exclusive).
-func (m *pageMap) tree(id uint64, low, high []byte, depth int, leaf func([]byte) error) error {
-	p, err := m.read(id)
+// tree walks a bucket from its root down. leaf, if not nil, is given every leaf.
+func (m *pageMap) tree(root uint64, leaf func([]byte) error) error {
+	height, err := m.height(root)
 	if err != nil {
 		return err
 	}
-	flags := binary.LittleEndian.Uint16(p[8:])
-	use := uint8(useInner)
-	if flags == flagLeaf {
-		use = useLeaf
+	return m.subtree(root, subtree{height: height, last: true, leaf: leaf})
+}
+
+// height counts the branches above the leaves, which are all at the same depth.
+func (m *pageMap) height(id uint64) (int, error) {
+	for height := range maxDepth {
+		p, err := m.read(id)
+		if err != nil {
+			return 0, err
+		}
+		if binary.LittleEndian.Uint16(p[8:]) != flagBranch || len(p) < pageHeader+elementSize {
+			return height, nil // subtree will say if it is no leaf either
+		}
+		id = binary.LittleEndian.Uint64(p[pageHeader+8:])
+	}
+	return 0, fmt.Errorf("page %d is more than %d deep", id, maxDepth)
+}
+
+// subtree is what is known of a page before it is read.
+type subtree struct {
+	height    int
+	low, high []byte // its keys are from low (inclusive) to high (exclusive); nil: no bound
+	last      bool   // it is at the right edge of its tree, where a log goes on
+	leaf      func([]byte) error
+}
+
+func (m *pageMap) subtree(id uint64, s subtree) error {
+	use, want := uint8(useInner), uint16(flagBranch)
+	if s.height == 0 {
+		use, want = useLeaf, flagLeaf
 	}
 	if err := m.take(id, use); err != nil {
+		return err
+	}
+	if s.height == 0 && s.leaf == nil && !s.last && !m.leaves {
+		return nil
+	}
+	p, err := m.read(id)
+	if err != nil {
 		return err
 	}
 	for i := len(p)/int(m.meta.pageSize) - 1; i > 0; i-- {
@@ -228,50 +260,31 @@ func (m *pageMap) tree(id uint64, low, high []byte, depth int, leaf func([]byte)
 			return err
 		}
 	}
-	if flags != flagBranch && flags != flagLeaf {
-		return fmt.Errorf("page %d is of no known kind (flags %#x)", id, flags)
-	}
-	keys, err := checkPage(p, flags)
+	keys, err := checkPage(p, want)
 	if err != nil {
 		return fmt.Errorf("page %d: %w", id, err)
 	}
-	if flags == flagBranch || m.leaves || leaf != nil { // a bad key in a leaf is the damage of one row
-		if err := checkOrder(keys, low, high); err != nil {
+	if s.height > 0 || m.leaves || s.leaf != nil { // else a bad key in a leaf is the damage of one row
+		if err := checkOrder(keys, s.low, s.high); err != nil {
 			return fmt.Errorf("page %d: %w", id, err)
 		}
 	}
-	if flags == flagLeaf {
-		if leaf != nil {
-			return leaf(p)
-		}
+	switch {
+	case s.height == 0 && s.leaf != nil:
+		return s.leaf(p)
+	case s.height == 0:
 		return nil
+	case len(keys) == 0:
+		return fmt.Errorf("page %d: a branch without keys", id)
 	}
-	if len(keys) == 0 || depth == 0 {
-		return fmt.Errorf("page %d: a branch with %d keys at depth %d", id, len(keys), maxDepth-depth)
-	}
-	return m.children(p, keys, high, depth, leaf)
-}
-
-// children goes on below a branch. Below the lowest branch are the leaves: whether they are is seen by the first of them;
-// the last is what a log goes on in. The others are only noted, unless leaves are to be looked at.
-func (m *pageMap) children(p []byte, keys [][]byte, high []byte, depth int, leaf func([]byte) error) error {
-	inner := true
 	for i := range keys {
-		child := binary.LittleEndian.Uint64(p[pageHeader+i*elementSize+8:])
-		next := high
+		child := subtree{height: s.height - 1, low: keys[i], high: s.high, last: s.last && i+1 == len(keys), leaf: s.leaf}
 		if i+1 < len(keys) {
-			next = keys[i+1]
+			child.high = keys[i+1]
 		}
-		if !inner && !m.leaves && leaf == nil && i+1 < len(keys) {
-			if err := m.take(child, useLeaf); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := m.tree(child, keys[i], next, depth-1, leaf); err != nil {
+		if err := m.subtree(binary.LittleEndian.Uint64(p[pageHeader+i*elementSize+8:]), child); err != nil {
 			return err
 		}
-		inner = m.use[child] == useInner
 	}
 	return nil
 }
@@ -360,11 +373,9 @@ func (m *pageMap) freelist() error {
 		return fmt.Errorf("flags %#x, %d pages in %d bytes", le.Uint16(p[8:]), count, len(p))
 	}
 	for i := range int(count) {
-		id := le.Uint64(p[at+8*i:])
-		if err := m.take(id, useFree); err != nil {
+		if err := m.take(le.Uint64(p[at+8*i:]), useFree); err != nil {
 			return err
 		}
-		m.free = append(m.free, id)
 	}
 	return nil
 }
@@ -398,4 +409,4 @@ func (m *pageMap) account() error {
 }
 
 // maxLooked bounds how many long leaves are looked at when a journal is opened: reading one from a cold disk takes 0.1 ms.
-const maxLooked = 20_000
+const maxLooked = 2_000
