@@ -26,7 +26,7 @@ var may = map[string][]string{
 	"worker":              {},
 	"internal/fold":       {"event", "flow", "journal", "replay"},
 	"ring":                {"event", "flow", "internal/fold", "journal", "objects", "replay", "timers", "worker"},
-	"engine":              {"event", "flow", "internal/fold", "journal", "replay", "ring", "worker"},
+	"engine":              {"event", "flow", "internal/fold", "journal", "replay", "ring", "timers", "worker"},
 	"sim":                 {"event", "flow", "internal/fold", "journal", "replay", "ring", "worker"},
 	"api":                 {"engine", "event", "flow", "journal", "replay", "ring", "worker"},
 	"api/client":          {"flow", "worker"},
