@@ -57,11 +57,17 @@ func yamlValue(b []byte) (v value, err error) {
 	if err != nil {
 		return v, fmt.Errorf("is not YAML: %s", firstLine(err.Error()))
 	}
-	if len(file.Docs) != 1 || file.Docs[0].Body == nil {
-		return v, fmt.Errorf("must be one YAML document, not %d", len(file.Docs))
+	var bodies []ast.Node
+	for _, doc := range file.Docs {
+		if _, directive := doc.Body.(*ast.DirectiveNode); doc.Body != nil && !directive {
+			bodies = append(bodies, doc.Body)
+		}
+	}
+	if len(bodies) != 1 {
+		return v, fmt.Errorf("must be one YAML document, not %d", len(bodies))
 	}
 	c := &converter{anchors: map[string]ast.Node{}}
-	return c.value(file.Docs[0].Body, 0)
+	return c.value(bodies[0], 0)
 }
 
 func firstLine(s string) string {

@@ -69,9 +69,8 @@ type writer struct {
 	bytes   uint64
 }
 
-// A put begins with its key in the arena, goes on with room for the checksum and the payload, and is sealed by put.
-//
-//	k := w.key(binary...)  v := w.value()  w.arena = append(w.arena, payload...)  w.put(b, bb, k, v)
+// put seals and puts a row that lies at the end of the arena: its key begins at key, its value, whose first four bytes are
+// left for the checksum, at value.
 func (w *writer) put(b *bucket, to *bbolt.Bucket, key, value int) error {
 	end := len(w.arena)
 	k, v := w.arena[key:value:value], w.arena[value:end:end]

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
 	"testing"
+	"time"
 
 	"go.etcd.io/bbolt"
 )
@@ -105,5 +107,31 @@ func TestABackupTakenAtWorkIsAWholeJournal(t *testing.T) {
 	clean(t, b)
 	if b.NextSeq() != upto {
 		t.Errorf("the backup ends at %d, want %d", b.NextSeq(), upto)
+	}
+}
+
+func childCompact(path string) error {
+	fmt.Println("begins")
+	_, _, err := Compact(path)
+	return err
+}
+
+func TestAKilledCompactionLeavesTheOldFileOrTheNew(t *testing.T) {
+	path := furnished(t)
+	want := everything(t, path)
+	for range 25 {
+		c := start(t, "compact", path)
+		c.line(t)
+		time.Sleep(time.Duration(rand.IntN(4000)) * time.Microsecond) // the moment of the kill, not a wait for something
+		c.kill()
+		if got := everything(t, path); !reflect.DeepEqual(got, want) {
+			t.Fatal("something has changed")
+		}
+	}
+	if err := open(t, path).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) != 1 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }

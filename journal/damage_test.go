@@ -495,3 +495,41 @@ func readAll(j *Journal) map[string]string {
 	}
 	return all
 }
+
+func TestVerifyBesideAnEngineAtWorkFindsNothing(t *testing.T) {
+	j := fresh(t)
+	s := tell(t, j)
+	s.start("first")
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		var ended []uint64
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			id := fmt.Sprint("run-", i)
+			run := s.start(id)
+			s.step(run, "a step")
+			put(t, j, &Batch{Snapshots: []Snapshot{{Run: run, Seq: s.last[run].Seq, State: []byte("state")}}})
+			if i%3 == 0 {
+				continue
+			}
+			s.end(run, id, uint8(i%3))
+			if ended = append(ended, run); len(ended) > 20 {
+				put(t, j, &Batch{Purges: []Purge{{Run: ended[0], Until: 5}}})
+				ended = ended[1:]
+			}
+		}
+	}()
+	for j.NextSeq() < 1500 {
+		for _, d := range verify(t, j) {
+			t.Errorf("damage: %+v", d)
+		}
+	}
+	close(stop)
+	<-stopped
+	clean(t, j)
+}

@@ -13,11 +13,12 @@ import (
 const childEnv = "AGNT5D_JOURNAL_CHILD"
 
 var children = map[string]func(path string) error{
-	"hold":   childHold,
-	"read":   childRead,
-	"create": childCreate,
-	"load":   childLoad,
-	"full":   childFull,
+	"hold":    childHold,
+	"read":    childRead,
+	"create":  childCreate,
+	"load":    childLoad,
+	"compact": childCompact,
+	"full":    childFull,
 }
 
 func TestMain(m *testing.M) {

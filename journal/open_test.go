@@ -212,6 +212,7 @@ func childRead(path string) error {
 func TestASecondProcessIsToldWhoHasTheFile(t *testing.T) {
 	for _, how := range []string{"hold", "read"} {
 		t.Run(how, func(t *testing.T) {
+			t.Parallel()
 			path := sealed(t)
 			other := start(t, how, path)
 			other.line(t)
