@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -13,6 +12,7 @@ import (
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/ring"
+	"github.com/agnt5/agnt5d/timers"
 	"github.com/agnt5/agnt5d/worker"
 )
 
@@ -26,6 +26,7 @@ type Engine struct {
 	inbox   []ring.Input
 	commits []commit
 	wake    chan struct{} // capacity 1
+	clock   *timers.Service
 
 	durable atomic.Uint64 // last durable sequence
 	news    broadcast     // tells watchers that durable grew
@@ -80,12 +81,13 @@ func Open(path string, o Options) (*Engine, error) {
 	e.r.Committed(boot, nil, e.now())
 	e.durable.Store(boot.Last)
 	o.Logger.Info("engine open", "file", path, "took", time.Since(began).Round(time.Millisecond))
+	e.clock = timers.Start(o.Clock, e.poke)
 	go e.loop()
 	return e, nil
 }
 
 func (e *Engine) now() ring.Now {
-	return ring.Now{Wall: e.o.Clock.Now().UnixMilli(), Mono: e.o.Clock.Mono().Milliseconds() + 1}
+	return ring.Now{Wall: e.o.Clock.Now().UnixMilli(), Mono: e.o.Clock.Mono().Milliseconds()}
 }
 
 // send hands inputs to the loop.
@@ -106,6 +108,7 @@ func (e *Engine) poke() {
 // loop turns the ring. It owns it: nobody else touches it.
 func (e *Engine) loop() {
 	defer close(e.done)
+	defer e.clock.Stop()
 	var inputs []ring.Input
 	var commits []commit
 	for {
@@ -152,57 +155,21 @@ func (e *Engine) land(commits []commit) {
 // sleep waits until there is something to do. It reports false when the engine is to stop.
 func (e *Engine) sleep() bool {
 	w := e.r.NextWake()
-	var clock <-chan time.Time
-	stop := func() {}
-	if d, ok := e.until(w); ok {
-		if d <= 0 {
-			select {
-			case <-e.stop:
-				return false
-			default:
-				return true
-			}
-		}
-		clock, stop = e.o.Clock.After(d)
+	if e.r.Full() {
+		e.probe()
+		w = ring.Wake{Mono: e.now().Mono + probeEvery.Milliseconds()}
 	}
-	defer stop()
+	e.clock.Set(w.Wall, w.Mono)
 	select {
 	case <-e.wake:
-	case <-clock:
 	case <-e.stop:
 		return false
 	}
 	return true
 }
 
-// probeEvery is how often a full disk is asked for space again, and clockCheck how long a sleep for a wall time may be: the
-// clock may be set, and the machine may sleep.
-const (
-	probeEvery = time.Second
-	clockCheck = time.Second
-)
-
-// until says how long the ring may sleep.
-func (e *Engine) until(w ring.Wake) (time.Duration, bool) {
-	if e.r.Full() {
-		e.probe()
-		return probeEvery, true
-	}
-	now := e.now()
-	d, ok := time.Duration(0), false
-	if w.Wall != 0 {
-		d, ok = min(time.Duration(w.Wall-now.Wall)*time.Millisecond, clockCheck), true
-		if w.Wall-now.Wall > 3600_000 {
-			d = clockCheck
-		}
-	}
-	if w.Mono != 0 {
-		if m := time.Duration(w.Mono-now.Mono) * time.Millisecond; !ok || m < d {
-			d, ok = m, true
-		}
-	}
-	return d, ok
-}
+// probeEvery is how often a full disk is asked for space again.
+const probeEvery = time.Second
 
 // probe asks whether there is space again, and lets the ring go on if so.
 func (e *Engine) probe() {
@@ -441,5 +408,3 @@ func (e *Engine) Damages() []journal.Damage {
 	defer e.damages.mu.Unlock()
 	return append([]journal.Damage(nil), e.damages.all...)
 }
-
-var _ = slog.LevelInfo

@@ -3,6 +3,8 @@ package engine
 import (
 	"log/slog"
 	"time"
+
+	"github.com/agnt5/agnt5d/timers"
 )
 
 // Options are an engine's settings. The zero value means the defaults that each field names.
@@ -35,19 +37,12 @@ type Options struct {
 }
 
 // Clock is where an engine's time comes from.
-type Clock interface {
-	// Now is the wall clock.
-	Now() time.Time
-	// Mono is a clock that never goes back: the time since some fixed moment.
-	Mono() time.Duration
-	// After gives a channel that receives once d has passed, and a function that stops it.
-	After(d time.Duration) (<-chan time.Time, func())
-}
+type Clock = timers.Clock
 
 type machineClock struct{ start time.Time }
 
 func (c machineClock) Now() time.Time      { return time.Now().Round(0) }
-func (c machineClock) Mono() time.Duration { return time.Since(c.start) }
+func (c machineClock) Mono() time.Duration { return time.Since(c.start) + time.Second } // never 0, which stands for no time
 func (c machineClock) After(d time.Duration) (<-chan time.Time, func()) {
 	t := time.NewTimer(d)
 	return t.C, func() { t.Stop() }

@@ -173,7 +173,7 @@ func TestNames(t *testing.T) {
 			t.Errorf("object key %q: %v", s, err)
 		}
 	}
-	if err := ValidName("what is this"); err.Error() != `"what is this" holds ' '; want 1 to 128 of letters, digits, _ - . :` {
+	if err := ValidName("what is this"); err.Error() != `"what is this" holds ' '; want 1 to 128 of letters, digits, _ : . -` {
 		t.Error(err)
 	}
 }

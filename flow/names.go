@@ -11,10 +11,10 @@ import (
 const (
 	maxName      = 128
 	maxObjectKey = 256
-	wantName     = "want 1 to 128 of letters, digits, _ - . :"
+	wantName     = "want 1 to 128 of letters, digits, _ : . -"
 )
 
-// ValidName checks a name of a workflow, step, service, handler, signal or timer: 1 to 128 of letters, digits, _ - . : of
+// ValidName checks a name of a workflow, step, service, handler, signal or timer: 1 to 128 of letters, digits, _ : . - of
 // ASCII. The error's text goes on after what the name is for: "is empty; want 1 to ...".
 func ValidName(name string) error {
 	if name == "" {

@@ -137,6 +137,7 @@ func (w *writer) log(records []Record) error {
 	to.FillPercent = 1
 	for i := range records {
 		r := &records[i]
+		r.left, w.tail.last = w.tail.last, r.Run
 		k := len(w.arena)
 		w.arena = binary.BigEndian.AppendUint64(w.arena, r.Seq)
 		v := len(w.arena)

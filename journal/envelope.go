@@ -77,12 +77,14 @@ const maxValue = 1 << 29
 
 // A record stands under its first sequence (8 bytes, big-endian), as
 //
-//	| crc32c: 4 | version: 1 | at: 6 | count: uvarint | run: uvarint | prev: uvarint | n: uvarint | body ... |
+//	| crc32c: 4 | version: 1 | at: 6 | count: uvarint | run: uvarint | prev: uvarint | n: uvarint | left: uvarint | body ... |
 //
 //	at     Unix milliseconds, big-endian, two's complement
 //	run    seq - run + 1; 0: no run
 //	prev   seq - prev;    0: the run's first record
 //	n      the position in the run of its first event
+//	left   seq - run of the record directly before it in the log + 1; 0: none, or of no run. When that one is damaged, this
+//	       tells whose it was
 //
 // The differences are small where the numbers are large.
 func appendRecord(dst []byte, r *Record) []byte {
@@ -99,11 +101,16 @@ func appendRecord(dst []byte, r *Record) []byte {
 	dst = binary.AppendUvarint(dst, run)
 	dst = binary.AppendUvarint(dst, prev)
 	dst = binary.AppendUvarint(dst, r.N)
+	left := uint64(0)
+	if r.left != 0 {
+		left = r.Seq - r.left + 1
+	}
+	dst = binary.AppendUvarint(dst, left)
 	return append(dst, r.Body...)
 }
 
 // maxEnvelope is the most that appendRecord adds to a body.
-const maxEnvelope = 4 + 1 + 6 + 5 + 3*10
+const maxEnvelope = 4 + 1 + 6 + 5 + 4*10
 
 // decodeRecord reads what unseal gave for the key seq. The record's body is part of p.
 func decodeRecord(seq uint64, p []byte) (Record, error) {
@@ -116,11 +123,11 @@ func decodeRecord(seq uint64, p []byte) (Record, error) {
 	}
 	r.At = millis(p[1:])
 	d := decoder{p: p[7:]}
-	count, run, prev, n := d.uvarint(), d.uvarint(), d.uvarint(), d.uvarint()
+	count, run, prev, n, left := d.uvarint(), d.uvarint(), d.uvarint(), d.uvarint(), d.uvarint()
 	switch {
 	case d.bad:
 		return r, fmt.Errorf("envelope ends early")
-	case count == 0 || count > 1<<32-1 || run > seq || prev >= seq && prev != 0:
+	case count == 0 || count > 1<<32-1 || run > seq || left > seq || prev >= seq && prev != 0:
 		return r, fmt.Errorf("impossible envelope: count %d, run %d back, previous %d back", count, run, prev)
 	}
 	r.Count, r.N, r.Body = uint32(count), n, d.p
@@ -129,6 +136,9 @@ func decodeRecord(seq uint64, p []byte) (Record, error) {
 	}
 	if prev != 0 {
 		r.Prev = seq - prev
+	}
+	if left != 0 {
+		r.left = seq - left + 1
 	}
 	return r, nil
 }

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 )
 
 // guard turns a panic or a fault of the function that defers what it gives into a *DamageError: bbolt panics at, or runs
@@ -33,7 +34,7 @@ func (j *Journal) view(fn func(tx *bbolt.Tx) error) (err error) {
 	}
 	defer guard(&err)()
 	tx, err := j.db.Begin(false)
-	if errors.Is(err, bbolt.ErrDatabaseNotOpen) {
+	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
 		return ErrClosed
 	}
 	if err != nil {

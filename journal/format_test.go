@@ -16,7 +16,7 @@ func TestTheFormatIsAsItIsWrittenDown(t *testing.T) {
 		b.seal(key, v)
 		return v
 	}
-	record := Record{Seq: 300, Count: 2, Run: 100, Prev: 299, N: 130, At: 1_790_000_000_000, Body: []byte("body")}
+	record := Record{Seq: 300, Count: 2, Run: 100, Prev: 299, N: 130, At: 1_790_000_000_000, Body: []byte("body"), left: 290}
 	head := Head{Run: 100, ID: "r-1", Workflow: "order", Version: 3, State: 2, LastSeq: 300, Events: 131, CreatedAt: 1_790_000_000_000,
 		EndedAt: 1_790_000_000_001, Skipped: 1, Digest: []byte{0xd1}, Failed: "pay: no"}
 	for _, c := range []struct {
@@ -25,11 +25,11 @@ func TestTheFormatIsAsItIsWrittenDown(t *testing.T) {
 		got  []byte
 		want string
 	}{
-		{logBucket, seqKey(300), appendRecord(nil, &record)[4:], "00 01a0c4506c00 02 c901 01 8201 626f6479"},
+		{logBucket, seqKey(300), appendRecord(nil, &record)[4:], "00 01a0c4506c00 02 c901 01 8201 0b 626f6479"},
 		{headBucket, seqKey(100), appendHead(nil, &head), "00 02 01a0c4506c00 01a0c4506c01 03 c801 8301 01 03722d31 056f72646572 01d1 077061793a206e6f"},
 		{idBucket, []byte("r-1"), appendID(nil, 100, 0), "64 00"},
 		{objectBucket, []byte("k"), appendObject(nil, &Object{Version: 1, Fence: 2, Seq: 300, State: []byte("{}")}), "01 02 ac02 7b7d"},
-		{metaBucket, tailKey, (&tail{next: 302, records: 9, base: 200, clean: true}).append(nil), "ae02 09 c801 01"},
+		{metaBucket, tailKey, (&tail{next: 302, records: 9, base: 200, last: 100, clean: true}).append(nil), "ae02 09 c801 64 01"},
 	} {
 		if got, want := hex.EncodeToString(c.got), strings.ReplaceAll(c.want, " ", ""); got != want {
 			t.Errorf("%s: %s, want %s", c.b.name, got, want)

@@ -94,7 +94,8 @@ func (f *HeadFilter) page(tx *bbolt.Tx, list *[]Head) (more bool, err error) {
 		b, prefix = flowBucket, appendBytes(nil, f.Workflow)
 	}
 	c := tx.Bucket(b.name).Cursor()
-	k, v := c.Seek(binary.BigEndian.AppendUint64(bytes.Clone(prefix), f.Before))
+	var v []byte
+	k, _ := c.Seek(binary.BigEndian.AppendUint64(bytes.Clone(prefix), f.Before))
 	if k == nil {
 		k, v = c.Last()
 	} else {

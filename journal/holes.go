@@ -69,7 +69,8 @@ func (w *writer) hole(from, end uint64) error {
 		}
 	}
 	c = b.Cursor()
-	k, v := c.Seek(seqKey(from))
+	var v []byte
+	k, _ := c.Seek(seqKey(from))
 	if k == nil {
 		k, v = c.Last()
 	} else {

@@ -131,6 +131,8 @@ type Record struct {
 	N     uint64 // position in the run of the first event, counting from 1
 	At    int64  // Unix milliseconds
 	Body  []byte // opaque to the journal
+
+	left uint64 // run of the record directly before this one in the log; the journal sets it
 }
 
 // Head is what lists and look-ups need to know of a run without reading its records.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 )
 
 // Open opens the journal at path for one engine, and creates it (mode 0600, its directory 0700) when nothing is there. The
@@ -218,7 +219,7 @@ func (j *Journal) openBolt(path string, timeout time.Duration, readOnly bool) (e
 			return f, err
 		},
 	})
-	if errors.Is(err, bbolt.ErrTimeout) {
+	if errors.Is(err, berrors.ErrTimeout) {
 		return flockedBy(path)
 	}
 	if err != nil {

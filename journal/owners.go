@@ -13,6 +13,7 @@ type owners struct {
 	found []Damage          // in the order of the log
 	stray []Damage          // that have no place in it
 	runs  map[uint64]uint64 // first sequence of a damaged record -> run
+	left  map[uint64]uint64 // end of a damaged part -> run of the record that ended there
 }
 
 // end is the sequence behind the damage.
@@ -38,9 +39,24 @@ func (o *owners) covers(seq uint64) bool {
 }
 
 func (o *owners) link(r *Record) {
-	if len(o.found) > 0 && r.Prev != 0 {
+	if len(o.found) == 0 {
+		return
+	}
+	if r.Prev != 0 {
 		o.name(r.Prev, r.Run)
 	}
+	o.before(r.Seq, r.left)
+}
+
+// before notes whose record stood directly before a sequence, if it is damaged.
+func (o *owners) before(seq, run uint64) {
+	if run == 0 || !o.covers(seq-1) {
+		return
+	}
+	if o.left == nil {
+		o.left = map[uint64]uint64{}
+	}
+	o.left[seq] = run
 }
 
 // name notes that a record of the run begins at seq, if it is damaged.
@@ -61,6 +77,10 @@ func (o *owners) resolve(j *Journal) []Damage {
 		return known
 	}
 	o.ask(j)
+	j.mu.Lock()
+	t := j.tail
+	j.mu.Unlock()
+	o.before(t.next, t.last)
 	for _, d := range o.found {
 		var starts []uint64
 		for s := range o.runs {
@@ -68,7 +88,8 @@ func (o *owners) resolve(j *Journal) []Damage {
 				starts = append(starts, s)
 			}
 		}
-		if len(starts) == 0 {
+		if len(starts) == 0 { // no link names it: but its neighbour does
+			d.Run = o.left[d.end()]
 			known = append(known, d)
 			continue
 		}

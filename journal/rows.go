@@ -14,11 +14,12 @@ import (
 // tail is the row "tail" of the bucket meta, written with every commit: where the log ends, so that the loss of its last
 // record shows.
 //
-//	| next: uvarint | records: uvarint | base: uvarint | clean: 1 |
+//	| next: uvarint | records: uvarint | base: uvarint | last: uvarint | clean: 1 |
 type tail struct {
 	next    uint64 // sequence of the next record
 	records uint64 // in the log
 	base    uint64 // recovery begins with the snapshots and the records after it
+	last    uint64 // run of the last record; 0: of no run
 	clean   bool   // the last batch was that of a clean stop
 }
 
@@ -26,6 +27,7 @@ func (t *tail) append(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, t.next)
 	dst = binary.AppendUvarint(dst, t.records)
 	dst = binary.AppendUvarint(dst, t.base)
+	dst = binary.AppendUvarint(dst, t.last)
 	if t.clean {
 		return append(dst, 1)
 	}
@@ -34,7 +36,7 @@ func (t *tail) append(dst []byte) []byte {
 
 func decodeTail(p []byte) (tail, error) {
 	d := decoder{p: p}
-	t := tail{next: d.uvarint(), records: d.uvarint(), base: d.uvarint(), clean: d.byte() == 1}
+	t := tail{next: d.uvarint(), records: d.uvarint(), base: d.uvarint(), last: d.uvarint(), clean: d.byte() == 1}
 	if d.bad || len(d.p) != 0 || t.next == 0 {
 		return t, fmt.Errorf("malformed")
 	}

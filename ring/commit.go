@@ -137,7 +137,7 @@ func (r *Ring) dispatch() {
 // handOut sends a lease to its session.
 func (r *Ring) handOut(slot *worker.Slot) {
 	run := r.runs[slot.Run]
-	if run == nil || slot.Given {
+	if run == nil || slot.Given || slot.Session == nil {
 		return
 	}
 	slot.Given = true

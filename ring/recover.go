@@ -31,6 +31,9 @@ func (r *Ring) Recover(now Now) error {
 	r.begin(now)
 	r.system(event.Event{Kind: event.EngineStarted, Message: r.cfg.Release, Forced: !clean})
 	r.owe(true)
+	for i := range r.b.offers { // also what was lost and is offered anew: it may be what ended the engine
+		r.b.offers[i].careful = true
+	}
 	r.boot = r.finish()
 	return nil
 }
@@ -351,6 +354,9 @@ func (r *Ring) oweStep(run *Run, i int32, st *replay.Step, boot bool) {
 	if slot != nil && slot.Attempt == st.Attempt && (st.State == replay.StepScheduled || st.State == replay.StepRunning) {
 		slot.State = worker.Leased
 		slot.Journaled = st.State == replay.StepRunning
+		if session := r.Hub.Session(slot.Worker); slot.Session == nil && session != nil { // it had answered, and that was dropped
+			r.Hub.Adopt(slot, session, r.now.Mono)
+		}
 		switch {
 		case !slot.Journaled && slot.Given:
 			run.leased++

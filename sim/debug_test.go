@@ -24,7 +24,7 @@ func explain(t *testing.T, w *World, err error) {
 				if e.Kind.HasStep() {
 					name = tr.s.Graph.Def.Steps[e.Step].Name
 				}
-				t.Log(fmt.Sprintf("%5d @%d %s %s %d due=%d %s", r.Seq+uint64(i), r.At, e.Kind, name, e.Attempt, e.Due, e.Code))
+				t.Logf("%5d @%d %s %s %d due=%d %s", r.Seq+uint64(i), r.At, e.Kind, name, e.Attempt, e.Due, e.Code)
 			}
 		}
 		for i := range tr.s.Steps {

@@ -45,6 +45,9 @@ func (d *Disk) Commit(n int) []*ring.Batch {
 	return done
 }
 
+// Queued is how many batches wait to be committed.
+func (d *Disk) Queued() int { return len(d.queue) }
+
 // Lose throws away what was not committed.
 func (d *Disk) Lose() []*ring.Batch {
 	lost := d.queue

@@ -45,6 +45,9 @@ func TestSeeds(t *testing.T) {
 	n := *seeds
 	if n == 0 {
 		n = 1000
+		if testing.Short() { // under the race detector
+			n = 200
+		}
 	}
 	from := uint64(1)
 	if s := os.Getenv("AGNT5_SIM_FROM"); s != "" {

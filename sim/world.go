@@ -47,7 +47,6 @@ type World struct {
 	remotes []*remote
 	clients []*client
 	Ops     map[string]int // what happened, by name
-	budget  int
 }
 
 // client is somebody who asked for something and asks again until it is answered.

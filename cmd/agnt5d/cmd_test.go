@@ -278,5 +278,9 @@ func TestMain(m *testing.M) {
 	if args := os.Getenv("AGNT5D_TEST_MAIN"); args != "" {
 		os.Exit(run(context.Background(), strings.Fields(args), os.Stdin, os.Stdout, os.Stderr))
 	}
+	if dir := os.Getenv("AGNT5D_TEST_CHILD"); dir != "" {
+		fmt.Fprintln(os.Stderr, child(dir))
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }

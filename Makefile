@@ -1,0 +1,30 @@
+# make help lists the targets.
+GO ?= go
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
+
+.PHONY: help build test race lint check sim kill
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
+
+build: ## bin/agnt5d
+	$(GO) build -o bin/agnt5d ./cmd/agnt5d
+
+test: ## every test
+	$(GO) test ./...
+
+race: ## the core under the race detector
+	$(GO) test -race -short ./engine ./ring ./journal ./worker ./flow ./sim ./cmd/...
+
+lint: ## formatting, vet, staticcheck
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt-ed: $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+sim: ## ten thousand seeds of the simulator
+	$(GO) test ./sim -run TestSeeds -seeds 10000 -timeout 30m
+
+kill: ## two thousand kills of a child process
+	AGNT5_KILLS=2000 $(GO) test ./cmd/agnt5d -run TestKilledAtRandomMoments -v -timeout 60m
+
+check: lint test race ## all that CI does

@@ -1,0 +1,271 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/event"
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/worker"
+)
+
+// kills is how often the child is killed. The suite's time allows a few dozen; AGNT5_KILLS asks for more.
+const kills = 40
+
+// TestKilledAtRandomMoments runs mixed workflows in a child process, kills it with SIGKILL again and again, and looks at what
+// is left: nothing that was acknowledged is lost, nothing is completed twice.
+func TestKilledAtRandomMoments(t *testing.T) {
+	dir := t.TempDir()
+	n := kills
+	if s := os.Getenv("AGNT5_KILLS"); s != "" {
+		if _, err := fmt.Sscan(s, &n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1))
+	for range n {
+		cmd := exec.Command(os.Args[0], "-test.run=^$")
+		cmd.Env = append(os.Environ(), "AGNT5D_TEST_CHILD="+dir)
+		var said strings.Builder
+		cmd.Stderr = &said
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if line, err := bufio.NewReader(out).ReadString('\n'); err != nil { // it says when its engine is open
+			t.Fatalf("the child did not open: %v %q\n%s", err, line, said.String())
+		}
+		timer := time.AfterFunc(time.Duration(rng.IntN(120_000))*time.Microsecond, func() { _ = cmd.Process.Kill() })
+		err = cmd.Wait()
+		timer.Stop()
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != -1 {
+			t.Fatalf("the child ended by itself: %v\n%s", err, said.String())
+		}
+	}
+	settle(t, dir)
+	judgeKilled(t, dir)
+}
+
+// child is the program that is killed: it starts runs and signals them, and notes what was acknowledged.
+func child(dir string) error {
+	eng, err := openMixed(filepath.Join(dir, "runs.db"))
+	if err != nil {
+		return err
+	}
+	fmt.Println("open")
+	notes, err := os.OpenFile(filepath.Join(dir, "acknowledged"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	note := func(format string, args ...any) { fmt.Fprintf(notes, format+"\n", args...) }
+	var wg sync.WaitGroup
+	for w := range 8 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := 0; ; i++ {
+				name := mixed[(w+i)%len(mixed)]
+				id := fmt.Sprintf("%s-%d-%d-%d", name, os.Getpid(), w, i)
+				if _, err := eng.Start(context.Background(), name, map[string]int{"n": i}, engine.WithID(id)); err != nil {
+					return
+				}
+				note("start %s", id)
+				if name == "approval" && i%2 == 0 {
+					if _, _, err := eng.SignalRun(context.Background(), id, "approved", i, engine.WithSignalID("sig-"+id)); err != nil {
+						return
+					}
+					note("signal %s sig-%s", id, id)
+				}
+			}
+		}()
+	}
+	wg.Wait()
+	return eng.Err()
+}
+
+var mixed = []string{"chain", "fan", "approval", "counter"}
+
+func openMixed(path string) (*engine.Engine, error) {
+	eng, err := engine.Open(path, engine.Options{CheckpointBytes: 256 << 10, Drain: 5 * time.Second})
+	if err != nil {
+		return nil, err
+	}
+	noop := func(context.Context, *worker.Task) (json.RawMessage, error) { return json.RawMessage(`"done"`), nil }
+	count := func(_ context.Context, t *worker.Task) (json.RawMessage, error) {
+		for _, k := range t.ObjectKeys {
+			var n int
+			if err := json.Unmarshal(t.Objects[k].State, &n); err != nil {
+				return nil, err
+			}
+			if err := t.SetObject(k, n+1); err != nil {
+				return nil, err
+			}
+		}
+		return nil, nil
+	}
+	flaky := func(_ context.Context, t *worker.Task) (json.RawMessage, error) {
+		if t.Attempt%3 == 1 {
+			return nil, errors.New("not yet")
+		}
+		return nil, nil
+	}
+	soon := flow.WithRetry(flow.Retry{MaxAttempts: 100, InitialIntervalMS: 1, MaxIntervalMS: 10})
+	fan := []flow.Step{flow.Task("first", "svc", "noop")}
+	var all []string
+	for i := range 10 {
+		name := fmt.Sprint("part-", i)
+		all = append(all, name)
+		fan = append(fan, flow.Task(name, "svc", "noop", flow.After("first")))
+	}
+	fan = append(fan, flow.Task("join", "svc", "noop", flow.After(all...)))
+	for h, fn := range map[string]worker.Func{"noop": noop, "count": count, "flaky": flaky} {
+		if err := engine.HandleRaw(eng, "svc", h, fn); err != nil {
+			return nil, err
+		}
+	}
+	for name, steps := range map[string][]flow.Step{
+		"chain": {flow.Task("a", "svc", "noop"), flow.Task("b", "svc", "flaky", flow.After("a"), soon), flow.Task("c", "svc", "noop", flow.After("b"))},
+		"fan":   fan,
+		"approval": {flow.Task("submit", "svc", "noop"),
+			flow.WaitSignal("wait", "approved", flow.After("submit"), flow.Timeout(200*time.Millisecond, "escalate")),
+			flow.Task("escalate", "svc", "noop"),
+			flow.WaitTimer("pause", "pause", flow.Delay(5*time.Millisecond), flow.After("escalate")),
+			flow.Task("publish", "svc", "noop", flow.After("wait", "pause"))},
+		"counter": {flow.Task("one", "svc", "count", flow.Keys("counter:a", "counter:b")), flow.Task("two", "svc", "count", flow.Keys("counter:b"), flow.After("one"))},
+	} {
+		if err := eng.Register(name, flow.Definition{Steps: steps}); err != nil {
+			return nil, err
+		}
+	}
+	return eng, nil
+}
+
+// settle opens the journal a last time and lets every run come to its end.
+func settle(t *testing.T, dir string) {
+	eng, err := openMixed(filepath.Join(dir, "runs.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range lines(t, dir) {
+		status, err := eng.Wait(t.Context(), l[1])
+		if err != nil || status.State != "completed" {
+			t.Fatalf("run %s: %v %+v", l[1], err, status)
+		}
+	}
+	for { // runs whose start was not acknowledged may be there, too
+		open, err := eng.List(t.Context(), engine.ListFilter{State: "running", Limit: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(open) == 0 {
+			break
+		}
+		if _, err := eng.Wait(t.Context(), open[0].WorkflowID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := eng.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func lines(t *testing.T, dir string) [][]string {
+	b, err := os.ReadFile(filepath.Join(dir, "acknowledged"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out [][]string
+	for l := range strings.Lines(string(b)) {
+		if strings.HasSuffix(l, "\n") { // the last one may be cut
+			out = append(out, strings.Fields(l))
+		}
+	}
+	return out
+}
+
+func judgeKilled(t *testing.T, dir string) {
+	path := filepath.Join(dir, "runs.db")
+	if code, out, errs := agnt5d(t, "replay", path, "--check"); code != 0 {
+		t.Fatalf("replay --check: exit %d: %s %s", code, out, errs)
+	}
+	f, err := openFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	settled := map[string]int{}
+	signals := map[string]bool{}
+	counted := map[string]int{}
+	starts := map[uint64]bool{}
+	lost, killed := 0, 0
+	err = f.scan(0, 0, func(r *journal.Record) error {
+		events, err := event.DecodeAll(r.Body)
+		if err != nil {
+			return err
+		}
+		for _, e := range events {
+			switch e.Kind {
+			case event.RunStarted:
+				starts[r.Run] = true
+			case event.StepCompleted, event.StepTimedOut, event.StepSkipped:
+				settled[fmt.Sprintf("%d/%d", r.Run, e.Step)]++
+				for _, o := range e.Objects {
+					counted[o.Key]++
+				}
+			case event.SignalReceived:
+				signals[e.ID] = true
+			case event.AttemptLost:
+				lost++
+			case event.EngineStarted:
+				if e.Forced {
+					killed++
+				}
+			}
+		}
+		return nil
+	}, f.lie)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for step, n := range settled {
+		if n != 1 {
+			t.Errorf("step %s was settled %d times", step, n)
+		}
+	}
+	acknowledged := lines(t, dir)
+	for _, l := range acknowledged {
+		if run, _, ok, err := f.Lookup(l[1]); err != nil || !ok || !starts[run] {
+			t.Errorf("start of %s was acknowledged and is not there: %v", l[1], err)
+		}
+		if l[0] == "signal" && !signals[l[2]] {
+			t.Errorf("signal %s was acknowledged and is not there", l[2])
+		}
+	}
+	for _, key := range []string{"counter:a", "counter:b"} {
+		o, _, err := f.Object(key)
+		if err != nil || string(o.State) != fmt.Sprint(counted[key]) {
+			t.Errorf("object %s is %s, it was counted up %d times: %v", key, o.State, counted[key], err)
+		}
+	}
+	if killed < kills/2 || len(acknowledged) < kills {
+		t.Errorf("%d unclean starts and %d acknowledgements prove nothing", killed, len(acknowledged))
+	}
+	t.Logf("%d runs, %d acknowledgements, %d steps settled, %d unclean starts, %d attempts lost, counters %v", len(starts), len(acknowledged), len(settled), killed, lost, counted)
+}

@@ -1,0 +1,119 @@
+//go:build linux
+
+package engine_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/worker"
+	"golang.org/x/sys/unix"
+)
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("AGNT5_TEST_FULL"); dir != "" {
+		if err := fillUp(dir); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// A limit on the size of a file is a full disk that can be had and lifted in one process; it is a child, so that no other
+// test meets it.
+func TestAFullDiskRefusesReadsGoOnAndItResumes(t *testing.T) {
+	cmd := exec.Command(os.Args[0], "-test.run=^$")
+	cmd.Env = append(os.Environ(), "AGNT5_TEST_FULL="+t.TempDir())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+func limit(bytes uint64) error {
+	var l unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &l); err != nil {
+		return err
+	}
+	l.Cur = min(bytes, l.Max)
+	return unix.Setrlimit(unix.RLIMIT_FSIZE, &l)
+}
+
+func fillUp(dir string) error {
+	signal.Ignore(unix.SIGXFSZ)
+	ctx := context.Background()
+	path := filepath.Join(dir, "runs.db")
+	eng, err := engine.Open(path, engine.Options{})
+	if err != nil {
+		return err
+	}
+	defer eng.Close()
+	hold := make(chan struct{})
+	if err := engine.HandleRaw(eng, "svc", "h", func(context.Context, *worker.Task) (json.RawMessage, error) { <-hold; return json.RawMessage(`"kept"`), nil }); err != nil {
+		return err
+	}
+	if err := eng.Register("w", flow.Definition{Steps: []flow.Step{flow.Task("a", "svc", "h"), flow.WaitTimer("t", "t", flow.Delay(10*time.Millisecond), flow.After("a"))}}); err != nil {
+		return err
+	}
+	first, err := eng.Start(ctx, "w", nil, engine.WithID("first"))
+	if err != nil {
+		return err
+	}
+	var started []string
+	for round := range 3 {
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		if err := limit(uint64(info.Size())); err != nil {
+			return err
+		}
+		big := strings.Repeat("x", 100_000)
+		full := false
+		for i := range 5_000 {
+			id, err := eng.Start(ctx, "w", big, engine.WithID(fmt.Sprintf("r%d-%d", round, i)))
+			if errors.Is(err, engine.ErrDiskFull) {
+				full = true
+				break
+			}
+			if err != nil {
+				return fmt.Errorf("round %d, start %d: %w", round, i, err)
+			}
+			started = append(started, id)
+		}
+		if !full {
+			return fmt.Errorf("round %d: the disk never was full", round)
+		}
+		if round == 0 {
+			close(hold) // the handlers answer while there is no space
+		}
+		if s, err := eng.Status(ctx, first); err != nil || s.State != "running" && round == 0 {
+			return fmt.Errorf("round %d: reading on a full disk: %+v %w", round, s, err)
+		}
+		if err := eng.Signal(ctx, first, "go", big); round == 0 && err != nil && !errors.Is(err, engine.ErrDiskFull) {
+			return fmt.Errorf("round %d: a signal on a full disk: %w", round, err) // it may find a few pages that are free
+		}
+		if err := limit(1 << 40); err != nil {
+			return err
+		}
+		for _, id := range append(started, first) {
+			s, err := eng.Wait(ctx, id)
+			if err != nil || s.State != "completed" || string(s.Steps["a"].Output) != `"kept"` || s.Steps["a"].Attempt != 1 {
+				return fmt.Errorf("round %d: %s after there was space: %+v %w", round, id, s, err)
+			}
+		}
+	}
+	return nil
+}
