@@ -34,7 +34,7 @@ type Service struct {
 
 	mu    sync.Mutex
 	set   moment        // zero: none
-	sleep time.Duration // Mono at which the goroutine looks next by itself; 0: not before it is told to
+	sleep time.Duration // Mono at which the goroutine looks at the latest; 0: not before it is told to
 	told  chan struct{} // capacity 1: look now
 	stop  chan struct{}
 	done  chan struct{}
@@ -66,7 +66,9 @@ func (s *Service) Set(wall, mono int64) {
 	s.set = moment{wall, mono}
 	var early bool
 	if d, ok := s.until(); ok {
-		early = s.sleep == 0 || s.clock.Mono()+d < s.sleep
+		if at := s.clock.Mono() + d; s.sleep == 0 || at < s.sleep {
+			early, s.sleep = true, at // the next Set need not tell it again
+		}
 	}
 	s.mu.Unlock()
 	if early {
