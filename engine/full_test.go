@@ -61,7 +61,10 @@ func fillUp(dir string) error {
 	}
 	defer eng.Close()
 	hold := make(chan struct{})
-	if err := engine.HandleRaw(eng, "svc", "h", func(context.Context, *worker.Task) (json.RawMessage, error) { <-hold; return json.RawMessage(`"kept"`), nil }); err != nil {
+	if err := engine.HandleRaw(eng, "svc", "h", func(context.Context, *worker.Task) (json.RawMessage, error) {
+		<-hold
+		return json.RawMessage(`"kept"`), nil
+	}); err != nil {
 		return err
 	}
 	if err := eng.Register("w", flow.Definition{Steps: []flow.Step{flow.Task("a", "svc", "h"), flow.WaitTimer("t", "t", flow.Delay(10*time.Millisecond), flow.After("a"))}}); err != nil {

@@ -20,7 +20,9 @@ type Disk struct {
 	bodies    map[string][]byte
 	objects   map[string]journal.Object
 	snapshots map[uint64]journal.Snapshot
+	rows      map[string][]byte
 	base      uint64
+	next      uint64 // sequence of the next event
 	clean     bool
 
 	queue []*ring.Batch // appended, in order
@@ -29,7 +31,7 @@ type Disk struct {
 // NewDisk gives an empty one.
 func NewDisk() *Disk {
 	return &Disk{heads: map[uint64]journal.Head{}, ids: map[string]uint64{}, dead: map[string]int64{}, bodies: map[string][]byte{},
-		objects: map[string]journal.Object{}, snapshots: map[uint64]journal.Snapshot{}}
+		objects: map[string]journal.Object{}, snapshots: map[uint64]journal.Snapshot{}, rows: map[string][]byte{}, clean: true}
 }
 
 // Append queues a batch; Commit makes it durable.
@@ -59,6 +61,7 @@ func (d *Disk) apply(b *journal.Batch) {
 	for _, r := range b.Records {
 		r.Body = slices.Clone(r.Body)
 		d.records = append(d.records, r)
+		d.next = r.Seq + uint64(r.Count)
 	}
 	for _, h := range b.Heads {
 		d.heads[h.Run] = h
@@ -97,9 +100,18 @@ func (d *Disk) apply(b *journal.Batch) {
 	for _, p := range b.Purges {
 		d.records = slices.DeleteFunc(d.records, func(r journal.Record) bool { return r.Run == p.Run })
 		delete(d.ids, d.heads[p.Run].ID)
-		d.dead[d.heads[p.Run].ID] = p.Until
+		if p.Until != 0 {
+			d.dead[d.heads[p.Run].ID] = p.Until
+		}
 		delete(d.heads, p.Run)
 		delete(d.snapshots, p.Run)
+	}
+	for _, r := range b.Rows {
+		if r.Value == nil {
+			delete(d.rows, r.Key)
+		} else {
+			d.rows[r.Key] = slices.Clone(r.Value)
+		}
 	}
 	if b.Base != 0 {
 		d.base = b.Base
@@ -109,10 +121,7 @@ func (d *Disk) apply(b *journal.Batch) {
 
 // NextSeq is the sequence of the next event.
 func (d *Disk) NextSeq() uint64 {
-	if n := len(d.records); n > 0 {
-		return d.records[n-1].Seq + uint64(d.records[n-1].Count)
-	}
-	return 1
+	return max(d.next, 1)
 }
 
 // Secret is the one of every simulated file.
@@ -180,7 +189,7 @@ func (d *Disk) Scan(after uint64, limit int, fn func(journal.Record) error) erro
 	i, _ := slices.BinarySearchFunc(d.records, after+1, func(r journal.Record, seq uint64) int {
 		return cmp.Compare(r.Seq+uint64(r.Count)-1, seq)
 	})
-	for ; i < len(d.records) && limit > 0; i, limit = i+1, limit-1 {
+	for n := 0; i < len(d.records) && (limit == 0 || n < limit); i, n = i+1, n+1 {
 		if err := fn(d.records[i]); err != nil {
 			return err
 		}
@@ -192,7 +201,7 @@ func (d *Disk) Scan(after uint64, limit int, fn func(journal.Record) error) erro
 func (d *Disk) RunRecords(run, last, fromN uint64, limit int) ([]journal.Record, error) {
 	var out []journal.Record
 	for _, r := range d.records {
-		if r.Run == run && r.N+uint64(r.Count) > fromN && r.Seq <= last && len(out) < limit {
+		if r.Run == run && r.N+uint64(r.Count) > fromN && r.Seq <= last && (limit == 0 || len(out) < limit) {
 			out = append(out, r)
 		}
 	}

@@ -233,6 +233,7 @@ func (w *World) crash() {
 	}
 	w.disk.Lose()
 	if w.bug == LostCommit && len(w.disk.records) > 30 {
+		w.disk.next = w.disk.records[len(w.disk.records)-1].Seq
 		w.disk.records = w.disk.records[:len(w.disk.records)-1]
 	}
 	for _, r := range w.remotes {

@@ -284,3 +284,17 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(m.Run())
 }
+
+func TestDoctorSaysWhatToDo(t *testing.T) {
+	path := journalFile(t)
+	if code, out, errs := agnt5d(t, "doctor", path); code != 0 || !strings.Contains(out, "nothing in it is damaged") {
+		t.Errorf("exit %d: %s %s", code, out, errs)
+	}
+	text := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(text, []byte("hello"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := agnt5d(t, "doctor", text); code != exitError || !strings.Contains(out, "no journal") || errs == "" {
+		t.Errorf("exit %d: %s %s", code, out, errs)
+	}
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/spf13/cobra"
+)
+
+func newDoctorCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor FILE",
+		Short: "Say what is wrong with a journal that does not open, and what to do about it",
+		Long: `Opens a journal as an engine would, without changing it, and looks at all of it. What it finds it explains; it repairs
+nothing: what cannot be trusted is not made to look as if it could.`,
+		Example: "  agnt5d doctor runs.db",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			out := cmd.OutOrStdout()
+			f, err := openFile(args[0])
+			switch {
+			case errors.Is(err, journal.ErrDamagedFile):
+				fmt.Fprintln(out, "The pages that hold the rows together are damaged, so no row can be trusted to be found.")
+				fmt.Fprintln(out, "Keep the file as it is, and go on from a copy of it that opens; nothing else of it is safe to use.")
+				return err
+			case errors.Is(err, journal.ErrNewerFormat):
+				fmt.Fprintln(out, "The file is whole. Open it with the release that wrote it, or a later one.")
+				return err
+			case errors.Is(err, journal.ErrNotJournal):
+				fmt.Fprintln(out, "This is no journal, or only a part of one. Nothing in it was changed.")
+				return err
+			case errors.Is(err, journal.ErrLocked):
+				fmt.Fprintln(out, "The file is in use, which is no damage. Stop that process to look at the file.")
+				return err
+			case err != nil:
+				return err
+			}
+			defer f.Close()
+			n := 0
+			if _, err := f.Verify(cmd.Context(), func(d journal.Damage) {
+				n++
+				fmt.Fprintln(out, f.lie(d))
+			}); err != nil {
+				return &exitErr{exitError, err}
+			}
+			if n == 0 {
+				_, err = fmt.Fprintf(out, "%s opens, and nothing in it is damaged.\n", f.path)
+				return err
+			}
+			fmt.Fprintf(out, "%d places are damaged. The file opens: an engine quarantines the runs that are named, and the others go on;\n\"cancel\" ends a quarantined run.\n", n)
+			return exit(exitError, "")
+		},
+	}
+}
