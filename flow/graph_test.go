@@ -282,7 +282,7 @@ func TestLargeGraphs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if took := time.Since(begin); took > 20*time.Second {
+			if took := time.Since(begin); took > time.Minute {
 				t.Errorf("took %s", took)
 			} else {
 				t.Logf("%d steps in %s", len(g.Deps), took.Round(time.Millisecond))

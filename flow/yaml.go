@@ -131,9 +131,13 @@ func tooDeep(tokens token.Tokens) int {
 
 // converter makes the JSON value of a YAML node.
 type converter struct {
-	anchors map[string]ast.Node
-	size    int // of the value as JSON, about; aliases make it larger than the text
+	anchors  map[string]ast.Node
+	aliases  int // that what is read stands under
+	borrowed int // about how many bytes of JSON aliases have added
 }
+
+// maxBorrowed bounds what aliases of aliases may grow to.
+const maxBorrowed = 1 << 20
 
 var (
 	coreInt   = regexp.MustCompile(`^[-+]?[0-9]+$`)
@@ -149,8 +153,11 @@ func (c *converter) value(n ast.Node, depth int) (value, error) {
 		return value{}, fmt.Errorf("is nested too deep at line %d, the limit is %d", line, documentNesting)
 	}
 	v, err := c.node(n, line, depth)
-	if c.size += len(v.text) + 2; err == nil && c.size > MaxBytes {
-		return v, fmt.Errorf("is more than %d bytes as JSON, at line %d, with what its aliases stand for", MaxBytes, line)
+	if c.aliases > 0 {
+		c.borrowed += len(v.text) + 2
+	}
+	if err == nil && c.borrowed > maxBorrowed {
+		return v, fmt.Errorf("has aliases that stand for more than %d bytes, at line %d", maxBorrowed, line)
 	}
 	return v, err
 }
@@ -177,7 +184,10 @@ func (c *converter) node(n ast.Node, line, depth int) (value, error) {
 		if !ok {
 			return value{}, fmt.Errorf("has an alias *%s at line %d with no anchor before it", cut(name, 64), line)
 		}
-		return c.value(to, depth+1) // deeper, for an alias may stand inside of its own anchor
+		c.aliases++
+		v, err := c.value(to, depth+1) // deeper, for an alias may stand inside of its own anchor
+		c.aliases--
+		return v, err
 	case *ast.SequenceNode:
 		v := value{kind: '['}
 		for _, item := range n.Values {
