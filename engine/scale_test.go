@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/flow"
@@ -98,4 +99,87 @@ func TestTenThousandRunsSleepThroughARestart(t *testing.T) {
 		}
 		return err
 	})
+}
+
+// Twenty-five thousand timers are overdue at a start, more than one turn takes: they fire, once each, and nothing that is
+// asked for meanwhile is lost.
+func TestOverdueTimersFireOnceAfterARestart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "runs.db")
+	clock := &shifted{machine: time.Now()}
+	eng, err := engine.Open(path, engine.Options{Clock: clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	register(t, eng, "sleeper", flow.WaitTimer("nap", "nap", flow.Delay(time.Hour)))
+	const n = 25_000
+	var wg sync.WaitGroup
+	for w := range 64 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := w; i < n; i += 64 {
+				if _, err := eng.Start(t.Context(), "sleeper", nil, engine.WithID(fmt.Sprint("run-", i))); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		}()
+	}
+	wg.Wait()
+	if err := eng.Close(); err != nil {
+		t.Fatal(err)
+	}
+	clock.by = 2 * time.Hour
+	eng, err = engine.Open(path, engine.Options{Clock: clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer eng.Close()
+	if _, err := eng.Start(t.Context(), "sleeper", nil, engine.WithID("new")); err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		s, err := eng.Wait(t.Context(), fmt.Sprint("run-", i))
+		if err != nil || s.State != "completed" {
+			t.Fatalf("run %d: %+v %v", i, s, err)
+		}
+	}
+	fired := map[string]int{}
+	after := uint64(0)
+	for {
+		events, next, err := eng.Feed(t.Context(), after, 10_000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			if e.Kind == "TimerFired" {
+				fired[e.WorkflowID]++
+			}
+		}
+		if next == after {
+			break
+		}
+		after = next
+	}
+	if len(fired) != n {
+		t.Errorf("%d timers fired", len(fired))
+	}
+	for id, k := range fired {
+		if k != 1 {
+			t.Errorf("the timer of %s fired %d times", id, k)
+		}
+	}
+}
+
+// shifted is the machine's clock with its wall time moved.
+type shifted struct {
+	machine time.Time
+	by      time.Duration
+}
+
+func (c *shifted) Now() time.Time      { return time.Now().Add(c.by) }
+func (c *shifted) Mono() time.Duration { return time.Since(c.machine) + time.Second }
+func (c *shifted) After(d time.Duration) (<-chan time.Time, func()) {
+	t := time.NewTimer(d)
+	return t.C, func() { t.Stop() }
 }

@@ -358,20 +358,23 @@ func (f dueNow) fold(r *Ring, run *Run, t *replay.Turn) {
 	t.Due(f.step, f.due)
 }
 
-func (r *Ring) takeDue() {
+// takeDue gives what is due to its runs, up to DueLimit. It reports whether more is due.
+func (r *Ring) takeDue() (more bool) {
 	for range DueLimit {
 		e, ok := r.due.Peek()
 		if !ok || e.Due > r.now.Wall {
-			return
+			return false
 		}
 		r.due.Pop()
 		run, err := r.run(e.Run)
 		if err != nil {
 			r.fail(err)
-			return
+			return false
 		}
 		if run != nil {
 			r.give(run, dueNow{e.Step, e.Due})
 		}
 	}
+	e, ok := r.due.Peek()
+	return ok && e.Due <= r.now.Wall
 }

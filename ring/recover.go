@@ -35,6 +35,7 @@ func (r *Ring) Recover(now Now) error {
 		r.b.offers[i].careful = true
 	}
 	r.boot = r.finish()
+	r.catching = true
 	return nil
 }
 

@@ -101,11 +101,13 @@ type Ring struct {
 	grants  []*worker.Slot // careful ones, to be journaled before they are handed out
 	local   *worker.Session
 
-	full   bool // out of space: reads only
-	kept   []Input
-	broken error
-	clean  bool   // the last stop was a clean one
-	boot   *Batch // made by Recover
+	full     bool // out of space: reads only
+	kept     []Input
+	broken   error
+	clean    bool    // the last stop was a clean one
+	held     []Input // inputs that wait until what was overdue at the start has fired
+	catching bool
+	boot     *Batch // made by Recover
 
 	parkedAt, parkAt uint64            // turns of the last and the next look for idle runs
 	answers          []*worker.Session // whose waiting poll has something to say

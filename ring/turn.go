@@ -40,7 +40,13 @@ func (r *Ring) Turn(now Now, inputs []Input) *Batch {
 		return r.finish()
 	}
 	r.grant()
-	r.takeDue()
+	late := r.takeDue()
+	if r.catching { // what was overdue at the start fires before anything new is admitted
+		r.held = append(r.held, inputs...)
+		if inputs = nil; !late {
+			inputs, r.held, r.catching = r.held, nil, false
+		}
+	}
 	r.takeExpired()
 	r.takeStarts()
 	r.takeWaits()
