@@ -36,11 +36,11 @@ func (e *Engine) RegisterVersion(ctx context.Context, name string, def *flow.Def
 	if err := flow.ValidName(name); err != nil {
 		return Version{}, flow.Problems{{Code: "name_invalid", Detail: "workflow name: " + err.Error()}}
 	}
-	if problems := flow.Validate(def); len(problems) > 0 {
-		return Version{}, problems
-	}
 	body, err := flow.Canonical(def)
 	if err != nil {
+		if problems := flow.Validate(def); len(problems) > 0 {
+			return Version{}, problems
+		}
 		return Version{}, err
 	}
 	own, problems := flow.Parse(body) // a copy that the caller cannot change
@@ -399,10 +399,10 @@ func (e *Engine) Delete(ctx context.Context, run string) error {
 
 // Wait waits until the run has ended and gives its status.
 func (e *Engine) Wait(ctx context.Context, run string) (*Status, error) {
-	ended := make(chan struct{}, 1)
+	ended := make(chan *replay.State, 1)
 	key := new(int)
 	err := callErr(ctx, e, func(done func(error)) ring.Input {
-		return &ring.Await{ID: run, Key: key, Ended: func(replay.RunState) { ended <- struct{}{} }, Reply: done}
+		return &ring.Await{ID: run, Key: key, Ended: func(s *replay.State) { ended <- s }, Reply: done}
 	})
 	switch {
 	case errors.Is(err, ring.ErrAway):
@@ -411,7 +411,10 @@ func (e *Engine) Wait(ctx context.Context, run string) (*Status, error) {
 		return nil, err
 	}
 	select {
-	case <-ended:
+	case s := <-ended:
+		if s != nil {
+			return e.status(&look{s: s}, statusOptions{steps: "all"})
+		}
 		return e.Status(ctx, run)
 	case <-ctx.Done():
 		e.send(&ring.Forget{ID: run, Key: key})

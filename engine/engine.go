@@ -87,7 +87,7 @@ func Open(path string, o Options) (*Engine, error) {
 }
 
 func (e *Engine) now() ring.Now {
-	return ring.Now{Wall: e.o.Clock.Now().UnixMilli(), Mono: e.o.Clock.Mono().Milliseconds()}
+	return ring.Now{Wall: e.o.Clock.Now().UnixMilli(), Mono: e.o.Clock.Mono().Milliseconds() + 1} // 0 stands for no time
 }
 
 // send hands inputs to the loop.

@@ -42,7 +42,7 @@ type Clock = timers.Clock
 type machineClock struct{ start time.Time }
 
 func (c machineClock) Now() time.Time      { return time.Now().Round(0) }
-func (c machineClock) Mono() time.Duration { return time.Since(c.start) + time.Second } // never 0, which stands for no time
+func (c machineClock) Mono() time.Duration { return time.Since(c.start) }
 func (c machineClock) After(d time.Duration) (<-chan time.Time, func()) {
 	t := time.NewTimer(d)
 	return t.C, func() { t.Stop() }

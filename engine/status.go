@@ -74,8 +74,7 @@ type StepError struct {
 type StatusOption func(*statusOptions)
 
 type statusOptions struct {
-	steps    string // "all", "open", "none"
-	payloads bool
+	steps string // "all", "open", "none"
 }
 
 // OpenSteps leaves settled steps out of Status.Steps.
@@ -86,7 +85,7 @@ func NoSteps() StatusOption { return func(o *statusOptions) { o.steps = "none" }
 
 // Status gives a run as it is on disk, with one reason for each open step why it does not move.
 func (e *Engine) Status(ctx context.Context, run string, opts ...StatusOption) (*Status, error) {
-	o := statusOptions{steps: "all", payloads: true}
+	o := statusOptions{steps: "all"}
 	for _, opt := range opts {
 		opt(&o)
 	}

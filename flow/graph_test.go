@@ -282,11 +282,7 @@ func TestLargeGraphs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if took := time.Since(begin); took > time.Minute {
-				t.Errorf("took %s", took)
-			} else {
-				t.Logf("%d steps in %s", len(g.Deps), took.Round(time.Millisecond))
-			}
+			t.Logf("%d steps in %s", len(g.Deps), time.Since(begin).Round(time.Millisecond))
 			joins := 0
 			for _, j := range g.Joins {
 				joins += len(j)

@@ -97,8 +97,12 @@ func (r *Ring) offer(run *Run, step int32, attempt uint32, careful bool) {
 func (r *Ring) close(run *Run) {
 	s := run.S
 	if s.Status.Ended() && s.LastSeq <= r.durable {
+		final := s
+		if s.Resident() || len(run.facts) > 0 || r.ids[s.ID] != run {
+			final = nil // it may still change
+		}
 		for _, w := range run.waiters {
-			w.fn(s.Status)
+			w.fn(final)
 		}
 		run.waiters = nil
 	}

@@ -439,8 +439,8 @@ func (in *Inspect) admit(r *Ring) {
 type Await struct {
 	ID    string
 	Key   any
-	Ended func(replay.RunState)
-	Reply func(error) // ErrAway: it has ended; nil: Ended will be called
+	Ended func(*replay.State) // the run as it ended, the caller's to keep; nil: ask for it
+	Reply func(error)         // ErrAway: it has ended; nil: Ended will be called
 }
 
 func (in *Await) refuse(err error) { in.Reply(err) }

@@ -165,7 +165,7 @@ type Run struct {
 
 type waiter struct {
 	key any
-	fn  func(replay.RunState)
+	fn  func(*replay.State)
 }
 
 // parked is an idle run put away: its state encoded, as in a snapshot.

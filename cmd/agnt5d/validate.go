@@ -47,10 +47,7 @@ func readFile(cmd *cobra.Command, name string) ([]byte, error) {
 }
 
 func validate(cmd *cobra.Command, name string, body []byte, format string) error {
-	d, problems := flow.ParseAny(body)
-	if d != nil {
-		problems = append(problems, flow.Validate(d)...)
-	}
+	d, problems := flow.Read(body)
 	var warnings flow.Problems
 	var digest flow.Digest
 	if len(problems) == 0 {
