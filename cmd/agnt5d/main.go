@@ -69,7 +69,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	var e *exitErr
 	if !errors.As(err, &e) {
-		e = &exitErr{exitUsage, err} // cobra's own complaints are about usage
+		verb := root.Name() // cobra's own complaints are about usage
+		if cmd, _, ferr := root.Find(args); ferr == nil {
+			verb = cmd.CommandPath()
+		}
+		e = &exitErr{exitUsage, fmt.Errorf("%w (see \"%s --help\")", err, verb)}
 	}
 	if text := e.Error(); text != "" {
 		fmt.Fprintln(stderr, "agnt5d: "+text)
