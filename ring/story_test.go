@@ -86,6 +86,7 @@ type story struct {
 	now   ring.Now
 	tasks map[string]*ring.Spec // "run/step" -> what a worker has
 	shown uint64
+	serve [][2]string // service and handler of what runs in process, besides svc/h
 	said  []string
 }
 
@@ -98,6 +99,11 @@ func (s *story) boot() {
 	}
 	for _, h := range []string{"h", "other"} {
 		s.ring.Serve("svc", h, func(context.Context, *worker.Task) (json.RawMessage, error) { return nil, nil })
+	}
+	for _, h := range s.serve {
+		if h[0] != "" {
+			s.ring.Serve(h[0], h[1], func(context.Context, *worker.Task) (json.RawMessage, error) { return nil, nil })
+		}
 	}
 	s.disk.Append(s.ring.Boot())
 	s.commit()
