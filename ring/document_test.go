@@ -1,6 +1,7 @@
 package ring_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -84,7 +85,7 @@ func live(t *testing.T, body []byte, signals bool) *replay.State {
 		}
 		for i := range before.Steps {
 			if def := &before.Graph.Def.Steps[i]; signals && def.Signal != nil && before.Steps[i].State == replay.StepWaiting {
-				s.do("signal r " + def.Signal.Name)
+				s.do(fmt.Sprintf("signal r %s %s-%d", def.Signal.Name, def.Name, before.Events))
 				moved = true
 			}
 		}
