@@ -44,6 +44,10 @@ func TestWhatIsToldToBeTypedWorks(t *testing.T) {
 			}
 			switch kind {
 			case "text", "":
+			case "go": // an excerpt of a program that is compiled and run
+				if program, err := os.ReadFile(filepath.Join(root, "examples/embed/main.go")); err != nil || !strings.Contains(string(program), body) {
+					t.Errorf("%s: the go block is not an excerpt of examples/embed/main.go: %v", page, err)
+				}
 			case "yaml":
 				name := regexp.MustCompile("`([a-z]+\\.yaml)`:?\\s*$").FindSubmatch(text[:m[0]])
 				if name == nil {
