@@ -63,12 +63,18 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	began := false // the verb itself runs: what goes wrong now is not about usage
+	root.PersistentPreRun = func(*cobra.Command, []string) { began = true }
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
 	}
 	var e *exitErr
-	if !errors.As(err, &e) {
+	switch {
+	case errors.As(err, &e):
+	case began:
+		e = &exitErr{exitError, err}
+	default:
 		verb := root.Name() // cobra's own complaints are about usage
 		if cmd, _, ferr := root.Find(args); ferr == nil {
 			verb = cmd.CommandPath()
