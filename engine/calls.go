@@ -16,14 +16,6 @@ import (
 	"github.com/oklog/ulid/v2"
 )
 
-// Version is one version of a workflow, as Register answers it.
-type Version struct {
-	Name    string `json:"name"`
-	Version uint32 `json:"version"`
-	Digest  string `json:"digest"`
-	Created bool   `json:"-"` // it is new
-}
-
 // Register stores a workflow under a name and makes it current. A definition that the name has had makes no new version. The
 // error of a bad definition is flow.Problems: every problem at once. Runs keep the version they started with.
 func (e *Engine) Register(name string, def flow.Definition) error {

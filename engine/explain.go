@@ -9,14 +9,6 @@ import (
 	"github.com/agnt5/agnt5d/worker"
 )
 
-// Reason says why an open step does not move, and which command would help.
-type Reason struct {
-	Step    string `json:"step,omitempty"`
-	Code    string `json:"code"` // signal, timer, no_worker, key_held, retry_at, running, service_full, disk_full, quarantined, queued
-	Detail  string `json:"detail"`
-	Command string `json:"command,omitempty"`
-}
-
 // reasons explains every open step of a run in memory. The loop calls it.
 func reasons(r *ring.Ring, run *ring.Run) []Reason {
 	s := run.S

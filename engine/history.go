@@ -12,18 +12,6 @@ import (
 	"github.com/agnt5/agnt5d/replay"
 )
 
-// Event is one entry of the journal as people and programs read it.
-type Event struct {
-	Seq        uint64         `json:"seq"`
-	N          uint64         `json:"n,omitempty"` // position in the run, from 1; 0: the engine's own
-	At         string         `json:"at"`
-	WorkflowID string         `json:"workflow_id,omitempty"`
-	Kind       string         `json:"kind"`
-	Step       string         `json:"step,omitempty"`
-	Attempt    uint32         `json:"attempt,omitempty"`
-	Data       map[string]any `json:"data,omitempty"`
-}
-
 // Show makes an Event of a journaled one. g is the run's graph, nil for the engine's own events.
 func Show(seq, n uint64, at int64, run string, g *flow.Graph, e *event.Event) Event {
 	out := Event{Seq: seq, N: n, At: replay.FormatTime(at), WorkflowID: run, Kind: e.Kind.String(), Attempt: e.Attempt, Data: map[string]any{}}

@@ -2,27 +2,10 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/ring"
 )
-
-// Object is an object key as it is: its durable state, who holds it and who waits for it.
-type Object struct {
-	Key     string          `json:"key"`
-	State   json.RawMessage `json:"state"`   // null when there is none
-	Version uint64          `json:"version"` // counts writes; 0: none
-	Fence   uint64          `json:"fence"`   // under which it was written last, or is held now
-	Holder  *Holder         `json:"holder,omitempty"`
-	Queue   []Holder        `json:"queue,omitempty"` // who waits, in order
-}
-
-// Holder is a step of a run.
-type Holder struct {
-	WorkflowID string `json:"workflow_id"`
-	Step       string `json:"step"`
-}
 
 // Object gives one object key.
 func (e *Engine) Object(ctx context.Context, key string) (Object, error) {
@@ -34,13 +17,13 @@ func (e *Engine) Object(ctx context.Context, key string) (Object, error) {
 		return Object{}, err
 	}
 	o := Object{Key: key, State: orNull(row.State), Version: row.Version, Fence: row.Fence}
-	if !e.inspect(func(r *ring.Ring) { o.holders(r) }) {
+	if !e.inspect(func(r *ring.Ring) { holders(&o, r) }) {
 		return o, e.err()
 	}
 	return o, nil
 }
 
-func (o *Object) holders(r *ring.Ring) {
+func holders(o *Object, r *ring.Ring) {
 	holder, queue, _ := r.Key(o.Key)
 	name := func(run uint64, step int32) Holder {
 		if other := r.Peek(run); other != nil {
@@ -75,7 +58,7 @@ func (e *Engine) Objects(ctx context.Context, prefix, after string, limit int) (
 	}
 	if !e.inspect(func(r *ring.Ring) {
 		for i := range out {
-			out[i].holders(r)
+			holders(&out[i], r)
 		}
 	}) {
 		return nil, e.err()

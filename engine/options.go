@@ -54,6 +54,9 @@ func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Lease == 0 {
+		o.Lease = 30 * time.Second
+	}
 	if o.Drain == 0 {
 		o.Drain = 10 * time.Second
 	}

@@ -11,64 +11,24 @@ import (
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/ring"
+	"github.com/agnt5/agnt5d/view"
 )
 
-// Status is a run as it is.
-type Status struct {
-	WorkflowID   string                `json:"workflow_id"`
-	WorkflowName string                `json:"workflow_name"`
-	Version      uint32                `json:"version"`
-	State        string                `json:"state"` // running, completed, failed, cancelled, quarantined
-	Input        json.RawMessage       `json:"input"`
-	Output       json.RawMessage       `json:"output"` // null until the run has completed
-	Error        *RunError             `json:"error,omitempty"`
-	Reason       string                `json:"reason,omitempty"` // of a cancellation or quarantine
-	CreatedAt    string                `json:"created_at"`
-	CompletedAt  string                `json:"completed_at,omitempty"`
-	Steps        map[string]StepStatus `json:"steps"`
-	StepCounts   map[string]int        `json:"step_counts"` // by state
-	Reasons      []Reason              `json:"reasons,omitempty"`
-	LastSeq      uint64                `json:"last_seq"`
-	Events       uint64                `json:"events"`
-	TraceParent  string                `json:"traceparent,omitempty"`
-
-	order []string
-}
-
-// StepOrder gives the names of the steps in definition order.
-func (s *Status) StepOrder() []string { return s.order }
-
-// RunError is why a run failed.
-type RunError struct {
-	Step    string `json:"step"`
-	Code    string `json:"code"`
-	Message string `json:"message"`
-	Attempt uint32 `json:"attempt"`
-}
-
-// StepStatus is a step as it is.
-type StepStatus struct {
-	State     string          `json:"state"`
-	Type      string          `json:"type"`
-	Attempt   uint32          `json:"attempt"`
-	Failures  uint32          `json:"failures,omitempty"` // of the retry budget
-	Since     string          `json:"since"`              // when it came into this state
-	Due       string          `json:"due,omitempty"`      // of a wait, timer, retry or deferral
-	TimerKey  string          `json:"timer_key,omitempty"`
-	Worker    string          `json:"worker,omitempty"`
-	Output    json.RawMessage `json:"output,omitempty"`
-	Error     *StepError      `json:"error,omitempty"` // of the last failed attempt
-	Heartbeat json.RawMessage `json:"heartbeat,omitempty"`
-}
-
-// StepError is why a step's last attempt failed.
-type StepError struct {
-	Code    string `json:"code"`
-	Message string `json:"message"`
-	Type    string `json:"type,omitempty"`
-	Stack   string `json:"stack,omitempty"`
-	Attempt uint32 `json:"attempt"`
-}
+// What the engine shows. The shapes stand in package view, which programs without an engine can read as well.
+type (
+	Status     = view.Status
+	RunError   = view.RunError
+	StepStatus = view.StepStatus
+	StepError  = view.StepError
+	RunHead    = view.RunHead
+	Event      = view.Event
+	Reason     = view.Reason
+	Object     = view.Object
+	Holder     = view.Holder
+	Version    = view.Version
+	Workflow   = view.Workflow
+	Worker     = view.Worker
+)
 
 // StatusOption says how much of a run Status reads.
 type StatusOption func(*statusOptions)
@@ -162,7 +122,7 @@ func (e *Engine) status(l *look, o statusOptions) (*Status, error) {
 	}
 	for i := range s.Steps {
 		def, st := &s.Graph.Def.Steps[i], &s.Steps[i]
-		out.order = append(out.order, def.Name)
+		out.Order = append(out.Order, def.Name)
 		out.StepCounts[st.State.String()]++
 		if o.steps == "none" || o.steps == "open" && !st.State.Open() {
 			continue
@@ -232,20 +192,6 @@ func (e *Engine) hurt(run uint64, err error) error {
 	e.damaged(journal.Damage{Run: run, Seq: d.Seq, Kind: "record", Detail: err.Error()})
 	e.send(&ring.Quarantine{Run: run, Seq: d.Seq, Why: err.Error()})
 	return fmt.Errorf("%w (%v)", ErrRunQuarantined, err)
-}
-
-// RunHead is a run as lists show it.
-type RunHead struct {
-	WorkflowID   string `json:"workflow_id"`
-	WorkflowName string `json:"workflow_name"`
-	Version      uint32 `json:"version"`
-	State        string `json:"state"`
-	CreatedAt    string `json:"created_at"`
-	CompletedAt  string `json:"completed_at,omitempty"`
-	Skipped      uint32 `json:"skipped,omitempty"`
-	Error        string `json:"error,omitempty"` // step: code
-
-	Number uint64 `json:"-"`
 }
 
 // ListFilter says which runs List gives. Zero fields mean any.

@@ -397,6 +397,20 @@ func (in *DeleteObject) admit(r *Ring) {
 	r.b.then = append(r.b.then, in.Reply)
 }
 
+// Set keeps a durable setting of the layers above; a nil value removes it.
+type Set struct {
+	Key   string
+	Value []byte
+	Reply func(error)
+}
+
+func (in *Set) refuse(err error) { in.Reply(err) }
+
+func (in *Set) admit(r *Ring) {
+	r.b.Rows = append(r.b.Rows, journal.Row{Key: in.Key, Value: in.Value})
+	r.b.then = append(r.b.then, in.Reply)
+}
+
 // Query reads a run in memory when what it reads is durable. The state must not be kept or changed.
 type Query struct {
 	ID    string

@@ -250,6 +250,29 @@ func (in *Poll) admit(r *Ring) {
 	}
 }
 
+// Unpoll says that nobody waits for the answer of a poll any more: its connection is gone. Tasks that were given to it
+// already stay under their leases, for the same seq asked again.
+type Unpoll struct {
+	Poll *Poll
+}
+
+func (in *Unpoll) reads() {}
+
+func (in *Unpoll) admit(r *Ring) {
+	s := r.Hub.Session(in.Poll.ID)
+	if s == nil {
+		return
+	}
+	m := remoteOf(s)
+	if m == nil || m.wait != in.Poll {
+		return
+	}
+	m.wait = nil
+	s.Wants = 0
+	s.LastSeen = r.now.Mono
+	r.sweep(r.now.Mono + r.cfg.LeaseMS)
+}
+
 // repeat gives the answer to the same poll again; its outcomes, if it has any, are looked at anew.
 func (in *Poll) repeat(r *Ring, m *remote) {
 	answer := m.answer
@@ -295,7 +318,7 @@ func (r *Ring) want(s *worker.Session, m *remote) {
 	if m.wait == nil {
 		return
 	}
-	r.Hub.Want(s, m.wait.Max)
+	r.Hub.Want(s, m.wait.Max-len(m.tasks)) // some may be left of a poll that was given up
 	r.answers = append(r.answers, s)
 }
 
@@ -394,6 +417,12 @@ func (r *Ring) sweep(at int64) {
 	if r.sweepAt == 0 || at < r.sweepAt {
 		r.sweepAt = at
 	}
+}
+
+// Waiting says whether a poll of the session waits for tasks.
+func Waiting(s *worker.Session) bool {
+	m := remoteOf(s)
+	return m != nil && m.wait != nil
 }
 
 // Beat is a worker's sign of life for some of its attempts.

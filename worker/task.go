@@ -119,3 +119,10 @@ func FromContext(ctx context.Context) *Task {
 	t, _ := ctx.Value(taskKey{}).(*Task)
 	return t
 }
+
+// Result says what became of one outcome. Code is one of recorded, duplicate, conflict, run_finished, stale_lease, invalid,
+// bad_token.
+type Result struct {
+	Token string `json:"token"`
+	Code  string `json:"code"`
+}

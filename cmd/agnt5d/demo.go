@@ -110,7 +110,7 @@ func demoWork(ctx context.Context, dir string, tell func(demoNews)) error {
 	if err != nil {
 		return err
 	}
-	for _, step := range status.StepOrder() {
+	for _, step := range status.Order {
 		if s := status.Steps[step].State; s == "completed" || s == "running" || s == "waiting" {
 			tell(demoNews{Step: step, State: s})
 		}

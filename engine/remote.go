@@ -1,0 +1,379 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/agnt5/agnt5d/event"
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/ring"
+	"github.com/agnt5/agnt5d/view"
+	"github.com/agnt5/agnt5d/worker"
+)
+
+// JoinRequest opens a session of a worker in another process.
+type JoinRequest struct {
+	WorkerID string // of an earlier session that comes back; "": a new one
+	Service  string
+	Version  string // informational
+	Handlers []string
+	Capacity int      // open leases at once
+	Tokens   []string // attempts that it still works on
+}
+
+// Joined is the answer to Join.
+type Joined struct {
+	WorkerID  string
+	Heartbeat time.Duration // how often to send one
+	Lease     time.Duration // how long an attempt lives without a sign of life
+	MaxWait   time.Duration // the longest that a poll waits
+	Lost      []string      // tokens that are nobody's business any more: stop working on them
+}
+
+// MaxWait is the longest that a poll waits for tasks.
+const MaxWait = 30 * time.Second
+
+const maxCapacity = 100_000
+
+// RequestError says what is wrong with a request.
+type RequestError struct{ Detail string }
+
+func (e *RequestError) Error() string { return e.Detail }
+
+func badRequest(format string, args ...any) error {
+	return &RequestError{fmt.Sprintf(format, args...)}
+}
+
+// Join opens a session, or takes one up again: leases whose tokens it names go on, whatever else it had is offered to others.
+func (e *Engine) Join(ctx context.Context, req JoinRequest) (Joined, error) {
+	if err := flow.ValidName(req.Service); err != nil {
+		return Joined{}, badRequest("service_name: %v", err)
+	}
+	if len(req.Handlers) == 0 {
+		return Joined{}, badRequest("handlers: name at least one handler of service %q", req.Service)
+	}
+	for i, h := range req.Handlers {
+		if err := flow.ValidName(h); err != nil {
+			return Joined{}, badRequest("handlers: %v", err)
+		}
+		if slices.Contains(req.Handlers[:i], h) {
+			return Joined{}, badRequest("handlers: %q stands there twice", h)
+		}
+	}
+	if req.Capacity < 1 || req.Capacity > maxCapacity {
+		return Joined{}, badRequest("capacity: %d, want 1 to %d", req.Capacity, maxCapacity)
+	}
+	if req.WorkerID == "" {
+		req.WorkerID = e.NewID()
+	} else if err := flow.ValidName(req.WorkerID); err != nil {
+		return Joined{}, badRequest("worker_id: %v", err)
+	}
+	out := Joined{WorkerID: req.WorkerID, Lease: e.o.Lease, Heartbeat: e.o.Lease / 3, MaxWait: MaxWait}
+	in := &ring.Join{ID: req.WorkerID, Service: req.Service, Version: req.Version, Handlers: req.Handlers, Capacity: req.Capacity}
+	for _, text := range req.Tokens {
+		t, err := worker.ParseToken(text, req.WorkerID, e.j.Secret())
+		if err != nil {
+			out.Lost = append(out.Lost, text)
+			continue
+		}
+		in.Tokens = append(in.Tokens, t)
+	}
+	type answer struct {
+		lost []worker.Token
+		err  error
+	}
+	a, err := call(ctx, e, func(done func(answer)) ring.Input {
+		in.Reply = func(lost []worker.Token, err error) { done(answer{lost, err}) }
+		return in
+	})
+	if err == nil {
+		err = a.err
+	}
+	for _, t := range a.lost {
+		out.Lost = append(out.Lost, t.Sign(e.j.Secret()))
+	}
+	return out, err
+}
+
+// Leave closes a session: its open tasks are offered to others at once.
+func (e *Engine) Leave(ctx context.Context, workerID string) error {
+	return callErr(ctx, e, func(done func(error)) ring.Input { return &ring.Leave{ID: workerID, Reply: done} })
+}
+
+// PollRequest brings what is done and asks for what is next.
+type PollRequest struct {
+	Seq      uint64 // the same again gives the same answer; 0 without tasks
+	Max      int    // tasks wanted; 0: none
+	Wait     time.Duration
+	Outcomes []worker.Outcome
+}
+
+// PollAnswer is what a worker gets: tasks, one result for each outcome in order, and tokens nobody waits for any more.
+type PollAnswer struct {
+	Tasks     []*worker.Task
+	Results   []worker.Result
+	Cancelled []string
+}
+
+// Poll records outcomes and gives tasks, in one call. With outcomes it answers when they are durable; without, when there is
+// a task or req.Wait is over.
+func (e *Engine) Poll(ctx context.Context, workerID string, req PollRequest) (PollAnswer, error) {
+	if req.Max < 0 || req.Wait < 0 {
+		return PollAnswer{}, badRequest("max and wait_ms are not negative")
+	}
+	if req.Max > 0 && req.Seq == 0 {
+		return PollAnswer{}, badRequest("seq: a poll for tasks carries a number that grows with each new poll, from 1")
+	}
+	if e.draining.Load() && req.Max > 0 && len(req.Outcomes) == 0 {
+		return PollAnswer{}, ring.ErrClosing
+	}
+	if e.draining.Load() {
+		req.Max = 0
+	}
+	in := &ring.Poll{ID: workerID, Seq: req.Seq, Max: req.Max, WaitMS: min(req.Wait, MaxWait).Milliseconds()}
+	results := make([]worker.Result, len(req.Outcomes))
+	var asked []int // which outcome each of the ring's is
+	for i := range req.Outcomes {
+		o := &req.Outcomes[i]
+		results[i] = worker.Result{Token: o.Token, Code: string(ring.BadToken)}
+		t, err := worker.ParseToken(o.Token, workerID, e.j.Secret())
+		if err != nil {
+			continue
+		}
+		in.Outcomes = append(in.Outcomes, e.outcome(&ring.Outcome{Token: t, Hash: hashOutcome(o)}, o))
+		asked = append(asked, i)
+	}
+	type answer struct {
+		got ring.PollAnswer
+		err error
+	}
+	ch := make(chan answer, 2)
+	in.Reply = func(got ring.PollAnswer, err error) {
+		select {
+		case ch <- answer{got, err}:
+		default:
+		}
+	}
+	if err := e.err(); err != nil {
+		return PollAnswer{}, err
+	}
+	e.send(in)
+	var a answer
+	select {
+	case a = <-ch:
+	case <-ctx.Done():
+		e.send(&ring.Unpoll{Poll: in})
+		return PollAnswer{}, ctx.Err()
+	case <-e.done:
+		select {
+		case a = <-ch:
+		default:
+			if err := e.err(); err != nil {
+				return PollAnswer{}, err
+			}
+			return PollAnswer{}, ErrClosed
+		}
+	}
+	if a.err != nil {
+		return PollAnswer{}, a.err
+	}
+	out := PollAnswer{Results: results}
+	for i, r := range a.got.Results {
+		code := r.Result
+		if r.Look {
+			var err error
+			if code, err = e.earlier(ctx, in.Outcomes[i], code); err != nil {
+				return PollAnswer{}, err
+			}
+		}
+		results[asked[i]].Code = string(code)
+	}
+	for _, t := range a.got.Cancelled {
+		out.Cancelled = append(out.Cancelled, t.Sign(e.j.Secret()))
+	}
+	e.tasksOf(workerID, a.got.Tasks, &out)
+	return out, nil
+}
+
+// tasksOf builds the tasks of an answer. One that cannot be built fails its attempt for good.
+func (e *Engine) tasksOf(workerID string, specs []*ring.Spec, out *PollAnswer) {
+	for _, spec := range specs {
+		token := worker.Token{Run: spec.Slot.Run, Step: spec.Step, Attempt: spec.Attempt, Worker: workerID}
+		task, err := e.task(spec)
+		if err != nil {
+			e.send(e.outcome(&ring.Outcome{Token: token}, unreadable(err)))
+			continue
+		}
+		task.Token = token.Sign(e.j.Secret())
+		out.Tasks = append(out.Tasks, task)
+	}
+}
+
+func unreadable(err error) *worker.Outcome {
+	no := false
+	return &worker.Outcome{Status: worker.Failed, Error: &worker.Error{Message: err.Error(), Code: "task_unreadable", Retryable: &no}}
+}
+
+// earlier looks in the run's history for an outcome of this very attempt: then it was a duplicate or a contradiction.
+func (e *Engine) earlier(ctx context.Context, o *ring.Outcome, otherwise ring.Result) (ring.Result, error) {
+	head, ok, err := e.j.Head(o.Token.Run)
+	if err != nil || !ok {
+		return otherwise, err
+	}
+	result := otherwise
+	for n := uint64(1); ; {
+		records, err := e.j.RunRecords(o.Token.Run, head.LastSeq, n, 256)
+		if err != nil {
+			return "", e.hurt(o.Token.Run, err)
+		}
+		for i := range records {
+			err := event.Decode(records[i].Body, func(_ int, ev *event.Event) error {
+				if (ev.Kind == event.StepCompleted || ev.Kind == event.AttemptFailed) && ev.Step == o.Token.Step && ev.Attempt == o.Token.Attempt {
+					if result = ring.Conflict; ev.Hash == o.Hash {
+						result = ring.Duplicate
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				return "", err
+			}
+			n = records[i].N + uint64(records[i].Count)
+		}
+		if len(records) == 0 || records[len(records)-1].Seq >= head.LastSeq || ctx.Err() != nil {
+			return result, ctx.Err()
+		}
+	}
+}
+
+// hashOutcome tells a repeated outcome from another one for the same token. It is never 0.
+func hashOutcome(o *worker.Outcome) uint64 {
+	h := fnv.New64a()
+	part := func(b []byte) {
+		var n [8]byte
+		for i, l := 0, len(b); i < 8; i, l = i+1, l>>8 {
+			n[i] = byte(l)
+		}
+		h.Write(n[:])
+		h.Write(b)
+	}
+	part([]byte(o.Status))
+	if o.Status == worker.Completed {
+		part(bytes.TrimSpace(orNull(o.Output)))
+		for _, key := range slices.Sorted(maps.Keys(o.Objects)) {
+			part([]byte(key))
+			part(o.Objects[key])
+		}
+	} else if o.Error != nil {
+		for _, text := range []string{o.Error.Message, o.Error.Code, o.Error.Type, o.Error.Stack} {
+			part([]byte(text))
+		}
+		if o.Error.Retryable != nil {
+			part(fmt.Append(nil, *o.Error.Retryable))
+		}
+	}
+	return max(h.Sum64(), 1)
+}
+
+// Beat is a sign of life for one attempt. Own: the handler itself spoke, which is what heartbeat_timeout_ms waits for.
+type Beat struct {
+	Token   string
+	Own     bool
+	Details json.RawMessage
+}
+
+// Heartbeat renews leases. It gives the tokens that are nobody's business any more: their run was cancelled, or the lease is
+// lost.
+func (e *Engine) Heartbeat(ctx context.Context, workerID string, beats []Beat) (gone []string, err error) {
+	in := &ring.Beat{ID: workerID}
+	for _, b := range beats {
+		if len(b.Details) > maxDetails {
+			return nil, badRequest("details: %d bytes, the limit is %d", len(b.Details), maxDetails)
+		}
+		t, err := worker.ParseToken(b.Token, workerID, e.j.Secret())
+		if err != nil {
+			gone = append(gone, b.Token)
+			continue
+		}
+		in.Tokens = append(in.Tokens, ring.BeatToken{Token: t, Own: b.Own, Details: b.Details})
+	}
+	type answer struct {
+		gone []worker.Token
+		err  error
+	}
+	a, err := call(ctx, e, func(done func(answer)) ring.Input {
+		in.Reply = func(gone []worker.Token, err error) { done(answer{gone, err}) }
+		return in
+	})
+	if err == nil {
+		err = a.err
+	}
+	for _, t := range a.gone {
+		gone = append(gone, t.Sign(e.j.Secret()))
+	}
+	return gone, err
+}
+
+// Workers lists the sessions of workers, and handlers of this process as the session "in process".
+func (e *Engine) Workers(ctx context.Context) ([]Worker, error) {
+	out := []Worker{}
+	ok := e.inspect(func(r *ring.Ring) {
+		now := e.now()
+		for _, s := range r.Hub.Sessions() {
+			if s.Local && len(s.Handlers) == 0 {
+				continue
+			}
+			w := Worker{WorkerID: s.ID, ServiceName: s.Service, ServiceVersion: s.Version, Handlers: []string{}, Capacity: s.Capacity,
+				JoinedAt: replay.FormatTime(s.JoinedAt), Waiting: ring.Waiting(s), SilentMS: now.Mono - s.LastSeen, Running: []view.Task{}}
+			if s.Local {
+				w.WorkerID, w.SilentMS = "in process", 0
+			}
+			for _, h := range s.Handlers {
+				name := h.Name
+				if s.Local {
+					name = h.Service.Name + "/" + h.Name
+				}
+				w.Handlers = append(w.Handlers, name)
+			}
+			for slot := range s.Slots {
+				run := r.Peek(slot.Run)
+				if run == nil {
+					continue
+				}
+				w.Running = append(w.Running, view.Task{WorkflowID: run.S.ID, Step: run.S.Graph.Def.Steps[slot.Step].Name, Attempt: slot.Attempt,
+					Since: replay.FormatTime(slot.StartedAt), Cancelled: slot.State == worker.Cancelled, Heartbeat: slot.Details})
+			}
+			slices.SortFunc(w.Running, func(a, b view.Task) int { return bytes.Compare([]byte(a.Since), []byte(b.Since)) })
+			out = append(out, w)
+		}
+	})
+	if !ok {
+		return nil, e.err()
+	}
+	return out, nil
+}
+
+// Set keeps a durable setting for the layers above; nil removes it.
+func (e *Engine) Set(ctx context.Context, key string, value []byte) error {
+	return callErr(ctx, e, func(done func(error)) ring.Input { return &ring.Set{Key: key, Value: value, Reply: done} })
+}
+
+// Settings gives the durable settings whose keys begin with prefix.
+func (e *Engine) Settings(prefix string) (map[string][]byte, error) {
+	rows, err := e.j.Rows(prefix)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string][]byte, len(rows))
+	for _, r := range rows {
+		out[r.Key] = r.Value
+	}
+	return out, nil
+}

@@ -1,0 +1,156 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/agnt5/agnt5d/worker"
+)
+
+// The appenders write by hand what travels often and what holds payloads: encoding/json would change their white space.
+
+func appendPolled(b []byte, p *Polled) []byte {
+	b = append(b, `{"tasks":[`...)
+	for i, t := range p.Tasks {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendTask(b, t)
+	}
+	b = append(b, `],"results":[`...)
+	for i := range p.Results {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, `{"token":`...)
+		b = AppendString(b, p.Results[i].Token)
+		b = append(b, `,"code":`...)
+		b = AppendString(b, p.Results[i].Code)
+		b = append(b, '}')
+	}
+	b = append(b, `],"cancelled":`...)
+	b = appendStrings(b, p.Cancelled)
+	return append(b, '}')
+}
+
+func appendTask(b []byte, t *worker.Task) []byte {
+	text := func(key, v string) {
+		b = append(b, key...)
+		b = AppendString(b, v)
+	}
+	text(`{"token":`, t.Token)
+	text(`,"lease_expires_at":`, t.LeaseExpiresAt)
+	text(`,"workflow_id":`, t.WorkflowID)
+	text(`,"workflow_name":`, t.WorkflowName)
+	text(`,"step":`, t.Step)
+	text(`,"service_name":`, t.ServiceName)
+	text(`,"handler_name":`, t.HandlerName)
+	b = strconv.AppendUint(append(b, `,"attempt":`...), uint64(t.Attempt), 10)
+	text(`,"idempotency_key":`, t.IdempotencyKey)
+	b = appendRaw(append(b, `,"workflow_input":`...), t.WorkflowInput)
+	b = appendRaw(append(b, `,"input_data":`...), t.InputData)
+	b = appendRaws(append(b, `,"dependencies":`...), t.Dependencies)
+	b = appendStrings(append(b, `,"object_keys":`...), t.ObjectKeys)
+	b = append(b, `,"objects":{`...)
+	for i, key := range slices.Sorted(maps.Keys(t.Objects)) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		o := t.Objects[key]
+		b = append(AppendString(b, key), `:{"state":`...)
+		b = appendRaw(b, o.State)
+		b = strconv.AppendUint(append(b, `,"version":`...), o.Version, 10)
+		b = strconv.AppendUint(append(b, `,"fence":`...), o.Fence, 10)
+		b = append(b, '}')
+	}
+	b = append(b, '}')
+	if t.TraceParent != "" {
+		text(`,"traceparent":`, t.TraceParent)
+	}
+	if t.TimeoutMS != 0 {
+		b = strconv.AppendInt(append(b, `,"timeout_ms":`...), t.TimeoutMS, 10)
+	}
+	if t.HeartbeatMS != 0 {
+		b = strconv.AppendInt(append(b, `,"heartbeat_timeout_ms":`...), t.HeartbeatMS, 10)
+	}
+	return append(b, '}')
+}
+
+func appendPoll(b []byte, p *Poll) []byte {
+	b = strconv.AppendUint(append(b, `{"seq":`...), p.Seq, 10)
+	b = strconv.AppendInt(append(b, `,"max":`...), int64(p.Max), 10)
+	b = strconv.AppendInt(append(b, `,"wait_ms":`...), p.WaitMS, 10)
+	b = append(b, `,"outcomes":[`...)
+	for i := range p.Outcomes {
+		o := &p.Outcomes[i]
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = AppendString(append(b, `{"token":`...), o.Token)
+		b = AppendString(append(b, `,"status":`...), o.Status)
+		if o.Output != nil {
+			b = appendRaw(append(b, `,"output":`...), o.Output)
+		}
+		if len(o.Objects) > 0 {
+			b = appendRaws(append(b, `,"objects":`...), o.Objects)
+		}
+		if o.Error != nil {
+			e, _ := json.Marshal(o.Error) // strings and numbers only
+			b = append(append(b, `,"error":`...), e...)
+		}
+		b = append(b, '}')
+	}
+	return append(b, ']', '}')
+}
+
+func appendRaws(b []byte, m map[string]json.RawMessage) []byte {
+	b = append(b, '{')
+	if len(m) == 1 { // the usual case needs no sorting
+		for key, v := range m {
+			b = appendRaw(append(AppendString(b, key), ':'), v)
+		}
+		return append(b, '}')
+	}
+	for i, key := range slices.Sorted(maps.Keys(m)) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendRaw(append(AppendString(b, key), ':'), m[key])
+	}
+	return append(b, '}')
+}
+
+func appendRaw(b []byte, raw json.RawMessage) []byte {
+	if len(raw) == 0 {
+		return append(b, "null"...)
+	}
+	return append(b, raw...)
+}
+
+func appendStrings(b []byte, list []string) []byte {
+	b = append(b, '[')
+	for i, s := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = AppendString(b, s)
+	}
+	return append(b, ']')
+}
+
+// AppendString appends a JSON string; <, > and & stay as they are.
+func AppendString(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
+			var buf bytes.Buffer
+			enc := json.NewEncoder(&buf)
+			enc.SetEscapeHTML(false)
+			_ = enc.Encode(s)
+			return append(b, bytes.TrimRight(buf.Bytes(), "\n")...)
+		}
+	}
+	return append(append(append(b, '"'), s...), '"')
+}

@@ -1,0 +1,123 @@
+// Package wire is what workers and the daemon say to each other over HTTP: the bodies of the /v1/workers routes, as JSON
+// and as msgpack. Payloads travel byte for byte: as they are in JSON, as bin holding their JSON text in msgpack.
+package wire
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/agnt5/agnt5d/worker"
+)
+
+// Media types of the bodies.
+const (
+	JSON    = "application/json"
+	Msgpack = "application/msgpack"
+)
+
+// Register opens a session.
+type Register struct {
+	ServiceName    string                     `json:"service_name"`
+	ServiceVersion string                     `json:"service_version,omitempty"` // informational
+	Handlers       []string                   `json:"handlers"`
+	Capacity       int                        `json:"capacity"`            // open leases at once
+	Workflows      map[string]json.RawMessage `json:"workflows,omitempty"` // definitions to publish, by name
+	WorkerID       string                     `json:"worker_id,omitempty"` // of the session that comes back
+	Tokens         []string                   `json:"tokens,omitempty"`    // what it still works on
+}
+
+// Registered is the answer: how often to send a heartbeat, how long a lease lives without one, how long a poll may wait, and
+// the tokens that are nobody's business any more.
+type Registered struct {
+	WorkerID    string   `json:"worker_id"`
+	HeartbeatMS int64    `json:"heartbeat_ms"`
+	LeaseMS     int64    `json:"lease_ms"`
+	MaxWaitMS   int64    `json:"max_wait_ms"`
+	Lost        []string `json:"lost"`
+}
+
+// Poll brings outcomes and asks for tasks.
+type Poll struct {
+	Seq      uint64           `json:"seq,omitempty"` // grows with each new poll for tasks; the same again gives the same answer
+	Max      int              `json:"max"`           // tasks wanted
+	WaitMS   int64            `json:"wait_ms"`
+	Outcomes []worker.Outcome `json:"outcomes,omitempty"`
+}
+
+// Polled is the answer.
+type Polled struct {
+	Tasks     []*worker.Task  `json:"tasks"`
+	Results   []worker.Result `json:"results"` // one for each outcome, in order
+	Cancelled []string        `json:"cancelled"`
+}
+
+// Heartbeat renews leases.
+type Heartbeat struct {
+	Tokens []Beat `json:"tokens"`
+}
+
+// Beat is one attempt of a Heartbeat. Details, null too, say that the handler itself spoke; without them it was its SDK.
+type Beat struct {
+	Token   string          `json:"token"`
+	Details json.RawMessage `json:"details,omitempty"`
+}
+
+// Beaten is the answer: the tokens whose run was cancelled, or whose lease is lost.
+type Beaten struct {
+	Gone []string `json:"gone"`
+}
+
+// Encode appends a body in the media type.
+func Encode(dst []byte, media string, v any) ([]byte, error) {
+	if media == Msgpack {
+		return appendMsgpack(dst, v)
+	}
+	switch v := v.(type) {
+	case *Polled:
+		return appendPolled(dst, v), nil
+	case *Poll:
+		return appendPoll(dst, v), nil
+	}
+	b, err := json.Marshal(v) // no payloads in it, or none whose bytes matter
+	return append(dst, b...), err
+}
+
+// Decode reads a body of the media type. What it gives points into b.
+func Decode(b []byte, media string, v any) error {
+	if media == Msgpack {
+		return readMsgpack(b, v)
+	}
+	return DecodeJSON(b, v)
+}
+
+// DecodeJSON reads one JSON value strictly: an unknown field is an error, and so is anything after the value. Errors name
+// the field.
+func DecodeJSON(b []byte, v any) error {
+	dec := json.NewDecoder(strings.NewReader(string(b)))
+	dec.DisallowUnknownFields()
+	err := dec.Decode(v)
+	if err == nil && dec.More() {
+		err = fmt.Errorf("there is something after the value")
+	}
+	return explain(err)
+}
+
+// explain says in our words what encoding/json says in its own.
+func explain(err error) error {
+	switch err := err.(type) {
+	case *json.UnmarshalTypeError:
+		field := err.Field
+		if field == "" {
+			field = "the body"
+		}
+		return fmt.Errorf("%s: cannot be %s", field, err.Value)
+	case nil:
+		return nil
+	default:
+		if field, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+			return fmt.Errorf("unknown field %s", field)
+		}
+		return fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "json: "))
+	}
+}
