@@ -133,7 +133,7 @@ func (e *Engine) StartRun(ctx context.Context, workflow string, input any, opts 
 	}
 	if o.given {
 		if err := flow.ValidRunID(o.id); err != nil {
-			return "", false, fmt.Errorf("workflow_id: %w", err)
+			return "", false, badRequest("workflow_id: %v", err)
 		}
 	} else {
 		o.id = e.NewID()
@@ -233,10 +233,10 @@ func (e *Engine) SignalRun(ctx context.Context, run, name string, payload any, o
 	if id == "" {
 		id = e.NewID()
 	} else if err := flow.ValidRunID(id); err != nil {
-		return "", "", fmt.Errorf("signal_id: %w", err)
+		return "", "", badRequest("signal_id: %v", err)
 	}
 	if err := flow.ValidName(name); err != nil {
-		return "", "", fmt.Errorf("signal name: %w", err)
+		return "", "", badRequest("signal name: %v", err)
 	}
 	raw, err := e.marshal("payload", payload)
 	if err != nil {

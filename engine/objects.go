@@ -10,7 +10,7 @@ import (
 // Object gives one object key.
 func (e *Engine) Object(ctx context.Context, key string) (Object, error) {
 	if err := flow.ValidObjectKey(key); err != nil {
-		return Object{}, err
+		return Object{}, badRequest("object key: %v", err)
 	}
 	row, _, err := e.j.Object(key)
 	if err != nil {
@@ -27,7 +27,7 @@ func holders(o *Object, r *ring.Ring) {
 	holder, queue, _ := r.Key(o.Key)
 	name := func(run uint64, step int32) Holder {
 		if other := r.Peek(run); other != nil {
-			return Holder{other.S.ID, other.S.Graph.Def.Steps[step].Name}
+			return Holder{WorkflowID: other.S.ID, Step: other.S.Graph.Def.Steps[step].Name}
 		}
 		return Holder{}
 	}
@@ -69,7 +69,7 @@ func (e *Engine) Objects(ctx context.Context, prefix, after string, limit int) (
 // DeleteObject removes the state of an object key. A step that holds the key may write it again.
 func (e *Engine) DeleteObject(ctx context.Context, key string) error {
 	if err := flow.ValidObjectKey(key); err != nil {
-		return err
+		return badRequest("object key: %v", err)
 	}
 	return callErr(ctx, e, func(done func(error)) ring.Input { return &ring.DeleteObject{Key: key, Reply: done} })
 }

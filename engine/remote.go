@@ -147,7 +147,7 @@ func (e *Engine) Poll(ctx context.Context, workerID string, req PollRequest) (Po
 		if err != nil {
 			continue
 		}
-		in.Outcomes = append(in.Outcomes, e.outcome(&ring.Outcome{Token: t, Hash: hashOutcome(o)}, o))
+		in.Outcomes = append(in.Outcomes, e.remoteOutcome(t, o))
 		asked = append(asked, i)
 	}
 	type answer struct {
@@ -200,6 +200,16 @@ func (e *Engine) Poll(ctx context.Context, workerID string, req PollRequest) (Po
 	}
 	e.tasksOf(workerID, a.got.Tasks, &out)
 	return out, nil
+}
+
+func (e *Engine) remoteOutcome(t worker.Token, o *worker.Outcome) *ring.Outcome {
+	in := &ring.Outcome{Token: t, Hash: hashOutcome(o)}
+	if o.Status != worker.Completed && o.Status != worker.Failed {
+		in.Invalid = true
+		in.Fail = &replay.AttemptError{Code: "outcome_invalid", Message: fmt.Sprintf("status %q: want completed or failed", o.Status), Final: true, Hash: in.Hash}
+		return in
+	}
+	return e.outcome(in, o)
 }
 
 // tasksOf builds the tasks of an answer. One that cannot be built fails its attempt for good.

@@ -217,7 +217,7 @@ func (e *Engine) List(ctx context.Context, f ListFilter) ([]RunHead, error) {
 	if f.State != "" {
 		st, ok := replay.ParseRunState(f.State)
 		if !ok {
-			return nil, fmt.Errorf("state %q: want running, completed, failed, cancelled or quarantined", f.State)
+			return nil, badRequest("state %q: want running, completed, failed, cancelled or quarantined", f.State)
 		}
 		n := uint8(st)
 		jf.State = &n

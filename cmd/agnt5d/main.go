@@ -111,7 +111,7 @@ func newRoot() *cobra.Command {
 
 // verbs is every verb, in the order of the help text.
 var verbs = []func() *cobra.Command{
-	newDemoCmd, newValidateCmd, newHistoryCmd, newReplayCmd, newVerifyCmd, newDoctorCmd, newVersionCmd,
+	newServeCmd, newDemoCmd, newValidateCmd, newHistoryCmd, newReplayCmd, newVerifyCmd, newDoctorCmd, newVersionCmd,
 }
 
 // format is what -o takes: "" for people, "json" for programs.

@@ -24,12 +24,15 @@ var may = map[string][]string{
 	"journal":             {},
 	"journal/journaltest": {"journal"},
 	"worker":              {},
+	"worker/wire":         {"event", "worker"},
+	"view":                {},
 	"internal/fold":       {"event", "flow", "journal", "replay"},
 	"ring":                {"event", "flow", "internal/fold", "journal", "objects", "replay", "timers", "worker"},
-	"engine":              {"event", "flow", "internal/fold", "journal", "replay", "ring", "timers", "worker"},
+	"engine":              {"event", "flow", "internal/fold", "journal", "replay", "ring", "timers", "view", "worker"},
 	"sim":                 {"event", "flow", "internal/fold", "journal", "replay", "ring", "worker"},
-	"api":                 {"engine", "event", "flow", "journal", "replay", "ring", "worker"},
-	"api/client":          {"flow", "worker"},
+	"push":                {"engine", "flow", "worker", "worker/wire"},
+	"api":                 {"engine", "flow", "push", "ring", "view", "worker/wire"},
+	"api/client":          {"flow", "view", "worker", "worker/wire"},
 }
 
 // embedders is what a program that embeds the engine may link besides the standard library and our own packages.

@@ -41,9 +41,13 @@ func appendTask(b []byte, t *worker.Task) []byte {
 		b = append(b, key...)
 		b = AppendString(b, v)
 	}
-	text(`{"token":`, t.Token)
-	text(`,"lease_expires_at":`, t.LeaseExpiresAt)
-	text(`,"workflow_id":`, t.WorkflowID)
+	b = append(b, '{')
+	if t.Token != "" { // a push service gets none: its request is the lease
+		text(`"token":`, t.Token)
+		text(`,"lease_expires_at":`, t.LeaseExpiresAt)
+		b = append(b, ',')
+	}
+	text(`"workflow_id":`, t.WorkflowID)
 	text(`,"workflow_name":`, t.WorkflowName)
 	text(`,"step":`, t.Step)
 	text(`,"service_name":`, t.ServiceName)
@@ -154,3 +158,6 @@ func AppendString(b []byte, s string) []byte {
 	}
 	return append(append(append(b, '"'), s...), '"')
 }
+
+// EncodeTask appends a task as JSON.
+func EncodeTask(b []byte, t *worker.Task) []byte { return appendTask(b, t) }

@@ -1,0 +1,138 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/ring"
+	"github.com/agnt5/agnt5d/view"
+)
+
+// Code is a stable error code: what programs branch on.
+type Code struct {
+	Name   string
+	Status int
+	Title  string // what it means
+	Way    string // what to do
+}
+
+// Codes is every code that the HTTP surface answers, in the order of the docs.
+var Codes = []Code{
+	{"invalid_json", 400, "The body is not JSON.", "Send one JSON value in UTF-8, nested at most 64 deep."},
+	{"invalid_request", 400, "A field, parameter or header is wrong; the detail names it.", "Correct what the detail names and send the request again."},
+	{"invalid_definition", 422, "The workflow definition is not valid; errors[] lists every problem.", "Correct each problem; \"agnt5d validate FILE\" checks a file without a daemon."},
+	{"payload_too_large", 413, "A body or payload is over its limit.", "Keep large data elsewhere and pass a reference to it, or raise the limit in the daemon's settings."},
+	{"unsupported_media_type", 415, "The body's media type or encoding is not taken here.", "Send application/json, without Content-Encoding; a browser page must name the type."},
+	{"unauthorized", 401, "The request carries no valid credentials.", "Send \"Authorization: Bearer KEY\" (AGNT5_API_KEY for the command line and the SDKs)."},
+	{"forbidden", 403, "The credentials do not allow this.", "Use a key with the right this needs."},
+	{"host_refused", 421, "The Host header names a host that this daemon does not answer for.", "Use the address that the daemon prints at its start, or add the name with --allow-host."},
+	{"origin_refused", 403, "A browser page of another origin sent the request.", "Send it from the daemon's own page, or from a program."},
+	{"not_found", 404, "There is no such route.", "GET /openapi.json lists every route."},
+	{"method_not_allowed", 405, "The route does not know this method.", "The Allow header names the methods it knows."},
+	{"workflow_not_found", 404, "No workflow of that name, or no such version of it, is registered.", "\"agnt5d register NAME FILE\" registers one; GET /v1/workflows lists them."},
+	{"run_not_found", 404, "There is no run with that id.", "\"agnt5d list\" shows the runs that exist."},
+	{"run_expired", 410, "The run was deleted; its id is kept for a while so that it cannot start again by mistake.", "Use another id."},
+	{"run_conflict", 409, "The id belongs to a run of another workflow or input.", "Use another id, or send the same workflow and input to get the run that exists."},
+	{"run_finished", 409, "The run has finished, so it takes nothing more.", "\"agnt5d retry RUN\" reopens a failed or cancelled run."},
+	{"run_open", 409, "The run has not finished.", "\"agnt5d cancel RUN\" ends it; then delete it."},
+	{"run_not_failed", 409, "Only a failed or cancelled run can be retried.", "Look at the run's state first."},
+	{"run_quarantined", 409, "The run's history is damaged, and nothing is added to it.", "\"agnt5d cancel RUN\" ends it; \"agnt5d verify\" tells what is damaged."},
+	{"signal_conflict", 409, "The signal id was used before, with another name or payload.", "Use another signal_id."},
+	{"timer_not_found", 404, "The run's workflow has no timer with that key.", "\"agnt5d show RUN\" lists the timers."},
+	{"timer_not_waiting", 409, "The timer has not fired, and nothing waits on it now.", "Wait until the steps before it are done."},
+	{"object_not_found", 404, "Nothing is known of that object key.", "GET /v1/objects lists the keys that have state; percent-encode the key in the path."},
+	{"service_not_found", 404, "No push service of that name is set up.", "PUT /v1/services/{name} sets one up."},
+	{"worker_not_found", 404, "There is no such worker session: it left, or was silent for longer than a lease.", "Register again with the same worker_id and the tokens still worked on."},
+	{"busy", 503, "The daemon has more requests under way than it takes. Nothing was recorded.", "Send the same request again after Retry-After seconds."},
+	{"shutting_down", 503, "The daemon is stopping. Nothing was recorded.", "Send the same request again when it is back."},
+	{"disk_full", 507, "There is no space for the journal. Nothing was recorded; reads go on.", "Make space; the daemon goes on by itself."},
+	{"engine_stopped", 500, "The engine has stopped, because a write to the disk failed in a way that leaves unknown what was recorded.", "Look at the daemon's log, start it again, and send the same request again: it gets its original answer."},
+	{"internal", 500, "Something went wrong here that is not the request's fault. Whether it was recorded is unknown.", "Send the same request again: it gets its original answer. The daemon's log has more."},
+}
+
+var byName = func() map[string]*Code {
+	m := make(map[string]*Code, len(Codes))
+	for i := range Codes {
+		m[Codes[i].Name] = &Codes[i]
+	}
+	return m
+}()
+
+// problem makes an answer of a code.
+func problem(code, detail string) *view.Problem {
+	c := byName[code]
+	if c == nil {
+		c = byName["internal"]
+	}
+	if detail == "" {
+		detail = c.Title
+	}
+	return &view.Problem{Type: "/errors/" + c.Name, Title: c.Title, Status: c.Status, Code: c.Name, Detail: detail}
+}
+
+// sentinels is which code an error of the engine has.
+var sentinels = []struct {
+	err  error
+	code string
+}{
+	{engine.ErrRunNotFound, "run_not_found"},
+	{engine.ErrRunExpired, "run_expired"},
+	{engine.ErrRunConflict, "run_conflict"},
+	{engine.ErrRunFinished, "run_finished"},
+	{engine.ErrRunOpen, "run_open"},
+	{engine.ErrRunNotFailed, "run_not_failed"},
+	{engine.ErrRunQuarantined, "run_quarantined"},
+	{engine.ErrSignalConflict, "signal_conflict"},
+	{engine.ErrTimerNotFound, "timer_not_found"},
+	{engine.ErrTimerNotWaiting, "timer_not_waiting"},
+	{engine.ErrWorkflowNotFound, "workflow_not_found"},
+	{engine.ErrWorkerNotFound, "worker_not_found"},
+	{engine.ErrDiskFull, "disk_full"},
+	{ring.ErrClosing, "shutting_down"},
+	{engine.ErrClosed, "shutting_down"},
+}
+
+// problemOf turns any error into an answer. Only what is ours to explain goes out; the rest stays in the log.
+func (s *Server) problemOf(err error) *view.Problem {
+	var p *view.Problem
+	if errors.As(err, &p) {
+		return p
+	}
+	var defs flow.Problems
+	if errors.As(err, &defs) {
+		p := problem("invalid_definition", "")
+		for _, d := range defs {
+			p.Errors = append(p.Errors, view.Fault{Code: d.Code, Step: d.Step, Detail: d.Detail})
+		}
+		p.Detail = defs.Error()
+		return p
+	}
+	var payload *engine.PayloadError
+	if errors.As(err, &payload) {
+		switch {
+		case payload.TooBig:
+			return problem("payload_too_large", payload.Error())
+		}
+		return problem("invalid_request", payload.Error())
+	}
+	var req *engine.RequestError
+	if errors.As(err, &req) {
+		return problem("invalid_request", req.Error())
+	}
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return problem("payload_too_large", "the body is over the limit of "+itoa(large.Limit)+" bytes")
+	}
+	for _, s := range sentinels {
+		if errors.Is(err, s.err) {
+			return problem(s.code, err.Error())
+		}
+	}
+	if s.eng.Err() != nil {
+		return problem("engine_stopped", "")
+	}
+	s.log.Error("request failed", "error", err)
+	return problem("internal", "")
+}

@@ -1,0 +1,178 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/view"
+)
+
+type eventList struct {
+	Events    []engine.Event `json:"events"`
+	NextAfter uint64         `json:"next_after"` // ask with after= this for what follows
+}
+
+const maxEvents = 1000
+
+func (s *Server) runEvents(w http.ResponseWriter, r *http.Request) error {
+	return s.events(w, r, r.PathValue("id"))
+}
+
+func (s *Server) allEvents(w http.ResponseWriter, r *http.Request) error { return s.events(w, r, "") }
+
+// events answers a page of events, of one run or of all, or follows them live.
+func (s *Server) events(w http.ResponseWriter, r *http.Request, run string) error {
+	get, err := query(r, "after", "limit")
+	if err != nil {
+		return err
+	}
+	after, err := number("after", get("after"), 0, 1<<63)
+	if err != nil {
+		return err
+	}
+	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+		if id := r.Header.Get("Last-Event-ID"); id != "" {
+			if after, err = number("Last-Event-ID", id, 0, 1<<63); err != nil {
+				return err
+			}
+		}
+		return s.follow(w, r, run, after)
+	}
+	limit, err := number("limit", get("limit"), 100, 1<<31)
+	if err != nil {
+		return err
+	}
+	n := min(max(int(limit), 1), maxEvents)
+	out := eventList{Events: []engine.Event{}, NextAfter: after}
+	if run == "" {
+		events, next, err := s.eng.Feed(r.Context(), after, n)
+		if err != nil {
+			return err
+		}
+		out.Events, out.NextAfter = append(out.Events, events...), next
+	} else {
+		events, err := s.eng.History(r.Context(), run, after, n)
+		if err != nil {
+			return about(err, run)
+		}
+		out.Events = append(out.Events, events...)
+		if len(events) > 0 {
+			out.NextAfter = events[len(events)-1].Seq
+		}
+	}
+	return s.reply(w, http.StatusOK, out)
+}
+
+// Times of an event stream.
+const (
+	keepAlive   = 15 * time.Second // a comment goes out when nothing else has for so long
+	slowestRead = 30 * time.Second // a reader who does not take an event for so long is cut off
+)
+
+// follow is an event stream. Events are read from the journal as the reader takes them: a slow one delays only itself.
+func (s *Server) follow(w http.ResponseWriter, r *http.Request, run string, after uint64) error {
+	if run != "" {
+		st, err := s.eng.Status(r.Context(), run, engine.NoSteps())
+		if err != nil {
+			return about(err, run)
+		}
+		if st.CompletedAt != "" && after >= st.LastSeq { // all has been given: a browser stops asking on 204
+			w.WriteHeader(http.StatusNoContent)
+			return nil
+		}
+	}
+	ctx, cancel := s.context(r)
+	defer cancel()
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("X-Accel-Buffering", "no")
+	w.WriteHeader(http.StatusOK)
+	ctl := http.NewResponseController(w)
+	send := func(text []byte) error {
+		if err := ctl.SetWriteDeadline(time.Now().Add(slowestRead)); err != nil {
+			return err
+		}
+		if _, err := w.Write(text); err != nil {
+			return err
+		}
+		return nil
+	}
+	if err := send([]byte(": from " + strconv.FormatUint(after, 10) + "\n\n")); err != nil {
+		return err
+	}
+	if err := ctl.Flush(); err != nil {
+		return err
+	}
+	events := make(chan engine.Event, 64)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- s.eng.Watch(ctx, engine.WatchFilter{Run: run, After: after}, func(e engine.Event) error {
+			select {
+			case events <- e:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+		close(events)
+	}()
+	quiet := time.NewTicker(keepAlive)
+	defer quiet.Stop()
+	for {
+		select {
+		case e, ok := <-events:
+			if !ok {
+				return <-ended
+			}
+			if err := s.sendEvents(e, events, send, ctl); err != nil {
+				return err
+			}
+			quiet.Reset(keepAlive)
+		case <-quiet.C:
+			if err := send([]byte(":\n\n")); err != nil {
+				return err
+			}
+			if err := ctl.Flush(); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// sendEvents sends an event, and with it whatever else is ready, in one flush.
+func (s *Server) sendEvents(e engine.Event, more <-chan engine.Event, send func([]byte) error, ctl *http.ResponseController) error {
+	var buf []byte
+	for {
+		data, err := view.Marshal(e)
+		if err != nil {
+			return err
+		}
+		buf = fmt.Appendf(buf, "id: %d\nevent: %s\n", e.Seq, e.Kind)
+		for line := range strings.Lines(string(data)) { // a payload may hold line breaks; between JSON tokens they mean nothing
+			buf = append(append(append(buf, "data: "...), strings.TrimRight(line, "\r\n")...), '\n')
+		}
+		buf = append(buf, '\n')
+		if len(buf) > 64<<10 {
+			break
+		}
+		next, ok := engine.Event{}, false
+		select {
+		case next, ok = <-more:
+		default:
+		}
+		if !ok {
+			break
+		}
+		e = next
+	}
+	if err := send(buf); err != nil {
+		return err
+	}
+	return ctl.Flush()
+}

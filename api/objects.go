@@ -1,0 +1,53 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/agnt5/agnt5d/engine"
+)
+
+type objectList struct {
+	Objects    []engine.Object `json:"objects"`
+	NextCursor string          `json:"next_cursor,omitempty"` // absent: there are no more
+}
+
+func (s *Server) listObjects(w http.ResponseWriter, r *http.Request) error {
+	get, err := query(r, "prefix", "limit", "cursor")
+	if err != nil {
+		return err
+	}
+	limit, err := number("limit", get("limit"), 100, 1<<31)
+	if err != nil {
+		return err
+	}
+	n := min(max(int(limit), 1), maxPage)
+	all, err := s.eng.Objects(r.Context(), get("prefix"), get("cursor"), n+1)
+	if err != nil {
+		return err
+	}
+	out := objectList{Objects: all}
+	if len(all) > n {
+		out.Objects = all[:n]
+		out.NextCursor = all[n-1].Key
+	}
+	return s.reply(w, http.StatusOK, out)
+}
+
+func (s *Server) getObject(w http.ResponseWriter, r *http.Request) error {
+	o, err := s.eng.Object(r.Context(), r.PathValue("key"))
+	if err != nil {
+		return err
+	}
+	if o.Version == 0 && o.Holder == nil && len(o.Queue) == 0 {
+		return problem("object_not_found", "nothing is known of object "+quote(o.Key))
+	}
+	return s.reply(w, http.StatusOK, o)
+}
+
+func (s *Server) deleteObject(w http.ResponseWriter, r *http.Request) error {
+	if err := s.eng.DeleteObject(r.Context(), r.PathValue("key")); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

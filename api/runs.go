@@ -1,0 +1,428 @@
+package api
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/view"
+)
+
+type startBody struct {
+	InputData  json.RawMessage `json:"input_data,omitempty"`  // any JSON; absent: null
+	WorkflowID string          `json:"workflow_id,omitempty"` // the caller's own id; absent: a ULID
+}
+
+func (s *Server) startRun(w http.ResponseWriter, r *http.Request) error {
+	if s.stopping.Load() {
+		return problem("shutting_down", "")
+	}
+	var in startBody
+	if err := s.decode(w, r, &in); err != nil {
+		return err
+	}
+	wait, err := patience(r)
+	if err != nil {
+		return err
+	}
+	if in.WorkflowID == "" {
+		in.WorkflowID = r.Header.Get("Idempotency-Key")
+	}
+	var opts []engine.StartOption
+	if in.WorkflowID != "" {
+		opts = append(opts, engine.WithID(in.WorkflowID))
+	}
+	if trace := r.Header.Get("Traceparent"); validTrace(trace) {
+		opts = append(opts, engine.WithTrace(trace))
+	}
+	name := r.PathValue("name")
+	id, created, err := s.eng.StartRun(r.Context(), name, in.InputData, opts...)
+	switch {
+	case errors.Is(err, engine.ErrWorkflowNotFound):
+		return problem("workflow_not_found", fmt.Sprintf("no workflow %s is registered", quote(name)))
+	case errors.Is(err, engine.ErrRunConflict):
+		return problem("run_conflict", fmt.Sprintf("run %s exists with another workflow or input", quote(in.WorkflowID)))
+	case err != nil:
+		return about(err, in.WorkflowID)
+	}
+	status := http.StatusOK
+	if created {
+		status = http.StatusCreated
+	}
+	w.Header().Set("Location", "/v1/runs/"+id)
+	return s.runAfter(w, r, status, id, wait)
+}
+
+// validTrace says whether the text is a W3C traceparent. Another one is passed over, as the recommendation wants.
+func validTrace(t string) bool {
+	if len(t) != 55 || t[2] != '-' || t[35] != '-' || t[52] != '-' || strings.HasPrefix(t, "ff") {
+		return false
+	}
+	for i := range len(t) {
+		if c := t[i]; c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return t[3:35] != strings.Repeat("0", 32) && t[36:52] != strings.Repeat("0", 16)
+}
+
+// about names the run in an error that is about it.
+func about(err error, id string) error {
+	for _, known := range []error{engine.ErrRunNotFound, engine.ErrRunExpired, engine.ErrRunFinished, engine.ErrRunOpen, engine.ErrRunNotFailed, engine.ErrRunQuarantined} {
+		if errors.Is(err, known) {
+			return fmt.Errorf("run %s: %w", quote(id), err)
+		}
+	}
+	return err
+}
+
+// runAfter answers with a run's status, after waiting for its end if the request wants that.
+func (s *Server) runAfter(w http.ResponseWriter, r *http.Request, status int, id string, wait time.Duration, opts ...engine.StatusOption) error {
+	if wait > 0 {
+		ctx, cancel := s.context(r)
+		defer cancel()
+		bounded, stop := context.WithTimeout(ctx, wait)
+		_, err := s.eng.Wait(bounded, id)
+		stop()
+		if err != nil && bounded.Err() == nil {
+			return about(err, id)
+		}
+		w.Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(wait.Seconds())))
+	}
+	st, err := s.eng.Status(r.Context(), id, opts...)
+	if err != nil {
+		return about(err, id)
+	}
+	tag := etag(st)
+	w.Header().Set("ETag", tag)
+	if status == http.StatusOK && r.Method == http.MethodGet {
+		for _, known := range splitComma(r.Header.Get("If-None-Match")) {
+			if strings.TrimPrefix(known, "W/") == tag || known == "*" {
+				w.WriteHeader(http.StatusNotModified)
+				return nil
+			}
+		}
+	}
+	return s.reply(w, status, st)
+}
+
+// etag is the last sequence of the run, as far as its history goes; what only memory knows (who works on it) is not in it.
+func etag(st *engine.Status) string { return `"` + strconv.FormatUint(st.LastSeq, 10) + `"` }
+
+func (s *Server) getRun(w http.ResponseWriter, r *http.Request) error {
+	get, err := query(r, "steps")
+	if err != nil {
+		return err
+	}
+	wait, err := patience(r)
+	if err != nil {
+		return err
+	}
+	var opts []engine.StatusOption
+	switch get("steps") {
+	case "", "all":
+	case "open":
+		opts = append(opts, engine.OpenSteps())
+	case "none":
+		opts = append(opts, engine.NoSteps())
+	default:
+		return problem("invalid_request", "steps: "+quote(get("steps"))+", want all, open or none")
+	}
+	return s.runAfter(w, r, http.StatusOK, r.PathValue("id"), wait, opts...)
+}
+
+type runList struct {
+	Runs       []engine.RunHead `json:"runs"`
+	NextCursor string           `json:"next_cursor,omitempty"` // absent: there are no more
+}
+
+// filterBody is the filters of a list as a body, for what is done to many runs at once.
+type filterBody struct {
+	Workflow string `json:"workflow,omitempty"`
+	State    string `json:"state,omitempty"`
+	IDPrefix string `json:"id_prefix,omitempty"`
+	Since    string `json:"since,omitempty"` // RFC 3339, of the start
+	Until    string `json:"until,omitempty"` // RFC 3339, exclusive
+	Reason   string `json:"reason,omitempty"`
+}
+
+var filterNames = []string{"workflow", "state", "id_prefix", "since", "until"}
+
+func (b *filterBody) filter() (engine.ListFilter, error) {
+	f := engine.ListFilter{Workflow: b.Workflow, State: b.State, IDPrefix: b.IDPrefix}
+	var err error
+	if f.Since, err = instant("since", b.Since); err != nil {
+		return f, err
+	}
+	f.Until, err = instant("until", b.Until)
+	return f, err
+}
+
+func (b *filterBody) fromQuery(get func(string) string) {
+	for name, into := range map[string]*string{"workflow": &b.Workflow, "state": &b.State, "id_prefix": &b.IDPrefix, "since": &b.Since, "until": &b.Until} {
+		if v := get(name); v != "" {
+			*into = v
+		}
+	}
+}
+
+func instant(name, text string) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return 0, problem("invalid_request", name+": "+quote(text)+" is not a time like 2026-11-23T08:00:00Z")
+	}
+	return t.UnixMilli(), nil
+}
+
+const maxPage = 1000
+
+func (s *Server) listRuns(w http.ResponseWriter, r *http.Request) error {
+	get, err := query(r, append(filterNames, "limit", "cursor")...)
+	if err != nil {
+		return err
+	}
+	var b filterBody
+	b.fromQuery(get)
+	f, err := b.filter()
+	if err != nil {
+		return err
+	}
+	limit, err := number("limit", get("limit"), 100, 1<<31)
+	if err != nil {
+		return err
+	}
+	f.Limit = min(max(int(limit), 1), maxPage) + 1
+	if c := get("cursor"); c != "" {
+		if f.Before, err = fromCursor(c); err != nil {
+			return err
+		}
+	}
+	heads, err := s.eng.List(r.Context(), f)
+	if err != nil {
+		return err
+	}
+	out := runList{Runs: heads}
+	if len(heads) == f.Limit {
+		out.Runs = heads[:f.Limit-1]
+		out.NextCursor = toCursor(out.Runs[len(out.Runs)-1].Number)
+	}
+	return s.reply(w, http.StatusOK, out)
+}
+
+func toCursor(n uint64) string {
+	return base64.RawURLEncoding.EncodeToString([]byte("r" + strconv.FormatUint(n, 36)))
+}
+
+func fromCursor(c string) (uint64, error) {
+	b, err := base64.RawURLEncoding.DecodeString(c)
+	if err == nil && len(b) > 1 && b[0] == 'r' {
+		if n, err := strconv.ParseUint(string(b[1:]), 36, 64); err == nil && n > 0 {
+			return n, nil
+		}
+	}
+	return 0, problem("invalid_request", "cursor: "+quote(c)+" is not one that a list gave")
+}
+
+type explanation struct {
+	Reasons []view.Reason `json:"reasons"`
+}
+
+func (s *Server) explainRun(w http.ResponseWriter, r *http.Request) error {
+	if _, err := query(r); err != nil {
+		return err
+	}
+	reasons, err := s.eng.Explain(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return about(err, r.PathValue("id"))
+	}
+	if reasons == nil {
+		reasons = []view.Reason{}
+	}
+	return s.reply(w, http.StatusOK, explanation{reasons})
+}
+
+type signalBody struct {
+	Payload  json.RawMessage `json:"payload,omitempty"`   // any JSON; absent: null
+	SignalID string          `json:"signal_id,omitempty"` // the same again is harmless
+}
+
+type signalled struct {
+	SignalID   string `json:"signal_id"`
+	ConsumedBy string `json:"consumed_by,omitempty"` // the step that took it; absent: none has yet
+}
+
+func (s *Server) signalRun(w http.ResponseWriter, r *http.Request) error {
+	var in signalBody
+	if err := s.decode(w, r, &in); err != nil {
+		return err
+	}
+	if in.SignalID == "" {
+		in.SignalID = r.Header.Get("Idempotency-Key")
+	}
+	var opts []engine.SignalOption
+	if in.SignalID != "" {
+		opts = append(opts, engine.WithSignalID(in.SignalID))
+	}
+	id, by, err := s.eng.SignalRun(r.Context(), r.PathValue("id"), r.PathValue("name"), in.Payload, opts...)
+	if err != nil {
+		return about(err, r.PathValue("id"))
+	}
+	return s.reply(w, http.StatusAccepted, signalled{id, by})
+}
+
+type cancelBody struct {
+	Reason string `json:"reason,omitempty"`
+}
+
+type accepted struct {
+	WorkflowID string `json:"workflow_id"`
+}
+
+const maxReason = 1024
+
+func (s *Server) cancelRun(w http.ResponseWriter, r *http.Request) error {
+	var in cancelBody
+	if err := s.decode(w, r, &in); err != nil {
+		return err
+	}
+	if len(in.Reason) > maxReason {
+		return problem("invalid_request", fmt.Sprintf("reason: %d bytes, the limit is %d", len(in.Reason), maxReason))
+	}
+	id := r.PathValue("id")
+	if err := s.eng.Cancel(r.Context(), id, in.Reason); err != nil {
+		return about(err, id)
+	}
+	return s.reply(w, http.StatusAccepted, accepted{id})
+}
+
+// noBody takes nothing, or an empty object.
+type noBody struct{}
+
+func (s *Server) retryRun(w http.ResponseWriter, r *http.Request) error {
+	if err := s.decode(w, r, &noBody{}); err != nil {
+		return err
+	}
+	id := r.PathValue("id")
+	if err := s.eng.Retry(r.Context(), id); err != nil {
+		return about(err, id)
+	}
+	return s.reply(w, http.StatusAccepted, accepted{id})
+}
+
+func (s *Server) fireTimer(w http.ResponseWriter, r *http.Request) error {
+	if err := s.decode(w, r, &noBody{}); err != nil {
+		return err
+	}
+	id := r.PathValue("id")
+	if err := s.eng.FireTimer(r.Context(), id, r.PathValue("key")); err != nil {
+		return about(err, id)
+	}
+	return s.reply(w, http.StatusAccepted, accepted{id})
+}
+
+func (s *Server) deleteRun(w http.ResponseWriter, r *http.Request) error {
+	id := r.PathValue("id")
+	if err := s.eng.Delete(r.Context(), id); err != nil {
+		return about(err, id)
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+type many struct {
+	Matched int `json:"matched"` // runs that the filters name
+	Done    int `json:"done"`    // of them, how many it was done to
+}
+
+func (s *Server) cancelMany(w http.ResponseWriter, r *http.Request) error {
+	return s.many(w, r, func(ctx context.Context, h *engine.RunHead, reason string) (bool, error) {
+		if h.State != "running" && h.State != "quarantined" {
+			return false, nil
+		}
+		return true, s.eng.Cancel(ctx, h.WorkflowID, reason)
+	})
+}
+
+func (s *Server) retryMany(w http.ResponseWriter, r *http.Request) error {
+	return s.many(w, r, func(ctx context.Context, h *engine.RunHead, _ string) (bool, error) {
+		if h.State != "failed" && h.State != "cancelled" {
+			return false, nil
+		}
+		return true, s.eng.Retry(ctx, h.WorkflowID)
+	})
+}
+
+// many does one thing to every run that the filters name, a few at a time so that they share commits. A run that moved on
+// meanwhile is matched and not done.
+func (s *Server) many(w http.ResponseWriter, r *http.Request, do func(context.Context, *engine.RunHead, string) (bool, error)) error {
+	get, err := query(r, filterNames...)
+	if err != nil {
+		return err
+	}
+	var b filterBody
+	if err := s.decode(w, r, &b); err != nil {
+		return err
+	}
+	b.fromQuery(get)
+	f, err := b.filter()
+	if err != nil {
+		return err
+	}
+	f.Limit = maxPage
+	var out many
+	var done atomic.Int64
+	for {
+		heads, err := s.eng.List(r.Context(), f)
+		if err != nil {
+			return err
+		}
+		var wg sync.WaitGroup
+		var failure atomic.Pointer[error]
+		slots := make(chan struct{}, 64)
+		for i := range heads {
+			slots <- struct{}{}
+			wg.Go(func() {
+				defer func() { <-slots }()
+				meant, err := do(r.Context(), &heads[i], b.Reason)
+				switch {
+				case err == nil && meant:
+					done.Add(1)
+				case err != nil && !moved(err):
+					failure.Store(&err)
+				}
+			})
+		}
+		wg.Wait()
+		out.Matched += len(heads)
+		if err := failure.Load(); err != nil {
+			return *err
+		}
+		if len(heads) < f.Limit {
+			out.Done = int(done.Load())
+			return s.reply(w, http.StatusOK, out)
+		}
+		f.Before = heads[len(heads)-1].Number
+	}
+}
+
+// moved says that a run is not any more what the list said.
+func moved(err error) bool {
+	for _, known := range []error{engine.ErrRunNotFound, engine.ErrRunExpired, engine.ErrRunFinished, engine.ErrRunNotFailed, engine.ErrRunQuarantined} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,325 @@
+// Package api is the daemon's HTTP surface: the routes of docs/http-api.md over an engine. Handlers read a request, call the
+// engine and write what it says; whatever goes wrong becomes problem+json in one place (Server.serve).
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/push"
+	"github.com/agnt5/agnt5d/view"
+	"github.com/agnt5/agnt5d/worker/wire"
+)
+
+// Options are a server's settings. The zero value means the defaults that each field names.
+type Options struct {
+	Logger *slog.Logger
+	// Listen is the address that the server stands on; its host is one that requests may name.
+	Listen string
+	// Hosts are further names under which requests may come.
+	Hosts []string
+	// MaxPayload is the engine's; bodies may be a little larger. 0: 1 MiB.
+	MaxPayload int
+	// InFlight is how many requests may be under way at once, waiting ones not counted. 0: 1,024. Small: busy answers under
+	// load; large: memory.
+	InFlight int
+	// Push runs the push services; nil: there are none.
+	Push *push.Manager
+	// Release is what /version says. "": the module's version.
+	Release string
+}
+
+// Server answers HTTP for an engine.
+type Server struct {
+	eng     *engine.Engine
+	o       Options
+	log     *slog.Logger
+	mux     *http.ServeMux
+	guard   *guard
+	metrics *metrics
+	slots   chan struct{}
+	spec    []byte
+
+	stopping atomic.Bool
+	stop     chan struct{} // closed: long answers end
+	once     sync.Once
+}
+
+// New gives a server for an engine.
+func New(eng *engine.Engine, o Options) *Server {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.MaxPayload == 0 {
+		o.MaxPayload = 1 << 20
+	}
+	if o.InFlight == 0 {
+		o.InFlight = 1024
+	}
+	if o.Release == "" {
+		o.Release = engine.Release()
+	}
+	s := &Server{eng: eng, o: o, log: o.Logger, mux: http.NewServeMux(), guard: newGuard(o.Listen, o.Hosts), metrics: newMetrics(eng),
+		slots: make(chan struct{}, o.InFlight), spec: Spec(), stop: make(chan struct{})}
+	for _, r := range routes {
+		s.mux.Handle(r.Method+" "+r.Path, s.serve(&r))
+	}
+	s.mux.Handle("/", s.serve(&route{Path: "/", handle: func(s *Server, w http.ResponseWriter, r *http.Request) error {
+		return problem("not_found", fmt.Sprintf("no route %s %s", r.Method, r.URL.Path))
+	}}))
+	return s
+}
+
+// Stop ends every long answer: polls, waits and event streams. From now on /readyz says no, and starts are refused.
+func (s *Server) Stop() {
+	s.once.Do(func() {
+		s.stopping.Store(true)
+		close(s.stop)
+	})
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	if err := s.guard.check(r); err != nil {
+		s.fail(w, err)
+		return
+	}
+	if _, pattern := s.mux.Handler(r); pattern == "/" || pattern == "" {
+		if allow := s.allowed(r); allow != "" {
+			h.Set("Allow", allow)
+			s.fail(w, problem("method_not_allowed", fmt.Sprintf("%s %s: this route knows %s", r.Method, r.URL.Path, allow)))
+			return
+		}
+	}
+	s.mux.ServeHTTP(w, r)
+}
+
+// allowed names the methods that the path knows, "" if it is no path of ours.
+func (s *Server) allowed(r *http.Request) string {
+	list := ""
+	for _, m := range []string{"GET", "POST", "PUT", "DELETE"} {
+		probe := r.Clone(r.Context())
+		probe.Method = m
+		if _, pattern := s.mux.Handler(probe); pattern != "/" && pattern != "" {
+			if list != "" {
+				list += ", "
+			}
+			list += m
+		}
+	}
+	return list
+}
+
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(b)
+}
+
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// serve wraps a route: it counts, bounds how many are under way, and turns errors and panics into answers.
+func (s *Server) serve(rt *route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
+		rec := &recorder{ResponseWriter: w}
+		defer func() {
+			if p := recover(); p != nil {
+				s.log.Error("panic in a handler", "route", rt.Path, "panic", p, "stack", string(debug.Stack()))
+				if rec.status == 0 {
+					s.fail(rec, problem("internal", ""))
+				}
+			}
+			s.metrics.request(rt.Method+" "+rt.Path, rec.status, time.Since(began))
+		}()
+		if !rt.Long { // long ones wait, and cost nothing while they do
+			select {
+			case s.slots <- struct{}{}:
+				defer func() { <-s.slots }()
+			default:
+				w.Header().Set("Retry-After", "1")
+				s.fail(rec, problem("busy", ""))
+				return
+			}
+		}
+		if err := rt.handle(s, rec, r); err != nil && rec.status == 0 {
+			if r.Context().Err() != nil {
+				rec.status = 499 // the client is gone; nobody reads this
+				return
+			}
+			s.fail(rec, err)
+		}
+	})
+}
+
+func (s *Server) fail(w http.ResponseWriter, err error) {
+	p := s.problemOf(err)
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	if p.Status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", "1")
+	}
+	if p.Status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", "Bearer")
+	}
+	b, _ := view.Marshal(p)
+	s.write(w, p.Status, append(b, '\n'))
+}
+
+// write sends a whole answer; a reader who does not take it within half a minute is cut off.
+func (s *Server) write(w http.ResponseWriter, status int, body []byte) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(30 * time.Second))
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+}
+
+// reply sends a value as JSON. Payloads in it keep their bytes.
+func (s *Server) reply(w http.ResponseWriter, status int, v any) error {
+	b, err := view.Marshal(v)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	s.write(w, status, append(b, '\n'))
+	return nil
+}
+
+// body reads a request's body, within a limit and half a minute.
+func (s *Server) body(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	ctl := http.NewResponseController(w)
+	_ = ctl.SetReadDeadline(time.Now().Add(30 * time.Second))
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	_ = ctl.SetReadDeadline(time.Time{})
+	var large *http.MaxBytesError
+	if err != nil && !errors.As(err, &large) {
+		err = problem("invalid_request", "the body did not arrive whole")
+	}
+	return b, err
+}
+
+// maxEnvelope is what a body may be larger than the payload in it.
+const maxEnvelope = 64 << 10
+
+// decode reads a JSON body into v, strictly; an empty body leaves v as it is. Whatever Content-Type says, the body is read as
+// JSON: curl's default type works.
+func (s *Server) decode(w http.ResponseWriter, r *http.Request, v any) error {
+	b, err := s.body(w, r, int64(s.o.MaxPayload+maxEnvelope))
+	if err != nil || len(b) == 0 {
+		return err
+	}
+	return s.decodeJSON(b, v)
+}
+
+func (s *Server) decodeJSON(b []byte, v any) error {
+	if err := flow.CheckJSON(b, len(b)); err != nil {
+		return problem("invalid_json", "the body: "+err.Error())
+	}
+	if err := wire.DecodeJSON(b, v); err != nil {
+		return problem("invalid_request", err.Error())
+	}
+	return nil
+}
+
+// patience is how long a request with "Prefer: wait=S" wants to wait. 0: not at all.
+func patience(r *http.Request) (time.Duration, error) {
+	for _, h := range r.Header.Values("Prefer") {
+		for _, p := range splitComma(h) {
+			v, ok := cutPrefixFold(p, "wait=")
+			if !ok {
+				continue
+			}
+			n, err := strconv.Atoi(v)
+			if err != nil || n < 0 {
+				return 0, problem("invalid_request", "Prefer: wait="+v+": want a number of seconds")
+			}
+			return time.Duration(min(n, maxPatience)) * time.Second, nil
+		}
+	}
+	return 0, nil
+}
+
+const maxPatience = 300 // seconds
+
+// context is the request's, ended also when the server stops.
+func (s *Server) context(r *http.Request) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(r.Context())
+	go func() {
+		select {
+		case <-s.stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+// query reads the query parameters a route knows; another one is an error that names it.
+func query(r *http.Request, known ...string) (func(string) string, error) {
+	q := r.URL.Query()
+	for name, v := range q {
+		ok := false
+		for _, k := range known {
+			ok = ok || k == name
+		}
+		if !ok {
+			return nil, problem("invalid_request", "unknown parameter "+quote(name))
+		}
+		if len(v) > 1 {
+			return nil, problem("invalid_request", name+" stands there twice")
+		}
+	}
+	return q.Get, nil
+}
+
+// number reads a parameter that is a number from 0 to limit.
+func number(name, text string, otherwise, limit uint64) (uint64, error) {
+	if text == "" {
+		return otherwise, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || n > limit {
+		return 0, problem("invalid_request", fmt.Sprintf("%s: %s, want a number from 0 to %d", name, quote(text), limit))
+	}
+	return n, nil
+}
+
+func quote(s string) string {
+	if len(s) > 100 {
+		s = s[:100] + "..."
+	}
+	return strconv.Quote(s)
+}
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// object is a JSON object written in one line of code.
+type object map[string]any

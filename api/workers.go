@@ -1,0 +1,173 @@
+package api
+
+import (
+	"fmt"
+	"maps"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/push"
+	"github.com/agnt5/agnt5d/worker/wire"
+)
+
+// maxPollBody bounds what one poll brings; an SDK sends fewer outcomes at a time when they are large.
+const maxPollBody = 32 << 20
+
+// receive reads a body that may be JSON or msgpack.
+func (s *Server) receive(w http.ResponseWriter, r *http.Request, limit int64, v any) error {
+	b, err := s.body(w, r, limit)
+	if err != nil {
+		return err
+	}
+	media := wire.JSON
+	if ct := r.Header.Get("Content-Type"); ct != "" {
+		m, _, err := mime.ParseMediaType(ct)
+		if err == nil && (m == wire.Msgpack || m == "application/x-msgpack" || m == "application/vnd.msgpack") {
+			media = wire.Msgpack
+		}
+	}
+	if media == wire.Msgpack {
+		if err := wire.Decode(b, media, v); err != nil {
+			return problem("invalid_request", err.Error())
+		}
+		return nil
+	}
+	return s.decodeJSON(b, v)
+}
+
+// send answers in the type that the request accepts: msgpack if it names it, else JSON.
+func (s *Server) send(w http.ResponseWriter, r *http.Request, status int, v any) error {
+	media := wire.JSON
+	if strings.Contains(r.Header.Get("Accept"), "msgpack") {
+		media = wire.Msgpack
+	}
+	b, err := wire.Encode(nil, media, v)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", media)
+	s.write(w, status, b)
+	return nil
+}
+
+func (s *Server) joinWorker(w http.ResponseWriter, r *http.Request) error {
+	if s.stopping.Load() {
+		return problem("shutting_down", "")
+	}
+	var in wire.Register
+	if err := s.receive(w, r, flow.MaxBytes+maxEnvelope, &in); err != nil {
+		return err
+	}
+	if strings.HasPrefix(in.WorkerID, push.SessionPrefix) {
+		return problem("invalid_request", "worker_id: "+quote(in.WorkerID)+" is a push service's")
+	}
+	var bad flow.Problems
+	defs := map[string]*flow.Definition{}
+	for _, name := range slices.Sorted(maps.Keys(in.Workflows)) {
+		def, problems := flow.Read(in.Workflows[name])
+		for _, p := range problems {
+			p.Detail = fmt.Sprintf("workflow %s: %s", quote(name), p.Detail)
+			bad = append(bad, p)
+		}
+		defs[name] = def
+	}
+	if len(bad) > 0 {
+		return bad
+	}
+	for _, name := range slices.Sorted(maps.Keys(defs)) {
+		if _, err := s.eng.RegisterVersion(r.Context(), name, defs[name], true); err != nil {
+			return fmt.Errorf("workflow %s: %w", quote(name), err)
+		}
+	}
+	got, err := s.eng.Join(r.Context(), engine.JoinRequest{WorkerID: in.WorkerID, Service: in.ServiceName, Version: in.ServiceVersion,
+		Handlers: in.Handlers, Capacity: in.Capacity, Tokens: in.Tokens})
+	if err != nil {
+		return err
+	}
+	return s.send(w, r, http.StatusCreated, &wire.Registered{WorkerID: got.WorkerID, HeartbeatMS: got.Heartbeat.Milliseconds(),
+		LeaseMS: got.Lease.Milliseconds(), MaxWaitMS: got.MaxWait.Milliseconds(), Lost: orEmpty(got.Lost)})
+}
+
+func orEmpty(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
+}
+
+func (s *Server) pollWorker(w http.ResponseWriter, r *http.Request) error {
+	var in wire.Poll
+	if err := s.receive(w, r, maxPollBody, &in); err != nil {
+		return err
+	}
+	if in.WaitMS < 0 || in.WaitMS > 24*3600*1000 {
+		return problem("invalid_request", fmt.Sprintf("wait_ms: %d, want 0 to %d", in.WaitMS, engine.MaxWait.Milliseconds()))
+	}
+	ctx, cancel := s.context(r)
+	defer cancel()
+	if len(in.Outcomes) > 0 { // they are recorded whether the daemon stops or not
+		ctx = r.Context()
+	}
+	got, err := s.eng.Poll(ctx, r.PathValue("id"), engine.PollRequest{Seq: in.Seq, Max: in.Max,
+		Wait: time.Duration(in.WaitMS) * time.Millisecond, Outcomes: in.Outcomes})
+	if err != nil {
+		if s.stopping.Load() && ctx.Err() != nil && r.Context().Err() == nil {
+			return problem("shutting_down", "")
+		}
+		return err
+	}
+	if len(got.Tasks) == 0 && len(got.Results) == 0 && len(got.Cancelled) == 0 {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	return s.send(w, r, http.StatusOK, &wire.Polled{Tasks: got.Tasks, Results: got.Results, Cancelled: got.Cancelled})
+}
+
+func (s *Server) heartbeat(w http.ResponseWriter, r *http.Request) error {
+	var in wire.Heartbeat
+	if err := s.receive(w, r, maxPollBody, &in); err != nil {
+		return err
+	}
+	beats := make([]engine.Beat, len(in.Tokens))
+	for i, t := range in.Tokens {
+		beats[i] = engine.Beat{Token: t.Token, Own: t.Details != nil, Details: t.Details}
+		if t.Details != nil {
+			if err := flow.CheckJSON(t.Details, len(t.Details)); err != nil {
+				return problem("invalid_request", "details: "+err.Error())
+			}
+		}
+	}
+	gone, err := s.eng.Heartbeat(r.Context(), r.PathValue("id"), beats)
+	if err != nil {
+		return err
+	}
+	return s.send(w, r, http.StatusOK, &wire.Beaten{Gone: orEmpty(gone)})
+}
+
+func (s *Server) leaveWorker(w http.ResponseWriter, r *http.Request) error {
+	if err := s.eng.Leave(r.Context(), r.PathValue("id")); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+type workerList struct {
+	Workers []engine.Worker `json:"workers"`
+}
+
+func (s *Server) listWorkers(w http.ResponseWriter, r *http.Request) error {
+	all, err := s.eng.Workers(r.Context())
+	if err != nil {
+		return err
+	}
+	for i := range all {
+		all[i].Push = strings.HasPrefix(all[i].WorkerID, push.SessionPrefix)
+	}
+	return s.reply(w, http.StatusOK, workerList{all})
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// config is the daemon's settings: defaults, then a YAML file, then the environment, then flags.
+type config struct {
+	Listen         string             `yaml:"listen"`
+	File           string             `yaml:"file"`
+	Insecure       bool               `yaml:"insecure"`
+	AllowHosts     []string           `yaml:"allow_host"`
+	PushAllow      []string           `yaml:"push_allow"`
+	Lease          time.Duration      `yaml:"lease"`
+	Drain          time.Duration      `yaml:"drain"`
+	MaxPayload     int                `yaml:"max_payload"`
+	MaxConnections int                `yaml:"max_connections"`
+	LogFormat      string             `yaml:"log_format"`
+	Services       map[string]service `yaml:"services"`
+}
+
+type service struct {
+	MaxConcurrent int `yaml:"max_concurrent"` // attempts at once over all its workers
+}
+
+func defaultConfig() *config {
+	return &config{Listen: "127.0.0.1:8080", File: filepath.Join(dataDir(), "agnt5.db"), Lease: 30 * time.Second, Drain: 10 * time.Second,
+		MaxPayload: 1 << 20, MaxConnections: 10_000}
+}
+
+// dataDir is where the journal lies when nobody says: $XDG_DATA_HOME/agnt5, else ~/.local/share/agnt5.
+func dataDir() string {
+	if dir := os.Getenv("XDG_DATA_HOME"); dir != "" {
+		return filepath.Join(dir, "agnt5")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "."
+	}
+	return filepath.Join(home, ".local", "share", "agnt5")
+}
+
+func (c *config) flags(f *pflag.FlagSet) {
+	f.StringVar(&c.Listen, "listen", c.Listen, "address to answer at; another than loopback needs --insecure")
+	f.StringVar(&c.File, "file", c.File, "the journal; made if there is none")
+	f.BoolVar(&c.Insecure, "insecure", c.Insecure, "listen wider than loopback although there is neither TLS nor a token: whoever reaches the port can do everything")
+	f.StringSliceVar(&c.AllowHosts, "allow-host", c.AllowHosts, "further names under which requests may come (Host header)")
+	f.StringSliceVar(&c.PushAllow, "push-allow", c.PushAllow, "networks that push services may stand in besides loopback, like 10.0.0.0/8")
+	f.DurationVar(&c.Lease, "lease", c.Lease, "how long an attempt lives without a sign of life from its worker")
+	f.DurationVar(&c.Drain, "drain", c.Drain, "how long a stop waits for what is under way")
+	f.IntVar(&c.MaxPayload, "max-payload", c.MaxPayload, "largest input, output, signal payload or object state, in bytes")
+	f.IntVar(&c.MaxConnections, "max-connections", c.MaxConnections, "connections at once; further ones wait")
+	f.StringVar(&c.LogFormat, "log-format", c.LogFormat, "text or json; default: text at a terminal, else json")
+}
+
+// load puts the file and the environment under the flags that were given.
+func (c *config) load(cmd *cobra.Command, file string) error {
+	var restore []func() error
+	given := map[string]bool{}
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		given[f.Name] = true
+		text := f.Value.String()
+		again := func() error { return f.Value.Set(text) }
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			items := list.GetSlice()
+			again = func() error { return list.Replace(items) }
+		}
+		restore = append(restore, again)
+	})
+	if file == "" {
+		file = os.Getenv("AGNT5D_CONFIG")
+	}
+	if file != "" {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("--config: %w", err)
+		}
+		if err := yaml.UnmarshalWithOptions(b, c, yaml.Strict()); err != nil {
+			return fmt.Errorf("--config %s: %s", file, yaml.FormatError(err, false, true))
+		}
+	}
+	var failed error
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		name := "AGNT5D_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		v, ok := os.LookupEnv(name)
+		if !ok || given[f.Name] || f.Name == "config" || f.Name == "help" {
+			return
+		}
+		if err := f.Value.Set(v); err != nil && failed == nil {
+			failed = fmt.Errorf("%s=%q: %w", name, v, err)
+		}
+	})
+	for _, again := range restore {
+		if err := again(); err != nil {
+			return err
+		}
+	}
+	return failed
+}
+
+// check says what is wrong with the settings, and reads the networks.
+func (c *config) check() ([]netip.Prefix, error) {
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		return nil, fmt.Errorf("--listen %q: want HOST:PORT, like 127.0.0.1:8080", c.Listen)
+	}
+	if !isLoopback(c.Listen) && !c.Insecure {
+		return nil, fmt.Errorf("--listen %s: others could reach it, and there is neither TLS nor a token yet; listen on 127.0.0.1, or say --insecure", c.Listen)
+	}
+	if c.Lease < time.Second || c.Lease > time.Hour {
+		return nil, fmt.Errorf("--lease %s: want 1s to 1h", c.Lease)
+	}
+	if c.Drain < 0 || c.Drain > time.Hour {
+		return nil, fmt.Errorf("--drain %s: want 0s to 1h", c.Drain)
+	}
+	if c.MaxPayload < 1024 || c.MaxPayload > 64<<20 {
+		return nil, fmt.Errorf("--max-payload %d: want 1024 to %d", c.MaxPayload, 64<<20)
+	}
+	if c.MaxConnections < 1 {
+		return nil, fmt.Errorf("--max-connections %d: want at least 1", c.MaxConnections)
+	}
+	if c.LogFormat != "" && c.LogFormat != "text" && c.LogFormat != "json" {
+		return nil, fmt.Errorf("--log-format %q: want text or json", c.LogFormat)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
+		if c.Services[name].MaxConcurrent < 0 {
+			return nil, fmt.Errorf("services.%s.max_concurrent: %d, want 0 (no bound) or more", name, c.Services[name].MaxConcurrent)
+		}
+	}
+	var out []netip.Prefix
+	for _, text := range c.PushAllow {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			a, aerr := netip.ParseAddr(text)
+			if aerr != nil {
+				return nil, fmt.Errorf("--push-allow %q: want a network like 10.0.0.0/8 or an address", text)
+			}
+			p = netip.PrefixFrom(a, a.BitLen())
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+func (c *config) limits() map[string]int {
+	out := map[string]int{}
+	for name, s := range c.Services {
+		if s.MaxConcurrent > 0 {
+			out[name] = s.MaxConcurrent
+		}
+	}
+	return out
+}

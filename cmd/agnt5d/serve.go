@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/agnt5/agnt5d/api"
+	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/push"
+	"github.com/spf13/cobra"
+	"golang.org/x/net/netutil"
+)
+
+func newServeCmd() *cobra.Command {
+	o := defaultConfig()
+	var configFile string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the daemon: workflows over HTTP, on one journal file",
+		Long: `Runs the engine on one journal file and answers HTTP: workers in any language, web services, the verbs of this program.
+
+Settings come from, the later winning: defaults, --config FILE (YAML), AGNT5D_* in the environment (AGNT5D_LISTEN for
+--listen, and so on), flags. SIGTERM or Ctrl-C stops it: it takes no new tasks, ends waiting answers, lets what runs in it
+finish for up to --drain, and closes the file. A second one ends it at once; nothing that was acknowledged is lost.`,
+		Example: "  agnt5d serve\n  agnt5d serve --listen 127.0.0.1:9000 --file /var/lib/agnt5/runs.db",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.load(cmd, configFile); err != nil {
+				return usage(err)
+			}
+			return serve(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	cmd.Flags().StringVar(&configFile, "config", "", "settings in YAML (or AGNT5D_CONFIG)")
+	o.flags(cmd.Flags())
+	return cmd
+}
+
+// logger writes what happened: text at a terminal, else JSON, unless it was said.
+func logger(o *config, w io.Writer) *slog.Logger {
+	h := &slog.HandlerOptions{Level: slog.LevelInfo}
+	if o.LogFormat == "json" || o.LogFormat == "" && !isTerminal(w) {
+		return slog.New(slog.NewJSONHandler(w, h))
+	}
+	return slog.New(slog.NewTextHandler(w, h))
+}
+
+func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
+	log := logger(o, stderr)
+	allow, err := o.check()
+	if err != nil {
+		return usage(err)
+	}
+	if err := os.MkdirAll(filepath.Dir(o.File), 0o700); err != nil {
+		return exit(exitError, "%v", err)
+	}
+	listener, err := net.Listen("tcp", o.Listen) // first: a port that is taken must not cost a recovery
+	if err != nil {
+		return exit(exitError, "cannot listen on %s: %v", o.Listen, errors.Unwrap(err))
+	}
+	defer listener.Close()
+	eng, err := engine.Open(o.File, engine.Options{Logger: log, Services: o.limits(), Lease: o.Lease, Drain: o.Drain, MaxPayload: o.MaxPayload, Release: engine.Release()})
+	if err != nil {
+		code := exitError
+		if errors.Is(err, journal.ErrLocked) {
+			code = exitConflict
+		}
+		return &exitErr{code, err}
+	}
+	pushes, err := push.Start(eng, push.Options{Logger: log, Allow: allow, MaxOutput: int64(o.MaxPayload)})
+	if err != nil {
+		return errors.Join(&exitErr{exitError, err}, eng.Close())
+	}
+	handler := api.New(eng, api.Options{Logger: log, Listen: listener.Addr().String(), Hosts: o.AllowHosts, MaxPayload: o.MaxPayload, Push: pushes, Release: engine.Release()})
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(netutil.LimitListener(listener, o.MaxConnections)) }()
+	fmt.Fprintf(stdout, "listening on http://%s\n", listener.Addr())
+	log.Info("listening", "address", listener.Addr().String(), "file", o.File)
+
+	var stopped error
+	select {
+	case <-ctx.Done():
+		log.Info("stopping", "drain", o.Drain)
+	case <-eng.Done():
+		stopped = eng.Err()
+		log.Error("the engine has stopped", "error", stopped)
+	case err := <-failed:
+		stopped = err
+	}
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-again
+		os.Exit(exitError) // what was acknowledged is on disk
+	}()
+	bounded, cancel := context.WithTimeout(context.Background(), o.Drain)
+	defer cancel()
+	eng.Drain()
+	handler.Stop()
+	pushes.Stop(bounded)
+	if err := server.Shutdown(bounded); err != nil {
+		_ = server.Close()
+	}
+	if err := eng.Close(); err != nil && stopped == nil {
+		stopped = err
+	}
+	if stopped != nil {
+		return exit(exitError, "%v", stopped)
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// isLoopback says whether only this machine can reach an address.
+func isLoopback(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return false
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}

@@ -1,0 +1,52 @@
+package engine
+
+import (
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/ring"
+)
+
+// Stats is what the engine did since it was opened, and how it stands.
+type Stats struct {
+	ring.Stats
+	Journal journal.Stats
+
+	OpenRuns int  // in memory's books
+	Parked   int  // of them, put away
+	Offers   int  // steps that wait for a worker
+	Running  int  // attempts in a worker's hands
+	Workers  int  // sessions of workers in other processes
+	DiskFull bool // only reads are admitted
+	Damages  int  // found since the engine was opened
+	Durable  uint64
+	Draining bool
+}
+
+// Stats gives them. It waits for the loop, so it also tells that the engine turns.
+func (e *Engine) Stats() (Stats, error) {
+	var s Stats
+	ok := e.inspect(func(r *ring.Ring) {
+		s.Stats = r.Stats
+		s.OpenRuns, s.Parked = r.Counts()
+		s.Offers, s.Running = r.Hub.Offers(), len(r.Hub.Leases())
+		for _, session := range r.Hub.Sessions() {
+			if !session.Local {
+				s.Workers++
+			}
+		}
+		s.DiskFull = r.Full()
+	})
+	if !ok {
+		return s, e.err()
+	}
+	e.damages.mu.Lock()
+	s.Damages = len(e.damages.all)
+	e.damages.mu.Unlock()
+	s.Journal, s.Durable, s.Draining = e.j.Stats(), e.durable.Load(), e.draining.Load()
+	return s, nil
+}
+
+// Drain stops giving out tasks and taking new runs, while whatever else is asked still gets its answer. Close follows.
+func (e *Engine) Drain() {
+	e.draining.Store(true)
+	e.inspect(func(r *ring.Ring) { r.Hold() })
+}

@@ -1,0 +1,54 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/ring"
+)
+
+// Workflows lists every workflow with its current version, by name.
+func (e *Engine) Workflows(ctx context.Context) ([]Workflow, error) {
+	out := []Workflow{}
+	if !e.inspect(func(r *ring.Ring) {
+		for _, w := range r.Workflows() {
+			if w.Current > 0 {
+				out = append(out, workflow(w, w.Current))
+			}
+		}
+	}) {
+		return nil, e.err()
+	}
+	slices.SortFunc(out, func(a, b Workflow) int { return cmp.Compare(a.Name, b.Name) })
+	return out, ctx.Err()
+}
+
+// Workflow gives one version of a workflow with its definition; version 0 is the current one.
+func (e *Engine) Workflow(ctx context.Context, name string, version uint32) (Workflow, error) {
+	var out Workflow
+	if !e.inspect(func(r *ring.Ring) {
+		w := r.Workflows()[name]
+		if w == nil || w.Current == 0 || int(version) > len(w.Versions) {
+			return
+		}
+		if version == 0 {
+			version = w.Current
+		}
+		out = workflow(w, version)
+	}) {
+		return out, e.err()
+	}
+	if out.Name == "" {
+		return out, ErrWorkflowNotFound
+	}
+	body, err := e.j.DefinitionBody(out.Digest)
+	out.Definition = body
+	return out, err
+}
+
+func workflow(w *ring.Workflow, version uint32) Workflow {
+	v := w.Versions[version-1]
+	return Workflow{Name: w.Name, Version: version, Current: w.Current, Digest: string(v.Digest), CreatedAt: replay.FormatTime(v.At), Versions: len(w.Versions)}
+}

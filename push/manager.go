@@ -1,0 +1,151 @@
+package push
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+
+	"github.com/agnt5/agnt5d/engine"
+)
+
+// SessionPrefix begins the id of every push service's session. Workers may not use it.
+const SessionPrefix = "push:"
+
+// rowPrefix begins the keys of the settings in the journal.
+const rowPrefix = "service/"
+
+// ErrNotFound says that no service of that name is set up.
+var ErrNotFound = errors.New("no such push service")
+
+// Options are a manager's settings.
+type Options struct {
+	Logger *slog.Logger
+	// Allow is what may be dialled besides loopback.
+	Allow []netip.Prefix
+	// MaxOutput is the largest answer, in bytes. 0: 1 MiB.
+	MaxOutput int64
+}
+
+// Manager keeps the services, and a pump for each.
+type Manager struct {
+	eng *engine.Engine
+	o   Options
+
+	mu    sync.Mutex
+	pumps map[string]*pump
+	done  bool
+}
+
+// Start takes up every service that the journal knows.
+func Start(eng *engine.Engine, o Options) (*Manager, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.MaxOutput == 0 {
+		o.MaxOutput = 1 << 20
+	}
+	m := &Manager{eng: eng, o: o, pumps: map[string]*pump{}}
+	rows, err := eng.Settings(rowPrefix)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range slices.Sorted(maps.Keys(rows)) {
+		var s Service
+		if err := json.Unmarshal(rows[key], &s); err != nil {
+			return nil, err
+		}
+		m.pumps[s.Name] = m.pump(s)
+	}
+	return m, nil
+}
+
+// Put sets a service up, or changes it. It gives the service with its secret when that was made now, and whether it is new.
+func (m *Manager) Put(ctx context.Context, s Service) (Service, bool, error) {
+	if err := s.check(); err != nil {
+		return s, false, &engine.RequestError{Detail: err.Error()}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	old := m.pumps[s.Name]
+	made := false
+	switch {
+	case s.Secret != "":
+	case old != nil:
+		s.Secret = old.s.Secret
+	default:
+		s.Secret, made = newSecret(), true
+	}
+	if err := m.eng.Set(ctx, rowPrefix+s.Name, s.encode()); err != nil {
+		return s, false, err
+	}
+	if old != nil {
+		old.stop()
+	}
+	if !m.done {
+		m.pumps[s.Name] = m.pump(s)
+	}
+	if !made {
+		s.Secret = ""
+	}
+	return s, old == nil, nil
+}
+
+// Get gives a service, without its secret.
+func (m *Manager) Get(name string) (Service, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := m.pumps[name]
+	if p == nil {
+		return Service{}, ErrNotFound
+	}
+	s := p.s
+	s.Secret = ""
+	return s, nil
+}
+
+// List gives every service, by name.
+func (m *Manager) List() []Service {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := []Service{}
+	for _, name := range slices.Sorted(maps.Keys(m.pumps)) {
+		s := m.pumps[name].s
+		s.Secret = ""
+		out = append(out, s)
+	}
+	return out
+}
+
+// Delete removes a service. What it works on is offered to others.
+func (m *Manager) Delete(ctx context.Context, name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := m.pumps[name]
+	if p == nil {
+		return ErrNotFound
+	}
+	if err := m.eng.Set(ctx, rowPrefix+name, nil); err != nil {
+		return err
+	}
+	p.stop()
+	delete(m.pumps, name)
+	return nil
+}
+
+// Stop takes no more tasks, and waits for the requests under way until ctx ends.
+func (m *Manager) Stop(ctx context.Context) {
+	m.mu.Lock()
+	m.done = true
+	pumps := slices.Collect(maps.Values(m.pumps))
+	m.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, p := range pumps {
+		wg.Go(func() { p.drain(ctx) })
+	}
+	wg.Wait()
+}

@@ -1,0 +1,81 @@
+// Package push serves handlers that are web services: each task is POSTed to the service, and its answer is the outcome. To
+// the engine a push service is one more worker session; the request is the lease.
+package push
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/agnt5/agnt5d/flow"
+)
+
+// Service is a web service that runs handlers.
+type Service struct {
+	Name      string   `json:"name"`
+	URL       string   `json:"url"` // tasks go to URL/{handler}
+	Handlers  []string `json:"handlers"`
+	Capacity  int      `json:"capacity"`         // requests at once; 0: 10
+	TimeoutMS int64    `json:"timeout_ms"`       // of one request; 0: 60,000
+	Secret    string   `json:"secret,omitempty"` // of the signature; given out only when it was made
+}
+
+const (
+	defaultCapacity = 10
+	maxCapacity     = 1000
+	defaultTimeout  = time.Minute
+	maxTimeout      = 24 * time.Hour
+)
+
+// check fills in defaults and says what is wrong.
+func (s *Service) check() error {
+	if err := flow.ValidName(s.Name); err != nil {
+		return fmt.Errorf("name: %w", err)
+	}
+	u, err := url.Parse(s.URL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("url: %q is not one like http://127.0.0.1:9000/tasks", s.URL)
+	}
+	if u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return fmt.Errorf("url: %q has a query, a fragment or a password; the handler's name is put behind it", s.URL)
+	}
+	if len(s.Handlers) == 0 {
+		return fmt.Errorf("handlers: name at least one")
+	}
+	for i, h := range s.Handlers {
+		if err := flow.ValidName(h); err != nil {
+			return fmt.Errorf("handlers: %w", err)
+		}
+		if slices.Contains(s.Handlers[:i], h) {
+			return fmt.Errorf("handlers: %q stands there twice", h)
+		}
+	}
+	if s.Capacity == 0 {
+		s.Capacity = defaultCapacity
+	}
+	if s.Capacity < 1 || s.Capacity > maxCapacity {
+		return fmt.Errorf("capacity: %d, want 1 to %d", s.Capacity, maxCapacity)
+	}
+	if s.TimeoutMS == 0 {
+		s.TimeoutMS = defaultTimeout.Milliseconds()
+	}
+	if s.TimeoutMS < 1 || s.TimeoutMS > maxTimeout.Milliseconds() {
+		return fmt.Errorf("timeout_ms: %d, want 1 to %d", s.TimeoutMS, maxTimeout.Milliseconds())
+	}
+	return nil
+}
+
+func newSecret() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+func (s *Service) encode() []byte {
+	b, _ := json.Marshal(s) // strings and numbers only
+	return b
+}

@@ -1,0 +1,130 @@
+package view
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Marshal is json.Marshal, but for two things: a json.RawMessage is written byte for byte, white space and all, and <, >
+// and & stay as they are. Payloads come out as they went in.
+func Marshal(v any) ([]byte, error) { return appendValue(nil, reflect.ValueOf(v)) }
+
+var rawType = reflect.TypeFor[json.RawMessage]()
+
+func appendValue(b []byte, v reflect.Value) ([]byte, error) {
+	if !v.IsValid() {
+		return append(b, "null"...), nil
+	}
+	if v.Type() == rawType {
+		if v.Len() == 0 {
+			return append(b, "null"...), nil
+		}
+		return append(b, v.Bytes()...), nil
+	}
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if v.IsNil() {
+			return append(b, "null"...), nil
+		}
+		return appendValue(b, v.Elem())
+	case reflect.Struct:
+		b = append(b, '{')
+		b, _, err := appendFields(b, v, true)
+		return append(b, '}'), err
+	case reflect.Map:
+		return appendMap(b, v)
+	case reflect.Slice, reflect.Array:
+		b = append(b, '[')
+		var err error
+		for i := range v.Len() {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			if b, err = appendValue(b, v.Index(i)); err != nil {
+				return b, err
+			}
+		}
+		return append(b, ']'), nil
+	case reflect.String:
+		return appendString(b, v.String()), nil
+	case reflect.Bool:
+		return strconv.AppendBool(b, v.Bool()), nil
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return strconv.AppendInt(b, v.Int(), 10), nil
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return strconv.AppendUint(b, v.Uint(), 10), nil
+	}
+	out, err := json.Marshal(v.Interface())
+	return append(b, out...), err
+}
+
+func appendFields(b []byte, v reflect.Value, first bool) ([]byte, bool, error) {
+	t := v.Type()
+	var err error
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, opts, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case f.Anonymous && name == "" && v.Field(i).Kind() == reflect.Pointer:
+			if b, first, err = appendFields(b, v.Field(i).Elem(), first); err != nil {
+				return b, first, err
+			}
+			continue
+		case f.Anonymous && name == "":
+			if b, first, err = appendFields(b, v.Field(i), first); err != nil {
+				return b, first, err
+			}
+			continue
+		case !f.IsExported() || name == "-" || opts == "omitempty" && empty(v.Field(i)):
+			continue
+		case name == "":
+			name = f.Name
+		}
+		if !first {
+			b = append(b, ',')
+		}
+		first = false
+		b = append(appendString(b, name), ':')
+		if b, err = appendValue(b, v.Field(i)); err != nil {
+			return b, first, err
+		}
+	}
+	return b, first, nil
+}
+
+func empty(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Slice, reflect.Map, reflect.String:
+		return v.Len() == 0
+	}
+	return v.IsZero()
+}
+
+func appendMap(b []byte, v reflect.Value) ([]byte, error) {
+	keys := v.MapKeys()
+	slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+	b = append(b, '{')
+	var err error
+	for i, k := range keys {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(appendString(b, k.String()), ':')
+		if b, err = appendValue(b, v.MapIndex(k)); err != nil {
+			return b, err
+		}
+	}
+	return append(b, '}'), nil
+}
+
+func appendString(b []byte, s string) []byte {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(s) // a string always has a form
+	return append(b, bytes.TrimSuffix(buf.Bytes(), []byte("\n"))...)
+}
