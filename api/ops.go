@@ -3,7 +3,10 @@ package api
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"runtime"
 
 	"github.com/agnt5/agnt5d/push"
@@ -60,10 +63,11 @@ type versionInfo struct {
 	Format  int    `json:"format"` // of the journal
 	Go      string `json:"go"`
 	API     string `json:"api"`
+	Durable uint64 `json:"durable"` // sequence of the last durable event: where a live feed begins
 }
 
 func (s *Server) version(w http.ResponseWriter, _ *http.Request) error {
-	return s.reply(w, http.StatusOK, versionInfo{s.o.Release, 0, runtime.Version(), "v1"})
+	return s.reply(w, http.StatusOK, versionInfo{s.o.Release, 0, runtime.Version(), "v1", s.eng.Durable()})
 }
 
 func (s *Server) showMetrics(w http.ResponseWriter, r *http.Request) error {
@@ -93,6 +97,36 @@ func (s *Server) front(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	s.write(w, http.StatusOK, fmt.Appendf(nil, "agnt5d %s\n\nGET /openapi.json   every route\nGET /v1/runs         the runs\nGET /v1/workflows    the workflows\nGET /v1/workers      who works\nGET /readyz          whether all is well\nGET /metrics         figures\n", s.o.Release))
 	return nil
+}
+
+// journalCopy sends the journal as it is at one moment. It is copied beside the file first: a slow reader must not hold the
+// journal's pages.
+func (s *Server) journalCopy(w http.ResponseWriter, r *http.Request) error {
+	f, err := os.CreateTemp(filepath.Dir(s.eng.Path()), ".copy-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	if err := s.eng.Backup(f); err != nil {
+		return err
+	}
+	size, err := f.Seek(0, io.SeekStart)
+	if err == nil {
+		var info os.FileInfo
+		if info, err = f.Stat(); err == nil {
+			size = info.Size()
+		}
+	}
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("Content-Length", itoa(size))
+	w.WriteHeader(http.StatusOK)
+	_, err = io.Copy(w, f)
+	return err
 }
 
 func (s *Server) pushes() (*push.Manager, error) {

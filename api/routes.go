@@ -123,6 +123,8 @@ var routes = []route{
 		Answers: []answer{{200, push.Service{}, ""}}, Codes: []string{"service_not_found"}, handle: (*Server).getService},
 	{Method: "DELETE", Path: "/v1/services/{name}", ID: "deleteService", Tag: "services", Summary: "Remove a push service",
 		Answers: []answer{{204, nil, "gone"}}, Codes: []string{"service_not_found", "disk_full"}, handle: (*Server).deleteService},
+	{Method: "GET", Path: "/v1/journal", ID: "journalCopy", Tag: "daemon", Summary: "The journal as it is at one moment, as a file", Long: true,
+		Types: []string{"application/octet-stream"}, Answers: []answer{{200, nil, "the file"}}, handle: (*Server).journalCopy},
 	{Method: "GET", Path: "/healthz", ID: "health", Tag: "daemon", Summary: "Whether the process answers", Long: true,
 		Answers: []answer{{200, healthy{}, ""}}, handle: (*Server).health},
 	{Method: "GET", Path: "/readyz", ID: "ready", Tag: "daemon", Summary: "Whether requests are worth sending, and why not", Long: true,

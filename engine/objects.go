@@ -52,10 +52,7 @@ func (e *Engine) Objects(ctx context.Context, prefix, after string, limit int) (
 	if err != nil {
 		return nil, err
 	}
-	out := make([]Object, len(rows))
-	for i, row := range rows {
-		out[i] = Object{Key: row.Key, State: orNull(row.State), Version: row.Version, Fence: row.Fence}
-	}
+	out := objectsOf(rows)
 	if !e.inspect(func(r *ring.Ring) {
 		for i := range out {
 			holders(&out[i], r)

@@ -50,3 +50,6 @@ func (e *Engine) Drain() {
 	e.draining.Store(true)
 	e.inspect(func(r *ring.Ring) { r.Hold() })
 }
+
+// Durable is the sequence of the last durable event.
+func (e *Engine) Durable() uint64 { return e.durable.Load() }

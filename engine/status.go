@@ -186,7 +186,7 @@ func (e *Engine) output(s *replay.State) (json.RawMessage, error) {
 // hurt is what is said when the journal gave something damaged: the run is quarantined.
 func (e *Engine) hurt(run uint64, err error) error {
 	var d *journal.DamageError
-	if !errors.As(err, &d) {
+	if !errors.As(err, &d) || e.r == nil {
 		return err
 	}
 	e.damaged(journal.Damage{Run: run, Seq: d.Seq, Kind: "record", Detail: err.Error()})

@@ -3,7 +3,10 @@
 // that came in.
 package view
 
-import "encoding/json"
+import (
+	"bytes"
+	"encoding/json"
+)
 
 // Status is a run as it is.
 type Status struct {
@@ -85,6 +88,38 @@ type Event struct {
 	Step       string         `json:"step,omitempty"`
 	Attempt    uint32         `json:"attempt,omitempty"`
 	Data       map[string]any `json:"data,omitempty"`
+}
+
+// UnmarshalJSON keeps payloads byte for byte: input, output, payload and objects stay json.RawMessage, whatever else stands in
+// Data becomes a string, a number or a bool.
+func (e *Event) UnmarshalJSON(b []byte) error {
+	type plain Event
+	shadow := struct {
+		*plain
+		Data map[string]json.RawMessage `json:"data"`
+	}{plain: (*plain)(e)}
+	if err := json.Unmarshal(b, &shadow); err != nil {
+		return err
+	}
+	e.Data = nil
+	for key, raw := range shadow.Data {
+		if e.Data == nil {
+			e.Data = make(map[string]any, len(shadow.Data))
+		}
+		e.Data[key] = raw
+		switch key {
+		case "input", "output", "payload", "objects":
+			continue
+		}
+		var v any
+		dec := json.NewDecoder(bytes.NewReader(raw))
+		dec.UseNumber()
+		if err := dec.Decode(&v); err != nil {
+			return err
+		}
+		e.Data[key] = v
+	}
+	return nil
 }
 
 // Reason says why an open step does not move, and which command would help.

@@ -1,16 +1,21 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 
+	"github.com/agnt5/agnt5d/api/client"
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/event"
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/fold"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/view"
 )
 
 // file is a journal that no engine holds, opened to be read.
@@ -257,4 +262,66 @@ func changes(s *replay.State, before shape) []string {
 		out = append(out, fmt.Sprintf("run %s → %s", before.run, s.Status))
 	}
 	return out
+}
+
+// state folds a run up to its last record.
+func (f *file) state(run uint64) (*replay.State, error) {
+	w := newWalker(f)
+	err := f.scan(run, run-1, func(r *journal.Record) error { return w.record(r, 0) }, func(d journal.Damage) error {
+		if d.Run == run {
+			return f.lie(d)
+		}
+		return nil
+	})
+	return w.states[run], broken(f, err)
+}
+
+// status gives a run as it would be if an engine opened the file now.
+func (f *file) status(id string) (*view.Status, error) {
+	run, err := f.find(id)
+	if err != nil {
+		return nil, err
+	}
+	s, err := f.state(run)
+	if err != nil {
+		return nil, err
+	}
+	return engine.NewReader(f.Journal).Status(s)
+}
+
+// page gives a page of runs, as the client does for a daemon.
+func (f *file) page(_ context.Context, want client.Filter, limit int, cursor string) ([]view.RunHead, string, error) {
+	filter := engine.ListFilter{Workflow: want.Workflow, State: want.State, IDPrefix: want.IDPrefix, Limit: limit}
+	for text, into := range map[string]*int64{want.Since: &filter.Since, want.Until: &filter.Until} {
+		if text == "" {
+			continue
+		}
+		t, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			return nil, "", exit(exitUsage, "%q is not a time like 2026-11-23T08:00:00Z", text)
+		}
+		*into = t.UnixMilli()
+	}
+	if cursor != "" {
+		filter.Before, _ = strconv.ParseUint(cursor, 10, 64) // our own, from below
+	}
+	runs, err := engine.NewReader(f.Journal).List(filter)
+	if err != nil || len(runs) < limit {
+		return runs, "", err
+	}
+	return runs, strconv.FormatUint(runs[len(runs)-1].Number, 10), nil
+}
+
+// definition gives a version of a workflow.
+func (f *file) definition(name string, version uint32) ([]byte, error) {
+	all, err := f.Definitions()
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range all {
+		if d.Name == name && d.Version == version {
+			return f.DefinitionBody(d.Digest)
+		}
+	}
+	return nil, fmt.Errorf("%s: no workflow %s version %d", f.path, name, version)
 }

@@ -1,58 +1,116 @@
 package main
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 
+	"github.com/agnt5/agnt5d/api/client"
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/view"
 	"github.com/spf13/cobra"
 )
 
 func newHistoryCmd() *cobra.Command {
-	var format, path string
+	var path string
 	cmd := &cobra.Command{
-		Use:     "history RUN --file PATH",
-		Short:   "Print a run's events, one compact line each",
-		Example: "  agnt5d history order-17 --file runs.db",
-		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkFormat(format); err != nil {
-				return err
-			}
-			if path == "" {
-				return exit(exitUsage, "history: name the journal with --file PATH")
-			}
-			f, err := openFile(path)
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			run, err := f.find(args[0])
-			if err != nil {
-				return err
-			}
-			out := cmd.OutOrStdout()
-			w := newWalker(f)
-			w.each = func(e engine.Event, _ *replay.State, _ []string) error {
-				if format == "json" {
-					return json.NewEncoder(out).Encode(e)
-				}
-				_, err := fmt.Fprintln(out, line(&e))
-				return err
-			}
-			err = f.scan(run, run-1, func(r *journal.Record) error { return w.record(r, 0) },
-				func(d journal.Damage) error {
-					if d.Run == run {
-						return f.lie(d)
-					}
-					return nil
-				})
-			return broken(f, err)
-		},
+		Use:               "history RUN",
+		Short:             "Print a run's events, one compact line each",
+		Example:           "  agnt5d history order-17\n  agnt5d history order-17 --file runs.db -o json",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: runIDs(),
 	}
-	cmd.Flags().StringVar(&path, "file", "", "the journal to read; no daemon may hold it")
-	addFormat(cmd, &format)
-	return cmd
+	addFile(cmd, &path)
+	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
+		print := printEvent(cmd, o)
+		if path != "" {
+			return fileHistory(path, args[0], print)
+		}
+		for after := uint64(0); ; {
+			events, next, err := c.Events(cmd.Context(), args[0], after, 1000)
+			if err != nil {
+				return err
+			}
+			for i := range events {
+				if err := print(events[i]); err != nil {
+					return err
+				}
+			}
+			if len(events) < 1000 {
+				return nil
+			}
+			after = next
+		}
+	})
+}
+
+// printEvent prints a line for each event: compact text, or JSON.
+func printEvent(cmd *cobra.Command, o *remote) func(view.Event) error {
+	out := cmd.OutOrStdout()
+	return func(e view.Event) error {
+		if o.json() {
+			return printJSON(out, e)
+		}
+		_, err := fmt.Fprintln(out, line(&e))
+		return err
+	}
+}
+
+func fileHistory(path, id string, print func(view.Event) error) error {
+	f, err := openFile(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	run, err := f.find(id)
+	if err != nil {
+		return err
+	}
+	w := newWalker(f)
+	w.each = func(e engine.Event, _ *replay.State, _ []string) error { return print(e) }
+	err = f.scan(run, run-1, func(r *journal.Record) error { return w.record(r, 0) }, func(d journal.Damage) error {
+		if d.Run == run {
+			return f.lie(d)
+		}
+		return nil
+	})
+	return broken(f, err)
+}
+
+func newTailCmd() *cobra.Command {
+	var run string
+	var after uint64
+	var past bool
+	cmd := &cobra.Command{
+		Use:     "tail",
+		Short:   "Print events as they become durable, of all runs or of one",
+		Example: "  agnt5d tail\n  agnt5d tail --run order-17\n  agnt5d tail --past -o json",
+		Args:    cobra.NoArgs,
+	}
+	cmd.Flags().StringVar(&run, "run", "", "only this run; ends when it has ended")
+	cmd.Flags().Uint64Var(&after, "after", 0, "begin after this event")
+	cmd.Flags().BoolVar(&past, "past", false, "begin with the first event instead of now")
+	_ = cmd.RegisterFlagCompletionFunc("run", runIDs("running"))
+	return remoteVerb(cmd, func(cmd *cobra.Command, _ []string, c *client.Client, o *remote) error {
+		if run == "" && after == 0 && !past {
+			last, err := c.Version(cmd.Context())
+			if err != nil {
+				return err
+			}
+			after = last.Durable
+		}
+		print := printEvent(cmd, o)
+		err := c.Follow(cmd.Context(), run, after, func(e view.Event) error {
+			if run == "" && !o.json() && e.WorkflowID != "" {
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s  [%s]\n", line(&e), e.WorkflowID)
+				return err
+			}
+			return print(e)
+		})
+		if errors.Is(err, cmd.Context().Err()) {
+			return nil // Ctrl-C is how it ends
+		}
+		return err
+	})
 }

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 
+	"github.com/agnt5/agnt5d/api/client"
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/internal/fold"
 	"github.com/agnt5/agnt5d/journal"
@@ -20,30 +23,65 @@ type replayFlags struct {
 	check  bool
 	step   bool
 	format string
+	url    string
+}
+
+// journal gives the file to fold, and what removes it when it is a copy.
+func (o *replayFlags) journal(cmd *cobra.Command, args []string) (path string, away func(), err error) {
+	if len(args) > 0 {
+		return args[0], func() {}, nil
+	}
+	c, err := client.New(o.url, client.Options{Patience: patience})
+	if err != nil {
+		return "", nil, usage(err)
+	}
+	dir, err := os.MkdirTemp("", "agnt5d-replay-")
+	if err != nil {
+		return "", nil, err
+	}
+	away = func() { os.RemoveAll(dir) }
+	path = filepath.Join(dir, "copy.db")
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err == nil {
+		err = errors.Join(c.Journal(cmd.Context(), f), f.Close())
+	}
+	if err != nil {
+		away()
+	}
+	return path, away, err
 }
 
 func newReplayCmd() *cobra.Command {
 	var o replayFlags
 	cmd := &cobra.Command{
-		Use:   "replay FILE",
+		Use:   "replay [FILE]",
 		Short: "Show what truly happened: fold a journal event by event",
-		Long: `Folds a journal that no engine holds, and prints each event with what it changed.
+		Long: `Folds a journal, and prints each event with what it changed. FILE is one that no engine holds; without it the journal of a
+live daemon is copied as it is at this moment, and the copy is folded.
 
 --at N shows the state of each run as it was after event N. --check prints nothing but the verdict: every checksum and
 link is looked at, everything is folded twice, and digests are compared with the heads; the exit code is 1 at the first
 thing that is not as it was written, named by sequence and run. --step walks a run forward and back: Enter or n goes on,
 p goes back, a number goes there, q ends.`,
-		Example: "  agnt5d replay runs.db\n  agnt5d replay runs.db --run order-17\n  agnt5d replay runs.db --at 4812 -o json\n  agnt5d replay runs.db --check",
-		Args:    cobra.ExactArgs(1),
+		Example: "  agnt5d replay runs.db\n  agnt5d replay runs.db --run order-17\n  agnt5d replay runs.db --at 4812 -o json\n  agnt5d replay runs.db --check\n  agnt5d replay --run order-17 --url http://127.0.0.1:8080",
+		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkFormat(o.format); err != nil {
 				return err
 			}
-			f, err := openFile(args[0])
+			path, away, err := o.journal(cmd, args)
+			if err != nil {
+				return told(err)
+			}
+			defer away()
+			f, err := openFile(path)
 			if err != nil {
 				return err
 			}
 			defer f.Close()
+			if len(args) == 0 {
+				f.path = "the daemon's journal"
+			}
 			var run uint64
 			if o.run != "" {
 				if run, err = f.find(o.run); err != nil {
@@ -61,7 +99,9 @@ p goes back, a number goes there, q ends.`,
 			return show(cmd, f, run, o)
 		},
 	}
+	cmd.Flags().StringVar(&o.url, "url", "", "the daemon, when no FILE is named (default AGNT5_URL, else "+client.DefaultURL+")")
 	cmd.Flags().StringVar(&o.run, "run", "", "only this run")
+	_ = cmd.RegisterFlagCompletionFunc("run", runIDs())
 	cmd.Flags().Uint64Var(&o.at, "at", 0, "the state as it was after this event")
 	cmd.Flags().BoolVar(&o.check, "check", false, "fold everything twice and compare; exit 1 at the first lie")
 	cmd.Flags().BoolVar(&o.step, "step", false, "walk forward and back (with --run)")

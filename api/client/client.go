@@ -1,0 +1,488 @@
+// Package client talks to an agnt5d daemon: it starts, watches and steers runs, and its Worker serves handlers with the same
+// signature as an embedded engine. Errors of the daemon are *view.Problem with its stable code; a daemon that cannot be
+// reached is an *Unreachable.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/view"
+	"github.com/oklog/ulid/v2"
+)
+
+// DefaultURL is where a daemon answers when nobody says.
+const DefaultURL = "http://127.0.0.1:8080"
+
+// Options are a client's settings. The zero value means the defaults that each field names.
+type Options struct {
+	// Key is sent as "Authorization: Bearer KEY". "": AGNT5_API_KEY, and nothing when that is empty.
+	Key string
+	// Patience is how long a call is sent again while the daemon cannot be reached or is busy. 0: it is not. Every call is
+	// safe to send again: starts and signals carry an id.
+	Patience time.Duration
+	// Transport carries the requests. nil: one of the client's own.
+	Transport http.RoundTripper
+}
+
+// Client talks to one daemon. It is safe for concurrent use.
+type Client struct {
+	base string
+	o    Options
+	http *http.Client
+}
+
+// Unreachable says that the daemon did not answer. Whether a call was recorded is unknown; the same call again, with the
+// same id, gets its original answer.
+type Unreachable struct {
+	URL string
+	Err error
+}
+
+func (e *Unreachable) Error() string {
+	return fmt.Sprintf("no answer from the daemon at %s: %v", e.URL, e.Err)
+}
+
+func (e *Unreachable) Unwrap() error { return e.Err }
+
+// New gives a client for the daemon at base; "" is AGNT5_URL, else DefaultURL.
+func New(base string, o Options) (*Client, error) {
+	if base == "" {
+		base = os.Getenv("AGNT5_URL")
+	}
+	if base == "" {
+		base = DefaultURL
+	}
+	u, err := url.Parse(base)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("daemon address %q: want one like %s", base, DefaultURL)
+	}
+	if o.Key == "" {
+		o.Key = os.Getenv("AGNT5_API_KEY")
+	}
+	if o.Transport == nil {
+		o.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second, DisableCompression: true}
+	}
+	return &Client{base: strings.TrimRight(base, "/"), o: o, http: &http.Client{Transport: o.Transport}}, nil
+}
+
+// URL is the daemon's address.
+func (c *Client) URL() string { return c.base }
+
+// request is one call.
+type request struct {
+	method, path string
+	header       map[string]string
+	body         []byte
+	into         any // JSON answer; nil: none wanted
+	raw          func(*http.Response) error
+}
+
+// do sends a call, again while the daemon does not answer and patience lasts.
+func (c *Client) do(ctx context.Context, r *request) error {
+	until := time.Now().Add(c.o.Patience)
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		err := c.once(ctx, r)
+		if err == nil || ctx.Err() != nil || !again(err) || time.Now().Add(wait).After(until) {
+			return err
+		}
+		if !pause(ctx, wait) {
+			return err
+		}
+	}
+}
+
+// again says whether the same call may succeed in a moment.
+func again(err error) bool {
+	var gone *Unreachable
+	var p *view.Problem
+	return errors.As(err, &gone) || errors.As(err, &p) && p.Status == http.StatusServiceUnavailable
+}
+
+// pause waits about d, with jitter. It reports false when ctx has ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d/2 + rand.N(d/2+1))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// maxAnswer bounds what is read of an answer.
+const maxAnswer = 256 << 20
+
+func (c *Client) once(ctx context.Context, r *request) error {
+	req, err := http.NewRequestWithContext(ctx, r.method, c.base+r.path, bytes.NewReader(r.body))
+	if err != nil {
+		return err
+	}
+	if r.body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for k, v := range r.header {
+		req.Header.Set(k, v)
+	}
+	if c.o.Key != "" {
+		req.Header.Set("Authorization", "Bearer "+c.o.Key)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err
+		}
+		return &Unreachable{c.base, err}
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= 400 {
+		return problemOf(resp)
+	}
+	if r.raw != nil {
+		return r.raw(resp)
+	}
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return &Unreachable{c.base, err}
+	}
+	if r.into == nil || len(b) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(b, r.into); err != nil {
+		return fmt.Errorf("%s answered something that is not agnt5d's: %w", c.base, err)
+	}
+	return nil
+}
+
+// problemOf reads an error's answer. One that is no problem+json comes from somebody in between.
+func problemOf(resp *http.Response) error {
+	b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	p := &view.Problem{}
+	if err := json.Unmarshal(b, p); err != nil || p.Code == "" {
+		p = &view.Problem{Title: resp.Status, Code: "unknown_answer", Detail: fmt.Sprintf("%s answered %s, not as agnt5d does", resp.Request.URL, resp.Status)}
+	}
+	p.Status = resp.StatusCode
+	return p
+}
+
+func path(parts ...string) string {
+	var b strings.Builder
+	for _, p := range parts {
+		b.WriteString("/" + url.PathEscape(p))
+	}
+	return b.String()
+}
+
+func (c *Client) get(ctx context.Context, path string, into any) error {
+	return c.do(ctx, &request{method: http.MethodGet, path: path, into: into})
+}
+
+func (c *Client) post(ctx context.Context, path string, body, into any) error {
+	b, err := view.Marshal(body)
+	if err != nil {
+		return err
+	}
+	return c.do(ctx, &request{method: http.MethodPost, path: path, body: b, into: into})
+}
+
+// Register stores a definition, JSON or YAML, under a name and makes it current. created: it is a new version.
+func (c *Client) Register(ctx context.Context, name string, definition []byte) (v view.Version, created bool, err error) {
+	r := &request{method: http.MethodPut, path: path("v1", "workflows", name), body: definition}
+	r.raw = func(resp *http.Response) error {
+		created = resp.StatusCode == http.StatusCreated
+		return json.NewDecoder(resp.Body).Decode(&v)
+	}
+	return v, created, c.do(ctx, r)
+}
+
+// RegisterDefinition is Register for a definition built in Go.
+func (c *Client) RegisterDefinition(ctx context.Context, name string, def flow.Definition) (view.Version, bool, error) {
+	body, err := flow.Canonical(&def)
+	if err != nil {
+		return view.Version{}, false, err
+	}
+	return c.Register(ctx, name, body)
+}
+
+// Workflows lists workflows.
+func (c *Client) Workflows(ctx context.Context) ([]view.Workflow, error) {
+	var out struct{ Workflows []view.Workflow }
+	return out.Workflows, c.get(ctx, "/v1/workflows", &out)
+}
+
+// Workflow gives a version of a workflow with its definition; 0 is the current one.
+func (c *Client) Workflow(ctx context.Context, name string, version uint32) (view.Workflow, error) {
+	var out view.Workflow
+	p := path("v1", "workflows", name)
+	if version > 0 {
+		p += "?version=" + strconv.Itoa(int(version))
+	}
+	return out, c.get(ctx, p, &out)
+}
+
+// Start starts a run. id is the caller's own; "": one is made here, so that sending the call again starts nothing twice. Wait
+// longer than 0 waits for the run's end up to that. created is false when the run of that id existed.
+func (c *Client) Start(ctx context.Context, workflow string, input any, id string, wait time.Duration) (st *view.Status, created bool, err error) {
+	if id == "" {
+		id = ulid.Make().String()
+	}
+	raw, err := payload(input)
+	if err != nil {
+		return nil, false, err
+	}
+	body, err := view.Marshal(struct {
+		InputData  json.RawMessage `json:"input_data"`
+		WorkflowID string          `json:"workflow_id"`
+	}{raw, id})
+	if err != nil {
+		return nil, false, err
+	}
+	r := &request{method: http.MethodPost, path: path("v1", "workflows", workflow, "runs"), body: body, header: prefer(wait)}
+	r.raw = func(resp *http.Response) error {
+		created = resp.StatusCode == http.StatusCreated
+		st = &view.Status{}
+		return json.NewDecoder(resp.Body).Decode(st)
+	}
+	if err = c.do(ctx, r); err != nil {
+		return nil, false, err
+	}
+	return st, created, nil
+}
+
+func payload(v any) (json.RawMessage, error) {
+	switch v := v.(type) {
+	case nil:
+		return json.RawMessage("null"), nil
+	case json.RawMessage:
+		if len(v) == 0 {
+			return json.RawMessage("null"), nil
+		}
+		return v, nil
+	}
+	return json.Marshal(v)
+}
+
+func prefer(wait time.Duration) map[string]string {
+	if wait <= 0 {
+		return nil
+	}
+	return map[string]string{"Prefer": "wait=" + strconv.Itoa(int((wait+time.Second-1)/time.Second))}
+}
+
+// Status gives a run. Steps is "all" (or ""), "open" or "none".
+func (c *Client) Status(ctx context.Context, run, steps string) (*view.Status, error) {
+	return c.status(ctx, run, steps, 0)
+}
+
+func (c *Client) status(ctx context.Context, run, steps string, wait time.Duration) (*view.Status, error) {
+	p := path("v1", "runs", run)
+	if steps != "" {
+		p += "?steps=" + url.QueryEscape(steps)
+	}
+	st := &view.Status{}
+	err := c.do(ctx, &request{method: http.MethodGet, path: p, header: prefer(wait), into: st})
+	if err != nil {
+		return nil, err
+	}
+	return st, nil
+}
+
+// Wait waits until the run has ended, however long that takes; a daemon that restarts meanwhile is waited for.
+func (c *Client) Wait(ctx context.Context, run string) (*view.Status, error) {
+	for wait := 50 * time.Millisecond; ; {
+		st, err := c.status(ctx, run, "", time.Minute)
+		switch {
+		case err == nil && st.CompletedAt != "":
+			return st, nil
+		case err == nil:
+			wait = 50 * time.Millisecond
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case !again(err):
+			return nil, err
+		default:
+			pause(ctx, wait)
+			wait = min(2*wait, 2*time.Second)
+		}
+	}
+}
+
+// Filter says which runs List gives, and to which CancelMany and RetryMany do something. Empty fields mean any.
+type Filter struct {
+	Workflow, State, IDPrefix string
+	Since, Until              string // RFC 3339, of the start
+}
+
+func (f *Filter) values() url.Values {
+	v := url.Values{}
+	for name, text := range map[string]string{"workflow": f.Workflow, "state": f.State, "id_prefix": f.IDPrefix, "since": f.Since, "until": f.Until} {
+		if text != "" {
+			v.Set(name, text)
+		}
+	}
+	return v
+}
+
+// List gives a page of runs, newest first, and the cursor of the next one, "" after the last.
+func (c *Client) List(ctx context.Context, f Filter, limit int, cursor string) ([]view.RunHead, string, error) {
+	v := f.values()
+	if limit > 0 {
+		v.Set("limit", strconv.Itoa(limit))
+	}
+	if cursor != "" {
+		v.Set("cursor", cursor)
+	}
+	var out struct {
+		Runs       []view.RunHead `json:"runs"`
+		NextCursor string         `json:"next_cursor"`
+	}
+	err := c.get(ctx, "/v1/runs?"+v.Encode(), &out)
+	return out.Runs, out.NextCursor, err
+}
+
+// Events gives a page of events after a sequence, of one run or ("") of all, and the sequence to go on from.
+func (c *Client) Events(ctx context.Context, run string, after uint64, limit int) ([]view.Event, uint64, error) {
+	var out struct {
+		Events    []view.Event `json:"events"`
+		NextAfter uint64       `json:"next_after"`
+	}
+	err := c.get(ctx, fmt.Sprintf("%s?after=%d&limit=%d", eventsPath(run), after, limit), &out)
+	return out.Events, out.NextAfter, err
+}
+
+func eventsPath(run string) string {
+	if run == "" {
+		return "/v1/events"
+	}
+	return path("v1", "runs", run, "events")
+}
+
+// Explain says why a run does not move.
+func (c *Client) Explain(ctx context.Context, run string) ([]view.Reason, error) {
+	var out struct{ Reasons []view.Reason }
+	return out.Reasons, c.get(ctx, path("v1", "runs", run, "explain"), &out)
+}
+
+// Signal sends a signal. id names it; "": one is made here. It gives the id and the step that took it, "" if none has.
+func (c *Client) Signal(ctx context.Context, run, name string, value any, id string) (signalID, consumedBy string, err error) {
+	if id == "" {
+		id = ulid.Make().String()
+	}
+	raw, err := payload(value)
+	if err != nil {
+		return "", "", err
+	}
+	var out struct {
+		SignalID   string `json:"signal_id"`
+		ConsumedBy string `json:"consumed_by"`
+	}
+	err = c.post(ctx, path("v1", "runs", run, "signals", name), map[string]any{"payload": raw, "signal_id": id}, &out)
+	return out.SignalID, out.ConsumedBy, err
+}
+
+// Cancel ends a run.
+func (c *Client) Cancel(ctx context.Context, run, reason string) error {
+	return c.post(ctx, path("v1", "runs", run, "cancel"), map[string]any{"reason": reason}, nil)
+}
+
+// Retry reopens a failed or cancelled run.
+func (c *Client) Retry(ctx context.Context, run string) error {
+	return c.post(ctx, path("v1", "runs", run, "retry"), map[string]any{}, nil)
+}
+
+// FireTimer fires a timer of a run now.
+func (c *Client) FireTimer(ctx context.Context, run, timer string) error {
+	return c.post(ctx, path("v1", "runs", run, "timers", timer, "fire"), map[string]any{}, nil)
+}
+
+// Delete removes a finished run.
+func (c *Client) Delete(ctx context.Context, run string) error {
+	return c.do(ctx, &request{method: http.MethodDelete, path: path("v1", "runs", run)})
+}
+
+// Many is what was done to many runs.
+type Many struct {
+	Matched int `json:"matched"`
+	Done    int `json:"done"`
+}
+
+// CancelMany cancels every open run that the filter names.
+func (c *Client) CancelMany(ctx context.Context, f Filter, reason string) (Many, error) {
+	var out Many
+	return out, c.post(ctx, "/v1/runs/cancel?"+f.values().Encode(), map[string]any{"reason": reason}, &out)
+}
+
+// RetryMany retries every failed or cancelled run that the filter names.
+func (c *Client) RetryMany(ctx context.Context, f Filter) (Many, error) {
+	var out Many
+	return out, c.post(ctx, "/v1/runs/retry?"+f.values().Encode(), map[string]any{}, &out)
+}
+
+// Objects gives a page of object keys, and the cursor of the next one.
+func (c *Client) Objects(ctx context.Context, prefix string, limit int, cursor string) ([]view.Object, string, error) {
+	v := url.Values{"prefix": {prefix}, "cursor": {cursor}}
+	if limit > 0 {
+		v.Set("limit", strconv.Itoa(limit))
+	}
+	var out struct {
+		Objects    []view.Object `json:"objects"`
+		NextCursor string        `json:"next_cursor"`
+	}
+	err := c.get(ctx, "/v1/objects?"+v.Encode(), &out)
+	return out.Objects, out.NextCursor, err
+}
+
+// Object gives one object key.
+func (c *Client) Object(ctx context.Context, key string) (view.Object, error) {
+	var out view.Object
+	return out, c.get(ctx, path("v1", "objects", key), &out)
+}
+
+// DeleteObject removes an object's state.
+func (c *Client) DeleteObject(ctx context.Context, key string) error {
+	return c.do(ctx, &request{method: http.MethodDelete, path: path("v1", "objects", key)})
+}
+
+// Workers lists who works.
+func (c *Client) Workers(ctx context.Context) ([]view.Worker, error) {
+	var out struct{ Workers []view.Worker }
+	return out.Workers, c.get(ctx, "/v1/workers", &out)
+}
+
+// Journal writes a copy of the daemon's journal, as it is at one moment, to w.
+func (c *Client) Journal(ctx context.Context, w io.Writer) error {
+	return c.once(ctx, &request{method: http.MethodGet, path: "/v1/journal", raw: func(resp *http.Response) error {
+		_, err := io.Copy(w, resp.Body)
+		return err
+	}})
+}
+
+// Version is what a daemon says of itself.
+type Version struct {
+	Version string `json:"version"`
+	Format  int    `json:"format"`
+	Durable uint64 `json:"durable"` // sequence of the last durable event
+}
+
+// Version asks what is running.
+func (c *Client) Version(ctx context.Context) (Version, error) {
+	var out Version
+	return out, c.get(ctx, "/version", &out)
+}

@@ -1,0 +1,70 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/agnt5/agnt5d/view"
+)
+
+// Follow calls fn for each event after a sequence, of one run or ("") of all, as it becomes durable. It returns when the run
+// has ended, ctx ends or fn returns an error. A daemon that restarts is waited for, and the stream goes on where it was.
+func (c *Client) Follow(ctx context.Context, run string, after uint64, fn func(view.Event) error) error {
+	wait := 50 * time.Millisecond
+	for {
+		ended, began := false, false
+		err := c.once(ctx, &request{method: http.MethodGet, path: eventsPath(run) + "?after=" + strconv.FormatUint(after, 10),
+			header: map[string]string{"Accept": "text/event-stream"}, raw: func(resp *http.Response) error {
+				if ended = resp.StatusCode == http.StatusNoContent; ended {
+					return nil
+				}
+				began = true
+				return c.stream(resp, &after, fn)
+			}})
+		switch {
+		case ended:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil && !again(err):
+			return err
+		}
+		if began {
+			wait = 50 * time.Millisecond
+		}
+		pause(ctx, wait)
+		wait = min(2*wait, 2*time.Second)
+	}
+}
+
+// stream reads server-sent events. The end of the stream is no error: the next request tells whether the run has ended.
+func (c *Client) stream(resp *http.Response, after *uint64, fn func(view.Event) error) error {
+	in := bufio.NewScanner(resp.Body)
+	in.Buffer(nil, 64<<20)
+	var data strings.Builder
+	for in.Scan() {
+		line := in.Text()
+		if text, ok := strings.CutPrefix(line, "data: "); ok {
+			data.WriteString(text + "\n")
+			continue
+		}
+		if line != "" || data.Len() == 0 {
+			continue
+		}
+		var e view.Event
+		if err := json.Unmarshal([]byte(data.String()), &e); err != nil {
+			return err
+		}
+		data.Reset()
+		if err := fn(e); err != nil {
+			return err
+		}
+		*after = e.Seq
+	}
+	return nil
+}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/agnt5/agnt5d/api/client"
+	"github.com/agnt5/agnt5d/view"
+	"github.com/spf13/cobra"
+)
+
+// remote is what a verb that talks to a daemon has in common with the others.
+type remote struct {
+	url    string
+	format string
+}
+
+// patience is how long a verb tries a daemon that does not answer.
+const patience = 2 * time.Second
+
+// remoteVerb makes a verb that talks to a daemon.
+func remoteVerb(cmd *cobra.Command, run func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error) *cobra.Command {
+	o := &remote{}
+	cmd.Flags().StringVar(&o.url, "url", "", "the daemon (default AGNT5_URL, else "+client.DefaultURL+")")
+	addFormat(cmd, &o.format)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := checkFormat(o.format); err != nil {
+			return err
+		}
+		c, err := o.connect()
+		if err != nil {
+			return err
+		}
+		return told(run(cmd, args, c, o))
+	}
+	return cmd
+}
+
+func (o *remote) connect() (*client.Client, error) {
+	c, err := client.New(o.url, client.Options{Patience: patience})
+	return c, usage(err)
+}
+
+func (o *remote) json() bool { return o.format == "json" }
+
+// told gives the daemon's errors the exit codes that they stand for.
+func told(err error) error {
+	var x *exitErr
+	if err == nil || errors.As(err, &x) {
+		return err
+	}
+	var gone *client.Unreachable
+	if errors.As(err, &gone) {
+		return exit(exitUnreachable, "%v (is \"agnt5d serve\" running?)", gone)
+	}
+	var p *view.Problem
+	if !errors.As(err, &p) {
+		return &exitErr{exitError, err}
+	}
+	code := exitError
+	switch p.Status {
+	case 400, 413, 415, 422:
+		code = exitUsage
+	case 401, 403, 421:
+		code = exitAuth
+	case 404, 410:
+		code = exitNotFound
+	case 409:
+		code = exitConflict
+	case 503:
+		code = exitUnreachable
+	}
+	return &exitErr{code, p}
+}
+
+// printJSON prints a value with its payloads byte for byte.
+func printJSON(w io.Writer, v any) error {
+	b, err := view.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(b, '\n'))
+	return err
+}
+
+// table prints rows in columns. The first row is the head, in capitals.
+func table(w io.Writer, rows [][]string) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, r := range rows {
+		fmt.Fprintln(t, strings.TrimRight(strings.Join(r, "\t"), "\t"))
+	}
+	return t.Flush()
+}
+
+// payloadOf reads what --input or --payload gave: JSON, or @FILE ("@-" is standard input).
+func payloadOf(cmd *cobra.Command, text string) (json.RawMessage, error) {
+	if text == "" {
+		return nil, nil
+	}
+	b := []byte(text)
+	if name, ok := strings.CutPrefix(text, "@"); ok {
+		var err error
+		if b, err = readFile(cmd, name); err != nil {
+			return nil, exit(exitError, "%v", err)
+		}
+	}
+	if !json.Valid(b) {
+		return nil, exit(exitUsage, "%.60q is not JSON (text needs its quotes: '\"text\"')", text)
+	}
+	return b, nil
+}
+
+// outcome turns a run's end into the exit code of --wait.
+func outcome(st *view.Status) error {
+	switch st.State {
+	case "failed", "quarantined":
+		return &exitErr{code: exitRunFailed}
+	case "cancelled":
+		return &exitErr{code: exitCancelled}
+	}
+	return nil
+}
+
+// completer offers what a daemon knows, for the shell. It says nothing when there is none.
+func completer(offer func(ctx context.Context, c *client.Client, typed string) []string) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		url, _ := cmd.Flags().GetString("url")
+		c, err := client.New(url, client.Options{})
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		return offer(ctx, c, typed), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// runIDs completes ids of runs, in any of the states named, or all.
+func runIDs(states ...string) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return completer(func(ctx context.Context, c *client.Client, typed string) []string {
+		if len(states) == 0 {
+			states = []string{""}
+		}
+		var out []string
+		for _, state := range states {
+			runs, _, err := c.List(ctx, client.Filter{IDPrefix: typed, State: state}, 50, "")
+			if err != nil {
+				return nil
+			}
+			for _, r := range runs {
+				out = append(out, r.WorkflowID+"\t"+r.WorkflowName+" "+r.State)
+			}
+		}
+		return out
+	})
+}
+
+var workflowNames = completer(func(ctx context.Context, c *client.Client, typed string) []string {
+	all, err := c.Workflows(ctx)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, w := range all {
+		if strings.HasPrefix(w.Name, typed) {
+			out = append(out, w.Name)
+		}
+	}
+	return out
+})
+
+// local shows a time of the daemon in the reader's zone, to the second.
+func local(at string) string {
+	t, err := time.Parse(time.RFC3339, at)
+	if err != nil {
+		return at
+	}
+	return t.Local().Format("2006-01-02 15:04:05")
+}
+
+// age says how long ago a time of the daemon was.
+func age(at string) string {
+	t, err := time.Parse(time.RFC3339, at)
+	if err != nil {
+		return ""
+	}
+	return short(time.Since(t))
+}
+
+func short(d time.Duration) string {
+	switch d = max(d, 0); {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%dd", int(d.Hours()/24))
+}
+
+// clip shortens a text to one line.
+func clip(s string, n int) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if r := []rune(s); len(r) > n {
+		return string(r[:n-3]) + "..."
+	}
+	return s
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/agnt5/agnt5d/api/client"
+	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/view"
+	"github.com/spf13/cobra"
+)
+
+func newWorkersCmd() *cobra.Command {
+	return remoteVerb(&cobra.Command{
+		Use:     "workers",
+		Short:   "List who works: sessions, what they serve, and what they work on",
+		Example: "  agnt5d workers\n  agnt5d workers -o json",
+		Args:    cobra.NoArgs,
+	}, func(cmd *cobra.Command, _ []string, c *client.Client, o *remote) error {
+		all, err := c.Workers(cmd.Context())
+		if err != nil {
+			return err
+		}
+		if o.json() {
+			return printJSON(cmd.OutOrStdout(), map[string]any{"workers": all})
+		}
+		rows := [][]string{{"WORKER", "SERVICE", "VERSION", "RUNNING", "SILENT", "HANDLERS", "WORKS ON"}}
+		for _, w := range all {
+			var on []string
+			for _, t := range w.Running {
+				on = append(on, t.WorkflowID+"/"+t.Step)
+			}
+			rows = append(rows, []string{w.WorkerID, w.ServiceName, w.ServiceVersion, fmt.Sprintf("%d of %d", len(w.Running), w.Capacity),
+				short(time.Duration(w.SilentMS) * time.Millisecond), clip(strings.Join(w.Handlers, " "), 50), clip(strings.Join(on, " "), 60)})
+		}
+		return table(cmd.OutOrStdout(), rows)
+	})
+}
+
+func newObjectsCmd() *cobra.Command {
+	var prefix, path string
+	var limit int
+	cmd := &cobra.Command{
+		Use:     "objects",
+		Short:   "List object keys: their state, who holds them and who waits",
+		Example: "  agnt5d objects --prefix user:\n  agnt5d objects --file runs.db -o json",
+		Args:    cobra.NoArgs,
+	}
+	cmd.Flags().StringVar(&prefix, "prefix", "", "only keys that begin so")
+	cmd.Flags().IntVar(&limit, "limit", 50, "at most so many; 0: all")
+	addFile(cmd, &path)
+	return remoteVerb(cmd, func(cmd *cobra.Command, _ []string, c *client.Client, o *remote) error {
+		objects, err := listObjects(cmd, c, prefix, limit, path)
+		if err != nil {
+			return err
+		}
+		if o.json() {
+			return printJSON(cmd.OutOrStdout(), map[string]any{"objects": objects})
+		}
+		rows := [][]string{{"KEY", "VERSION", "FENCE", "HELD BY", "WAITING", "STATE"}}
+		for _, b := range objects {
+			held := ""
+			if b.Holder != nil {
+				held = b.Holder.WorkflowID + "/" + b.Holder.Step
+			}
+			rows = append(rows, []string{b.Key, fmt.Sprint(b.Version), fmt.Sprint(b.Fence), held, fmt.Sprint(len(b.Queue)), clip(string(b.State), 60)})
+		}
+		return table(cmd.OutOrStdout(), rows)
+	})
+}
+
+func listObjects(cmd *cobra.Command, c *client.Client, prefix string, limit int, path string) ([]view.Object, error) {
+	if path != "" {
+		f, err := openFile(path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		if limit <= 0 {
+			limit = 1 << 30
+		}
+		return engine.NewReader(f.Journal).Objects(prefix, "", limit)
+	}
+	all := []view.Object{}
+	for cursor := ""; ; {
+		n := 1000
+		if limit > 0 {
+			n = min(n, limit-len(all))
+		}
+		page, next, err := c.Objects(cmd.Context(), prefix, n, cursor)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if next == "" || limit > 0 && len(all) >= limit {
+			return all, nil
+		}
+		cursor = next
+	}
+}

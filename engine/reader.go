@@ -1,0 +1,62 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/ring"
+)
+
+// Reader shows what a journal holds that no engine has open.
+type Reader struct{ e *Engine }
+
+// NewReader reads j, which stays the caller's.
+func NewReader(j *journal.Journal) *Reader {
+	return &Reader{&Engine{o: Options{}.withDefaults(), j: j}}
+}
+
+// Status gives a run whose state the caller has folded. Who works on it only an engine knows.
+func (r *Reader) Status(s *replay.State) (*Status, error) {
+	return r.e.status(&look{s: s, reasons: r.Explain(s)}, statusOptions{steps: "all"})
+}
+
+// Explain says why a run would not move if an engine opened the file now, without any worker.
+func (r *Reader) Explain(s *replay.State) []Reason {
+	return reasons(ring.New(ring.Config{Journal: r.e.j}), &ring.Run{S: s})
+}
+
+// List gives runs, newest first.
+func (r *Reader) List(f ListFilter) ([]RunHead, error) { return r.e.List(context.Background(), f) }
+
+// Objects lists object keys that have state.
+func (r *Reader) Objects(prefix, after string, limit int) ([]Object, error) {
+	rows, err := r.e.j.Objects(prefix, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	return objectsOf(rows), nil
+}
+
+func objectsOf(rows []journal.Object) []Object {
+	out := make([]Object, len(rows))
+	for i, row := range rows {
+		out[i] = Object{Key: row.Key, State: orNull(row.State), Version: row.Version, Fence: row.Fence}
+	}
+	return out
+}
+
+// Backup writes the journal as it is at one moment, as a file that Open takes. w must be fast: the file cannot shrink or
+// grow its map meanwhile.
+func (e *Engine) Backup(w io.Writer) error {
+	if err := e.err(); err != nil && !errors.Is(err, ErrDiskFull) {
+		return err
+	}
+	_, err := e.j.Backup(w)
+	return err
+}
+
+// Path is the journal's file.
+func (e *Engine) Path() string { return e.j.Path() }
