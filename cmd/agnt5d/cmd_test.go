@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/agnt5/agnt5d/engine"
@@ -279,7 +281,17 @@ func TestValidateReportsEveryProblem(t *testing.T) {
 
 func TestMain(m *testing.M) {
 	if args := os.Getenv("AGNT5D_TEST_MAIN"); args != "" {
-		os.Exit(run(context.Background(), strings.Fields(args), os.Stdin, os.Stdout, os.Stderr))
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		code := run(ctx, strings.Fields(args), os.Stdin, os.Stdout, os.Stderr)
+		stop()
+		os.Exit(code)
+	}
+	if url := os.Getenv("AGNT5D_TEST_WORKER"); url != "" {
+		if err := workerChild(url); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	}
 	if dir := os.Getenv("AGNT5D_TEST_CHILD"); dir != "" {
 		fmt.Fprintln(os.Stderr, child(dir))
