@@ -237,9 +237,9 @@ func (e *Engine) earlier(ctx context.Context, o *ring.Outcome, otherwise ring.Re
 	if err != nil || !ok {
 		return otherwise, err
 	}
-	result := otherwise
+	result, last := otherwise, max(o.Last, head.LastSeq)
 	for n := uint64(1); ; {
-		records, err := e.j.RunRecords(o.Token.Run, head.LastSeq, n, 256)
+		records, err := e.j.RunRecords(o.Token.Run, last, n, 256)
 		if err != nil {
 			return "", e.hurt(o.Token.Run, err)
 		}
@@ -257,7 +257,7 @@ func (e *Engine) earlier(ctx context.Context, o *ring.Outcome, otherwise ring.Re
 			}
 			n = records[i].N + uint64(records[i].Count)
 		}
-		if len(records) == 0 || records[len(records)-1].Seq >= head.LastSeq || ctx.Err() != nil {
+		if len(records) == 0 || records[len(records)-1].Seq >= last || ctx.Err() != nil {
 			return result, ctx.Err()
 		}
 	}

@@ -36,6 +36,8 @@ type Outcome struct {
 	// Reply is called when the result is durable. look says that an outcome of this very attempt may have been recorded
 	// earlier: the run's history decides then between Duplicate, Conflict and the result given.
 	Reply func(result Result, look bool, err error)
+	// Last is the run's last sequence when Reply says look; 0: its head knows.
+	Last uint64
 }
 
 func (in *Outcome) refuse(err error) {
@@ -97,7 +99,11 @@ func (in *Outcome) fold(r *Ring, run *Run, t *replay.Turn) {
 		if in.Slot != nil && in.Slot == slot && (slot.State == worker.Leased || slot.State == worker.Cancelled) {
 			r.b.release = append(r.b.release, slot) // in process: the handler has returned, nobody wants its answer
 		}
-		in.answer(r, in.late(run), run.S.Steps[step].Attempt >= attempt)
+		late, look := in.late(run), run.S.Steps[step].Attempt >= attempt
+		r.atEnd(func() { // the outcome that was first may stand in this very turn
+			in.Last = run.S.LastSeq
+			in.answer(r, late, look)
+		})
 		return
 	}
 	st := &run.S.Steps[step]
