@@ -3,6 +3,7 @@ package docs
 
 import (
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,8 +17,9 @@ const root = "../.."
 var block = regexp.MustCompile("(?ms)^```([a-z]*)\n(.*?)^```")
 
 // TestWhatIsToldToBeTypedWorks runs every sh block of README and docs, in a copy of the repository, in the order in which they
-// stand on each page; a yaml block is saved under the name that the sentence before it gives. The one command that is not run
-// here is the test command itself, which CI runs.
+// stand on each page; a yaml block is saved under the name that the sentence before it gives. A terminal block is a command that
+// stays: it runs until the page's end. The daemon of a page answers on a port of its own. The one command that is not run here
+// is the test command itself, which CI runs.
 func TestWhatIsToldToBeTypedWorks(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs every command of the docs; not with -short")
@@ -37,9 +39,11 @@ func TestWhatIsToldToBeTypedWorks(t *testing.T) {
 			t.Fatal(err)
 		}
 		var dir string
+		address := freeAddress(t)
 		for _, m := range block.FindAllSubmatchIndex(text, -1) {
 			kind, body := string(text[m[2]:m[3]]), string(text[m[4]:m[5]])
-			if (kind == "sh" || kind == "yaml") && dir == "" {
+			body = strings.ReplaceAll(body, "127.0.0.1:8080", address)
+			if (kind == "sh" || kind == "terminal" || kind == "yaml") && dir == "" {
 				dir = checkout(t)
 			}
 			switch kind {
@@ -57,12 +61,16 @@ func TestWhatIsToldToBeTypedWorks(t *testing.T) {
 				if err := os.WriteFile(filepath.Join(dir, string(name[1])), []byte(body), 0o600); err != nil {
 					t.Fatal(err)
 				}
+			case "terminal":
+				stay(t, page, dir, address, body)
+				ran++
 			case "sh":
 				if strings.TrimSpace(body) == "go test ./..." {
 					continue
 				}
 				cmd := exec.Command("bash", "-euo", "pipefail", "-c", body)
 				cmd.Dir = dir
+				cmd.Env = append(os.Environ(), "AGNT5_URL=http://"+address)
 				if out, err := cmd.CombinedOutput(); err != nil {
 					t.Errorf("%s: %s: %v\n%s", page, body, err, out)
 				}
@@ -75,6 +83,29 @@ func TestWhatIsToldToBeTypedWorks(t *testing.T) {
 	if ran < 3 {
 		t.Errorf("only %d blocks were run", ran)
 	}
+}
+
+// stay starts a command that runs until the page is done.
+func stay(t *testing.T, page, dir, address, body string) {
+	cmd := exec.Command("bash", "-c", "exec "+strings.TrimSpace(body))
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "AGNT5D_LISTEN="+address, "AGNT5_URL=http://"+address)
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("%s: %s: %v", page, body, err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+}
+
+func freeAddress(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // checkout copies the repository without its history.
