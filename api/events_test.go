@@ -21,7 +21,9 @@ import (
 // done makes the engine run every step in process, at once.
 func (s *site) done(handler string) {
 	s.t.Helper()
-	if err := engine.HandleRaw(s.eng, "svc", handler, func(context.Context, *worker.Task) (json.RawMessage, error) { return json.RawMessage("{\n\"a\":\n1}"), nil }); err != nil {
+	if err := engine.HandleRaw(s.eng, "svc", handler, func(context.Context, *worker.Task) (json.RawMessage, error) {
+		return json.RawMessage("{\n\"a\":\n1}"), nil
+	}); err != nil {
 		s.t.Fatal(err)
 	}
 }
