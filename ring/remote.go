@@ -244,7 +244,9 @@ func (in *Poll) admit(r *Ring) {
 	}
 	m.seq, m.answered, m.answer = in.Seq, false, PollAnswer{}
 	m.wait, m.until = in, r.now.Mono+in.WaitMS
-	r.sweep(m.until)
+	if in.WaitMS > 0 { // else it is answered in this turn, or when its outcomes are durable
+		r.sweep(m.until)
+	}
 	if len(in.Outcomes) == 0 {
 		r.whenDurable(func(error) { r.want(s, m) })
 	}

@@ -1,0 +1,72 @@
+"""Durable workflows: the Python client and worker of agnt5d.
+
+Definitions stand in ``agnt5.workflows``; handlers are functions with ``@function``; ``Worker`` serves them, ``Client`` starts and
+steers runs.
+"""
+
+from .client import Client, SyncClient
+from .errors import (
+    Agnt5Error,
+    ApiError,
+    Cancelled,
+    Conflict,
+    NonRetryableError,
+    NotFound,
+    Problem,
+    Unauthorized,
+    Unreachable,
+    ValidationError,
+    WaitTimeout,
+)
+from .functions import Context, Objects, function, get_registered_functions, register_function
+from .worker import Worker
+from .workflows import (
+    FlowDefinition,
+    RetryConfig,
+    SignalConfig,
+    StepType,
+    TimerConfig,
+    WorkflowStep,
+    get_registered_workflows,
+    register_workflow,
+    task_step,
+    wait_signal_step,
+    wait_timer_step,
+    workflow,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Agnt5Error",
+    "ApiError",
+    "Cancelled",
+    "Client",
+    "Conflict",
+    "Context",
+    "FlowDefinition",
+    "NonRetryableError",
+    "NotFound",
+    "Objects",
+    "Problem",
+    "RetryConfig",
+    "SignalConfig",
+    "StepType",
+    "SyncClient",
+    "TimerConfig",
+    "Unauthorized",
+    "Unreachable",
+    "ValidationError",
+    "WaitTimeout",
+    "Worker",
+    "WorkflowStep",
+    "function",
+    "get_registered_functions",
+    "get_registered_workflows",
+    "register_function",
+    "register_workflow",
+    "task_step",
+    "wait_signal_step",
+    "wait_timer_step",
+    "workflow",
+]

@@ -1,0 +1,139 @@
+"""One daemon over HTTP: connections that are kept, and answers as Python values."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import ssl
+import threading
+import urllib.parse
+from typing import Any
+
+from .errors import ApiError, Unreachable, api_error
+
+DEFAULT_URL = "http://localhost:8080"
+
+
+def base_url(url: str | None) -> urllib.parse.SplitResult:
+    """Read the daemon's address. None is AGNT5_URL, else DEFAULT_URL. Raises ValueError."""
+    text = url or os.environ.get("AGNT5_URL") or DEFAULT_URL
+    if "://" not in text:
+        text = "http://" + text
+    parts = urllib.parse.urlsplit(text)
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
+        raise ValueError(f"daemon address {text!r}: want one like {DEFAULT_URL}")
+    return parts
+
+
+def quote(part: str) -> str:
+    """Percent-encode one part of a path."""
+    return urllib.parse.quote(part, safe="")
+
+
+class Connection:
+    """One connection at a time; for one thread."""
+
+    def __init__(self, base: urllib.parse.SplitResult, key: str | None, timeout: float) -> None:
+        self._base = base
+        self._key = key
+        self._timeout = timeout
+        self._conn: http.client.HTTPConnection | None = None
+        self._prefix = base.path.rstrip("/")
+
+    @property
+    def url(self) -> str:
+        return self._base.geturl()
+
+    def _open(self) -> http.client.HTTPConnection:
+        host = self._base.hostname or ""
+        if self._base.scheme == "https":
+            return http.client.HTTPSConnection(host, self._base.port or 443, timeout=self._timeout, context=ssl.create_default_context())
+        return http.client.HTTPConnection(host, self._base.port or 80, timeout=self._timeout)
+
+    def call(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None, timeout: float | None = None) -> tuple[int, Any]:
+        """Send a request; gives the status and the JSON answer, None when there is none.
+
+        A connection that was kept and is gone is opened anew once. Raises Unreachable, or ApiError for an answer over 399.
+        """
+        head = {"Accept": "application/json"}
+        if body is not None:
+            head["Content-Type"] = "application/json"
+        if self._key:
+            head["Authorization"] = "Bearer " + self._key
+        head.update(headers or {})
+        fresh = self._conn is None
+        while True:
+            try:
+                if self._conn is None:
+                    self._conn = self._open()
+                conn = self._conn
+                if conn.sock is not None:
+                    conn.sock.settimeout(timeout or self._timeout)
+                else:
+                    conn.timeout = timeout or self._timeout
+                conn.request(method, self._prefix + path, body, head)
+                answer = conn.getresponse()
+                raw = answer.read()
+                break
+            except (OSError, http.client.HTTPException) as why:
+                self.close()
+                if fresh or isinstance(why, TimeoutError):
+                    raise Unreachable(f"no answer from the daemon at {self.url}: {why or type(why).__name__}") from why
+                fresh = True  # the daemon had closed a connection that was kept: ask once more
+        if answer.will_close:
+            self.close()
+        value = None
+        if raw:
+            try:
+                value = json.loads(raw)
+            except ValueError:
+                if answer.status < 400:
+                    raise ApiError(answer.status, "unknown_answer", f"{self.url} answered something that is not agnt5d's") from None
+        if answer.status >= 400:
+            raise api_error(answer.status, value)
+        return answer.status, value
+
+    def interrupt(self) -> None:
+        """End a call that another thread waits in."""
+        conn = self._conn
+        sock = conn.sock if conn is not None else None
+        if sock is not None:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def close(self) -> None:
+        if self._conn is not None:
+            self._conn.close()
+            self._conn = None
+
+
+class Connections:
+    """Connections that threads share, each used by one at a time."""
+
+    def __init__(self, base: urllib.parse.SplitResult, key: str | None, timeout: float) -> None:
+        self._args = (base, key, timeout)
+        self._lock = threading.Lock()
+        self._idle: list[Connection] = []
+
+    def call(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None, timeout: float | None = None) -> tuple[int, Any]:
+        with self._lock:
+            conn = self._idle.pop() if self._idle else Connection(*self._args)
+        try:
+            return conn.call(method, path, body, headers, timeout)
+        finally:
+            with self._lock:
+                self._idle.append(conn)
+
+    def close(self) -> None:
+        with self._lock:
+            for conn in self._idle:
+                conn.close()
+            self._idle.clear()

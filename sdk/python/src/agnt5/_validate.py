@@ -1,0 +1,508 @@
+"""The rules of a definition. The codes are those of the daemon; shared vectors hold the two to each other."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ._canonical import Number, Pairs, write
+from ._cron import cron_problem, zone_problem
+from .errors import Problem
+
+_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}", re.ASCII)
+_WANT_NAME = "want 1 to 128 of letters, digits, _ : . -"
+_WANT_TYPE = "want task, wait_signal or wait_timer"
+_MAX_MS = 9223372036854
+_MAX_INT = 2**63 - 1
+_MAX_STEPS = 100_000
+_MAX_INPUT = 1 << 20
+_MAX_NESTING = 64
+
+_TEXTS = {"name", "service_name", "handler_name"}
+_BELONGS = {
+    "task": {"service_name", "handler_name", "object_keys", "input_data", "timeout_ms", "heartbeat_timeout_ms", "retry"},
+    "wait_signal": {"signal"},
+    "wait_timer": {"timer"},
+}
+_ORDER = ["service_name", "handler_name", "object_keys", "input_data", "timeout_ms", "heartbeat_timeout_ms", "retry", "signal", "timer"]
+
+
+def _cut(text: str, limit: int) -> str:
+    raw = text.encode("utf-8", "replace")
+    return text if len(raw) <= limit else raw[:limit].decode("utf-8", "ignore") + "…"
+
+
+def _quote(text: str) -> str:
+    return '"' + _cut(text, 64).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def name_problem(name: str) -> str | None:
+    """Say what is wrong with a name; the text goes on after what the name is for."""
+    if name == "":
+        return f"is empty; {_WANT_NAME}"
+    if len(name.encode("utf-8", "replace")) > 128:
+        return f"{_quote(name)} is {len(name.encode('utf-8', 'replace'))} bytes long; {_WANT_NAME}"
+    if not _NAME.fullmatch(name):
+        bad = next(c for c in name if not _NAME.fullmatch(c))
+        return f"{_quote(name)} holds {bad!r}; {_WANT_NAME}"
+    return None
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, (int, float)):
+        return f"the number {value.text if isinstance(value, Number) else value}"
+    if isinstance(value, str):
+        return "a string"
+    if isinstance(value, (Pairs, dict)):
+        return "an object"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    return f"a {type(value).__name__}"
+
+
+def _pairs(value: Any) -> list[tuple[Any, Any]] | None:
+    if isinstance(value, Pairs):
+        return list(value)
+    if isinstance(value, dict):
+        return list(value.items())
+    return None
+
+
+def _repeated(value: Any) -> str | None:
+    """The first key that stands twice in one object, anywhere inside."""
+    if isinstance(value, Pairs):
+        seen = set()
+        for key, item in value:
+            if key in seen:
+                return key
+            seen.add(key)
+        children: Any = [item for _, item in value]
+    elif isinstance(value, dict):
+        children = value.values()
+    elif isinstance(value, (list, tuple)):
+        children = value
+    else:
+        return None
+    for item in children:
+        key = _repeated(item)
+        if key is not None:
+            return key
+    return None
+
+
+def _depth(value: Any, at: int = 0) -> int:
+    if at > _MAX_NESTING + 8:
+        return at
+    if isinstance(value, (Pairs, dict)):
+        items = [i for _, i in value] if isinstance(value, Pairs) else list(value.values())
+    elif isinstance(value, (list, tuple)):
+        items = list(value)
+    else:
+        return at
+    return max([at + 1] + [_depth(i, at + 1) for i in items])
+
+
+class _Step:
+    """A step as far as it could be read."""
+
+    def __init__(self) -> None:
+        self.name = ""
+        self.type = "task"
+        self.fields: dict[str, Any] = {}
+        self.dependencies: list[str] = []
+        self.flawed = False  # something could not be read: what is missing is not reported, too
+        self.typeless = False  # its type could not be read
+
+
+class Validator:
+    """Looks at a definition as JSON says it: {"steps": [...]}."""
+
+    def __init__(self) -> None:
+        self.problems: list[tuple[int, Problem]] = []
+        self.steps: list[_Step] = []
+        self.at = -1
+        self.flawed = False
+
+    def add(self, at: int, code: str, detail: str) -> None:
+        name = self.steps[at].name if 0 <= at < len(self.steps) else ""
+        if at >= 0 and name == "":
+            detail = f"step {at + 1}: {detail}"
+        self.problems.append((at, Problem(code, _cut(name, 128), detail)))
+
+    def run(self, raw: Any) -> list[Problem]:
+        self.definition(raw)
+        self.rules()
+        return [p for _, p in sorted(self.problems, key=lambda found: found[0])]
+
+    # Reading.
+
+    def flaw(self) -> None:
+        if self.at < 0:
+            self.flawed = True
+        else:
+            self.steps[self.at].flawed = True
+
+    def wrong(self, what: str, want: str, value: Any) -> None:
+        self.add(self.at, "wrong_type", f"{what} must be {want}, not {_kind(value)}")
+        self.flaw()
+
+    def object(self, value: Any, what: str, known: set[str]) -> dict[str, Any] | None:
+        pairs = _pairs(value)
+        if pairs is None:
+            self.wrong(what, "an object", value)
+            return None
+        keys = [key for key, _ in pairs]
+        for key in keys:
+            if keys.count(key) > 1:
+                self.add(self.at, "key_duplicate", f'{what} has the key "{key}" twice')
+                break
+        for key in keys:
+            if key not in known:
+                self.add(self.at, "unknown_key", f'{what} has an unknown key "{key}"')
+        return dict(pairs)
+
+    def definition(self, raw: Any) -> None:
+        fields = self.object(raw, "the definition", {"steps"})
+        if fields is None or "steps" not in fields:
+            return
+        steps = fields["steps"]
+        if isinstance(steps, (Pairs, dict)) or not isinstance(steps, (list, tuple)):
+            self.wrong("steps", "a list", steps)
+            return
+        if len(steps) > _MAX_STEPS:
+            self.add(-1, "definition_too_large", f"{len(steps)} steps, the limit is {_MAX_STEPS}")
+            self.flawed = True
+            return
+        for i, value in enumerate(steps):
+            step = _Step()
+            for key, item in _pairs(value) or []:
+                if key == "name" and isinstance(item, str):
+                    step.name = item
+                    break
+            self.steps.append(step)
+        for i, value in enumerate(steps):
+            self.at = i
+            self.step(self.steps[i], value)
+        self.at = -1
+
+    def step(self, s: _Step, value: Any) -> None:
+        known = {"name", "type", "dependencies"} | set(_ORDER)
+        fields = self.object(value, "the step", known)
+        if fields is None:
+            s.typeless = True
+            return
+        for key, item in fields.items():
+            if item is None or key not in known:
+                continue
+            if key in _TEXTS:
+                if isinstance(item, str):
+                    s.fields[key] = item
+                else:
+                    self.wrong(key, "a string", item)
+            elif key == "type":
+                self.type(s, item)
+            elif key in ("dependencies", "object_keys"):
+                got = self.texts(key, item)
+                if key == "dependencies":
+                    s.dependencies = got
+                else:
+                    s.fields[key] = got
+            elif key == "input_data":
+                self.input(s, item)
+            elif key in ("timeout_ms", "heartbeat_timeout_ms"):
+                self.number(s.fields, key, key, item)
+            elif key == "retry":
+                s.fields[key] = self.group(item, "retry", {"max_attempts": int, "initial_interval_ms": int, "max_interval_ms": int, "backoff_coefficient": float})
+            elif key == "signal":
+                s.fields[key] = self.group(item, "signal", {"name": str, "timeout_ms": int, "on_timeout": str})
+            elif key == "timer":
+                s.fields[key] = self.group(item, "timer", {"key": str, "delay_ms": int, "cron_expr": str, "time_zone": str, "max_retries": int})
+
+    def type(self, s: _Step, item: Any) -> None:
+        if not isinstance(item, str):
+            self.wrong("type", "a string", item)
+            s.typeless = True
+        elif item == "":
+            self.add(self.at, "type_unknown", f"type is empty; {_WANT_TYPE}")
+            s.typeless = True
+        else:
+            s.type = str(item)
+
+    def texts(self, key: str, item: Any) -> list[str]:
+        if isinstance(item, (Pairs, dict)) or not isinstance(item, (list, tuple)) or any(not isinstance(one, str) for one in item):
+            self.wrong(key, "a list of strings", item)
+            return []
+        return [str(one) for one in item]
+
+    def input(self, s: _Step, item: Any) -> None:
+        key = _repeated(item)
+        if key is not None:
+            self.add(self.at, "key_duplicate", f'input_data is ambiguous: the key "{key}" stands twice')
+            return
+        s.fields["input_data"] = item
+        try:
+            text = write(item)
+        except (TypeError, ValueError) as why:
+            self.add(self.at, "input_data_invalid", f"input_data cannot be written as JSON: {why}")
+            return
+        if len(text) > _MAX_INPUT:
+            self.add(self.at, "input_data_invalid", f"input_data is {len(text)} bytes in canonical form, the limit is {_MAX_INPUT}")
+        elif _depth(item) > _MAX_NESTING:
+            self.add(self.at, "input_data_invalid", f"input_data is nested over {_MAX_NESTING} deep")
+
+    def number(self, into: dict[str, Any], key: str, what: str, item: Any) -> None:
+        if isinstance(item, bool) or not isinstance(item, int):
+            if isinstance(item, Number) and re.fullmatch(r"-0+", item.text):
+                into[key] = 0
+                return
+            self.wrong(what, "a whole number", item)
+        elif not -(2**63) <= item <= _MAX_INT:
+            self.add(self.at, "number_out_of_range", f"{what} is out of range: {item}")
+            self.flaw()
+        else:
+            into[key] = item
+
+    def group(self, value: Any, what: str, known: dict[str, type]) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        for key, item in (self.object(value, what, set(known)) or {}).items():
+            want = known.get(key)
+            if item is None or want is None:
+                continue
+            if want is int:
+                self.number(out, key, f"{what}.{key}", item)
+            elif want is str:
+                if isinstance(item, str):
+                    out[key] = item
+                else:
+                    self.wrong(f"{what}.{key}", "a string", item)
+            elif isinstance(item, bool) or not isinstance(item, (int, float)):
+                self.wrong(f"{what}.{key}", "a number", item)
+            else:
+                out[key] = item
+        return out
+
+    # Rules.
+
+    def rules(self) -> None:
+        if not self.steps and not self.flawed:
+            self.add(-1, "no_steps", "at least one step must be defined")
+        self.index: dict[str, int] = {}
+        for i, s in enumerate(self.steps):
+            if s.name and s.name in self.index:
+                self.add(i, "name_duplicate", f"step {i + 1} has the name of step {self.index[s.name] + 1}; step names must be unique")
+            elif s.name:
+                self.index[s.name] = i
+        self.keys: dict[str, str] = {}
+        for i, s in enumerate(self.steps):
+            self.rules_of(i, s)
+        self.order()
+
+    def missing(self, i: int, code: str, detail: str) -> None:
+        if not self.steps[i].flawed and not self.steps[i].typeless:
+            self.add(i, code, detail)
+
+    def name(self, i: int, what: str, text: str) -> None:
+        problem = name_problem(text)
+        if problem:
+            self.add(i, "name_invalid", f"{what} {problem}")
+
+    def rules_of(self, i: int, s: _Step) -> None:
+        if s.name == "":
+            self.missing(i, "name_invalid", f"the name is empty; {_WANT_NAME}")
+        else:
+            self.name(i, "the name", s.name)
+        self.dependencies(i, s)
+        if s.typeless:
+            return
+        if s.type not in _BELONGS:
+            self.add(i, "type_unknown", f"type {_quote(s.type)} is unknown; {_WANT_TYPE}")
+            return
+        getattr(self, "rules_of_" + s.type)(i, s)
+        for key in _ORDER:
+            if key not in _BELONGS[s.type] and self.given(s, key):
+                self.add(i, "misplaced_key", f"{key} does not belong to a {s.type} step")
+
+    @staticmethod
+    def given(s: _Step, key: str) -> bool:
+        value = s.fields.get(key)
+        if key in _TEXTS or key == "object_keys":
+            return bool(value)
+        return value is not None
+
+    def dependencies(self, i: int, s: _Step) -> None:
+        seen: set[str] = set()
+        for dep in s.dependencies:
+            at = self.index.get(dep)
+            if dep in seen:
+                self.add(i, "dependency_repeated", f"dependency {_quote(dep)} stands twice")
+            elif dep == s.name and dep:
+                self.add(i, "dependency_self", "the step depends on itself")
+            elif at is None:
+                self.add(i, "dependency_unknown", f"dependency {_quote(dep)} names no step of this workflow")
+            elif at > i:
+                self.add(i, "dependency_later", f"dependency {_quote(dep)} is defined later; a step must stand after what it depends on")
+            seen.add(dep)
+
+    def rules_of_task(self, i: int, s: _Step) -> None:
+        for key, code in (("service_name", "service_missing"), ("handler_name", "handler_missing")):
+            text = s.fields.get(key, "")
+            if text == "":
+                self.missing(i, code, f"a task needs a {key}")
+            else:
+                self.name(i, key, text)
+        seen: set[str] = set()
+        for key in s.fields.get("object_keys", []):
+            raw = key.encode("utf-8", "replace")
+            if key in seen:
+                self.add(i, "object_key_repeated", f"object key {_quote(key)} stands twice")
+            elif not key:
+                self.add(i, "object_key_invalid", "object key is empty; want 1 to 256 bytes of printable UTF-8")
+            elif len(raw) > 256:
+                self.add(i, "object_key_invalid", f"object key {_quote(key)} is {len(raw)} bytes long; want 1 to 256 bytes of printable UTF-8")
+            elif not key.isprintable():
+                self.add(i, "object_key_invalid", f"object key {_quote(key)} holds what does not print; want 1 to 256 bytes of printable UTF-8")
+            seen.add(key)
+        for key in ("timeout_ms", "heartbeat_timeout_ms"):
+            if s.fields.get(key) == 0:
+                self.add(i, "number_out_of_range", f"{key} is 0; it must be at least 1, or left out for no limit")
+            else:
+                self.count(i, key, s.fields.get(key), _MAX_MS)
+        retry = s.fields.get("retry")
+        if retry is not None:
+            self.count(i, "retry.max_attempts", retry.get("max_attempts"), _MAX_INT)
+            self.count(i, "retry.initial_interval_ms", retry.get("initial_interval_ms"), _MAX_MS)
+            self.count(i, "retry.max_interval_ms", retry.get("max_interval_ms"), _MAX_MS)
+            if retry.get("max_attempts") == 0:
+                self.add(i, "number_out_of_range", "retry.max_attempts is 0; it must be at least 1")
+            coefficient = retry.get("backoff_coefficient")
+            if coefficient is not None and coefficient < 0:
+                self.add(i, "number_negative", "retry.backoff_coefficient is negative")
+            elif coefficient is not None and not 1 <= coefficient < float("inf"):
+                self.add(i, "number_out_of_range", f"retry.backoff_coefficient is {coefficient}; it must be a number and at least 1")
+
+    def count(self, i: int, what: str, n: int | None, most: int) -> None:
+        if n is None:
+            return
+        if n < 0:
+            self.add(i, "number_negative", f"{what} is negative")
+        elif n > most:
+            self.add(i, "number_out_of_range", f"{what} is {n}; it must be at most {most}")
+
+    def rules_of_wait_signal(self, i: int, s: _Step) -> None:
+        g = s.fields.get("signal")
+        if not g or not g.get("name"):
+            self.missing(i, "signal_missing", "a wait_signal step needs a signal name")
+        else:
+            self.name(i, "signal.name", g["name"])
+        if g is None:
+            return
+        self.count(i, "signal.timeout_ms", g.get("timeout_ms"), _MAX_MS)
+        target = g.get("on_timeout", "")
+        if not target:
+            return
+        if g.get("timeout_ms") is None:
+            self.missing(i, "on_timeout_without", f"on_timeout {_quote(target)} stands on a wait without timeout_ms: it could never start")
+        if target not in self.index:
+            self.add(i, "on_timeout_unknown", f"on_timeout {_quote(target)} names no step of this workflow")
+        elif target == s.name:
+            self.add(i, "on_timeout_self", "on_timeout names the wait itself")
+
+    def rules_of_wait_timer(self, i: int, s: _Step) -> None:
+        t = s.fields.get("timer")
+        if not t or not t.get("key"):
+            self.missing(i, "timer_key_missing", "a wait_timer step needs a timer key")
+        else:
+            key = t["key"]
+            self.name(i, "timer.key", key)
+            if key in self.keys:
+                self.add(i, "timer_key_duplicate", f"timer key {_quote(key)} is that of step {_quote(self.keys[key])}")
+            else:
+                self.keys[key] = s.name
+        if t is None:
+            self.missing(i, "timer_without_time", "a timer needs delay_ms or cron_expr")
+            return
+        delay, cron, zone = t.get("delay_ms"), t.get("cron_expr", ""), t.get("time_zone", "")
+        if delay is None and not cron:
+            self.missing(i, "timer_without_time", "a timer needs delay_ms or cron_expr")
+        elif delay is not None and cron:
+            self.add(i, "timer_with_two_times", "a timer has delay_ms or cron_expr, not both")
+        self.count(i, "timer.delay_ms", delay, _MAX_MS)
+        self.count(i, "timer.max_retries", t.get("max_retries"), _MAX_INT)
+        problem = zone_problem(zone)
+        if problem:
+            self.add(i, "time_zone_invalid", problem)
+        elif zone and not cron:
+            self.missing(i, "time_zone_invalid", f"time_zone {_quote(zone)} stands on a timer without cron_expr")
+        if cron:
+            problem = cron_problem(cron)
+            if problem:
+                self.add(i, "cron_invalid", problem)
+
+    def order(self) -> None:
+        """Find steps that could never start, and waits whose on_timeout leads back to them."""
+        n = len(self.steps)
+        deps: list[list[int]] = [[] for _ in range(n)]
+        jump: dict[int, int] = {}
+        for i, s in enumerate(self.steps):
+            deps[i] = [self.index[d] for d in s.dependencies if self.index.get(d, i) < i]
+            target = (s.fields.get("signal") or {}).get("on_timeout", "")
+            if target and self.index.get(target, i) != i:
+                jump[i] = self.index[target]
+        for w, e in jump.items():
+            if e > w and self.over_another(deps, e, w) and not any(
+                at == e and p.code == "on_timeout_dead" for at, p in self.problems
+            ):
+                self.add(e, "on_timeout_dead", f"on_timeout of {_quote(self.steps[w].name)} names this step, which depends on a step that depends on that wait: it could never start")
+        if any(e < w for w, e in jump.items()):
+            self.cycles(deps, jump)
+
+    @staticmethod
+    def over_another(deps: list[list[int]], e: int, w: int) -> bool:
+        """Whether e depends on some step that depends on w."""
+        todo, seen = [d for d in deps[e] if d != w], set()
+        while todo:
+            at = todo.pop()
+            if at in seen or at < w:
+                continue
+            seen.add(at)
+            if w in deps[at]:
+                return True
+            todo.extend(deps[at])
+        return False
+
+    def cycles(self, deps: list[list[int]], jump: dict[int, int]) -> None:
+        after: list[list[int]] = [[] for _ in deps]
+        for i, before in enumerate(deps):
+            for d in before:
+                after[d].append(i)
+        for w, e in jump.items():
+            after[w].append(e)
+        told: set[int] = set()
+        for w in sorted(jump):
+            reached = self.reach(after, jump[w])
+            if w not in reached:
+                continue
+            knot = {x for x in reached if w in self.reach(after, x)} | {w}
+            if knot & told:
+                continue
+            told |= knot
+            self.add(w, "cycle", f"on_timeout {_quote(self.steps[jump[w]].name)} leads back to this wait: dependencies and on_timeout form a cycle")
+
+    @staticmethod
+    def reach(after: list[list[int]], start: int) -> set[int]:
+        todo, seen = [start], set()
+        while todo:
+            at = todo.pop()
+            if at not in seen:
+                seen.add(at)
+                todo.extend(after[at])
+        return seen
+
+
+def validate(raw: Any) -> list[Problem]:
+    """Report everything that is wrong with a definition; nothing when it is valid."""
+    return Validator().run(raw)

@@ -1,0 +1,252 @@
+"""Handlers: plain functions whose parameters are filled from the task."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+from collections.abc import Iterator, MutableMapping
+from typing import Any, Callable, TypeVar, overload
+
+from ._validate import name_problem
+from .errors import Cancelled, NonRetryableError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_functions: dict[str, "Handler"] = {}
+_MISSING: Any = object()
+
+
+class Objects(MutableMapping[str, Any]):
+    """The state of the step's object keys. What is set is committed together with the step's completion; None removes it."""
+
+    def __init__(self, task: dict[str, Any]) -> None:
+        self._given: dict[str, Any] = task.get("objects") or {}
+        self._values: dict[str, Any] = {}
+
+    def __getitem__(self, key: str) -> Any:
+        if key in self._values:
+            return self._values[key]
+        value = self._given[key]["state"]
+        if isinstance(value, (dict, list)):  # it may be changed in place: keep what it was
+            value = json.loads(json.dumps(value))
+            self._values[key] = value
+        return value
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if key not in self._given:
+            raise KeyError(f"object {key!r} is not one of the step's object_keys")
+        self._values[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        self[key] = None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._given)
+
+    def __len__(self) -> int:
+        return len(self._given)
+
+    def version(self, key: str) -> int:
+        """Counts the writes to the key; 0: none."""
+        return int(self._given[key]["version"])
+
+    def fence(self, key: str) -> int:
+        """Grows with each grant of the key: hand it to systems that can refuse an older one."""
+        return int(self._given[key]["fence"])
+
+    def changed(self) -> dict[str, Any]:
+        """What was set, or changed in place."""
+        return {k: v for k, v in self._values.items() if v != self._given[k]["state"] or type(v) is not type(self._given[k]["state"])}
+
+
+class Context:
+    """What a handler may know of its attempt, as attributes and as items: ``ctx.attempt`` and ``ctx["attempt"]``."""
+
+    workflow_id: str
+    """The run's id."""
+    workflow_name: str
+    step_name: str
+    service_name: str
+    handler_name: str
+    attempt: int
+    """Counts every try from 1, lost ones too."""
+    idempotency_key: str
+    """The same for every attempt of the step."""
+    workflow_input: Any
+    input_data: Any
+    """Of the step's definition; None when it gives none."""
+    dependencies: dict[str, Any]
+    """Output of each completed dependency, by step name."""
+    object_keys: list[str]
+    objects: Objects
+    metadata: dict[str, Any]
+    """worker_id, lease_expires_at, traceparent, timeout_ms, heartbeat_timeout_ms."""
+    logger: logging.LoggerAdapter[logging.Logger]
+    """Says with each line which run, step and attempt it is about."""
+
+    _ITEMS = (
+        "workflow_id", "workflow_name", "step_name", "service_name", "handler_name", "attempt", "idempotency_key", "workflow_input",
+        "input_data", "dependencies", "object_keys", "objects", "metadata", "logger",
+    )  # fmt: skip
+
+    def __init__(self, task: dict[str, Any], worker_id: str = "", beat: Callable[[Any], None] | None = None) -> None:
+        self._task = task
+        self._worker_id = worker_id
+        self._beat = beat
+        self._cancelled = False
+        self.workflow_id = task["workflow_id"]
+        self.workflow_name = task["workflow_name"]
+        self.step_name = task["step"]
+        self.service_name = task["service_name"]
+        self.handler_name = task["handler_name"]
+        self.attempt = task["attempt"]
+        self.idempotency_key = task["idempotency_key"]
+        self.workflow_input = task.get("workflow_input")
+        self.input_data = task.get("input_data")
+        self.dependencies = task.get("dependencies") or {}
+        self.object_keys = task.get("object_keys") or []
+
+    def __getattr__(self, name: str) -> Any:
+        # Made when they are asked for: most handlers never do.
+        if name == "objects":
+            self.objects = Objects(self._task)
+            return self.objects
+        if name == "metadata":
+            known = ("lease_expires_at", "traceparent", "timeout_ms", "heartbeat_timeout_ms")
+            self.metadata = {"worker_id": self._worker_id} | {k: self._task[k] for k in known if k in self._task}
+            return self.metadata
+        if name == "logger":
+            about = {"workflow_id": self.workflow_id, "step": self.step_name, "attempt": self.attempt}
+            self.logger = _Logger(logging.getLogger("agnt5.handlers"), about)
+            return self.logger
+        raise AttributeError(name)
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self._ITEMS or name == "is_cancelled":
+            return getattr(self, name)
+        raise KeyError(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._ITEMS or name == "is_cancelled"
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """An item, or a default."""
+        return self[name] if name in self else default
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Nobody waits for this attempt any more: stop, the answer goes nowhere."""
+        return self._cancelled
+
+    def heartbeat(self, details: Any = None) -> None:
+        """Say that the handler is alive and how far it is; ``details`` (JSON, up to 4 KiB) show in status.
+
+        Raises Cancelled when nobody waits for the attempt any more.
+        """
+        if self._cancelled:
+            raise Cancelled(f"run {self.workflow_id}, step {self.step_name}: nobody waits for this attempt any more")
+        if self._beat is not None:
+            self._beat(details)
+
+
+class _Logger(logging.LoggerAdapter[logging.Logger]):
+    def process(self, msg: Any, kwargs: Any) -> tuple[Any, Any]:
+        about = self.extra or {}
+        return f"[{about['workflow_id']} {about['step']} #{about['attempt']}] {msg}", kwargs
+
+
+class Handler:
+    """A function with what is known of its parameters."""
+
+    def __init__(self, name: str, fn: Callable[..., Any]) -> None:
+        self.name = name
+        self.fn = fn
+        self.is_async = inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None))
+        self.with_context = False
+        self.params: list[tuple[str, bool, bool]] = []  # name, required, positional only
+        self.rest = False  # **kwargs
+        for n, p in enumerate(inspect.signature(fn).parameters.values()):
+            if n == 0 and p.name == "ctx":
+                self.with_context = True
+            elif p.kind is inspect.Parameter.VAR_KEYWORD:
+                self.rest = True
+            elif p.kind is not inspect.Parameter.VAR_POSITIONAL:
+                self.params.append((p.name, p.default is inspect.Parameter.empty, p.kind is inspect.Parameter.POSITIONAL_ONLY))
+
+    def arguments(self, ctx: Context) -> tuple[list[Any], dict[str, Any]]:
+        """Fill the parameters, each from the first place that has it.
+
+        The places: input_data; a dependency of that name; a key of the only dependency's output; a key of the workflow's input.
+        Raises NonRetryableError that names a parameter found nowhere.
+        """
+        args: list[Any] = [ctx] if self.with_context else []
+        kwargs: dict[str, Any] = {}
+        if not self.params and not self.rest:
+            return args, kwargs
+        places = self.places(ctx)
+        for name, required, positional in self.params:
+            for place in places:
+                if name in place:
+                    if positional:
+                        args.append(place[name])
+                    else:
+                        kwargs[name] = place[name]
+                    break
+            else:
+                if required:
+                    raise NonRetryableError(
+                        f"handler {self.name}: parameter {name!r} is found nowhere: not in input_data, the dependencies or the workflow's input",
+                        code="parameter_missing",
+                    )
+        if self.rest:
+            named = {name for name, _, _ in self.params}
+            for place in reversed(places):
+                kwargs.update((k, v) for k, v in place.items() if k not in named)
+        return args, kwargs
+
+    @staticmethod
+    def places(ctx: Context) -> list[dict[str, Any]]:
+        deps = ctx.dependencies
+        only = next(iter(deps.values())) if len(deps) == 1 else None
+        return [place for place in (ctx.input_data, deps, only, ctx.workflow_input) if isinstance(place, dict)]
+
+
+@overload
+def function(name: F) -> F: ...
+@overload
+def function(name: str | None = None) -> Callable[[F], F]: ...
+def function(name: Any = None) -> Any:
+    """Make a function a handler that every Worker of this process serves, under its own name or the one given.
+
+    ``@function``, ``@function()`` and ``@function("name")`` are the same but for the name. The function may be sync or async. A
+    first parameter named ``ctx`` gets the Context; every other is filled from the task. What it returns (JSON) is the step's output.
+    """
+    if callable(name):
+        return function()(name)
+
+    def decorate(fn: F) -> F:
+        register_function(name or getattr(fn, "__name__", ""), fn)
+        return fn
+
+    return decorate
+
+
+def register_function(name: str, fn: Callable[..., Any]) -> None:
+    """Register a handler. Raises ValueError for a bad name or one that is taken."""
+    problem = name_problem(name)
+    if problem:
+        raise ValueError(f"handler name {problem}")
+    if name in _functions:
+        raise ValueError(f"handler {name!r} is registered already in this process")
+    _functions[name] = Handler(name, fn)
+
+
+def get_registered_functions() -> dict[str, Callable[..., Any]]:
+    """Every handler of this process, by name."""
+    return {name: handler.fn for name, handler in _functions.items()}
+
+
+def handlers() -> dict[str, Handler]:
+    """What a Worker serves."""
+    return dict(_functions)

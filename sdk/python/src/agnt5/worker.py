@@ -1,0 +1,523 @@
+"""A worker: serves the handlers of this process for a daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import logging
+import os
+import queue
+import random
+import signal
+import threading
+import time
+import traceback
+from collections import deque
+from typing import Any, Callable
+
+from ._http import Connection, base_url, quote
+from ._validate import name_problem
+from .errors import Agnt5Error, ApiError, NonRetryableError, Unreachable
+from .functions import Context, Handler, handlers
+from .workflows import FlowDefinition, get_registered_workflows
+
+_log = logging.getLogger("agnt5.worker")
+
+_BATCH = 1000
+_BATCH_BYTES = 8 << 20
+_MAX_TEXT = 16 << 10
+_MOMENT = 0.001
+
+
+class _Attempt:
+    """One attempt in this worker's hands, until the daemon has answered for its outcome."""
+
+    __slots__ = ("ctx", "details", "future", "spoke")
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+        self.spoke = False
+        self.details: Any = None
+        self.future: asyncio.Future[Any] | None = None  # of an async handler
+
+
+class Worker:
+    """Serves every ``@function`` of this process as one service, and publishes every registered workflow.
+
+    ``service_name`` and ``service_version`` (informational) name the service; ``coordinator_endpoint`` is the daemon's address
+    (default: AGNT5_URL, else http://localhost:8080). ``capacity`` bounds the attempts at once (sync handlers run in that many
+    threads, async ones on the event loop), ``drain`` is how many seconds a stop waits for them. ``functions`` and ``workflows`` say
+    what to serve and publish instead of all that is registered.
+
+    An outcome is kept, and sent again, until the daemon has answered for it. When the daemon restarts the worker comes back to
+    its session and goes on.
+    """
+
+    def __init__(
+        self,
+        service_name: str,
+        service_version: str = "1.0.0",
+        coordinator_endpoint: str | None = None,
+        *,
+        capacity: int = 100,
+        drain: float = 10.0,
+        api_key: str | None = None,
+        functions: dict[str, Callable[..., Any]] | None = None,
+        workflows: dict[str, FlowDefinition] | None = None,
+    ) -> None:
+        problem = name_problem(service_name)
+        if problem:
+            raise ValueError(f"service_name {problem}")
+        if capacity < 1:
+            raise ValueError(f"capacity: {capacity}, want at least 1")
+        self.service_name = service_name
+        self.service_version = service_version
+        self.capacity = capacity
+        self._base = base_url(coordinator_endpoint)
+        self._key = api_key or os.environ.get("AGNT5_API_KEY")
+        self._drain = drain
+        self._functions = functions
+        self._workflows = workflows
+        self._handlers: dict[str, Handler] = {}
+        self._lock = threading.Condition()
+        self._joining = threading.Lock()
+        self._open: dict[str, _Attempt] = {}
+        self._done: deque[tuple[str, str]] = deque()  # token and outcome, to be sent
+        self._generation = 0
+        self._session: dict[str, Any] = {}
+        self._taking = threading.Event()
+        self._waiting = False  # a poll waits for tasks
+        self._ended = threading.Event()
+        self._spoken = threading.Event()
+        self._failure: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopped: asyncio.Event | None = None
+        self._poller: Connection | None = None
+        self._pool: _Threads | None = None
+
+    @property
+    def worker_id(self) -> str:
+        """The session's id; "" before it has joined."""
+        return str(self._session.get("worker_id", ""))
+
+    def stop(self) -> None:
+        """Make run() end: take no more, finish what is under way, bring the outcomes, leave. Thread-safe."""
+        loop, stopped = self._loop, self._stopped
+        if loop is not None and stopped is not None:
+            loop.call_soon_threadsafe(stopped.set)
+
+    def run_sync(self) -> None:
+        """run() for programs without an event loop of their own."""
+        asyncio.run(self.run())
+
+    async def run(self) -> None:
+        """Serve until SIGTERM, SIGINT or stop(). Raises when the daemon refuses the worker for good."""
+        self._handlers = handlers() if self._functions is None else {n: Handler(n, f) for n, f in self._functions.items()}
+        if not self._handlers:
+            raise ValueError("there is nothing to serve: decorate a function with @function first")
+        self._loop = asyncio.get_running_loop()
+        self._stopped = asyncio.Event()
+        self._pool = _Threads(self.capacity)
+        self._taking.set()
+        self._ended.clear()
+        hooked = self._hook_signals()
+        threads = [threading.Thread(target=self._guard, args=(body,), name=f"agnt5-{body.__name__}", daemon=True) for body in (self._pump, self._report, self._heartbeat)]
+        try:
+            await self._loop.run_in_executor(None, self._first_join)
+            for thread in threads:
+                thread.start()
+            await self._stopped.wait()
+        finally:
+            self._taking.clear()
+            if self._poller is not None:
+                self._poller.interrupt()
+            drained = await self._drained() if self._failure is None else True
+            self._ended.set()
+            self._spoken.set()
+            with self._lock:
+                self._lock.notify_all()
+            for thread in threads:
+                if thread.is_alive():
+                    await self._loop.run_in_executor(None, thread.join, 5.0)
+            for sig in hooked:
+                self._loop.remove_signal_handler(sig)
+            self._pool.close()
+            await self._loop.run_in_executor(None, self._leave)
+        if self._failure is not None:
+            raise self._failure
+        if not drained:
+            _log.warning("handlers did not return within %s s; their steps are offered to others", self._drain)
+
+    def _hook_signals(self) -> list[signal.Signals]:
+        assert self._loop is not None and self._stopped is not None
+        hooked = []
+        for sig in (signal.SIGTERM, signal.SIGINT):
+            try:
+                self._loop.add_signal_handler(sig, self._stopped.set)
+                hooked.append(sig)
+            except (NotImplementedError, RuntimeError, ValueError):  # not the main thread, or a system without them
+                pass
+        return hooked
+
+    async def _drained(self) -> bool:
+        until = time.monotonic() + self._drain
+        while time.monotonic() < until:
+            with self._lock:
+                if not self._open:
+                    return True
+            await asyncio.sleep(0.01)
+        return not self._open
+
+    def _guard(self, body: Callable[[], None]) -> None:
+        try:
+            body()
+        except BaseException as why:  # whatever ends a thread ends the worker, and is raised by run()
+            if not self._ended.is_set() and self._failure is None:
+                self._failure = why
+                self.stop()
+
+    def _connection(self, timeout: float = 30.0) -> Connection:
+        return Connection(self._base, self._key, timeout)
+
+    # The session.
+
+    def _first_join(self) -> None:
+        self._join(self._connection(), 0)
+
+    def _join(self, conn: Connection, generation: int) -> None:
+        """Open the session, or take it up again. Another thread may have done so since ``generation``."""
+        pause = 0.05
+        with self._joining:
+            while self._generation == generation and not self._ended.is_set():
+                body = self._registration()
+                try:
+                    _, got = conn.call("POST", "/v1/workers", body)
+                except Unreachable as why:
+                    _log.warning("the daemon does not take this worker yet: %s", why)
+                except ApiError as why:
+                    if why.status < 500:
+                        raise Agnt5Error(f"the daemon at {conn.url} refuses this worker: {why}") from why
+                    _log.warning("the daemon does not take this worker yet: %s", why)
+                else:
+                    with self._lock:
+                        self._session = got
+                        self._generation += 1
+                    for token in got.get("lost", ()):
+                        self._cancel(token)
+                    return
+                if self._stopped is not None and self._stopped.is_set() and self._generation == 0:
+                    raise Agnt5Error(f"the daemon at {conn.url} was never reached")
+                self._ended.wait(pause * random.uniform(0.5, 1))
+                pause = min(2 * pause, 5.0)
+
+    def _registration(self) -> bytes:
+        flows = get_registered_workflows() if self._workflows is None else self._workflows
+        body: dict[str, Any] = {
+            "service_name": self.service_name,
+            "service_version": self.service_version,
+            "handlers": list(self._handlers),
+            "capacity": self.capacity,
+        }
+        with self._lock:
+            if self._session:
+                body["worker_id"] = self._session["worker_id"]
+                body["tokens"] = list(self._open)
+        text = json.dumps(body)
+        if flows:
+            published = ",".join(f"{json.dumps(name)}:{flow.to_json()}" for name, flow in flows.items())
+            text = text[:-1] + f',"workflows":{{{published}}}}}'
+        return text.encode()
+
+    def _at(self) -> tuple[str, int]:
+        with self._lock:
+            return f"/v1/workers/{quote(self._session['worker_id'])}", self._generation
+
+    def _leave(self) -> None:
+        if not self._session:
+            return
+        try:
+            Connection(self._base, self._key, 2.0).call("DELETE", self._at()[0])
+        except Agnt5Error as why:
+            _log.debug("could not tell the daemon that this worker leaves: %s", why)
+
+    # Taking tasks, and bringing outcomes with the next poll.
+
+    def _pump(self) -> None:
+        """Bring what is done and take what is next, in one call; wait for tasks when nothing is done.
+
+        While that waits, _report brings outcomes.
+        """
+        wait_ms = int(self._session.get("max_wait_ms", 30_000))
+        self._poller = conn = self._connection(wait_ms / 1000 + 15)
+        seq, pause, busy = 1, 0.05, False
+        batch: list[tuple[str, str]] = []
+        while True:
+            room, batch = self._next(batch, busy)
+            if not room and not batch:
+                if not self._taking.is_set():
+                    return
+                continue
+            path, generation = self._at()
+            try:
+                _, got = conn.call("POST", path + "/poll", _poll(seq, room, 0 if batch else wait_ms, batch))
+            except (Unreachable, ApiError) as why:
+                if not batch and not self._taking.is_set():
+                    return
+                if isinstance(why, ApiError) and why.code == "worker_not_found":
+                    self._join(self._connection(), generation)
+                    seq += 1
+                    continue
+                if isinstance(why, ApiError) and why.status < 500:
+                    raise Agnt5Error(f"the daemon at {conn.url} refuses a poll: {why}") from why
+                _log.warning("the daemon does not answer; asking again: %s", why)
+                if self._ended.wait(pause * random.uniform(0.5, 1)):
+                    return
+                pause = min(2 * pause, 5.0)
+                continue
+            finally:
+                self._waiting = False
+            seq += 1
+            pause = 0.05
+            busy = bool(batch)
+            if batch:
+                self._answered(batch, got["results"])
+                batch = []
+            if got:
+                for token in got["cancelled"]:
+                    self._cancel(token)
+                busy = busy or bool(got["tasks"])
+                self._start(got["tasks"])
+
+    def _next(self, batch: list[tuple[str, str]], busy: bool) -> tuple[int, list[tuple[str, str]]]:
+        """How many tasks to ask for, and which outcomes to bring with that; those that were not taken yet come first."""
+        with self._lock:
+            if not batch and not self._done and busy and self._open:
+                self._lock.wait(_MOMENT)  # quick handlers are done in a moment: one call then does for both
+            while not batch and not self._done and len(self._open) >= self.capacity and self._taking.is_set():
+                self._lock.wait(1.0)
+            if not batch:
+                batch = self._drain_done()
+            room = max(self.capacity - len(self._open) + len(batch), 0) if self._taking.is_set() else 0
+            self._waiting = not batch
+            return room, batch
+
+    def _drain_done(self) -> list[tuple[str, str]]:
+        """Take outcomes that are done, as many as one call brings."""
+        out: list[tuple[str, str]] = []
+        size = 0
+        while self._done and len(out) < _BATCH and size < _BATCH_BYTES:
+            out.append(self._done.popleft())
+            size += len(out[-1][1])
+        return out
+
+    def _start(self, tasks: list[dict[str, Any]]) -> None:
+        assert self._pool is not None and self._loop is not None
+        worker_id = self.worker_id
+        on_loop: list[tuple[str, _Attempt, Handler]] = []
+        for task in tasks:
+            token = task["token"]
+            attempt = _Attempt(Context(task, worker_id, lambda details, token=token: self._beat(token, details)))  # type: ignore[misc]
+            with self._lock:
+                if token in self._open:  # the answer to a poll came twice
+                    continue
+                self._open[token] = attempt
+            handler = self._handlers.get(task["handler_name"])
+            if handler is None:
+                no = NonRetryableError(f"this worker has no handler {self.service_name}/{task['handler_name']}", code="handler_unknown")
+                self._finish(token, _failure(token, no))
+            elif handler.is_async:
+                on_loop.append((token, attempt, handler))
+            else:
+                self._pool.submit(functools.partial(self._run_sync, token, attempt, handler))
+        if on_loop:
+            self._loop.call_soon_threadsafe(self._start_on_loop, on_loop)
+
+    def _start_on_loop(self, attempts: list[tuple[str, _Attempt, Handler]]) -> None:
+        for token, attempt, handler in attempts:
+            attempt.future = asyncio.ensure_future(self._run_async(token, attempt, handler))
+
+    def _run_sync(self, token: str, attempt: _Attempt, handler: Handler) -> None:
+        ctx = attempt.ctx
+        try:
+            args, kwargs = handler.arguments(ctx)
+            outcome = _success(token, handler.fn(*args, **kwargs), ctx)
+        except BaseException as why:
+            outcome = _failure(token, why)
+        self._finish(token, outcome)
+
+    async def _run_async(self, token: str, attempt: _Attempt, handler: Handler) -> None:
+        ctx = attempt.ctx
+        try:
+            args, kwargs = handler.arguments(ctx)
+            outcome = _success(token, await handler.fn(*args, **kwargs), ctx)
+        except BaseException as why:
+            outcome = _failure(token, why)
+        self._finish(token, outcome)
+
+    def _cancel(self, token: str) -> None:
+        with self._lock:
+            attempt = self._open.get(token)
+        if attempt is None:
+            return
+        attempt.ctx._cancelled = True
+        if attempt.future is not None and self._loop is not None:
+            self._loop.call_soon_threadsafe(attempt.future.cancel)
+
+    # Bringing outcomes while a poll waits for tasks.
+
+    def _finish(self, token: str, outcome: str) -> None:
+        with self._lock:
+            self._done.append((token, outcome))
+            if len(self._done) == 1:
+                self._lock.notify_all()
+
+    def _report(self) -> None:
+        conn = self._connection()
+        while True:
+            with self._lock:
+                while not self._ended.is_set() and not (self._done and (self._waiting or not self._taking.is_set())):
+                    self._lock.wait(1.0)
+                batch = self._drain_done()
+            if not batch:
+                return
+            pause = 0.05
+            while not self._bring(conn, batch):
+                if self._ended.wait(pause * random.uniform(0.5, 1)):
+                    return
+                pause = min(2 * pause, 5.0)
+
+    def _bring(self, conn: Connection, batch: list[tuple[str, str]]) -> bool:
+        """Send outcomes once. False: they are not answered for yet."""
+        path, generation = self._at()
+        try:
+            _, got = conn.call("POST", path + "/poll", _poll(0, 0, 0, batch))
+        except (Unreachable, ApiError) as why:
+            if isinstance(why, ApiError) and why.code == "worker_not_found":
+                self._join(self._connection(), generation)
+            else:
+                _log.warning("%d outcomes are not recorded yet; sending them again: %s", len(batch), why)
+            return False
+        self._answered(batch, got["results"])
+        return True
+
+    def _answered(self, batch: list[tuple[str, str]], results: list[dict[str, str]]) -> None:
+        for result in results:
+            if result["code"] not in ("recorded", "duplicate", "run_finished"):
+                _log.warning("an outcome was not taken: %s", result["code"])
+        with self._lock:
+            for token, _ in batch:
+                self._open.pop(token, None)
+            self._lock.notify_all()
+
+    # Signs of life.
+
+    def _beat(self, token: str, details: Any) -> None:
+        json.dumps(details)  # the handler hears at once that it is not JSON
+        with self._lock:
+            attempt = self._open.get(token)
+            if attempt is not None:
+                attempt.spoke, attempt.details = True, details
+        self._spoken.set()
+
+    def _heartbeat(self) -> None:
+        every = max(float(self._session.get("heartbeat_ms", 10_000)) / 1000, 0.01)
+        conn = self._connection(every)
+        due = time.monotonic() + every
+        while not self._ended.is_set():
+            spoke = self._spoken.wait(max(due - time.monotonic(), 0))
+            if self._ended.is_set():
+                return
+            self._spoken.clear()
+            everything = not spoke or time.monotonic() >= due
+            if everything:
+                due = time.monotonic() + every
+            beats: list[dict[str, Any]] = []
+            with self._lock:
+                for token, attempt in self._open.items():
+                    if attempt.spoke:
+                        beats.append({"token": token, "details": attempt.details})
+                        attempt.spoke = False
+                    elif everything:
+                        beats.append({"token": token})
+            path, generation = self._at()
+            try:
+                _, got = conn.call("POST", path + "/heartbeat", json.dumps({"tokens": beats}).encode())
+            except ApiError as why:
+                if why.code == "worker_not_found":
+                    self._join(self._connection(), generation)
+                else:
+                    _log.warning("a heartbeat was refused: %s", why)
+            except Unreachable as why:
+                _log.warning("a heartbeat did not arrive: %s", why)
+            else:
+                for token in got["gone"]:
+                    self._cancel(token)
+
+
+def _poll(seq: int, room: int, wait_ms: int, batch: list[tuple[str, str]]) -> bytes:
+    head = f'{{"seq":{seq},"max":{room},"wait_ms":{wait_ms}' if room else '{"max":0,"wait_ms":0'
+    if batch:
+        head += ',"outcomes":[' + ",".join(outcome for _, outcome in batch) + "]"
+    return (head + "}").encode()
+
+
+class _Threads:
+    """Threads for sync handlers: as many as are busy at once, at most a limit. A queue that costs little is the point."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._idle = 0
+        self._made = 0
+
+    def submit(self, call: Callable[[], None]) -> None:
+        self._queue.put(call)
+        with self._lock:
+            if self._idle >= self._queue.qsize() or self._made >= self._limit:
+                return
+            self._made += 1
+        threading.Thread(target=self._body, name="agnt5-handler", daemon=True).start()
+
+    def _body(self) -> None:
+        while True:
+            with self._lock:
+                self._idle += 1
+            call = self._queue.get()
+            with self._lock:
+                self._idle -= 1
+            if call is None:
+                return
+            call()
+
+    def close(self) -> None:
+        for _ in range(self._made):
+            self._queue.put(None)
+
+
+def _success(token: str, output: Any, ctx: Context) -> str:
+    try:
+        text = f'{{"token":"{token}","status":"completed","output":{json.dumps(output, allow_nan=False)}'
+        if "objects" in ctx.__dict__:
+            changed = ctx.objects.changed()
+            if changed:
+                text += f',"objects":{json.dumps(changed, allow_nan=False)}'
+    except (TypeError, ValueError) as why:
+        raise NonRetryableError(f"what the handler returned or set is not JSON: {why}", code="output_invalid") from why
+    return text + "}"
+
+
+def _failure(token: str, why: BaseException) -> str:
+    kind = type(why)
+    stack = "".join(traceback.format_exception(kind, why, why.__traceback__))
+    error: dict[str, Any] = {
+        "message": (str(why) or kind.__name__)[:_MAX_TEXT],
+        "type": kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}",
+        "stack": stack[-_MAX_TEXT:],
+        "code": getattr(why, "code", "") if isinstance(getattr(why, "code", ""), str) else "",
+    }
+    error["code"] = error["code"] or "handler_error"
+    if isinstance(why, NonRetryableError):
+        error["retryable"] = False
+    return json.dumps({"token": token, "status": "failed", "error": error})

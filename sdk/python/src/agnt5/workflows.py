@@ -1,0 +1,340 @@
+"""Workflow definitions: a graph of steps, checked when it is registered.
+
+A definition is data: what the daemon stores is exactly ``to_json()``.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import Any, Callable, TypeVar, overload
+
+from . import _canonical
+from ._validate import name_problem, validate
+from .errors import Problem, ValidationError
+
+__all__ = [
+    "FlowDefinition",
+    "RetryConfig",
+    "SignalConfig",
+    "StepType",
+    "TimerConfig",
+    "ValidationError",
+    "WorkflowStep",
+    "get_registered_workflows",
+    "register_workflow",
+    "task_step",
+    "wait_signal_step",
+    "wait_timer_step",
+    "workflow",
+]
+
+
+class StepType(str, enum.Enum):
+    """What a step does."""
+
+    TASK = "task"
+    """A handler works."""
+    WAIT_SIGNAL = "wait_signal"
+    """Waits for a signal."""
+    WAIT_TIMER = "wait_timer"
+    """Waits for a delay, or for the next match of a cron text."""
+
+    def __str__(self) -> str:
+        return self.value
+
+
+def _put(out: dict[str, Any], key: str, value: Any) -> None:
+    """Put a value unless it is absent or an empty text or list."""
+    if value is None or (isinstance(value, (str, list, tuple)) and len(value) == 0):
+        return
+    out[key] = list(value) if isinstance(value, tuple) else value
+
+
+@dataclass
+class SignalConfig:
+    """What a wait_signal step waits for."""
+
+    name: str = ""
+    """The signal's name."""
+    timeout_ms: int | None = None
+    """How long to wait, in milliseconds from when the step became ready. None: for ever."""
+    on_timeout: str | None = None
+    """The step that starts when the wait times out. None: the run fails then."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        out: dict[str, Any] = {"name": "" if self.name is None else self.name}
+        if self.timeout_ms is not None:
+            out["timeout_ms"] = self.timeout_ms
+        _put(out, "on_timeout", self.on_timeout)
+        return out
+
+
+@dataclass
+class TimerConfig:
+    """What a wait_timer step waits for: a delay or a cron text, one of them."""
+
+    key: str = ""
+    """The timer's address inside its run."""
+    delay_ms: int | None = None
+    """Milliseconds from when the step became ready."""
+    cron_expr: str | None = None
+    """Five fields, or @hourly and its like; the next match."""
+    max_retries: int | None = None
+    """How many failures of the task steps beside it the timer absorbs."""
+    time_zone: str | None = None
+    """IANA name for cron_expr. None: UTC."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        out: dict[str, Any] = {"key": "" if self.key is None else self.key}
+        if self.delay_ms is not None:
+            out["delay_ms"] = self.delay_ms
+        _put(out, "cron_expr", self.cron_expr)
+        _put(out, "time_zone", self.time_zone)
+        if self.max_retries is not None:
+            out["max_retries"] = self.max_retries
+        return out
+
+
+@dataclass
+class RetryConfig:
+    """How often a task step is tried, and how long it waits in between. None: 3 attempts, 1 s doubling to at most 60 s."""
+
+    max_attempts: int | None = None
+    initial_interval_ms: int | None = None
+    backoff_coefficient: float | None = None
+    max_interval_ms: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {key: value for key, value in vars(self).items() if value is not None}
+
+
+@dataclass
+class WorkflowStep:
+    """One step. The helpers task_step, wait_signal_step and wait_timer_step make them."""
+
+    name: str
+    step_type: StepType | str = StepType.TASK
+    service_name: str | None = None
+    handler_name: str | None = None
+    dependencies: list[str] | None = None
+    """Names of the steps that must be settled before this one starts; they stand earlier in the definition."""
+    object_keys: list[str] | None = None
+    """Objects that the step touches; one step at a time holds a key."""
+    input_data: Any = None
+    """Any JSON; None is no input, {} is kept."""
+    signal: SignalConfig | dict[str, Any] | None = None
+    timer: TimerConfig | dict[str, Any] | None = None
+    timeout_ms: int | None = None
+    """Of one attempt, in milliseconds."""
+    heartbeat_timeout_ms: int | None = None
+    """How long a handler may be silent, in milliseconds."""
+    retry: RetryConfig | dict[str, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form: empty fields are left out, zeros that were given stay."""
+        out: dict[str, Any] = {"name": "" if self.name is None else self.name}
+        kind = self.step_type.value if isinstance(self.step_type, StepType) else self.step_type
+        if kind is not None and kind != StepType.TASK.value:
+            out["type"] = kind
+        for key in ("service_name", "handler_name", "dependencies", "object_keys"):
+            _put(out, key, getattr(self, key))
+        for key in ("input_data", "timeout_ms", "heartbeat_timeout_ms"):
+            value = getattr(self, key)
+            if value is not None:
+                out[key] = value
+        for key in ("retry", "signal", "timer"):
+            value = getattr(self, key)
+            if value is not None:
+                out[key] = value.to_dict() if hasattr(value, "to_dict") else value
+        return out
+
+
+@dataclass
+class FlowDefinition:
+    """A workflow: its steps, in an order in which each stands after those it depends on."""
+
+    steps: list[WorkflowStep] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form as Python values: ``{"steps": [...]}``."""
+        steps: Any = self.steps
+        if not isinstance(steps, (list, tuple)):
+            return {"steps": steps}
+        return {"steps": [s.to_dict() if hasattr(s, "to_dict") else s for s in steps]}
+
+    def to_json(self) -> str:
+        """Canonical JSON: compact, keys sorted, ASCII. What the daemon stores and digests.
+
+        Raises ValueError or TypeError when input_data is not JSON.
+        """
+        return _canonical.write(self.to_dict())
+
+    def validate(self) -> list[Problem]:
+        """Everything that is wrong with it; an empty list when nothing is."""
+        return validate(self.to_dict())
+
+    @classmethod
+    def from_json(cls, text: str) -> FlowDefinition:
+        """Read a definition. Raises ValidationError with every problem."""
+        if len(text.encode("utf-8", "surrogatepass")) > 8 << 20:
+            raise ValidationError("", [Problem("definition_too_large", "", "the definition is over 8 MiB")])
+        try:
+            raw = _canonical.read(text)
+        except (ValueError, RecursionError) as why:
+            raise ValidationError("", [Problem("invalid_json", "", f"the definition is not JSON: {why}")]) from None
+        if nested_over(raw, 67):
+            raise ValidationError("", [Problem("invalid_json", "", "the definition is nested over 67 deep, the limit")])
+        problems = validate(raw)
+        if problems:
+            raise ValidationError("", problems)
+        return cls.from_dict(_canonical.plain(raw))
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> FlowDefinition:
+        """Make a definition of its JSON form. Raises ValidationError with every problem."""
+        problems = validate(value)
+        if problems:
+            raise ValidationError("", problems)
+        steps = []
+        for raw in value["steps"]:
+            known = {k: v for k, v in raw.items() if v is not None}
+            kind = StepType(known.pop("type", "task"))
+            signal, timer, retry = known.pop("signal", None), known.pop("timer", None), known.pop("retry", None)
+            steps.append(
+                WorkflowStep(
+                    step_type=kind,
+                    signal=None if signal is None else SignalConfig(**_present(signal)),
+                    timer=None if timer is None else TimerConfig(**_present(timer)),
+                    retry=None if retry is None else RetryConfig(**_present(retry)),
+                    **known,
+                )
+            )
+        return cls(steps)
+
+
+def _present(group: dict[str, Any]) -> dict[str, Any]:
+    return {k: 0 if isinstance(v, _canonical.Number) and v.text.lstrip("-0") == "" else v for k, v in group.items() if v is not None}
+
+
+def nested_over(value: Any, limit: int) -> bool:
+    """Whether a JSON value is nested deeper than limit."""
+    level = [value]
+    for _ in range(limit + 1):
+        below: list[Any] = []
+        for one in level:
+            if isinstance(one, _canonical.Pairs):
+                below.append(None)
+                below.extend(item for _, item in one)
+            elif isinstance(one, list):
+                below.append(None)
+                below.extend(one)
+        if not below:
+            return False
+        level = below
+    return True
+
+
+def task_step(
+    name: str,
+    *,
+    service_name: str | None = None,
+    handler_name: str | None = None,
+    dependencies: list[str] | None = None,
+    input_data: Any = None,
+    object_keys: list[str] | None = None,
+    timeout_ms: int | None = None,
+    heartbeat_timeout_ms: int | None = None,
+    retry: RetryConfig | dict[str, Any] | None = None,
+) -> WorkflowStep:
+    """A step that a handler of a service does. What is wrong with it is said at registration."""
+    return WorkflowStep(
+        name=name,
+        service_name=service_name,
+        handler_name=handler_name,
+        dependencies=dependencies,
+        input_data=input_data,
+        object_keys=object_keys,
+        timeout_ms=timeout_ms,
+        heartbeat_timeout_ms=heartbeat_timeout_ms,
+        retry=retry,
+    )
+
+
+def wait_signal_step(
+    name: str,
+    *,
+    signal_name: str | None = None,
+    dependencies: list[str] | None = None,
+    timeout_ms: int | None = None,
+    on_timeout: str | None = None,
+) -> WorkflowStep:
+    """A step that waits for a signal; its output is the signal's payload."""
+    signal = SignalConfig(name=signal_name or "", timeout_ms=timeout_ms, on_timeout=on_timeout)
+    return WorkflowStep(name=name, step_type=StepType.WAIT_SIGNAL, dependencies=dependencies, signal=signal)
+
+
+def wait_timer_step(
+    name: str,
+    *,
+    timer_key: str | None = None,
+    delay_ms: int | None = None,
+    cron_expr: str | None = None,
+    dependencies: list[str] | None = None,
+    max_retries: int | None = None,
+    time_zone: str | None = None,
+) -> WorkflowStep:
+    """A step that waits for a delay, or for the next match of a cron text; its output is ``{"fired_at": ...}``."""
+    timer = TimerConfig(key=timer_key or "", delay_ms=delay_ms, cron_expr=cron_expr, max_retries=max_retries, time_zone=time_zone)
+    return WorkflowStep(name=name, step_type=StepType.WAIT_TIMER, dependencies=dependencies, timer=timer)
+
+
+_registered: dict[str, FlowDefinition] = {}
+
+Factory = TypeVar("Factory", bound=Callable[[], FlowDefinition])
+
+
+def register_workflow(name: str, definition: FlowDefinition) -> None:
+    """Register a definition under a name; a Worker publishes it.
+
+    Raises TypeError when it is no FlowDefinition, ValidationError (a ValueError) with every problem when it is not valid, and
+    ValueError when the name is taken.
+    """
+    if not isinstance(definition, FlowDefinition):
+        raise TypeError(f'workflow "{name}": want a FlowDefinition, not {type(definition).__name__}')
+    problem = name_problem(name) if isinstance(name, str) else f"must be a string, not {type(name).__name__}"
+    problems = definition.validate()
+    if problem:
+        problems = [Problem("name_invalid", "", f"workflow name {problem}"), *problems]
+    if problems:
+        raise ValidationError(str(name), problems)
+    if name in _registered:
+        raise ValueError(f'workflow "{name}" is registered already in this process')
+    _registered[name] = definition
+
+
+def get_registered_workflows() -> dict[str, FlowDefinition]:
+    """Every workflow that was registered in this process, by name. The dict is a copy."""
+    return dict(_registered)
+
+
+@overload
+def workflow(name: Factory) -> Factory: ...
+@overload
+def workflow(name: str | None = None) -> Callable[[Factory], Factory]: ...
+def workflow(name: Any = None) -> Any:
+    """Register what a factory returns, under the function's name or the one given. The factory runs at once.
+
+    ``@workflow``, ``@workflow()`` and ``@workflow("name")`` are the same but for the name.
+    """
+    if callable(name):
+        return workflow()(name)
+
+    def decorate(factory: Factory) -> Factory:
+        register_workflow(name or getattr(factory, "__name__", ""), factory())
+        return factory
+
+    return decorate
