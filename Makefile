@@ -2,7 +2,7 @@
 GO ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: help build test race lint check sim kill
+.PHONY: help build test race lint check python sim kill
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -14,12 +14,15 @@ test: ## every test
 	$(GO) test ./...
 
 race: ## the core under the race detector
-	$(GO) test -race -short ./engine ./ring ./journal ./worker ./flow ./sim ./cmd/...
+	$(GO) test -race -short ./engine ./ring ./journal ./worker/... ./api/... ./push ./view ./flow ./sim ./cmd/...
 
 lint: ## formatting, vet, staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt-ed: $$unformatted"; exit 1; }
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
+
+python: ## the Python SDK: style, types, tests against a real daemon, a wheel
+	sdk/python/check.sh
 
 sim: ## ten thousand seeds of the simulator
 	$(GO) test ./sim -run TestSeeds -seeds 10000 -timeout 30m
@@ -27,4 +30,4 @@ sim: ## ten thousand seeds of the simulator
 kill: ## two thousand kills of a child process
 	AGNT5_KILLS=2000 $(GO) test ./cmd/agnt5d -run TestKilledAtRandomMoments -v -timeout 60m
 
-check: lint test race ## all that CI does
+check: lint test race python ## all that CI does

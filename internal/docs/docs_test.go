@@ -52,6 +52,10 @@ func TestWhatIsToldToBeTypedWorks(t *testing.T) {
 				if program, err := os.ReadFile(filepath.Join(root, "examples/embed/main.go")); err != nil || !strings.Contains(string(program), body) {
 					t.Errorf("%s: the go block is not an excerpt of examples/embed/main.go: %v", page, err)
 				}
+			case "python": // an excerpt of an example that the SDK's tests run
+				if !strings.Contains(pythonExamples(t), body) {
+					t.Errorf("%s: the python block is not an excerpt of examples/python:\n%s", page, body)
+				}
 			case "yaml":
 				name := regexp.MustCompile("`([a-z]+\\.yaml)`:?\\s*$").FindSubmatch(text[:m[0]])
 				if name == nil {
@@ -97,6 +101,22 @@ func stay(t *testing.T, page, dir, address, body string) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
+}
+
+func pythonExamples(t *testing.T) string {
+	files, err := filepath.Glob(filepath.Join(root, "examples/python/*.py"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(b)
+	}
+	return all.String()
 }
 
 func freeAddress(t *testing.T) string {

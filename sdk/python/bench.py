@@ -36,7 +36,9 @@ async def anoop() -> None:
 
 
 def chain(handler: str) -> FlowDefinition:
-    return FlowDefinition([task_step(f"s{i}", service_name="bench", handler_name=handler, dependencies=[f"s{i - 1}"] if i else None) for i in range(STEPS)])
+    return FlowDefinition(
+        [task_step(f"s{i}", service_name="bench", handler_name=handler, dependencies=[f"s{i - 1}"] if i else None) for i in range(STEPS)]
+    )
 
 
 class Runs(asyncio.Protocol):
@@ -102,14 +104,35 @@ def main() -> None:
         print(asyncio.run(load(args.load, args.seconds, args.in_flight)))
         return
     with tempfile.TemporaryDirectory() as folder:
-        daemon = subprocess.Popen([args.binary, "serve", "--listen", "127.0.0.1:0", "--file", os.path.join(folder, "bench.db")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        daemon = subprocess.Popen(
+            [args.binary, "serve", "--listen", "127.0.0.1:0", "--file", os.path.join(folder, "bench.db")],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
         assert daemon.stdout is not None
         url = daemon.stdout.readline().split()[-1]
         worker = subprocess.Popen([sys.executable, __file__, args.binary, "--worker", url])
         try:
             SyncClient(url).register_workflow("chain", chain("noop" if args.handler == "sync" else "anoop"))
             began = time.monotonic()
-            loaders = [subprocess.Popen([sys.executable, __file__, args.binary, "--load", url, "--seconds", str(args.seconds), "--in-flight", str(args.in_flight)], stdout=subprocess.PIPE, text=True)]
+            loaders = [
+                subprocess.Popen(
+                    [
+                        sys.executable,
+                        __file__,
+                        args.binary,
+                        "--load",
+                        url,
+                        "--seconds",
+                        str(args.seconds),
+                        "--in-flight",
+                        str(args.in_flight),
+                    ],
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+            ]
             runs = sum(int(p.communicate()[0]) for p in loaders)
             took = time.monotonic() - began
             cpu = {name: cpu_seconds(p.pid) for name, p in (("daemon", daemon), ("worker", worker))}
@@ -118,8 +141,18 @@ def main() -> None:
                 process.terminate()
                 process.wait()
     steps = runs * STEPS
-    print(json.dumps({"steps_per_second": round(steps / took), "runs": runs, "seconds": round(took, 1), "in_flight": args.in_flight, "handler": args.handler,
-                      "cpu_us_per_step": {name: round(s / max(steps, 1) * 1e6) for name, s in cpu.items()}}))
+    print(
+        json.dumps(
+            {
+                "steps_per_second": round(steps / took),
+                "runs": runs,
+                "seconds": round(took, 1),
+                "in_flight": args.in_flight,
+                "handler": args.handler,
+                "cpu_us_per_step": {name: round(s / max(steps, 1) * 1e6) for name, s in cpu.items()},
+            }
+        )
+    )
 
 
 def cpu_seconds(pid: int) -> float:

@@ -11,8 +11,21 @@ import pytest
 
 from agnt5 import workflows
 from agnt5._cron import cron_problem, zone_problem
-from agnt5.workflows import FlowDefinition, RetryConfig, SignalConfig, StepType, TimerConfig, ValidationError, WorkflowStep
-from agnt5.workflows import get_registered_workflows, register_workflow, task_step, wait_signal_step, wait_timer_step, workflow
+from agnt5.workflows import (
+    FlowDefinition,
+    RetryConfig,
+    SignalConfig,
+    StepType,
+    TimerConfig,
+    ValidationError,
+    WorkflowStep,
+    get_registered_workflows,
+    register_workflow,
+    task_step,
+    wait_signal_step,
+    wait_timer_step,
+    workflow,
+)
 
 ROOT = pathlib.Path(__file__).parents[3]
 VECTORS = json.loads((ROOT / "testdata/flow/vectors.json").read_text())
@@ -48,7 +61,13 @@ def test_cron(case: dict) -> None:
 def test_the_go_side_reads_what_python_writes() -> None:
     """Every combination of fields goes out as the rules say; the shared file is checked by the Go tests as well."""
     out = []
-    fields = {"dependencies": [None, [], ["z"]], "object_keys": [None, [], ["k"]], "input_data": [None, {}, [], 0, "", {"b": 1.5, "a": "é\u2028"}], "timeout_ms": [None, 1], "retry": [None, RetryConfig(max_attempts=1)]}
+    fields = {
+        "dependencies": [None, [], ["z"]],
+        "object_keys": [None, [], ["k"]],
+        "input_data": [None, {}, [], 0, "", {"b": 1.5, "a": "é\u2028"}],
+        "timeout_ms": [None, 1],
+        "retry": [None, RetryConfig(max_attempts=1)],
+    }
     for values in itertools.product(*fields.values()):
         step = task_step("a", service_name="s", handler_name="h", **dict(zip(fields, values)))
         d = step.to_dict()
@@ -61,12 +80,26 @@ def test_the_go_side_reads_what_python_writes() -> None:
         d = wait_signal_step("a", signal_name="g", timeout_ms=timeout, on_timeout=target).to_dict()["signal"]
         assert d["name"] == "g" and ("timeout_ms" in d) == (timeout is not None) and ("on_timeout" in d) == bool(target)
         if timeout is not None or not target:
-            out.append(FlowDefinition([task_step("z", service_name="s", handler_name="h"), wait_signal_step("a", signal_name="g", timeout_ms=timeout, on_timeout=target)]))
+            out.append(
+                FlowDefinition(
+                    [
+                        task_step("z", service_name="s", handler_name="h"),
+                        wait_signal_step("a", signal_name="g", timeout_ms=timeout, on_timeout=target),
+                    ]
+                )
+            )
     for delay, cron, retries, zone in itertools.product([None, 0, 5], [None, "", "0 3 * * *"], [None, 0, 3], [None, "Europe/Berlin"]):
         d = wait_timer_step("a", timer_key="t", delay_ms=delay, cron_expr=cron, max_retries=retries, time_zone=zone).to_dict()["timer"]
-        assert d["key"] == "t" and ("delay_ms" in d) == (delay is not None) and ("cron_expr" in d) == bool(cron) and ("max_retries" in d) == (retries is not None)
+        assert (
+            d["key"] == "t"
+            and ("delay_ms" in d) == (delay is not None)
+            and ("cron_expr" in d) == bool(cron)
+            and ("max_retries" in d) == (retries is not None)
+        )
         if (delay is None) == bool(cron) and (not zone or cron):
-            out.append(FlowDefinition([wait_timer_step("a", timer_key="t", delay_ms=delay, cron_expr=cron, max_retries=retries, time_zone=zone)]))
+            out.append(
+                FlowDefinition([wait_timer_step("a", timer_key="t", delay_ms=delay, cron_expr=cron, max_retries=retries, time_zone=zone)])
+            )
     for flow in out:
         assert flow.validate() == []
         assert json.loads(flow.to_json()) == flow.to_dict()
@@ -74,7 +107,9 @@ def test_the_go_side_reads_what_python_writes() -> None:
     text = "".join(flow.to_json() + "\n" for flow in out)
     if os.environ.get("AGNT5_UPDATE"):
         path.write_text(text)
-    assert path.read_text() == text, "testdata/flow/python.jsonl is not what Python writes; AGNT5_UPDATE=1 writes it anew; then run go test ./flow"
+    assert path.read_text() == text, (
+        "testdata/flow/python.jsonl is not what Python writes; AGNT5_UPDATE=1 writes it anew; then run go test ./flow"
+    )
 
 
 def test_names_that_are_always_written() -> None:
@@ -114,9 +149,21 @@ def test_registration() -> None:
 
 
 def test_every_problem_at_once() -> None:
-    bad = FlowDefinition([task_step("step2", service_name="svc", dependencies=["step1"]), WorkflowStep("w", step_type="odd"), task_step("x", service_name="s", handler_name="h", input_data={1, 2}, timeout_ms=1.5)])  # type: ignore[arg-type]
+    bad = FlowDefinition(
+        [
+            task_step("step2", service_name="svc", dependencies=["step1"]),
+            WorkflowStep("w", step_type="odd"),
+            task_step("x", service_name="s", handler_name="h", input_data={1, 2}, timeout_ms=1.5),
+        ]
+    )  # type: ignore[arg-type]
     with pytest.raises(ValueError) as caught:
         register_workflow("bad", bad)
     assert isinstance(caught.value, ValidationError)
-    assert {p.code for p in caught.value.problems} == {"dependency_unknown", "handler_missing", "type_unknown", "input_data_invalid", "wrong_type"}
+    assert {p.code for p in caught.value.problems} == {
+        "dependency_unknown",
+        "handler_missing",
+        "type_unknown",
+        "input_data_invalid",
+        "wrong_type",
+    }
     assert "step1" in str(caught.value) and '"bad"' in str(caught.value)

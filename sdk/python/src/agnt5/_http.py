@@ -45,6 +45,7 @@ class Connection:
         self._timeout = timeout
         self._conn: http.client.HTTPConnection | None = None
         self._prefix = base.path.rstrip("/")
+        self._interrupted = False
 
     @property
     def url(self) -> str:
@@ -56,7 +57,9 @@ class Connection:
             return http.client.HTTPSConnection(host, self._base.port or 443, timeout=self._timeout, context=ssl.create_default_context())
         return http.client.HTTPConnection(host, self._base.port or 80, timeout=self._timeout)
 
-    def call(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None, timeout: float | None = None) -> tuple[int, Any]:
+    def call(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None, timeout: float | None = None
+    ) -> tuple[int, Any]:
         """Send a request; gives the status and the JSON answer, None when there is none.
 
         A connection that was kept and is gone is opened anew once. Raises Unreachable, or ApiError for an answer over 399.
@@ -83,7 +86,7 @@ class Connection:
                 break
             except (OSError, http.client.HTTPException) as why:
                 self.close()
-                if fresh or isinstance(why, TimeoutError):
+                if fresh or self._interrupted or isinstance(why, TimeoutError):
                     raise Unreachable(f"no answer from the daemon at {self.url}: {why or type(why).__name__}") from why
                 fresh = True  # the daemon had closed a connection that was kept: ask once more
         if answer.will_close:
@@ -100,7 +103,8 @@ class Connection:
         return answer.status, value
 
     def interrupt(self) -> None:
-        """End a call that another thread waits in."""
+        """End a call that another thread waits in; the next error is not tried again."""
+        self._interrupted = True
         conn = self._conn
         sock = conn.sock if conn is not None else None
         if sock is not None:
@@ -123,7 +127,9 @@ class Connections:
         self._lock = threading.Lock()
         self._idle: list[Connection] = []
 
-    def call(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None, timeout: float | None = None) -> tuple[int, Any]:
+    def call(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None, timeout: float | None = None
+    ) -> tuple[int, Any]:
         with self._lock:
             conn = self._idle.pop() if self._idle else Connection(*self._args)
         try:

@@ -76,7 +76,7 @@ def _repeated(value: Any) -> str | None:
     """The first key that stands twice in one object, anywhere inside."""
     if isinstance(value, Pairs):
         seen = set()
-        for key, item in value:
+        for key, _ in value:
             if key in seen:
                 return key
             seen.add(key)
@@ -88,9 +88,9 @@ def _repeated(value: Any) -> str | None:
     else:
         return None
     for item in children:
-        key = _repeated(item)
-        if key is not None:
-            return key
+        inner = _repeated(item)
+        if inner is not None:
+            return inner
     return None
 
 
@@ -177,7 +177,7 @@ class Validator:
             self.add(-1, "definition_too_large", f"{len(steps)} steps, the limit is {_MAX_STEPS}")
             self.flawed = True
             return
-        for i, value in enumerate(steps):
+        for value in steps:
             step = _Step()
             for key, item in _pairs(value) or []:
                 if key == "name" and isinstance(item, str):
@@ -204,7 +204,7 @@ class Validator:
                 else:
                     self.wrong(key, "a string", item)
             elif key == "type":
-                self.type(s, item)
+                self.step_type(s, item)
             elif key in ("dependencies", "object_keys"):
                 got = self.texts(key, item)
                 if key == "dependencies":
@@ -216,13 +216,17 @@ class Validator:
             elif key in ("timeout_ms", "heartbeat_timeout_ms"):
                 self.number(s.fields, key, key, item)
             elif key == "retry":
-                s.fields[key] = self.group(item, "retry", {"max_attempts": int, "initial_interval_ms": int, "max_interval_ms": int, "backoff_coefficient": float})
+                s.fields[key] = self.group(
+                    item, "retry", {"max_attempts": int, "initial_interval_ms": int, "max_interval_ms": int, "backoff_coefficient": float}
+                )
             elif key == "signal":
                 s.fields[key] = self.group(item, "signal", {"name": str, "timeout_ms": int, "on_timeout": str})
             elif key == "timer":
-                s.fields[key] = self.group(item, "timer", {"key": str, "delay_ms": int, "cron_expr": str, "time_zone": str, "max_retries": int})
+                s.fields[key] = self.group(
+                    item, "timer", {"key": str, "delay_ms": int, "cron_expr": str, "time_zone": str, "max_retries": int}
+                )
 
-    def type(self, s: _Step, item: Any) -> None:
+    def step_type(self, s: _Step, item: Any) -> None:
         if not isinstance(item, str):
             self.wrong("type", "a string", item)
             s.typeless = True
@@ -362,9 +366,13 @@ class Validator:
             elif not key:
                 self.add(i, "object_key_invalid", "object key is empty; want 1 to 256 bytes of printable UTF-8")
             elif len(raw) > 256:
-                self.add(i, "object_key_invalid", f"object key {_quote(key)} is {len(raw)} bytes long; want 1 to 256 bytes of printable UTF-8")
+                self.add(
+                    i, "object_key_invalid", f"object key {_quote(key)} is {len(raw)} bytes long; want 1 to 256 bytes of printable UTF-8"
+                )
             elif not key.isprintable():
-                self.add(i, "object_key_invalid", f"object key {_quote(key)} holds what does not print; want 1 to 256 bytes of printable UTF-8")
+                self.add(
+                    i, "object_key_invalid", f"object key {_quote(key)} holds what does not print; want 1 to 256 bytes of printable UTF-8"
+                )
             seen.add(key)
         for key in ("timeout_ms", "heartbeat_timeout_ms"):
             if s.fields.get(key) == 0:
@@ -453,10 +461,12 @@ class Validator:
             if target and self.index.get(target, i) != i:
                 jump[i] = self.index[target]
         for w, e in jump.items():
-            if e > w and self.over_another(deps, e, w) and not any(
-                at == e and p.code == "on_timeout_dead" for at, p in self.problems
-            ):
-                self.add(e, "on_timeout_dead", f"on_timeout of {_quote(self.steps[w].name)} names this step, which depends on a step that depends on that wait: it could never start")
+            if e > w and self.over_another(deps, e, w) and not any(at == e and p.code == "on_timeout_dead" for at, p in self.problems):
+                self.add(
+                    e,
+                    "on_timeout_dead",
+                    f"on_timeout of {_quote(self.steps[w].name)} names this step, which depends on a step that depends on that wait: it could never start",
+                )
         if any(e < w for w, e in jump.items()):
             self.cycles(deps, jump)
 
@@ -490,7 +500,11 @@ class Validator:
             if knot & told:
                 continue
             told |= knot
-            self.add(w, "cycle", f"on_timeout {_quote(self.steps[jump[w]].name)} leads back to this wait: dependencies and on_timeout form a cycle")
+            self.add(
+                w,
+                "cycle",
+                f"on_timeout {_quote(self.steps[jump[w]].name)} leads back to this wait: dependencies and on_timeout form a cycle",
+            )
 
     @staticmethod
     def reach(after: list[list[int]], start: int) -> set[int]:

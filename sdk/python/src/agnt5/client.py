@@ -10,8 +10,9 @@ import random
 import secrets
 import time
 import urllib.parse
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Callable, TypeVar
+from typing import Any, TypeVar
 
 from ._http import Connections, base_url, quote
 from .errors import ApiError, Unreachable, WaitTimeout
@@ -56,7 +57,9 @@ class SyncClient:
         """Close the connections."""
         self._pool.close()
 
-    def _call(self, method: str, path: str, body: Any = None, *, raw: bytes | None = None, headers: dict[str, str] | None = None, wait: float = 0) -> Any:
+    def _call(
+        self, method: str, path: str, body: Any = None, *, raw: bytes | None = None, headers: dict[str, str] | None = None, wait: float = 0
+    ) -> Any:
         if body is not None:
             raw = json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
         until = time.monotonic() + self._patience
@@ -65,7 +68,7 @@ class SyncClient:
             try:
                 return self._pool.call(method, path, raw, headers, self._timeout + wait)[1]
             except (Unreachable, ApiError) as why:
-                if isinstance(why, ApiError) and why.status != 503 or time.monotonic() + pause > until:
+                if (isinstance(why, ApiError) and why.status != 503) or time.monotonic() + pause > until:
                     raise
             time.sleep(pause * random.uniform(0.5, 1))
             pause = min(2 * pause, 2.0)
@@ -98,7 +101,9 @@ class SyncClient:
         while True:
             left = 10.0 if until is None else min(10.0, until - time.monotonic())
             try:
-                status: dict[str, Any] = self._call("GET", f"/v1/runs/{quote(workflow_id)}", headers={"Prefer": f"wait={max(int(left + 0.999), 0)}"}, wait=left)
+                status: dict[str, Any] = self._call(
+                    "GET", f"/v1/runs/{quote(workflow_id)}", headers={"Prefer": f"wait={max(int(left + 0.999), 0)}"}, wait=left
+                )
                 pause = 0.05
                 if status["state"] in _ENDED and status.get("completed_at"):
                     return status
@@ -132,16 +137,24 @@ class SyncClient:
         """Delete a finished run and its history. Raises Conflict (``run_open``)."""
         self._call("DELETE", f"/v1/runs/{quote(workflow_id)}")
 
-    def list_workflows(self, *, workflow_name: str | None = None, state: str | None = None, id_prefix: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
+    def list_workflows(
+        self, *, workflow_name: str | None = None, state: str | None = None, id_prefix: str | None = None, limit: int = 100
+    ) -> list[dict[str, Any]]:
         """Runs, newest first, at most ``limit`` of them (0: all)."""
         out: list[dict[str, Any]] = []
         cursor = ""
         while True:
-            query = {"workflow": workflow_name, "state": state, "id_prefix": id_prefix, "cursor": cursor, "limit": str(min(1000, limit - len(out)) if limit else 1000)}
+            query = {
+                "workflow": workflow_name,
+                "state": state,
+                "id_prefix": id_prefix,
+                "cursor": cursor,
+                "limit": str(min(1000, limit - len(out)) if limit else 1000),
+            }
             page = self._call("GET", "/v1/runs?" + urllib.parse.urlencode({k: v for k, v in query.items() if v}))
             out.extend(page["runs"])
             cursor = page.get("next_cursor", "")
-            if not cursor or limit and len(out) >= limit:
+            if not cursor or (limit and len(out) >= limit):
                 return out
 
     def get_history(self, workflow_id: str) -> list[dict[str, Any]]:
@@ -199,7 +212,9 @@ class Client:
         """See SyncClient.wait."""
         return await self._run(lambda: self._sync.wait(workflow_id, timeout))
 
-    async def signal_workflow(self, workflow_id: str, signal_name: str, payload: Any = None, *, signal_id: str | None = None) -> dict[str, Any]:
+    async def signal_workflow(
+        self, workflow_id: str, signal_name: str, payload: Any = None, *, signal_id: str | None = None
+    ) -> dict[str, Any]:
         """See SyncClient.signal_workflow."""
         return await self._run(lambda: self._sync.signal_workflow(workflow_id, signal_name, payload, signal_id=signal_id))
 
@@ -219,9 +234,13 @@ class Client:
         """See SyncClient.delete_workflow."""
         await self._run(lambda: self._sync.delete_workflow(workflow_id))
 
-    async def list_workflows(self, *, workflow_name: str | None = None, state: str | None = None, id_prefix: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
+    async def list_workflows(
+        self, *, workflow_name: str | None = None, state: str | None = None, id_prefix: str | None = None, limit: int = 100
+    ) -> list[dict[str, Any]]:
         """See SyncClient.list_workflows."""
-        return await self._run(lambda: self._sync.list_workflows(workflow_name=workflow_name, state=state, id_prefix=id_prefix, limit=limit))
+        return await self._run(
+            lambda: self._sync.list_workflows(workflow_name=workflow_name, state=state, id_prefix=id_prefix, limit=limit)
+        )
 
     async def get_history(self, workflow_id: str) -> list[dict[str, Any]]:
         """See SyncClient.get_history."""

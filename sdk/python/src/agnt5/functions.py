@@ -5,15 +5,15 @@ from __future__ import annotations
 import inspect
 import json
 import logging
-from collections.abc import Iterator, MutableMapping
-from typing import Any, Callable, TypeVar, overload
+from collections.abc import Callable, Iterator, MutableMapping
+from typing import Any, TypeVar, overload
 
 from ._validate import name_problem
 from .errors import Cancelled, NonRetryableError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_functions: dict[str, "Handler"] = {}
+_functions: dict[str, Handler] = {}
 _MISSING: Any = object()
 
 
@@ -132,7 +132,10 @@ class Context:
 
     def get(self, name: str, default: Any = None) -> Any:
         """An item, or a default."""
-        return self[name] if name in self else default
+        try:
+            return self[name]
+        except KeyError:
+            return default
 
     @property
     def is_cancelled(self) -> bool:
@@ -162,7 +165,7 @@ class Handler:
     def __init__(self, name: str, fn: Callable[..., Any]) -> None:
         self.name = name
         self.fn = fn
-        self.is_async = inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None))
+        self.is_async = inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__)
         self.with_context = False
         self.params: list[tuple[str, bool, bool]] = []  # name, required, positional only
         self.rest = False  # **kwargs

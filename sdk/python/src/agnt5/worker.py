@@ -14,7 +14,8 @@ import threading
 import time
 import traceback
 from collections import deque
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from ._http import Connection, base_url, quote
 from ._validate import name_problem
@@ -121,8 +122,11 @@ class Worker:
         self._pool = _Threads(self.capacity)
         self._taking.set()
         self._ended.clear()
-        hooked = self._hook_signals()
-        threads = [threading.Thread(target=self._guard, args=(body,), name=f"agnt5-{body.__name__}", daemon=True) for body in (self._pump, self._report, self._heartbeat)]
+        self._hook_signals()
+        threads = [
+            threading.Thread(target=self._guard, args=(body,), name=f"agnt5-{body.__name__}", daemon=True)
+            for body in (self._pump, self._report, self._heartbeat)
+        ]
         try:
             await self._loop.run_in_executor(None, self._first_join)
             for thread in threads:
@@ -140,8 +144,7 @@ class Worker:
             for thread in threads:
                 if thread.is_alive():
                     await self._loop.run_in_executor(None, thread.join, 5.0)
-            for sig in hooked:
-                self._loop.remove_signal_handler(sig)
+            self._unhook_signals()
             self._pool.close()
             await self._loop.run_in_executor(None, self._leave)
         if self._failure is not None:
@@ -149,16 +152,25 @@ class Worker:
         if not drained:
             _log.warning("handlers did not return within %s s; their steps are offered to others", self._drain)
 
-    def _hook_signals(self) -> list[signal.Signals]:
-        assert self._loop is not None and self._stopped is not None
-        hooked = []
+    def _hook_signals(self) -> None:
+        """SIGTERM and SIGINT stop every worker of the process."""
+        assert self._loop is not None
+        _running.add(self)
         for sig in (signal.SIGTERM, signal.SIGINT):
             try:
-                self._loop.add_signal_handler(sig, self._stopped.set)
-                hooked.append(sig)
+                self._loop.add_signal_handler(sig, _stop_all)
             except (NotImplementedError, RuntimeError, ValueError):  # not the main thread, or a system without them
-                pass
-        return hooked
+                return
+
+    def _unhook_signals(self) -> None:
+        assert self._loop is not None
+        _running.discard(self)
+        if not _running:
+            for sig in (signal.SIGTERM, signal.SIGINT):
+                try:
+                    self._loop.remove_signal_handler(sig)
+                except (NotImplementedError, RuntimeError, ValueError):
+                    return
 
     async def _drained(self) -> bool:
         until = time.monotonic() + self._drain
@@ -453,6 +465,14 @@ class Worker:
             else:
                 for token in got["gone"]:
                     self._cancel(token)
+
+
+_running: set[Worker] = set()
+
+
+def _stop_all() -> None:
+    for worker in list(_running):
+        worker.stop()
 
 
 def _poll(seq: int, room: int, wait_ms: int, batch: list[tuple[str, str]]) -> bytes:

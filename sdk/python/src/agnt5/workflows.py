@@ -6,8 +6,9 @@ A definition is data: what the daemon stores is exactly ``to_json()``.
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Callable, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from . import _canonical
 from ._validate import name_problem, validate

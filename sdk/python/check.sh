@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# All that must hold for the Python SDK: style, types, tests against a real daemon, a wheel that installs. Needs Python 3.11 and
+# Go; fetches the rest itself into .venv.
+set -euo pipefail
+cd "$(dirname "$0")"
+python=${PYTHON:-python3}
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "want Python 3.11 or newer"; exit 1; }
+[ -x .venv/bin/python ] || "$python" -m venv .venv
+.venv/bin/python -m pip install --quiet --upgrade --disable-pip-version-check build mypy==1.18.2 ruff==0.14.5 pytest pytest-asyncio "setuptools>=77" wheel
+(cd ../.. && go build -o bin/agnt5d ./cmd/agnt5d)
+.venv/bin/ruff check .
+.venv/bin/mypy
+AGNT5D_BIN="$PWD/../../bin/agnt5d" PYTHONPATH=src .venv/bin/python -m pytest -q --durations=5
+rm -rf dist build
+.venv/bin/python -m build --quiet --wheel --no-isolation
+.venv/bin/python -m venv --clear .venv/clean
+.venv/clean/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-index dist/agnt5d-*.whl
+.venv/clean/bin/python -c 'import agnt5, importlib.resources as r; assert (r.files("agnt5") / "py.typed").is_file(); print("wheel installs, agnt5", agnt5.__version__)'

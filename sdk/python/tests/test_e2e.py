@@ -1,0 +1,394 @@
+"""The guide's examples, and what must hold when things die, against a real daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+
+import pytest
+from conftest import EXAMPLES, Daemon
+
+from agnt5 import (
+    ApiError,
+    Client,
+    Conflict,
+    FlowDefinition,
+    NotFound,
+    SyncClient,
+    Unreachable,
+    WaitTimeout,
+    Worker,
+    function,
+    functions,
+    task_step,
+)
+from agnt5.workflows import wait_signal_step
+
+
+def example(name: str) -> FlowDefinition:
+    """The definition of an example, read in a process of its own."""
+    code = f"import {name}, agnt5; print(agnt5.get_registered_workflows()[{name!r}].to_json())"
+    out = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=EXAMPLES,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return FlowDefinition.from_json(out.stdout.strip())
+
+
+def test_sequential(daemon: Daemon) -> None:
+    daemon.worker("data_worker.py")
+    client = SyncClient(daemon.url)
+    run = start(client, "data_pipeline", {"source": "test_data"})
+    status = client.wait(run, 60)
+    assert status["state"] == "completed" and status["output"] == {"load": 20}, status
+    assert status["steps"]["extract"]["output"]["rows"][0]["source"] == "test_data"
+
+
+def start(client: SyncClient, workflow: str, value: object = None, run: str | None = None) -> str:
+    """Start a run as soon as a worker has published its workflow."""
+    for _ in range(2000):
+        try:
+            return str(client.start_workflow(workflow, value, run)["workflow_id"])
+        except NotFound:
+            threading.Event().wait(0.01)
+    raise AssertionError(f"nobody published {workflow}")
+
+
+def test_parallel(daemon: Daemon) -> None:
+    daemon.worker("parallel_worker.py")
+    client = SyncClient(daemon.url)
+    status = client.wait(start(client, "parallel_processing"), 60)
+    assert status["output"] == {"merge_results": "abc"}
+
+
+def test_etl(daemon: Daemon) -> None:
+    """The window is moved to the next minute by a copy of the definition; the daemon and the worker are killed on the way."""
+    client = SyncClient(daemon.url)
+    flow = example("nightly_etl")
+    timer = next(s for s in flow.steps if s.timer is not None).timer
+    assert timer is not None
+    soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=1)
+    timer.cron_expr = f"{soon.minute} {soon.hour} * * *"
+    client.register_workflow("nightly_etl", flow)
+    run = client.start_workflow("nightly_etl")["workflow_id"]
+    worker = daemon.worker("etl_worker.py")
+    for _ in range(2000):
+        if client.get_workflow_status(run)["steps"]["clean_data"]["state"] == "completed":
+            break
+        threading.Event().wait(0.01)
+    daemon.kill()
+    worker.kill()
+    worker.wait()
+    daemon.start()
+    daemon.worker("etl_worker.py")
+    if client.get_workflow_status(run)["steps"]["wait_for_maintenance_window"]["state"] == "waiting":
+        client.fire_timer(run, "maintenance")  # as an operator would, who does not want to wait for the minute
+    status = client.wait(run, 120)
+    assert status["state"] == "completed", status
+    report = status["output"]["generate_reports"]
+    assert set(report) == {"New York", "Seattle"} and all(1300 < city["days"] < 1462 for city in report.values()), report
+    ran = [line.split()[1] for line in (daemon.folder / "etl/ledger").read_text().splitlines()]
+    for step in ("extract_database", "extract_api", "extract_files", "merge_extracted_data", "clean_data"):
+        assert ran.count(step) == 1, (step, ran)
+
+
+@pytest.mark.parametrize("answered", ["in time", "after escalation", "never"])
+def test_approval(daemon: Daemon, answered: str) -> None:
+    client = SyncClient(daemon.url)
+    flow = example("document_approval")
+    for step in flow.steps:
+        if step.signal is not None and answered != "in time" and (step.name == "wait_for_approval" or answered == "never"):
+            step.signal.timeout_ms = 50
+    client.register_workflow("document_approval", flow)
+    daemon.worker("approval_worker.py")
+    run = client.start_workflow("document_approval", {"document": "plan"})["workflow_id"]
+    if answered == "in time":
+        client.signal_workflow(run, "document_approved", {"by": "ada"})
+    elif answered == "after escalation":
+        client.signal_workflow(run, "escalated_approval", {"by": "bob"})
+    status = client.wait(run, 60)
+    if answered == "never":
+        assert status["state"] == "failed" and status["error"]["code"] == "signal_timeout"
+        return
+    assert status["state"] == "completed", status
+    published = status["output"]["publish_document"]
+    assert published["because_of"] == ("wait_for_approval" if answered == "in time" else "wait_escalated_approval")
+    assert published["decision"] == {"by": "ada" if answered == "in time" else "bob"}
+    assert status["steps"]["escalate_approval"]["state"] == ("skipped" if answered == "in time" else "completed")
+
+
+@pytest.mark.parametrize(
+    "name",
+    sorted(
+        p.stem for p in EXAMPLES.glob("*.py") if not p.stem.endswith("_worker") and p.stem not in ("integration", "testing_definitions")
+    ),
+)
+def test_the_other_files_run(name: str) -> None:
+    out = subprocess.run(
+        [sys.executable, f"{name}.py"],
+        cwd=EXAMPLES,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert out.returncode == 0, out.stderr
+    expected = {"validation": "step1", "registration": "'my_workflow', 'custom_name'"}.get(name, "")
+    assert expected in out.stdout
+
+
+def test_the_guides_own_tests() -> None:
+    """The two test functions, by pytest; and everything else as a script in which they find what they need."""
+    out = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "testing_definitions.py"],
+        cwd=EXAMPLES,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert "2 passed" in out.stdout, out.stdout + out.stderr
+
+
+def test_the_polling_client_at_its_default_url(tmp_path: pathlib.Path) -> None:
+    if "AGNT5D_BIN" not in os.environ:
+        pytest.skip("AGNT5D_BIN does not say where the daemon is (check.sh builds it)")
+    daemon = Daemon(tmp_path, "127.0.0.1:8080")
+    try:
+        daemon.worker("data_worker.py")
+        start(SyncClient(daemon.url), "data_pipeline", None, "warm-up")
+        around = {k: v for k, v in os.environ.items() if k != "AGNT5_URL"} | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        code = "import asyncio, integration; asyncio.run(integration.test_workflow_execution()); print('held')"
+        out = subprocess.run([sys.executable, "-c", code], cwd=EXAMPLES, env=around, capture_output=True, text=True, timeout=60)
+        assert "held" in out.stdout, out.stderr
+    finally:
+        daemon.stop()
+
+
+COUNTER = """
+import os, sys
+from agnt5 import Worker, function
+
+@function
+def count(ctx):
+    for key in ctx.object_keys:
+        ctx.objects[key] = (ctx.objects[key] or 0) + 1
+    with open(os.environ["LEDGER"], "a") as ledger:
+        ledger.write(f"{ctx.workflow_id} {ctx.step_name} {ctx.attempt}\\n")
+
+@function
+async def pause(ctx):
+    return {"attempt": ctx.attempt, "pid": os.getpid()}
+
+Worker("svc").run_sync()
+"""
+
+
+def test_daemon_and_workers_are_killed_in_turn(daemon: Daemon) -> None:
+    """Nothing that was acknowledged is lost, nothing is completed twice, the counter is exact."""
+    script = daemon.folder / "counter.py"
+    script.write_text(COUNTER)
+    ledger = str(daemon.folder / "ledger")
+    client = SyncClient(daemon.url, patience=60)
+    flow = FlowDefinition(
+        [
+            task_step("a", service_name="svc", handler_name="pause"),
+            task_step("b", service_name="svc", handler_name="count", object_keys=["n"], dependencies=["a"]),
+            task_step("c", service_name="svc", handler_name="pause", dependencies=["b"]),
+        ]
+    )
+    client.register_workflow("w", flow)
+    workers = [daemon.worker(script, LEDGER=ledger) for _ in range(2)]
+    stop = threading.Event()
+    started: list[str] = []
+
+    def load(n: int) -> None:
+        i = 0
+        while not stop.is_set():
+            started.append(client.start_workflow("w", {"n": i}, f"r-{n}-{i}")["workflow_id"])
+            i += 1
+
+    threads = [threading.Thread(target=load, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for turn in range(6):
+        stop.wait(0.3)
+        if turn % 3 == 2:
+            daemon.kill()
+            daemon.start()
+        else:
+            workers[turn % 3].kill()
+            workers[turn % 3].wait()
+            workers[turn % 3] = daemon.worker(script, LEDGER=ledger)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert len(started) > 20
+    for run in started:
+        assert client.wait(run, 120)["state"] == "completed"
+    for run in started[:20]:
+        done = [e["step"] for e in client.get_history(run) if e["kind"] == "StepCompleted"]
+        assert done == ["a", "b", "c"], done
+    counter = client._call("GET", "/v1/objects/n")
+    runs = [r for r in client.list_workflows(workflow_name="w", limit=0) if r["state"] == "completed"]
+    assert counter["state"] == counter["version"] == len(runs) >= len(started)
+
+
+@pytest.fixture
+def own_functions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(functions, "_functions", {})
+
+
+async def serve(daemon: Daemon, **options: object) -> tuple[Worker, asyncio.Task[None], Client]:
+    worker = Worker("svc", coordinator_endpoint=daemon.url, workflows={}, **options)  # type: ignore[arg-type]
+    return worker, asyncio.create_task(worker.run()), Client(daemon.url)
+
+
+async def test_handlers_in_all_their_forms(daemon: Daemon, own_functions: None) -> None:
+    @function
+    def bare(a: int, b: int = 7) -> int:
+        return a + b
+
+    @function("named")
+    async def other(ctx, **rest: object) -> dict:
+        assert ctx["workflow_id"] == ctx.workflow_id and ctx.attempt == 1 and "attempt" in ctx and ctx.get("nothing") is None
+        assert ctx.step_name == "two" and ctx.metadata["worker_id"] and ctx.idempotency_key == f"{ctx.workflow_id}/two"
+        ctx.logger.info("here")
+        ctx.heartbeat({"half": "way"})
+        return rest
+
+    @function()
+    def broken() -> None:
+        raise LookupError("no such customer")
+
+    @function
+    def odd() -> object:
+        return {1, 2}
+
+    @function
+    def needs(missing: str) -> None: ...
+
+    worker, task, client = await serve(daemon)
+    steps = {"one": ("bare", None), "two": ("named", {"x": 1}), "three": ("broken", None), "four": ("odd", None), "five": ("needs", None)}
+    for name, (handler, given) in steps.items():
+        await client.register_workflow(
+            name,
+            FlowDefinition(
+                [
+                    task_step(
+                        name,
+                        service_name="svc",
+                        handler_name=handler,
+                        input_data=given,
+                        retry={"max_attempts": 2, "initial_interval_ms": 1},
+                    )
+                ]
+            ),
+        )
+    got = {name: await client.wait((await client.start_workflow(name, {"a": 5, "x": 2, "y": 3}))["workflow_id"], 60) for name in steps}
+    assert got["one"]["output"] == {"one": 12}
+    assert got["two"]["output"] == {"two": {"a": 5, "x": 1, "y": 3}}
+    failed = got["three"]["steps"]["three"]["error"]
+    assert (
+        failed["type"] == "LookupError"
+        and failed["message"] == "no such customer"
+        and "in broken" in failed["stack"]
+        and got["three"]["steps"]["three"]["attempt"] == 2
+    )
+    assert got["four"]["error"]["code"] == "output_invalid" and got["four"]["error"]["attempt"] == 1
+    assert got["five"]["error"]["code"] == "parameter_missing" and "'missing'" in got["five"]["error"]["message"]
+    worker.stop()
+    await task
+    assert await client.list_workflows(state="failed") and len(await client.list_workflows()) == 5
+    await client.close()
+
+
+async def test_object_state_cancel_and_drain(daemon: Daemon, own_functions: None) -> None:
+    waiting, let_go = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    @function
+    def add(ctx, item: str) -> None:
+        assert ctx.objects.version("cart") >= 0 and ctx.objects.fence("cart") > 0
+        cart = ctx.objects["cart"]
+        if cart is None:
+            ctx.objects["cart"] = [item]
+        else:
+            cart.append(item)  # changed in place
+        with pytest.raises(KeyError):
+            ctx.objects["other"] = 1
+
+    @function
+    def long(ctx) -> str:
+        loop.call_soon_threadsafe(waiting.set)
+        let_go.wait(30)
+        return "cancelled" if ctx.is_cancelled else "done"
+
+    @function
+    async def forever() -> None:
+        waiting.set()
+        await asyncio.Event().wait()
+
+    worker, task, client = await serve(daemon)
+    await client.register_workflow("add", FlowDefinition([task_step("a", service_name="svc", handler_name="add", object_keys=["cart"])]))
+    for item in ("cup", "pot"):
+        assert (await client.wait((await client.start_workflow("add", {"item": item}))["workflow_id"], 60))["state"] == "completed"
+    assert client._sync._call("GET", "/v1/objects/cart")["state"] == ["cup", "pot"]
+
+    await client.register_workflow("forever", FlowDefinition([task_step("a", service_name="svc", handler_name="forever")]))
+    await client.start_workflow("forever", None, "f")
+    await waiting.wait()
+    await client.cancel_workflow("f", "enough")
+    while worker._open:  # the handler was cancelled on the loop, and its answer gave the lease back
+        await asyncio.sleep(0.01)
+
+    waiting.clear()
+    await client.register_workflow("long", FlowDefinition([task_step("a", service_name="svc", handler_name="long")]))
+    await client.start_workflow("long", None, "l")
+    await waiting.wait()
+    worker.stop()  # it waits for what is under way
+    let_go.set()
+    await task
+    assert (await client.get_workflow_status("l"))["output"] == {"a": "done"}
+    await client.close()
+
+
+async def test_errors_are_clear(daemon: Daemon, own_functions: None) -> None:
+    client = Client(daemon.url)
+    with pytest.raises(NotFound) as none:
+        await client.get_workflow_status("nope")
+    assert none.value.code == "run_not_found" and none.value.status == 404
+    flow = FlowDefinition([wait_signal_step("w", signal_name="go")])
+    await client.register_workflow("w", flow)
+    await client.start_workflow("w", 1, "r")
+    with pytest.raises(Conflict, match="run_conflict"):
+        await client.start_workflow("w", 2, "r")
+    with pytest.raises(WaitTimeout):
+        await client.wait("r", 0.05)
+    with pytest.raises(ApiError, match="no_steps"):
+        await client.register_workflow("x", "steps: []")
+    assert (await client.explain("r"))[0]["code"] == "signal"
+    await client.signal_workflow("r", "go", {"a": 1})
+    assert (await client.wait("r"))["output"] == {"w": {"a": 1}}
+    with pytest.raises(ValueError, match="http://"):
+        Client("ftp://x")
+    with pytest.raises(Unreachable):
+        SyncClient("http://127.0.0.1:9", patience=0).get_workflow_status("r")
+    with pytest.raises(ValueError, match="nothing to serve"):
+        await Worker("svc", coordinator_endpoint=daemon.url).run()
+
+    @function("a b".replace(" ", "_"))
+    def fine() -> None: ...
+
+    with pytest.raises(ValueError, match="registered already"):
+        function("a_b")(fine)
+    await client.close()
+    assert json.loads(flow.to_json()) == flow.to_dict()
