@@ -271,7 +271,7 @@ func TestValidateReportsEveryProblem(t *testing.T) {
 			t.Errorf("no %s in\n%s", want, out)
 		}
 	}
-	if code, _, errs := agnt5d(t, "replay"); code != exitUsage || !strings.Contains(errs, "agnt5d replay --help") {
+	if code, _, errs := agnt5d(t, "validate"); code != exitUsage || !strings.Contains(errs, "agnt5d validate --help") {
 		t.Errorf("a verb without its argument: exit %d: %s", code, errs)
 	}
 	if code, _, errs := agnt5d(t, "frobnicate"); code != exitUsage || errs == "" {
