@@ -112,7 +112,7 @@ func newRoot() *cobra.Command {
 // verbs is every verb, in the order of the help text.
 var verbs = []func() *cobra.Command{
 	newServeCmd, newDemoCmd, newValidateCmd, newRegisterCmd, newStartCmd, newListCmd, newShowCmd, newExplainCmd, newSignalCmd, newCancelCmd,
-	newRetryCmd, newFireCmd, newDeleteCmd, newHistoryCmd, newTailCmd, newWorkersCmd, newObjectsCmd, newReplayCmd, newVerifyCmd, newDoctorCmd, newVersionCmd,
+	newRetryCmd, newFireCmd, newDeleteCmd, newHistoryCmd, newTailCmd, newWorkersCmd, newObjectsCmd, newReplayCmd, newVerifyCmd, newDoctorCmd, newBenchCmd, newVersionCmd,
 }
 
 // format is what -o takes: "" for people, "json" for programs.

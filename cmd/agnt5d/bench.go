@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/agnt5/agnt5d/internal/bench"
+	"github.com/spf13/cobra"
+)
+
+type benchFlags struct {
+	workload, mode, dir, format string
+	inFlight, count, events     int
+	seconds                     float64
+
+	asWorker, asSleeper, asWaker string // what this process is for another one
+	delay                        time.Duration
+}
+
+func newBenchCmd() *cobra.Command {
+	var o benchFlags
+	var about strings.Builder
+	for _, w := range bench.Workloads {
+		fmt.Fprintf(&about, "\n  %-8s %s", w.Name, w.About)
+	}
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure this machine: steps a second, latency, commits, bytes and CPU a step, beside the disk's own floor",
+		Long: `Runs workloads through the public API on files in a folder of its own, which is removed afterwards, and prints what they gave
+beside what the same disk does without an engine, measured in the same minute.
+` + about.String() + `
+
+--mode daemon starts a daemon and a worker in processes of their own and talks to them over HTTP (w1 and w2).`,
+		Example: "  agnt5d bench\n  agnt5d bench --workload w1 --in-flight 512 --seconds 10 -o json\n  agnt5d bench --workload w1 --mode daemon --in-flight 512",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.workload, "workload", "w1", "what to measure: names with commas between, or all")
+	f.StringVar(&o.mode, "mode", "embedded", "embedded or daemon")
+	f.IntVar(&o.inFlight, "in-flight", 0, "runs at once, of w1 and growth; default: w1 with 1, 64 and 512")
+	f.Float64Var(&o.seconds, "seconds", 5, "how long each of w1, w2 and growth runs")
+	f.IntVar(&o.count, "count", 100_000, "how many signals, timers and sleeping runs")
+	f.IntVar(&o.events, "events", 1_000_000, "how many events the file of growth holds")
+	f.StringVar(&o.dir, "dir", "", "a folder on the disk to measure; default: one beside the current folder's files")
+	f.StringVar(&o.asWorker, "as-worker", "", "")
+	f.StringVar(&o.asSleeper, "as-sleeper", "", "")
+	f.StringVar(&o.asWaker, "as-waker", "", "")
+	f.DurationVar(&o.delay, "delay", 0, "")
+	for _, hidden := range []string{"as-worker", "as-sleeper", "as-waker", "delay"} {
+		_ = f.MarkHidden(hidden)
+	}
+	addFormat(cmd, &o.format)
+	return cmd
+}
+
+func (o *benchFlags) run(cmd *cobra.Command) error {
+	ctx := cmd.Context()
+	switch {
+	case o.asWorker != "":
+		return bench.Work(ctx, o.asWorker, cmd.OutOrStdout())
+	case o.asSleeper != "":
+		return bench.Sleep(ctx, o.asSleeper, o.count, o.delay, cmd.OutOrStdout())
+	case o.asWaker != "":
+		return bench.Wake(ctx, o.asWaker, cmd.OutOrStdout())
+	}
+	if err := checkFormat(o.format); err != nil {
+		return err
+	}
+	jobs, err := o.jobs()
+	if err != nil {
+		return usage(err)
+	}
+	if o.format != "json" {
+		fmt.Fprintf(cmd.OutOrStdout(), "%d cores, %s, %s/%s, %s\n", runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH, time.Now().UTC().Format("2006-01-02 15:04 MST"))
+		fmt.Fprintln(cmd.OutOrStdout(), benchHead)
+	}
+	for _, j := range jobs {
+		r, err := j(ctx, cmd.ErrOrStderr())
+		if err != nil {
+			return err
+		}
+		if o.format == "json" {
+			err = printJSON(cmd.OutOrStdout(), r)
+		} else {
+			err = printBench(cmd.OutOrStdout(), r)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type benchJob func(ctx context.Context, progress io.Writer) (*bench.Result, error)
+
+// jobs is what the flags ask for, one after the other.
+func (o *benchFlags) jobs() ([]benchJob, error) {
+	if o.mode != "embedded" && o.mode != "daemon" {
+		return nil, fmt.Errorf("--mode %q: want embedded or daemon", o.mode)
+	}
+	if o.seconds <= 0 || o.count < 1 || o.events < 0 || o.inFlight < 0 {
+		return nil, fmt.Errorf("--seconds, --count, --events and --in-flight are not negative, nor --seconds and --count 0")
+	}
+	names := strings.Split(o.workload, ",")
+	if o.workload == "all" {
+		names = nil
+		for _, w := range bench.Workloads {
+			if o.mode == "embedded" || w.Daemon {
+				names = append(names, w.Name)
+			}
+		}
+	}
+	var out []benchJob
+	for _, name := range names {
+		w, err := bench.Find(name)
+		if err != nil {
+			return nil, err
+		}
+		if o.mode == "daemon" && !w.Daemon {
+			return nil, fmt.Errorf("workload %s runs with --mode embedded only", name)
+		}
+		flights := []int{o.inFlight}
+		switch {
+		case o.inFlight == 0 && name == "w1":
+			flights = []int{1, 64, 512}
+		case o.inFlight == 0:
+			flights = []int{64}
+		}
+		for _, n := range flights {
+			out = append(out, o.job(w, n))
+		}
+	}
+	return out, nil
+}
+
+func (o *benchFlags) job(w *bench.Workload, inFlight int) benchJob {
+	return func(ctx context.Context, progress io.Writer) (*bench.Result, error) {
+		dir, err := os.MkdirTemp(o.place(), "agnt5d-bench-")
+		if err != nil {
+			return nil, exit(exitError, "%v", err)
+		}
+		defer os.RemoveAll(dir)
+		bar := newBar(progress)
+		defer bar.end()
+		return w.Run(ctx, &bench.Options{Dir: dir, Mode: o.mode, InFlight: inFlight, Seconds: o.seconds, Count: o.count, Events: o.events, Progress: bar.show, Self: self})
+	}
+}
+
+// place is where files are measured: the folder that was named, else the current one. A temporary folder may be no disk at all.
+func (o *benchFlags) place() string {
+	if o.dir != "" {
+		return o.dir
+	}
+	return "."
+}
+
+// self starts this program again.
+func self(args ...string) (string, []string) {
+	name, err := os.Executable()
+	if err != nil {
+		name = os.Args[0]
+	}
+	return name, args
+}
+
+const benchHead = "workload  mode      in flight   steps/s  run p50 ms  run p99 ms  commits/step  bytes/step  written/step  CPU µs/step  peak MB  floor: commit ms   puts/s"
+
+func printBench(out io.Writer, r *bench.Result) error {
+	rate := r.StepsPerSecond
+	if rate == 0 {
+		rate = r.PerSecond
+	}
+	_, err := fmt.Fprintf(out, "%-8s  %-8s  %9d  %8.0f  %10.2f  %10.2f  %12.4f  %10.0f  %12.0f  %11.1f  %7.0f  %16.3f  %7.0f\n", r.Workload, r.Mode, r.InFlight, rate, r.P50, r.P99,
+		r.CommitsPerStep, r.BytesPerStep, r.WrittenPerStep, r.CPU, float64(r.PeakRSS)/(1<<20), r.Floor.CommitMS, r.Floor.PutsPerSecond)
+	for _, name := range slices.Sorted(maps.Keys(r.Times)) {
+		if err == nil {
+			_, err = fmt.Fprintf(out, "          %s: %.3f\n", strings.ReplaceAll(name, "_", " "), r.Times[name])
+		}
+	}
+	return err
+}
+
+// bar shows progress: a bar that is drawn over at a terminal, else a line for each tenth.
+type bar struct {
+	w     io.Writer
+	redo  bool
+	tenth int
+	drawn bool
+}
+
+func newBar(w io.Writer) *bar { return &bar{w: w, redo: isTerminal(w), tenth: -1} }
+
+func (b *bar) show(what string, done float64) {
+	tenth := int(done * 10)
+	if b.redo {
+		const width = 30
+		n := int(done * width)
+		fmt.Fprintf(b.w, "\r%-8s [%s%s] %3.0f%%", what, strings.Repeat("=", n), strings.Repeat(" ", width-n), done*100)
+		b.drawn = true
+		return
+	}
+	if tenth > b.tenth {
+		b.tenth = tenth
+		fmt.Fprintf(b.w, "%s %d%%\n", what, tenth*10)
+	}
+}
+
+func (b *bar) end() {
+	if b.drawn {
+		fmt.Fprint(b.w, "\r"+strings.Repeat(" ", 60)+"\r")
+	}
+}
