@@ -33,7 +33,7 @@ type Engine struct {
 	graphs  sync.Map      // flow.Digest -> *flow.Graph
 
 	tasks    sync.WaitGroup // handlers that run in this process
-	running  sync.Map       // *worker.Slot -> *attempt
+	crew     crew
 	draining atomic.Bool
 
 	stop     chan struct{} // closed: the loop ends when nothing is under way
@@ -242,7 +242,12 @@ func (e *Engine) close() error {
 	} else {
 		<-e.done
 	}
-	e.running.Range(func(_, v any) bool { v.(*attempt).cancel(context.Canceled); return true })
+	for _, slot := range e.r.Hub.Leases() { // the loop has ended: the ring is ours
+		if a, ok := slot.Data.(*attempt); ok {
+			a.cancel(context.Canceled)
+		}
+	}
+	e.crew.dismiss()
 	e.drop()
 	return errors.Join(e.Err(), e.j.Close())
 }

@@ -15,10 +15,12 @@ import (
 	"github.com/agnt5/agnt5d/worker"
 )
 
-// attempt is one attempt in this process, and the context of its handler.
+// attempt is one attempt in this process, and the context of its handler. All that it needs lies in one place.
 type attempt struct {
+	spec *ring.Spec
 	slot *worker.Slot
-	task *worker.Task
+	task worker.Task
+	out  ring.Outcome
 
 	mu   sync.Mutex
 	done chan struct{}
@@ -48,7 +50,7 @@ func (a *attempt) Err() error {
 
 func (a *attempt) Value(key any) any {
 	if key == worker.TaskKey {
-		return a.task
+		return &a.task
 	}
 	return nil
 }
@@ -65,32 +67,74 @@ func (a *attempt) cancel(why error) {
 	}
 }
 
-// execute runs an attempt in a goroutine of its own. The loop calls it.
+// execute runs an attempt in a goroutine of its own while it lasts. The loop calls it.
 func (e *Engine) execute(spec *ring.Spec) {
-	a := &attempt{slot: spec.Slot}
-	e.running.Store(spec.Slot, a)
+	a := &attempt{spec: spec, slot: spec.Slot}
+	spec.Slot.Data = a
 	e.tasks.Add(1)
-	go func() {
-		defer e.tasks.Done()
-		e.run(spec, a)
-	}()
+	e.crew.hand(a, e.run)
 }
 
-func (e *Engine) run(spec *ring.Spec, a *attempt) {
-	fn := spec.Slot.Handler.Local
-	task, err := e.task(spec)
+func (e *Engine) run(a *attempt) {
+	defer e.tasks.Done()
 	var o worker.Outcome
-	switch {
-	case err != nil:
-		no := false
-		o = worker.Outcome{Status: worker.Failed, Error: &worker.Error{Message: err.Error(), Code: "task_unreadable", Retryable: &no}}
-	default:
-		a.task = task
-		task.OnHeartbeat(func(details json.RawMessage) error { return e.beat(a, details) })
-		o = worker.Run(a, fn, task)
+	if err := e.fillTask(a.spec, &a.task); err != nil {
+		o = *unreadable(err)
+	} else {
+		a.task.OnHeartbeat(func(details json.RawMessage) error { return e.beat(a, details) })
+		o = worker.Run(a, a.slot.Handler.Local, &a.task)
 	}
-	e.running.Delete(spec.Slot)
-	e.send(e.outcome(&ring.Outcome{Slot: spec.Slot}, &o))
+	a.out.Slot = a.slot
+	e.send(e.outcome(&a.out, &o))
+}
+
+// crew is the goroutines that run attempts. One that has finished waits for the next: a fresh one would have to grow its
+// stack anew each time.
+type crew struct {
+	mu   sync.Mutex
+	idle []chan *attempt
+	over bool
+}
+
+const maxIdle = 256
+
+func (c *crew) hand(a *attempt, run func(*attempt)) {
+	c.mu.Lock()
+	if n := len(c.idle); n > 0 {
+		ch := c.idle[n-1]
+		c.idle = c.idle[:n-1]
+		c.mu.Unlock()
+		ch <- a
+		return
+	}
+	c.mu.Unlock()
+	go c.work(a, run)
+}
+
+func (c *crew) work(a *attempt, run func(*attempt)) {
+	next := make(chan *attempt, 1)
+	for a != nil {
+		run(a)
+		c.mu.Lock()
+		if c.over || len(c.idle) >= maxIdle {
+			c.mu.Unlock()
+			return
+		}
+		c.idle = append(c.idle, next)
+		c.mu.Unlock()
+		a = <-next
+	}
+}
+
+// dismiss ends the goroutines that wait; the others end when their attempts do.
+func (c *crew) dismiss() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = true
+	for _, ch := range c.idle {
+		ch <- nil
+	}
+	c.idle = nil
 }
 
 // outcome checks what a handler answered and makes the ring's input of it.
@@ -163,10 +207,10 @@ func (e *Engine) checkPayload(what string, b []byte) error {
 	return nil
 }
 
-// task reads what a task carries and is not in memory.
-func (e *Engine) task(spec *ring.Spec) (*worker.Task, error) {
+// fillTask reads what a task carries and is not in memory.
+func (e *Engine) fillTask(spec *ring.Spec, t *worker.Task) error {
 	def := &spec.Def.Graph.Def.Steps[spec.Step]
-	t := &worker.Task{WorkflowID: spec.ID, WorkflowName: spec.Workflow, Step: def.Name, ServiceName: def.Service, HandlerName: def.Handler,
+	*t = worker.Task{WorkflowID: spec.ID, WorkflowName: spec.Workflow, Step: def.Name, ServiceName: def.Service, HandlerName: def.Handler,
 		Attempt: spec.Attempt, IdempotencyKey: spec.ID + "/" + def.Name, InputData: def.InputData, ObjectKeys: def.ObjectKeys, TraceParent: spec.Trace,
 		TimeoutMS: spec.Slot.TimeoutMS, HeartbeatMS: spec.Slot.BeatMS}
 	if t.InputData == nil {
@@ -177,13 +221,13 @@ func (e *Engine) task(spec *ring.Spec) (*worker.Task, error) {
 	}
 	var err error
 	if t.WorkflowInput, err = e.payload(spec.Input); err != nil {
-		return nil, fmt.Errorf("workflow input: %w", err)
+		return fmt.Errorf("workflow input: %w", err)
 	}
 	if len(spec.Deps) > 0 {
 		t.Dependencies = make(map[string]json.RawMessage, len(spec.Deps))
 		for _, d := range spec.Deps {
 			if t.Dependencies[d.Name], err = e.payload(d.Output); err != nil {
-				return nil, fmt.Errorf("output of %s: %w", d.Name, err)
+				return fmt.Errorf("output of %s: %w", d.Name, err)
 			}
 		}
 	}
@@ -192,7 +236,7 @@ func (e *Engine) task(spec *ring.Spec) (*worker.Task, error) {
 		for _, k := range def.ObjectKeys {
 			o, _, err := e.j.Object(k)
 			if err != nil {
-				return nil, fmt.Errorf("object %q: %w", k, err)
+				return fmt.Errorf("object %q: %w", k, err)
 			}
 			if o.State == nil {
 				o.State = []byte("null")
@@ -200,7 +244,7 @@ func (e *Engine) task(spec *ring.Spec) (*worker.Task, error) {
 			t.Objects[k] = worker.Object{State: o.State, Version: o.Version, Fence: spec.Fence}
 		}
 	}
-	return t, nil
+	return nil
 }
 
 // payload gives the bytes of a payload, from memory or from the journal.
@@ -230,8 +274,8 @@ func (e *Engine) payload(p replay.Payload) (json.RawMessage, error) {
 
 // cancelAttempt tells a handler in this process that nobody waits for it. The loop calls it.
 func (e *Engine) cancelAttempt(slot *worker.Slot, why string) {
-	if v, ok := e.running.Load(slot); ok {
-		v.(*attempt).cancel(errors.Join(context.Canceled, errors.New(why)))
+	if a, ok := slot.Data.(*attempt); ok {
+		a.cancel(errors.Join(context.Canceled, errors.New(why)))
 	}
 }
 

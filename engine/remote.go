@@ -216,8 +216,8 @@ func (e *Engine) remoteOutcome(t worker.Token, o *worker.Outcome) *ring.Outcome 
 func (e *Engine) tasksOf(workerID string, specs []*ring.Spec, out *PollAnswer) {
 	for _, spec := range specs {
 		token := worker.Token{Run: spec.Slot.Run, Step: spec.Step, Attempt: spec.Attempt, Worker: workerID}
-		task, err := e.task(spec)
-		if err != nil {
+		task := &worker.Task{}
+		if err := e.fillTask(spec, task); err != nil {
 			e.send(e.outcome(&ring.Outcome{Token: token}, unreadable(err)))
 			continue
 		}

@@ -22,6 +22,7 @@ func (r *Ring) Committed(b *Batch, err error, now Now) {
 	case err == nil:
 		r.durable = b.Last
 		r.publish(b)
+		r.recycle(b)
 		if len(r.flying) == 0 && len(r.versions) > 1<<16 {
 			clear(r.versions)
 		}
@@ -59,6 +60,19 @@ func (r *Ring) publish(b *Batch) {
 	}
 	r.dispatch()
 	r.parkSome()
+}
+
+// recycle keeps the lists of a batch that is done for the next one. What the journal had of it is not touched.
+func (r *Ring) recycle(b *Batch) {
+	if cap(b.then) > 1<<14 || cap(b.offers) > 1<<14 {
+		return
+	}
+	clear(b.then)
+	clear(b.offers)
+	clear(b.release)
+	clear(b.ended)
+	clear(b.given)
+	r.spare = &Batch{then: b.then[:0], offers: b.offers[:0], release: b.release[:0], ended: b.ended[:0], given: b.given[:0]}
 }
 
 func (r *Ring) cancel(s *worker.Slot, why string) {
@@ -166,6 +180,8 @@ type Spec struct {
 	Deps     []Dep
 	Fence    uint64
 	Expires  int64 // Unix ms; 0: never
+
+	few [2]Dep // where Deps lies when there are not more
 }
 
 // Dep is the output of a completed dependency.
@@ -183,7 +199,9 @@ func (r *Ring) spec(run *Run, slot *worker.Slot) *Spec {
 		spec.Expires = r.now.Wall + slot.Expires - r.now.Mono
 	}
 	if deps := s.Graph.Deps[slot.Step]; len(deps) > 0 {
-		spec.Deps = make([]Dep, 0, len(deps))
+		if spec.Deps = spec.few[:0]; len(deps) > len(spec.few) {
+			spec.Deps = make([]Dep, 0, len(deps))
+		}
 		for _, d := range deps {
 			if s.Steps[d].State == replay.StepCompleted {
 				spec.Deps = append(spec.Deps, Dep{s.Graph.Def.Steps[d].Name, s.Steps[d].Output})

@@ -93,6 +93,7 @@ type Ring struct {
 	durable uint64 // last durable sequence
 	turnNo  uint64
 	b       *Batch   // of the turn under way
+	spare   *Batch   // the lists of one that is done, to be used again
 	flying  []*Batch // handed out, not yet committed, in order
 	work    []*Run   // runs with facts to fold in this turn
 	turn    replay.Turn

@@ -62,7 +62,11 @@ func (r *Ring) begin(now Now) {
 	r.now = now
 	r.turnNo++
 	r.Stats.Turns++
-	r.b = &Batch{Batch: &journal.Batch{}}
+	if r.b = r.spare; r.b == nil {
+		r.b = &Batch{}
+	}
+	r.spare = nil
+	r.b.Batch = &journal.Batch{}
 }
 
 func (r *Ring) finish() *Batch {

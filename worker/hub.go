@@ -87,6 +87,9 @@ type Slot struct {
 	BeatBy      int64    // monotonic ms; 0: none
 	Details     []byte   // of the last heartbeat
 
+	// Data is whatever the owner of the Hub hangs on the attempt.
+	Data any
+
 	run *runQueue
 }
 

@@ -6,7 +6,7 @@ type fairQueue struct {
 	byRun map[uint64]*runQueue
 	ring  []*runQueue // runs with offers, whose turn it is in front
 	head  int
-	spare *runQueue
+	spare []*runQueue // emptied ones, to be used again
 }
 
 type runQueue struct {
@@ -19,8 +19,9 @@ type runQueue struct {
 func (q *fairQueue) push(s *Slot) {
 	r := q.byRun[s.Run]
 	if r == nil {
-		if r = q.spare; r != nil {
-			q.spare = nil
+		if n := len(q.spare); n > 0 {
+			r = q.spare[n-1]
+			q.spare = q.spare[:n-1]
 			r.run = s.Run
 		} else {
 			r = &runQueue{run: s.Run}
@@ -78,8 +79,8 @@ func (q *fairQueue) retire(r *runQueue) {
 	delete(q.byRun, r.run)
 	clear(r.slots)
 	r.slots, r.head, r.live = r.slots[:0], 0, 0
-	if cap(r.slots) <= 64 {
-		q.spare = r
+	if cap(r.slots) <= 64 && len(q.spare) < 1024 {
+		q.spare = append(q.spare, r)
 	}
 }
 
