@@ -42,6 +42,8 @@ type Engine struct {
 	closing  sync.Once
 	closeErr error
 	damages  damageList
+
+	headroom []byte // see Options.GCHeadroom; never read or written
 }
 
 type commit struct {
@@ -63,6 +65,7 @@ func Open(path string, o Options) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{o: o, j: j, wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	e.headroom = make([]byte, max(o.GCHeadroom, 0))
 	e.news.ch = make(chan struct{})
 	began := time.Now()
 	e.r = ring.New(ring.Config{Journal: j, Release: o.Release, LeaseMS: o.Lease.Milliseconds(), CheckpointBytes: o.CheckpointBytes,
@@ -249,6 +252,7 @@ func (e *Engine) close() error {
 	}
 	e.crew.dismiss()
 	e.drop()
+	e.headroom = nil
 	return errors.Join(e.Err(), e.j.Close())
 }
 
