@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -115,6 +116,7 @@ func (e *Engine) loop() {
 	var inputs []ring.Input
 	var commits []commit
 	for {
+		runtime.Gosched() // whoever is about to bring something brings it to this turn
 		e.mu.Lock()
 		inputs, e.inbox = e.inbox, inputs[:0]
 		commits, e.commits = e.commits, commits[:0]
