@@ -87,20 +87,26 @@ func about(err error, id string) error {
 
 // runAfter answers with a run's status, after waiting for its end if the request wants that.
 func (s *Server) runAfter(w http.ResponseWriter, r *http.Request, status int, id string, wait time.Duration, opts ...engine.StatusOption) error {
+	var st *engine.Status
 	if wait > 0 {
 		ctx, cancel := s.context(r)
 		defer cancel()
 		bounded, stop := context.WithTimeout(ctx, wait)
-		_, err := s.eng.Wait(bounded, id)
+		ended, err := s.eng.Wait(bounded, id)
 		stop()
 		if err != nil && bounded.Err() == nil {
 			return about(err, id)
 		}
 		w.Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(wait.Seconds())))
+		if err == nil && len(opts) == 0 {
+			st = ended
+		}
 	}
-	st, err := s.eng.Status(r.Context(), id, opts...)
-	if err != nil {
-		return about(err, id)
+	if st == nil {
+		var err error
+		if st, err = s.eng.Status(r.Context(), id, opts...); err != nil {
+			return about(err, id)
+		}
 	}
 	tag := etag(st)
 	w.Header().Set("ETag", tag)

@@ -106,16 +106,16 @@ func TestWhatAServiceAnswersBecomesTheOutcome(t *testing.T) {
 		case "flaky":
 			if n < 3 {
 				w.Header().Set("Retry-After", "0")
-				http.Error(w, "not yet", 429)
+				http.Error(w, "not yet", http.StatusTooManyRequests)
 				return
 			}
 			fmt.Fprint(w, n)
 		case "down":
 			http.Error(w, "broken", 500)
 		case "bad":
-			http.Error(w, "the amount is negative", 422)
+			http.Error(w, "the amount is negative", http.StatusUnprocessableEntity)
 		case "moved":
-			http.Redirect(w, r, "/tasks/good", 302)
+			http.Redirect(w, r, "/tasks/good", http.StatusFound)
 		case "text":
 			fmt.Fprint(w, "hello")
 		case "large":

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Marshal is json.Marshal, but for two things: a json.RawMessage is written byte for byte, white space and all, and <, >
@@ -62,34 +63,61 @@ func appendValue(b []byte, v reflect.Value) ([]byte, error) {
 	return append(b, out...), err
 }
 
-func appendFields(b []byte, v reflect.Value, first bool) ([]byte, bool, error) {
-	t := v.Type()
-	var err error
+// field is what is known of a struct's field.
+type field struct {
+	index     int
+	name      []byte // with its quotes and colon
+	omitempty bool
+	inline    bool // an embedded struct: its fields are the outer one's
+}
+
+var known sync.Map // reflect.Type -> []field
+
+func fieldsOf(t reflect.Type) []field {
+	if f, ok := known.Load(t); ok {
+		return f.([]field)
+	}
+	var out []field
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, opts, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
-		case f.Anonymous && name == "" && v.Field(i).Kind() == reflect.Pointer:
-			if b, first, err = appendFields(b, v.Field(i).Elem(), first); err != nil {
-				return b, first, err
-			}
-			continue
 		case f.Anonymous && name == "":
-			if b, first, err = appendFields(b, v.Field(i), first); err != nil {
-				return b, first, err
-			}
+			out = append(out, field{index: i, inline: true})
 			continue
-		case !f.IsExported() || name == "-" || opts == "omitempty" && empty(v.Field(i)):
+		case !f.IsExported() || name == "-":
 			continue
 		case name == "":
 			name = f.Name
+		}
+		out = append(out, field{index: i, name: append(appendString(nil, name), ':'), omitempty: opts == "omitempty"})
+	}
+	known.Store(t, out)
+	return out
+}
+
+func appendFields(b []byte, v reflect.Value, first bool) ([]byte, bool, error) {
+	var err error
+	for _, f := range fieldsOf(v.Type()) {
+		value := v.Field(f.index)
+		if f.inline {
+			if value.Kind() == reflect.Pointer {
+				value = value.Elem()
+			}
+			if b, first, err = appendFields(b, value, first); err != nil {
+				return b, first, err
+			}
+			continue
+		}
+		if f.omitempty && empty(value) {
+			continue
 		}
 		if !first {
 			b = append(b, ',')
 		}
 		first = false
-		b = append(appendString(b, name), ':')
-		if b, err = appendValue(b, v.Field(i)); err != nil {
+		b = append(b, f.name...)
+		if b, err = appendValue(b, value); err != nil {
 			return b, first, err
 		}
 	}
@@ -122,6 +150,15 @@ func appendMap(b []byte, v reflect.Value) ([]byte, error) {
 }
 
 func appendString(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
+			return appendEscaped(b, s)
+		}
+	}
+	return append(append(append(b, '"'), s...), '"')
+}
+
+func appendEscaped(b []byte, s string) []byte {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
