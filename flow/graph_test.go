@@ -114,7 +114,7 @@ func TestJoinsAreWhatTheRuleSays(t *testing.T) {
 			joins += len(j)
 		}
 	})
-	if joins == 0 {
+	if joins == 0 && !testing.Short() { // -short draws too few to be sure of one
 		t.Error("no definition had a join")
 	}
 }
