@@ -153,7 +153,7 @@ func TestFollowSurvivesARestartOfTheServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := c.Start(t.Context(), "w", nil, "r", 0); err != nil {
+	if _, _, err := c.Start(t.Context(), "w", nil, client.StartOptions{ID: "r"}); err != nil {
 		t.Fatal(err)
 	}
 	var kinds []string

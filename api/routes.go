@@ -47,6 +47,8 @@ var listParams = []param{
 
 var paging = []param{{"limit", "integer", "at most so many (default 100, at most 1,000)"}, {"cursor", "string", "next_cursor of the page before"}}
 
+var stepsParam = []param{{"steps", "string", "which steps the answer shows: all (default), open or none"}}
+
 // headers that routes read.
 var headers = map[string]string{
 	"Prefer":          "wait=S waits up to S seconds (at most 300) for the run's end",
@@ -67,7 +69,7 @@ var routes = []route{
 		Query: []param{{"version", "integer", "this version; absent: the current one"}}, Answers: []answer{{200, engine.Workflow{}, ""}},
 		Codes: []string{"workflow_not_found"}, handle: (*Server).getWorkflow},
 	{Method: "POST", Path: "/v1/workflows/{name}/runs", ID: "startRun", Tag: "runs", Summary: "Start a run", Long: true,
-		Headers: []string{"Prefer", "Idempotency-Key", "Traceparent"}, Body: startBody{},
+		Query: stepsParam, Headers: []string{"Prefer", "Idempotency-Key", "Traceparent"}, Body: startBody{},
 		Answers: []answer{{201, engine.Status{}, "a new run"}, {200, engine.Status{}, "the run of that id exists, with this workflow and input"}},
 		Codes:   []string{"workflow_not_found", "run_conflict", "run_expired", "disk_full", "shutting_down"}, handle: (*Server).startRun},
 	{Method: "GET", Path: "/v1/runs", ID: "listRuns", Tag: "runs", Summary: "List runs, newest first",
@@ -77,7 +79,7 @@ var routes = []route{
 	{Method: "POST", Path: "/v1/runs/retry", ID: "retryRuns", Tag: "runs", Summary: "Retry every failed or cancelled run that the filters name", Long: true,
 		Query: listParams, Body: filterBody{}, BodyNote: "The filters may stand in the query or in the body.", Answers: []answer{{200, many{}, ""}}, handle: (*Server).retryMany},
 	{Method: "GET", Path: "/v1/runs/{id}", ID: "getRun", Tag: "runs", Summary: "A run's status", Long: true,
-		Query: []param{{"steps", "string", "all (default), open or none"}}, Headers: []string{"Prefer", "If-None-Match"},
+		Query: stepsParam, Headers: []string{"Prefer", "If-None-Match"},
 		Answers: []answer{{200, engine.Status{}, ""}, {304, nil, "as it was"}}, Codes: []string{"run_not_found", "run_expired"}, handle: (*Server).getRun},
 	{Method: "DELETE", Path: "/v1/runs/{id}", ID: "deleteRun", Tag: "runs", Summary: "Delete a finished run and its history",
 		Answers: []answer{{204, nil, "gone"}}, Codes: []string{"run_not_found", "run_expired", "run_open"}, handle: (*Server).deleteRun},

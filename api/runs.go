@@ -26,6 +26,14 @@ func (s *Server) startRun(w http.ResponseWriter, r *http.Request) error {
 	if s.stopping.Load() {
 		return problem("shutting_down", "")
 	}
+	get, err := query(r, "steps")
+	if err != nil {
+		return err
+	}
+	shown, err := stepsShown(get("steps"))
+	if err != nil {
+		return err
+	}
 	var in startBody
 	if err := s.decode(w, r, &in); err != nil {
 		return err
@@ -59,7 +67,7 @@ func (s *Server) startRun(w http.ResponseWriter, r *http.Request) error {
 		status = http.StatusCreated
 	}
 	w.Header().Set("Location", "/v1/runs/"+id)
-	return s.runAfter(w, r, status, id, wait)
+	return s.runAfter(w, r, status, id, wait, shown...)
 }
 
 // validTrace says whether the text is a W3C traceparent. Another one is passed over, as the recommendation wants.
@@ -92,13 +100,13 @@ func (s *Server) runAfter(w http.ResponseWriter, r *http.Request, status int, id
 		ctx, cancel := s.context(r)
 		defer cancel()
 		bounded, stop := context.WithTimeout(ctx, wait)
-		ended, err := s.eng.Wait(bounded, id)
+		ended, err := s.eng.Wait(bounded, id, opts...)
 		stop()
 		if err != nil && bounded.Err() == nil {
 			return about(err, id)
 		}
 		w.Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(wait.Seconds())))
-		if err == nil && len(opts) == 0 {
+		if err == nil {
 			st = ended
 		}
 	}
@@ -133,17 +141,24 @@ func (s *Server) getRun(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var opts []engine.StatusOption
-	switch get("steps") {
-	case "", "all":
-	case "open":
-		opts = append(opts, engine.OpenSteps())
-	case "none":
-		opts = append(opts, engine.NoSteps())
-	default:
-		return problem("invalid_request", "steps: "+quote(get("steps"))+", want all, open or none")
+	shown, err := stepsShown(get("steps"))
+	if err != nil {
+		return err
 	}
-	return s.runAfter(w, r, http.StatusOK, r.PathValue("id"), wait, opts...)
+	return s.runAfter(w, r, http.StatusOK, r.PathValue("id"), wait, shown...)
+}
+
+// stepsShown reads the parameter that says which steps a status shows.
+func stepsShown(text string) ([]engine.StatusOption, error) {
+	switch text {
+	case "", "all":
+		return nil, nil
+	case "open":
+		return []engine.StatusOption{engine.OpenSteps()}, nil
+	case "none":
+		return []engine.StatusOption{engine.NoSteps()}, nil
+	}
+	return nil, problem("invalid_request", "steps: "+quote(text)+", want all, open or none")
 }
 
 type runList struct {

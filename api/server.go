@@ -3,10 +3,10 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -49,11 +49,12 @@ type Server struct {
 	guard   *guard
 	metrics *metrics
 	slots   chan struct{}
+	rooms   sync.Pool // *[]byte, for answers to workers
 	spec    []byte
 
 	stopping atomic.Bool
-	stop     chan struct{} // closed: long answers end
-	once     sync.Once
+	life     context.Context // ended: long answers end
+	end      context.CancelFunc
 }
 
 // New gives a server for an engine.
@@ -71,7 +72,9 @@ func New(eng *engine.Engine, o Options) *Server {
 		o.Release = engine.Release()
 	}
 	s := &Server{eng: eng, o: o, log: o.Logger, mux: http.NewServeMux(), guard: newGuard(o.Listen, o.Hosts), metrics: newMetrics(eng),
-		slots: make(chan struct{}, o.InFlight), spec: Spec(), stop: make(chan struct{})}
+		slots: make(chan struct{}, o.InFlight), spec: Spec()}
+	s.rooms.New = func() any { return new([]byte) }
+	s.life, s.end = context.WithCancel(context.Background())
 	for _, r := range routes {
 		s.mux.Handle(r.Method+" "+r.Path, s.serve(&r))
 	}
@@ -83,10 +86,8 @@ func New(eng *engine.Engine, o Options) *Server {
 
 // Stop ends every long answer: polls, waits and event streams. From now on /readyz says no, and starts are refused.
 func (s *Server) Stop() {
-	s.once.Do(func() {
-		s.stopping.Store(true)
-		close(s.stop)
-	})
+	s.stopping.Store(true)
+	s.end()
 }
 
 // ServeHTTP answers one request.
@@ -217,7 +218,12 @@ func (s *Server) reply(w http.ResponseWriter, status int, v any) error {
 func (s *Server) body(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	ctl := http.NewResponseController(w)
 	_ = ctl.SetReadDeadline(time.Now().Add(30 * time.Second))
-	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var buf bytes.Buffer
+	if n := min(r.ContentLength, limit); n > 0 && n <= 1<<20 {
+		buf.Grow(int(n) + bytes.MinRead) // a longer one grows as it comes: what a header says costs nothing
+	}
+	_, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
+	b := buf.Bytes()
 	_ = ctl.SetReadDeadline(time.Time{})
 	var large *http.MaxBytesError
 	if err != nil && !errors.As(err, &large) {
@@ -272,14 +278,11 @@ const maxPatience = 300 // seconds
 // context is the request's, ended also when the server stops.
 func (s *Server) context(r *http.Request) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(r.Context())
-	go func() {
-		select {
-		case <-s.stop:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, cancel
+	forget := context.AfterFunc(s.life, cancel)
+	return ctx, func() {
+		forget()
+		cancel()
+	}
 }
 
 // query reads the query parameters a route knows; another one is an error that names it.

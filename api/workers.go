@@ -46,9 +46,14 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, status int, v any)
 	if strings.Contains(r.Header.Get("Accept"), "msgpack") {
 		media = wire.Msgpack
 	}
-	b, err := wire.Encode(nil, media, v)
+	room := s.rooms.Get().(*[]byte)
+	defer s.rooms.Put(room)
+	b, err := wire.Encode((*room)[:0], media, v)
 	if err != nil {
 		return err
+	}
+	if cap(b) <= 4<<20 {
+		*room = b
 	}
 	w.Header().Set("Content-Type", media)
 	s.write(w, status, b)

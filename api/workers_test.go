@@ -39,7 +39,7 @@ func TestTheResultCodesOfOutcomes(t *testing.T) {
 	s.start("w", "r")
 	token := s.task(w, 1)["token"].(string)
 	done := `"status":"completed","output":1`
-	for name, text := range map[string]string{"nonsense": "abc", "another's": worker.Token{Run: 3, Attempt: 1, Worker: w}.Sign([]byte("guess"))} {
+	for name, text := range map[string]string{"nonsense": "abc", "another's": worker.NewSigner([]byte("guess")).Sign(worker.Token{Run: 3, Attempt: 1, Worker: w})} {
 		if code := s.outcome(w, text, done); code != "bad_token" {
 			t.Errorf("%s token: %s", name, code)
 		}

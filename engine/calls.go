@@ -390,7 +390,11 @@ func (e *Engine) Delete(ctx context.Context, run string) error {
 }
 
 // Wait waits until the run has ended and gives its status.
-func (e *Engine) Wait(ctx context.Context, run string) (*Status, error) {
+func (e *Engine) Wait(ctx context.Context, run string, opts ...StatusOption) (*Status, error) {
+	o := statusOptions{steps: "all"}
+	for _, opt := range opts {
+		opt(&o)
+	}
 	ended := make(chan *replay.State, 1)
 	key := new(int)
 	err := callErr(ctx, e, func(done func(error)) ring.Input {
@@ -398,16 +402,16 @@ func (e *Engine) Wait(ctx context.Context, run string) (*Status, error) {
 	})
 	switch {
 	case errors.Is(err, ring.ErrAway):
-		return e.Status(ctx, run)
+		return e.Status(ctx, run, opts...)
 	case err != nil:
 		return nil, err
 	}
 	select {
 	case s := <-ended:
 		if s != nil {
-			return e.status(&look{s: s}, statusOptions{steps: "all"})
+			return e.status(&look{s: s}, o)
 		}
-		return e.Status(ctx, run)
+		return e.Status(ctx, run, opts...)
 	case <-ctx.Done():
 		e.send(&ring.Forget{ID: run, Key: key})
 		return nil, ctx.Err()

@@ -29,12 +29,14 @@ type Engine struct {
 	wake    chan struct{} // capacity 1
 	clock   *timers.Service
 
+	tokens *worker.Signer
+
 	durable atomic.Uint64 // last durable sequence
 	news    broadcast     // tells watchers that durable grew
 	graphs  sync.Map      // flow.Digest -> *flow.Graph
 
 	tasks    sync.WaitGroup // handlers that run in this process
-	crew     crew
+	crew     worker.Crew[*attempt]
 	draining atomic.Bool
 
 	stop     chan struct{} // closed: the loop ends when nothing is under way
@@ -65,7 +67,7 @@ func Open(path string, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{o: o, j: j, wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	e := &Engine{o: o, j: j, tokens: worker.NewSigner(j.Secret()), wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 	e.headroom = make([]byte, max(o.GCHeadroom, 0))
 	e.news.ch = make(chan struct{})
 	began := time.Now()
@@ -249,10 +251,10 @@ func (e *Engine) close() error {
 	}
 	for _, slot := range e.r.Hub.Leases() { // the loop has ended: the ring is ours
 		if a, ok := slot.Data.(*attempt); ok {
-			a.cancel(context.Canceled)
+			a.Cancel(context.Canceled)
 		}
 	}
-	e.crew.dismiss()
+	e.crew.Dismiss()
 	e.drop()
 	e.headroom = nil
 	return errors.Join(e.Err(), e.j.Close())

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
-	"time"
 
 	"github.com/agnt5/agnt5d/event"
 	"github.com/agnt5/agnt5d/flow"
@@ -17,62 +15,20 @@ import (
 
 // attempt is one attempt in this process, and the context of its handler. All that it needs lies in one place.
 type attempt struct {
+	worker.Attempt
+	task worker.Task
 	spec *ring.Spec
 	slot *worker.Slot
-	task worker.Task
 	out  ring.Outcome
-
-	mu   sync.Mutex
-	done chan struct{}
-	err  error
-}
-
-// Deadline is none: the engine measures timeout_ms and cancels the context when it is over.
-func (a *attempt) Deadline() (time.Time, bool) { return time.Time{}, false }
-
-func (a *attempt) Done() <-chan struct{} {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.done == nil {
-		a.done = make(chan struct{})
-		if a.err != nil {
-			close(a.done)
-		}
-	}
-	return a.done
-}
-
-func (a *attempt) Err() error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.err
-}
-
-func (a *attempt) Value(key any) any {
-	if key == worker.TaskKey {
-		return &a.task
-	}
-	return nil
-}
-
-func (a *attempt) cancel(why error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.err != nil {
-		return
-	}
-	a.err = why
-	if a.done != nil {
-		close(a.done)
-	}
 }
 
 // execute runs an attempt in a goroutine of its own while it lasts. The loop calls it.
 func (e *Engine) execute(spec *ring.Spec) {
 	a := &attempt{spec: spec, slot: spec.Slot}
+	a.Task = &a.task
 	spec.Slot.Data = a
 	e.tasks.Add(1)
-	e.crew.hand(a, e.run)
+	e.crew.Hand(a, e.run)
 }
 
 func (e *Engine) run(a *attempt) {
@@ -83,58 +39,10 @@ func (e *Engine) run(a *attempt) {
 	} else {
 		a.task.OnHeartbeat(func(details json.RawMessage) error { return e.beat(a, details) })
 		o = worker.Run(a, a.slot.Handler.Local, &a.task)
+		a.Cancel(context.Canceled) // what the handler left running
 	}
 	a.out.Slot = a.slot
 	e.send(e.outcome(&a.out, &o))
-}
-
-// crew is the goroutines that run attempts. One that has finished waits for the next: a fresh one would have to grow its
-// stack anew each time.
-type crew struct {
-	mu   sync.Mutex
-	idle []chan *attempt
-	over bool
-}
-
-const maxIdle = 256
-
-func (c *crew) hand(a *attempt, run func(*attempt)) {
-	c.mu.Lock()
-	if n := len(c.idle); n > 0 {
-		ch := c.idle[n-1]
-		c.idle = c.idle[:n-1]
-		c.mu.Unlock()
-		ch <- a
-		return
-	}
-	c.mu.Unlock()
-	go c.work(a, run)
-}
-
-func (c *crew) work(a *attempt, run func(*attempt)) {
-	next := make(chan *attempt, 1)
-	for a != nil {
-		run(a)
-		c.mu.Lock()
-		if c.over || len(c.idle) >= maxIdle {
-			c.mu.Unlock()
-			return
-		}
-		c.idle = append(c.idle, next)
-		c.mu.Unlock()
-		a = <-next
-	}
-}
-
-// dismiss ends the goroutines that wait; the others end when their attempts do.
-func (c *crew) dismiss() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.over = true
-	for _, ch := range c.idle {
-		ch <- nil
-	}
-	c.idle = nil
 }
 
 // outcome checks what a handler answered and makes the ring's input of it.
@@ -216,9 +124,6 @@ func (e *Engine) fillTask(spec *ring.Spec, t *worker.Task) error {
 	if t.InputData == nil {
 		t.InputData = json.RawMessage("null")
 	}
-	if spec.Expires != 0 {
-		t.LeaseExpiresAt = replay.FormatTime(spec.Expires)
-	}
 	var err error
 	if t.WorkflowInput, err = e.payload(spec.Input); err != nil {
 		return fmt.Errorf("workflow input: %w", err)
@@ -275,7 +180,7 @@ func (e *Engine) payload(p replay.Payload) (json.RawMessage, error) {
 // cancelAttempt tells a handler in this process that nobody waits for it. The loop calls it.
 func (e *Engine) cancelAttempt(slot *worker.Slot, why string) {
 	if a, ok := slot.Data.(*attempt); ok {
-		a.cancel(errors.Join(context.Canceled, errors.New(why)))
+		a.Cancel(errors.Join(context.Canceled, errors.New(why)))
 	}
 }
 

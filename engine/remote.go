@@ -78,7 +78,7 @@ func (e *Engine) Join(ctx context.Context, req JoinRequest) (Joined, error) {
 	out := Joined{WorkerID: req.WorkerID, Lease: e.o.Lease, Heartbeat: e.o.Lease / 3, MaxWait: MaxWait}
 	in := &ring.Join{ID: req.WorkerID, Service: req.Service, Version: req.Version, Handlers: req.Handlers, Capacity: req.Capacity}
 	for _, text := range req.Tokens {
-		t, err := worker.ParseToken(text, req.WorkerID, e.j.Secret())
+		t, err := e.tokens.Parse(text, req.WorkerID)
 		if err != nil {
 			out.Lost = append(out.Lost, text)
 			continue
@@ -97,7 +97,7 @@ func (e *Engine) Join(ctx context.Context, req JoinRequest) (Joined, error) {
 		err = a.err
 	}
 	for _, t := range a.lost {
-		out.Lost = append(out.Lost, t.Sign(e.j.Secret()))
+		out.Lost = append(out.Lost, e.tokens.Sign(t))
 	}
 	return out, err
 }
@@ -143,7 +143,7 @@ func (e *Engine) Poll(ctx context.Context, workerID string, req PollRequest) (Po
 	for i := range req.Outcomes {
 		o := &req.Outcomes[i]
 		results[i] = worker.Result{Token: o.Token, Code: string(ring.BadToken)}
-		t, err := worker.ParseToken(o.Token, workerID, e.j.Secret())
+		t, err := e.tokens.Parse(o.Token, workerID)
 		if err != nil {
 			continue
 		}
@@ -196,7 +196,7 @@ func (e *Engine) Poll(ctx context.Context, workerID string, req PollRequest) (Po
 		results[asked[i]].Code = string(code)
 	}
 	for _, t := range a.got.Cancelled {
-		out.Cancelled = append(out.Cancelled, t.Sign(e.j.Secret()))
+		out.Cancelled = append(out.Cancelled, e.tokens.Sign(t))
 	}
 	e.tasksOf(workerID, a.got.Tasks, &out)
 	return out, nil
@@ -214,6 +214,8 @@ func (e *Engine) remoteOutcome(t worker.Token, o *worker.Outcome) *ring.Outcome 
 
 // tasksOf builds the tasks of an answer. One that cannot be built fails its attempt for good.
 func (e *Engine) tasksOf(workerID string, specs []*ring.Spec, out *PollAnswer) {
+	var expires int64
+	var expiresAt string // the same for most of an answer
 	for _, spec := range specs {
 		token := worker.Token{Run: spec.Slot.Run, Step: spec.Step, Attempt: spec.Attempt, Worker: workerID}
 		task := &worker.Task{}
@@ -221,7 +223,11 @@ func (e *Engine) tasksOf(workerID string, specs []*ring.Spec, out *PollAnswer) {
 			e.send(e.outcome(&ring.Outcome{Token: token}, unreadable(err)))
 			continue
 		}
-		task.Token = token.Sign(e.j.Secret())
+		task.Token = e.tokens.Sign(token)
+		if spec.Expires != expires {
+			expires, expiresAt = spec.Expires, replay.FormatTime(spec.Expires)
+		}
+		task.LeaseExpiresAt = expiresAt
 		out.Tasks = append(out.Tasks, task)
 	}
 }
@@ -307,7 +313,7 @@ func (e *Engine) Heartbeat(ctx context.Context, workerID string, beats []Beat) (
 		if len(b.Details) > maxDetails {
 			return nil, badRequest("details: %d bytes, the limit is %d", len(b.Details), maxDetails)
 		}
-		t, err := worker.ParseToken(b.Token, workerID, e.j.Secret())
+		t, err := e.tokens.Parse(b.Token, workerID)
 		if err != nil {
 			gone = append(gone, b.Token)
 			continue
@@ -326,7 +332,7 @@ func (e *Engine) Heartbeat(ctx context.Context, workerID string, beats []Beat) (
 		err = a.err
 	}
 	for _, t := range a.gone {
-		gone = append(gone, t.Sign(e.j.Secret()))
+		gone = append(gone, e.tokens.Sign(t))
 	}
 	return gone, err
 }

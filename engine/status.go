@@ -122,11 +122,11 @@ func (e *Engine) status(l *look, o statusOptions) (*Status, error) {
 	}
 	for i := range s.Steps {
 		def, st := &s.Graph.Def.Steps[i], &s.Steps[i]
-		out.Order = append(out.Order, def.Name)
 		out.StepCounts[st.State.String()]++
 		if o.steps == "none" || o.steps == "open" && !st.State.Open() {
 			continue
 		}
+		out.Order = append(out.Order, def.Name)
 		step := StepStatus{State: st.State.String(), Type: string(def.Type), Attempt: st.Attempt, Failures: st.Failures, Since: replay.FormatTime(st.Since), Worker: st.Worker}
 		if step.Type == "" {
 			step.Type = string(flow.TypeTask)

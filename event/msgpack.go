@@ -238,11 +238,14 @@ func (r *Reader) Bool() bool {
 }
 
 // String reads a string into memory of its own.
-func (r *Reader) String() string {
+func (r *Reader) String() string { return string(r.Text()) }
+
+// Text reads a string; the bytes point into the Reader's buffer.
+func (r *Reader) Text() []byte {
 	n := -1
 	switch c := r.byte("string"); {
 	case r.err != nil:
-		return ""
+		return nil
 	case c&0xe0 == 0xa0:
 		n = int(c & 0x1f)
 	case c == 0xd9:
@@ -252,7 +255,7 @@ func (r *Reader) String() string {
 	case c == 0xdb:
 		n = int(r.be(4, "string"))
 	}
-	return string(r.take(n, "string"))
+	return r.take(n, "string")
 }
 
 // Bin reads bytes; they point into the Reader's buffer. Nil comes back as nil, empty as empty.

@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"hash"
+	"sync"
 )
 
 // Token names one attempt in one worker's hands.
@@ -22,30 +24,58 @@ var ErrToken = errors.New("the token is not one that was given to this worker")
 const tokenBody = 16 // run, step, attempt
 const tokenMAC = 16
 
+// Signer prints and verifies tokens under one secret. It is safe for concurrent use.
+type Signer struct{ desks sync.Pool }
+
+// desk is what one signature needs, kept for the next.
+type desk struct {
+	mac  hash.Hash
+	text []byte // what is signed
+	sum  []byte
+}
+
+// NewSigner gives the signer of a secret.
+func NewSigner(secret []byte) *Signer {
+	return &Signer{desks: sync.Pool{New: func() any { return &desk{mac: hmac.New(sha256.New, secret)} }}}
+}
+
 // Sign prints the token: run, step and attempt, and a MAC over them and the worker's id under the journal's secret. It can
 // be verified after a restart, by the secret alone.
 //
 //	run(8) step(4) attempt(4) mac(16), base64url
-func (t Token) Sign(secret []byte) string {
-	var b [tokenBody + tokenMAC]byte
-	binary.BigEndian.PutUint64(b[0:], t.Run)
-	binary.BigEndian.PutUint32(b[8:], uint32(t.Step))
-	binary.BigEndian.PutUint32(b[12:], t.Attempt)
-	copy(b[tokenBody:], mac(secret, b[:tokenBody], t.Worker))
-	return base64.RawURLEncoding.EncodeToString(b[:])
+func (s *Signer) Sign(t Token) string {
+	d := s.desks.Get().(*desk)
+	defer s.desks.Put(d)
+	b := binary.BigEndian.AppendUint64(d.text[:0], t.Run)
+	b = binary.BigEndian.AppendUint32(b, uint32(t.Step))
+	d.text = binary.BigEndian.AppendUint32(b, t.Attempt)
+	mac := d.sign(t.Worker)
+	d.text = append(d.text[:tokenBody], mac...)
+	return base64.RawURLEncoding.EncodeToString(d.text)
 }
 
-func mac(secret, body []byte, worker string) []byte {
-	m := hmac.New(sha256.New, secret)
-	m.Write(body)
-	m.Write([]byte(worker))
-	return m.Sum(nil)[:tokenMAC]
+// sign gives the MAC of the token that stands in d.text.
+func (d *desk) sign(worker string) []byte {
+	d.text = append(d.text, worker...)
+	d.mac.Reset()
+	d.mac.Write(d.text)
+	d.sum = d.mac.Sum(d.sum[:0])
+	return d.sum[:tokenMAC]
 }
 
-// ParseToken verifies a token that worker showed.
-func ParseToken(text string, worker string, secret []byte) (Token, error) {
+// Parse verifies a token that worker showed.
+func (s *Signer) Parse(text string, worker string) (Token, error) {
+	if len(text) != base64.RawURLEncoding.EncodedLen(tokenBody+tokenMAC) {
+		return Token{}, ErrToken
+	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || len(b) != tokenBody+tokenMAC || !hmac.Equal(b[tokenBody:], mac(secret, b[:tokenBody], worker)) {
+	if err != nil {
+		return Token{}, ErrToken
+	}
+	d := s.desks.Get().(*desk)
+	defer s.desks.Put(d)
+	d.text = append(d.text[:0], b[:tokenBody]...)
+	if !hmac.Equal(b[tokenBody:], d.sign(worker)) {
 		return Token{}, ErrToken
 	}
 	return Token{Run: binary.BigEndian.Uint64(b), Step: int32(binary.BigEndian.Uint32(b[8:])),

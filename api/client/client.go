@@ -73,7 +73,7 @@ func New(base string, o Options) (*Client, error) {
 		o.Key = os.Getenv("AGNT5_API_KEY")
 	}
 	if o.Transport == nil {
-		o.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second, DisableCompression: true}
+		o.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 1024, IdleConnTimeout: 90 * time.Second, DisableCompression: true}
 	}
 	return &Client{base: strings.TrimRight(base, "/"), o: o, http: &http.Client{Transport: o.Transport}}, nil
 }
@@ -87,6 +87,7 @@ type request struct {
 	header       map[string]string
 	body         []byte
 	into         any // JSON answer; nil: none wanted
+	answered     func(*http.Response)
 	raw          func(*http.Response) error
 }
 
@@ -155,10 +156,13 @@ func (c *Client) once(ctx context.Context, r *request) error {
 	if resp.StatusCode >= 400 {
 		return problemOf(resp)
 	}
+	if r.answered != nil {
+		r.answered(resp)
+	}
 	if r.raw != nil {
 		return r.raw(resp)
 	}
-	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	b, err := whole(resp)
 	if err != nil {
 		return &Unreachable{c.base, err}
 	}
@@ -169,6 +173,16 @@ func (c *Client) once(ctx context.Context, r *request) error {
 		return fmt.Errorf("%s answered something that is not agnt5d's: %w", c.base, err)
 	}
 	return nil
+}
+
+// whole reads an answer's body.
+func whole(resp *http.Response) ([]byte, error) {
+	if n := resp.ContentLength; n >= 0 && n <= 16<<20 {
+		b := make([]byte, n)
+		_, err := io.ReadFull(resp.Body, b)
+		return b, err
+	}
+	return io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 }
 
 // problemOf reads an error's answer. One that is no problem+json comes from somebody in between.
@@ -204,11 +218,8 @@ func (c *Client) post(ctx context.Context, path string, body, into any) error {
 
 // Register stores a definition, JSON or YAML, under a name and makes it current. created: it is a new version.
 func (c *Client) Register(ctx context.Context, name string, definition []byte) (v view.Version, created bool, err error) {
-	r := &request{method: http.MethodPut, path: path("v1", "workflows", name), body: definition}
-	r.raw = func(resp *http.Response) error {
-		created = resp.StatusCode == http.StatusCreated
-		return json.NewDecoder(resp.Body).Decode(&v)
-	}
+	r := &request{method: http.MethodPut, path: path("v1", "workflows", name), body: definition, into: &v}
+	r.answered = func(resp *http.Response) { created = resp.StatusCode == http.StatusCreated }
 	return v, created, c.do(ctx, r)
 }
 
@@ -237,11 +248,20 @@ func (c *Client) Workflow(ctx context.Context, name string, version uint32) (vie
 	return out, c.get(ctx, p, &out)
 }
 
-// Start starts a run. id is the caller's own; "": one is made here, so that sending the call again starts nothing twice. Wait
-// longer than 0 waits for the run's end up to that. created is false when the run of that id existed.
-func (c *Client) Start(ctx context.Context, workflow string, input any, id string, wait time.Duration) (st *view.Status, created bool, err error) {
-	if id == "" {
-		id = ulid.Make().String()
+// StartOptions are the wishes of one Start.
+type StartOptions struct {
+	// ID is the caller's own. "": one is made, so that sending the call again starts nothing twice.
+	ID string
+	// Wait waits for the run's end, up to so long.
+	Wait time.Duration
+	// Steps is how much of the steps the answer shows: "all" (or ""), "open" or "none".
+	Steps string
+}
+
+// Start starts a run and gives its status. created is false when a run of that id existed, with this workflow and input.
+func (c *Client) Start(ctx context.Context, workflow string, input any, o StartOptions) (st *view.Status, created bool, err error) {
+	if o.ID == "" {
+		o.ID = ulid.Make().String()
 	}
 	raw, err := payload(input)
 	if err != nil {
@@ -250,20 +270,24 @@ func (c *Client) Start(ctx context.Context, workflow string, input any, id strin
 	body, err := view.Marshal(struct {
 		InputData  json.RawMessage `json:"input_data"`
 		WorkflowID string          `json:"workflow_id"`
-	}{raw, id})
+	}{raw, o.ID})
 	if err != nil {
 		return nil, false, err
 	}
-	r := &request{method: http.MethodPost, path: path("v1", "workflows", workflow, "runs"), body: body, header: prefer(wait)}
-	r.raw = func(resp *http.Response) error {
-		created = resp.StatusCode == http.StatusCreated
-		st = &view.Status{}
-		return json.NewDecoder(resp.Body).Decode(st)
-	}
+	st = &view.Status{}
+	r := &request{method: http.MethodPost, path: path("v1", "workflows", workflow, "runs") + stepsQuery(o.Steps), body: body, header: prefer(o.Wait), into: st}
+	r.answered = func(resp *http.Response) { created = resp.StatusCode == http.StatusCreated }
 	if err = c.do(ctx, r); err != nil {
 		return nil, false, err
 	}
 	return st, created, nil
+}
+
+func stepsQuery(steps string) string {
+	if steps == "" {
+		return ""
+	}
+	return "?steps=" + url.QueryEscape(steps)
 }
 
 func payload(v any) (json.RawMessage, error) {
@@ -292,12 +316,8 @@ func (c *Client) Status(ctx context.Context, run, steps string) (*view.Status, e
 }
 
 func (c *Client) status(ctx context.Context, run, steps string, wait time.Duration) (*view.Status, error) {
-	p := path("v1", "runs", run)
-	if steps != "" {
-		p += "?steps=" + url.QueryEscape(steps)
-	}
 	st := &view.Status{}
-	err := c.do(ctx, &request{method: http.MethodGet, path: p, header: prefer(wait), into: st})
+	err := c.do(ctx, &request{method: http.MethodGet, path: path("v1", "runs", run) + stepsQuery(steps), header: prefer(wait), into: st})
 	if err != nil {
 		return nil, err
 	}

@@ -1,16 +1,15 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"net/http"
 	"net/url"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -54,12 +53,12 @@ type Worker struct {
 	ready      chan struct{}       // capacity 1: there is an outcome to send
 	beat       chan struct{}       // capacity 1: a handler spoke
 	running    sync.WaitGroup
+	crew       worker.Crew[*attempt]
 }
 
-// attempt is one attempt in this worker's hands.
+// attempt is one attempt in this worker's hands, and the context of its handler.
 type attempt struct {
-	cancel  context.CancelCauseFunc
-	over    bool            // the handler has returned
+	worker.Attempt
 	details json.RawMessage // of the handler's own heartbeat, to be sent; nil: it has not spoken since
 }
 
@@ -132,6 +131,12 @@ func (w *Worker) Run(ctx context.Context) error {
 	err := w.take(ctx, work)
 	drained := w.drain()
 	end()
+	w.mu.Lock()
+	for _, a := range w.open {
+		a.Cancel(context.Canceled)
+	}
+	w.mu.Unlock()
+	w.crew.Dismiss()
 	helpers.Wait()
 	w.leave()
 	if err == nil && !drained {
@@ -202,14 +207,11 @@ func (w *Worker) call(ctx context.Context, method, path string, in, out any) err
 			if resp.StatusCode == http.StatusNoContent {
 				return nil
 			}
-			var buf bytes.Buffer
-			if resp.ContentLength > 0 {
-				buf.Grow(int(min(resp.ContentLength, 8<<20)) + bytes.MinRead)
-			}
-			if _, err := io.Copy(&buf, io.LimitReader(resp.Body, maxAnswer)); err != nil {
+			b, err := whole(resp)
+			if err != nil {
 				return &Unreachable{w.c.base, err}
 			}
-			return wire.Decode(buf.Bytes(), wire.Msgpack, out)
+			return wire.Decode(b, wire.Msgpack, out)
 		}})
 }
 
@@ -262,9 +264,7 @@ func (w *Worker) take(ctx, work context.Context) error {
 		for _, token := range got.Cancelled {
 			w.cancelled(token)
 		}
-		for _, t := range got.Tasks {
-			w.start(work, t)
-		}
+		w.start(work, got.Tasks)
 	}
 }
 
@@ -287,36 +287,44 @@ func (w *Worker) room(ctx context.Context) int {
 
 var errCancelled = errors.New("the run was cancelled, or the lease is lost: nobody waits for this attempt")
 
-func (w *Worker) start(work context.Context, t *worker.Task) {
-	ctx, cancel := context.WithCancelCause(work)
-	a := &attempt{cancel: cancel}
+func (w *Worker) start(work context.Context, tasks []*worker.Task) {
+	all := make([]attempt, len(tasks))
+	fresh := all[:0]
 	w.mu.Lock()
-	if w.open[t.Token] != nil { // the answer to a poll came twice
-		w.mu.Unlock()
-		return
-	}
-	w.open[t.Token] = a
-	w.mu.Unlock()
-	t.OnHeartbeat(func(details json.RawMessage) error {
-		if err := context.Cause(ctx); err != nil {
-			return err
+	for _, t := range tasks {
+		if w.open[t.Token] != nil { // the answer to a poll came twice
+			continue
 		}
-		w.mu.Lock()
-		a.details = details
-		w.mu.Unlock()
-		poke(w.beat)
-		return nil
-	})
-	w.running.Go(func() {
-		o := w.run(worker.WithTask(ctx, t), t)
-		o.Token = t.Token
-		w.mu.Lock()
-		a.over = true
-		w.done = append(w.done, o)
-		w.mu.Unlock()
-		poke(w.ready)
-		cancel(nil)
-	})
+		fresh = append(fresh, attempt{Attempt: worker.Attempt{Task: t, Parent: work}})
+		w.open[t.Token] = &fresh[len(fresh)-1]
+	}
+	w.mu.Unlock()
+	w.running.Add(len(fresh))
+	for i := range fresh {
+		a := &fresh[i]
+		a.Task.OnHeartbeat(func(details json.RawMessage) error {
+			if err := a.Err(); err != nil {
+				return err
+			}
+			w.mu.Lock()
+			a.details = details
+			w.mu.Unlock()
+			poke(w.beat)
+			return nil
+		})
+		w.crew.Hand(a, w.work)
+	}
+}
+
+func (w *Worker) work(a *attempt) {
+	defer w.running.Done()
+	o := w.run(a, a.Task)
+	a.Cancel(context.Canceled) // what the handler left running
+	o.Token = a.Task.Token
+	w.mu.Lock()
+	w.done = append(w.done, o)
+	w.mu.Unlock()
+	poke(w.ready)
 }
 
 func (w *Worker) run(ctx context.Context, t *worker.Task) worker.Outcome {
@@ -340,7 +348,7 @@ func (w *Worker) cancelled(token string) {
 	a := w.open[token]
 	w.mu.Unlock()
 	if a != nil {
-		a.cancel(errCancelled)
+		a.Cancel(errCancelled)
 	}
 }
 
@@ -377,7 +385,12 @@ func (w *Worker) report(work context.Context) {
 		case <-work.Done():
 			return
 		}
-		for batch := w.batch(); len(batch) > 0; batch = w.batch() {
+		for {
+			runtime.Gosched() // handlers that are about to return bring their outcomes to this request
+			batch := w.batch()
+			if len(batch) == 0 {
+				break
+			}
 			if !w.bring(work, batch) {
 				return
 			}

@@ -228,7 +228,7 @@ func drive(ctx context.Context, t *testing.T, c *client.Client, dir string) *syn
 			for i := 0; ctx.Err() == nil; i++ {
 				name := mixed[(w+i)%len(mixed)]
 				id := fmt.Sprintf("%s-%d-%d", name, w, i)
-				st, _, err := c.Start(ctx, name, map[string]int{"n": i}, id, 0)
+				st, _, err := c.Start(ctx, name, map[string]int{"n": i}, client.StartOptions{ID: id})
 				if err != nil {
 					if ctx.Err() == nil {
 						t.Errorf("start %s: %v", id, err)
@@ -269,7 +269,7 @@ func TestTheDaemonRestartsWhileAWorkerWorks(t *testing.T) {
 				t.Fatal(err)
 			}
 			w := startWorker(t, d.url, "AGNT5D_TEST_GATE="+gate)
-			if _, _, err := c.Start(t.Context(), "w", nil, "r", 0); err != nil {
+			if _, _, err := c.Start(t.Context(), "w", nil, client.StartOptions{ID: "r"}); err != nil {
 				t.Fatal(err)
 			}
 			until(t, func() bool {

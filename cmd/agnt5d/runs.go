@@ -64,7 +64,7 @@ With --wait it waits for the end, however long that takes, and the exit code say
 		if err != nil {
 			return err
 		}
-		st, _, err := c.Start(cmd.Context(), args[0], raw, id, 0)
+		st, _, err := c.Start(cmd.Context(), args[0], raw, client.StartOptions{ID: id})
 		if err != nil {
 			return err
 		}

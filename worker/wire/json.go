@@ -3,8 +3,6 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
-	"maps"
-	"slices"
 	"strconv"
 
 	"github.com/agnt5/agnt5d/worker"
@@ -59,7 +57,7 @@ func appendTask(b []byte, t *worker.Task) []byte {
 	b = appendRaws(append(b, `,"dependencies":`...), t.Dependencies)
 	b = appendStrings(append(b, `,"object_keys":`...), t.ObjectKeys)
 	b = append(b, `,"objects":{`...)
-	for i, key := range slices.Sorted(maps.Keys(t.Objects)) {
+	for i, key := range keys(t.Objects) {
 		if i > 0 {
 			b = append(b, ',')
 		}
@@ -112,13 +110,7 @@ func appendPoll(b []byte, p *Poll) []byte {
 
 func appendRaws(b []byte, m map[string]json.RawMessage) []byte {
 	b = append(b, '{')
-	if len(m) == 1 { // the usual case needs no sorting
-		for key, v := range m {
-			b = appendRaw(append(AppendString(b, key), ':'), v)
-		}
-		return append(b, '}')
-	}
-	for i, key := range slices.Sorted(maps.Keys(m)) {
+	for i, key := range keys(m) {
 		if i > 0 {
 			b = append(b, ',')
 		}

@@ -3,7 +3,6 @@ package wire
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/agnt5/agnt5d/event"
@@ -91,10 +90,23 @@ func texts(b []byte, key string, list []string) []byte {
 
 func bins(b []byte, key string, m map[string]json.RawMessage) []byte {
 	b = event.AppendMap(event.AppendString(b, key), len(m))
-	for _, k := range slices.Sorted(maps.Keys(m)) {
+	for _, k := range keys(m) {
 		b = bin(b, k, m[k])
 	}
 	return b
+}
+
+// keys gives the keys of a map in order.
+func keys[T any](m map[string]T) []string {
+	if len(m) == 0 {
+		return nil
+	}
+	list := make([]string, 0, len(m))
+	for k := range m {
+		list = append(list, k)
+	}
+	slices.Sort(list)
+	return list
 }
 
 func packTask(b []byte, t *worker.Task) []byte {
@@ -113,7 +125,7 @@ func packTask(b []byte, t *worker.Task) []byte {
 	b = bins(b, "dependencies", t.Dependencies)
 	b = texts(b, "object_keys", t.ObjectKeys)
 	b = event.AppendMap(event.AppendString(b, "objects"), len(t.Objects))
-	for _, key := range slices.Sorted(maps.Keys(t.Objects)) {
+	for _, key := range keys(t.Objects) {
 		o := t.Objects[key]
 		b = event.AppendMap(event.AppendString(b, key), 3)
 		b = bin(b, "state", o.State)
@@ -162,7 +174,22 @@ func packOutcome(b []byte, o *worker.Outcome) []byte {
 // unpacker reads a body. The first error sticks.
 type unpacker struct {
 	*event.Reader
-	err error
+	err   error
+	known map[string]string
+}
+
+// same reads a string of which there are few in a body: names, codes.
+func (u *unpacker) same() string {
+	b := u.Text()
+	s, ok := u.known[string(b)]
+	if !ok && len(b) > 0 {
+		if u.known == nil {
+			u.known = map[string]string{}
+		}
+		s = string(b)
+		u.known[s] = s
+	}
+	return s
 }
 
 func readMsgpack(b []byte, v any) error {
@@ -180,9 +207,9 @@ func readMsgpack(b []byte, v any) error {
 }
 
 // fields reads a map and hands each key to field, which reads its value, or says that it knows no such field.
-func (u *unpacker) fields(field func(key string) bool) {
+func (u *unpacker) fields(field func(key []byte) bool) {
 	for n := u.Map(); n > 0 && u.Err() == nil && u.err == nil; n-- {
-		key := u.String()
+		key := u.Text()
 		if u.Err() == nil && !field(key) && u.err == nil {
 			u.err = fmt.Errorf("unknown field %q", key)
 		}
@@ -205,13 +232,13 @@ func (u *unpacker) bins(into *map[string]json.RawMessage) {
 	}
 	m := make(map[string]json.RawMessage, min(n, 64))
 	for ; n > 0 && u.Err() == nil; n-- {
-		key := u.String()
+		key := u.same()
 		m[key] = u.Bin()
 	}
 	*into = m
 }
 
-func (u *unpacker) int(field string) int {
+func (u *unpacker) int(field []byte) int {
 	v := u.Int()
 	if v > 1<<31 || v < -1<<31 {
 		u.err = fmt.Errorf("%s: %d is out of range", field, v)
@@ -223,8 +250,8 @@ func (u *unpacker) int(field string) int {
 func (u *unpacker) message(v any) {
 	switch v := v.(type) {
 	case *Register:
-		u.fields(func(key string) bool {
-			switch key {
+		u.fields(func(key []byte) bool {
+			switch string(key) {
 			case "service_name":
 				v.ServiceName = u.String()
 			case "service_version":
@@ -245,8 +272,8 @@ func (u *unpacker) message(v any) {
 			return true
 		})
 	case *Registered:
-		u.fields(func(key string) bool {
-			switch key {
+		u.fields(func(key []byte) bool {
+			switch string(key) {
 			case "worker_id":
 				v.WorkerID = u.String()
 			case "heartbeat_ms":
@@ -263,8 +290,8 @@ func (u *unpacker) message(v any) {
 			return true
 		})
 	case *Poll:
-		u.fields(func(key string) bool {
-			switch key {
+		u.fields(func(key []byte) bool {
+			switch string(key) {
 			case "seq":
 				v.Seq = u.Uint()
 			case "max":
@@ -279,8 +306,8 @@ func (u *unpacker) message(v any) {
 			return true
 		})
 	case *Polled:
-		u.fields(func(key string) bool {
-			switch key {
+		u.fields(func(key []byte) bool {
+			switch string(key) {
 			case "tasks":
 				u.each(func() { v.Tasks = append(v.Tasks, u.task()) })
 			case "results":
@@ -293,16 +320,16 @@ func (u *unpacker) message(v any) {
 			return true
 		})
 	case *Heartbeat:
-		u.fields(func(key string) bool {
-			if key != "tokens" {
+		u.fields(func(key []byte) bool {
+			if string(key) != "tokens" {
 				return false
 			}
 			u.each(func() { v.Tokens = append(v.Tokens, u.beat()) })
 			return true
 		})
 	case *Beaten:
-		u.fields(func(key string) bool {
-			if key != "gone" {
+		u.fields(func(key []byte) bool {
+			if string(key) != "gone" {
 				return false
 			}
 			u.texts(&v.Gone)
@@ -314,12 +341,12 @@ func (u *unpacker) message(v any) {
 }
 
 func (u *unpacker) outcome() (o worker.Outcome) {
-	u.fields(func(key string) bool {
-		switch key {
+	u.fields(func(key []byte) bool {
+		switch string(key) {
 		case "token":
 			o.Token = u.String()
 		case "status":
-			o.Status = u.String()
+			o.Status = u.same()
 		case "output":
 			o.Output = u.Bin()
 		case "objects":
@@ -336,8 +363,8 @@ func (u *unpacker) outcome() (o worker.Outcome) {
 
 func (u *unpacker) failure() *worker.Error {
 	e := &worker.Error{}
-	u.fields(func(key string) bool {
-		switch key {
+	u.fields(func(key []byte) bool {
+		switch string(key) {
 		case "message":
 			e.Message = u.String()
 		case "code":
@@ -360,8 +387,8 @@ func (u *unpacker) failure() *worker.Error {
 }
 
 func (u *unpacker) beat() (b Beat) {
-	u.fields(func(key string) bool {
-		switch key {
+	u.fields(func(key []byte) bool {
+		switch string(key) {
 		case "token":
 			b.Token = u.String()
 		case "details":
@@ -377,12 +404,12 @@ func (u *unpacker) beat() (b Beat) {
 }
 
 func (u *unpacker) result() (r worker.Result) {
-	u.fields(func(key string) bool {
-		switch key {
+	u.fields(func(key []byte) bool {
+		switch string(key) {
 		case "token":
 			r.Token = u.String()
 		case "code":
-			r.Code = u.String()
+			r.Code = u.same()
 		default:
 			return false
 		}
@@ -393,22 +420,22 @@ func (u *unpacker) result() (r worker.Result) {
 
 func (u *unpacker) task() *worker.Task {
 	t := &worker.Task{}
-	u.fields(func(key string) bool {
-		switch key {
+	u.fields(func(key []byte) bool {
+		switch string(key) {
 		case "token":
 			t.Token = u.String()
 		case "lease_expires_at":
-			t.LeaseExpiresAt = u.String()
+			t.LeaseExpiresAt = u.same()
 		case "workflow_id":
 			t.WorkflowID = u.String()
 		case "workflow_name":
-			t.WorkflowName = u.String()
+			t.WorkflowName = u.same()
 		case "step":
-			t.Step = u.String()
+			t.Step = u.same()
 		case "service_name":
-			t.ServiceName = u.String()
+			t.ServiceName = u.same()
 		case "handler_name":
-			t.HandlerName = u.String()
+			t.HandlerName = u.same()
 		case "attempt":
 			t.Attempt = uint32(u.int(key))
 		case "idempotency_key":
@@ -444,8 +471,8 @@ func (u *unpacker) objects(t *worker.Task) {
 		}
 		key := u.String()
 		var o worker.Object
-		u.fields(func(key string) bool {
-			switch key {
+		u.fields(func(key []byte) bool {
+			switch string(key) {
 			case "state":
 				o.State = u.Bin()
 			case "version":
