@@ -79,6 +79,10 @@ func New(eng *engine.Engine, o Options) *Server {
 		s.mux.Handle(r.Method+" "+r.Path, s.serve(&r))
 	}
 	s.mux.Handle("/", s.serve(&route{Path: "/", handle: func(s *Server, w http.ResponseWriter, r *http.Request) error {
+		if allow := s.allowed(r); allow != "" {
+			w.Header().Set("Allow", allow)
+			return problem("method_not_allowed", fmt.Sprintf("%s %s: this route knows %s", r.Method, r.URL.Path, allow))
+		}
 		return problem("not_found", fmt.Sprintf("no route %s %s", r.Method, r.URL.Path))
 	}}))
 	return s
@@ -98,13 +102,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := s.guard.check(r); err != nil {
 		s.fail(w, err)
 		return
-	}
-	if _, pattern := s.mux.Handler(r); pattern == "/" || pattern == "" {
-		if allow := s.allowed(r); allow != "" {
-			h.Set("Allow", allow)
-			s.fail(w, problem("method_not_allowed", fmt.Sprintf("%s %s: this route knows %s", r.Method, r.URL.Path, allow)))
-			return
-		}
 	}
 	s.mux.ServeHTTP(w, r)
 }
