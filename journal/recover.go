@@ -17,7 +17,13 @@ func (j *Journal) Recover(v Visitor) error {
 	if err := j.snapshots(t.base, v); err != nil {
 		return err
 	}
-	return j.logFrom(t.base, v)
+	if err := j.logFrom(t.base, v); err != nil {
+		return err
+	}
+	return j.view(func(tx *bbolt.Tx) error {
+		unmap(tx)
+		return nil
+	})
 }
 
 // snapPage is snapshots that were copied out of a transaction, and the damage that was met among them.

@@ -83,27 +83,53 @@ func (r *Ring) snapshot(number uint64) int {
 	}
 	p.snap = p.last
 	r.parked[number] = p
+	r.b.stored = append(r.b.stored, storedSnap{number, p.snap})
 	r.b.Snapshots = append(r.b.Snapshots, journal.Snapshot{Run: number, Seq: p.snap, State: p.state})
 	return len(p.state)
 }
 
-// parkSome puts idle runs away when there are many in memory: those that no turn has touched since the last look.
+// parkRuns bounds what one turn puts away.
+const parkRuns = 256
+
+// parkSome puts idle runs away when there are many in memory, those that no turn has touched since the last look: a few a
+// turn, so that no turn is long.
 func (r *Ring) parkSome() {
-	if len(r.runs) < r.cfg.MaxLive || r.turnNo < r.parkAt {
-		return
+	if len(r.parking) == 0 {
+		if len(r.runs) < r.cfg.MaxLive || r.turnNo < r.parkAt {
+			return
+		}
+		r.parkSince, r.parkAt = r.parkedAt, r.turnNo+64
+		r.parkedAt = r.turnNo
+		for n, run := range r.runs {
+			if r.idle(run) {
+				r.parking = append(r.parking, n)
+			}
+		}
 	}
-	since := r.parkedAt
-	r.parkedAt, r.parkAt = r.turnNo, r.turnNo+64
-	for n, run := range r.runs {
-		s := run.S
-		if run.touched > since || len(run.facts) > 0 || len(run.waiters) > 0 || s.LastSeq > r.durable || s.Status != replay.Running || !s.Idle() {
+	n := min(len(r.parking), parkRuns)
+	for _, number := range r.parking[:n] {
+		run := r.runs[number]
+		if run == nil || !r.idle(run) {
 			continue
 		}
-		r.parked[n] = parked{state: appendParked(make([]byte, 0, 192), s), snap: run.snap, last: s.LastSeq}
-		delete(r.runs, n)
-		delete(r.ids, s.ID)
+		p := parked{snap: run.snap, last: run.S.LastSeq}
+		if p.snap != p.last || len(r.flying) > 0 { // the snapshot may not be durable yet
+			p.state = appendParked(make([]byte, 0, 192), run.S)
+		}
+		r.parked[number] = p
+		delete(r.runs, number)
+		delete(r.ids, run.S.ID)
 		r.Stats.Parked++
 	}
+	if r.parking = r.parking[n:]; len(r.parking) == 0 {
+		r.parking = nil
+	}
+}
+
+// idle says whether the run may be put away.
+func (r *Ring) idle(run *Run) bool {
+	s := run.S
+	return run.touched <= r.parkSince && len(run.facts) == 0 && len(run.waiters) == 0 && s.LastSeq <= r.durable && s.Status == replay.Running && s.Idle()
 }
 
 // Rest makes the last batch of a clean stop: a whole recovery point.

@@ -52,6 +52,12 @@ func (r *Ring) publish(b *Batch) {
 			r.handOut(s)
 		}
 	}
+	for _, s := range b.stored {
+		if p, ok := r.parked[s.run]; ok && p.snap == s.seq && p.last == s.seq {
+			p.state = nil
+			r.parked[s.run] = p
+		}
+	}
 	for _, fn := range b.then {
 		fn(nil)
 	}
@@ -59,7 +65,6 @@ func (r *Ring) publish(b *Batch) {
 		r.close(run)
 	}
 	r.dispatch()
-	r.parkSome()
 }
 
 // recycle keeps the lists of a batch that is done for the next one. What the journal had of it is not touched.

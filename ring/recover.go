@@ -137,7 +137,7 @@ func (v *recovery) Snapshot(s journal.Snapshot) error {
 		for _, d := range dues {
 			r.due.Push(timers.Entry{Due: d.due, Run: s.Run, Step: d.step})
 		}
-		r.parked[s.Run] = parked{state: slices.Clone(s.State), snap: s.Seq, last: s.Seq}
+		r.parked[s.Run] = parked{snap: s.Seq, last: s.Seq}
 		return nil
 	}
 	var st *replay.State

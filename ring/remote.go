@@ -496,7 +496,7 @@ func (r *Ring) NextWake() Wake {
 	if r.sweepAt != 0 {
 		early(r.sweepAt)
 	}
-	if len(r.grants) > 0 {
+	if len(r.grants) > 0 || len(r.parking) > 0 {
 		early(r.now.Mono)
 	}
 	return w

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/fold"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/objects"
 	"github.com/agnt5/agnt5d/replay"
@@ -19,6 +20,7 @@ type Journal interface {
 	Recover(journal.Visitor) error
 	Lookup(id string) (run uint64, tombstoneUntil int64, ok bool, err error)
 	Head(run uint64) (journal.Head, bool, error)
+	Snapshot(run uint64) (journal.Snapshot, bool, error)
 	Object(key string) (journal.Object, bool, error)
 	RunRecords(run, last, fromN uint64, limit int) ([]journal.Record, error)
 	Scan(after uint64, limit int, fn func(journal.Record) error) error
@@ -111,6 +113,8 @@ type Ring struct {
 	boot     *Batch // made by Recover
 
 	parkedAt, parkAt uint64            // turns of the last and the next look for idle runs
+	parking          []uint64          // idle runs that are being put away
+	parkSince        uint64            // the turn since which nobody has touched them
 	answers          []*worker.Session // whose waiting poll has something to say
 	sweepAt          int64             // monotonic ms: when sessions are looked at next
 
@@ -169,11 +173,11 @@ type waiter struct {
 	fn  func(*replay.State)
 }
 
-// parked is an idle run put away: its state encoded, as in a snapshot.
+// parked is an idle run put away: its state encoded, as in a snapshot. Once the journal has that snapshot, memory need not.
 type parked struct {
-	state []byte
+	state []byte // nil: the snapshot of snap, which is last, is in the journal
 	snap  uint64 // LastSeq of the snapshot in the journal; 0: none
-	last  uint64 // LastSeq of state
+	last  uint64 // LastSeq
 }
 
 // Batch is what one turn wrote, and what follows from it when it is durable.
@@ -187,8 +191,11 @@ type Batch struct {
 	cancels []cancelled
 	handout []*worker.Slot
 	ended   []*Run
+	stored  []storedSnap // of runs put away, whose state memory need not keep when the batch is durable
 	given   []Input // outcomes of attempts in process, to be folded again if the batch is dropped
 }
+
+type storedSnap struct{ run, seq uint64 }
 
 type cancelled struct {
 	slot *worker.Slot
@@ -239,7 +246,7 @@ func (r *Ring) forget() {
 	r.versions = map[string]uint64{}
 	r.flying, r.work, r.b = nil, nil, nil
 	r.starts, r.first, r.grants = nil, 0, nil
-	r.checkpoint = nil
+	r.checkpoint, r.parking = nil, nil
 	r.logBytes = 0
 }
 
@@ -286,7 +293,7 @@ func (r *Ring) run(number uint64) (*Run, error) {
 	if !ok {
 		return nil, nil
 	}
-	s, def, err := r.decode(p.state)
+	s, def, err := r.wake(number, p)
 	if err != nil {
 		return nil, fmt.Errorf("run %d: %w", number, err)
 	}
@@ -296,6 +303,35 @@ func (r *Ring) run(number uint64) (*Run, error) {
 	r.runs[number] = run
 	r.ids[s.ID] = run
 	return run, nil
+}
+
+// wake gives the state of a run that was put away. A snapshot that cannot be read any more is a cache that is lost: the run is
+// folded from its records.
+func (r *Ring) wake(number uint64, p parked) (*replay.State, *Def, error) {
+	if p.state != nil {
+		return r.decode(p.state)
+	}
+	snap, ok, err := r.j.Snapshot(number)
+	if err == nil && (!ok || snap.Seq != p.snap) {
+		err = fmt.Errorf("want the one of record %d", p.snap)
+	}
+	if err == nil {
+		s, def, bad := r.decode(snap.State)
+		if bad == nil {
+			return s, def, nil
+		}
+		err = bad
+	}
+	if r.cfg.Damage != nil {
+		r.cfg.Damage(journal.Damage{Run: number, Kind: "snapshot", Detail: err.Error()})
+	}
+	s, err := fold.Run(r.j, number, p.last, r.graph)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.Released()
+	def, err := r.Def(s.Graph.Digest)
+	return s, def, err
 }
 
 func (r *Ring) decode(b []byte) (*replay.State, *Def, error) {

@@ -54,6 +54,7 @@ func (r *Ring) Turn(now Now, inputs []Input) *Batch {
 		in.admit(r)
 	}
 	r.drain()
+	r.parkSome()
 	r.snapshotSlice()
 	return r.finish()
 }

@@ -127,6 +127,12 @@ func (d *Disk) NextSeq() uint64 {
 // Secret is the one of every simulated file.
 func (d *Disk) Secret() []byte { return []byte("the simulator's secret, 32 bytes") }
 
+// Snapshot gives the stored state of a run.
+func (d *Disk) Snapshot(run uint64) (journal.Snapshot, bool, error) {
+	s, ok := d.snapshots[run]
+	return s, ok, nil
+}
+
 // Recover gives snapshots, then the records after the base.
 func (d *Disk) Recover(v journal.Visitor) error {
 	v.Clean(d.clean)

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"encoding/binary"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -16,7 +17,10 @@ type Floor struct {
 
 // floor measures on a file in dir, for about a second.
 func floor(dir string) (f Floor, err error) {
-	db, err := bbolt.Open(filepath.Join(dir, "floor.bolt"), 0o600, &bbolt.Options{InitialMmapSize: 1 << 30})
+	path := filepath.Join(dir, "floor.bolt")
+	_ = os.Remove(path) // of a run that was cut off
+	defer os.Remove(path)
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{InitialMmapSize: 1 << 30})
 	if err != nil {
 		return f, err
 	}

@@ -3,6 +3,7 @@ package journal
 import (
 	"os"
 
+	"go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
 )
 
@@ -29,4 +30,10 @@ func readAhead(path string) {
 			}
 		}
 	}()
+}
+
+// unmap gives the mapped pages of the file back: recovery has read them, and few are needed again soon. The system keeps
+// them as long as it has room, and a read of one costs a fault.
+func unmap(tx *bbolt.Tx) {
+	_, _, _ = unix.Syscall(unix.SYS_MADVISE, tx.DB().Info().Data, uintptr(tx.Size()), unix.MADV_DONTNEED)
 }
