@@ -30,7 +30,7 @@ type fact interface {
 }
 
 // DueLimit is how many due times one turn takes before it looks at its inputs again.
-const DueLimit = 20_000
+const DueLimit = 2_500
 
 // Turn takes the inputs and everything that is due, and gives what must be written; nil when nothing must.
 func (r *Ring) Turn(now Now, inputs []Input) *Batch {
