@@ -69,7 +69,7 @@ func problem(code, detail string) *view.Problem {
 	if detail == "" {
 		detail = c.Title
 	}
-	return &view.Problem{Type: "/errors/" + c.Name, Title: c.Title, Status: c.Status, Code: c.Name, Detail: detail}
+	return &view.Problem{Type: "/errors/" + c.Name, Title: c.Title, Status: c.Status, Code: c.Name, Detail: detail, Help: c.Way}
 }
 
 // sentinels is which code an error of the engine has.

@@ -348,6 +348,9 @@ func (s *Server) fireTimer(w http.ResponseWriter, r *http.Request) error {
 	}
 	id := r.PathValue("id")
 	if err := s.eng.FireTimer(r.Context(), id, r.PathValue("key")); err != nil {
+		if errors.Is(err, engine.ErrTimerNotFound) || errors.Is(err, engine.ErrTimerNotWaiting) {
+			err = fmt.Errorf("run %s: %w", quote(id), err)
+		}
 		return about(err, id)
 	}
 	return s.reply(w, http.StatusAccepted, accepted{id})
@@ -368,26 +371,29 @@ type many struct {
 }
 
 func (s *Server) cancelMany(w http.ResponseWriter, r *http.Request) error {
-	return s.many(w, r, func(ctx context.Context, h *engine.RunHead, reason string) (bool, error) {
+	return s.many(w, r, func(ctx context.Context, h *engine.RunHead, reason string) error {
 		if h.State != "running" && h.State != "quarantined" {
-			return false, nil
+			return errNotMeant
 		}
-		return true, s.eng.Cancel(ctx, h.WorkflowID, reason)
+		return s.eng.Cancel(ctx, h.WorkflowID, reason)
 	})
 }
 
 func (s *Server) retryMany(w http.ResponseWriter, r *http.Request) error {
-	return s.many(w, r, func(ctx context.Context, h *engine.RunHead, _ string) (bool, error) {
+	return s.many(w, r, func(ctx context.Context, h *engine.RunHead, _ string) error {
 		if h.State != "failed" && h.State != "cancelled" {
-			return false, nil
+			return errNotMeant
 		}
-		return true, s.eng.Retry(ctx, h.WorkflowID)
+		return s.eng.Retry(ctx, h.WorkflowID)
 	})
 }
 
-// many does one thing to every run that the filters name, a few at a time so that they share commits. A run that moved on
-// meanwhile is matched and not done.
-func (s *Server) many(w http.ResponseWriter, r *http.Request, do func(context.Context, *engine.RunHead, string) (bool, error)) error {
+// errNotMeant says that a run is in a state in which there is nothing to do to it.
+var errNotMeant = errors.New("not meant")
+
+// many does one thing to every run that the filters name, a few at a time so that they share commits. Matched are those in a
+// state in which it can be done; one that moved on meanwhile is matched and not done.
+func (s *Server) many(w http.ResponseWriter, r *http.Request, do func(context.Context, *engine.RunHead, string) error) error {
 	get, err := query(r, filterNames...)
 	if err != nil {
 		return err
@@ -403,7 +409,7 @@ func (s *Server) many(w http.ResponseWriter, r *http.Request, do func(context.Co
 	}
 	f.Limit = maxPage
 	var out many
-	var done atomic.Int64
+	var matched, done atomic.Int64
 	for {
 		heads, err := s.eng.List(r.Context(), f)
 		if err != nil {
@@ -416,22 +422,24 @@ func (s *Server) many(w http.ResponseWriter, r *http.Request, do func(context.Co
 			slots <- struct{}{}
 			wg.Go(func() {
 				defer func() { <-slots }()
-				meant, err := do(r.Context(), &heads[i], b.Reason)
-				switch {
-				case err == nil && meant:
+				err := do(r.Context(), &heads[i], b.Reason)
+				if err == errNotMeant {
+					return
+				}
+				matched.Add(1)
+				if err == nil {
 					done.Add(1)
-				case err != nil && !moved(err):
+				} else if !moved(err) {
 					failure.Store(&err)
 				}
 			})
 		}
 		wg.Wait()
-		out.Matched += len(heads)
 		if err := failure.Load(); err != nil {
 			return *err
 		}
 		if len(heads) < f.Limit {
-			out.Done = int(done.Load())
+			out.Matched, out.Done = int(matched.Load()), int(done.Load())
 			return s.reply(w, http.StatusOK, out)
 		}
 		f.Before = heads[len(heads)-1].Number

@@ -244,7 +244,7 @@ func (s *Server) decode(w http.ResponseWriter, r *http.Request, v any) error {
 
 func (s *Server) decodeJSON(b []byte, v any) error {
 	if err := flow.CheckJSON(b, len(b)); err != nil {
-		return problem("invalid_json", "the body: "+err.Error())
+		return problem("invalid_json", "the body "+err.Error())
 	}
 	if err := wire.DecodeJSON(b, v); err != nil {
 		return problem("invalid_request", err.Error())
@@ -307,7 +307,7 @@ func number(name, text string, otherwise, limit uint64) (uint64, error) {
 	}
 	n, err := strconv.ParseUint(text, 10, 64)
 	if err != nil || n > limit {
-		return 0, problem("invalid_request", fmt.Sprintf("%s: %s, want a number from 0 to %d", name, quote(text), limit))
+		return 0, problem("invalid_request", fmt.Sprintf("%s: %s, want a number, 0 or more", name, quote(text)))
 	}
 	return n, nil
 }

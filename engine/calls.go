@@ -377,7 +377,7 @@ func (e *Engine) FireTimer(ctx context.Context, run, timer string) error {
 	step, ok := s.Graph.Timers[timer]
 	switch {
 	case !ok:
-		return ErrTimerNotFound
+		return ring.NoTimer(s.Graph, timer)
 	case s.Steps[step].State == replay.StepCompleted:
 		return nil
 	}

@@ -86,7 +86,7 @@ func Open(path string, o Options) (*Engine, error) {
 	}
 	e.r.Committed(boot, nil, e.now())
 	e.durable.Store(boot.Last)
-	o.Logger.Info("engine open", "file", path, "took", time.Since(began).Round(time.Millisecond))
+	o.Logger.Info("engine open", "file", path, "took", time.Since(began).Round(time.Millisecond).String())
 	e.clock = timers.Start(o.Clock, e.poke)
 	go e.loop()
 	return e, nil
@@ -272,7 +272,7 @@ func (e *Engine) drain() {
 	select {
 	case <-idle:
 	case <-clock:
-		e.o.Logger.Warn("handlers did not return in time", "drain", e.o.Drain)
+		e.o.Logger.Warn("handlers did not return in time", "drain", e.o.Drain.String())
 	case <-e.done:
 	}
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/replay"
@@ -49,13 +50,14 @@ func reason(r *ring.Ring, run *ring.Run, i int32, depth int) Reason {
 		out.Command = fmt.Sprintf("agnt5d signal %s %s", s.ID, def.Signal.Name)
 	case replay.StepRetrying:
 		policy := flow.RetryPolicy(def)
-		out.Code, out.Detail = "retry_at", fmt.Sprintf("attempt %d of %d failed (%s); retry %d of %d at %s", st.Failures, policy.MaxAttempts, errorText(st.Error), st.Failures, policy.MaxAttempts-1, due)
+		out.Code, out.Detail = "retry_at", fmt.Sprintf("failed attempt %d of %d (%s); retry %d of %d at %s", st.Failures, policy.MaxAttempts, errorText(st.Error), st.Failures, policy.MaxAttempts-1, due)
 	case replay.StepDeferred:
 		key := s.Graph.Def.Steps[st.Timer].Timer.Key
 		out.Code, out.Detail = "timer", fmt.Sprintf("failed (%s) and waits for timer %q again until %s", errorText(st.Error), key, due)
 		out.Command = fmt.Sprintf("agnt5d fire %s %s", s.ID, key)
 	case replay.StepBlocked:
-		out.Code, out.Detail = "key_held", keyHeld(r, st, depth)
+		out.Code = "key_held"
+		out.Detail, out.Command = keyHeld(r, st, depth)
 	case replay.StepScheduled, replay.StepRunning:
 		explainTask(r, run, i, &out)
 	}
@@ -72,10 +74,11 @@ func errorText(e *replay.StepError) string {
 	return e.Code + ": " + e.Message
 }
 
-func keyHeld(r *ring.Ring, st *replay.Step, depth int) string {
-	key, owner, held, ok := r.Before(st.Request)
+// keyHeld says who has the key that a step waits for, and which command tells more.
+func keyHeld(r *ring.Ring, st *replay.Step, depth int) (detail, command string) {
+	key, owner, held, between, ok := r.Before(st.Request)
 	if !ok {
-		return "its object keys are being granted"
+		return "its object keys are being granted", ""
 	}
 	how := "wanted earlier"
 	if held {
@@ -83,13 +86,19 @@ func keyHeld(r *ring.Ring, st *replay.Step, depth int) string {
 	}
 	other := r.Peek(owner.Run)
 	if other == nil {
-		return fmt.Sprintf("key %q is %s by another run", key, how)
+		return fmt.Sprintf("waits for key %q, which is %s by another run", key, how), ""
 	}
-	text := fmt.Sprintf("key %q is %s by run %s, step %s", key, how, other.S.ID, other.S.Graph.Def.Steps[owner.Step].Name)
+	text := fmt.Sprintf("waits for key %q, which is %s by run %s, step %s", key, how, other.S.ID, other.S.Graph.Def.Steps[owner.Step].Name)
+	switch {
+	case between == 1:
+		text += "; 1 other is before this one"
+	case between > 1:
+		text += fmt.Sprintf("; %d others are before this one", between)
+	}
 	if depth < 3 {
-		text += ", which " + why(r, other, owner.Step, depth+1)
+		text += ". That step " + why(r, other, owner.Step, depth+1)
 	}
-	return text
+	return text, "agnt5d explain " + other.S.ID
 }
 
 // why is what another run's step does, as the end of a sentence.
@@ -113,6 +122,13 @@ func nameOf(w string) string {
 	return w
 }
 
+func where(s *worker.Slot) string {
+	if s.Local {
+		return "in the engine's own process"
+	}
+	return "on worker " + s.Worker
+}
+
 func explainTask(r *ring.Ring, run *ring.Run, i int32, out *Reason) {
 	s := run.S
 	def, st := &s.Graph.Def.Steps[i], &s.Steps[i]
@@ -124,9 +140,16 @@ func explainTask(r *ring.Ring, run *ring.Run, i int32, out *Reason) {
 	}
 	switch {
 	case slot != nil && slot.State != worker.Queued:
-		out.Code, out.Detail = "running", fmt.Sprintf("attempt %d is running on worker %s since %s", st.Attempt, slot.Worker, replay.FormatTime(slot.StartedAt))
+		out.Code, out.Detail = "running", fmt.Sprintf("is running attempt %d %s since %s", st.Attempt, where(slot), replay.FormatTime(slot.StartedAt))
+		if silent, until := r.Silence(slot); until != 0 && silent > r.Hub.LeaseMS/2 {
+			out.Detail += fmt.Sprintf("; the worker has been silent for %d s: unless it speaks, the step is offered to others at %s", silent/1000, replay.FormatTime(until))
+			out.Command = "agnt5d workers"
+		}
 	case h.Sessions() == 0:
-		out.Code, out.Detail = "no_worker", fmt.Sprintf("waits for a worker: no worker serves %s/%s", def.Service, def.Handler)
+		out.Code, out.Detail = "no_worker", fmt.Sprintf("waits for a worker: no worker or push service serves %s/%s", def.Service, def.Handler)
+		if served := r.Hub.Served(def.Service); len(served) > 0 {
+			out.Detail += fmt.Sprintf("; those of service %s serve: %s", def.Service, strings.Join(served, ", "))
+		}
 		out.Command = "agnt5d workers"
 	case h.Full():
 		out.Code, out.Detail = "service_full", fmt.Sprintf("waits its turn: service %s runs its max_concurrent of %d", def.Service, h.Service.Limit)

@@ -95,12 +95,29 @@ func Show(seq, n uint64, at int64, run string, g *flow.Graph, e *event.Event) Ev
 		put("release", e.Message)
 		out.Data["unclean"] = e.Forced
 	case event.RunsDeleted:
-		put("message", e.Message)
+		put("reason", e.Message)
+		out.Data["workflow_ids"] = deleted(e.Payload)
 	}
 	if len(out.Data) == 0 {
 		out.Data = nil
 	}
 	return out
+}
+
+// deleted is the ids of the runs that a RunsDeleted names.
+func deleted(payload []byte) []string {
+	r := event.NewReader(payload)
+	ids := []string{}
+	for n := r.Array(); n > 0 && r.Err() == nil; n-- {
+		if r.Array() != 4 {
+			break
+		}
+		r.Uint()
+		ids = append(ids, r.String())
+		r.Uint()
+		r.Uint()
+	}
+	return ids
 }
 
 func orNull(b []byte) []byte {

@@ -351,6 +351,9 @@ func (e *Engine) Workers(ctx context.Context) ([]Worker, error) {
 			if s.Local {
 				w.WorkerID, w.SilentMS = "in process", 0
 			}
+			if w.Waiting { // its connection is open
+				w.SilentMS = 0
+			}
 			for _, h := range s.Handlers {
 				name := h.Name
 				if s.Local {

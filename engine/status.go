@@ -122,20 +122,25 @@ func (e *Engine) status(l *look, o statusOptions) (*Status, error) {
 	}
 	for i := range s.Steps {
 		def, st := &s.Graph.Def.Steps[i], &s.Steps[i]
-		out.StepCounts[st.State.String()]++
+		state := st.State.String()
+		w, working := l.workers[int32(i)] // the journal does not know of its start yet, or need not
+		if working {
+			state = replay.StepRunning.String()
+		}
+		out.StepCounts[state]++
 		if o.steps == "none" || o.steps == "open" && !st.State.Open() {
 			continue
 		}
 		out.Order = append(out.Order, def.Name)
-		step := StepStatus{State: st.State.String(), Type: string(def.Type), Attempt: st.Attempt, Failures: st.Failures, Since: replay.FormatTime(st.Since), Worker: st.Worker}
+		step := StepStatus{State: state, Type: string(def.Type), Attempt: st.Attempt, Failures: st.Failures, Since: replay.FormatTime(st.Since), Worker: st.Worker}
 		if step.Type == "" {
 			step.Type = string(flow.TypeTask)
 		}
 		if st.Local {
 			step.Worker = "in process"
 		}
-		if w, ok := l.workers[int32(i)]; ok {
-			step.State, step.Worker = replay.StepRunning.String(), w
+		if working {
+			step.Worker = w
 		}
 		if st.Due != 0 && st.State.Open() {
 			step.Due = replay.FormatTime(st.Due)

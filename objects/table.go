@@ -133,19 +133,20 @@ func (t *Table) Key(key string) (holder *Owner, queue []Owner, ok bool) {
 	return holder, queue, len(q) > 0
 }
 
-// Before gives the first key on which the request does not stand in front, and who stands directly before it there.
-func (t *Table) Before(seq uint64) (key string, o Owner, held bool, ok bool) {
+// Before gives the first key on which the request does not stand in front, who stands in front there, whether that one holds
+// the key, and how many others stand between.
+func (t *Table) Before(seq uint64) (key string, first Owner, held bool, between int, ok bool) {
 	r := t.requests[seq]
 	if r == nil {
-		return "", Owner{}, false, false
+		return "", Owner{}, false, 0, false
 	}
 	for _, k := range r.keys {
 		q := t.queues[k]
 		if at := slices.Index(q, r); at > 0 {
-			return k, q[at-1].owner, q[at-1].granted, true
+			return k, q[0].owner, q[0].granted, at - 1, true
 		}
 	}
-	return "", Owner{}, false, false
+	return "", Owner{}, false, 0, false
 }
 
 // Keys gives every key that somebody holds or wants, sorted.

@@ -16,7 +16,7 @@ func TestKeysWantedInOppositeOrdersDoNotDeadlock(t *testing.T) {
 		t.Fatalf("granted %v", g)
 	}
 	tb.Granted(1)
-	if k, o, held, ok := tb.Before(2); !ok || k != "b" || o.Seq != 1 || !held {
+	if k, o, held, n, ok := tb.Before(2); !ok || k != "b" || o.Seq != 1 || !held || n != 0 {
 		t.Fatalf("before 2: %s %v %v %v", k, o, held, ok)
 	}
 	tb.Release(1)

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -61,16 +62,16 @@ func allowed(address string, list []netip.Prefix) error {
 	if err != nil {
 		return &errAddress{address}
 	}
-	ip := at.Addr().Unmap()
-	if ip.IsLoopback() {
-		return nil
+	if !may(at.Addr(), list) {
+		return &errAddress{at.Addr().Unmap().String()}
 	}
-	for _, p := range list {
-		if p.Contains(ip) {
-			return nil
-		}
-	}
-	return &errAddress{ip.String()}
+	return nil
+}
+
+// may says whether an address may be dialled.
+func may(ip netip.Addr, list []netip.Prefix) bool {
+	ip = ip.Unmap()
+	return ip.IsLoopback() || slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(ip) })
 }
 
 func sign(secret string, at int64, body []byte) string {

@@ -4,11 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"net/netip"
+	"net/url"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/agnt5/agnt5d/engine"
 )
@@ -66,7 +70,11 @@ func Start(eng *engine.Engine, o Options) (*Manager, error) {
 
 // Put sets a service up, or changes it. It gives the service with its secret when that was made now, and whether it is new.
 func (m *Manager) Put(ctx context.Context, s Service) (Service, bool, error) {
-	if err := s.check(); err != nil {
+	err := check(&s)
+	if err == nil {
+		err = m.reachable(ctx, s.URL)
+	}
+	if err != nil {
 		return s, false, &engine.RequestError{Detail: err.Error()}
 	}
 	m.mu.Lock()
@@ -80,7 +88,7 @@ func (m *Manager) Put(ctx context.Context, s Service) (Service, bool, error) {
 	default:
 		s.Secret, made = newSecret(), true
 	}
-	if err := m.eng.Set(ctx, rowPrefix+s.Name, s.encode()); err != nil {
+	if err := m.eng.Set(ctx, rowPrefix+s.Name, encode(&s)); err != nil {
 		return s, false, err
 	}
 	if old != nil {
@@ -93,6 +101,26 @@ func (m *Manager) Put(ctx context.Context, s Service) (Service, bool, error) {
 		s.Secret = ""
 	}
 	return s, old == nil, nil
+}
+
+// reachable refuses an address that would be refused when it is dialled. A name that cannot be resolved now may be later.
+func (m *Manager) reachable(ctx context.Context, text string) error {
+	u, err := url.Parse(text)
+	if err != nil {
+		return err
+	}
+	bounded, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	addresses, err := net.DefaultResolver.LookupNetIP(bounded, "ip", u.Hostname())
+	if err != nil || len(addresses) == 0 {
+		return nil
+	}
+	for _, a := range addresses {
+		if may(a, m.o.Allow) {
+			return nil
+		}
+	}
+	return fmt.Errorf("url: %s is at %s, and the daemon dials only loopback and what --push-allow names", u.Hostname(), addresses[0].Unmap())
 }
 
 // Get gives a service, without its secret.

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -176,7 +177,23 @@ func TestWhatAServiceAnswersBecomesTheOutcome(t *testing.T) {
 // A name that leads to an address in the network is refused when it is dialled, whatever it led to before.
 func TestOnlyLoopbackIsDialled(t *testing.T) {
 	s := open(t)
-	s.put("http://192.0.2.1:9/tasks", "h")
+	away := push.Service{Name: "web", URL: "http://192.0.2.1:9/tasks", Handlers: []string{"h"}}
+	if _, _, err := s.m.Put(t.Context(), away); err == nil || !strings.Contains(err.Error(), "--push-allow") {
+		t.Errorf("put: %v", err)
+	}
+	wide, err := push.Start(s.eng, push.Options{Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := wide.Put(t.Context(), away); err != nil {
+		t.Fatal(err)
+	}
+	wide.Stop(t.Context())
+	narrow, err := push.Start(s.eng, push.Options{}) // the daemon comes back without its allow-list
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer narrow.Stop(t.Context())
 	st := s.run("r", "h")
 	if st.State != "failed" || st.Error.Code != "push_address" || !strings.Contains(st.Error.Message, "192.0.2.1") {
 		t.Errorf("got %+v", st.Error)

@@ -12,17 +12,11 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/view"
 )
 
 // Service is a web service that runs handlers.
-type Service struct {
-	Name      string   `json:"name"`
-	URL       string   `json:"url"` // tasks go to URL/{handler}
-	Handlers  []string `json:"handlers"`
-	Capacity  int      `json:"capacity"`         // requests at once; 0: 10
-	TimeoutMS int64    `json:"timeout_ms"`       // of one request; 0: 60,000
-	Secret    string   `json:"secret,omitempty"` // of the signature; given out only when it was made
-}
+type Service = view.Service
 
 const (
 	defaultCapacity = 10
@@ -32,7 +26,7 @@ const (
 )
 
 // check fills in defaults and says what is wrong.
-func (s *Service) check() error {
+func check(s *Service) error {
 	if err := flow.ValidName(s.Name); err != nil {
 		return fmt.Errorf("name: %w", err)
 	}
@@ -75,7 +69,7 @@ func newSecret() string {
 	return hex.EncodeToString(b[:])
 }
 
-func (s *Service) encode() []byte {
+func encode(s *Service) []byte {
 	b, _ := json.Marshal(s) // strings and numbers only
 	return b
 }

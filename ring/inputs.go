@@ -3,6 +3,9 @@ package ring
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/agnt5/agnt5d/event"
 	"github.com/agnt5/agnt5d/flow"
@@ -304,10 +307,18 @@ func (in *Fire) admit(r *Ring) {
 	r.give(run, in)
 }
 
+// NoTimer is ErrTimerNotFound with the names that would have been right.
+func NoTimer(g *flow.Graph, timer string) error {
+	if len(g.Timers) == 0 {
+		return fmt.Errorf("%w as %q: it has none", ErrTimerNotFound, timer)
+	}
+	return fmt.Errorf("%w as %q; it has: %s", ErrTimerNotFound, timer, strings.Join(slices.Sorted(maps.Keys(g.Timers)), ", "))
+}
+
 func (in *Fire) fold(r *Ring, run *Run, t *replay.Turn) {
 	step, ok := run.S.Graph.Timers[in.Timer]
 	if !ok {
-		in.refuse(ErrTimerNotFound)
+		in.refuse(NoTimer(run.S.Graph, in.Timer))
 		return
 	}
 	if run.S.Status == replay.Quarantined {

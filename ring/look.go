@@ -35,8 +35,9 @@ func (r *Ring) Working(run *Run) (beats map[int32][]byte, workers map[int32]stri
 	return beats, workers
 }
 
-// Before gives the key for which the request waits, who stands before it, and whether that one holds it.
-func (r *Ring) Before(request uint64) (key string, o objects.Owner, held, ok bool) {
+// Before gives the key for which the request waits, who stands in front of it, whether that one holds it, and how many others
+// stand between.
+func (r *Ring) Before(request uint64) (key string, first objects.Owner, held bool, between int, ok bool) {
 	return r.table.Before(request)
 }
 
@@ -47,6 +48,15 @@ func (r *Ring) Key(key string) (holder *objects.Owner, queue []objects.Owner, ok
 
 // Keys gives every object key that somebody holds or wants.
 func (r *Ring) Keys() []string { return r.table.Keys() }
+
+// Silence says for how long (ms) nothing was heard of the worker that has a lease, and when (Unix ms) its step is offered to
+// others if that stays so; 0: never, the attempt runs in this process.
+func (r *Ring) Silence(s *worker.Slot) (silent, until int64) {
+	if s.Expires == 0 {
+		return 0, 0
+	}
+	return r.Hub.LeaseMS - (s.Expires - r.now.Mono), r.now.Wall + s.Expires - r.now.Mono
+}
 
 // Peek gives a run in memory's books; nil if it is not there.
 func (r *Ring) Peek(number uint64) *Run {

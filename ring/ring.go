@@ -192,7 +192,7 @@ type Batch struct {
 	handout []*worker.Slot
 	ended   []*Run
 	stored  []storedSnap // of runs put away, whose state memory need not keep when the batch is durable
-	given   []Input // outcomes of attempts in process, to be folded again if the batch is dropped
+	given   []Input      // outcomes of attempts in process, to be folded again if the batch is dropped
 }
 
 type storedSnap struct{ run, seq uint64 }

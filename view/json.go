@@ -51,6 +51,9 @@ func appendValue(b []byte, v reflect.Value) ([]byte, error) {
 		}
 		return append(b, ']'), nil
 	case reflect.String:
+		if v.Type() == numberType {
+			return append(b, v.String()...), nil
+		}
 		return appendString(b, v.String()), nil
 	case reflect.Bool:
 		return strconv.AppendBool(b, v.Bool()), nil
@@ -62,6 +65,8 @@ func appendValue(b []byte, v reflect.Value) ([]byte, error) {
 	out, err := json.Marshal(v.Interface())
 	return append(b, out...), err
 }
+
+var numberType = reflect.TypeFor[json.Number]()
 
 // field is what is known of a struct's field.
 type field struct {

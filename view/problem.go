@@ -6,7 +6,8 @@ type Problem struct {
 	Title  string `json:"title"` // what the code means
 	Status int    `json:"status"`
 	Code   string `json:"code"`
-	Detail string `json:"detail"` // what was wrong here
+	Detail string `json:"detail"`         // what was wrong here
+	Help   string `json:"help,omitempty"` // the way out
 	// Errors is every problem of a definition that was refused.
 	Errors []Fault `json:"errors,omitempty"`
 }

@@ -165,6 +165,16 @@ type Workflow struct {
 	Definition json.RawMessage `json:"definition,omitempty"` // canonical
 }
 
+// Service is a web service that runs handlers: the daemon POSTs each task to it.
+type Service struct {
+	Name      string   `json:"name"`
+	URL       string   `json:"url"` // tasks go to URL/{handler}
+	Handlers  []string `json:"handlers"`
+	Capacity  int      `json:"capacity"`         // requests at once; 0: 10
+	TimeoutMS int64    `json:"timeout_ms"`       // of one request; 0: 60,000
+	Secret    string   `json:"secret,omitempty"` // of the signature; given out only when it was made
+}
+
 // Worker is a session of a worker.
 type Worker struct {
 	WorkerID       string   `json:"worker_id"`

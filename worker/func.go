@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"time"
 )
 
@@ -44,7 +45,7 @@ func Adapt[In, Out any](fn func(ctx context.Context, in In) (Out, error)) (Func,
 func Run(ctx context.Context, fn Func, t *Task) (o Outcome) {
 	defer func() {
 		if p := recover(); p != nil {
-			o = Outcome{Status: Failed, Error: &Error{Message: fmt.Sprint("panic: ", p), Code: "panic", Type: fmt.Sprintf("%T", p), Stack: clip(string(debug.Stack()))}}
+			o = Outcome{Status: Failed, Error: &Error{Message: fmt.Sprint("panic: ", p), Code: "panic", Type: fmt.Sprintf("%T", p), Stack: clip(panicStack())}}
 		}
 	}()
 	out, err := fn(ctx, t)
@@ -55,6 +56,22 @@ func Run(ctx context.Context, fn Func, t *Task) (o Outcome) {
 		out = json.RawMessage("null")
 	}
 	return Outcome{Status: Completed, Output: out, Objects: t.changed}
+}
+
+// panicStack is the stack of the panic that is being recovered, without the frames that recover it.
+func panicStack() string {
+	stack := string(debug.Stack())
+	if _, rest, ok := strings.Cut(stack, "\npanic("); ok {
+		if _, where, ok := strings.Cut(rest, "\n"); ok { // the line of the panic's own frame
+			if _, frames, ok := strings.Cut(where, "\n"); ok {
+				stack = frames
+			}
+		}
+	}
+	if user, _, ok := strings.Cut(stack, "github.com/agnt5/agnt5d/worker.Run("); ok && user != "" {
+		stack = user
+	}
+	return strings.TrimRight(stack, "\n")
 }
 
 const maxText = 16 << 10 // bytes of a message or a stack that are kept

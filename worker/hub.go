@@ -140,6 +140,18 @@ func (h *Hub) Service(name string) *Service {
 	return s
 }
 
+// Served gives the handlers of a service that somebody serves, sorted.
+func (h *Hub) Served(service string) []string {
+	var names []string
+	for k, f := range h.handlers {
+		if k.service == service && len(f.sessions) > 0 {
+			names = append(names, k.name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // Slot gives the slot of the step, or nil.
 func (h *Hub) Slot(run uint64, step int32) *Slot { return h.slots[slotKey{run, step}] }
 

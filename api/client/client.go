@@ -75,7 +75,8 @@ func New(base string, o Options) (*Client, error) {
 	if o.Transport == nil {
 		o.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 1024, IdleConnTimeout: 90 * time.Second, DisableCompression: true}
 	}
-	return &Client{base: strings.TrimRight(base, "/"), o: o, http: &http.Client{Transport: o.Transport}}, nil
+	base = strings.TrimSuffix(strings.TrimRight(base, "/"), "/v1") // the routes bring that themselves
+	return &Client{base: base, o: o, http: &http.Client{Transport: o.Transport}}, nil
 }
 
 // URL is the daemon's address.
@@ -235,7 +236,8 @@ func (c *Client) RegisterDefinition(ctx context.Context, name string, def flow.D
 // Workflows lists workflows.
 func (c *Client) Workflows(ctx context.Context) ([]view.Workflow, error) {
 	var out struct{ Workflows []view.Workflow }
-	return out.Workflows, c.get(ctx, "/v1/workflows", &out)
+	err := c.get(ctx, "/v1/workflows", &out)
+	return out.Workflows, err
 }
 
 // Workflow gives a version of a workflow with its definition; 0 is the current one.
@@ -245,7 +247,8 @@ func (c *Client) Workflow(ctx context.Context, name string, version uint32) (vie
 	if version > 0 {
 		p += "?version=" + strconv.Itoa(int(version))
 	}
-	return out, c.get(ctx, p, &out)
+	err := c.get(ctx, p, &out)
+	return out, err
 }
 
 // StartOptions are the wishes of one Start.
@@ -397,7 +400,8 @@ func eventsPath(run string) string {
 // Explain says why a run does not move.
 func (c *Client) Explain(ctx context.Context, run string) ([]view.Reason, error) {
 	var out struct{ Reasons []view.Reason }
-	return out.Reasons, c.get(ctx, path("v1", "runs", run, "explain"), &out)
+	err := c.get(ctx, path("v1", "runs", run, "explain"), &out)
+	return out.Reasons, err
 }
 
 // Signal sends a signal. id names it; "": one is made here. It gives the id and the step that took it, "" if none has.
@@ -446,13 +450,15 @@ type Many struct {
 // CancelMany cancels every open run that the filter names.
 func (c *Client) CancelMany(ctx context.Context, f Filter, reason string) (Many, error) {
 	var out Many
-	return out, c.post(ctx, "/v1/runs/cancel?"+f.values().Encode(), map[string]any{"reason": reason}, &out)
+	err := c.post(ctx, "/v1/runs/cancel?"+f.values().Encode(), map[string]any{"reason": reason}, &out)
+	return out, err
 }
 
 // RetryMany retries every failed or cancelled run that the filter names.
 func (c *Client) RetryMany(ctx context.Context, f Filter) (Many, error) {
 	var out Many
-	return out, c.post(ctx, "/v1/runs/retry?"+f.values().Encode(), map[string]any{}, &out)
+	err := c.post(ctx, "/v1/runs/retry?"+f.values().Encode(), map[string]any{}, &out)
+	return out, err
 }
 
 // Objects gives a page of object keys, and the cursor of the next one.
@@ -472,7 +478,8 @@ func (c *Client) Objects(ctx context.Context, prefix string, limit int, cursor s
 // Object gives one object key.
 func (c *Client) Object(ctx context.Context, key string) (view.Object, error) {
 	var out view.Object
-	return out, c.get(ctx, path("v1", "objects", key), &out)
+	err := c.get(ctx, path("v1", "objects", key), &out)
+	return out, err
 }
 
 // DeleteObject removes an object's state.
@@ -483,7 +490,38 @@ func (c *Client) DeleteObject(ctx context.Context, key string) error {
 // Workers lists who works.
 func (c *Client) Workers(ctx context.Context) ([]view.Worker, error) {
 	var out struct{ Workers []view.Worker }
-	return out.Workers, c.get(ctx, "/v1/workers", &out)
+	err := c.get(ctx, "/v1/workers", &out)
+	return out.Workers, err
+}
+
+// Services lists the push services.
+func (c *Client) Services(ctx context.Context) ([]view.Service, error) {
+	var out struct{ Services []view.Service }
+	err := c.get(ctx, "/v1/services", &out)
+	return out.Services, err
+}
+
+// PutService sets a push service up, or changes it. The answer carries its secret when that was made now.
+func (c *Client) PutService(ctx context.Context, in view.Service) (out view.Service, created bool, err error) {
+	body, err := view.Marshal(struct {
+		URL       string   `json:"url"`
+		Handlers  []string `json:"handlers"`
+		Capacity  int      `json:"capacity,omitempty"`
+		TimeoutMS int64    `json:"timeout_ms,omitempty"`
+		Secret    string   `json:"secret,omitempty"`
+	}{in.URL, in.Handlers, in.Capacity, in.TimeoutMS, in.Secret})
+	if err != nil {
+		return out, false, err
+	}
+	r := &request{method: http.MethodPut, path: path("v1", "services", in.Name), body: body, into: &out}
+	r.answered = func(resp *http.Response) { created = resp.StatusCode == http.StatusCreated }
+	err = c.do(ctx, r)
+	return out, created, err
+}
+
+// DeleteService removes a push service: what it works on is offered to others.
+func (c *Client) DeleteService(ctx context.Context, name string) error {
+	return c.do(ctx, &request{method: http.MethodDelete, path: path("v1", "services", name)})
 }
 
 // Journal writes a copy of the daemon's journal, as it is at one moment, to w.
@@ -504,5 +542,6 @@ type Version struct {
 // Version asks what is running.
 func (c *Client) Version(ctx context.Context) (Version, error) {
 	var out Version
-	return out, c.get(ctx, "/version", &out)
+	err := c.get(ctx, "/version", &out)
+	return out, err
 }

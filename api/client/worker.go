@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/agnt5/agnt5d/flow"
@@ -46,7 +47,8 @@ type Worker struct {
 	names    []string
 	bad      error // of Handle or Publish; Run returns it
 
-	joining    sync.Mutex // one goroutine joins at a time
+	lost       atomic.Bool // the daemon does not answer, and that was said
+	joining    sync.Mutex  // one goroutine joins at a time
 	mu         sync.Mutex
 	session    wire.Registered
 	generation int                 // of the session
@@ -129,6 +131,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	work, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	if err := w.join(ctx, 0); err != nil {
+		if ctx.Err() != nil { // stopped before the daemon was reached: as clean as any stop
+			return nil
+		}
 		return err
 	}
 	var helpers sync.WaitGroup
@@ -178,7 +183,14 @@ func (w *Worker) join(ctx context.Context, generation int) error {
 			w.mu.Lock()
 			w.session = got
 			w.generation++
+			first := w.generation == 1
 			w.mu.Unlock()
+			w.lost.Store(false)
+			how := "connected"
+			if !first {
+				how = "came back"
+			}
+			w.o.Logger.Info("worker "+how, "service", w.service, "daemon", w.c.base, "handlers", w.names, "worker", got.WorkerID)
 			for _, token := range got.Lost {
 				w.cancelled(token)
 			}
@@ -190,10 +202,23 @@ func (w *Worker) join(ctx context.Context, generation int) error {
 		if !again(err) && !full(err) && !errors.Is(err, context.DeadlineExceeded) {
 			return fmt.Errorf("worker: %w", err)
 		}
-		w.o.Logger.Warn("the daemon does not take this worker yet", "error", err)
+		w.gone(err)
 		if !pause(ctx, wait) {
 			return ctx.Err()
 		}
+	}
+}
+
+// gone says that the daemon does not answer, once until it does again.
+func (w *Worker) gone(err error) {
+	if w.lost.CompareAndSwap(false, true) {
+		w.o.Logger.Warn("trying until the daemon answers; outcomes are kept meanwhile", "error", err)
+	}
+}
+
+func (w *Worker) back() {
+	if w.lost.Load() && w.lost.CompareAndSwap(true, false) {
+		w.o.Logger.Info("the daemon answers again", "daemon", w.c.base)
 	}
 }
 
@@ -253,6 +278,7 @@ func (w *Worker) take(ctx, work context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		case err == nil:
+			w.back()
 			seq++
 			wait = 50 * time.Millisecond
 		case unknown(err):
@@ -262,7 +288,7 @@ func (w *Worker) take(ctx, work context.Context) error {
 			seq++
 			continue
 		case again(err) || full(err) || errors.Is(err, context.DeadlineExceeded):
-			w.o.Logger.Warn("the daemon does not answer; asking again", "error", err)
+			w.gone(err)
 			pause(ctx, wait)
 			wait = min(2*wait, 5*time.Second)
 			continue
@@ -416,6 +442,7 @@ func (w *Worker) bring(work context.Context, batch []worker.Outcome) bool {
 		case work.Err() != nil:
 			return false
 		case err == nil && len(got.Results) == len(batch):
+			w.back()
 			w.answered(got.Results)
 			return true
 		case err == nil:
@@ -426,7 +453,7 @@ func (w *Worker) bring(work context.Context, batch []worker.Outcome) bool {
 				continue
 			}
 		}
-		w.o.Logger.Warn("outcomes are not recorded yet; sending them again", "outcomes", len(batch), "error", err)
+		w.gone(err)
 		if !pause(work, wait) {
 			return false
 		}

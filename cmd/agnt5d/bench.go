@@ -39,7 +39,7 @@ beside what the same disk does without an engine, measured in the same minute.
 
 --mode daemon starts a daemon and a worker in processes of their own and talks to them over HTTP (w1 and w2).`,
 		Example: "  agnt5d bench\n  agnt5d bench --workload w1 --in-flight 512 --seconds 10 -o json\n  agnt5d bench --workload w1 --mode daemon --in-flight 512",
-		Args:    cobra.NoArgs,
+		Args:    nargs(),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
 	f := cmd.Flags()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/api/client"
+	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/view"
 	"github.com/spf13/cobra"
 )
@@ -57,6 +58,9 @@ func told(err error) error {
 	}
 	var gone *client.Unreachable
 	if errors.As(err, &gone) {
+		if strings.Contains(gone.Error(), "server gave HTTP response to HTTPS client") {
+			return exit(exitUnreachable, "%s speaks HTTP, not HTTPS: use http://", gone.URL)
+		}
 		return exit(exitUnreachable, "%v (is \"agnt5d serve\" running?)", gone)
 	}
 	var p *view.Problem
@@ -76,7 +80,33 @@ func told(err error) error {
 	case 503:
 		code = exitUnreachable
 	}
+	if len(p.Errors) > 0 { // each problem of a definition on a line of its own, as "validate" shows them
+		text := fmt.Sprintf("the definition is not valid: %d problems", len(p.Errors))
+		if len(p.Errors) == 1 {
+			text = "the definition is not valid"
+		}
+		for _, f := range p.Errors {
+			text += "\n  " + flow.Problems{{Code: f.Code, Step: f.Step, Detail: f.Detail}}.Error()
+		}
+		return exit(exitUsage, "%s", text)
+	}
+	if p.Help != "" {
+		return exit(code, "%w\n  %s", p, p.Help)
+	}
 	return &exitErr{code, p}
+}
+
+// nargs wants a verb's arguments by name.
+func nargs(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) == len(names):
+			return nil
+		case len(names) == 0:
+			return exit(exitUsage, "%s takes no argument, and %q was given (see \"%s --help\")", cmd.CommandPath(), args[0], cmd.CommandPath())
+		}
+		return exit(exitUsage, "%s wants %s, and %d arguments were given (see \"%s --help\")", cmd.CommandPath(), strings.Join(names, " "), len(args), cmd.CommandPath())
+	}
 }
 
 // printJSON prints a value with its payloads byte for byte.

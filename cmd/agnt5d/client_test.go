@@ -30,7 +30,7 @@ func TestTheVerbsAgainstADaemon(t *testing.T) {
 		errs   string // on stderr
 	}{
 		{nil, "register order " + file, 0, "order version 1 is new", ""},
-		{nil, "register order " + file, 0, "current again", ""},
+		{nil, "register order " + file, 0, "was known", ""},
 		{nil, "register bad " + bad, exitUsage, "", "handler_missing"},
 		{nil, "register order " + dir + "/none", exitError, "", "none"},
 		{nil, "start order --id o1 --input {\"n\":1}", 0, "o1", ""},
@@ -38,7 +38,7 @@ func TestTheVerbsAgainstADaemon(t *testing.T) {
 		{nil, "start order --id o1 --input 2", exitConflict, "", "run_conflict"},
 		{nil, "start order --input {", exitUsage, "", "not JSON"},
 		{nil, "start none", exitNotFound, "", "workflow_not_found"},
-		{nil, "explain o1", 0, "no worker serves svc/noop", ""},
+		{nil, "explain o1", 0, "no worker or push service serves svc/noop", ""},
 		{nil, "show o1", 0, "○ pay|· ok|scheduled", ""},
 		{func() {
 			worker = startWorker(t, d.url)
@@ -46,7 +46,9 @@ func TestTheVerbsAgainstADaemon(t *testing.T) {
 		}, "show o1", 0, "✔ pay|◷ ok|agnt5d signal o1 packed", ""},
 		{nil, "signal o1 packed --payload {\"box\":1} --id s1", 0, "step ok took it", ""},
 		{nil, "signal o1 packed --payload 2 --id s1", exitConflict, "", "signal_conflict"},
+		{nil, "signal o1 packd", 0, "never be taken; it waits for: packed", ""},
 		{nil, "fire o1 none", exitNotFound, "", "timer_not_found"},
+		{nil, "fire o1 none", exitNotFound, "", "it has: nap"},
 		{nil, "fire o1 nap", 0, "fired", ""},
 		{nil, "start order --id o1 --input {\"n\":1} --wait", 0, "o1  completed|fired_at", ""},
 		{nil, "retry o1", exitConflict, "", "run_not_failed"},
@@ -58,7 +60,25 @@ func TestTheVerbsAgainstADaemon(t *testing.T) {
 		{nil, "explain o2", 0, "twice|agnt5d retry o2", ""},
 		{nil, "retry o2", 0, "open again", ""},
 		{nil, "cancel --all --workflow order", 0, "matched, 1 cancelled", ""},
+		{nil, "cancel --all --workflow order", 0, "0 runs matched, 0 cancelled", ""},
 		{nil, "cancel --workflow order", exitUsage, "", "--all"},
+		{nil, "cancel --all", exitUsage, "", "--yes"},
+		{nil, "retry --all --yes", 0, "1 runs matched, 1 open again", ""},
+		{nil, "cancel --all --yes", 0, "1 runs matched, 1 cancelled", ""},
+		{nil, "retry o2 --all", exitUsage, "", "not both"},
+		{nil, "show", exitUsage, "", "agnt5d show wants RUN"},
+		{nil, "list extra", exitUsage, "", "takes no argument"},
+		{nil, "list --bogus", exitUsage, "", "agnt5d list --help"},
+		{nil, "show none", exitNotFound, "", "\"agnt5d list\" shows the runs"},
+		{nil, "services", 0, "no push service is set up", ""},
+		{nil, "services put pay http://127.0.0.1:9/x --handler charge", 0, "is set up|secret ", ""},
+		{nil, "services put pay http://127.0.0.1:9/y --handler charge,refund --timeout 5s", 0, "is changed", ""},
+		{nil, "services put pay http://10.1.2.3/x --handler charge", exitUsage, "", "--push-allow"},
+		{nil, "services put pay http://127.0.0.1:9/y", exitUsage, "", "--handler"},
+		{nil, "services", 0, "pay|127.0.0.1:9/y|5s|charge refund", ""},
+		{nil, "services delete pay", 0, "removed", ""},
+		{nil, "services delete pay", exitNotFound, "", "service_not_found"},
+		{nil, "replay --at 99999", exitNotFound, "", "the last one is"},
 		{nil, "list", 0, "RUN|o1|completed|o2|cancelled", ""},
 		{nil, "list --state odd", exitUsage, "", "odd"},
 		{nil, "workers", 0, "svc|noop", ""},
@@ -110,7 +130,7 @@ func TestTheVerbsPrintJSON(t *testing.T) {
 	}
 	input := `{"n":12345678901234567890,"n":"<"}`
 	for _, args := range [][]string{{"register", "w", file}, {"start", "w", "--id", "r", "--input", input}, {"start", "w", "--id", "r2"}, {"list"}, {"show", "r"}, {"explain", "r"}, {"history", "r"},
-		{"workers"}, {"objects"}, {"signal", "r", "go", "--payload", input}, {"tail", "--run", "r"}, {"cancel", "r2"}, {"retry", "r2"}, {"cancel", "--all"}, {"replay", "--run", "r"}, {"replay", "--check"}, {"delete", "r"}} {
+		{"workers"}, {"objects"}, {"signal", "r", "go", "--payload", input}, {"tail", "--run", "r"}, {"cancel", "r2"}, {"retry", "r2"}, {"cancel", "--all", "--yes"}, {"replay", "--run", "r"}, {"replay", "--check"}, {"delete", "r"}} {
 		code, out, errs := d.cli(t, append(args, "-o", "json")...)
 		if code != 0 {
 			t.Errorf("%v: exit %d: %s", args, code, errs)
@@ -143,7 +163,7 @@ func TestServeSaysWhatIsWrong(t *testing.T) {
 		"serve --lease 1ms":                                       "--lease",
 		"serve --push-allow x":                                    "--push-allow",
 		"serve --config " + settings:                              "listne",
-		"serve --file " + dir + "/x.db --listen " + listen:        "address already in use",
+		"serve --file " + dir + "/x.db --listen " + listen:        "choose an address with --listen",
 		"serve --listen 127.0.0.1:0 --file " + dir + "/runs.db":   "process",
 		"serve --listen 127.0.0.1:0 --file " + dir:                "directory",
 		"serve --listen 127.0.0.1:0 --file " + settings:           "journal",

@@ -29,6 +29,8 @@ type config struct {
 	MaxConnections int                `yaml:"max_connections"`
 	LogFormat      string             `yaml:"log_format"`
 	Services       map[string]service `yaml:"services"`
+
+	strange []string // AGNT5D_ names in the environment that are no setting
 }
 
 type service struct {
@@ -88,7 +90,7 @@ func (c *config) load(cmd *cobra.Command, file string) error {
 			return fmt.Errorf("--config: %w", err)
 		}
 		if err := yaml.UnmarshalWithOptions(b, c, yaml.Strict()); err != nil {
-			return fmt.Errorf("--config %s: %s", file, yaml.FormatError(err, false, true))
+			return fmt.Errorf("--config %s: %s", file, settingError(err))
 		}
 	}
 	var failed error
@@ -99,15 +101,39 @@ func (c *config) load(cmd *cobra.Command, file string) error {
 			return
 		}
 		if err := f.Value.Set(v); err != nil && failed == nil {
-			failed = fmt.Errorf("%s=%q: %w", name, v, err)
+			failed = fmt.Errorf("%s=%q: %w", name, v, durationHint(err))
 		}
 	})
+	for _, pair := range os.Environ() {
+		name, _, _ := strings.Cut(pair, "=")
+		if option, ok := strings.CutPrefix(name, "AGNT5D_"); ok && cmd.Flags().Lookup(strings.ToLower(strings.ReplaceAll(option, "_", "-"))) == nil {
+			c.strange = append(c.strange, name) // no error: container platforms set names of their own
+		}
+	}
 	for _, again := range restore {
 		if err := again(); err != nil {
 			return err
 		}
 	}
 	return failed
+}
+
+// durationHint says what a duration looks like, where one was meant.
+func durationHint(err error) error {
+	if strings.Contains(err.Error(), "duration") {
+		return fmt.Errorf("%w: want one like 30s or 5m", err)
+	}
+	return err
+}
+
+// settingError says what is wrong in a settings file, with its line.
+func settingError(err error) string {
+	text := yaml.FormatError(err, false, true)
+	if first, rest, ok := strings.Cut(text, "\n"); ok && strings.Contains(first, "time.Duration") {
+		at, _, _ := strings.Cut(first, " ")
+		return at + " want a duration, like 30s\n" + rest
+	}
+	return text
 }
 
 // check says what is wrong with the settings, and reads the networks.

@@ -35,7 +35,7 @@ func newDemoCmd() *cobra.Command {
 that process with SIGKILL in the middle of a step, starts it again and lets it finish. What truly ran is counted from a
 ledger that the handlers write themselves. The maintenance window, three in the morning in the pipeline's own definition,
 is moved to one second after the data is ready.`,
-		Args: cobra.NoArgs,
+		Args: nargs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if child {
 				return demoChild(cmd.Context(), dir, cmd.OutOrStdout())

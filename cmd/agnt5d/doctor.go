@@ -15,7 +15,7 @@ func newDoctorCmd() *cobra.Command {
 		Long: `Opens a journal as an engine would, without changing it, and looks at all of it. What it finds it explains; it repairs
 nothing: what cannot be trusted is not made to look as if it could.`,
 		Example: "  agnt5d doctor runs.db",
-		Args:    cobra.ExactArgs(1),
+		Args:    nargs("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			out := cmd.OutOrStdout()
 			f, err := openFile(args[0])

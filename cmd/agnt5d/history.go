@@ -18,7 +18,7 @@ func newHistoryCmd() *cobra.Command {
 		Use:               "history RUN",
 		Short:             "Print a run's events, one compact line each",
 		Example:           "  agnt5d history order-17\n  agnt5d history order-17 --file runs.db -o json",
-		Args:              cobra.ExactArgs(1),
+		Args:              nargs("RUN"),
 		ValidArgsFunction: runIDs(),
 	}
 	addFile(cmd, &path)
@@ -86,7 +86,7 @@ func newTailCmd() *cobra.Command {
 		Use:     "tail",
 		Short:   "Print events as they become durable, of all runs or of one",
 		Example: "  agnt5d tail\n  agnt5d tail --run order-17\n  agnt5d tail --past -o json",
-		Args:    cobra.NoArgs,
+		Args:    nargs(),
 	}
 	cmd.Flags().StringVar(&run, "run", "", "only this run; ends when it has ended")
 	cmd.Flags().Uint64Var(&after, "after", 0, "begin after this event")

@@ -102,7 +102,9 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return exit(exitUsage, "%w (see \"%s --help\")", durationHint(err), cmd.CommandPath())
+	})
 	for _, verb := range verbs {
 		root.AddCommand(verb())
 	}
@@ -112,7 +114,7 @@ func newRoot() *cobra.Command {
 // verbs is every verb, in the order of the help text.
 var verbs = []func() *cobra.Command{
 	newServeCmd, newDemoCmd, newValidateCmd, newRegisterCmd, newStartCmd, newListCmd, newShowCmd, newExplainCmd, newSignalCmd, newCancelCmd,
-	newRetryCmd, newFireCmd, newDeleteCmd, newHistoryCmd, newTailCmd, newWorkersCmd, newObjectsCmd, newReplayCmd, newVerifyCmd, newDoctorCmd, newBenchCmd, newVersionCmd,
+	newRetryCmd, newFireCmd, newDeleteCmd, newHistoryCmd, newTailCmd, newWorkersCmd, newServicesCmd, newObjectsCmd, newReplayCmd, newVerifyCmd, newDoctorCmd, newBenchCmd, newVersionCmd,
 }
 
 // format is what -o takes: "" for people, "json" for programs.

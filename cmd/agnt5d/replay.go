@@ -176,6 +176,9 @@ func stateAt(cmd *cobra.Command, f *file, run uint64, o replayFlags) error {
 	if err != nil && !errors.Is(err, errStop) {
 		return broken(f, err)
 	}
+	if last := f.NextSeq() - 1; o.at > last {
+		return exit(exitNotFound, "%s: event %d is not there; the last one is %d", f.path, o.at, last)
+	}
 	if len(order) == 0 {
 		return exit(exitNotFound, "no run had begun at event %d", o.at)
 	}
@@ -201,7 +204,7 @@ func printState(out io.Writer, s *replay.State, format string) error {
 		if st.Due != 0 && st.State.Open() {
 			fmt.Fprintf(out, ", until %s", replay.FormatTime(st.Due))
 		}
-		if st.Error != nil {
+		if st.Error != nil && st.State != replay.StepCompleted {
 			fmt.Fprintf(out, ", %s: %.100s", st.Error.Code, st.Error.Message)
 		}
 		fmt.Fprintln(out)

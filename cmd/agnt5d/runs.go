@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/agnt5/agnt5d/api/client"
@@ -15,7 +16,7 @@ func newRegisterCmd() *cobra.Command {
 		Use:     "register NAME FILE",
 		Short:   "Register a workflow definition (JSON or YAML) and make it current",
 		Example: "  agnt5d register nightly etl.yaml\n  agnt5d register nightly - < etl.json",
-		Args:    cobra.ExactArgs(2),
+		Args:    nargs("NAME", "FILE"),
 	}, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
 		body, err := readFile(cmd, args[1])
 		if err != nil {
@@ -33,7 +34,7 @@ func newRegisterCmd() *cobra.Command {
 		if o.json() {
 			return printJSON(cmd.OutOrStdout(), v)
 		}
-		how := "is current again, it was known"
+		how := "is current; this definition was known"
 		if created {
 			how = "is new and current"
 		}
@@ -53,7 +54,7 @@ func newStartCmd() *cobra.Command {
 With --wait it waits for the end, however long that takes, and the exit code says how it ended: 0 completed, 3 failed,
 4 cancelled.`,
 		Example:           "  agnt5d start order --input '{\"order\": \"17\"}' --id order-17\n  agnt5d start nightly --input @input.json --wait",
-		Args:              cobra.ExactArgs(1),
+		Args:              nargs("NAME"),
 		ValidArgsFunction: workflowNames,
 	}
 	cmd.Flags().StringVar(&input, "input", "", "the run's input: JSON, @FILE, or @- for standard input")
@@ -114,7 +115,7 @@ func newListCmd() *cobra.Command {
 		Use:     "list",
 		Short:   "List runs, newest first",
 		Example: "  agnt5d list --state failed\n  agnt5d list --workflow nightly --limit 500 -o json",
-		Args:    cobra.NoArgs,
+		Args:    nargs(),
 	}
 	addFilter(cmd, &f)
 	cmd.Flags().IntVar(&limit, "limit", 50, "at most so many; 0: all")
@@ -209,7 +210,7 @@ func newExplainCmd() *cobra.Command {
 		Use:               "explain RUN",
 		Short:             "Say why a run does not move, and which command would help",
 		Example:           "  agnt5d explain order-17",
-		Args:              cobra.ExactArgs(1),
+		Args:              nargs("RUN"),
 		ValidArgsFunction: runIDs("running", "quarantined"),
 	}
 	addFile(cmd, &path)
@@ -265,7 +266,7 @@ func newSignalCmd() *cobra.Command {
 		Use:               "signal RUN NAME",
 		Short:             "Send a signal to a run",
 		Example:           "  agnt5d signal doc-9 document_approved --payload '{\"by\": \"ada\"}'",
-		Args:              cobra.ExactArgs(2),
+		Args:              nargs("RUN", "NAME"),
 		ValidArgsFunction: runIDs("running"),
 	}
 	cmd.Flags().StringVar(&text, "payload", "", "JSON, @FILE, or @- for standard input")
@@ -283,7 +284,7 @@ func newSignalCmd() *cobra.Command {
 			return printJSON(cmd.OutOrStdout(), map[string]any{"signal_id": signalID, "consumed_by": by})
 		}
 		if by == "" {
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "signal %s is recorded; no step waits for it yet\n", args[1])
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "signal %s is recorded; %s\n", args[1], untaken(cmd, c, args[0], args[1]))
 		} else {
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "signal %s is recorded; step %s took it\n", args[1], by)
 		}
@@ -291,20 +292,55 @@ func newSignalCmd() *cobra.Command {
 	})
 }
 
+// untaken says what becomes of a signal that no step took: one may come that waits for it, or none ever will.
+func untaken(cmd *cobra.Command, c *client.Client, run, name string) string {
+	const yet = "no step waits for it yet"
+	st, err := c.Status(cmd.Context(), run, "none")
+	if err != nil {
+		return yet
+	}
+	w, err := c.Workflow(cmd.Context(), st.WorkflowName, st.Version)
+	if err != nil {
+		return yet
+	}
+	def, problems := flow.Read(w.Definition)
+	if len(problems) > 0 {
+		return yet
+	}
+	var known []string
+	for _, s := range def.Steps {
+		if s.Signal != nil && s.Signal.Name == name {
+			return yet
+		}
+		if s.Signal != nil {
+			known = append(known, s.Signal.Name)
+		}
+	}
+	if len(known) == 0 {
+		return fmt.Sprintf("no step of workflow %s waits for a signal, so it will never be taken", st.WorkflowName)
+	}
+	return fmt.Sprintf("no step of workflow %s waits for that name, so it will never be taken; it waits for: %s", st.WorkflowName, strings.Join(known, ", "))
+}
+
 // many is a verb that does one thing to a run, or with filters to many.
 func many(cmd *cobra.Command, one func(cmd *cobra.Command, c *client.Client, run string) error, all func(cmd *cobra.Command, c *client.Client, f client.Filter) (client.Many, error), past string) *cobra.Command {
 	var f client.Filter
-	var every bool
+	var every, yes bool
 	addFilter(cmd, &f)
 	cmd.Flags().BoolVar(&every, "all", false, "every run that the filters name, instead of one")
+	cmd.Flags().BoolVar(&yes, "yes", false, "with --all and no filter: really every run")
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		if every {
-			return cobra.NoArgs(cmd, args)
-		}
-		if f != (client.Filter{}) {
+		switch {
+		case every && len(args) > 0:
+			return exit(exitUsage, "name a run, or say --all: not both")
+		case every && f == (client.Filter{}) && !yes:
+			return exit(exitUsage, "--all without a filter is every run of the daemon: add a filter (see \"%s --help\"), or --yes if that is meant", cmd.CommandPath())
+		case every:
+			return nil
+		case f != (client.Filter{}):
 			return exit(exitUsage, "filters go with --all")
 		}
-		return cobra.ExactArgs(1)(cmd, args)
+		return nargs("RUN")(cmd, args)
 	}
 	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
 		if every {
@@ -364,7 +400,7 @@ func newFireCmd() *cobra.Command {
 		Use:               "fire RUN TIMER",
 		Short:             "Fire a timer of a run now",
 		Example:           "  agnt5d fire nightly-2026-11-23 maintenance",
-		Args:              cobra.ExactArgs(2),
+		Args:              nargs("RUN", "TIMER"),
 		ValidArgsFunction: runIDs("running"),
 	}, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
 		if err := c.FireTimer(cmd.Context(), args[0], args[1]); err != nil {
@@ -383,7 +419,7 @@ func newDeleteCmd() *cobra.Command {
 		Use:               "delete RUN",
 		Short:             "Delete a finished run and its history",
 		Example:           "  agnt5d delete order-17",
-		Args:              cobra.ExactArgs(1),
+		Args:              nargs("RUN"),
 		ValidArgsFunction: runIDs("completed", "failed", "cancelled"),
 	}, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
 		if err := c.Delete(cmd.Context(), args[0]); err != nil {

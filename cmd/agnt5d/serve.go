@@ -36,7 +36,7 @@ Settings come from, the later winning: defaults, --config FILE (YAML), AGNT5D_* 
 --listen, and so on), flags. SIGTERM or Ctrl-C stops it: it takes no new tasks, ends waiting answers, lets what runs in it
 finish for up to --drain, and closes the file. A second one ends it at once; nothing that was acknowledged is lost.`,
 		Example: "  agnt5d serve\n  agnt5d serve --listen 127.0.0.1:9000 --file /var/lib/agnt5/runs.db",
-		Args:    cobra.NoArgs,
+		Args:    nargs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.load(cmd, configFile); err != nil {
 				return usage(err)
@@ -64,11 +64,17 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 	if err != nil {
 		return usage(err)
 	}
+	for _, name := range o.strange {
+		log.Warn("this is no setting of agnt5d", "environment", name)
+	}
 	if err := os.MkdirAll(filepath.Dir(o.File), 0o700); err != nil {
 		return exit(exitError, "%v", err)
 	}
 	listener, err := net.Listen("tcp", o.Listen) // first: a port that is taken must not cost a recovery
 	if err != nil {
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return exit(exitError, "cannot listen on %s: another program does, perhaps a daemon; choose an address with --listen HOST:PORT", o.Listen)
+		}
 		return exit(exitError, "cannot listen on %s: %v", o.Listen, errors.Unwrap(err))
 	}
 	defer listener.Close()
@@ -95,7 +101,7 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 	var stopped error
 	select {
 	case <-ctx.Done():
-		log.Info("stopping", "drain", o.Drain)
+		log.Info("stopping", "drain", o.Drain.String())
 	case <-eng.Done():
 		stopped = eng.Err()
 		log.Error("the engine has stopped", "error", stopped)

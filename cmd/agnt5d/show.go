@@ -18,7 +18,7 @@ func newShowCmd() *cobra.Command {
 		Use:               "show RUN",
 		Short:             "Draw a run as a graph, with the state of each step",
 		Example:           "  agnt5d show order-17\n  agnt5d show order-17 -o json",
-		Args:              cobra.ExactArgs(1),
+		Args:              nargs("RUN"),
 		ValidArgsFunction: runIDs(),
 	}
 	addFile(cmd, &path)
@@ -102,10 +102,11 @@ func drawRun(out io.Writer, st *view.Status, def *flow.Definition) error {
 		fmt.Fprintf(out, "  %s%s %-*s  %-10s%s\n", rail, strings.Repeat(" ", width-len([]rune(rails[i]))), names, def.Steps[i].Name, step.State, about(&def.Steps[i], &step))
 	}
 	if e := st.Error; e != nil {
-		fmt.Fprintf(out, "\nfailed at %s, attempt %d: %s (%s)\n  agnt5d retry %s\n", e.Step, e.Attempt, e.Message, e.Code, st.WorkflowID)
+		fmt.Fprintf(out, "\nfailed at %s, attempt %d: %s (%s)\n", e.Step, e.Attempt, e.Message, e.Code)
 		if s := st.Steps[e.Step]; s.Error != nil && s.Error.Stack != "" {
 			fmt.Fprintf(out, "%s\n", indent(s.Error.Stack))
 		}
+		fmt.Fprintf(out, "  agnt5d retry %s\n", st.WorkflowID)
 	}
 	if st.State == "cancelled" || st.State == "quarantined" {
 		fmt.Fprintf(out, "\n%s: %s\n", st.State, orDash(st.Reason))

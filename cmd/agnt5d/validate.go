@@ -16,7 +16,7 @@ func newValidateCmd() *cobra.Command {
 		Use:     "validate FILE",
 		Short:   "Check a workflow definition (JSON or YAML) and report every problem at once",
 		Example: "  agnt5d validate etl.yaml\n  agnt5d validate - < etl.json",
-		Args:    cobra.ExactArgs(1),
+		Args:    nargs("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkFormat(format); err != nil {
 				return err

@@ -8,13 +8,18 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// counts says what was looked at.
+func counts(s journal.Verified) string {
+	return fmt.Sprintf("%d records, %d events", s.Records, s.Events)
+}
+
 func newVerifyCmd() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:     "verify FILE",
 		Short:   "Look at every checksum, link and index of a journal, and name all that is damaged",
 		Example: "  agnt5d verify runs.db",
-		Args:    cobra.ExactArgs(1),
+		Args:    nargs("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkFormat(format); err != nil {
 				return err
@@ -42,7 +47,7 @@ func newVerifyCmd() *cobra.Command {
 			if format == "json" {
 				err = json.NewEncoder(out).Encode(map[string]any{"ok": stats.Damages == 0, "damages": found, "stats": stats})
 			} else if stats.Damages == 0 {
-				_, err = fmt.Fprintf(out, "%s: nothing is damaged: %+v\n", f.path, stats)
+				_, err = fmt.Fprintf(out, "%s: nothing is damaged: %s\n", f.path, counts(stats))
 			}
 			if err == nil && stats.Damages > 0 {
 				return exit(exitError, "")

@@ -16,7 +16,7 @@ func newVersionCmd() *cobra.Command {
 		Use:     "version",
 		Short:   "Print the release, the journal format it writes, and the Go that built it",
 		Example: "  agnt5d version -o json",
-		Args:    cobra.NoArgs,
+		Args:    nargs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkFormat(format); err != nil {
 				return err

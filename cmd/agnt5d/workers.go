@@ -16,7 +16,7 @@ func newWorkersCmd() *cobra.Command {
 		Use:     "workers",
 		Short:   "List who works: sessions, what they serve, and what they work on",
 		Example: "  agnt5d workers\n  agnt5d workers -o json",
-		Args:    cobra.NoArgs,
+		Args:    nargs(),
 	}, func(cmd *cobra.Command, _ []string, c *client.Client, o *remote) error {
 		all, err := c.Workers(cmd.Context())
 		if err != nil {
@@ -24,6 +24,10 @@ func newWorkersCmd() *cobra.Command {
 		}
 		if o.json() {
 			return printJSON(cmd.OutOrStdout(), map[string]any{"workers": all})
+		}
+		if len(all) == 0 {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "no worker is connected, and no push service is set up")
+			return err
 		}
 		rows := [][]string{{"WORKER", "SERVICE", "VERSION", "RUNNING", "SILENT", "HANDLERS", "WORKS ON"}}
 		for _, w := range all {
@@ -45,7 +49,7 @@ func newObjectsCmd() *cobra.Command {
 		Use:     "objects",
 		Short:   "List object keys: their state, who holds them and who waits",
 		Example: "  agnt5d objects --prefix user:\n  agnt5d objects --file runs.db -o json",
-		Args:    cobra.NoArgs,
+		Args:    nargs(),
 	}
 	cmd.Flags().StringVar(&prefix, "prefix", "", "only keys that begin so")
 	cmd.Flags().IntVar(&limit, "limit", 50, "at most so many; 0: all")

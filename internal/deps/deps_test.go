@@ -30,7 +30,7 @@ var may = map[string][]string{
 	"ring":                {"event", "flow", "internal/fold", "journal", "objects", "replay", "timers", "worker"},
 	"engine":              {"event", "flow", "internal/fold", "journal", "replay", "ring", "timers", "view", "worker"},
 	"sim":                 {"event", "flow", "internal/fold", "journal", "replay", "ring", "worker"},
-	"push":                {"engine", "flow", "worker", "worker/wire"},
+	"push":                {"engine", "flow", "view", "worker", "worker/wire"},
 	"api":                 {"engine", "flow", "push", "ring", "view", "worker/wire"},
 	"api/client":          {"flow", "view", "worker", "worker/wire"},
 }

@@ -5,6 +5,7 @@ package wire
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/agnt5/agnt5d/worker"
@@ -103,6 +104,23 @@ func DecodeJSON(b []byte, v any) error {
 	return explain(err)
 }
 
+// kindOf is what JSON calls a Go type.
+func kindOf(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return kindOf(t.Elem())
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice, reflect.Array:
+		return "an array"
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	}
+	return "a number"
+}
+
 // explain says in our words what encoding/json says in its own.
 func explain(err error) error {
 	switch err := err.(type) {
@@ -111,7 +129,7 @@ func explain(err error) error {
 		if field == "" {
 			field = "the body"
 		}
-		return fmt.Errorf("%s: cannot be %s", field, err.Value)
+		return fmt.Errorf("%s: want %s, not %s", field, kindOf(err.Type), err.Value)
 	case nil:
 		return nil
 	default:

@@ -89,6 +89,7 @@ class Worker:
         self._session: dict[str, Any] = {}
         self._taking = threading.Event()
         self._waiting = False  # a poll waits for tasks
+        self._lost = False  # the daemon does not answer, and that was said
         self._ended = threading.Event()
         self._spoken = threading.Event()
         self._failure: BaseException | None = None
@@ -109,7 +110,12 @@ class Worker:
             loop.call_soon_threadsafe(stopped.set)
 
     def run_sync(self) -> None:
-        """run() for programs without an event loop of their own."""
+        """run() for programs without an event loop of their own.
+
+        Where nobody has set up logging, it does: what the worker and ``ctx.logger`` say goes to standard error from INFO on.
+        """
+        if not logging.getLogger().handlers:
+            logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         asyncio.run(self.run())
 
     async def run(self) -> None:
@@ -129,9 +135,10 @@ class Worker:
         ]
         try:
             await self._loop.run_in_executor(None, self._first_join)
-            for thread in threads:
-                thread.start()
-            await self._stopped.wait()
+            if self._session:  # else it was stopped before it had one
+                for thread in threads:
+                    thread.start()
+                await self._stopped.wait()
         finally:
             self._taking.clear()
             if self._poller is not None:
@@ -206,22 +213,45 @@ class Worker:
                 try:
                     _, got = conn.call("POST", "/v1/workers", body)
                 except Unreachable as why:
-                    _log.warning("the daemon does not take this worker yet: %s", why)
+                    self._gone(why)
                 except ApiError as why:
                     if why.status < 500:
                         raise Agnt5Error(f"the daemon at {conn.url} refuses this worker: {why}") from why
-                    _log.warning("the daemon does not take this worker yet: %s", why)
+                    self._gone(why)
                 else:
+                    first = not self._session
                     with self._lock:
                         self._session = got
                         self._generation += 1
+                    self._lost = False
+                    _log.info(
+                        "%s %s to the daemon at %s, handlers: %s",
+                        self.service_name,
+                        "connected" if first else "came back",
+                        conn.url,
+                        ", ".join(self._handlers),
+                    )
                     for token in got.get("lost", ()):
                         self._cancel(token)
                     return
                 if self._stopped is not None and self._stopped.is_set() and self._generation == 0:
-                    raise Agnt5Error(f"the daemon at {conn.url} was never reached")
+                    _log.warning("stopped before the daemon at %s was reached", conn.url)
+                    return
                 self._ended.wait(pause * random.uniform(0.5, 1))
                 pause = min(2 * pause, 5.0)
+
+    def _gone(self, why: Exception) -> None:
+        """Say that the daemon does not answer, once until it does again."""
+        if not self._lost:
+            self._lost = True
+            _log.warning("trying until the daemon answers; outcomes are kept meanwhile: %s", why)
+        else:
+            _log.debug("the daemon does not answer yet: %s", why)
+
+    def _back(self) -> None:
+        if self._lost:
+            self._lost = False
+            _log.info("the daemon at %s answers again", self._base)
 
     def _registration(self) -> bytes:
         flows = get_registered_workflows() if self._workflows is None else self._workflows
@@ -282,13 +312,14 @@ class Worker:
                     continue
                 if isinstance(why, ApiError) and why.status < 500:
                     raise Agnt5Error(f"the daemon at {conn.url} refuses a poll: {why}") from why
-                _log.warning("the daemon does not answer; asking again: %s", why)
+                self._gone(why)
                 if self._ended.wait(pause * random.uniform(0.5, 1)):
                     return
                 pause = min(2 * pause, 5.0)
                 continue
             finally:
                 self._waiting = False
+            self._back()
             seq += 1
             pause = 0.05
             busy = bool(batch)
@@ -408,8 +439,9 @@ class Worker:
             if isinstance(why, ApiError) and why.code == "worker_not_found":
                 self._join(self._connection(), generation)
             else:
-                _log.warning("%d outcomes are not recorded yet; sending them again: %s", len(batch), why)
+                self._gone(why)
             return False
+        self._back()
         self._answered(batch, got["results"])
         return True
 

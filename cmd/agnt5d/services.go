@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/agnt5/agnt5d/api/client"
+	"github.com/agnt5/agnt5d/view"
+	"github.com/spf13/cobra"
+)
+
+func newServicesCmd() *cobra.Command {
+	cmd := remoteVerb(&cobra.Command{
+		Use:     "services",
+		Short:   "List push services: web services that the daemon POSTs tasks to",
+		Example: "  agnt5d services\n  agnt5d services put payments http://127.0.0.1:9000/tasks --handler charge,refund\n  agnt5d services delete payments",
+		Args:    nargs(),
+	}, func(cmd *cobra.Command, _ []string, c *client.Client, o *remote) error {
+		all, err := c.Services(cmd.Context())
+		if err != nil {
+			return err
+		}
+		if o.json() {
+			return printJSON(cmd.OutOrStdout(), map[string]any{"services": all})
+		}
+		if len(all) == 0 {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "no push service is set up")
+			return err
+		}
+		rows := [][]string{{"SERVICE", "URL", "CAPACITY", "TIMEOUT", "HANDLERS"}}
+		for _, s := range all {
+			rows = append(rows, []string{s.Name, s.URL, fmt.Sprint(s.Capacity), (time.Duration(s.TimeoutMS) * time.Millisecond).String(), clip(strings.Join(s.Handlers, " "), 60)})
+		}
+		return table(cmd.OutOrStdout(), rows)
+	})
+	cmd.AddCommand(newServicesPutCmd(), newServicesDeleteCmd())
+	return cmd
+}
+
+func newServicesPutCmd() *cobra.Command {
+	var in view.Service
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use:   "put NAME URL",
+		Short: "Set a push service up, or change it",
+		Long: `Sets a push service up, or changes it: each task of a handler is POSTed to URL/HANDLER. The secret of the signature is printed
+when it is made; it is not shown again.`,
+		Example: "  agnt5d services put payments http://127.0.0.1:9000/tasks --handler charge,refund --capacity 20",
+		Args:    nargs("NAME", "URL"),
+	}
+	cmd.Flags().StringSliceVar(&in.Handlers, "handler", nil, "handlers that it serves, with commas between")
+	cmd.Flags().IntVar(&in.Capacity, "capacity", 0, "requests at once (default 10)")
+	cmd.Flags().DurationVar(&timeout, "timeout", 0, "of one request (default 1m)")
+	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
+		if len(in.Handlers) == 0 {
+			return exit(exitUsage, "name what it serves with --handler NAME,NAME")
+		}
+		in.Name, in.URL, in.TimeoutMS = args[0], args[1], timeout.Milliseconds()
+		got, created, err := c.PutService(cmd.Context(), in)
+		if err != nil {
+			return err
+		}
+		if o.json() {
+			return printJSON(cmd.OutOrStdout(), got)
+		}
+		how := "is changed"
+		if created {
+			how = "is set up"
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "push service %s %s\n", got.Name, how)
+		if got.Secret != "" {
+			fmt.Fprintf(cmd.OutOrStdout(), "secret %s\n", got.Secret)
+		}
+		return nil
+	})
+}
+
+func newServicesDeleteCmd() *cobra.Command {
+	return remoteVerb(&cobra.Command{
+		Use:     "delete NAME",
+		Short:   "Remove a push service; what it works on is offered to others",
+		Example: "  agnt5d services delete payments",
+		Args:    nargs("NAME"),
+	}, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
+		if err := c.DeleteService(cmd.Context(), args[0]); err != nil {
+			return err
+		}
+		if o.json() {
+			return printJSON(cmd.OutOrStdout(), map[string]any{"name": args[0]})
+		}
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "push service %s is removed\n", args[0])
+		return err
+	})
+}
