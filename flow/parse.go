@@ -44,7 +44,13 @@ func Parse(b []byte) (*Definition, Problems) {
 }
 
 func readAny(b []byte) *reader {
-	if text := bytes.TrimLeft(b, " \t\r\n"); len(text) > 0 && text[0] != '{' {
+	text := bytes.TrimLeft(b, " \t\r\n")
+	if len(text) == 0 {
+		r := &reader{}
+		r.whole(CodeInvalidJSON, "the definition is empty: want steps, as YAML or JSON")
+		return r
+	}
+	if text[0] != '{' {
 		return readYAML(b)
 	}
 	return readText(b)

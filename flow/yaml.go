@@ -55,7 +55,7 @@ func yamlValue(b []byte) (v value, err error) {
 	}
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		return v, fmt.Errorf("is not YAML: %s", firstLine(err.Error()))
+		return v, fmt.Errorf("is not YAML: %s", inWords(firstLine(err.Error())))
 	}
 	var bodies []ast.Node
 	for _, doc := range file.Docs {
@@ -68,6 +68,19 @@ func yamlValue(b []byte) (v value, err error) {
 	}
 	c := &converter{anchors: map[string]ast.Node{}}
 	return c.value(bodies[0], 0)
+}
+
+// inWords says "[3:4] ..." as people do.
+func inWords(s string) string {
+	var line, column int
+	if n, _ := fmt.Sscanf(s, "[%d:%d]", &line, &column); n != 2 {
+		return s
+	}
+	_, rest, _ := strings.Cut(s, "] ")
+	if strings.Contains(rest, "not allowed in this context") {
+		rest += " (is the indentation right?)"
+	}
+	return fmt.Sprintf("line %d, column %d: %s", line, column, rest)
 }
 
 func firstLine(s string) string {

@@ -16,6 +16,14 @@ func TestMarshalKeepsPayloadsByteForByte(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var e Event
+	wire := `{"seq":7,"at":"t","kind":"RunStarted","data":{"input":{ "a" : 1 },"version":18446744073709551615}}`
+	if err := json.Unmarshal([]byte(wire), &e); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := Marshal(&e); err != nil || string(again) != wire {
+		t.Errorf("%s became %s: %v", wire, again, err)
+	}
 	want := `"input":` + raw
 	if plain, _ := Marshal(s); !strings.Contains(string(plain), want) || !strings.Contains(string(plain), `"output":null`) || !strings.Contains(string(plain), `"output": 1 `) || !strings.Contains(string(plain), `x<y`) {
 		t.Errorf("got %s", plain)
