@@ -14,7 +14,7 @@ type Task struct {
 	Step           string                     `json:"step"`
 	ServiceName    string                     `json:"service_name"`
 	HandlerName    string                     `json:"handler_name"`
-	Attempt        uint32                     `json:"attempt"`         // counts every try from 1, lost ones too
+	Attempt        uint32                     `json:"attempt"`         // counts tries from 1, lost ones too; one that began just before a crash may come again with its number
 	IdempotencyKey string                     `json:"idempotency_key"` // the same for every attempt of the step
 	WorkflowInput  json.RawMessage            `json:"workflow_input"`
 	InputData      json.RawMessage            `json:"input_data"`   // null when the definition gives none
