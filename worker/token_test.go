@@ -1,0 +1,75 @@
+package worker_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/agnt5/agnt5d/worker"
+)
+
+func TestATokenIsBoundToItsWorkerAndSecret(t *testing.T) {
+	s := worker.NewSigner([]byte("a secret"))
+	want := worker.Token{Run: 1<<63 + 7, Step: 9_999, Attempt: 3, Worker: "w1"}
+	text := s.Sign(want)
+	if got, err := s.Parse(text, "w1"); err != nil || got != want {
+		t.Fatalf("got %+v %v", got, err)
+	}
+	if got, err := worker.NewSigner([]byte("a secret")).Parse(text, "w1"); err != nil || got != want { // after a restart
+		t.Errorf("after a restart: %+v %v", got, err)
+	}
+	if _, err := s.Parse(text, "w2"); err == nil {
+		t.Error("another worker may use it")
+	}
+	if _, err := worker.NewSigner([]byte("another")).Parse(text, "w1"); err == nil {
+		t.Error("another secret signs the same")
+	}
+	for i := range text {
+		other := "A"
+		if text[i] == 'A' {
+			other = "B"
+		}
+		if _, err := s.Parse(text[:i]+other+text[i+1:], "w1"); err == nil {
+			t.Errorf("byte %d may be changed", i)
+		}
+	}
+	for _, bad := range []string{"", "x", text + "A", text[1:], strings.Repeat("A", len(text)), strings.Repeat("!", len(text)), text[:len(text)-1] + "="} {
+		if _, err := s.Parse(bad, "w1"); err == nil {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+	other := want
+	other.Worker = "w2"
+	if s.Sign(want) != text || s.Sign(other) == text {
+		t.Error("the kept buffers leak from one token into the next")
+	}
+}
+
+func BenchmarkSignAndParse(b *testing.B) {
+	s := worker.NewSigner([]byte("a secret"))
+	token := worker.Token{Run: 7, Step: 1, Attempt: 1, Worker: "01JDXAVJ5BCD0EFGHJKMNPQRST"}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := s.Parse(s.Sign(token), token.Worker); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// One iteration: a step is offered, given to a session and released.
+func BenchmarkQueue(b *testing.B) {
+	hub := worker.NewHub(30_000)
+	h := hub.Handler("svc", "h")
+	s := &worker.Session{ID: "w", Service: "svc", Handlers: []*worker.Handler{h}, Capacity: 1000}
+	hub.Join(s)
+	hub.Want(s, 1000)
+	b.ReportAllocs()
+	for run := uint64(1); b.Loop(); run++ {
+		hub.Offer(worker.Slot{Run: run, Step: 0, Attempt: 1, Handler: h})
+		hub.Want(s, 1)
+		given := false
+		hub.Dispatch(1, 1, func(_ *worker.Session, slot *worker.Slot) { given = true; hub.Release(slot) })
+		if !given {
+			b.Fatal("not given")
+		}
+	}
+}
