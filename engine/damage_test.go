@@ -52,6 +52,81 @@ func damage(t *testing.T, path string, seq uint64) {
 	}
 }
 
+// A run that sleeps is read back from its snapshot when it wakes. One that cannot be read any more is a cache that is lost:
+// the run is folded from its records, and the damage is told.
+func TestASleeperWhoseSnapshotIsDamagedWakes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "runs.db")
+	eng, err := engine.Open(path, engine.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := eng.Register("nap", flow.Definition{Steps: []flow.Step{flow.WaitSignal("a", "go")}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"hurt", "well"} {
+		if _, err := eng.Start(t.Context(), "nap", id, engine.WithID(id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := eng.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var snapshot []byte
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = db.View(func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte("snapshots")).ForEach(func(_, v []byte) error {
+			if bytes.Contains(v, []byte("hurt")) {
+				snapshot = bytes.Clone(v)
+			}
+			return nil
+		})
+	})
+	if err := db.Close(); err != nil || snapshot == nil {
+		t.Fatal("no snapshot", err)
+	}
+	if eng, err = engine.Open(path, engine.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	defer eng.Close()
+	f, err := os.OpenFile(path, os.O_RDWR, 0) // under the engine's feet
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flips := 0
+	for at := 0; ; flips++ {
+		n := bytes.Index(whole[at:], snapshot)
+		if n < 0 {
+			break
+		}
+		at += n + len(snapshot)
+		if _, err := f.WriteAt([]byte{snapshot[len(snapshot)-1] ^ 1}, int64(at-1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if flips == 0 {
+		t.Fatal("the snapshot is not in the file")
+	}
+	for _, id := range []string{"hurt", "well"} {
+		if err := eng.Signal(t.Context(), id, "go", 1); err != nil {
+			t.Errorf("%s: %v", id, err)
+		}
+		if st, err := eng.Wait(t.Context(), id); err != nil || st.State != "completed" || string(st.Input) != `"`+id+`"` {
+			t.Errorf("%s: %+v %v", id, st, err)
+		}
+	}
+	if d := eng.Damages(); len(d) != 1 || d[0].Kind != "snapshot" {
+		t.Errorf("damages: %+v", d)
+	}
+}
+
 func TestOneDamagedRunIsQuarantinedAndTheOthersGoOn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "runs.db")
 	boot := func() *engine.Engine {
