@@ -185,7 +185,15 @@ func printBench(out io.Writer, r *bench.Result) error {
 			_, err = fmt.Fprintf(out, "          %s: %.3f\n", strings.ReplaceAll(name, "_", " "), r.Times[name])
 		}
 	}
-	return err
+	if err != nil || len(r.Samples) == 0 {
+		return err
+	}
+	rows := [][]string{{"          AT", "RUNS/S", "P50 MS", "P99 MS", "MEMORY MB", "LIVE HEAP MB", "GOROUTINES", "JOURNAL MB"}}
+	for _, s := range r.Samples {
+		rows = append(rows, []string{fmt.Sprintf("          %.0fs", s.At), fmt.Sprintf("%.0f", s.RunsPerSecond), fmt.Sprintf("%.1f", s.P50), fmt.Sprintf("%.1f", s.P99),
+			fmt.Sprintf("%.0f", float64(s.RSS)/(1<<20)), fmt.Sprintf("%.0f", float64(s.Heap)/(1<<20)), fmt.Sprint(s.Goroutines), fmt.Sprintf("%.0f", float64(s.Journal)/(1<<20))})
+	}
+	return table(out, rows)
 }
 
 // bar shows progress: a bar that is drawn over at a terminal, else a line for each tenth.

@@ -280,6 +280,12 @@ func TestValidateReportsEveryProblem(t *testing.T) {
 }
 
 func TestMain(m *testing.M) {
+	if os.Getenv("AGNT5D_TEST_SELF") != "" { // the program has started itself
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+		stop()
+		os.Exit(code)
+	}
 	if args := os.Getenv("AGNT5D_TEST_MAIN"); args != "" {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		code := run(ctx, strings.Fields(args), os.Stdin, os.Stdout, os.Stderr)

@@ -33,6 +33,7 @@ type Result struct {
 	// Of workloads that do not count steps.
 	PerSecond float64            `json:"per_second,omitempty"` // signals
 	Times     map[string]float64 `json:"times_s,omitempty"`    // seconds until
+	Samples   []Sample           `json:"samples,omitempty"` // of a soak
 	Floor     Floor              `json:"floor"`
 }
 
@@ -66,6 +67,7 @@ var Workloads = []Workload{
 	{"timers", "timers due in the same second", timers, false},
 	{"sleep", "runs that sleep; SIGKILL; the start after it", sleep, false},
 	{"growth", "w1 on a file that holds many events already", growth, false},
+	{"soak", "runs with some of everything, for as long as --seconds says, in slices", soak, false},
 }
 
 // Find gives a workload by its name.

@@ -15,8 +15,9 @@ type Floor struct {
 	PutsPerSecond float64 `json:"puts_per_second"` // of 150 bytes, keys in order, 1,000 in a commit
 }
 
-// floor measures on a file in dir, for about a second.
-func floor(dir string) (f Floor, err error) {
+// floor measures on a file in dir, for about a second, less when the workload runs for less than two.
+func (o *Options) floor(dir string) (f Floor, err error) {
+	each := time.Duration(min(max(o.Seconds/4, 0.05), 0.5) * float64(time.Second))
 	path := filepath.Join(dir, "floor.bolt")
 	_ = os.Remove(path) // of a run that was cut off
 	defer os.Remove(path)
@@ -45,7 +46,7 @@ func floor(dir string) (f Floor, err error) {
 		})
 	}
 	var commits []time.Duration
-	for began := time.Now(); time.Since(began) < 500*time.Millisecond; {
+	for began := time.Now(); time.Since(began) < each; {
 		at := time.Now()
 		if err := put(1); err != nil {
 			return f, err
@@ -54,7 +55,7 @@ func floor(dir string) (f Floor, err error) {
 	}
 	f.CommitMS = percentile(commits, 0.5)
 	began, n := time.Now(), 0
-	for ; time.Since(began) < 500*time.Millisecond; n += 1000 {
+	for ; time.Since(began) < each; n += 1000 {
 		if err := put(1000); err != nil {
 			return f, err
 		}

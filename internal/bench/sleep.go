@@ -22,7 +22,7 @@ func sleep(ctx context.Context, o *Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := floor(dir)
+	f, err := o.floor(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func sleep(ctx context.Context, o *Options) (*Result, error) {
 	}
 	o.say("sleep", 0.5)
 	due := min(n, 10_000)
-	woke, err := nap(ctx, o, filepath.Join(dir, "due.db"), due, 10*time.Second)
+	woke, err := nap(ctx, o, filepath.Join(dir, "due.db"), due, time.Second+time.Duration(due)*time.Millisecond)
 	if err != nil {
 		return nil, err
 	}

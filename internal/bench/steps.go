@@ -60,7 +60,7 @@ func steps(ctx context.Context, o *Options, t target, name string, def flow.Defi
 	if err != nil {
 		return nil, err
 	}
-	f, err := floor(bound)
+	f, err := o.floor(bound)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func fan(ctx context.Context, o *Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := floor(dir)
+	f, err := o.floor(dir)
 	if err != nil {
 		return nil, err
 	}

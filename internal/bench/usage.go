@@ -50,6 +50,9 @@ func field(path, name string) int64 {
 // peakRSS is the most memory that a process has had, in bytes.
 func peakRSS(pid string) int64 { return field("/proc/"+pid+"/status", "VmHWM") << 10 }
 
+// anon is the memory that a process has now, without mapped files, in bytes.
+func anon(pid string) int64 { return field("/proc/"+pid+"/status", "RssAnon") << 10 }
+
 // rss is the memory that a process has now, in bytes.
 func rss(pid string) int64 { return field("/proc/"+pid+"/status", "VmRSS") << 10 }
 

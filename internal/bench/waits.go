@@ -43,7 +43,7 @@ func signals(ctx context.Context, o *Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := floor(dir)
+	f, err := o.floor(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func timers(ctx context.Context, o *Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := floor(dir)
+	f, err := o.floor(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+)
+
+// Every workload runs through to its end and says what it measured. How much that is depends on the machine, and is not
+// asserted.
+func TestBenchMeasures(t *testing.T) {
+	t.Setenv("AGNT5D_TEST_SELF", "1") // for the processes that it starts
+	dir := t.TempDir()
+	run := func(args string) []map[string]any {
+		t.Helper()
+		code, out, errs := agnt5d(t, append(strings.Fields(args), "--dir", dir, "-o", "json")...)
+		if code != 0 {
+			t.Fatalf("%s: exit %d: %s", args, code, errs)
+		}
+		var all []map[string]any
+		for line := range strings.Lines(out) {
+			var one map[string]any
+			if err := json.Unmarshal([]byte(line), &one); err != nil {
+				t.Fatalf("%s: %q: %v", args, line, err)
+			}
+			all = append(all, one)
+		}
+		return all
+	}
+	want := func(r map[string]any, keys string) {
+		t.Helper()
+		for _, k := range strings.Fields(keys) {
+			if v, ok := r[k].(float64); !ok || v <= 0 {
+				t.Errorf("%v: %s is %v", r["workload"], k, r[k])
+			}
+		}
+		if f, ok := r["floor"].(map[string]any); !ok || f["commit_ms"].(float64) <= 0 || f["puts_per_second"].(float64) <= 0 {
+			t.Errorf("%v: floor is %v", r["workload"], r["floor"])
+		}
+	}
+	got := run("bench --workload w1,w2,fan,signals,timers,growth,soak --seconds 0.3 --in-flight 8 --count 200 --events 3000")
+	if len(got) != 7 {
+		t.Fatalf("%d results", len(got))
+	}
+	for _, r := range got[:2] {
+		want(r, "steps_per_second p50_ms p99_ms commits_per_step bytes_per_step cpu_us_per_step peak_rss_bytes steps runs seconds in_flight")
+	}
+	want(got[2], "steps_per_second p50_ms")
+	want(got[3], "per_second")
+	want(got[4], "per_second")
+	want(got[5], "steps_per_second")
+	want(got[6], "steps_per_second runs")
+	if s, _ := got[6]["samples"].([]any); len(s) == 0 {
+		t.Error("a soak without samples")
+	}
+	slept := run("bench --workload sleep --count 50")[0]
+	times, _ := slept["times_s"].(map[string]any)
+	for _, k := range []string{"restart_new_run_done", "restart_due_new_run_done", "restart_due_all_done"} {
+		if v, ok := times[k].(float64); !ok || v <= 0 {
+			t.Errorf("sleep: %s is %v", k, times[k])
+		}
+	}
+	want(run("bench --workload w1 --mode daemon --seconds 0.3 --in-flight 8")[0], "steps_per_second p50_ms commits_per_step bytes_per_step cpu_us_per_step peak_rss_bytes")
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("it left %v behind: %v", left, err)
+	}
+	for args, what := range map[string]string{"bench --workload none": "want one of", "bench --mode odd": "embedded or daemon", "bench --seconds 0": "--seconds", "bench --mode daemon --workload sleep": "embedded only"} {
+		if code, _, errs := agnt5d(t, strings.Fields(args)...); code != exitUsage || !strings.Contains(errs, what) {
+			t.Errorf("%s: exit %d: %s", args, code, errs)
+		}
+	}
+}
