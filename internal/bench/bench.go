@@ -33,7 +33,7 @@ type Result struct {
 	// Of workloads that do not count steps.
 	PerSecond float64            `json:"per_second,omitempty"` // signals
 	Times     map[string]float64 `json:"times_s,omitempty"`    // seconds until
-	Samples   []Sample           `json:"samples,omitempty"` // of a soak
+	Samples   []Sample           `json:"samples,omitempty"`    // of a soak
 	Floor     Floor              `json:"floor"`
 }
 
