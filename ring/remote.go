@@ -499,6 +499,7 @@ func (r *Ring) NextWake() Wake {
 	if len(r.grants) > 0 || len(r.parking) > 0 {
 		early(r.now.Mono)
 	}
+	r.wakeAt = w.Mono
 	return w
 }
 

@@ -117,6 +117,7 @@ type Ring struct {
 	parkSince        uint64            // the turn since which nobody has touched them
 	answers          []*worker.Session // whose waiting poll has something to say
 	sweepAt          int64             // monotonic ms: when sessions are looked at next
+	turnedAt, wakeAt int64             // monotonic ms: of the last turn, and when the next was due by itself
 
 	logBytes   int64
 	checkpoint *checkpoint

@@ -35,6 +35,7 @@ const DueLimit = 2_500
 // Turn takes the inputs and everything that is due, and gives what must be written; nil when nothing must.
 func (r *Ring) Turn(now Now, inputs []Input) *Batch {
 	r.begin(now)
+	r.forgive()
 	if r.full {
 		r.turnFull(inputs)
 		return r.finish()
@@ -57,6 +58,24 @@ func (r *Ring) Turn(now Now, inputs []Input) *Batch {
 	r.parkSome()
 	r.snapshotSlice()
 	return r.finish()
+}
+
+// forgive gives every lease the time in which the ring did not turn although something was due: the process was stopped, or
+// starved. Signs of life lie unread then, and workers must not pay for that.
+func (r *Ring) forgive() {
+	last, planned := r.turnedAt, r.wakeAt
+	r.turnedAt, r.wakeAt = r.now.Mono, 0
+	if planned == 0 || r.now.Mono-max(last, planned) < r.cfg.LeaseMS/8 {
+		return
+	}
+	lost := r.now.Mono - last
+	r.Hub.Postpone(lost)
+	for _, s := range r.Hub.Sessions() {
+		s.LastSeen += lost
+	}
+	if r.sweepAt != 0 {
+		r.sweepAt += lost
+	}
 }
 
 func (r *Ring) begin(now Now) {

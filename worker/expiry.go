@@ -81,6 +81,17 @@ func (h *Hub) NextExpiry() (int64, bool) {
 	return h.expiry[0].at, true
 }
 
+// Postpone moves every clock of every lease by d ms.
+func (h *Hub) Postpone(d int64) {
+	for _, s := range h.slots {
+		for _, at := range []*int64{&s.Expires, &s.Deadline, &s.BeatBy} {
+			if *at != 0 {
+				*at += d
+			}
+		}
+	}
+}
+
 // Expire reports each lease whose time is over. The lease stands until the caller releases it.
 func (h *Hub) Expire(now int64, over func(*Slot, Why)) {
 	for len(h.expiry) > 0 && h.expiry[0].at <= now {

@@ -299,6 +299,55 @@ func TestTheDaemonRestartsWhileAWorkerWorks(t *testing.T) {
 	}
 }
 
+// A daemon that is stopped for longer than a lease (SIGSTOP; a virtual machine that is moved does the same) takes no lease from a
+// worker that was well all the time: its heartbeats lie in the socket.
+func TestAPauseOfTheDaemonCostsNoLease(t *testing.T) {
+	dir := t.TempDir()
+	gate := filepath.Join(dir, "gate")
+	if err := syscall.Mkfifo(gate, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := startDaemon(t, dir, "--lease", "1s")
+	c := d.client(t)
+	def := flow.Definition{Steps: []flow.Step{flow.Task("long", "svc", "slow")}}
+	if _, _, err := c.RegisterDefinition(t.Context(), "w", def); err != nil {
+		t.Fatal(err)
+	}
+	w := startWorker(t, d.url, "AGNT5D_TEST_GATE="+gate)
+	if _, _, err := c.Start(t.Context(), "w", nil, client.StartOptions{ID: "r"}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, func() bool {
+		st, err := c.Status(t.Context(), "r", "")
+		return err == nil && st.Steps["long"].State == "running"
+	})
+	for range 3 {
+		if err := d.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(1500 * time.Millisecond) // the pause itself
+		if err := d.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Status(t.Context(), "r", ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := os.OpenFile(gate, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	st, err := c.Wait(t.Context(), "r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf(`"attempt 1 in process %d"`, w.cmd.Process.Pid)
+	if st.State != "completed" || string(st.Steps["long"].Output) != want {
+		t.Errorf("got %+v", st)
+	}
+}
+
 // until asks again and again, and gives the others time in between.
 func until(t *testing.T, ok func() bool) {
 	t.Helper()
