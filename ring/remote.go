@@ -219,20 +219,7 @@ func (in *Poll) admit(r *Ring) {
 			m.wait = nil
 		}
 	}
-	in.results = make([]PollResult, len(in.Outcomes))
-	in.open = len(in.Outcomes)
-	for i, o := range in.Outcomes {
-		o.Reply = func(res Result, look bool, err error) {
-			in.results[i] = PollResult{res, look}
-			if err != nil {
-				in.err = err
-			}
-			if in.open--; in.open == 0 {
-				in.recorded(r)
-			}
-		}
-		o.admit(r)
-	}
+	in.admitOutcomes(r, func() { in.recorded(r) })
 	if in.Max <= 0 {
 		if len(in.Outcomes) == 0 {
 			r.whenDurable(func(err error) { in.recorded(r) })
@@ -283,6 +270,14 @@ func (in *Poll) repeat(r *Ring, m *remote) {
 		r.whenDurable(func(err error) { in.Reply(answer, err) })
 		return
 	}
+	in.admitOutcomes(r, func() {
+		answer.Results = in.results
+		in.Reply(answer, in.err)
+	})
+}
+
+// admitOutcomes admits the outcomes that the poll brings; all is called when each has its result.
+func (in *Poll) admitOutcomes(r *Ring, all func()) {
 	in.results = make([]PollResult, len(in.Outcomes))
 	in.open = len(in.Outcomes)
 	for i, o := range in.Outcomes {
@@ -292,8 +287,7 @@ func (in *Poll) repeat(r *Ring, m *remote) {
 				in.err = err
 			}
 			if in.open--; in.open == 0 {
-				answer.Results = in.results
-				in.Reply(answer, in.err)
+				all()
 			}
 		}
 		o.admit(r)

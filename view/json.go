@@ -1,13 +1,14 @@
 package view
 
 import (
-	"bytes"
 	"encoding/json"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/agnt5/agnt5d/internal/jsontext"
 )
 
 // Marshal is json.Marshal, but for two things: a json.RawMessage is written byte for byte, white space and all, and <, >
@@ -54,7 +55,7 @@ func appendValue(b []byte, v reflect.Value) ([]byte, error) {
 		if v.Type() == numberType {
 			return append(b, v.String()...), nil
 		}
-		return appendString(b, v.String()), nil
+		return jsontext.AppendString(b, v.String()), nil
 	case reflect.Bool:
 		return strconv.AppendBool(b, v.Bool()), nil
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
@@ -95,7 +96,7 @@ func fieldsOf(t reflect.Type) []field {
 		case name == "":
 			name = f.Name
 		}
-		out = append(out, field{index: i, name: append(appendString(nil, name), ':'), omitempty: opts == "omitempty"})
+		out = append(out, field{index: i, name: append(jsontext.AppendString(nil, name), ':'), omitempty: opts == "omitempty"})
 	}
 	known.Store(t, out)
 	return out
@@ -146,27 +147,10 @@ func appendMap(b []byte, v reflect.Value) ([]byte, error) {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(appendString(b, k.String()), ':')
+		b = append(jsontext.AppendString(b, k.String()), ':')
 		if b, err = appendValue(b, v.MapIndex(k)); err != nil {
 			return b, err
 		}
 	}
 	return append(b, '}'), nil
-}
-
-func appendString(b []byte, s string) []byte {
-	for i := range len(s) {
-		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
-			return appendEscaped(b, s)
-		}
-	}
-	return append(append(append(b, '"'), s...), '"')
-}
-
-func appendEscaped(b []byte, s string) []byte {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(s) // a string always has a form
-	return append(b, bytes.TrimSuffix(buf.Bytes(), []byte("\n"))...)
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -46,15 +45,7 @@ const keys = 8
 
 // soak keeps mixed runs going for so long, and looks at itself in slices: what grows with age shows.
 func soak(ctx context.Context, o *Options) (*Result, error) {
-	dir, err := o.dir("soak")
-	if err != nil {
-		return nil, err
-	}
-	f, err := o.floor(dir)
-	if err != nil {
-		return nil, err
-	}
-	e, err := newEmbedded(filepath.Join(dir, "bench.db"))
+	e, f, err := o.open("soak")
 	if err != nil {
 		return nil, err
 	}

@@ -65,6 +65,20 @@ func newEmbedded(path string) (*embedded, error) {
 	return &embedded{eng}, nil
 }
 
+// open gives a workload of its own an engine in its own folder, and the floor of the disk.
+func (o *Options) open(name string) (*embedded, Floor, error) {
+	dir, err := o.dir(name)
+	if err != nil {
+		return nil, Floor{}, err
+	}
+	f, err := o.floor(dir)
+	if err != nil {
+		return nil, f, err
+	}
+	e, err := newEmbedded(filepath.Join(dir, "bench.db"))
+	return e, f, err
+}
+
 func (e *embedded) register(_ context.Context, name string, def flow.Definition) error {
 	return e.eng.Register(name, def)
 }

@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,15 +38,7 @@ func many(n, atOnce int, fn func(i int) error) error {
 
 // signals sends one signal to each of many runs that wait for one.
 func signals(ctx context.Context, o *Options) (*Result, error) {
-	dir, err := o.dir("signals")
-	if err != nil {
-		return nil, err
-	}
-	f, err := o.floor(dir)
-	if err != nil {
-		return nil, err
-	}
-	e, err := newEmbedded(filepath.Join(dir, "bench.db"))
+	e, f, err := o.open("signals")
 	if err != nil {
 		return nil, err
 	}
@@ -87,15 +78,7 @@ func signals(ctx context.Context, o *Options) (*Result, error) {
 
 // timers lets many timers come due in one second, and waits until the last has fired.
 func timers(ctx context.Context, o *Options) (*Result, error) {
-	dir, err := o.dir("timers")
-	if err != nil {
-		return nil, err
-	}
-	f, err := o.floor(dir)
-	if err != nil {
-		return nil, err
-	}
-	e, err := newEmbedded(filepath.Join(dir, "bench.db"))
+	e, f, err := o.open("timers")
 	if err != nil {
 		return nil, err
 	}

@@ -1,10 +1,10 @@
 package wire
 
 import (
-	"bytes"
 	"encoding/json"
 	"strconv"
 
+	"github.com/agnt5/agnt5d/internal/jsontext"
 	"github.com/agnt5/agnt5d/worker"
 )
 
@@ -24,9 +24,9 @@ func appendPolled(b []byte, p *Polled) []byte {
 			b = append(b, ',')
 		}
 		b = append(b, `{"token":`...)
-		b = AppendString(b, p.Results[i].Token)
+		b = jsontext.AppendString(b, p.Results[i].Token)
 		b = append(b, `,"code":`...)
-		b = AppendString(b, p.Results[i].Code)
+		b = jsontext.AppendString(b, p.Results[i].Code)
 		b = append(b, '}')
 	}
 	b = append(b, `],"cancelled":`...)
@@ -37,7 +37,7 @@ func appendPolled(b []byte, p *Polled) []byte {
 func appendTask(b []byte, t *worker.Task) []byte {
 	text := func(key, v string) {
 		b = append(b, key...)
-		b = AppendString(b, v)
+		b = jsontext.AppendString(b, v)
 	}
 	b = append(b, '{')
 	if t.Token != "" { // a push service gets none: its request is the lease
@@ -62,7 +62,7 @@ func appendTask(b []byte, t *worker.Task) []byte {
 			b = append(b, ',')
 		}
 		o := t.Objects[key]
-		b = append(AppendString(b, key), `:{"state":`...)
+		b = append(jsontext.AppendString(b, key), `:{"state":`...)
 		b = appendRaw(b, o.State)
 		b = strconv.AppendUint(append(b, `,"version":`...), o.Version, 10)
 		b = strconv.AppendUint(append(b, `,"fence":`...), o.Fence, 10)
@@ -91,8 +91,8 @@ func appendPoll(b []byte, p *Poll) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = AppendString(append(b, `{"token":`...), o.Token)
-		b = AppendString(append(b, `,"status":`...), o.Status)
+		b = jsontext.AppendString(append(b, `{"token":`...), o.Token)
+		b = jsontext.AppendString(append(b, `,"status":`...), o.Status)
 		if o.Output != nil {
 			b = appendRaw(append(b, `,"output":`...), o.Output)
 		}
@@ -114,7 +114,7 @@ func appendRaws(b []byte, m map[string]json.RawMessage) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendRaw(append(AppendString(b, key), ':'), m[key])
+		b = appendRaw(append(jsontext.AppendString(b, key), ':'), m[key])
 	}
 	return append(b, '}')
 }
@@ -132,23 +132,9 @@ func appendStrings(b []byte, list []string) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = AppendString(b, s)
+		b = jsontext.AppendString(b, s)
 	}
 	return append(b, ']')
-}
-
-// AppendString appends a JSON string; <, > and & stay as they are.
-func AppendString(b []byte, s string) []byte {
-	for i := range len(s) {
-		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
-			var buf bytes.Buffer
-			enc := json.NewEncoder(&buf)
-			enc.SetEscapeHTML(false)
-			_ = enc.Encode(s)
-			return append(b, bytes.TrimRight(buf.Bytes(), "\n")...)
-		}
-	}
-	return append(append(append(b, '"'), s...), '"')
 }
 
 // EncodeTask appends a task as JSON.
