@@ -150,11 +150,15 @@ func (e *Engine) land(commits []commit) {
 	if len(commits) == 0 {
 		return
 	}
+	full := e.r.Full()
 	for _, c := range commits {
 		e.r.Committed(c.b, c.err, e.now())
 		if c.err == nil {
 			e.durable.Store(c.b.Last)
 		}
+	}
+	if e.r.Full() && !full {
+		e.o.Logger.Warn("the disk is full: nothing is recorded until there is space; reads go on")
 	}
 	e.news.tell()
 }
