@@ -148,15 +148,17 @@ func (s *Server) getRun(w http.ResponseWriter, r *http.Request) error {
 	return s.runAfter(w, r, http.StatusOK, r.PathValue("id"), wait, shown...)
 }
 
+var onlyOpen, noSteps = []engine.StatusOption{engine.OpenSteps()}, []engine.StatusOption{engine.NoSteps()}
+
 // stepsShown reads the parameter that says which steps a status shows.
 func stepsShown(text string) ([]engine.StatusOption, error) {
 	switch text {
 	case "", "all":
 		return nil, nil
 	case "open":
-		return []engine.StatusOption{engine.OpenSteps()}, nil
+		return onlyOpen, nil
 	case "none":
-		return []engine.StatusOption{engine.NoSteps()}, nil
+		return noSteps, nil
 	}
 	return nil, problem("invalid_request", "steps: "+quote(text)+", want all, open or none")
 }

@@ -283,9 +283,11 @@ func hashOutcome(o *worker.Outcome) uint64 {
 	part([]byte(o.Status))
 	if o.Status == worker.Completed {
 		part(bytes.TrimSpace(orNull(o.Output)))
-		for _, key := range slices.Sorted(maps.Keys(o.Objects)) {
-			part([]byte(key))
-			part(o.Objects[key])
+		if len(o.Objects) > 0 {
+			for _, key := range slices.Sorted(maps.Keys(o.Objects)) {
+				part([]byte(key))
+				part(o.Objects[key])
+			}
 		}
 	} else if o.Error != nil {
 		for _, text := range []string{o.Error.Message, o.Error.Code, o.Error.Type, o.Error.Stack} {

@@ -29,15 +29,18 @@ type Signer struct{ desks sync.Pool }
 
 // desk is what one signature needs, kept for the next.
 type desk struct {
-	mac  hash.Hash
-	text []byte // what is signed
-	sum  []byte
+	mac         hash.Hash
+	text        []byte // what is signed
+	sum         []byte
+	shown, read []byte
 }
 
 // NewSigner gives the signer of a secret.
 func NewSigner(secret []byte) *Signer {
 	return &Signer{desks: sync.Pool{New: func() any { return &desk{mac: hmac.New(sha256.New, secret)} }}}
 }
+
+var strict = base64.RawURLEncoding.Strict()
 
 // Sign prints the token: run, step and attempt, and a MAC over them and the worker's id under the journal's secret. It can
 // be verified after a restart, by the secret alone.
@@ -51,7 +54,8 @@ func (s *Signer) Sign(t Token) string {
 	d.text = binary.BigEndian.AppendUint32(b, t.Attempt)
 	mac := d.sign(t.Worker)
 	d.text = append(d.text[:tokenBody], mac...)
-	return base64.RawURLEncoding.EncodeToString(d.text)
+	d.shown = base64.RawURLEncoding.AppendEncode(d.shown[:0], d.text)
+	return string(d.shown)
 }
 
 // sign gives the MAC of the token that stands in d.text.
@@ -68,12 +72,14 @@ func (s *Signer) Parse(text string, worker string) (Token, error) {
 	if len(text) != base64.RawURLEncoding.EncodedLen(tokenBody+tokenMAC) {
 		return Token{}, ErrToken
 	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil {
-		return Token{}, ErrToken
-	}
 	d := s.desks.Get().(*desk)
 	defer s.desks.Put(d)
+	d.shown = append(d.shown[:0], text...)
+	var err error
+	if d.read, err = strict.AppendDecode(d.read[:0], d.shown); err != nil {
+		return Token{}, ErrToken
+	}
+	b := d.read
 	d.text = append(d.text[:0], b[:tokenBody]...)
 	if !hmac.Equal(b[tokenBody:], d.sign(worker)) {
 		return Token{}, ErrToken
