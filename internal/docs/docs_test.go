@@ -16,10 +16,13 @@ const root = "../.."
 
 var block = regexp.MustCompile("(?ms)^```([a-z]*)\n(.*?)^```")
 
+// fileName is the name of a file at the end of the sentence before a block.
+var fileName = regexp.MustCompile("`([a-z]+\\.yaml)`:?\\s*$")
+
 // TestWhatIsToldToBeTypedWorks runs every sh block of README and docs, in a copy of the repository, in the order in which they
-// stand on each page; a yaml block is saved under the name that the sentence before it gives. A terminal block is a command that
-// stays: it runs until the page's end. The daemon of a page answers on a port of its own. The one command that is not run here
-// is the test command itself, which CI runs.
+// stand on each page; a yaml block is saved under the name that the sentence before it ends with, if it ends with one. A terminal
+// block is a command that stays: it runs until the page's end. The daemon of a page answers on a port of its own. The one command
+// that is not run here is the test command itself, which CI runs.
 func TestWhatIsToldToBeTypedWorks(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs every command of the docs; not with -short")
@@ -28,12 +31,8 @@ func TestWhatIsToldToBeTypedWorks(t *testing.T) {
 	if err != nil || !strings.Contains(string(ci), "\ngo test ./...\n") {
 		t.Fatalf("CI does not run the README's test command: %v", err)
 	}
-	pages, err := filepath.Glob(filepath.Join(root, "docs/*.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	ran := 0
-	for _, page := range append(pages, filepath.Join(root, "README.md")) {
+	for _, page := range pages(t) {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
@@ -43,11 +42,12 @@ func TestWhatIsToldToBeTypedWorks(t *testing.T) {
 		for _, m := range block.FindAllSubmatchIndex(text, -1) {
 			kind, body := string(text[m[2]:m[3]]), string(text[m[4]:m[5]])
 			body = strings.ReplaceAll(body, "127.0.0.1:8080", address)
-			if (kind == "sh" || kind == "terminal" || kind == "yaml") && dir == "" {
+			name := fileName.FindSubmatch(text[:m[0]])
+			if (kind == "sh" || kind == "terminal" || kind == "yaml" && name != nil) && dir == "" {
 				dir = checkout(t)
 			}
 			switch kind {
-			case "text", "":
+			case "text", "", "json": // TestDefinitionsAreValid reads json and yaml
 			case "go": // an excerpt of a program that is compiled and run
 				if program, err := os.ReadFile(filepath.Join(root, "examples/embed/main.go")); err != nil || !strings.Contains(string(program), body) {
 					t.Errorf("%s: the go block is not an excerpt of examples/embed/main.go: %v", page, err)
@@ -57,9 +57,7 @@ func TestWhatIsToldToBeTypedWorks(t *testing.T) {
 					t.Errorf("%s: the python block is not an excerpt of examples/python:\n%s", page, body)
 				}
 			case "yaml":
-				name := regexp.MustCompile("`([a-z]+\\.yaml)`:?\\s*$").FindSubmatch(text[:m[0]])
 				if name == nil {
-					t.Errorf("%s: a yaml block without a name before it", page)
 					continue
 				}
 				if err := os.WriteFile(filepath.Join(dir, string(name[1])), []byte(body), 0o600); err != nil {
