@@ -47,14 +47,16 @@ type Client struct {
 // Unreachable says that the daemon did not answer. Whether a call was recorded is unknown; the same call again, with the
 // same id, gets its original answer.
 type Unreachable struct {
-	URL string
-	Err error
+	URL string // of the daemon
+	Err error  // why no answer came
 }
 
+// Error names the daemon and says why no answer came.
 func (e *Unreachable) Error() string {
 	return fmt.Sprintf("no answer from the daemon at %s: %v", e.URL, e.Err)
 }
 
+// Unwrap gives why no answer came.
 func (e *Unreachable) Unwrap() error { return e.Err }
 
 // New gives a client for the daemon at base; "" is AGNT5_URL, else DefaultURL.
@@ -255,7 +257,7 @@ func (c *Client) Workflow(ctx context.Context, name string, version uint32) (vie
 type StartOptions struct {
 	// ID is the caller's own. "": one is made, so that sending the call again starts nothing twice.
 	ID string
-	// Wait waits for the run's end, up to so long.
+	// Wait waits for the run's end, up to so long and at most 300 s; the answer may be of a run that is still open.
 	Wait time.Duration
 	// Steps is how much of the steps the answer shows: "all" (or ""), "open" or "none".
 	Steps string
@@ -349,7 +351,7 @@ func (c *Client) Wait(ctx context.Context, run string) (*view.Status, error) {
 
 // Filter says which runs List gives, and to which CancelMany and RetryMany do something. Empty fields mean any.
 type Filter struct {
-	Workflow, State, IDPrefix string
+	Workflow, State, IDPrefix string // State: running, completed, failed, cancelled or quarantined
 	Since, Until              string // RFC 3339, of the start
 }
 
@@ -404,7 +406,8 @@ func (c *Client) Explain(ctx context.Context, run string) ([]view.Reason, error)
 	return out.Reasons, err
 }
 
-// Signal sends a signal. id names it; "": one is made here. It gives the id and the step that took it, "" if none has.
+// Signal sends a signal, with JSON as its payload. id names it; "": one is made here. It gives the id and the step that took it,
+// "" if none has: it is kept for a wait that comes later. The same id again gives the first answer.
 func (c *Client) Signal(ctx context.Context, run, name string, value any, id string) (signalID, consumedBy string, err error) {
 	if id == "" {
 		id = ulid.Make().String()
@@ -421,12 +424,12 @@ func (c *Client) Signal(ctx context.Context, run, name string, value any, id str
 	return out.SignalID, out.ConsumedBy, err
 }
 
-// Cancel ends a run.
+// Cancel ends a run: nothing new starts, and handlers under way are told. One that is cancelled already stays so.
 func (c *Client) Cancel(ctx context.Context, run, reason string) error {
 	return c.post(ctx, path("v1", "runs", run, "cancel"), map[string]any{"reason": reason}, nil)
 }
 
-// Retry reopens a failed or cancelled run.
+// Retry reopens a failed or cancelled run: what was settled stays, the failed step and the cancelled ones begin anew.
 func (c *Client) Retry(ctx context.Context, run string) error {
 	return c.post(ctx, path("v1", "runs", run, "retry"), map[string]any{}, nil)
 }
@@ -443,8 +446,8 @@ func (c *Client) Delete(ctx context.Context, run string) error {
 
 // Many is what was done to many runs.
 type Many struct {
-	Matched int `json:"matched"`
-	Done    int `json:"done"`
+	Matched int `json:"matched"` // runs that the filter names
+	Done    int `json:"done"`    // runs that were cancelled, or retried
 }
 
 // CancelMany cancels every open run that the filter names.
@@ -534,8 +537,8 @@ func (c *Client) Journal(ctx context.Context, w io.Writer) error {
 
 // Version is what a daemon says of itself.
 type Version struct {
-	Version string `json:"version"`
-	Format  int    `json:"format"`
+	Version string `json:"version"` // release
+	Format  int    `json:"format"`  // of its journal
 	Durable uint64 `json:"durable"` // sequence of the last durable event
 }
 

@@ -2,6 +2,7 @@
 package docs
 
 import (
+	"go/format"
 	"io/fs"
 	"net"
 	"os"
@@ -17,12 +18,12 @@ const root = "../.."
 var block = regexp.MustCompile("(?ms)^```([a-z]*)\n(.*?)^```")
 
 // fileName is the name of a file at the end of the sentence before a block.
-var fileName = regexp.MustCompile("`([a-z]+\\.yaml)`:?\\s*$")
+var fileName = regexp.MustCompile("`([a-z./]+\\.(?:yaml|go))`:?\\s*$")
 
 // TestWhatIsToldToBeTypedWorks runs every sh block of README and docs, in a copy of the repository, in the order in which they
-// stand on each page; a yaml block is saved under the name that the sentence before it ends with, if it ends with one. A terminal
-// block is a command that stays: it runs until the page's end. The daemon of a page answers on a port of its own. The one command
-// that is not run here is the test command itself, which CI runs.
+// stand on each page; a yaml or go block is saved under the name that the sentence before it ends with, if it ends with one. A
+// terminal block is a command that stays: it runs until the page's end. The daemon of a page answers on a port of its own. The one
+// command that is not run here is the test command itself, which CI runs.
 func TestWhatIsToldToBeTypedWorks(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs every command of the docs; not with -short")
@@ -32,6 +33,7 @@ func TestWhatIsToldToBeTypedWorks(t *testing.T) {
 		t.Fatalf("CI does not run the README's test command: %v", err)
 	}
 	ran := 0
+pages:
 	for _, page := range pages(t) {
 		text, err := os.ReadFile(page)
 		if err != nil {
@@ -43,12 +45,20 @@ func TestWhatIsToldToBeTypedWorks(t *testing.T) {
 			kind, body := string(text[m[2]:m[3]]), string(text[m[4]:m[5]])
 			body = strings.ReplaceAll(body, "127.0.0.1:8080", address)
 			name := fileName.FindSubmatch(text[:m[0]])
-			if (kind == "sh" || kind == "terminal" || kind == "yaml" && name != nil) && dir == "" {
+			if (kind == "sh" || kind == "terminal" || name != nil) && dir == "" {
 				dir = checkout(t)
 			}
 			switch kind {
 			case "text", "", "json": // TestDefinitionsAreValid reads json and yaml
-			case "go": // an excerpt of a program that is compiled and run
+			case "go":
+				if name != nil { // a program that the page's commands compile and run
+					if formatted, err := format.Source([]byte(body)); err != nil || string(formatted) != body {
+						t.Errorf("%s: %s is not as gofmt writes it: %v", page, name[1], err)
+					}
+					save(t, dir, string(name[1]), body)
+					continue
+				}
+				// an excerpt of a program that is compiled and run
 				if program, err := os.ReadFile(filepath.Join(root, "examples/embed/main.go")); err != nil || !strings.Contains(string(program), body) {
 					t.Errorf("%s: the go block is not an excerpt of examples/embed/main.go: %v", page, err)
 				}
@@ -57,11 +67,8 @@ func TestWhatIsToldToBeTypedWorks(t *testing.T) {
 					t.Errorf("%s: the python block is not an excerpt of examples/python:\n%s", page, body)
 				}
 			case "yaml":
-				if name == nil {
-					continue
-				}
-				if err := os.WriteFile(filepath.Join(dir, string(name[1])), []byte(body), 0o600); err != nil {
-					t.Fatal(err)
+				if name != nil {
+					save(t, dir, string(name[1]), body)
 				}
 			case "terminal":
 				stay(t, page, dir, address, body)
@@ -75,6 +82,7 @@ func TestWhatIsToldToBeTypedWorks(t *testing.T) {
 				cmd.Env = append(os.Environ(), "AGNT5_URL=http://"+address)
 				if out, err := cmd.CombinedOutput(); err != nil {
 					t.Errorf("%s: %s: %v\n%s", page, body, err, out)
+					continue pages // what follows rests on it, and may wait for it for ever
 				}
 				ran++
 			default:
@@ -84,6 +92,17 @@ func TestWhatIsToldToBeTypedWorks(t *testing.T) {
 	}
 	if ran < 3 {
 		t.Errorf("only %d blocks were run", ran)
+	}
+}
+
+// save writes a file under the name that a page gives, from its checkout.
+func save(t *testing.T, dir, name, body string) {
+	name = filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(body), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 
