@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -26,10 +27,7 @@ func (s *Server) allEvents(w http.ResponseWriter, r *http.Request) error { retur
 
 // events answers a page of events, of one run or of all, or follows them live.
 func (s *Server) events(w http.ResponseWriter, r *http.Request, run string) error {
-	get, err := query(r, "after", "limit")
-	if err != nil {
-		return err
-	}
+	get := r.URL.Query().Get
 	after, err := number("after", get("after"), 0, 1<<63)
 	if err != nil {
 		return err
@@ -84,6 +82,10 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request, run string, afte
 			w.WriteHeader(http.StatusNoContent)
 			return nil
 		}
+	}
+	if r.Method == http.MethodHead {
+		w.Header().Set("Content-Type", "text/event-stream")
+		return nil
 	}
 	ctx, cancel := s.context(r)
 	defer cancel()
@@ -145,6 +147,9 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request, run string, afte
 	}
 }
 
+// lineEnd is what ends a line of an event stream: a carriage return alone, too.
+func lineEnd(r rune) bool { return r == '\n' || r == '\r' }
+
 // sendEvents sends an event, and with it whatever else is ready, in one flush.
 func (s *Server) sendEvents(e engine.Event, more <-chan engine.Event, send func([]byte) error, ctl *http.ResponseController) error {
 	var buf []byte
@@ -154,8 +159,8 @@ func (s *Server) sendEvents(e engine.Event, more <-chan engine.Event, send func(
 			return err
 		}
 		buf = fmt.Appendf(buf, "id: %d\nevent: %s\n", e.Seq, e.Kind)
-		for line := range strings.Lines(string(data)) { // a payload may hold line breaks; between JSON tokens they mean nothing
-			buf = append(append(append(buf, "data: "...), strings.TrimRight(line, "\r\n")...), '\n')
+		for line := range bytes.FieldsFuncSeq(data, lineEnd) { // a payload may hold line breaks; between JSON tokens they mean nothing
+			buf = append(append(append(buf, "data: "...), line...), '\n')
 		}
 		buf = append(buf, '\n')
 		if len(buf) > 64<<10 {

@@ -12,10 +12,7 @@ type objectList struct {
 }
 
 func (s *Server) listObjects(w http.ResponseWriter, r *http.Request) error {
-	get, err := query(r, "prefix", "limit", "cursor")
-	if err != nil {
-		return err
-	}
+	get := r.URL.Query().Get
 	limit, err := number("limit", get("limit"), 100, 1<<31)
 	if err != nil {
 		return err

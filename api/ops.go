@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"github.com/agnt5/agnt5d/push"
 )
@@ -99,34 +100,60 @@ func (s *Server) front(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
+// copyName is how copies of the journal are called while they are sent.
+const copyName = ".copy-*"
+
 // journalCopy sends the journal as it is at one moment. It is copied beside the file first: a slow reader must not hold the
-// journal's pages.
-func (s *Server) journalCopy(w http.ResponseWriter, r *http.Request) error {
-	f, err := os.CreateTemp(filepath.Dir(s.eng.Path()), ".copy-*")
+// journal's pages. There is one copy at a time, and nothing is left of it whatever happens.
+func (s *Server) journalCopy(w http.ResponseWriter, _ *http.Request) error {
+	if !s.copying.TryLock() {
+		return problem("busy", "a copy of the journal is being sent; there is one at a time")
+	}
+	defer s.copying.Unlock()
+	f, err := os.CreateTemp(filepath.Dir(s.eng.Path()), copyName)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
 	defer f.Close()
+	if err := os.Remove(f.Name()); err != nil { // its space is free again when it is closed
+		return err
+	}
 	if err := s.eng.Backup(f); err != nil {
 		return err
 	}
-	size, err := f.Seek(0, io.SeekStart)
+	info, err := f.Stat()
 	if err == nil {
-		var info os.FileInfo
-		if info, err = f.Stat(); err == nil {
-			size = info.Size()
-		}
+		_, err = f.Seek(0, io.SeekStart)
 	}
 	if err != nil {
 		return err
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/octet-stream")
-	h.Set("Content-Length", itoa(size))
+	h.Set("Content-Length", itoa(info.Size()))
 	w.WriteHeader(http.StatusOK)
-	_, err = io.Copy(w, f)
-	return err
+	ctl := http.NewResponseController(w)
+	for {
+		if err := ctl.SetWriteDeadline(time.Now().Add(patient)); err != nil {
+			return err
+		}
+		if _, err := io.CopyN(w, f, 1<<20); err != nil {
+			if err == io.EOF {
+				err = nil
+			}
+			return err
+		}
+	}
+}
+
+// sweepCopies removes what a daemon that was killed has left.
+func (s *Server) sweepCopies() {
+	left, _ := filepath.Glob(filepath.Join(filepath.Dir(s.eng.Path()), copyName))
+	for _, name := range left {
+		if err := os.Remove(name); err != nil {
+			s.log.Warn("a copy of the journal that nobody needs is in the way", "file", name, "error", err)
+		}
+	}
 }
 
 func (s *Server) pushes() (*push.Manager, error) {
@@ -149,12 +176,8 @@ func (s *Server) putService(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	b, err := s.body(w, r, maxEnvelope)
-	if err != nil {
-		return err
-	}
 	var in serviceBody
-	if err := s.decodeJSON(b, &in); err != nil {
+	if err := s.decodeJSON(body(w), &in); err != nil {
 		return err
 	}
 	got, created, err := m.Put(r.Context(), push.Service{Name: r.PathValue("name"), URL: in.URL, Handlers: in.Handlers, Capacity: in.Capacity,

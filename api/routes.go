@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/push"
 	"github.com/agnt5/agnt5d/worker/wire"
 )
@@ -20,6 +21,7 @@ type route struct {
 	Headers      []string // of headers
 	Body         any      // a value of the body's type; nil: none
 	BodyNote     string   // what the type does not say
+	Limit        int64    // of the body, in bytes; 0: a payload and what stands around it
 	Types        []string // media types of body and answer besides JSON
 	Answers      []answer
 	Codes        []string // errors of its own, besides those that every route may answer
@@ -60,7 +62,7 @@ var headers = map[string]string{
 
 var routes = []route{
 	{Method: "PUT", Path: "/v1/workflows/{name}", ID: "putWorkflow", Tag: "workflows", Summary: "Register a definition and make it current",
-		Body: anyJSON{}, BodyNote: "The definition: JSON if it begins with {, else YAML.", Types: []string{"application/yaml"},
+		Body: anyJSON{}, Limit: flow.MaxBytes, BodyNote: "The definition: JSON if it begins with {, else YAML.", Types: []string{"application/yaml"},
 		Answers: []answer{{201, engine.Version{}, "a new version"}, {200, engine.Version{}, "the name has had this definition; it is current now"}},
 		Codes:   []string{"invalid_definition", "payload_too_large", "disk_full"}, handle: (*Server).putWorkflow},
 	{Method: "GET", Path: "/v1/workflows", ID: "listWorkflows", Tag: "workflows", Summary: "List workflows",
@@ -109,18 +111,18 @@ var routes = []route{
 	{Method: "GET", Path: "/v1/workers", ID: "listWorkers", Tag: "workers", Summary: "Who works, and on what",
 		Answers: []answer{{200, workerList{}, ""}}, handle: (*Server).listWorkers},
 	{Method: "POST", Path: "/v1/workers", ID: "joinWorker", Tag: "workers", Summary: "Open a worker's session, or come back to it",
-		Body: wire.Register{}, Types: []string{wire.Msgpack}, Answers: []answer{{201, wire.Registered{}, ""}}, Codes: []string{"invalid_definition", "disk_full", "shutting_down"}, handle: (*Server).joinWorker},
+		Body: wire.Register{}, Limit: flow.MaxBytes + maxEnvelope, Types: []string{wire.Msgpack}, Answers: []answer{{201, wire.Registered{}, ""}}, Codes: []string{"invalid_definition", "disk_full", "shutting_down"}, handle: (*Server).joinWorker},
 	{Method: "POST", Path: "/v1/workers/{id}/poll", ID: "pollWorker", Tag: "workers", Summary: "Report what is done and take what is next", Long: true,
-		Body: wire.Poll{}, Types: []string{wire.Msgpack}, Answers: []answer{{200, wire.Polled{}, ""}, {204, nil, "there is nothing"}},
+		Body: wire.Poll{}, Limit: minPollBody, Types: []string{wire.Msgpack}, Answers: []answer{{200, wire.Polled{}, ""}, {204, nil, "there is nothing"}},
 		Codes: []string{"worker_not_found", "disk_full", "shutting_down"}, handle: (*Server).pollWorker},
 	{Method: "POST", Path: "/v1/workers/{id}/heartbeat", ID: "heartbeat", Tag: "workers", Summary: "Renew leases",
-		Body: wire.Heartbeat{}, Types: []string{wire.Msgpack}, Answers: []answer{{200, wire.Beaten{}, ""}}, Codes: []string{"worker_not_found"}, handle: (*Server).heartbeat},
+		Body: wire.Heartbeat{}, Limit: minPollBody, Types: []string{wire.Msgpack}, Answers: []answer{{200, wire.Beaten{}, ""}}, Codes: []string{"worker_not_found"}, handle: (*Server).heartbeat},
 	{Method: "DELETE", Path: "/v1/workers/{id}", ID: "leaveWorker", Tag: "workers", Summary: "Leave: open tasks are offered to others at once",
 		Answers: []answer{{204, nil, "left"}}, Codes: []string{"worker_not_found"}, handle: (*Server).leaveWorker},
 	{Method: "GET", Path: "/v1/services", ID: "listServices", Tag: "services", Summary: "List push services",
 		Answers: []answer{{200, serviceList{}, ""}}, handle: (*Server).listServices},
 	{Method: "PUT", Path: "/v1/services/{name}", ID: "putService", Tag: "services", Summary: "Set up a push service: tasks are POSTed to it",
-		Body: serviceBody{}, Answers: []answer{{201, push.Service{}, "new; the secret is shown this once"}, {200, push.Service{}, "changed"}}, Codes: []string{"disk_full"}, handle: (*Server).putService},
+		Body: serviceBody{}, Limit: maxEnvelope, Answers: []answer{{201, push.Service{}, "new; the secret is shown this once"}, {200, push.Service{}, "changed"}}, Codes: []string{"disk_full"}, handle: (*Server).putService},
 	{Method: "GET", Path: "/v1/services/{name}", ID: "getService", Tag: "services", Summary: "One push service",
 		Answers: []answer{{200, push.Service{}, ""}}, Codes: []string{"service_not_found"}, handle: (*Server).getService},
 	{Method: "DELETE", Path: "/v1/services/{name}", ID: "deleteService", Tag: "services", Summary: "Remove a push service",

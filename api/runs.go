@@ -26,16 +26,13 @@ func (s *Server) startRun(w http.ResponseWriter, r *http.Request) error {
 	if s.stopping.Load() {
 		return problem("shutting_down", "")
 	}
-	get, err := query(r, "steps")
-	if err != nil {
-		return err
-	}
+	get := r.URL.Query().Get
 	shown, err := stepsShown(get("steps"))
 	if err != nil {
 		return err
 	}
 	var in startBody
-	if err := s.decode(w, r, &in); err != nil {
+	if err := s.decode(w, &in); err != nil {
 		return err
 	}
 	wait, err := patience(r)
@@ -133,10 +130,7 @@ func (s *Server) runAfter(w http.ResponseWriter, r *http.Request, status int, id
 func etag(st *engine.Status) string { return `"` + strconv.FormatUint(st.LastSeq, 10) + `"` }
 
 func (s *Server) getRun(w http.ResponseWriter, r *http.Request) error {
-	get, err := query(r, "steps")
-	if err != nil {
-		return err
-	}
+	get := r.URL.Query().Get
 	wait, err := patience(r)
 	if err != nil {
 		return err
@@ -212,10 +206,7 @@ func instant(name, text string) (int64, error) {
 const maxPage = 1000
 
 func (s *Server) listRuns(w http.ResponseWriter, r *http.Request) error {
-	get, err := query(r, append(filterNames, "limit", "cursor")...)
-	if err != nil {
-		return err
-	}
+	get := r.URL.Query().Get
 	var b filterBody
 	b.fromQuery(get)
 	f, err := b.filter()
@@ -263,9 +254,6 @@ type explanation struct {
 }
 
 func (s *Server) explainRun(w http.ResponseWriter, r *http.Request) error {
-	if _, err := query(r); err != nil {
-		return err
-	}
 	reasons, err := s.eng.Explain(r.Context(), r.PathValue("id"))
 	if err != nil {
 		return about(err, r.PathValue("id"))
@@ -288,7 +276,7 @@ type signalled struct {
 
 func (s *Server) signalRun(w http.ResponseWriter, r *http.Request) error {
 	var in signalBody
-	if err := s.decode(w, r, &in); err != nil {
+	if err := s.decode(w, &in); err != nil {
 		return err
 	}
 	if in.SignalID == "" {
@@ -317,7 +305,7 @@ const maxReason = 1024
 
 func (s *Server) cancelRun(w http.ResponseWriter, r *http.Request) error {
 	var in cancelBody
-	if err := s.decode(w, r, &in); err != nil {
+	if err := s.decode(w, &in); err != nil {
 		return err
 	}
 	if len(in.Reason) > maxReason {
@@ -334,7 +322,7 @@ func (s *Server) cancelRun(w http.ResponseWriter, r *http.Request) error {
 type noBody struct{}
 
 func (s *Server) retryRun(w http.ResponseWriter, r *http.Request) error {
-	if err := s.decode(w, r, &noBody{}); err != nil {
+	if err := s.decode(w, &noBody{}); err != nil {
 		return err
 	}
 	id := r.PathValue("id")
@@ -345,7 +333,7 @@ func (s *Server) retryRun(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) fireTimer(w http.ResponseWriter, r *http.Request) error {
-	if err := s.decode(w, r, &noBody{}); err != nil {
+	if err := s.decode(w, &noBody{}); err != nil {
 		return err
 	}
 	id := r.PathValue("id")
@@ -396,13 +384,15 @@ var errNotMeant = errors.New("not meant")
 // many does one thing to every run that the filters name, a few at a time so that they share commits. Matched are those in a
 // state in which it can be done; one that moved on meanwhile is matched and not done.
 func (s *Server) many(w http.ResponseWriter, r *http.Request, do func(context.Context, *engine.RunHead, string) error) error {
-	get, err := query(r, filterNames...)
-	if err != nil {
+	get := r.URL.Query().Get
+	var b filterBody
+	if err := s.decode(w, &b); err != nil {
 		return err
 	}
-	var b filterBody
-	if err := s.decode(w, r, &b); err != nil {
-		return err
+	for name := range r.URL.Query() {
+		if get(name) == "" { // an unset variable in somebody's script must not mean every run
+			return problem("invalid_request", name+" is empty: give it a value, or leave it out")
+		}
 	}
 	b.fromQuery(get)
 	f, err := b.filter()

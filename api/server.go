@@ -9,8 +9,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"runtime/debug"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,6 +53,7 @@ type Server struct {
 	metrics *metrics
 	slots   chan struct{}
 	rooms   sync.Pool // *[]byte, for answers to workers
+	copying sync.Mutex
 	spec    []byte
 
 	stopping atomic.Bool
@@ -73,6 +77,7 @@ func New(eng *engine.Engine, o Options) *Server {
 	}
 	s := &Server{eng: eng, o: o, log: o.Logger, mux: http.NewServeMux(), guard: newGuard(o.Listen, o.Hosts), metrics: newMetrics(eng),
 		slots: make(chan struct{}, o.InFlight), spec: Spec()}
+	s.sweepCopies()
 	s.rooms.New = func() any { return new([]byte) }
 	s.life, s.end = context.WithCancel(context.Background())
 	for _, r := range routes {
@@ -127,6 +132,7 @@ func (s *Server) allowed(r *http.Request) string {
 type recorder struct {
 	http.ResponseWriter
 	status int
+	body   []byte // of the request
 }
 
 func (r *recorder) WriteHeader(status int) {
@@ -158,7 +164,17 @@ func (s *Server) serve(rt *route) http.Handler {
 				}
 			}
 			s.metrics.request(rt.Method+" "+rt.Path, rec.status, time.Since(began))
+			_ = http.NewResponseController(rec).SetWriteDeadline(time.Now().Add(patient))
 		}()
+		_ = http.NewResponseController(rec).SetWriteDeadline(time.Now().Add(patient))
+		if err := s.take(rt, rec, r); err != nil {
+			s.fail(rec, err)
+			return
+		}
+		if err := rt.checkQuery(r); err != nil {
+			s.fail(rec, err)
+			return
+		}
 		if !rt.Long { // long ones wait, and cost nothing while they do
 			select {
 			case s.slots <- struct{}{}:
@@ -193,13 +209,15 @@ func (s *Server) fail(w http.ResponseWriter, err error) {
 	s.write(w, p.Status, append(b, '\n'))
 }
 
-// write sends a whole answer; a reader who does not take it within half a minute is cut off.
+// patient is how long a request's body may take to arrive, and an answer to be taken.
+const patient = 30 * time.Second
+
+// write sends a whole answer; a reader who does not take it in time is cut off.
 func (s *Server) write(w http.ResponseWriter, status int, body []byte) {
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(30 * time.Second))
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(patient)) // it stays: the last bytes leave after the handler
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 }
 
 // reply sends a value as JSON. Payloads in it keep their bytes.
@@ -213,22 +231,53 @@ func (s *Server) reply(w http.ResponseWriter, status int, v any) error {
 	return nil
 }
 
-// body reads a request's body, within a limit and half a minute.
-func (s *Server) body(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	ctl := http.NewResponseController(w)
-	_ = ctl.SetReadDeadline(time.Now().Add(30 * time.Second))
+// take reads a request's body before anything is done for it: a client that does not send what it announced holds a
+// connection, and nothing else.
+func (s *Server) take(rt *route, rec *recorder, r *http.Request) error {
+	if r.ContentLength == 0 {
+		return nil
+	}
+	ctl := http.NewResponseController(rec)
+	if rt.Body == nil {
+		rec.Header().Set("Connection", "close")
+		_ = ctl.SetReadDeadline(time.Now().Add(time.Second)) // whatever comes is thrown away
+		if rt.Path == "/" {
+			return nil // another error is nearer to the point
+		}
+		return problem("invalid_request", "the body: this route takes none")
+	}
+	limit := rt.Limit
+	switch {
+	case limit == 0:
+		limit = int64(s.o.MaxPayload + maxEnvelope)
+	case limit == minPollBody:
+		limit = max(limit, int64(s.o.MaxPayload+maxEnvelope)) // one outcome always fits
+	}
+	_ = ctl.SetReadDeadline(time.Now().Add(patient))
 	var buf bytes.Buffer
 	if n := min(r.ContentLength, limit); n > 0 && n <= 1<<20 {
 		buf.Grow(int(n) + bytes.MinRead) // a longer one grows as it comes: what a header says costs nothing
 	}
-	_, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
-	b := buf.Bytes()
-	_ = ctl.SetReadDeadline(time.Time{})
+	_, err := buf.ReadFrom(http.MaxBytesReader(rec, r.Body, limit))
+	rec.body = buf.Bytes()
 	var large *http.MaxBytesError
-	if err != nil && !errors.As(err, &large) {
-		err = problem("invalid_request", "the body did not arrive whole")
+	if err != nil {
+		_ = ctl.SetReadDeadline(time.Now().Add(time.Second))
+		rec.Header().Set("Connection", "close")
+		if !errors.As(err, &large) {
+			err = problem("invalid_request", "the body did not arrive whole")
+		}
+		return err
 	}
-	return b, err
+	return ctl.SetReadDeadline(time.Time{}) // net/http watches for the client's end from now on
+}
+
+// body is what was sent.
+func body(w http.ResponseWriter) []byte {
+	if rec, ok := w.(*recorder); ok {
+		return rec.body
+	}
+	return nil
 }
 
 // maxEnvelope is what a body may be larger than the payload in it.
@@ -236,12 +285,11 @@ const maxEnvelope = 64 << 10
 
 // decode reads a JSON body into v, strictly; an empty body leaves v as it is. Whatever Content-Type says, the body is read as
 // JSON: curl's default type works.
-func (s *Server) decode(w http.ResponseWriter, r *http.Request, v any) error {
-	b, err := s.body(w, r, int64(s.o.MaxPayload+maxEnvelope))
-	if err != nil || len(b) == 0 {
-		return err
+func (s *Server) decode(w http.ResponseWriter, v any) error {
+	if b := body(w); len(b) > 0 {
+		return s.decodeJSON(b, v)
 	}
-	return s.decodeJSON(b, v)
+	return nil
 }
 
 func (s *Server) decodeJSON(b []byte, v any) error {
@@ -257,8 +305,9 @@ func (s *Server) decodeJSON(b []byte, v any) error {
 // patience is how long a request with "Prefer: wait=S" wants to wait. 0: not at all.
 func patience(r *http.Request) (time.Duration, error) {
 	for _, h := range r.Header.Values("Prefer") {
-		for _, p := range splitComma(h) {
+		for _, p := range splitComma(strings.ReplaceAll(h, ";", ",")) {
 			v, ok := cutPrefixFold(p, "wait=")
+			v = strings.Trim(v, `"`)
 			if !ok {
 				continue
 			}
@@ -284,22 +333,25 @@ func (s *Server) context(r *http.Request) (context.Context, context.CancelFunc) 
 	}
 }
 
-// query reads the query parameters a route knows; another one is an error that names it.
-func query(r *http.Request, known ...string) (func(string) string, error) {
-	q := r.URL.Query()
+// checkQuery refuses parameters that the route does not know, and those that cannot be read or stand there twice: what is not
+// understood must not count as not said.
+func (rt *route) checkQuery(r *http.Request) error {
+	if r.URL.RawQuery == "" || !strings.HasPrefix(rt.Path, "/v1/") {
+		return nil
+	}
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return problem("invalid_request", "the query "+quote(r.URL.RawQuery)+" cannot be read: "+err.Error())
+	}
 	for name, v := range q {
-		ok := false
-		for _, k := range known {
-			ok = ok || k == name
-		}
-		if !ok {
-			return nil, problem("invalid_request", "unknown parameter "+quote(name))
+		if !slices.ContainsFunc(rt.Query, func(p param) bool { return p.Name == name }) {
+			return problem("invalid_request", "unknown parameter "+quote(name))
 		}
 		if len(v) > 1 {
-			return nil, problem("invalid_request", name+" stands there twice")
+			return problem("invalid_request", name+" stands there twice")
 		}
 	}
-	return q.Get, nil
+	return nil
 }
 
 // number reads a parameter that is a number from 0 to limit.

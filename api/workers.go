@@ -15,15 +15,13 @@ import (
 	"github.com/agnt5/agnt5d/worker/wire"
 )
 
-// maxPollBody bounds what one poll brings; an SDK sends fewer outcomes at a time when they are large.
-const maxPollBody = 32 << 20
+// minPollBody is the least that one poll may bring; it grows with the payloads that are allowed. An SDK sends fewer outcomes at
+// a time when they are large.
+const minPollBody = 32 << 20
 
 // receive reads a body that may be JSON or msgpack.
-func (s *Server) receive(w http.ResponseWriter, r *http.Request, limit int64, v any) error {
-	b, err := s.body(w, r, limit)
-	if err != nil {
-		return err
-	}
+func (s *Server) receive(w http.ResponseWriter, r *http.Request, v any) error {
+	b := body(w)
 	media := wire.JSON
 	if ct := r.Header.Get("Content-Type"); ct != "" {
 		m, _, err := mime.ParseMediaType(ct)
@@ -65,7 +63,7 @@ func (s *Server) joinWorker(w http.ResponseWriter, r *http.Request) error {
 		return problem("shutting_down", "")
 	}
 	var in wire.Register
-	if err := s.receive(w, r, flow.MaxBytes+maxEnvelope, &in); err != nil {
+	if err := s.receive(w, r, &in); err != nil {
 		return err
 	}
 	if strings.HasPrefix(in.WorkerID, push.SessionPrefix) {
@@ -98,6 +96,14 @@ func (s *Server) joinWorker(w http.ResponseWriter, r *http.Request) error {
 		LeaseMS: got.Lease.Milliseconds(), MaxWaitMS: got.MaxWait.Milliseconds(), Lost: orEmpty(got.Lost)})
 }
 
+// notPush refuses the session of a push service, which is nobody's but the daemon's.
+func notPush(r *http.Request) error {
+	if strings.HasPrefix(r.PathValue("id"), push.SessionPrefix) {
+		return fmt.Errorf("%q is a push service: %w", r.PathValue("id"), engine.ErrWorkerNotFound)
+	}
+	return nil
+}
+
 func orEmpty(list []string) []string {
 	if list == nil {
 		return []string{}
@@ -106,8 +112,11 @@ func orEmpty(list []string) []string {
 }
 
 func (s *Server) pollWorker(w http.ResponseWriter, r *http.Request) error {
+	if err := notPush(r); err != nil {
+		return err
+	}
 	var in wire.Poll
-	if err := s.receive(w, r, maxPollBody, &in); err != nil {
+	if err := s.receive(w, r, &in); err != nil {
 		return err
 	}
 	if in.WaitMS < 0 || in.WaitMS > 24*3600*1000 {
@@ -134,18 +143,16 @@ func (s *Server) pollWorker(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) heartbeat(w http.ResponseWriter, r *http.Request) error {
+	if err := notPush(r); err != nil {
+		return err
+	}
 	var in wire.Heartbeat
-	if err := s.receive(w, r, maxPollBody, &in); err != nil {
+	if err := s.receive(w, r, &in); err != nil {
 		return err
 	}
 	beats := make([]engine.Beat, len(in.Tokens))
 	for i, t := range in.Tokens {
 		beats[i] = engine.Beat{Token: t.Token, Own: t.Details != nil, Details: t.Details}
-		if t.Details != nil {
-			if err := flow.CheckJSON(t.Details, len(t.Details)); err != nil {
-				return problem("invalid_request", "details: "+err.Error())
-			}
-		}
 	}
 	gone, err := s.eng.Heartbeat(r.Context(), r.PathValue("id"), beats)
 	if err != nil {
@@ -155,6 +162,9 @@ func (s *Server) heartbeat(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) leaveWorker(w http.ResponseWriter, r *http.Request) error {
+	if err := notPush(r); err != nil {
+		return err
+	}
 	if err := s.eng.Leave(r.Context(), r.PathValue("id")); err != nil {
 		return err
 	}

@@ -127,7 +127,8 @@ func orNull(b []byte) []byte {
 	return b
 }
 
-// History gives a run's events after the sequence after, in order, at most limit of them (0: 1,000).
+// History gives a run's events after the sequence after, in order, at most limit of them (0: 1,000) and fewer when they are
+// large. None: there are no more.
 func (e *Engine) History(ctx context.Context, run string, after uint64, limit int) ([]Event, error) {
 	if limit <= 0 {
 		limit = 1000
@@ -145,7 +146,7 @@ func (e *Engine) History(ctx context.Context, run string, after uint64, limit in
 		return nil, e.hurt(h.Run, err)
 	}
 	var out []Event
-	for len(out) < limit {
+	for size := 0; len(out) < limit && size < answerBytes; {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -158,7 +159,7 @@ func (e *Engine) History(ctx context.Context, run string, after uint64, limit in
 				return nil, err
 			}
 			from = records[i].N + uint64(records[i].Count)
-			if records[i].Seq >= last {
+			if size += len(records[i].Body); records[i].Seq >= last || size > answerBytes {
 				return out, nil
 			}
 		}
@@ -253,6 +254,14 @@ type WatchFilter struct {
 func (e *Engine) Watch(ctx context.Context, f WatchFilter, fn func(Event) error) error {
 	names := newNames(e)
 	after := f.After
+	known := false // the run exists, or did
+	if f.Run != "" {
+		var err error
+		after, err = e.past(ctx, f.Run, after, fn)
+		if known = err == nil; err != nil && !errors.Is(err, ErrRunNotFound) { // one that is not there yet may come
+			return err
+		}
+	}
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -267,8 +276,12 @@ func (e *Engine) Watch(ctx context.Context, f WatchFilter, fn func(Event) error)
 				break
 			}
 			after = next
+			if f.Run != "" && !known {
+				_, err := e.head(f.Run)
+				known = err == nil
+			}
 		}
-		if f.Run != "" && e.endedAfter(f.Run, after) {
+		if known && e.endedAfter(f.Run, after) {
 			return nil
 		}
 		select {
@@ -284,20 +297,60 @@ func (e *Engine) Watch(ctx context.Context, f WatchFilter, fn func(Event) error)
 	}
 }
 
-// endedAfter says whether the run has ended and every event of it has been given.
+// past gives what a run's history holds already, by the run's own links and not by the whole log, and the sequence from which the
+// log is to be followed.
+func (e *Engine) past(ctx context.Context, run string, after uint64, fn func(Event) error) (uint64, error) {
+	for {
+		durable := e.durable.Load()
+		events, err := e.History(ctx, run, after, 256)
+		if err != nil {
+			return after, err
+		}
+		for _, ev := range events {
+			if err := fn(ev); err != nil {
+				return after, err
+			}
+			after = ev.Seq
+		}
+		if len(events) == 0 {
+			return max(after, durable), nil
+		}
+	}
+}
+
+// endedAfter says whether the run has ended, or was deleted, and every event of it has been given.
 func (e *Engine) endedAfter(id string, after uint64) bool {
 	h, err := e.head(id)
+	if errors.Is(err, ErrRunNotFound) || errors.Is(err, ErrRunExpired) {
+		return true
+	}
 	return err == nil && replay.RunState(h.State).Ended() && h.LastSeq <= after
 }
+
+// pageBytes is about what a page of the log takes in memory while it is given out; answerBytes what an answer holds.
+const (
+	pageBytes   = 256 << 10
+	answerBytes = 8 << 20
+)
+
+var errPageFull = errors.New("the page is full")
 
 // page gives one page of the log to fn, read in a transaction of its own.
 func (e *Engine) page(ctx context.Context, after uint64, only string, names *names, fn func(Event) error) (uint64, error) {
 	var records []journal.Record
+	size := 0
 	err := e.j.Scan(after, 512, func(rec journal.Record) error {
+		if size > pageBytes {
+			return errPageFull
+		}
+		size += len(rec.Body)
 		rec.Body = append([]byte(nil), rec.Body...)
 		records = append(records, rec)
 		return nil
 	})
+	if errors.Is(err, errPageFull) {
+		err = nil
+	}
 	var damage *journal.DamageError
 	if errors.As(err, &damage) && len(records) == 0 {
 		return damage.Seq + max(uint64(damage.Count), 1) - 1, nil // reported by whoever owns it; the feed goes on
@@ -342,11 +395,13 @@ func (e *Engine) Feed(ctx context.Context, after uint64, limit int) ([]Event, ui
 	var out []Event
 	names := newNames(e)
 	enough := errors.New("enough")
+	size := 0
 	for after < e.durable.Load() && len(out) < limit {
 		next, err := e.page(ctx, after, "", names, func(ev Event) error {
-			if len(out) >= limit {
+			if len(out) >= limit || size > answerBytes {
 				return enough
 			}
+			size += sizeOf(&ev)
 			out = append(out, ev)
 			return nil
 		})
@@ -364,6 +419,17 @@ func (e *Engine) Feed(ctx context.Context, after uint64, limit int) ([]Event, ui
 		}
 	}
 	return out, after, nil
+}
+
+// sizeOf is about what an event's payloads take.
+func sizeOf(ev *Event) int {
+	n := 200
+	for _, v := range ev.Data {
+		if raw, ok := v.(json.RawMessage); ok {
+			n += len(raw)
+		}
+	}
+	return n
 }
 
 // names remembers the ids and graphs of runs while a feed is read.

@@ -40,7 +40,10 @@ type Joined struct {
 // MaxWait is the longest that a poll waits for tasks.
 const MaxWait = 30 * time.Second
 
-const maxCapacity = 100_000
+const (
+	maxCapacity = 100_000
+	maxHandlers = 1_000 // of one session
+)
 
 // RequestError says what is wrong with a request.
 type RequestError struct{ Detail string }
@@ -59,13 +62,21 @@ func (e *Engine) Join(ctx context.Context, req JoinRequest) (Joined, error) {
 	if len(req.Handlers) == 0 {
 		return Joined{}, badRequest("handlers: name at least one handler of service %q", req.Service)
 	}
-	for i, h := range req.Handlers {
+	if len(req.Handlers) > maxHandlers {
+		return Joined{}, badRequest("handlers: %d, the limit is %d", len(req.Handlers), maxHandlers)
+	}
+	seen := make(map[string]bool, len(req.Handlers))
+	for _, h := range req.Handlers {
 		if err := flow.ValidName(h); err != nil {
 			return Joined{}, badRequest("handlers: %v", err)
 		}
-		if slices.Contains(req.Handlers[:i], h) {
+		if seen[h] {
 			return Joined{}, badRequest("handlers: %q stands there twice", h)
 		}
+		seen[h] = true
+	}
+	if len(req.Version) > 256 {
+		return Joined{}, badRequest("service_version: %d bytes, the limit is 256", len(req.Version))
 	}
 	if req.Capacity < 1 || req.Capacity > maxCapacity {
 		return Joined{}, badRequest("capacity: %d, want 1 to %d", req.Capacity, maxCapacity)
@@ -142,13 +153,17 @@ func (e *Engine) Poll(ctx context.Context, workerID string, req PollRequest) (Po
 	var asked []int // which outcome each of the ring's is
 	for i := range req.Outcomes {
 		o := &req.Outcomes[i]
-		results[i] = worker.Result{Token: o.Token, Code: string(ring.BadToken)}
+		results[i].Token = o.Token
 		t, err := e.tokens.Parse(o.Token, workerID)
 		if err != nil {
+			results[i].Code = string(ring.BadToken)
 			continue
 		}
 		in.Outcomes = append(in.Outcomes, e.remoteOutcome(t, o))
 		asked = append(asked, i)
+	}
+	if len(req.Outcomes) > 0 { // with outcomes it waits for nothing else, good tokens or bad
+		in.WaitMS = 0
 	}
 	type answer struct {
 		got ring.PollAnswer
@@ -184,16 +199,22 @@ func (e *Engine) Poll(ctx context.Context, workerID string, req PollRequest) (Po
 	if a.err != nil {
 		return PollAnswer{}, a.err
 	}
+	if len(a.got.Results) != len(in.Outcomes) {
+		return PollAnswer{}, fmt.Errorf("engine: %d results for %d outcomes", len(a.got.Results), len(in.Outcomes))
+	}
 	out := PollAnswer{Results: results}
+	looks := map[uint64][]*question{}
 	for i, r := range a.got.Results {
-		code := r.Result
+		results[asked[i]].Code = string(r.Result)
 		if r.Look {
-			var err error
-			if code, err = e.earlier(ctx, in.Outcomes[i], code); err != nil {
-				return PollAnswer{}, err
-			}
+			o := in.Outcomes[i]
+			looks[o.Token.Run] = append(looks[o.Token.Run], &question{o, &results[asked[i]]})
 		}
-		results[asked[i]].Code = string(code)
+	}
+	for _, l := range looks {
+		if err := e.earlier(ctx, l); err != nil {
+			return PollAnswer{}, err
+		}
 	}
 	for _, t := range a.got.Cancelled {
 		out.Cancelled = append(out.Cancelled, e.tokens.Sign(t))
@@ -237,34 +258,54 @@ func unreadable(err error) *worker.Outcome {
 	return &worker.Outcome{Status: worker.Failed, Error: &worker.Error{Message: err.Error(), Code: "task_unreadable", Retryable: &no}}
 }
 
-// earlier looks in the run's history for an outcome of this very attempt: then it was a duplicate or a contradiction.
-func (e *Engine) earlier(ctx context.Context, o *ring.Outcome, otherwise ring.Result) (ring.Result, error) {
-	head, ok, err := e.j.Head(o.Token.Run)
+// question is an outcome about which the run's history must be asked, and the result that stands if it knows nothing.
+type question struct {
+	o      *ring.Outcome
+	result *worker.Result
+}
+
+// earlier looks in a run's history, once, for outcomes of these very attempts: then each was a duplicate or a contradiction.
+func (e *Engine) earlier(ctx context.Context, looks []*question) error {
+	run := looks[0].o.Token.Run
+	head, ok, err := e.j.Head(run)
 	if err != nil || !ok {
-		return otherwise, err
+		return err
 	}
-	result, last := otherwise, max(o.Last, head.LastSeq)
+	type attempt struct {
+		step    int32
+		attempt uint32
+	}
+	last := head.LastSeq
+	wanted := make(map[attempt][]*question, len(looks))
+	for _, l := range looks {
+		last = max(last, l.o.Last)
+		key := attempt{l.o.Token.Step, l.o.Token.Attempt}
+		wanted[key] = append(wanted[key], l)
+	}
 	for n := uint64(1); ; {
-		records, err := e.j.RunRecords(o.Token.Run, last, n, 256)
+		records, err := e.j.RunRecords(run, last, n, 256)
 		if err != nil {
-			return "", e.hurt(o.Token.Run, err)
+			return e.hurt(run, err)
 		}
 		for i := range records {
 			err := event.Decode(records[i].Body, func(_ int, ev *event.Event) error {
-				if (ev.Kind == event.StepCompleted || ev.Kind == event.AttemptFailed) && ev.Step == o.Token.Step && ev.Attempt == o.Token.Attempt {
-					if result = ring.Conflict; ev.Hash == o.Hash {
-						result = ring.Duplicate
+				if ev.Kind != event.StepCompleted && ev.Kind != event.AttemptFailed {
+					return nil
+				}
+				for _, l := range wanted[attempt{ev.Step, ev.Attempt}] {
+					if l.result.Code = string(ring.Conflict); ev.Hash == l.o.Hash {
+						l.result.Code = string(ring.Duplicate)
 					}
 				}
 				return nil
 			})
 			if err != nil {
-				return "", err
+				return err
 			}
 			n = records[i].N + uint64(records[i].Count)
 		}
 		if len(records) == 0 || records[len(records)-1].Seq >= last || ctx.Err() != nil {
-			return result, ctx.Err()
+			return ctx.Err()
 		}
 	}
 }
@@ -308,12 +349,12 @@ type Beat struct {
 }
 
 // Heartbeat renews leases. It gives the tokens that are nobody's business any more: their run was cancelled, or the lease is
-// lost.
+// lost. Details that are no JSON or over 4 KiB are passed over: one handler's must not cost the others their leases.
 func (e *Engine) Heartbeat(ctx context.Context, workerID string, beats []Beat) (gone []string, err error) {
 	in := &ring.Beat{ID: workerID}
 	for _, b := range beats {
-		if len(b.Details) > maxDetails {
-			return nil, badRequest("details: %d bytes, the limit is %d", len(b.Details), maxDetails)
+		if len(b.Details) > maxDetails || len(b.Details) > 0 && flow.CheckJSON(b.Details, maxDetails) != nil {
+			b.Details = nil // they are not kept, and nobody's lease depends on them
 		}
 		t, err := e.tokens.Parse(b.Token, workerID)
 		if err != nil {

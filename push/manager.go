@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -88,7 +89,11 @@ func (m *Manager) Put(ctx context.Context, s Service) (Service, bool, error) {
 	default:
 		s.Secret, made = newSecret(), true
 	}
-	if err := m.eng.Set(ctx, rowPrefix+s.Name, encode(&s)); err != nil {
+	if old != nil && reflect.DeepEqual(s, old.s) { // what it works on goes on
+		s.Secret = ""
+		return s, false, nil
+	}
+	if err := m.eng.Set(context.WithoutCancel(ctx), rowPrefix+s.Name, encode(&s)); err != nil {
 		return s, false, err
 	}
 	if old != nil {

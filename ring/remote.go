@@ -135,16 +135,12 @@ func (r *Ring) leave(s *worker.Session, why string, but []worker.Token) {
 		m.wait.Reply(PollAnswer{}, ErrWorkerNotFound)
 		m.wait = nil
 	}
-	keep := func(slot *worker.Slot) bool {
-		for _, t := range but {
-			if t.Run == slot.Run && t.Step == slot.Step && t.Attempt == slot.Attempt {
-				return true
-			}
-		}
-		return false
+	keep := make(map[worker.Token]bool, len(but))
+	for _, t := range but {
+		keep[worker.Token{Run: t.Run, Step: t.Step, Attempt: t.Attempt}] = true
 	}
 	for _, slot := range r.Hub.Leave(s) {
-		if !keep(slot) {
+		if !keep[worker.Token{Run: slot.Run, Step: slot.Step, Attempt: slot.Attempt}] {
 			r.lose(slot, why)
 		}
 	}
@@ -214,10 +210,10 @@ func (in *Poll) admit(r *Ring) {
 			in.repeat(r, m)
 			return
 		}
-		if m.wait != nil {
-			m.wait.Reply(PollAnswer{}, nil)
-			m.wait = nil
-		}
+		m.supersede()
+	}
+	if in.Seq < m.seq { // a late copy of an earlier poll: it brings its outcomes, and takes nothing from the one that waits
+		in.Max = 0
 	}
 	in.admitOutcomes(r, func() { in.recorded(r) })
 	if in.Max <= 0 {
@@ -226,9 +222,7 @@ func (in *Poll) admit(r *Ring) {
 		}
 		return
 	}
-	if m.wait != nil { // a session waits for tasks once
-		m.wait.Reply(PollAnswer{}, nil)
-	}
+	m.supersede() // a session waits for tasks once
 	m.seq, m.answered, m.answer = in.Seq, false, PollAnswer{}
 	m.wait, m.until = in, r.now.Mono+in.WaitMS
 	if in.WaitMS > 0 { // else it is answered in this turn, or when its outcomes are durable
@@ -237,6 +231,20 @@ func (in *Poll) admit(r *Ring) {
 	if len(in.Outcomes) == 0 {
 		r.whenDurable(func(error) { r.want(s, m) })
 	}
+}
+
+// supersede takes the right to tasks from the poll that waits. It is answered now, or when its outcomes are durable.
+func (m *remote) supersede() {
+	old := m.wait
+	if old == nil {
+		return
+	}
+	m.wait = nil
+	if len(old.Outcomes) > 0 && !old.durable {
+		old.Max = 0
+		return
+	}
+	old.Reply(PollAnswer{Results: old.results}, nil)
 }
 
 // Unpoll says that nobody waits for the answer of a poll any more: its connection is gone. Tasks that were given to it
@@ -398,7 +406,7 @@ func (r *Ring) takeWaits() {
 				})
 				continue
 			}
-			r.sweep(m.until)
+			r.sweep(max(m.until, r.now.Mono+100)) // one whose outcomes are on their way is answered when they are durable
 			continue
 		}
 		if over := s.LastSeen + r.cfg.LeaseMS; over <= r.now.Mono {
@@ -517,7 +525,7 @@ func (r *Ring) Serve(service, name string, fn worker.Func) bool {
 	if h.Local != nil {
 		return false
 	}
-	h.Local = fn
+	h.Local, h.Known = fn, true
 	r.Hub.Serve(r.local, h)
 	return true
 }

@@ -277,6 +277,7 @@ func (r *Ring) adopt(g *flow.Graph, body []byte) *Def {
 		s := &g.Def.Steps[i]
 		if s.Type == flow.TypeTask || s.Type == "" {
 			def.handlers[i] = r.Hub.Handler(s.Service, s.Handler)
+			def.handlers[i].Known = true
 			def.keyed = def.keyed || len(s.ObjectKeys) > 0
 		}
 	}

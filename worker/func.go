@@ -88,26 +88,25 @@ type final interface{ NonRetryable() bool }
 
 // ErrorOf gives what is recorded of a handler's error.
 func ErrorOf(err error) *Error {
+	out := &Error{Code: "handler_error", Type: fmt.Sprintf("%T", cause(err))}
 	var e *Error
 	if errors.As(err, &e) {
-		c := *e
-		c.Message, c.Stack = clip(err.Error()), clip(e.Stack)
-		if c.Code == "" {
-			c.Code = "handler_error"
+		*out = *e
+		if out.Code == "" {
+			out.Code = "handler_error"
 		}
-		return &c
 	}
-	e = &Error{Message: clip(err.Error()), Code: "handler_error", Type: fmt.Sprintf("%T", cause(err))}
+	out.Message, out.Stack = clip(err.Error()), clip(out.Stack)
 	var f final
 	if errors.As(err, &f) && f.NonRetryable() {
 		no := false
-		e.Retryable = &no
+		out.Retryable = &no
 	}
 	var after interface{ RetryAfter() time.Duration }
 	if errors.As(err, &after) {
-		e.RetryAfterMS = after.RetryAfter().Milliseconds()
+		out.RetryAfterMS = after.RetryAfter().Milliseconds()
 	}
-	return e
+	return out
 }
 
 func cause(err error) error {

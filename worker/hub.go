@@ -30,6 +30,8 @@ type Service struct {
 	Name   string
 	Limit  int // attempts at once over all sessions; 0: no bound
 	leased int
+
+	handlers int // that belong to it
 }
 
 // Handler is one handler of one service: its queue and the sessions that serve it.
@@ -41,6 +43,8 @@ type Handler struct {
 	next     int  // whose turn it is among sessions
 	listed   bool // in Hub.ready
 
+	// Known says that a definition or this process names the handler: it stays when nobody serves it.
+	Known bool
 	// Local runs the handler in this process; nil: it does not.
 	Local Func
 }
@@ -126,6 +130,7 @@ func (h *Hub) Handler(service, name string) *Handler {
 	}
 	f := &Handler{Service: h.Service(service), Name: name}
 	f.queue.byRun = map[uint64]*runQueue{}
+	f.Service.handlers++
 	h.handlers[k] = f
 	return f
 }
@@ -314,6 +319,12 @@ func (h *Hub) Leave(s *Session) []*Slot {
 	for _, f := range s.Handlers {
 		if i := slices.Index(f.sessions, s); i >= 0 {
 			f.sessions = slices.Delete(f.sessions, i, i+1)
+		}
+		if !f.Known && len(f.sessions) == 0 && f.queue.n == 0 { // only this session ever spoke of it
+			delete(h.handlers, handlerKey{f.Service.Name, f.Name})
+			if f.Service.handlers--; f.Service.handlers == 0 && f.Service.Limit == 0 {
+				delete(h.services, f.Service.Name)
+			}
 		}
 	}
 	return s.sorted()

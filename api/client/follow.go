@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -18,15 +20,19 @@ func (c *Client) Follow(ctx context.Context, run string, after uint64, fn func(v
 	wait := 50 * time.Millisecond
 	for {
 		ended, began := false, false
+		var stopped error // what ends it for good: fn, or what cannot be read
 		err := c.once(ctx, &request{method: http.MethodGet, path: eventsPath(run) + "?after=" + strconv.FormatUint(after, 10),
 			header: map[string]string{"Accept": "text/event-stream"}, raw: func(resp *http.Response) error {
 				if ended = resp.StatusCode == http.StatusNoContent; ended {
 					return nil
 				}
 				began = true
-				return c.stream(resp, &after, fn)
+				stopped = c.stream(resp, &after, fn)
+				return nil
 			}})
 		switch {
+		case stopped != nil:
+			return stopped
 		case ended:
 			return nil
 		case ctx.Err() != nil:
@@ -42,10 +48,13 @@ func (c *Client) Follow(ctx context.Context, run string, after uint64, fn func(v
 	}
 }
 
+// maxEvent is the longest line of a stream that is read, in bytes.
+const maxEvent = 64 << 20
+
 // stream reads server-sent events. The end of the stream is no error: the next request tells whether the run has ended.
 func (c *Client) stream(resp *http.Response, after *uint64, fn func(view.Event) error) error {
 	in := bufio.NewScanner(resp.Body)
-	in.Buffer(nil, 64<<20)
+	in.Buffer(nil, maxEvent)
 	var data strings.Builder
 	for in.Scan() {
 		line := in.Text()
@@ -65,6 +74,9 @@ func (c *Client) stream(resp *http.Response, after *uint64, fn func(view.Event) 
 			return err
 		}
 		*after = e.Seq
+	}
+	if errors.Is(in.Err(), bufio.ErrTooLong) {
+		return fmt.Errorf("the event after %d is larger than %d bytes", *after, maxEvent)
 	}
 	return nil
 }

@@ -57,6 +57,7 @@ type Worker struct {
 	free       chan struct{}       // capacity 1: an attempt has ended
 	ready      chan struct{}       // capacity 1: there is an outcome to send
 	beat       chan struct{}       // capacity 1: a handler spoke
+	rejoined   chan struct{}       // capacity 1: there is a new session, with an interval of its own
 	running    sync.WaitGroup
 	crew       worker.Crew[*attempt]
 }
@@ -82,7 +83,7 @@ func NewWorker(c *Client, service string, o WorkerOptions) *Worker {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Worker{c: c, service: service, o: o, handlers: map[string]worker.Func{}, flows: map[string]json.RawMessage{}, open: map[string]*attempt{},
-		free: make(chan struct{}, 1), ready: make(chan struct{}, 1), beat: make(chan struct{}, 1)}
+		free: make(chan struct{}, 1), ready: make(chan struct{}, 1), beat: make(chan struct{}, 1), rejoined: make(chan struct{}, 1)}
 }
 
 // Handle registers a typed handler, with the signature of engine.Handle. What is wrong with it Run says.
@@ -114,6 +115,10 @@ func (w *Worker) Publish(name string, def flow.Definition) {
 	}
 	if err != nil {
 		w.bad = errors.Join(w.bad, fmt.Errorf("workflow %s: %w", name, err))
+		return
+	}
+	if w.flows[name] != nil && string(w.flows[name]) != string(body) {
+		w.bad = errors.Join(w.bad, fmt.Errorf("workflow %s is published twice in this worker, with different definitions", name))
 		return
 	}
 	w.flows[name] = body
@@ -186,6 +191,7 @@ func (w *Worker) join(ctx context.Context, generation int) error {
 			first := w.generation == 1
 			w.mu.Unlock()
 			w.lost.Store(false)
+			poke(w.rejoined)
 			how := "connected"
 			if !first {
 				how = "came back"
@@ -251,6 +257,12 @@ func (w *Worker) call(ctx context.Context, method, path string, in, out any) err
 func unknown(err error) bool {
 	var p *view.Problem
 	return errors.As(err, &p) && p.Code == "worker_not_found"
+}
+
+// refused says that the same request will never be taken.
+func refused(err error) bool {
+	var p *view.Problem
+	return errors.As(err, &p) && p.Status >= 400 && p.Status < 500 && !unknown(err) && !again(err)
 }
 
 // full says that the daemon has no space; it goes on when there is some.
@@ -319,7 +331,7 @@ func (w *Worker) room(ctx context.Context) int {
 	}
 }
 
-var errCancelled = errors.New("the run was cancelled, or the lease is lost: nobody waits for this attempt")
+var errCancelled = errors.Join(context.Canceled, errors.New("the run was cancelled, or the lease is lost: nobody waits for this attempt"))
 
 func (w *Worker) start(work context.Context, tasks []*worker.Task) {
 	all := make([]attempt, len(tasks))
@@ -340,6 +352,9 @@ func (w *Worker) start(work context.Context, tasks []*worker.Task) {
 			if err := a.Err(); err != nil {
 				return err
 			}
+			if len(details) > maxDetails {
+				return fmt.Errorf("heartbeat details of %d bytes, the limit is %d", len(details), maxDetails)
+			}
 			w.mu.Lock()
 			a.details = details
 			w.mu.Unlock()
@@ -354,6 +369,14 @@ func (w *Worker) work(a *attempt) {
 	defer w.running.Done()
 	o := w.run(a, a.Task)
 	a.Cancel(context.Canceled) // what the handler left running
+	size := len(o.Output)
+	for _, state := range o.Objects {
+		size += len(state)
+	}
+	if size > maxOutcome {
+		no := false
+		o = worker.Outcome{Status: worker.Failed, Error: &worker.Error{Code: "outcome_too_large", Message: fmt.Sprintf("the handler's output and object state are %d bytes, no daemon takes more than %d", size, maxOutcome), Retryable: &no}}
+	}
 	o.Token = a.Task.Token
 	w.mu.Lock()
 	w.done = append(w.done, o)
@@ -385,6 +408,11 @@ func (w *Worker) cancelled(token string) {
 		a.Cancel(errCancelled)
 	}
 }
+
+const (
+	maxDetails = 4 << 10
+	maxOutcome = 30 << 20 // bytes that are worth sending at all
+)
 
 // maxBatch bounds the outcomes of one request, in number and in bytes.
 const (
@@ -437,7 +465,9 @@ func (w *Worker) bring(work context.Context, batch []worker.Outcome) bool {
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		session, generation := w.at()
 		var got wire.Polled
-		err := w.call(work, http.MethodPost, workerPath(session.WorkerID, "/poll"), &wire.Poll{Outcomes: batch}, &got)
+		bounded, stop := context.WithTimeout(work, time.Minute)
+		err := w.call(bounded, http.MethodPost, workerPath(session.WorkerID, "/poll"), &wire.Poll{Outcomes: batch}, &got)
+		stop()
 		switch {
 		case work.Err() != nil:
 			return false
@@ -452,6 +482,18 @@ func (w *Worker) bring(work context.Context, batch []worker.Outcome) bool {
 			if err == nil {
 				continue
 			}
+		case refused(err) && len(batch) > 1: // one of them is at fault: the others must not wait for it
+			half := len(batch) / 2
+			return w.bring(work, batch[:half]) && w.bring(work, batch[half:])
+		case refused(err) && batch[0].Error == nil:
+			no := false
+			w.o.Logger.Error("the daemon refuses an outcome; the attempt fails instead", "error", err)
+			batch[0] = worker.Outcome{Token: batch[0].Token, Status: worker.Failed, Error: &worker.Error{Code: "outcome_refused", Message: "the daemon refused the outcome: " + err.Error(), Retryable: &no}}
+			continue
+		case refused(err):
+			w.o.Logger.Error("the daemon refuses an outcome; it is dropped, and the lease runs out", "error", err)
+			w.answered([]worker.Result{{Token: batch[0].Token, Code: "refused"}})
+			return true
 		}
 		w.gone(err)
 		if !pause(work, wait) {
@@ -467,6 +509,8 @@ func (w *Worker) answered(results []worker.Result) {
 		delete(w.open, r.Token)
 		switch r.Code {
 		case "recorded", "duplicate", "run_finished":
+		case "stale_lease", "conflict": // the attempt was over already: timed out, or its lease was lost
+			w.o.Logger.Info("an outcome came too late", "code", r.Code)
 		default:
 			w.o.Logger.Warn("an outcome was not taken", "code", r.Code)
 		}
@@ -477,19 +521,22 @@ func (w *Worker) answered(results []worker.Result) {
 
 // heartbeats renews the leases of everything open until work ends, and sends at once what handlers say.
 func (w *Worker) heartbeats(work context.Context) {
-	session, _ := w.at()
-	every := max(time.Duration(session.HeartbeatMS)*time.Millisecond, 10*time.Millisecond)
-	tick := time.NewTicker(every)
-	defer tick.Stop()
+	last := time.Now()
 	for {
+		session, _ := w.at() // a daemon that came back may want them more often
+		every := max(time.Duration(session.HeartbeatMS)*time.Millisecond, 10*time.Millisecond)
+		due := time.NewTimer(time.Until(last.Add(every)))
 		all := false
 		select {
-		case <-tick.C:
-			all = true
+		case <-due.C:
+			all, last = true, time.Now()
+		case <-w.rejoined:
 		case <-w.beat:
 		case <-work.Done():
+			due.Stop()
 			return
 		}
+		due.Stop()
 		in := &wire.Heartbeat{}
 		w.mu.Lock()
 		for token, a := range w.open {

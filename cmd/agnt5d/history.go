@@ -37,7 +37,7 @@ func newHistoryCmd() *cobra.Command {
 					return err
 				}
 			}
-			if len(events) < 1000 {
+			if len(events) == 0 {
 				return nil
 			}
 			after = next

@@ -20,6 +20,7 @@ from agnt5 import (
     Conflict,
     FlowDefinition,
     NotFound,
+    RetryAfter,
     SyncClient,
     Unreachable,
     WaitTimeout,
@@ -358,6 +359,99 @@ async def test_object_state_cancel_and_drain(daemon: Daemon, own_functions: None
     let_go.set()
     await task
     assert (await client.get_workflow_status("l"))["output"] == {"a": "done"}
+    await client.close()
+
+
+async def test_what_one_handler_does_wrong_costs_no_other(daemon: Daemon, own_functions: None) -> None:
+    """Outcomes that are too large, heartbeats that are no JSON: the handler hears of it, and the others go on."""
+    heard: dict[str, object] = {}
+    hold = threading.Event()
+
+    @function
+    def large() -> str:
+        return "x" * (31 << 20)
+
+    @function
+    def over() -> str:  # over the payload limit, and under what a poll may bring
+        return "x" * (2 << 20)
+
+    @function
+    def beats(ctx) -> None:
+        for name, details in {"nan": float("nan"), "long": "x" * 5000, "set": {1}}.items():
+            try:
+                ctx.heartbeat(details)
+            except (TypeError, ValueError) as why:
+                heard[name] = why
+        live = {"done": 1}
+        ctx.heartbeat(live)
+        live["set"] = {1}  # type: ignore[assignment]
+
+    @function
+    def quiet() -> str:
+        hold.wait(5)  # longer than a lease
+        return "done"
+
+    @function
+    def later(ctx) -> int:
+        if ctx.attempt == 1:
+            raise RetryAfter(0.3)
+        return int(ctx.attempt)
+
+    @function
+    def placed(a: int = 1, b: int = 2, /) -> list[int]:
+        return [a, b]
+
+    @function
+    def rest(ctx, **kw: object) -> dict:
+        return kw
+
+    worker, task, client = await serve(daemon)
+    names = ["quiet", "large", "over", "beats", "later", "placed", "rest"]
+    for name in names:
+        await client.register_workflow(name, FlowDefinition([task_step("a", service_name="svc", handler_name=name)]))
+        await client.start_workflow(name, {"b": 5, "ctx": 6}, name)
+    got = {name: await client.wait(name, 60) for name in names if name != "quiet"}
+    assert got["large"]["error"]["code"] == "outcome_too_large"
+    assert got["over"]["state"] == "failed" and "limit" in got["over"]["error"]["message"]
+    assert set(heard) == {"nan", "long", "set"} and got["beats"]["state"] == "completed"
+    assert got["later"]["output"] == {"a": 2}
+    assert got["placed"]["output"] == {"a": [1, 5]}
+    assert got["rest"]["output"] == {"a": {"b": 5}}
+    quiet_run = await client.wait("quiet", 60)
+    assert quiet_run["output"] == {"a": "done"} and quiet_run["steps"]["a"]["attempt"] == 1
+    worker.stop()
+    await task
+    worker.stop()  # again, after the end: nothing to do
+    await client.close()
+
+
+async def test_a_daemon_that_comes_back_with_a_shorter_lease(daemon: Daemon, own_functions: None) -> None:
+    daemon.kill()
+    daemon.command = [*daemon.command, "--lease", "20s"]
+    daemon.start()
+    begun, hold = threading.Event(), threading.Event()
+
+    @function
+    def long() -> str:
+        begun.set()
+        hold.wait(30)
+        return "done"
+
+    worker, task, client = await serve(daemon)
+    await client.register_workflow("w", FlowDefinition([task_step("a", service_name="svc", handler_name="long")]))
+    await client.start_workflow("w", None, "r")
+    await asyncio.get_running_loop().run_in_executor(None, begun.wait)
+    daemon.kill()
+    daemon.command = [*daemon.command, "--lease", "1s"]
+    daemon.start()
+    while worker._generation < 2:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(2.5)  # two leases, and less than one of the old heartbeats
+    hold.set()
+    run = await client.wait("r", 60)
+    assert run["output"] == {"a": "done"} and run["steps"]["a"]["attempt"] == 1
+    worker.stop()
+    await task
     await client.close()
 
 

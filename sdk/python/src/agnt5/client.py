@@ -164,7 +164,7 @@ class SyncClient:
         while True:
             page = self._call("GET", f"/v1/runs/{quote(workflow_id)}/events?after={after}&limit=1000")
             out.extend(page["events"])
-            if len(page["events"]) < 1000:
+            if not page["events"]:
                 return out
             after = page["next_after"]
 

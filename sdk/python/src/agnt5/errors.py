@@ -34,6 +34,14 @@ class NonRetryableError(Exception):
         self.code = code
 
 
+class RetryAfter(Exception):
+    """Raise it in a handler to fail this attempt; the next one comes no earlier than ``seconds`` from now."""
+
+    def __init__(self, seconds: float, *args: Any) -> None:
+        super().__init__(*(args or (f"try again in {seconds} s",)))
+        self.seconds = seconds
+
+
 class Cancelled(Exception):
     """Nobody waits for this attempt any more: its run was cancelled, or its lease is lost."""
 

@@ -168,6 +168,7 @@ class Handler:
         self.is_async = inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__)
         self.with_context = False
         self.params: list[tuple[str, bool, bool]] = []  # name, required, positional only
+        self.defaults: dict[str, Any] = {}
         self.rest = False  # **kwargs
         for n, p in enumerate(inspect.signature(fn).parameters.values()):
             if n == 0 and p.name == "ctx":
@@ -175,6 +176,7 @@ class Handler:
             elif p.kind is inspect.Parameter.VAR_KEYWORD:
                 self.rest = True
             elif p.kind is not inspect.Parameter.VAR_POSITIONAL:
+                self.defaults[p.name] = p.default
                 self.params.append((p.name, p.default is inspect.Parameter.empty, p.kind is inspect.Parameter.POSITIONAL_ONLY))
 
     def arguments(self, ctx: Context) -> tuple[list[Any], dict[str, Any]]:
@@ -202,10 +204,12 @@ class Handler:
                         f"handler {self.name}: parameter {name!r} is found nowhere: not in input_data, the dependencies or the workflow's input",
                         code="parameter_missing",
                     )
+                if positional:  # the next one must not slip into its place
+                    args.append(self.defaults[name])
         if self.rest:
             named = {name for name, _, _ in self.params}
             for place in reversed(places):
-                kwargs.update((k, v) for k, v in place.items() if k not in named)
+                kwargs.update((k, v) for k, v in place.items() if k not in named and not (k == "ctx" and self.with_context))
         return args, kwargs
 
     @staticmethod

@@ -19,7 +19,7 @@ from typing import Any
 
 from ._http import Connection, base_url, quote
 from ._validate import name_problem
-from .errors import Agnt5Error, ApiError, NonRetryableError, Unreachable
+from .errors import Agnt5Error, ApiError, NonRetryableError, RetryAfter, Unreachable
 from .functions import Context, Handler, handlers
 from .workflows import FlowDefinition, get_registered_workflows
 
@@ -28,6 +28,8 @@ _log = logging.getLogger("agnt5.worker")
 _BATCH = 1000
 _BATCH_BYTES = 8 << 20
 _MAX_TEXT = 16 << 10
+_MAX_DETAILS = 4 << 10
+_MAX_OUTCOME = 30 << 20  # bytes that are worth sending at all
 _MOMENT = 0.001
 
 
@@ -39,7 +41,7 @@ class _Attempt:
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
         self.spoke = False
-        self.details: Any = None
+        self.details = ""  # JSON
         self.future: asyncio.Future[Any] | None = None  # of an async handler
 
 
@@ -106,7 +108,7 @@ class Worker:
     def stop(self) -> None:
         """Make run() end: take no more, finish what is under way, bring the outcomes, leave. Thread-safe."""
         loop, stopped = self._loop, self._stopped
-        if loop is not None and stopped is not None:
+        if loop is not None and stopped is not None and not loop.is_closed():
             loop.call_soon_threadsafe(stopped.set)
 
     def run_sync(self) -> None:
@@ -125,6 +127,7 @@ class Worker:
             raise ValueError("there is nothing to serve: decorate a function with @function first")
         self._loop = asyncio.get_running_loop()
         self._stopped = asyncio.Event()
+        self._failure = None
         self._pool = _Threads(self.capacity)
         self._taking.set()
         self._ended.clear()
@@ -224,6 +227,7 @@ class Worker:
                         self._session = got
                         self._generation += 1
                     self._lost = False
+                    self._spoken.set()  # the heartbeat may have a new interval
                     _log.info(
                         "%s %s to the daemon at %s, handlers: %s",
                         self.service_name,
@@ -311,7 +315,12 @@ class Worker:
                     seq += 1
                     continue
                 if isinstance(why, ApiError) and why.status < 500:
-                    raise Agnt5Error(f"the daemon at {conn.url} refuses a poll: {why}") from why
+                    if not batch:
+                        raise Agnt5Error(f"the daemon at {conn.url} refuses a poll: {why}") from why
+                    seq += 1
+                    self._one_by_one(conn, batch, why)
+                    batch = []
+                    continue
                 self._gone(why)
                 if self._ended.wait(pause * random.uniform(0.5, 1)):
                     return
@@ -378,6 +387,9 @@ class Worker:
 
     def _start_on_loop(self, attempts: list[tuple[str, _Attempt, Handler]]) -> None:
         for token, attempt, handler in attempts:
+            if attempt.ctx._cancelled:
+                self._finish(token, _failure(token, asyncio.CancelledError("cancelled before it began")))
+                continue
             attempt.future = asyncio.ensure_future(self._run_async(token, attempt, handler))
 
     def _run_sync(self, token: str, attempt: _Attempt, handler: Handler) -> None:
@@ -438,6 +450,9 @@ class Worker:
         except (Unreachable, ApiError) as why:
             if isinstance(why, ApiError) and why.code == "worker_not_found":
                 self._join(self._connection(), generation)
+            elif isinstance(why, ApiError) and why.status < 500:
+                self._one_by_one(conn, batch, why)
+                return True
             else:
                 self._gone(why)
             return False
@@ -445,9 +460,44 @@ class Worker:
         self._answered(batch, got["results"])
         return True
 
+    def _one_by_one(self, conn: Connection, batch: list[tuple[str, str]], why: ApiError) -> None:
+        """Bring outcomes that were refused together: the one that is at fault fails its attempt, the others are taken."""
+        for token, outcome in batch:
+            pause = 0.05
+            last = len(batch) == 1  # this very one was refused
+            while True:
+                if last:
+                    _log.error("the daemon refuses an outcome; the attempt fails instead: %s", why)
+                    refused = NonRetryableError(f"the daemon refused the outcome: {why}", code="outcome_refused")
+                    outcome = _failure(token, refused)
+                path, generation = self._at()
+                try:
+                    _, got = conn.call("POST", path + "/poll", _poll(0, 0, 0, [(token, outcome)]))
+                except (Unreachable, ApiError) as again:
+                    if isinstance(again, ApiError) and again.code == "worker_not_found":
+                        self._join(self._connection(), generation)
+                        continue
+                    if isinstance(again, ApiError) and again.status < 500:
+                        if last:
+                            _log.error("the daemon refuses even that; the lease runs out: %s", again)
+                            self._answered([(token, outcome)], [])
+                            break
+                        last, why = True, again
+                        continue
+                    self._gone(again)
+                    if self._ended.wait(pause * random.uniform(0.5, 1)):
+                        return
+                    pause = min(2 * pause, 5.0)
+                    continue
+                self._back()
+                self._answered([(token, outcome)], got["results"])
+                break
+
     def _answered(self, batch: list[tuple[str, str]], results: list[dict[str, str]]) -> None:
         for result in results:
-            if result["code"] not in ("recorded", "duplicate", "run_finished"):
+            if result["code"] in ("stale_lease", "conflict"):  # timed out, or the lease was lost
+                _log.info("an outcome came too late: %s", result["code"])
+            elif result["code"] not in ("recorded", "duplicate", "run_finished"):
                 _log.warning("an outcome was not taken: %s", result["code"])
         with self._lock:
             for token, _ in batch:
@@ -457,36 +507,43 @@ class Worker:
     # Signs of life.
 
     def _beat(self, token: str, details: Any) -> None:
-        json.dumps(details)  # the handler hears at once that it is not JSON
+        text = json.dumps(details, allow_nan=False)  # now: the handler hears what is wrong with it, and may change it afterwards
+        if len(text) > _MAX_DETAILS:
+            raise ValueError(f"heartbeat details of {len(text)} bytes, the limit is {_MAX_DETAILS}")
         with self._lock:
             attempt = self._open.get(token)
             if attempt is not None:
-                attempt.spoke, attempt.details = True, details
+                attempt.spoke, attempt.details = True, text
         self._spoken.set()
 
     def _heartbeat(self) -> None:
-        every = max(float(self._session.get("heartbeat_ms", 10_000)) / 1000, 0.01)
-        conn = self._connection(every)
-        due = time.monotonic() + every
+        last = time.monotonic()
+        conn, known = self._connection(10.0), 0
         while not self._ended.is_set():
+            every = max(float(self._session.get("heartbeat_ms", 10_000)) / 1000, 0.01)  # a daemon that came back may want another
+            if known != self._generation:
+                known, conn = self._generation, self._connection(every)
+            due = last + every
             spoke = self._spoken.wait(max(due - time.monotonic(), 0))
             if self._ended.is_set():
                 return
             self._spoken.clear()
             everything = not spoke or time.monotonic() >= due
             if everything:
-                due = time.monotonic() + every
-            beats: list[dict[str, Any]] = []
+                last = time.monotonic()
+            beats: list[str] = []
             with self._lock:
                 for token, attempt in self._open.items():
                     if attempt.spoke:
-                        beats.append({"token": token, "details": attempt.details})
+                        beats.append(f'{{"token":"{token}","details":{attempt.details}}}')
                         attempt.spoke = False
                     elif everything:
-                        beats.append({"token": token})
+                        beats.append(f'{{"token":"{token}"}}')
+            if not beats and not everything:
+                continue
             path, generation = self._at()
             try:
-                _, got = conn.call("POST", path + "/heartbeat", json.dumps({"tokens": beats}).encode())
+                _, got = conn.call("POST", path + "/heartbeat", f'{{"tokens":[{",".join(beats)}]}}'.encode())
             except ApiError as why:
                 if why.code == "worker_not_found":
                     self._join(self._connection(), generation)
@@ -557,6 +614,11 @@ def _success(token: str, output: Any, ctx: Context) -> str:
                 text += f',"objects":{json.dumps(changed, allow_nan=False)}'
     except (TypeError, ValueError) as why:
         raise NonRetryableError(f"what the handler returned or set is not JSON: {why}", code="output_invalid") from why
+    if len(text) > _MAX_OUTCOME:
+        raise NonRetryableError(
+            f"the handler's output and object state are {len(text)} bytes, no daemon takes more than {_MAX_OUTCOME}",
+            code="outcome_too_large",
+        )
     return text + "}"
 
 
@@ -572,4 +634,6 @@ def _failure(token: str, why: BaseException) -> str:
     error["code"] = error["code"] or "handler_error"
     if isinstance(why, NonRetryableError):
         error["retryable"] = False
+    if isinstance(why, RetryAfter):
+        error["retry_after_ms"] = max(int(why.seconds * 1000), 0)
     return json.dumps({"token": token, "status": "failed", "error": error})
