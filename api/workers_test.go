@@ -79,13 +79,13 @@ func TestTheResultCodesOfOutcomes(t *testing.T) {
 	if code := s.outcome(w, c, done); code != "stale_lease" {
 		t.Errorf("after the run was retried: %s", code)
 	}
-	for name, rest := range map[string]string{"a status": `"status":"odd"`, "no status": `"output":1`} {
-		token := s.task(w, 4)["token"].(string)
+	s.outcome(w, s.task(w, 4)["token"].(string), `"status":"failed","error":{"message":"no","retryable":false}`) // of the retry
+	for i, rest := range []string{`"status":"odd"`, `"output":1`} {
+		s.start("w", fmt.Sprint("odd", i))
+		token := s.task(w, 5+i)["token"].(string)
 		if code := s.outcome(w, token, rest); code != "invalid" {
-			t.Errorf("%s: %s", name, code)
+			t.Errorf("%s: %s", rest, code)
 		}
-		s.want(202, "", "POST", "/v1/runs/cancelled/retry", "")
-		break
 	}
 }
 
