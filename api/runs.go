@@ -172,8 +172,6 @@ type filterBody struct {
 	Reason   string `json:"reason,omitempty"`
 }
 
-var filterNames = []string{"workflow", "state", "id_prefix", "since", "until"}
-
 func (b *filterBody) filter() (engine.ListFilter, error) {
 	f := engine.ListFilter{Workflow: b.Workflow, State: b.State, IDPrefix: b.IDPrefix}
 	var err error
