@@ -58,6 +58,9 @@ func (r *Ring) publish(b *Batch) {
 			r.parked[s.run] = p
 		}
 	}
+	for _, id := range b.gone { // the journal says it from now on
+		delete(r.gone, id)
+	}
 	for _, fn := range b.then {
 		fn(nil)
 	}

@@ -382,6 +382,8 @@ func (in *Delete) delete(r *Ring) {
 	}
 	delete(r.ids, in.ID)
 	delete(r.runs, number)
+	r.gone[in.ID] = true
+	r.b.gone = append(r.b.gone, in.ID)
 	body := event.AppendArray(nil, 1)
 	body = event.AppendArray(body, 4)
 	body = event.AppendUint(body, number)

@@ -86,6 +86,7 @@ type Ring struct {
 	runs     map[uint64]*Run
 	parked   map[uint64]parked
 	ids      map[string]*Run // of runs in memory
+	gone     map[string]bool // ids of runs whose deletion is on its way to the journal
 	defs     map[flow.Digest]*Def
 	flows    map[string]*Workflow
 	versions map[string]uint64 // of objects written by batches that may not be durable yet
@@ -192,6 +193,7 @@ type Batch struct {
 	cancels []cancelled
 	handout []*worker.Slot
 	ended   []*Run
+	gone    []string     // ids of runs that it deletes
 	stored  []storedSnap // of runs put away, whose state memory need not keep when the batch is durable
 	given   []Input      // outcomes of attempts in process, to be folded again if the batch is dropped
 }
@@ -242,7 +244,7 @@ func New(cfg Config) *Ring {
 func (r *Ring) forget() {
 	r.table = objects.NewTable()
 	r.due = timers.Queue{}
-	r.runs, r.parked, r.ids = map[uint64]*Run{}, map[uint64]parked{}, map[string]*Run{}
+	r.runs, r.parked, r.ids, r.gone = map[uint64]*Run{}, map[uint64]parked{}, map[string]*Run{}, map[string]bool{}
 	r.defs, r.flows = map[flow.Digest]*Def{}, map[string]*Workflow{}
 	r.versions = map[string]uint64{}
 	r.flying, r.work, r.b = nil, nil, nil
@@ -358,6 +360,9 @@ func (r *Ring) find(id string) (*Run, error) {
 	if run := r.ids[id]; run != nil {
 		run.touched = r.turnNo
 		return run, nil
+	}
+	if r.gone[id] {
+		return nil, ErrRunExpired
 	}
 	number, until, ok, err := r.j.Lookup(id)
 	switch {
