@@ -1,6 +1,8 @@
 package ring
 
 import (
+	"slices"
+
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/worker"
 )
@@ -207,7 +209,7 @@ func (in *Poll) admit(r *Ring) {
 	s.LastSeen = r.now.Mono
 	if in.Seq != 0 && in.Seq == m.seq { // asked again: the answer got lost, or its connection did
 		if m.answered {
-			in.repeat(r, m)
+			in.repeat(r, s, m)
 			return
 		}
 		m.supersede()
@@ -270,9 +272,10 @@ func (in *Unpoll) admit(r *Ring) {
 	r.sweep(r.now.Mono + r.cfg.LeaseMS)
 }
 
-// repeat gives the answer to the same poll again; its outcomes, if it has any, are looked at anew.
-func (in *Poll) repeat(r *Ring, m *remote) {
+// repeat gives the answer to the same poll again, but for tasks whose lease is over; its outcomes, if it has any, are looked at anew.
+func (in *Poll) repeat(r *Ring, s *worker.Session, m *remote) {
 	answer := m.answer
+	answer.Tasks = held(s, slices.Clone(answer.Tasks))
 	answer.Results = nil
 	if len(in.Outcomes) == 0 {
 		r.whenDurable(func(err error) { in.Reply(answer, err) })
@@ -377,11 +380,19 @@ func (r *Ring) answerPolls() {
 
 func (r *Ring) answer(s *worker.Session, m *remote) {
 	in := m.wait
-	a := PollAnswer{Tasks: m.tasks, Results: in.results, Cancelled: m.cancelled}
+	a := PollAnswer{Tasks: held(s, m.tasks), Results: in.results, Cancelled: m.cancelled}
 	m.wait, m.tasks, m.bytes, m.cancelled = nil, nil, 0, nil
 	m.answered, m.answer = true, a
 	s.Wants = 0
 	in.Reply(a, nil)
+}
+
+// held leaves out what the session does not have any more: a task may wait for a poll that asks again for longer than its
+// lease lasts.
+func held(s *worker.Session, tasks []*Spec) []*Spec {
+	return slices.DeleteFunc(tasks, func(spec *Spec) bool {
+		return spec.Slot.State != worker.Leased || spec.Slot.Attempt != spec.Attempt || spec.Slot.Session != s
+	})
 }
 
 // takeWaits answers the polls that have waited long enough, and closes sessions that have not been heard of.
