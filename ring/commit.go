@@ -48,7 +48,8 @@ func (r *Ring) publish(b *Batch) {
 		r.cancel(c.slot, c.why)
 	}
 	for _, s := range b.handout {
-		if s.State == worker.Leased && s.Journaled {
+		run := r.runs[s.Run] // what was decided since then may have ended the attempt already
+		if s.State == worker.Leased && s.Journaled && run != nil && run.expects(s) {
 			r.handOut(s)
 		}
 	}
