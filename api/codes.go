@@ -46,7 +46,7 @@ var Codes = []Code{
 	{"service_not_found", 404, "No push service of that name is set up.", "PUT /v1/services/{name} sets one up."},
 	{"worker_not_found", 404, "There is no such worker session: it left, or was silent for longer than a lease.", "Register again with the same worker_id and the tokens still worked on."},
 	{"busy", 503, "The daemon has more requests under way than it takes. Nothing was recorded.", "Send the same request again after Retry-After seconds."},
-	{"shutting_down", 503, "The daemon is stopping. Nothing was recorded.", "Send the same request again when it is back."},
+	{"shutting_down", 503, "The daemon is stopping.", "Send the same request again when it is back: if it was recorded, it gets its original answer."},
 	{"disk_full", 507, "There is no space for the journal. Nothing was recorded; reads go on.", "Make space; the daemon goes on by itself."},
 	{"engine_stopped", 500, "The engine has stopped, because a write to the disk failed in a way that leaves unknown what was recorded.", "Look at the daemon's log, start it again, and send the same request again: it gets its original answer."},
 	{"internal", 500, "Something went wrong here that is not the request's fault. Whether it was recorded is unknown.", "Send the same request again: it gets its original answer. The daemon's log has more."},
