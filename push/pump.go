@@ -25,6 +25,8 @@ type pump struct {
 	open  map[string]context.CancelFunc // token -> its request
 	room  chan struct{}                 // capacity 1: a request has ended
 	under sync.WaitGroup
+
+	beating sync.Once
 }
 
 func (m *Manager) pump(s Service) *pump {
@@ -101,15 +103,7 @@ func (p *pump) pause() {
 
 // session takes tasks until it must stop (true) or join again (false).
 func (p *pump) session(joined engine.Joined) bool {
-	beating, stop := context.WithCancel(p.ctx)
-	go p.beat(beating, joined.Heartbeat)
-	// Requests under way need their heartbeats until the last one has ended.
-	defer func() {
-		go func() {
-			p.under.Wait()
-			stop()
-		}()
-	}()
+	p.beating.Do(func() { go p.beat(joined.Heartbeat) })
 	for seq := uint64(1); ; seq++ {
 		free := p.free()
 		if free == 0 {
@@ -205,13 +199,13 @@ func (p *pump) forget(token string) {
 	}
 }
 
-// beat renews the leases of the requests under way.
-func (p *pump) beat(ctx context.Context, every time.Duration) {
+// beat renews the leases of the requests under way, over all sessions, until the last one has ended.
+func (p *pump) beat(every time.Duration) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		select {
-		case <-ctx.Done():
+		case <-p.ctx.Done():
 			return
 		case <-tick.C:
 		}
@@ -221,7 +215,7 @@ func (p *pump) beat(ctx context.Context, every time.Duration) {
 			beats = append(beats, engine.Beat{Token: token, Own: true})
 		}
 		p.mu.Unlock()
-		gone, err := p.m.eng.Heartbeat(ctx, p.id(), beats)
+		gone, err := p.m.eng.Heartbeat(p.ctx, p.id(), beats)
 		if err != nil {
 			continue
 		}
