@@ -65,7 +65,7 @@ func TestSendersThatStopHoldNoSlot(t *testing.T) {
 
 // One handler's outcome that no daemon takes, or heartbeats that say too much, cost the worker's other attempts nothing.
 func TestOneHandlersFaultsAreItsOwn(t *testing.T) {
-	s := open(t, engine.Options{Lease: time.Second})
+	s := open(t, engine.Options{Lease: 2 * time.Second})
 	for _, h := range []string{"large", "over", "loud", "quiet"} {
 		s.want(201, "", "PUT", "/v1/workflows/"+h, strings.ReplaceAll(oneTask, `"h"`, `"`+h+`"`))
 	}
@@ -106,7 +106,7 @@ func TestOneHandlersFaultsAreItsOwn(t *testing.T) {
 			t.Errorf("%s: %+v %v", h, st, err)
 		}
 	}
-	time.Sleep(1500 * time.Millisecond) // longer than a lease
+	time.Sleep(2500 * time.Millisecond) // longer than a lease
 	close(release)
 	if st, err := c.Wait(t.Context(), "quiet"); err != nil || st.State != "completed" || st.Steps["a"].Attempt != 1 {
 		t.Errorf("quiet: %+v %v", st, err)
@@ -119,13 +119,13 @@ func TestOneHandlersFaultsAreItsOwn(t *testing.T) {
 
 // Details that a daemon does not keep are passed over; the lease is renewed.
 func TestBadDetailsRenewTheLease(t *testing.T) {
-	s := open(t, engine.Options{Lease: time.Second})
+	s := open(t, engine.Options{Lease: 2 * time.Second})
 	s.want(201, "", "PUT", "/v1/workflows/w", oneTask)
 	w := s.join(`"h"`, "")
 	s.start("w", "r")
 	token := s.task(w, 1)["token"].(string)
 	for range 4 {
-		time.Sleep(500 * time.Millisecond)
+		time.Sleep(700 * time.Millisecond)
 		s.want(200, "", "POST", "/v1/workers/"+w+"/heartbeat", fmt.Sprintf(`{"tokens":[{"token":%q,"details":%q}]}`, token, strings.Repeat("x", 5000)))
 	}
 	if code := s.outcome(w, token, `"status":"completed"`); code != "recorded" {

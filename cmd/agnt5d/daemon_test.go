@@ -155,7 +155,7 @@ func rounds(t *testing.T, few int) int {
 // load. Nothing that was acknowledged is lost, nothing is completed twice, and every run comes to its end.
 func TestDaemonAndWorkersKilledInTurn(t *testing.T) {
 	dir := t.TempDir()
-	d := startDaemon(t, dir, "--lease", "1s")
+	d := startDaemon(t, dir, "--lease", "2s")
 	c := d.client(t)
 	for name, def := range mixedFlows() {
 		if _, _, err := c.RegisterDefinition(t.Context(), name, def); err != nil {
@@ -321,11 +321,11 @@ func TestAPauseOfTheDaemonCostsNoLease(t *testing.T) {
 		st, err := c.Status(t.Context(), "r", "")
 		return err == nil && st.Steps["long"].State == "running"
 	})
-	for range 3 {
+	for range 2 {
 		if err := d.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(1500 * time.Millisecond) // the pause itself
+		time.Sleep(2500 * time.Millisecond) // the pause itself
 		if err := d.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 			t.Fatal(err)
 		}

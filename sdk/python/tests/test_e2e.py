@@ -442,11 +442,11 @@ async def test_a_daemon_that_comes_back_with_a_shorter_lease(daemon: Daemon, own
     await client.start_workflow("w", None, "r")
     await asyncio.get_running_loop().run_in_executor(None, begun.wait)
     daemon.kill()
-    daemon.command = [*daemon.command, "--lease", "1s"]
+    daemon.command = [*daemon.command, "--lease", "2s"]
     daemon.start()
     while worker._generation < 2:
         await asyncio.sleep(0.01)
-    await asyncio.sleep(2.5)  # two leases, and less than one of the old heartbeats
+    await asyncio.sleep(4.5)  # two leases, and less than one of the old heartbeats
     hold.set()
     run = await client.wait("r", 60)
     assert run["output"] == {"a": "done"} and run["steps"]["a"]["attempt"] == 1
