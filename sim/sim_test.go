@@ -44,7 +44,7 @@ func TestSeeds(t *testing.T) {
 	}
 	n := *seeds
 	if n == 0 {
-		n = 1000
+		n = 2500
 		if testing.Short() { // under the race detector
 			n = 200
 		}
