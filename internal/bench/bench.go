@@ -30,6 +30,8 @@ type Result struct {
 	CPU            float64 `json:"cpu_us_per_step,omitempty"`        // user and system, of every process
 	PeakRSS        int64   `json:"peak_rss_bytes,omitempty"`         // of the process with the engine
 
+	RSS int64 `json:"rss_bytes,omitempty"` // of sleep: at the end, not the most
+
 	// Of workloads that do not count steps.
 	PerSecond float64            `json:"per_second,omitempty"` // signals
 	Times     map[string]float64 `json:"times_s,omitempty"`    // seconds until

@@ -3,7 +3,6 @@ package bench
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os/exec"
@@ -39,7 +38,7 @@ func sleep(ctx context.Context, o *Options) (*Result, error) {
 		return nil, err
 	}
 	o.say("sleep", 1)
-	r.PeakRSS, r.Seconds = slept.RSS, slept.First
+	r.PeakRSS, r.RSS, r.Seconds = slept.Peak, slept.RSS, slept.First
 	r.Times["restart_new_run_done"] = slept.First
 	r.Times["restart_due_new_run_done"] = woke.First
 	r.Times["restart_due_all_done"] = woke.All
@@ -51,6 +50,7 @@ type Woken struct {
 	First float64 `json:"first"` // seconds from its start until a new run was done
 	All   float64 `json:"all"`   // until every run that was due was done
 	RSS   int64   `json:"rss"`   // bytes, when the new run was done
+	Peak  int64   `json:"peak"`  // the most until then, mapped pages of the file included
 }
 
 func nap(ctx context.Context, o *Options, path string, n int, delay time.Duration) (*Woken, error) {
@@ -93,8 +93,8 @@ func nap(ctx context.Context, o *Options, path string, n int, delay time.Duratio
 		return nil, fmt.Errorf("the child said %q: %w", first, err)
 	}
 	w.First = time.Since(began).Seconds()
-	if err := json.Unmarshal([]byte(first), &w.RSS); err != nil {
-		return nil, err
+	if _, err := fmt.Sscan(first, &w.RSS, &w.Peak); err != nil {
+		return nil, fmt.Errorf("the child said %q: %w", first, err)
 	}
 	if _, err := in.ReadString('\n'); err != nil {
 		return nil, err
@@ -136,7 +136,7 @@ func Wake(ctx context.Context, path string, stdout io.Writer) error {
 	if err := e.run(ctx, "new"); err != nil {
 		return err
 	}
-	fmt.Fprintln(stdout, rss("self"))
+	fmt.Fprintln(stdout, rss("self"), peakRSS("self"))
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for {
