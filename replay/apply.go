@@ -39,7 +39,7 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 	}
 	var st *Step
 	if e.Kind.HasStep() {
-		if int(e.Step) >= len(s.Steps) {
+		if e.Step < 0 || int(e.Step) >= len(s.Steps) {
 			return fmt.Sprintf("step %d of %d", e.Step, len(s.Steps))
 		}
 		st = &s.Steps[e.Step]
@@ -64,6 +64,11 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 	}
 	if s.Status != Running {
 		return "the run is " + s.Status.String()
+	}
+	if st != nil {
+		if want := typeOf[e.Kind]; want != "" && s.Graph.Def.Steps[e.Step].Type != want {
+			return "the step is not a " + string(want)
+		}
 	}
 	switch e.Kind {
 	case event.StepBlocked:
@@ -166,6 +171,15 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 	return ""
 }
 
+// typeOf says which type of step an event belongs to; events that are not in it may be about any.
+var typeOf = [256]flow.StepType{
+	event.StepBlocked: flow.TypeTask, event.KeysGranted: flow.TypeTask, event.StepScheduled: flow.TypeTask,
+	event.AttemptStarted: flow.TypeTask, event.AttemptFailed: flow.TypeTask, event.AttemptLost: flow.TypeTask,
+	event.RetrySet: flow.TypeTask, event.StepDeferred: flow.TypeTask, event.AttemptEnded: flow.TypeTask,
+	event.StepTimedOut: flow.TypeWaitSignal, event.SignalAwaited: flow.TypeWaitSignal,
+	event.TimerSet: flow.TypeWaitTimer, event.TimerFired: flow.TypeWaitTimer,
+}
+
 func (st *Step) to(state StepState, at int64) { st.State, st.Since = state, at }
 
 func (st *Step) out() bool { return st.State == StepScheduled || st.State == StepRunning }
@@ -229,7 +243,7 @@ func (s *State) attemptFailed(at int64, e *event.Event, st *Step) string {
 }
 
 func (s *State) deferred(at int64, e *event.Event, st *Step) string {
-	if st.State != StepRetrying || int(e.Timer) >= len(s.Steps) {
+	if st.State != StepRetrying || e.Timer < 0 || int(e.Timer) >= len(s.Steps) {
 		return fmt.Sprintf("the step is %s, the timer step %d", st.State, e.Timer)
 	}
 	st.Timer, st.Due = e.Timer, e.Due
