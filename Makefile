@@ -2,7 +2,7 @@
 GO ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: help build test race lint check python sim kill
+.PHONY: help build test race lint cross check python sim kill
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -21,6 +21,10 @@ lint: ## formatting, vet, staticcheck
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 
+cross: ## build and vet for Windows and macOS, tests compiled too; nothing is run there
+	GOOS=windows GOARCH=amd64 $(GO) build ./... && GOOS=windows GOARCH=amd64 $(GO) vet ./...
+	GOOS=darwin GOARCH=arm64 $(GO) build ./... && GOOS=darwin GOARCH=arm64 $(GO) vet ./...
+
 python: ## the Python SDK: style, types, tests against a real daemon, a wheel
 	sdk/python/check.sh
 
@@ -30,4 +34,4 @@ sim: ## ten thousand seeds of the simulator
 kill: ## two thousand kills of a child process
 	AGNT5_KILLS=2000 $(GO) test ./cmd/agnt5d -run TestKilledAtRandomMoments -v -timeout 60m
 
-check: lint test race python ## all that CI does
+check: lint cross test race python ## all that CI does

@@ -115,8 +115,8 @@ func (s *Server) journalCopy(w http.ResponseWriter, _ *http.Request) error {
 		return err
 	}
 	defer f.Close()
-	if err := os.Remove(f.Name()); err != nil { // its space is free again when it is closed
-		return err
+	if os.Remove(f.Name()) != nil { // its space is free again when it is closed; Windows removes no open file
+		defer func() { _ = errors.Join(f.Close(), os.Remove(f.Name())) }()
 	}
 	if err := s.eng.Backup(f); err != nil {
 		return err

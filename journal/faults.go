@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"runtime/debug"
 	"strings"
-	"syscall"
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
@@ -63,8 +62,6 @@ func outOfSpace(err error) bool {
 	}
 	return false
 }
-
-var spaceErrors = []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG}
 
 func noSpace(err error) bool {
 	for _, e := range spaceErrors {

@@ -14,7 +14,7 @@ type Options struct {
 	// LockTimeout is how long Open waits for another process to let go of the file. 0: 2 s. Short: a restart may find the
 	// old process still closing; long: a second engine hangs before it says who has the file.
 	LockTimeout time.Duration
-	// MapBytes is how much address space is set aside for the file. 0: 64 GiB (1 GiB on 32-bit systems). When the file
+	// MapBytes is how much address space is set aside for the file. 0: 64 GiB (1 GiB on 32-bit systems, none on Windows). When the file
 	// outgrows it, a commit waits for every read under way. Only address space: no memory.
 	MapBytes int
 	// AheadBytes is how much of the file is filled with zeros ahead of the log, at a time: a commit that overwrites costs

@@ -1,15 +1,12 @@
 package journal
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -27,6 +24,9 @@ func lockPath(path string) string {
 
 const lockRetry = 20 * time.Millisecond
 
+// errHeld: another process has the lock now. tryLock gives it, which is the system's own.
+var errHeld = errors.New("locked")
+
 // acquire takes the lock file, or says who has it.
 func acquire(path string, timeout time.Duration) (*fileLock, error) {
 	deadline := time.Now().Add(timeout)
@@ -36,7 +36,7 @@ func acquire(path string, timeout time.Duration) (*fileLock, error) {
 		if err != nil {
 			return nil, err
 		}
-		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		err = tryLock(f, true)
 		if err == nil && sameFile(f, name) {
 			l := &fileLock{f}
 			if err := l.sign(); err != nil {
@@ -46,7 +46,7 @@ func acquire(path string, timeout time.Duration) (*fileLock, error) {
 			return l, nil
 		}
 		f.Close() // locked, but removed by its last holder meanwhile: take the new one
-		if err != nil && !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+		if err != nil && !errors.Is(err, errHeld) {
 			return nil, fmt.Errorf("journal: lock %s: %w", name, err)
 		}
 		if err != nil && time.Now().After(deadline) {
@@ -62,11 +62,11 @@ func acquire(path string, timeout time.Duration) (*fileLock, error) {
 func share(f *os.File, path string, timeout time.Duration) error {
 	deadline := time.Now().Add(timeout)
 	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
+		err := tryLock(f, false)
 		switch {
 		case err == nil:
 			return nil
-		case !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR):
+		case !errors.Is(err, errHeld):
 			return fmt.Errorf("journal: lock %s: %w", path, err)
 		case time.Now().After(deadline):
 			return flockedBy(path)
@@ -90,7 +90,8 @@ func (l *fileLock) sign() error {
 	return err
 }
 
-// release removes the file while it is still locked, so that who waits for it sees that it is gone.
+// release removes the file while it is still locked, so that who waits for it sees that it is gone. Where a file that is open
+// cannot be removed (Windows), it stays, and is no obstacle: only its lock counts.
 func (l *fileLock) release() {
 	if sameFile(l.f, l.f.Name()) {
 		_ = os.Remove(l.f.Name())
@@ -123,31 +124,4 @@ func flockedBy(path string) *LockedError {
 		e.Name = strings.TrimSpace(string(b))
 	}
 	return e
-}
-
-// flockHolder looks the file up in /proc/locks: "1: FLOCK  ADVISORY  WRITE 4711 fd:00:1234 0 EOF". 0: not there.
-func flockHolder(path string) int {
-	info, err := os.Stat(path)
-	if err != nil {
-		return 0
-	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return 0
-	}
-	b, err := os.ReadFile("/proc/locks")
-	if err != nil {
-		return 0
-	}
-	inode := fmt.Sprintf(":%d", st.Ino)
-	lines := bufio.NewScanner(bytes.NewReader(b))
-	for lines.Scan() {
-		f := strings.Fields(lines.Text())
-		if len(f) >= 6 && f[1] == "FLOCK" && strings.HasSuffix(f[5], inode) {
-			if pid, err := strconv.Atoi(f[4]); err == nil && pid > 0 {
-				return pid
-			}
-		}
-	}
-	return 0
 }

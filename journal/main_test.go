@@ -18,7 +18,6 @@ var children = map[string]func(path string) error{
 	"create":  childCreate,
 	"load":    childLoad,
 	"compact": childCompact,
-	"full":    childFull,
 }
 
 func TestMain(m *testing.M) {

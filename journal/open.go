@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strconv"
 	"syscall"
@@ -36,9 +35,7 @@ func Open(path string, o Options) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !signal.Ignored(syscall.SIGXFSZ) {
-		signal.Ignore(syscall.SIGXFSZ)
-	}
+	ignoreSizeSignal()
 	deadline := time.Now().Add(o.LockTimeout)
 	lock, err := acquire(path, o.LockTimeout)
 	if err != nil {
@@ -177,7 +174,7 @@ func openFile(path string, o Options, readOnly bool, timeout time.Duration) (*Jo
 	j := &Journal{path: path, opts: o, readOnly: readOnly}
 	j.wake.L = &j.mu
 	readAhead(path)
-	if j.opts.MapBytes == 0 {
+	if j.opts.MapBytes == 0 && mapAhead {
 		j.opts.MapBytes = 1 << 30
 		if strconv.IntSize == 64 {
 			j.opts.MapBytes *= 64
@@ -311,17 +308,17 @@ func createRows(tx *bbolt.Tx) error {
 
 // putInPlace makes temp durable under the name path.
 func putInPlace(temp, path string) error {
-	if err := syncPath(temp); err != nil {
+	if err := syncFile(temp); err != nil {
 		return err
 	}
 	if err := os.Rename(temp, path); err != nil {
 		return err
 	}
-	return syncPath(filepath.Dir(path))
+	return syncDir(filepath.Dir(path))
 }
 
-func syncPath(name string) error {
-	f, err := os.Open(name)
+func syncFile(name string) error {
+	f, err := os.OpenFile(name, os.O_RDWR, 0) // Windows syncs only what may be written
 	if err != nil {
 		return err
 	}
@@ -341,7 +338,7 @@ func makeDir(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return syncPath(above)
+	return syncDir(above)
 }
 
 // Close commits what is queued, and lets go of the file.
@@ -362,7 +359,7 @@ func (j *Journal) Close() error {
 	if j.broken == nil {
 		err = j.db.Close()
 	} else { // bbolt may hold locks that nobody will give back, and its map keeps the file locked: leave it mapped
-		err = errors.Join(syscall.Flock(int(j.file.Fd()), syscall.LOCK_UN), j.file.Close())
+		err = errors.Join(unlock(j.file), j.file.Close())
 	}
 	if j.lock != nil {
 		j.lock.release()

@@ -20,7 +20,6 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/api/client"
-	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/view"
 	"github.com/agnt5/agnt5d/worker"
 )
@@ -251,93 +250,6 @@ func drive(ctx context.Context, t *testing.T, c *client.Client, dir string) *syn
 		})
 	}
 	return &wg
-}
-
-// long is a daemon, a worker, and a step that the worker is in the middle of.
-type long struct {
-	*daemon
-	t    *testing.T
-	gate string
-	w    *process
-}
-
-func startLong(t *testing.T, args ...string) *long {
-	t.Helper()
-	dir := t.TempDir()
-	l := &long{t: t, gate: filepath.Join(dir, "gate")}
-	if err := syscall.Mkfifo(l.gate, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	l.daemon = startDaemon(t, dir, args...)
-	c := l.client(t)
-	def := flow.Definition{Steps: []flow.Step{flow.Task("long", "svc", "slow"), flow.Task("after", "svc", "noop", flow.After("long"))}}
-	if _, _, err := c.RegisterDefinition(t.Context(), "w", def); err != nil {
-		t.Fatal(err)
-	}
-	l.w = startWorker(t, l.url, "AGNT5D_TEST_GATE="+l.gate)
-	if _, _, err := c.Start(t.Context(), "w", nil, client.StartOptions{ID: "r"}); err != nil {
-		t.Fatal(err)
-	}
-	until(t, func() bool {
-		st, err := c.Status(t.Context(), "r", "")
-		return err == nil && st.Steps["long"].State == "running"
-	})
-	return l
-}
-
-// ends lets the handler return: its first attempt must be the one that counts.
-func (l *long) ends() {
-	l.t.Helper()
-	f, err := os.OpenFile(l.gate, os.O_WRONLY, 0)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	defer f.Close()
-	st, err := l.client(l.t).Wait(l.t.Context(), "r")
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	want := fmt.Sprintf(`"attempt 1 in process %d"`, l.w.cmd.Process.Pid)
-	if st.State != "completed" || string(st.Steps["long"].Output) != want || st.Steps["long"].Attempt != 1 {
-		l.t.Errorf("got %+v", st)
-	}
-}
-
-// The outcome of a long step counts though the daemon restarted meanwhile, and the step is not run again.
-func TestTheDaemonRestartsWhileAWorkerWorks(t *testing.T) {
-	t.Run("killed", func(t *testing.T) {
-		l := startLong(t)
-		l.kill()
-		l.again(t)
-		l.ends()
-	})
-	t.Run("stopped", func(t *testing.T) {
-		l := startLong(t)
-		if code := l.stop(t); code != 0 {
-			t.Fatalf("the daemon ended with %d: %s", code, l.said)
-		}
-		l.again(t)
-		l.ends()
-	})
-}
-
-// A daemon that is stopped for longer than a lease (SIGSTOP; a virtual machine that is moved does the same) takes no lease from a
-// worker that was well all the time: its heartbeats lie in the socket.
-func TestAPauseOfTheDaemonCostsNoLease(t *testing.T) {
-	l := startLong(t, "--lease", "2s")
-	for range 2 {
-		if err := l.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(2500 * time.Millisecond) // the pause itself
-		if err := l.cmd.Process.Signal(syscall.SIGCONT); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := l.client(t).Status(t.Context(), "r", ""); err != nil {
-			t.Fatal(err)
-		}
-	}
-	l.ends()
 }
 
 // until asks again and again, and gives the others time in between.

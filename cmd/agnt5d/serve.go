@@ -72,7 +72,7 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 	}
 	listener, err := net.Listen("tcp", o.Listen) // first: a port that is taken must not cost a recovery
 	if err != nil {
-		if errors.Is(err, syscall.EADDRINUSE) {
+		if addressInUse(err) {
 			return exit(exitError, "cannot listen on %s: another program does, perhaps a daemon; choose an address with --listen HOST:PORT", o.Listen)
 		}
 		return exit(exitError, "cannot listen on %s: %v", o.Listen, errors.Unwrap(err))

@@ -197,7 +197,9 @@ func (r *remote) close() error {
 		if cmd == nil || cmd.Process == nil {
 			continue
 		}
-		_ = cmd.Process.Signal(syscall.SIGTERM)
+		if cmd.Process.Signal(syscall.SIGTERM) != nil { // Windows has no such signal
+			_ = cmd.Process.Kill()
+		}
 		errs = append(errs, cmd.Wait())
 	}
 	return errors.Join(errs...)

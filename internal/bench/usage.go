@@ -5,18 +5,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // cpu is the user and system time of a process ("self" or its number). 0 where there is no /proc.
 func cpu(pid string) time.Duration {
 	if pid == "self" {
-		var u unix.Rusage
-		if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
-			return 0
-		}
-		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+		return ownCPU()
 	}
 	b, err := os.ReadFile("/proc/" + pid + "/stat")
 	if err != nil {
