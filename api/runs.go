@@ -299,15 +299,10 @@ type accepted struct {
 	WorkflowID string `json:"workflow_id"`
 }
 
-const maxReason = 1024
-
 func (s *Server) cancelRun(w http.ResponseWriter, r *http.Request) error {
 	var in cancelBody
 	if err := s.decode(w, &in); err != nil {
 		return err
-	}
-	if len(in.Reason) > maxReason {
-		return problem("invalid_request", fmt.Sprintf("reason: %d bytes, the limit is %d", len(in.Reason), maxReason))
 	}
 	id := r.PathValue("id")
 	if err := s.eng.Cancel(r.Context(), id, in.Reason); err != nil {

@@ -138,6 +138,9 @@ func (e *Engine) StartRun(ctx context.Context, workflow string, input any, opts 
 	} else {
 		o.id = e.NewID()
 	}
+	if len(o.trace) > maxTrace {
+		return "", false, badRequest("traceparent: %d bytes, the limit is %d", len(o.trace), maxTrace)
+	}
 	raw, err := e.marshal("input", input)
 	if err != nil {
 		return "", false, err
@@ -327,8 +330,17 @@ func (e *Engine) graph(d flow.Digest) (*flow.Graph, error) {
 	return g, nil
 }
 
+// Limits of texts that a run keeps, in bytes.
+const (
+	maxReason = 1024 // of a cancel
+	maxTrace  = 256
+)
+
 // Cancel ends a run. Workers that have steps of it hear of it; cancelling a cancelled run changes nothing.
 func (e *Engine) Cancel(ctx context.Context, run, reason string) error {
+	if len(reason) > maxReason {
+		return badRequest("reason: %d bytes, the limit is %d", len(reason), maxReason)
+	}
 	err := callErr(ctx, e, func(done func(error)) ring.Input { return &ring.Cancel{ID: run, Reason: reason, Reply: done} })
 	if !errors.Is(err, ring.ErrAway) {
 		return err

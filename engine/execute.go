@@ -19,6 +19,7 @@ type attempt struct {
 	task worker.Task
 	spec *ring.Spec
 	slot *worker.Slot
+	got  worker.Outcome
 	out  ring.Outcome
 }
 
@@ -33,36 +34,54 @@ func (e *Engine) execute(spec *ring.Spec) {
 
 func (e *Engine) run(a *attempt) {
 	defer e.tasks.Done()
-	var o worker.Outcome
+	defer e.ended(a) // deferred: a handler may end this goroutine
 	if err := e.fillTask(a.spec, &a.task); err != nil {
-		o = *unreadable(err)
-	} else {
-		a.task.OnHeartbeat(func(details json.RawMessage) error { return e.beat(a, details) })
-		o = worker.Run(a, a.slot.Handler.Local, &a.task)
-		a.Cancel(context.Canceled) // what the handler left running
+		a.got = *unreadable(err)
+		return
 	}
-	a.out.Slot = a.slot
-	e.send(e.outcome(&a.out, &o))
+	a.task.OnHeartbeat(func(details json.RawMessage) error { return e.beat(a, details) })
+	worker.Run(a, a.slot.Handler.Local, &a.task, &a.got)
 }
 
-// outcome checks what a handler answered and makes the ring's input of it.
+// ended brings what came of an attempt to the ring.
+func (e *Engine) ended(a *attempt) {
+	a.Cancel(context.Canceled) // what the handler left running
+	a.out.Slot = a.slot
+	in := e.outcome(&a.out, &a.got)
+	a.got = worker.Outcome{}
+	e.send(in)
+}
+
+// outcome checks what a handler answered, wherever it runs, and makes the ring's input of it. Its texts are cut here.
 func (e *Engine) outcome(in *ring.Outcome, o *worker.Outcome) *ring.Outcome {
-	if o.Status == worker.Completed {
+	switch o.Status {
+	case worker.Completed:
 		if why := e.fill(in, o); why != nil {
-			in.Invalid = true
-			in.Fail = &replay.AttemptError{Code: "outcome_invalid", Message: why.Error(), Final: true, Hash: in.Hash}
+			return invalid(in, why.Error())
 		}
 		return in
+	case worker.Failed:
+	default:
+		return invalid(in, fmt.Sprintf("status %q: want completed or failed", worker.Cut(o.Status, 64)))
 	}
 	f := &replay.AttemptError{Code: "handler_error", Message: "the handler failed without a message", Hash: in.Hash}
 	if o.Error != nil {
-		f.Code, f.Message, f.Type, f.Stack = orString(o.Error.Code, f.Code), o.Error.Message, o.Error.Type, o.Error.Stack
+		told := *o.Error
+		told.Cut()
+		f.Code, f.Message, f.Type, f.Stack = orString(told.Code, f.Code), told.Message, told.Type, told.Stack
 		f.Final = o.Error.Retryable != nil && !*o.Error.Retryable
 		if o.Error.RetryAfterMS > 0 {
 			f.NotBefore = e.o.Clock.Now().UnixMilli() + o.Error.RetryAfterMS
 		}
 	}
 	in.Fail = f
+	return in
+}
+
+// invalid makes of an outcome that cannot be recorded a failure for good.
+func invalid(in *ring.Outcome, why string) *ring.Outcome {
+	in.Invalid = true
+	in.Fail = &replay.AttemptError{Code: "outcome_invalid", Message: worker.Cut(why, worker.MaxMessage), Final: true, Hash: in.Hash}
 	return in
 }
 
@@ -84,6 +103,9 @@ func (e *Engine) fill(in *ring.Outcome, o *worker.Outcome) error {
 	for key, state := range o.Objects {
 		if len(state) == 0 {
 			state = json.RawMessage("null")
+		}
+		if err := flow.ValidObjectKey(key); err != nil {
+			return err
 		}
 		if err := e.checkPayload("object "+key, state); err != nil {
 			return err

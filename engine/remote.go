@@ -224,13 +224,7 @@ func (e *Engine) Poll(ctx context.Context, workerID string, req PollRequest) (Po
 }
 
 func (e *Engine) remoteOutcome(t worker.Token, o *worker.Outcome) *ring.Outcome {
-	in := &ring.Outcome{Token: t, Hash: hashOutcome(o)}
-	if o.Status != worker.Completed && o.Status != worker.Failed {
-		in.Invalid = true
-		in.Fail = &replay.AttemptError{Code: "outcome_invalid", Message: fmt.Sprintf("status %q: want completed or failed", o.Status), Final: true, Hash: in.Hash}
-		return in
-	}
-	return e.outcome(in, o)
+	return e.outcome(&ring.Outcome{Token: t, Hash: hashOutcome(o)}, o)
 }
 
 // tasksOf builds the tasks of an answer. One that cannot be built fails its attempt for good.

@@ -41,28 +41,43 @@ func Adapt[In, Out any](fn func(ctx context.Context, in In) (Out, error)) (Func,
 	}, nil
 }
 
-// Run calls the handler and turns whatever happens, a panic too, into an Outcome without a token.
-func Run(ctx context.Context, fn Func, t *Task) (o Outcome) {
+// Run calls the handler and puts whatever comes of it into o, without a token. A panic is a failed attempt. So is a handler
+// that ends its goroutine (runtime.Goexit, testing.T.FailNow): then Run does not return, and o is set when the caller's
+// deferred functions run.
+func Run(ctx context.Context, fn Func, t *Task, o *Outcome) {
+	returned := false
 	defer func() {
-		if p := recover(); p != nil {
-			o = Outcome{Status: Failed, Error: &Error{Message: fmt.Sprint("panic: ", p), Code: "panic", Type: fmt.Sprintf("%T", p), Stack: clip(panicStack())}}
+		if returned {
+			return
 		}
+		e := &Error{Code: "panic", Message: "the handler ended its goroutine (runtime.Goexit or FailNow) instead of returning"}
+		*o = Outcome{Status: Failed, Error: e}
+		if p := recover(); p != nil {
+			e.Message = "panic" // also if the value cannot be printed
+			e.Type = fmt.Sprintf("%T", p)
+			e.Stack = Cut(panicStack("\npanic("), MaxStack)
+			e.Message = Cut(fmt.Sprint("panic: ", p), MaxMessage)
+			return
+		}
+		e.Stack = Cut(panicStack("\nruntime.Goexit("), MaxStack)
 	}()
 	out, err := fn(ctx, t)
 	if err != nil {
-		return Outcome{Status: Failed, Error: ErrorOf(err)}
+		*o = Outcome{Status: Failed, Error: ErrorOf(err)}
+	} else {
+		*o = Outcome{Status: Completed, Output: out, Objects: t.changed}
+		if out == nil {
+			o.Output = json.RawMessage("null")
+		}
 	}
-	if out == nil {
-		out = json.RawMessage("null")
-	}
-	return Outcome{Status: Completed, Output: out, Objects: t.changed}
+	returned = true
 }
 
-// panicStack is the stack of the panic that is being recovered, without the frames that recover it.
-func panicStack() string {
+// panicStack is the stack of what ended the handler, without the frames above the function that did it and below the handler.
+func panicStack(ended string) string {
 	stack := string(debug.Stack())
-	if _, rest, ok := strings.Cut(stack, "\npanic("); ok {
-		if _, where, ok := strings.Cut(rest, "\n"); ok { // the line of the panic's own frame
+	if _, rest, ok := strings.Cut(stack, ended); ok {
+		if _, where, ok := strings.Cut(rest, "\n"); ok { // the line of that function's own frame
 			if _, frames, ok := strings.Cut(where, "\n"); ok {
 				stack = frames
 			}
@@ -72,15 +87,6 @@ func panicStack() string {
 		stack = user
 	}
 	return strings.TrimRight(stack, "\n")
-}
-
-const maxText = 16 << 10 // bytes of a message or a stack that are kept
-
-func clip(s string) string {
-	if len(s) > maxText {
-		return s[:maxText] + " ... (cut)"
-	}
-	return s
 }
 
 // final is what an error implements that no retry can mend.
@@ -96,7 +102,8 @@ func ErrorOf(err error) *Error {
 			out.Code = "handler_error"
 		}
 	}
-	out.Message, out.Stack = clip(err.Error()), clip(out.Stack)
+	out.Message = err.Error()
+	out.Cut()
 	var f final
 	if errors.As(err, &f) && f.NonRetryable() {
 		no := false

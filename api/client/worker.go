@@ -367,7 +367,19 @@ func (w *Worker) start(work context.Context, tasks []*worker.Task) {
 
 func (w *Worker) work(a *attempt) {
 	defer w.running.Done()
-	o := w.run(a, a.Task)
+	var o worker.Outcome
+	defer w.ended(a, &o) // deferred: a handler may end this goroutine
+	fn := w.handlers[a.Task.HandlerName]
+	if fn == nil {
+		no := false
+		o = worker.Outcome{Status: worker.Failed, Error: &worker.Error{Code: "handler_unknown", Message: fmt.Sprintf("this worker has no handler %s/%s", w.service, a.Task.HandlerName), Retryable: &no}}
+		return
+	}
+	worker.Run(a, fn, a.Task, &o)
+}
+
+// ended keeps what came of an attempt until the daemon has answered for it.
+func (w *Worker) ended(a *attempt, o *worker.Outcome) {
 	a.Cancel(context.Canceled) // what the handler left running
 	size := len(o.Output)
 	for _, state := range o.Objects {
@@ -375,22 +387,13 @@ func (w *Worker) work(a *attempt) {
 	}
 	if size > maxOutcome {
 		no := false
-		o = worker.Outcome{Status: worker.Failed, Error: &worker.Error{Code: "outcome_too_large", Message: fmt.Sprintf("the handler's output and object state are %d bytes, no daemon takes more than %d", size, maxOutcome), Retryable: &no}}
+		*o = worker.Outcome{Status: worker.Failed, Error: &worker.Error{Code: "outcome_too_large", Message: fmt.Sprintf("the handler's output and object state are %d bytes, no daemon takes more than %d", size, maxOutcome), Retryable: &no}}
 	}
 	o.Token = a.Task.Token
 	w.mu.Lock()
-	w.done = append(w.done, o)
+	w.done = append(w.done, *o)
 	w.mu.Unlock()
 	poke(w.ready)
-}
-
-func (w *Worker) run(ctx context.Context, t *worker.Task) worker.Outcome {
-	fn := w.handlers[t.HandlerName]
-	if fn == nil {
-		no := false
-		return worker.Outcome{Status: worker.Failed, Error: &worker.Error{Code: "handler_unknown", Message: fmt.Sprintf("this worker has no handler %s/%s", w.service, t.HandlerName), Retryable: &no}}
-	}
-	return worker.Run(ctx, fn, t)
 }
 
 func poke(ch chan struct{}) {
@@ -426,6 +429,9 @@ func (w *Worker) batch() []worker.Outcome {
 	n, size := 0, 0
 	for n < len(w.done) && n < maxBatch && (n == 0 || size < maxBatchBytes) {
 		size += len(w.done[n].Output) + 200
+		if e := w.done[n].Error; e != nil {
+			size += len(e.Message) + len(e.Stack)
+		}
 		for _, state := range w.done[n].Objects {
 			size += len(state)
 		}

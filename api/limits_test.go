@@ -1,0 +1,71 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/agnt5/agnt5d/api/client"
+	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/worker"
+)
+
+// A worker whose handler ends its goroutine reports a failed attempt and serves on.
+func TestAWorkersHandlerThatEndsItsGoroutine(t *testing.T) {
+	s := open(t, engine.Options{})
+	s.want(201, "", "PUT", "/v1/workflows/w", `{"steps":[{"name":"a","service_name":"svc","handler_name":"h","retry":{"initial_interval_ms":1}}]}`)
+	c, err := client.New(s.url, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := client.NewWorker(c, "svc", client.WorkerOptions{Capacity: 1})
+	client.HandleRaw(w, "h", func(_ context.Context, task *worker.Task) (json.RawMessage, error) {
+		if task.Attempt == 1 {
+			runtime.Goexit()
+		}
+		return nil, nil
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- w.Run(ctx) }()
+	s.start("w", "r")
+	st, err := c.Wait(t.Context(), "r")
+	if err != nil || st.State != "completed" || st.Steps["a"].Attempt != 2 || st.Steps["a"].Error.Code != "panic" {
+		t.Errorf("%+v %v", st, err)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// Whatever a worker says of a failure, what is kept and shown of it has a stated size.
+func TestTextsOfARemoteFailureAreCut(t *testing.T) {
+	s := open(t, engine.Options{})
+	s.want(201, "", "PUT", "/v1/workflows/w", oneTask)
+	w := s.join(`"h"`, "")
+	long := strings.Repeat("x", 4<<20)
+	for i, rest := range []string{
+		fmt.Sprintf(`"status":"failed","error":{"code":%q,"type":%q,"message":%q,"stack":%q,"retryable":false}`, long, long, long, long),
+		fmt.Sprintf(`"status":%q`, long),
+		fmt.Sprintf(`"status":"completed","objects":{%q:1}`, long),
+	} {
+		id := fmt.Sprint("r", i)
+		s.start("w", id)
+		s.outcome(w, s.task(w, i+1)["token"].(string), rest)
+		if st := s.state(id); st["state"] != "failed" {
+			t.Errorf("%s: %v", id, st["state"])
+		}
+		for _, path := range []string{"/v1/runs/" + id, "/v1/runs/" + id + "/events", "/v1/runs?id_prefix=" + id} {
+			if n := len(s.want(200, "", "GET", path, "").text); n > 200_000 {
+				t.Errorf("GET %s: %d bytes", path, n)
+			}
+		}
+	}
+	if head := s.want(200, "", "GET", "/v1/runs?id_prefix=r0", ""); len(head.text) > 1000 {
+		t.Errorf("a list of one run: %d bytes", len(head.text))
+	}
+}
