@@ -69,3 +69,64 @@ func TestTextsOfARemoteFailureAreCut(t *testing.T) {
 		t.Errorf("a list of one run: %d bytes", len(head.text))
 	}
 }
+
+// On every route that takes JSON, a key in another spelling, or given twice, is an error that names it; so is null as the body.
+func TestKeysAreWrittenOnceAndAsTheyAre(t *testing.T) {
+	s := open(t, engine.Options{})
+	s.want(201, "", "PUT", "/v1/workflows/w", oneTask)
+	s.start("w", "r")
+	w := s.join(`"h"`, "")
+	doc := s.want(200, "", "GET", "/openapi.json", "").json
+	look := func(v any, path ...string) any {
+		for _, p := range path {
+			m, _ := v.(map[string]any)
+			v = m[p]
+		}
+		return v
+	}
+	values := map[any]string{"string": `"a"`, "integer": "1", "array": "[]", "object": "{}"}
+	routes := 0
+	for path, ops := range look(doc, "paths").(map[string]any) {
+		for method, op := range ops.(map[string]any) {
+			ref, _ := look(op, "requestBody", "content", "application/json", "schema", "$ref").(string)
+			if ref == "" {
+				continue
+			}
+			routes++
+			method, path := strings.ToUpper(method), path
+			if strings.Contains(path, "/workers/") {
+				path = strings.ReplaceAll(path, "{id}", w)
+			}
+			path = strings.NewReplacer("{id}", "r", "{name}", "w", "{key}", "k").Replace(path)
+			s.want(400, "invalid_request", method, path, "null")
+			for key, schema := range mapOf(look(doc, "components", "schemas", ref[strings.LastIndex(ref, "/")+1:], "properties")) {
+				value := values[look(schema, "type")]
+				if value == "" {
+					value = "1"
+				}
+				upper := strings.ToUpper(key)
+				for body, named := range map[string]string{
+					fmt.Sprintf(`{%q:%s}`, upper, value):                             upper,
+					fmt.Sprintf(`{%q:%s, %q:%s}`, key, value, key, value):            key,
+					fmt.Sprintf(`{%q:%s,"\u%04x%s":1}`, key, value, key[0], key[1:]): key,
+				} {
+					got := s.want(400, "invalid_request", method, path, body)
+					if !strings.Contains(got.json["detail"].(string), `"`+named+`"`) {
+						t.Errorf("%s %s %s: %v", method, path, body, got.json["detail"])
+					}
+				}
+			}
+		}
+	}
+	if routes < 9 {
+		t.Errorf("looked at %d routes", routes)
+	}
+	for _, body := range []string{`{"outcomes":[{"token":"a","Status":"failed"}],"max":0}`, `{"outcomes":[{"token":"a","status":"failed","error":{"code":"a","code":"b"}}],"max":0}`,
+		`{"outcomes":[{"token":"a","status":"completed","objects":{"k":1,"k":2}}],"max":0}`} {
+		s.want(400, "invalid_request", "POST", "/v1/workers/"+w+"/poll", body)
+	}
+	// A payload's own keys are the caller's business.
+	s.want(201, "", "POST", "/v1/workflows/w/runs", `{"input_data":{"A":1,"a":2,"a":3}}`)
+}
+
+func mapOf(v any) map[string]any { m, _ := v.(map[string]any); return m }

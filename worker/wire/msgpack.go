@@ -174,6 +174,7 @@ func packOutcome(b []byte, o *worker.Outcome) []byte {
 // unpacker reads a body. The first error sticks.
 type unpacker struct {
 	*event.Reader
+	left  int // elements of lists and maps that a request may still have; below 0 from the start: no bound
 	err   error
 	known map[string]string
 }
@@ -193,7 +194,11 @@ func (u *unpacker) same() string {
 }
 
 func readMsgpack(b []byte, v any) error {
-	u := &unpacker{Reader: event.NewReader(b)}
+	u := &unpacker{Reader: event.NewReader(b), left: maxElements}
+	switch v.(type) {
+	case *Registered, *Polled, *Beaten: // an answer: the worker has asked for it
+		u.left = -1
+	}
 	u.message(v)
 	switch {
 	case u.err != nil:
@@ -208,16 +213,40 @@ func readMsgpack(b []byte, v any) error {
 
 // fields reads a map and hands each key to field, which reads its value, or says that it knows no such field.
 func (u *unpacker) fields(field func(key []byte) bool) {
+	var room [20][]byte
+	seen := room[:0]
 	for n := u.Map(); n > 0 && u.Err() == nil && u.err == nil; n-- {
 		key := u.Text()
+		for _, k := range seen {
+			if u.err == nil && string(k) == string(key) {
+				u.err = fmt.Errorf("%q stands there twice", key)
+				return
+			}
+		}
+		seen = append(seen, key)
 		if u.Err() == nil && !field(key) && u.err == nil {
-			u.err = fmt.Errorf("unknown field %q", key)
+			u.err = fmt.Errorf("unknown field %q", worker.Cut(string(key), maxShown))
 		}
 	}
 }
 
+// count takes n elements from what the request may have.
+func (u *unpacker) count(n int) int {
+	if u.left < 0 {
+		return n
+	}
+	if u.left -= n; u.left < 0 {
+		u.left = 0
+		if u.err == nil {
+			u.err = tooMany()
+		}
+		return 0
+	}
+	return n
+}
+
 func (u *unpacker) each(fn func()) {
-	for n := u.Array(); n > 0 && u.Err() == nil && u.err == nil; n-- {
+	for n := u.count(u.Array()); n > 0 && u.Err() == nil && u.err == nil; n-- {
 		fn()
 	}
 }
@@ -226,13 +255,17 @@ func (u *unpacker) texts(into *[]string) { u.each(func() { *into = append(*into,
 
 // bins reads a map of payloads, nil as an empty one.
 func (u *unpacker) bins(into *map[string]json.RawMessage) {
-	n := u.Map()
+	n := u.count(u.Map())
 	if n == 0 {
 		return
 	}
 	m := make(map[string]json.RawMessage, min(n, 64))
 	for ; n > 0 && u.Err() == nil; n-- {
 		key := u.same()
+		if _, twice := m[key]; twice && u.Err() == nil {
+			u.err = fmt.Errorf("%q stands there twice", worker.Cut(key, maxShown))
+			return
+		}
 		m[key] = u.Bin()
 	}
 	*into = m

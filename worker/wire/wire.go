@@ -92,9 +92,14 @@ func Decode(b []byte, media string, v any) error {
 	return DecodeJSON(b, v)
 }
 
-// DecodeJSON reads one JSON value strictly: an unknown field is an error, and so is anything after the value. Errors name
-// the field.
+// DecodeJSON reads one JSON value strictly: a field that is unknown, spelled in another case or given twice is an error, and
+// so are null instead of an object, too many elements, and anything after the value. Errors name the field.
 func DecodeJSON(b []byte, v any) error {
+	if json.Valid(b) {
+		if err := checkShape(b, v); err != nil {
+			return err
+		}
+	}
 	dec := json.NewDecoder(strings.NewReader(string(b)))
 	dec.DisallowUnknownFields()
 	err := dec.Decode(v)

@@ -1,10 +1,14 @@
 package wire_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"runtime"
+	"strings"
 	"testing"
 
+	"github.com/agnt5/agnt5d/event"
 	"github.com/agnt5/agnt5d/worker"
 	"github.com/agnt5/agnt5d/worker/wire"
 	"github.com/google/go-cmp/cmp"
@@ -143,5 +147,76 @@ func BenchmarkPoll(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// What a request makes the daemon hold is bounded by its bytes, however many elements they spell.
+func TestElementsAreBounded(t *testing.T) {
+	const n = 4 << 20
+	empty := bytes.Repeat([]byte{0x80}, n) // maps without fields
+	list := func(key string) []byte {
+		b := event.AppendString(event.AppendMap(nil, 1), key)
+		return append(event.AppendArray(b, n), empty...)
+	}
+	texts := append(event.AppendArray(event.AppendString(event.AppendMap(nil, 1), "handlers"), n), bytes.Repeat([]byte{0xa0}, n)...)
+	objects := event.AppendString(event.AppendMap(event.AppendArray(event.AppendString(event.AppendMap(nil, 1), "outcomes"), 1), 1), "objects")
+	objects = event.AppendMap(objects, n/8)
+	for i := range n / 8 {
+		objects = event.AppendBin(event.AppendString(objects, fmt.Sprint(i)), nil)
+	}
+	for _, c := range []struct {
+		media string
+		body  []byte
+		v     any
+	}{
+		{wire.Msgpack, list("outcomes"), &wire.Poll{}},
+		{wire.Msgpack, list("tokens"), &wire.Heartbeat{}},
+		{wire.Msgpack, texts, &wire.Register{}},
+		{wire.Msgpack, objects, &wire.Poll{}},
+		{wire.JSON, []byte(`{"outcomes":[` + strings.Repeat("{},", n) + `{}]}`), &wire.Poll{}},
+		{wire.JSON, []byte(`{"tokens":[` + strings.Repeat("null,", n) + `{}]}`), &wire.Heartbeat{}},
+		{wire.JSON, []byte(`{"handlers":[` + strings.Repeat(`"",`, n) + `""]}`), &wire.Register{}},
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		err := wire.Decode(c.body, c.media, c.v)
+		runtime.ReadMemStats(&after)
+		if err == nil || !strings.Contains(err.Error(), "110000 elements") {
+			t.Errorf("%T in %s: %v", c.v, c.media, err)
+		}
+		if got := after.TotalAlloc - before.TotalAlloc; got > 128<<20 {
+			t.Errorf("%T in %s: %d bytes of %d took %d MiB", c.v, c.media, len(c.body), cap(c.body), got>>20)
+		}
+	}
+	// A worker with as many leases as there may be beats for all of them.
+	full := &wire.Heartbeat{}
+	for range 100_000 {
+		full.Tokens = append(full.Tokens, wire.Beat{Token: "t"})
+	}
+	for _, media := range []string{wire.JSON, wire.Msgpack} {
+		body, err := wire.Encode(nil, media, full)
+		if err == nil {
+			err = wire.Decode(body, media, &wire.Heartbeat{})
+		}
+		if err != nil {
+			t.Errorf("100,000 tokens in %s: %v", media, err)
+		}
+	}
+}
+
+// A field that stands twice in msgpack is an error that names it, at every depth.
+func TestMsgpackFieldsStandOnce(t *testing.T) {
+	pair := func(b []byte, key string) []byte { return event.AppendInt(event.AppendString(b, key), 1) }
+	twice := pair(pair(event.AppendMap(nil, 2), "max"), "max")
+	under := event.AppendArray(event.AppendString(event.AppendMap(nil, 1), "outcomes"), 1)
+	under = event.AppendMap(event.AppendString(event.AppendMap(under, 1), "objects"), 2)
+	under = event.AppendBin(event.AppendString(event.AppendBin(event.AppendString(under, "k"), nil), "k"), nil)
+	for key, body := range map[string][]byte{"max": twice, "k": under} {
+		if err := wire.Decode(body, wire.Msgpack, &wire.Poll{}); err == nil || err.Error() != `"`+key+`" stands there twice` {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+	if err := wire.Decode(pair(event.AppendMap(nil, 1), "MAX"), wire.Msgpack, &wire.Poll{}); err == nil || !strings.Contains(err.Error(), `"MAX"`) {
+		t.Error(err)
 	}
 }
