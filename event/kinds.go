@@ -158,6 +158,16 @@ type ObjectWrite struct {
 	Fence   uint64 // under which the writer held the key
 }
 
+// Stops says whether an event of this kind ends its run, or takes it out of service: no attempt can be recorded as started after
+// it. A kind that does so in time to come must be named here.
+func (k Kind) Stops() bool {
+	switch k {
+	case RunCompleted, RunFailed, RunCancelled, RunQuarantined:
+		return true
+	}
+	return false
+}
+
 // HasStep says whether events of this kind are about one step.
 func (k Kind) HasStep() bool {
 	if int(k) >= len(layouts) {

@@ -209,3 +209,9 @@ type Batch struct {
 	Base        uint64 // if not 0: recovery may start from the snapshots and the records after Base
 	Clean       bool   // written last by a clean stop
 }
+
+// Empty says that the batch writes nothing.
+func (b *Batch) Empty() bool {
+	return len(b.Records) == 0 && len(b.Heads) == 0 && len(b.Objects) == 0 && len(b.Definitions) == 0 && len(b.Snapshots) == 0 &&
+		len(b.Purges) == 0 && len(b.Rows) == 0 && b.Base == 0 && !b.Clean
+}

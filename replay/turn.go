@@ -24,11 +24,23 @@ type Turn struct {
 	Seq    uint64 // of the first event
 	Events []event.Event
 	Err    error // the first event that could not follow; nothing of the turn may be used then
+
+	// Stopping is called before the first event of the turn that stops a running run, whatever brings it: a fact, or Decide. It
+	// journals the starts of attempts that workers have and the journal does not know yet: an attempt that is not known to have
+	// started is not known to hold its keys either. nil: nobody keeps starts back.
+	Stopping func(*Turn)
 }
 
+// add applies the event and puts it into the record. Every event of a run passes here.
 func (t *Turn) add(e event.Event) {
 	if t.Err != nil {
 		return
+	}
+	if t.Stopping != nil && t.S.Status == Running && e.Kind.Stops() {
+		t.Stopping(t)
+		if t.Err != nil {
+			return
+		}
 	}
 	if err := t.S.Apply(t.Seq+uint64(len(t.Events)), t.At, &e); err != nil {
 		t.Err = err

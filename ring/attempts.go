@@ -96,8 +96,8 @@ func (in *Outcome) fold(r *Ring, run *Run, t *replay.Turn) {
 		return
 	}
 	if !in.good(run, slot, step, attempt) {
-		if in.Slot != nil && in.Slot == slot && (slot.State == worker.Leased || slot.State == worker.Cancelled) {
-			r.b.release = append(r.b.release, slot) // in process: the handler has returned, nobody wants its answer
+		if in.from(slot) && (slot.State == worker.Leased || slot.State == worker.Cancelled) {
+			r.b.release = append(r.b.release, slot) // the handler has returned, and nobody wants its answer
 		}
 		late, look := in.late(run), run.S.Steps[step].Attempt >= attempt
 		r.atEnd(func() { // the outcome that was first may stand in this very turn
@@ -129,7 +129,6 @@ func (in *Outcome) fold(r *Ring, run *Run, t *replay.Turn) {
 		}
 	}
 	if in.Fail != nil {
-		r.flushStarts(run, t)
 		t.Fail(step, attempt, *in.Fail)
 		if in.Invalid {
 			in.answer(r, Invalid, false)
@@ -140,6 +139,17 @@ func (in *Outcome) fold(r *Ring, run *Run, t *replay.Turn) {
 		t.Complete(step, attempt, in.Output, in.Objects, in.Hash)
 	}
 	in.answer(r, Recorded, false)
+}
+
+// from says whether the outcome is that of the attempt which has the slot.
+func (in *Outcome) from(slot *worker.Slot) bool {
+	switch {
+	case slot == nil:
+		return false
+	case in.Slot != nil:
+		return in.Slot == slot
+	}
+	return slot.Attempt == in.Token.Attempt && slot.Worker == in.Token.Worker
 }
 
 // late is the result for an attempt that nobody waits for.
@@ -225,8 +235,10 @@ func (r *Ring) journalStart(run *Run, slot *worker.Slot, t *replay.Turn) {
 	t.Started(slot.Step, slot.Attempt, name, slot.StartedAt, slot.Local)
 }
 
-// flushStarts journals every start of the run that the journal does not know, before something that may end the run.
-func (r *Ring) flushStarts(run *Run, t *replay.Turn) {
+// flushStarts journals every start of the run that the journal does not know. The turn calls it by itself in front of whatever
+// stops the run.
+func (r *Ring) flushStarts(t *replay.Turn) {
+	run := r.folding
 	if run.leased == 0 {
 		return
 	}
@@ -310,7 +322,7 @@ func (f expired) fold(r *Ring, run *Run, t *replay.Turn) {
 		r.b.release = append(r.b.release, s)
 		return
 	}
-	r.flushStarts(run, t)
+	r.journalStart(run, s, t)
 	why := "the attempt was lost"
 	switch f.why {
 	case worker.LeaseExpired:
@@ -346,7 +358,6 @@ func (f lost) fold(r *Ring, run *Run, t *replay.Turn) {
 	}
 	st := &run.S.Steps[f.step]
 	if run.S.Status == replay.Running && st.Attempt == f.attempt && (st.State == replay.StepScheduled || st.State == replay.StepRunning) {
-		r.flushStarts(run, t)
 		t.Lose(f.step, f.attempt, f.why)
 	}
 }
@@ -357,12 +368,7 @@ type dueNow struct {
 	due  int64
 }
 
-func (f dueNow) fold(r *Ring, run *Run, t *replay.Turn) {
-	if run.S.Status == replay.Running && run.S.Steps[f.step].State == replay.StepWaiting {
-		r.flushStarts(run, t) // a wait that times out may end the run
-	}
-	t.Due(f.step, f.due)
-}
+func (f dueNow) fold(_ *Ring, _ *Run, t *replay.Turn) { t.Due(f.step, f.due) }
 
 // takeDue gives what is due to its runs, up to DueLimit. It reports whether more is due.
 func (r *Ring) takeDue() (more bool) {

@@ -21,7 +21,7 @@ func (r *Ring) Committed(b *Batch, err error, now Now) {
 	switch {
 	case err == nil:
 		r.durable = b.Last
-		r.publish(b)
+		r.publish(&b.effects)
 		r.recycle(b)
 		if len(r.flying) == 0 && len(r.versions) > 1<<16 {
 			clear(r.versions)
@@ -37,7 +37,7 @@ func (r *Ring) Committed(b *Batch, err error, now Now) {
 }
 
 // publish lets out what was waiting for the batch: room in sessions, offers, news for workers, answers.
-func (r *Ring) publish(b *Batch) {
+func (r *Ring) publish(b *effects) {
 	for _, s := range b.release {
 		r.Hub.Release(s)
 	}
@@ -73,15 +73,8 @@ func (r *Ring) publish(b *Batch) {
 
 // recycle keeps the lists of a batch that is done for the next one. What the journal had of it is not touched.
 func (r *Ring) recycle(b *Batch) {
-	if cap(b.then) > 1<<14 || cap(b.offers) > 1<<14 {
-		return
-	}
-	clear(b.then)
-	clear(b.offers)
-	clear(b.release)
-	clear(b.ended)
-	clear(b.given)
-	r.spare = &Batch{then: b.then[:0], offers: b.offers[:0], release: b.release[:0], ended: b.ended[:0], given: b.given[:0]}
+	b.effects.reset()
+	r.spare, b.effects = b.effects, effects{}
 }
 
 func (r *Ring) cancel(s *worker.Slot, why string) {

@@ -231,7 +231,6 @@ func (in *Cancel) fold(r *Ring, run *Run, t *replay.Turn) {
 		in.refuse(ErrRunFinished)
 		return
 	default:
-		r.flushStarts(run, t)
 		t.Cancel(in.Reason)
 	}
 	r.whenDurable(in.Reply)

@@ -120,6 +120,11 @@ func (r *Ring) quarantineEnded(in *Quarantine) {
 	if err != nil || !ok || replay.RunState(h.State) == replay.Quarantined {
 		return
 	}
+	if snap, ok, err := r.j.Snapshot(in.Run); ok && err == nil {
+		if s, _, err := r.decode(snap.State); err == nil && s.Hurt {
+			return // it was quarantined for this, and then cancelled
+		}
+	}
 	h.State, h.Failed = uint8(replay.Quarantined), damagedReason
 	r.b.Heads = append(r.b.Heads, h)
 	if r.cfg.Damage != nil {

@@ -87,7 +87,16 @@ func (run *Run) expects(slot *worker.Slot) bool {
 		return true
 	}
 	st := &run.S.Steps[slot.Step]
-	return run.S.Status == replay.Running && st.Attempt == slot.Attempt && (st.State == replay.StepScheduled || st.State == replay.StepRunning)
+	if st.Attempt != slot.Attempt {
+		return false
+	}
+	switch run.S.Status {
+	case replay.Running:
+		return st.State == replay.StepScheduled || st.State == replay.StepRunning
+	case replay.Quarantined: // its answer is not recorded any more, but it holds its keys until it comes
+		return st.State == replay.StepRunning
+	}
+	return false
 }
 
 func (r *Ring) refoldAll() error {
@@ -183,11 +192,18 @@ func (v *recovery) Record(rec journal.Record) error {
 		r.keep(run)
 	}
 	s.Released()
-	if !s.Resident() {
-		delete(r.runs, s.Run)
-		delete(r.ids, s.ID)
+	if !s.Hurt { // of one that is, finish must know that its damage is not new
+		r.letGo(run)
 	}
 	return nil
+}
+
+// letGo takes a run that has ended out of the books.
+func (r *Ring) letGo(run *Run) {
+	if !run.S.Resident() {
+		delete(r.runs, run.S.Run)
+		delete(r.ids, run.S.ID)
+	}
 }
 
 // endedBefore says whether a record that follows others, of a run that is not in the books, belongs to a run that ended and
@@ -263,6 +279,9 @@ func (v *recovery) finish() error {
 		}
 		r.keep(run)
 	}
+	for _, run := range r.runs { // a run that was quarantined and then cancelled has a snapshot still
+		r.letGo(run)
+	}
 	return nil
 }
 
@@ -331,8 +350,11 @@ func (r *Ring) owe(boot bool) {
 			if st.Fence != 0 {
 				held = append(held, st.Request)
 			}
-			if s.Status == replay.Running {
+			switch {
+			case s.Status == replay.Running:
 				r.oweStep(run, int32(i), st, boot)
+			case st.State == replay.StepRunning: // quarantined: the attempt holds its keys until it answers
+				r.oweHurt(run, int32(i), st)
 			}
 		}
 	}
@@ -385,6 +407,16 @@ func (r *Ring) oweStep(run *Run, i int32, st *replay.Step, boot bool) {
 	}
 }
 
+// oweHurt waits for an attempt of a quarantined run; one in process died with the engine.
+func (r *Ring) oweHurt(run *Run, i int32, st *replay.Step) {
+	if slot := r.Hub.Slot(run.S.Run, i); slot != nil && slot.Attempt == st.Attempt {
+		slot.State = worker.Cancelled
+		r.Hub.Rearm(slot)
+	} else if !st.Local {
+		r.Hub.Restore(r.restored(run, i, st.Attempt, st.Worker, worker.Cancelled), r.now.Mono)
+	}
+}
+
 // oweOut waits for an attempt of a run that has ended; one in process died with the engine.
 func (r *Ring) oweOut(run *Run, o replay.Out, boot bool) {
 	if slot := r.Hub.Slot(run.S.Run, o.Step); slot != nil && slot.Attempt == o.Attempt {
@@ -420,8 +452,8 @@ type quarantine struct {
 	why string
 }
 
-func (q quarantine) fold(r *Ring, run *Run, t *replay.Turn) {
-	if run.S.Status != replay.Quarantined {
+func (q quarantine) fold(_ *Ring, run *Run, t *replay.Turn) {
+	if !run.S.Hurt { // once: a cancelled run is not quarantined again for the damage that is known of it
 		t.Quarantine(q.seq, q.why)
 	}
 }

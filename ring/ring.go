@@ -96,14 +96,17 @@ type Ring struct {
 	durable uint64 // last durable sequence
 	turnNo  uint64
 	b       *Batch   // of the turn under way
-	spare   *Batch   // the lists of one that is done, to be used again
+	spare   effects  // the lists of a batch that is done, to be used again
 	flying  []*Batch // handed out, not yet committed, in order
 	work    []*Run   // runs with facts to fold in this turn
 	turn    replay.Turn
-	starts  []*worker.Slot // leases whose start the journal does not know yet, oldest first
-	first   int            // of starts
-	grants  []*worker.Slot // careful ones, to be journaled before they are handed out
-	local   *worker.Session
+	folding *Run // whose turn it is
+	// stopping is flushStarts, made once: see replay.Turn.Stopping.
+	stopping func(*replay.Turn)
+	starts   []*worker.Slot // leases whose start the journal does not know yet, oldest first
+	first    int            // of starts
+	grants   []*worker.Slot // careful ones, to be journaled before they are handed out
+	local    *worker.Session
 
 	full     bool // out of space: reads only
 	kept     []Input
@@ -185,31 +188,9 @@ type parked struct {
 // Batch is what one turn wrote, and what follows from it when it is durable.
 type Batch struct {
 	*journal.Batch
-	Last    uint64 // last sequence
-	arena   []byte
-	then    []func(error) // replies
-	offers  []offer
-	release []*worker.Slot
-	cancels []cancelled
-	handout []*worker.Slot
-	ended   []*Run
-	gone    []string     // ids of runs that it deletes
-	stored  []storedSnap // of runs put away, whose state memory need not keep when the batch is durable
-	given   []Input      // outcomes of attempts in process, to be folded again if the batch is dropped
-}
-
-type storedSnap struct{ run, seq uint64 }
-
-type cancelled struct {
-	slot *worker.Slot
-	why  string
-}
-
-type offer struct {
-	run     *Run
-	step    int32
-	attempt uint32
-	careful bool // it was open when the engine stopped: in process its start must be on disk before the handler is called
+	effects
+	Last  uint64 // last sequence
+	arena []byte
 }
 
 // New gives a ring before Recover.
@@ -229,6 +210,7 @@ func New(cfg Config) *Ring {
 		cfg.LocalCapacity = 1_000
 	}
 	r := &Ring{cfg: cfg, j: cfg.Journal}
+	r.stopping = r.flushStarts
 	r.Hub = worker.NewHub(cfg.LeaseMS)
 	for name, n := range cfg.Services {
 		r.Hub.Service(name).Limit = n

@@ -82,11 +82,8 @@ func (r *Ring) begin(now Now) {
 	r.now = now
 	r.turnNo++
 	r.Stats.Turns++
-	if r.b = r.spare; r.b == nil {
-		r.b = &Batch{}
-	}
-	r.spare = nil
-	r.b.Batch = &journal.Batch{}
+	r.b = &Batch{Batch: &journal.Batch{}, effects: r.spare}
+	r.spare = effects{}
 }
 
 func (r *Ring) finish() *Batch {
@@ -97,17 +94,13 @@ func (r *Ring) finish() *Batch {
 	r.last = r.last[:0]
 	b := r.b
 	r.b = nil
-	if len(b.Records) == 0 && len(b.Snapshots) == 0 && len(b.Definitions) == 0 && len(b.Purges) == 0 && len(b.Rows) == 0 &&
-		len(b.Objects) == 0 && len(b.Heads) == 0 && b.Base == 0 && !b.Clean {
-		// Nothing to write: what hangs on this turn hangs on the last batch under way, if on anything.
+	if b.Batch.Empty() { // nothing to write: what follows from this turn follows from the last batch under way, if one is
 		if n := len(r.flying); n > 0 {
-			last := r.flying[n-1]
-			last.then = append(last.then, b.then...)
-			last.release = append(last.release, b.release...)
-			last.given = append(last.given, b.given...)
-			return nil
+			r.flying[n-1].merge(&b.effects)
+		} else {
+			r.publish(&b.effects)
 		}
-		r.publish(b)
+		r.recycle(b)
 		return nil
 	}
 	b.Last = r.next - 1
@@ -135,7 +128,8 @@ func (r *Ring) give(run *Run, f fact) {
 // fold is one turn of one run: its facts, then what follows from them, as one record.
 func (r *Ring) fold(run *Run) {
 	t := &r.turn
-	*t = replay.Turn{S: run.S, At: r.now.Wall, Seq: r.next, Events: t.Events[:0]}
+	*t = replay.Turn{S: run.S, At: r.now.Wall, Seq: r.next, Events: t.Events[:0], Stopping: r.stopping}
+	r.folding = run
 	before, prev := run.S.Events, run.S.LastSeq
 	run.touched = r.turnNo
 	for i := 0; i < len(run.facts); i++ {
@@ -215,6 +209,7 @@ func (r *Ring) follow(run *Run, events []event.Event, seq uint64) {
 		case event.RunReopened:
 			r.reopened(run)
 		case event.RunQuarantined:
+			r.stop(run)
 			r.head(run)
 			r.mark(run)
 		case event.AttemptEnded:
@@ -257,31 +252,40 @@ func (g granted) fold(_ *Ring, run *Run, t *replay.Turn) {
 
 // end closes the books of a run that has ended.
 func (r *Ring) end(run *Run) {
-	s := run.S
 	r.Stats.RunsEnded++
-	if s.Status != replay.Completed {
-		for i := range s.Steps {
-			slot := r.Hub.Slot(s.Run, int32(i))
-			if slot == nil {
-				continue
-			}
-			if slot.State == worker.Queued {
-				r.Hub.Withdraw(s.Run, int32(i))
-				continue
-			}
-			if o, out := s.Out(int32(i)); out {
-				if !slot.Given { // its start was journaled, and nobody got it
-					r.b.release = append(r.b.release, slot)
-					r.give(run, lost{o.Step, o.Attempt, ""})
-				}
-				slot.State = worker.Cancelled
-				r.b.cancels = append(r.b.cancels, cancelled{slot, "the run is " + s.Status.String()})
-			}
-		}
+	if run.S.Status != replay.Completed {
+		r.stop(run)
 	}
 	r.head(run)
 	r.b.ended = append(r.b.ended, run)
 	r.retireIfDone(run)
+}
+
+// stop takes back the offers of a run that has ended or is quarantined, and tells those who work for it. An attempt that is out
+// and that nobody has will not answer: it ends at once.
+func (r *Ring) stop(run *Run) {
+	s := run.S
+	for i := range s.Steps {
+		slot := r.Hub.Slot(s.Run, int32(i))
+		out, isOut := s.Out(int32(i))
+		switch {
+		case slot != nil && slot.State == worker.Queued:
+			r.Hub.Withdraw(s.Run, int32(i))
+		case slot != nil && run.expects(slot):
+			if slot.Given {
+				if slot.State == worker.Leased {
+					slot.State = worker.Cancelled
+					r.b.cancels = append(r.b.cancels, cancelled{slot, "the run is " + s.Status.String()})
+				}
+				continue
+			}
+			slot.State = worker.Cancelled
+			r.b.release = append(r.b.release, slot) // its start was journaled, and nobody got it
+		}
+		if isOut {
+			r.give(run, lost{out.Step, out.Attempt, ""})
+		}
+	}
 }
 
 // retireIfDone drops the snapshot of a run that recovery need not know any more.
