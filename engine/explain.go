@@ -23,40 +23,123 @@ func reasons(r *ring.Ring, run *ring.Run) []Reason {
 	if r.Full() {
 		all = append(all, Reason{Code: "disk_full", Detail: "the disk is full: nothing is dispatched until there is space"})
 	}
+	f := folder{all: all, same: map[*worker.Handler]int{}, more: map[string]int{}, said: map[string]int{}}
 	for i := range s.Steps {
 		if s.Steps[i].State.Open() {
-			all = append(all, reason(r, run, int32(i), 0))
+			f.add(r, run, int32(i))
 		}
 	}
-	return all
+	return f.all
+}
+
+// How many steps are explained one by one before the rest of the same code is only counted, and how many of those are named.
+const (
+	explained = 5
+	examples  = 10
+)
+
+// folder puts reasons that are alike together: steps that wait for the same handler are one reason, and of the others so many
+// of a code are told one by one. It works out no sentence for a step that is only counted.
+type folder struct {
+	all  []Reason
+	same map[*worker.Handler]int // reason that all queued steps of a handler share
+	more map[string]int          // by code: the reason that counts the rest
+	said map[string]int          // by code: how many were told one by one
+}
+
+func (f *folder) add(r *ring.Ring, run *ring.Run, i int32) {
+	name := run.S.Graph.Def.Steps[i].Name
+	if h := queuedFor(r, run, i); h != nil {
+		if at, ok := f.same[h]; ok {
+			f.count(at, name)
+			return
+		}
+		f.same[h] = len(f.all)
+		f.all = append(f.all, reason(r, run, i, 0))
+		return
+	}
+	code := codeOf(run.S, i)
+	if at, ok := f.more[code]; ok {
+		f.count(at, name)
+		return
+	}
+	why := reason(r, run, i, 0)
+	if f.said[code]++; f.said[code] > explained {
+		f.more[code] = len(f.all)
+		why = Reason{Step: name, Code: code, Detail: why.Detail, Command: why.Command}
+	}
+	f.all = append(f.all, why)
+}
+
+func (f *folder) count(at int, name string) {
+	why := &f.all[at]
+	if why.Count == 0 {
+		why.Count, why.Steps = 1, []string{why.Step}
+	}
+	why.Count++
+	if len(why.Steps) < examples {
+		why.Steps = append(why.Steps, name)
+	}
+}
+
+// queuedFor gives the handler whose turn a step waits for; nil when a worker has the step, or it waits for something else.
+func queuedFor(r *ring.Ring, run *ring.Run, i int32) *worker.Handler {
+	if st := run.S.Steps[i].State; st != replay.StepScheduled && st != replay.StepRunning {
+		return nil
+	}
+	if _, out := run.S.Out(i); out {
+		return nil
+	}
+	if slot := r.Hub.Slot(run.S.Run, i); slot != nil && slot.State != worker.Queued {
+		return nil
+	}
+	def := &run.S.Graph.Def.Steps[i]
+	return r.Hub.Handler(def.Service, def.Handler)
+}
+
+// codeOf is the code of a step's reason.
+func codeOf(s *replay.State, i int32) string {
+	switch s.Steps[i].State {
+	case replay.StepWaiting:
+		if s.Graph.Def.Steps[i].Type == flow.TypeWaitTimer {
+			return "timer"
+		}
+		return "signal"
+	case replay.StepRetrying:
+		return "retry_at"
+	case replay.StepDeferred:
+		return "timer"
+	case replay.StepBlocked:
+		return "key_held"
+	}
+	return "running"
 }
 
 func reason(r *ring.Ring, run *ring.Run, i int32, depth int) Reason {
 	s := run.S
 	def, st := &s.Graph.Def.Steps[i], &s.Steps[i]
-	out := Reason{Step: def.Name}
+	out := Reason{Step: def.Name, Code: codeOf(s, i)}
 	due := replay.FormatTime(st.Due)
 	switch st.State {
 	case replay.StepWaiting:
 		if def.Type == flow.TypeWaitTimer {
-			out.Code, out.Detail = "timer", fmt.Sprintf("waits for timer %q until %s", def.Timer.Key, due)
+			out.Detail = fmt.Sprintf("waits for timer %q until %s", def.Timer.Key, due)
 			out.Command = fmt.Sprintf("agnt5d fire %s %s", s.ID, def.Timer.Key)
 			break
 		}
-		out.Code, out.Detail = "signal", fmt.Sprintf("waits for signal %q", def.Signal.Name)
+		out.Detail = fmt.Sprintf("waits for signal %q", def.Signal.Name)
 		if st.Due != 0 {
 			out.Detail += " until " + due
 		}
 		out.Command = fmt.Sprintf("agnt5d signal %s %s", s.ID, def.Signal.Name)
 	case replay.StepRetrying:
 		policy := flow.RetryPolicy(def)
-		out.Code, out.Detail = "retry_at", fmt.Sprintf("failed attempt %d of %d (%s); retry %d of %d at %s", st.Failures, policy.MaxAttempts, errorText(st.Error), st.Failures, policy.MaxAttempts-1, due)
+		out.Detail = fmt.Sprintf("failed attempt %d of %d (%s); retry %d of %d at %s", st.Failures, policy.MaxAttempts, errorText(st.Error), st.Failures, policy.MaxAttempts-1, due)
 	case replay.StepDeferred:
 		key := s.Graph.Def.Steps[st.Timer].Timer.Key
-		out.Code, out.Detail = "timer", fmt.Sprintf("failed (%s) and waits for timer %q again until %s", errorText(st.Error), key, due)
+		out.Detail = fmt.Sprintf("failed (%s) and waits for timer %q again until %s", errorText(st.Error), key, due)
 		out.Command = fmt.Sprintf("agnt5d fire %s %s", s.ID, key)
 	case replay.StepBlocked:
-		out.Code = "key_held"
 		out.Detail, out.Command = keyHeld(r, st, depth)
 	case replay.StepScheduled, replay.StepRunning:
 		explainTask(r, run, i, &out)
@@ -135,12 +218,12 @@ func explainTask(r *ring.Ring, run *ring.Run, i int32, out *Reason) {
 	slot := r.Hub.Slot(s.Run, i)
 	h := r.Hub.Handler(def.Service, def.Handler)
 	if o, is := s.Out(i); is {
-		out.Code, out.Detail = "running", fmt.Sprintf("waits until attempt %d, which was cancelled while worker %s had it, answers or its lease runs out", o.Attempt, nameOf(o.Worker))
+		out.Detail = fmt.Sprintf("waits until attempt %d, which was cancelled while worker %s had it, answers or its lease runs out", o.Attempt, nameOf(o.Worker))
 		return
 	}
 	switch {
 	case slot != nil && slot.State != worker.Queued:
-		out.Code, out.Detail = "running", fmt.Sprintf("is running attempt %d %s since %s", st.Attempt, where(slot), replay.FormatTime(slot.StartedAt))
+		out.Detail = fmt.Sprintf("is running attempt %d %s since %s", st.Attempt, where(slot), replay.FormatTime(slot.StartedAt))
 		if silent, until := r.Silence(slot); until != 0 && silent > r.Hub.LeaseMS/2 {
 			out.Detail += fmt.Sprintf("; the worker has been silent for %d s: unless it speaks, the step is offered to others at %s", silent/1000, replay.FormatTime(until))
 			out.Command = "agnt5d workers"
@@ -154,6 +237,13 @@ func explainTask(r *ring.Ring, run *ring.Run, i int32, out *Reason) {
 	case h.Full():
 		out.Code, out.Detail = "service_full", fmt.Sprintf("waits its turn: service %s runs its max_concurrent of %d", def.Service, h.Service.Limit)
 	default:
-		out.Code, out.Detail = "queued", fmt.Sprintf("waits its turn: %d offers for %s/%s, all %d workers are busy", h.Queued(), def.Service, def.Handler, h.Sessions())
+		out.Code, out.Detail = "queued", fmt.Sprintf("waits its turn: %d queued for %s/%s, %s", h.Queued(), def.Service, def.Handler, busy(h.Sessions()))
 	}
+}
+
+func busy(workers int) string {
+	if workers == 1 {
+		return "its one worker is busy"
+	}
+	return fmt.Sprintf("all %d workers are busy", workers)
 }

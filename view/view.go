@@ -128,6 +128,9 @@ type Reason struct {
 	Code    string `json:"code"` // signal, timer, no_worker, key_held, retry_at, running, service_full, disk_full, quarantined, queued
 	Detail  string `json:"detail"`
 	Command string `json:"command,omitempty"`
+	// When the reason is that of more than one step: how many, and the first few of them. Detail is then about the first.
+	Count int      `json:"count,omitempty"`
+	Steps []string `json:"steps,omitempty"`
 }
 
 // Object is an object key as it is: its durable state, who holds it and who waits for it.

@@ -240,16 +240,7 @@ func explain(cmd *cobra.Command, st *view.Status) error {
 	case st.CompletedAt != "":
 		fmt.Fprintf(out, "the run has completed\n")
 	}
-	for _, r := range st.Reasons {
-		step := r.Step
-		if step == "" {
-			step = "the run"
-		}
-		fmt.Fprintf(out, "%s: %s (%s)\n", step, r.Detail, r.Code)
-		if r.Command != "" {
-			fmt.Fprintf(out, "  %s\n", r.Command)
-		}
-	}
+	printReasons(out, st.Reasons, "", "  ")
 	return nil
 }
 

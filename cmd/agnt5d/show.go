@@ -1,19 +1,25 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/agnt5/agnt5d/api/client"
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/diagram"
 	"github.com/agnt5/agnt5d/view"
 	"github.com/spf13/cobra"
 )
 
 func newShowCmd() *cobra.Command {
 	var path string
+	var how drawing
 	cmd := &cobra.Command{
 		Use:               "show RUN",
 		Short:             "Draw a run as a graph, with the state of each step",
@@ -22,7 +28,14 @@ func newShowCmd() *cobra.Command {
 		ValidArgsFunction: runIDs(),
 	}
 	addFile(cmd, &path)
+	cmd.Flags().BoolVar(&how.all, "all", false, fmt.Sprintf("draw every step by itself; else steps that are alike are folded when there are more than %d", foldOver))
+	cmd.Flags().StringSliceVar(&how.only, "only", nil, `draw only steps in these states, "failed,running" say`)
 	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
+		for _, state := range how.only {
+			if marks[state] == "" {
+				return exit(exitUsage, "--only %q: want a state of a step: %s", state, strings.Join(slices.Sorted(maps.Keys(marks)), ", "))
+			}
+		}
 		st, err := statusOf(cmd, c, args[0], path)
 		if err != nil {
 			return err
@@ -34,7 +47,7 @@ func newShowCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return drawRun(cmd.OutOrStdout(), st, def)
+		return drawRun(cmd.OutOrStdout(), st, def, how)
 	})
 }
 
@@ -82,24 +95,28 @@ var marks = map[string]string{
 	"waiting": "◷", "retrying": "↻", "deferred": "↻", "pending": "·", "dormant": "·",
 }
 
-func drawRun(out io.Writer, st *view.Status, def *flow.Definition) error {
+// foldOver is how many lines a drawing may have before steps that are alike are folded, and apartMost how many of those that
+// somebody may look for (failed, running, blocked) keep a line of their own then.
+const (
+	foldOver  = 200
+	apartMost = 40
+)
+
+// drawing is how a run is drawn.
+type drawing struct {
+	all  bool     // fold nothing
+	only []string // draw the steps in these states alone; nil: all
+}
+
+func drawRun(out io.Writer, st *view.Status, def *flow.Definition, how drawing) error {
 	fmt.Fprintf(out, "run %s  %s version %d  %s", st.WorkflowID, st.WorkflowName, st.Version, st.State)
 	fmt.Fprintf(out, "\nstarted %s", local(st.CreatedAt))
 	if st.CompletedAt != "" {
 		fmt.Fprintf(out, ", took %s", between(st.CreatedAt, st.CompletedAt))
 	}
 	fmt.Fprint(out, "\n\n")
-	rails := draw(def)
-	width, names := 0, 0
-	for i := range rails {
-		width = max(width, len([]rune(rails[i])))
-		names = max(names, len(def.Steps[i].Name))
-	}
-	for i := range def.Steps {
-		step := st.Steps[def.Steps[i].Name]
-		mark := marks[step.State]
-		rail := strings.Replace(rails[i], "@", mark, 1)
-		fmt.Fprintf(out, "  %s%s %-*s  %-10s%s\n", rail, strings.Repeat(" ", width-len([]rune(rails[i]))), names, def.Steps[i].Name, step.State, about(&def.Steps[i], &step))
+	if err := drawSteps(out, st, def, how); err != nil {
+		return err
 	}
 	if e := st.Error; e != nil {
 		fmt.Fprintf(out, "\nfailed at %s, attempt %d: %s (%s)\n", e.Step, e.Attempt, e.Message, e.Code)
@@ -115,15 +132,140 @@ func drawRun(out io.Writer, st *view.Status, def *flow.Definition) error {
 		fmt.Fprintf(out, "\noutput %s\n", clip(string(st.Output), 400))
 	}
 	if len(st.Reasons) > 0 {
-		fmt.Fprintf(out, "\nwhy it does not move:\n")
-		for _, r := range st.Reasons {
-			fmt.Fprintf(out, "  %s: %s\n", r.Step, r.Detail)
-			if r.Command != "" {
-				fmt.Fprintf(out, "      %s\n", r.Command)
-			}
-		}
+		fmt.Fprintf(out, "\n%s:\n", reasonsTitle(st.Reasons))
+		printReasons(out, st.Reasons, "  ", "      ")
 	}
 	return nil
+}
+
+func reasonsTitle(reasons []view.Reason) string {
+	if slices.ContainsFunc(reasons, func(r view.Reason) bool { return r.Code != "running" }) {
+		return "why it does not move"
+	}
+	return "what runs now"
+}
+
+// printReasons prints why each open step does not move, and the command that would help.
+func printReasons(out io.Writer, reasons []view.Reason, before, deeper string) {
+	for _, r := range reasons {
+		step := r.Step
+		if step == "" {
+			step = "the run"
+		}
+		if r.Count > 1 {
+			step += fmt.Sprintf(" and %d more (%s)", r.Count-1, alike(r))
+		}
+		fmt.Fprintf(out, "%s%s: %s (%s)\n", before, step, r.Detail, r.Code)
+		if r.Command != "" {
+			fmt.Fprintf(out, "%s%s\n", deeper, r.Command)
+		}
+	}
+}
+
+// alike names a few of the steps that share a reason.
+func alike(r view.Reason) string {
+	names := r.Steps[min(1, len(r.Steps)):min(4, len(r.Steps))]
+	text := strings.Join(names, ", ")
+	if len(names)+1 < r.Count {
+		text += ", …"
+	}
+	return text
+}
+
+// drawSteps draws a line for each step, or for a group of steps that are alike when there are many.
+func drawSteps(out io.Writer, st *view.Status, def *flow.Definition, how drawing) error {
+	g, err := flow.NewGraph(def)
+	if err != nil {
+		return err
+	}
+	index := make(map[string]int, len(def.Steps))
+	for i := range def.Steps {
+		index[def.Steps[i].Name] = i
+	}
+	d := diagram.Of(g)
+	if !how.all && how.only == nil {
+		d = d.Fold(foldOver, apartIn(st))
+	}
+	rails, tangled := d.Rails(60)
+	var before [][]string
+	if tangled {
+		before = d.Before()
+	}
+	width, names := 0, 0
+	for i := range rails {
+		width = max(width, utf8.RuneCountInString(rails[i]))
+		names = max(names, min(utf8.RuneCountInString(d.Nodes[i].Name), 60))
+	}
+	shown := 0
+	for i, node := range d.Nodes {
+		if node.Steps != nil {
+			fmt.Fprintf(out, "  %s%s %-*s  %s\n", strings.Replace(rails[i], diagram.Here, "≡", 1), strings.Repeat(" ", width-utf8.RuneCountInString(rails[i])), names, node.Name, tally(st, node.Steps))
+			continue
+		}
+		step := st.Steps[node.Name]
+		if how.only != nil && !slices.Contains(how.only, step.State) {
+			continue
+		}
+		shown++
+		rail := strings.Replace(rails[i], diagram.Here, marks[step.State], 1)
+		line := fmt.Sprintf("  %s%s %-*s  %-10s%s", rail, strings.Repeat(" ", width-utf8.RuneCountInString(rails[i])), names, node.Name, step.State, about(&def.Steps[index[node.Name]], &step))
+		if tangled && len(before[i]) > 0 {
+			line += "  after " + few(before[i])
+		}
+		fmt.Fprintln(out, strings.TrimRight(line, " "))
+	}
+	switch {
+	case how.only != nil && shown == 0:
+		fmt.Fprintf(out, "  no step is %s\n", strings.Join(how.only, " or "))
+	case len(d.Nodes) < len(def.Steps):
+		fmt.Fprintf(out, "\n  %d steps: %s. --all draws each, --only failed those that failed\n", len(def.Steps), tally(st, st.Order))
+	}
+	return nil
+}
+
+// apartIn says which steps are drawn by themselves although others like them are folded: those that somebody looks for, while
+// they are few.
+func apartIn(st *view.Status) func(string) bool {
+	left := map[string]int{}
+	for _, state := range []string{"failed", "running", "blocked", "retrying", "waiting", "deferred"} {
+		if st.StepCounts[state] <= apartMost {
+			left[state] = apartMost
+		} else if state == "failed" || state == "running" {
+			left[state] = 10
+		}
+	}
+	return func(step string) bool {
+		state := st.Steps[step].State
+		if left[state] == 0 {
+			return false
+		}
+		left[state]--
+		return true
+	}
+}
+
+// tally counts the states of steps: "1,237 completed, 3 failed".
+func tally(st *view.Status, steps []string) string {
+	counts := map[string]int{}
+	if steps == nil {
+		counts = st.StepCounts
+	}
+	for _, s := range steps {
+		counts[st.Steps[s].State]++
+	}
+	var parts []string
+	for _, state := range slices.SortedFunc(maps.Keys(counts), func(a, b string) int { return cmp.Or(counts[b]-counts[a], strings.Compare(a, b)) }) {
+		parts = append(parts, fmt.Sprintf("%d %s", counts[state], state))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// few names the first of many.
+func few(names []string) string {
+	if len(names) <= 3 {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:3], ", "), len(names)-3)
 }
 
 func indent(s string) string {
@@ -158,118 +300,4 @@ func about(def *flow.Step, s *view.StepStatus) string {
 		parts = append(parts, clip(string(s.Output), 60))
 	}
 	return strings.Join(parts, ", ")
-}
-
-// draw gives, for each step in definition order, the line's piece of the graph: @ stands for the step itself, and lines run
-// from each step down to those that depend on it. A wait's on_timeout is such a line, too.
-func draw(def *flow.Definition) []string {
-	index := map[string]int{}
-	for i := range def.Steps {
-		index[def.Steps[i].Name] = i
-	}
-	from := make([][]int, len(def.Steps)) // whose lines end at a step
-	left := make([]int, len(def.Steps))   // lines that a step has still to give
-	link := func(a, b int) {
-		if a < b {
-			from[b] = append(from[b], a)
-			left[a]++
-		}
-	}
-	for i := range def.Steps {
-		for _, d := range def.Steps[i].Dependencies {
-			link(index[d], i)
-		}
-	}
-	for i := range def.Steps {
-		if s := def.Steps[i].Signal; s != nil && s.OnTimeout != "" {
-			link(i, index[s.OnTimeout])
-		}
-	}
-	var lanes []int // step whose lines run there; -1: free
-	out := make([]string, len(def.Steps))
-	for i := range def.Steps {
-		ends := map[int]bool{}   // lanes that end here
-		passes := map[int]bool{} // lanes that give a line and run on
-		for _, d := range from[i] {
-			for l, owner := range lanes {
-				if owner != d {
-					continue
-				}
-				if left[d]--; left[d] == 0 {
-					ends[l] = true
-				} else {
-					passes[l] = true
-				}
-			}
-		}
-		col := -1
-		for l := range lanes {
-			if ends[l] && col < 0 {
-				col = l
-			}
-		}
-		for l := 0; col < 0 && l < len(lanes); l++ {
-			if lanes[l] == -1 {
-				col = l
-			}
-		}
-		if col < 0 {
-			lanes = append(lanes, -1)
-			col = len(lanes) - 1
-		}
-		out[i] = rail(lanes, col, ends, passes)
-		for l := range ends {
-			lanes[l] = -1
-		}
-		lanes[col] = -1
-		if left[i] > 0 {
-			lanes[col] = i
-		}
-		for len(lanes) > 0 && lanes[len(lanes)-1] == -1 {
-			lanes = lanes[:len(lanes)-1]
-		}
-	}
-	return out
-}
-
-// rail draws one line: the step at col, and the lines that reach it.
-func rail(lanes []int, col int, ends, passes map[int]bool) string {
-	lo, hi := col, col
-	for _, m := range []map[int]bool{ends, passes} {
-		for l := range m {
-			lo, hi = min(lo, l), max(hi, l)
-		}
-	}
-	var b strings.Builder
-	for l := range max(len(lanes), hi+1) {
-		inside := l > lo && l < hi
-		switch {
-		case l == col:
-			b.WriteString("@")
-		case ends[l] && l == lo:
-			b.WriteString("└")
-		case ends[l] && l == hi:
-			b.WriteString("┘")
-		case ends[l]:
-			b.WriteString("┴")
-		case passes[l] && l == lo:
-			b.WriteString("├")
-		case passes[l] && l == hi:
-			b.WriteString("┤")
-		case passes[l]:
-			b.WriteString("┼")
-		case lanes[l] >= 0:
-			b.WriteString("│")
-		case inside:
-			b.WriteString("─")
-		default:
-			b.WriteString(" ")
-		}
-		if l >= lo && l < hi {
-			b.WriteString("─")
-		} else {
-			b.WriteString(" ")
-		}
-	}
-	return strings.TrimRight(b.String(), " ")
 }

@@ -26,6 +26,7 @@ var may = map[string][]string{
 	"worker":              {},
 	"worker/wire":         {"event", "internal/jsontext", "worker"},
 	"view":                {"internal/jsontext"},
+	"internal/diagram":    {"flow"},
 	"internal/fold":       {"event", "flow", "journal", "replay"},
 	"ring":                {"event", "flow", "internal/fold", "journal", "objects", "replay", "timers", "worker"},
 	"engine":              {"event", "flow", "internal/fold", "journal", "replay", "ring", "timers", "view", "worker"},
