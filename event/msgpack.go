@@ -273,3 +273,41 @@ func (r *Reader) Bin() []byte {
 	}
 	return r.take(n, "bytes")
 }
+
+// Skip passes over one value of any type, with all that it holds. It takes no stack, however deep the value is.
+func (r *Reader) Skip() {
+	for left := uint64(1); left > 0 && r.err == nil; left-- {
+		c := r.byte("value")
+		switch {
+		case c < 0x80, c >= 0xe0, c == 0xc0, c == 0xc2, c == 0xc3: // a small number, nil, true or false
+		case c < 0x90:
+			left += 2 * uint64(c&0x0f)
+		case c < 0xa0:
+			left += uint64(c & 0x0f)
+		case c < 0xc0:
+			r.take(int(c&0x1f), "value")
+		case c >= 0xc4 && c <= 0xc6:
+			r.take(int(r.be(1<<(c-0xc4), "value")), "value")
+		case c >= 0xc7 && c <= 0xc9: // an extension: its length does not count the byte that names its type
+			r.take(int(r.be(1<<(c-0xc7), "value"))+1, "value")
+		case c == 0xca:
+			r.take(4, "value")
+		case c == 0xcb:
+			r.take(8, "value")
+		case c >= 0xcc && c <= 0xcf:
+			r.take(1<<(c-0xcc), "value")
+		case c >= 0xd0 && c <= 0xd3:
+			r.take(1<<(c-0xd0), "value")
+		case c >= 0xd4 && c <= 0xd8:
+			r.take(1+1<<(c-0xd4), "value")
+		case c >= 0xd9 && c <= 0xdb:
+			r.take(int(r.be(1<<(c-0xd9), "value")), "value")
+		case c == 0xdc || c == 0xdd:
+			left += r.be(2<<(c-0xdc), "value")
+		case c == 0xde || c == 0xdf:
+			left += 2 * r.be(2<<(c-0xde), "value")
+		default: // 0xc1 is never used
+			r.fail("value")
+		}
+	}
+}

@@ -174,9 +174,10 @@ func packOutcome(b []byte, o *worker.Outcome) []byte {
 // unpacker reads a body. The first error sticks.
 type unpacker struct {
 	*event.Reader
-	left  int // elements of lists and maps that a request may still have; below 0 from the start: no bound
-	err   error
-	known map[string]string
+	lenient bool // an answer: a field that is not known is passed over
+	left    int  // elements of lists and maps that a request may still have; below 0 from the start: no bound
+	err     error
+	known   map[string]string
 }
 
 // same reads a string of which there are few in a body: names, codes.
@@ -194,9 +195,8 @@ func (u *unpacker) same() string {
 }
 
 func readMsgpack(b []byte, v any) error {
-	u := &unpacker{Reader: event.NewReader(b), left: maxElements}
-	switch v.(type) {
-	case *Registered, *Polled, *Beaten: // an answer: the worker has asked for it
+	u := &unpacker{Reader: event.NewReader(b), lenient: answer(v), left: maxElements}
+	if u.lenient { // the worker has asked for it
 		u.left = -1
 	}
 	u.message(v)
@@ -224,7 +224,11 @@ func (u *unpacker) fields(field func(key []byte) bool) {
 			}
 		}
 		seen = append(seen, key)
-		if u.Err() == nil && !field(key) && u.err == nil {
+		switch {
+		case u.Err() != nil || field(key) || u.err != nil:
+		case u.lenient:
+			u.Skip()
+		default:
 			u.err = fmt.Errorf("unknown field %q", worker.Cut(string(key), maxShown))
 		}
 	}

@@ -84,24 +84,39 @@ func Encode(dst []byte, media string, v any) ([]byte, error) {
 	return append(dst, b...), err
 }
 
-// Decode reads a body of the media type. What it gives points into b.
+// Decode reads a body of the media type. What it gives points into b. A request is read strictly: a field that is not known
+// here is an error, for the daemon cannot do what it asks. An answer is read leniently: a newer daemon may say more than a
+// worker knows of, and such fields are passed over.
 func Decode(b []byte, media string, v any) error {
 	if media == Msgpack {
 		return readMsgpack(b, v)
 	}
-	return DecodeJSON(b, v)
+	return decodeJSON(b, v, answer(v))
+}
+
+// answer says whether a message is one that the daemon sends.
+func answer(v any) bool {
+	switch v.(type) {
+	case *Registered, *Polled, *Beaten:
+		return true
+	}
+	return false
 }
 
 // DecodeJSON reads one JSON value strictly: a field that is unknown, spelled in another case or given twice is an error, and
 // so are null instead of an object, too many elements, and anything after the value. Errors name the field.
-func DecodeJSON(b []byte, v any) error {
-	if json.Valid(b) {
+func DecodeJSON(b []byte, v any) error { return decodeJSON(b, v, false) }
+
+func decodeJSON(b []byte, v any, lenient bool) error {
+	if !lenient && json.Valid(b) {
 		if err := checkShape(b, v); err != nil {
 			return err
 		}
 	}
 	dec := json.NewDecoder(strings.NewReader(string(b)))
-	dec.DisallowUnknownFields()
+	if !lenient {
+		dec.DisallowUnknownFields()
+	}
 	err := dec.Decode(v)
 	if err == nil && dec.More() {
 		err = fmt.Errorf("there is something after the value")

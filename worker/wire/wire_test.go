@@ -7,12 +7,14 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/agnt5/agnt5d/event"
 	"github.com/agnt5/agnt5d/worker"
 	"github.com/agnt5/agnt5d/worker/wire"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/vmihailenco/msgpack/v5"
 )
 
 func raw(s string) json.RawMessage { return json.RawMessage(s) }
@@ -83,6 +85,89 @@ func TestMessagesComeBackAsTheyWent(t *testing.T) {
 			}
 			if diff := cmp.Diff(v, got, same...); diff != "" {
 				t.Errorf("%T in %s (-sent +got)\n%s", v, media, diff)
+			}
+		}
+	}
+}
+
+// grown gives a body with one more field in each of its objects, as a later release may send it. The field holds a value of each
+// kind that msgpack and JSON know.
+func grown(t *testing.T, body []byte, media string) []byte {
+	t.Helper()
+	var v any
+	var err error
+	if media == wire.JSON {
+		dec := json.NewDecoder(bytes.NewReader(body))
+		dec.UseNumber()
+		err = dec.Decode(&v)
+	} else {
+		err = msgpack.Unmarshal(body, &v)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := []any{nil, true, false, 1, -1, -200, -70_000, 300, 70_000, 1 << 40, -1 << 40, 1.5, "text", strings.Repeat("long", 20_000), map[string]any{"a": []any{1}, "b": map[string]any{}}}
+	if media == wire.Msgpack {
+		more = append(more, float32(2.5), []byte("bytes"), make([]byte, 300), make([]byte, 70_000), time.Unix(1, 2), make([]int, 20), make([]int, 70_000))
+	}
+	free := map[string]bool{"workflows": true, "dependencies": true, "objects": true} // keys of the caller's own
+	var grow func(v any, own bool)
+	grow = func(v any, own bool) {
+		switch v := v.(type) {
+		case map[string]any:
+			for k, in := range v {
+				switch k {
+				case "workflow_input", "input_data", "output", "state", "details":
+				default:
+					grow(in, free[k])
+				}
+			}
+			if !own {
+				v["newer"] = more
+			}
+		case []any:
+			for _, in := range v {
+				grow(in, false)
+			}
+		}
+	}
+	grow(v, false)
+	if media == wire.JSON {
+		body, err = json.Marshal(v)
+	} else {
+		var buf bytes.Buffer
+		enc := msgpack.NewEncoder(&buf)
+		enc.UseCompactInts(true)
+		err = enc.Encode(v)
+		body = buf.Bytes()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// What a newer daemon adds to its answers is passed over, at every depth. What a newer worker adds to a request is refused by
+// name: the daemon cannot do what it asks.
+func TestAnswersMayGrowAndRequestsMayNot(t *testing.T) {
+	same := []cmp.Option{cmpopts.IgnoreUnexported(worker.Task{}), cmpopts.EquateEmpty(), cmp.Comparer(func(a, b json.RawMessage) bool { return (a == nil) == (b == nil) })}
+	for _, media := range []string{wire.JSON, wire.Msgpack} {
+		for _, v := range messages {
+			body, err := wire.Encode(nil, media, v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := fresh(v)
+			err = wire.Decode(grown(t, body, media), media, got)
+			switch v.(type) {
+			case *wire.Registered, *wire.Polled, *wire.Beaten:
+				if diff := cmp.Diff(v, got, same...); err != nil || diff != "" {
+					t.Errorf("%T in %s: %v (-sent +got)\n%s", v, media, err, diff)
+				}
+			default:
+				if err == nil || err.Error() != `unknown field "newer"` {
+					t.Errorf("%T in %s: %v", v, media, err)
+				}
 			}
 		}
 	}

@@ -1,0 +1,145 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/agnt5/agnt5d/api/client"
+	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/view"
+	"github.com/agnt5/agnt5d/worker"
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+// grow adds a field to each object of an answer, and codes that no release has had, as a later daemon may.
+func grow(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, in := range v {
+			switch k {
+			case "input", "output", "definition", "steps", "step_counts", "dependencies", "objects", "data":
+			default:
+				v[k] = grow(in)
+			}
+		}
+		if v["code"] == "recorded" {
+			v["code"] = "recorded_elsewhere"
+		}
+		v["server_time"] = map[string]any{"unix": 1, "zone": []any{"UTC", 1.5, nil}}
+	case []any:
+		for i := range v {
+			v[i] = grow(v[i])
+		}
+	}
+	return v
+}
+
+// newerDaemon stands before a daemon and says more than it does.
+func newerDaemon(t *testing.T, at string) string {
+	t.Helper()
+	target, err := url.Parse(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var polls atomic.Int64
+	p := httputil.NewSingleHostReverseProxy(target)
+	p.ModifyResponse = func(resp *http.Response) error {
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			return err
+		}
+		if strings.HasSuffix(resp.Request.URL.Path, "/poll") && polls.Add(1) == 1 { // a refusal with a code of its own
+			resp.StatusCode = http.StatusServiceUnavailable
+			resp.Header.Set("Content-Type", "application/problem+json")
+			body = []byte(`{"code":"resting","status":503,"detail":"later","since":"now"}`)
+		} else if len(body) > 0 {
+			var v any
+			read, write := json.Unmarshal, json.Marshal
+			if strings.Contains(resp.Header.Get("Content-Type"), "msgpack") {
+				read, write = msgpack.Unmarshal, func(v any) ([]byte, error) {
+					var buf bytes.Buffer
+					enc := msgpack.NewEncoder(&buf)
+					enc.UseCompactInts(true)
+					err := enc.Encode(v)
+					return buf.Bytes(), err
+				}
+			}
+			if err := read(body, &v); err != nil {
+				return err
+			}
+			if body, err = write(grow(v)); err != nil {
+				return err
+			}
+		}
+		resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		resp.Header.Set("Content-Length", strconv.Itoa(len(body)))
+		return nil
+	}
+	srv := httptest.NewServer(p)
+	t.Cleanup(srv.Close)
+	return srv.URL
+}
+
+// A daemon is brought up to date before its workers: what it says more than they know ends none of them.
+func TestAWorkerServesANewerDaemon(t *testing.T) {
+	s := open(t, engine.Options{})
+	s.want(201, "", "PUT", "/v1/workflows/w", oneTask)
+	c, err := client.New(newerDaemon(t, s.url), client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	w := client.NewWorker(c, "svc", client.WorkerOptions{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	client.HandleRaw(w, "h", func(_ context.Context, task *worker.Task) (json.RawMessage, error) {
+		return json.RawMessage(`"done"`), task.Heartbeat(1)
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		defer stop() // nobody waits for a worker that has ended
+		ended <- w.Run(ctx)
+	}()
+	for _, id := range []string{"a", "b"} {
+		if _, _, err := c.Start(ctx, "w", nil, client.StartOptions{ID: id}); err != nil {
+			t.Fatal(err)
+		}
+		if st, err := c.Wait(ctx, id); err != nil || st.State != "completed" || st.Steps["a"].Attempt != 1 {
+			t.Fatalf("%+v %v", st, err)
+		}
+	}
+	if runs, _, err := c.List(ctx, client.Filter{}, 10, ""); err != nil || len(runs) != 2 {
+		t.Errorf("%v %v", runs, err)
+	}
+	var kinds []string
+	events, _, err := c.Events(ctx, "a", 0, 100)
+	for _, e := range events {
+		kinds = append(kinds, e.Kind)
+	}
+	if err != nil || !strings.Contains(strings.Join(kinds, " "), "StepCompleted RunCompleted") {
+		t.Errorf("%v %v", kinds, err)
+	}
+	var p *view.Problem
+	if err := c.Cancel(ctx, "a", ""); !errors.As(err, &p) || p.Code != "run_finished" {
+		t.Errorf("%v", err)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if text := log.String(); !strings.Contains(text, "recorded_elsewhere") {
+		t.Errorf("an answer that is not known here was not told:\n%s", text)
+	}
+	s.want(400, "invalid_request", "POST", "/v1/workers", `{"service_name":"svc","handlers":["h"],"capacity":1,"region":"eu"}`)
+}
