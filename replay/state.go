@@ -128,7 +128,18 @@ type Out struct {
 	Worker  string
 }
 
-// State is a run after its events so far.
+// State is a run after its events so far. Between two records this holds, and Check looks whether it does:
+//
+//  1. open is how many steps are not settled, each step's need how many of its dependencies are not, Skipped how many are skipped,
+//     outBytes the size of the outputs of completed sinks.
+//  2. Nothing is left to decide: while the run is running, no step's turn has come, and a step is not settled.
+//  3. A step is open (from blocked to deferred) only while the run is running or quarantined.
+//  4. A step wants or holds keys (Request) only if its definition names some and it is blocked, scheduled, running or retrying. In
+//     the last three it holds them: Fence is later than Request.
+//  5. A time (Due) stands only on a step that waits for it, or did when it was cancelled; a timer, a retry and a deferral have one.
+//  6. The waits in the mailbox are the steps that wait for a signal, each once.
+//  7. A step has at most one attempt out from before the run ended, and the newest attempt of a running step is not that one.
+//  8. EndedAt is set when the run has ended, and not before. FailedBy names a failed step if the run has failed.
 type State struct {
 	Run      uint64 // the run's number: the sequence of its first event
 	ID       string

@@ -264,31 +264,47 @@ func (t *Turn) Decide() {
 
 // consider starts or skips a step whose turn may have come.
 func (t *Turn) consider(i int32) {
-	st := &t.S.Steps[i]
+	switch t.S.verdict(i) {
+	case begin:
+		t.begin(i)
+	case skip:
+		t.add(event.Event{Kind: event.StepSkipped, Step: i})
+	}
+}
+
+// verdict is what becomes of a step that is looked at.
+type verdict uint8
+
+const (
+	leave verdict = iota // it is not its turn, or it has had it
+	begin
+	skip
+)
+
+func (s *State) verdict(i int32) verdict {
+	st := &s.Steps[i]
 	if !ready(st) {
-		return
+		return leave
 	}
 	if st.again {
-		t.begin(i)
-		return
+		return begin
 	}
 	if st.State == StepDormant {
-		woken, all := t.S.woken(i)
-		if !woken {
-			if all {
-				t.add(event.Event{Kind: event.StepSkipped, Step: i})
-			}
-			return
+		woken, all := s.woken(i)
+		switch {
+		case !woken && all:
+			return skip
+		case !woken:
+			return leave
 		}
 	}
-	if st.need > 0 {
-		return
+	switch {
+	case st.need > 0:
+		return leave
+	case !s.allowed(i):
+		return skip
 	}
-	if !t.S.allowed(i) {
-		t.add(event.Event{Kind: event.StepSkipped, Step: i})
-		return
-	}
-	t.begin(i)
+	return begin
 }
 
 // begin starts a step that is ready.

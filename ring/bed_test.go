@@ -69,7 +69,7 @@ func (b *bed) commit() {
 
 func (b *bed) check() {
 	b.t.Helper()
-	if err := b.r.Broken(); err != nil {
+	if err := b.r.Check(); err != nil {
 		b.t.Fatalf("%s: %v", b.name, err)
 	}
 }

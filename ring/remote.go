@@ -68,7 +68,9 @@ func (in *Join) admit(r *Ring) {
 			named[t.Run] = map[int32]bool{}
 		}
 		named[t.Run][t.Step] = true
-		r.Hub.Adopt(slot, s, r.now.Mono)
+		if slot.State == worker.Leased { // else its outcome is on the way to the journal: it takes no room any more
+			r.Hub.Adopt(slot, s, r.now.Mono)
+		}
 	}
 	// Whatever else the worker was given before is offered to others at once: it does not know of it.
 	for _, slot := range r.Hub.Leases() {

@@ -75,7 +75,22 @@ var (
 	ErrAway = errors.New("the run has ended and is not in memory")
 )
 
-// Ring is the core. It is not safe for concurrent use.
+// Ring is the core. It is not safe for concurrent use. Between two calls this holds, and Check looks whether it does:
+//
+//  1. No turn is under way: no batch, no facts, no work. Batches under way end one behind the other, from durable to next.
+//  2. A run in memory stands under its number and its id, and is not put away as well; each keeps to the rules of its State.
+//  3. A run that has ended is in memory only while an attempt is out, or until the batches under way are durable.
+//  4. A run's leased is how many leases of it have a start that is not journaled: none unless it is running. Each of these waits in
+//     starts, or in grants when it was not handed out.
+//  5. Whoever works is expected: the run of a lease knows of the attempt, unless a batch under way releases it. A slot whose
+//     outcome is on its way is released by one.
+//  6. Whoever is expected works or can: each scheduled step is offered, leased, or waits for an attempt that is out; each running
+//     step has its lease, and so has each attempt that is out.
+//  7. The table of keys has exactly the requests of the states, and they hold their keys when the state says so.
+//  8. Who works under a key holds it: no other handler can have a task with that key.
+//  9. Every time that a running run waits for stands in the queue of times.
+//
+// Of a damaged run less is known than happened: 7 and 8 leave out the keys that it wants.
 type Ring struct {
 	cfg Config
 	j   Journal

@@ -127,10 +127,13 @@ func (s *story) turn(in ...ring.Input) {
 	if b := s.ring.Turn(s.now, in); b != nil {
 		s.disk.Append(b)
 	}
-	if err := s.ring.Broken(); err != nil {
+	if err := s.ring.Check(); err != nil {
 		s.t.Fatal(err)
 	}
 	s.commit()
+	if err := s.ring.Check(); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // reply notes a refusal.

@@ -79,5 +79,8 @@ func (q *Queue) PopDue(dst []Entry, now int64, most int) []Entry {
 	return dst
 }
 
+// Entries gives every entry, in no order. The slice is the Queue's own.
+func (q *Queue) Entries() []Entry { return q.heap }
+
 // Len is how many entries there are.
 func (q *Queue) Len() int { return len(q.heap) }

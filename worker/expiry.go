@@ -30,6 +30,7 @@ func (s *Slot) due() int64 {
 
 func (h *Hub) schedule(s *Slot) {
 	at := s.due()
+	s.over = false
 	if at == 0 {
 		return
 	}
@@ -115,6 +116,7 @@ func (h *Hub) Expire(now int64, over func(*Slot, Why)) {
 			h.schedule(s)
 			continue
 		}
+		s.over = true
 		over(s, why)
 	}
 }

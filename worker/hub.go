@@ -5,7 +5,15 @@ import (
 	"slices"
 )
 
-// Hub is what may be run, who can run it, and who runs it. It is not safe for concurrent use.
+// Hub is what may be run, who can run it, and who runs it. It is not safe for concurrent use. Between two calls this holds, and
+// Check looks whether it does:
+//
+//  1. A slot stands under its own run and step, and is not gone.
+//  2. A session has exactly the slots that name it; they are leased or cancelled, and carry its id.
+//  3. A handler's queue holds exactly its queued slots, by run; a run with some has one turn in it.
+//  4. A session and the handlers that it serves name each other. A service counts its handlers, and the slots that sessions have.
+//  5. A lease with a clock stands in the heap no later than that clock, unless its end was reported; the heap is in order.
+//  6. Nobody is forgotten: a handler that has an offer, room in its service, and a session with room that wants one, is in ready.
 type Hub struct {
 	LeaseMS int64 // how long a remote lease lives without a sign of life
 
@@ -94,7 +102,8 @@ type Slot struct {
 	// Data is whatever the owner of the Hub hangs on the attempt.
 	Data any
 
-	run *runQueue
+	run  *runQueue
+	over bool // Expire has reported it
 }
 
 // Session is somebody who serves handlers.
