@@ -32,13 +32,13 @@ func (v *value) appendCanonical(dst []byte) []byte {
 		order = append(order, i)
 	}
 	// By code points, which is the order of the bytes; equal keys as they stand.
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(v.keys[a], v.keys[b]) })
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(v.keys[a].text, v.keys[b].text) })
 	dst = append(dst, '{')
 	for i, at := range order {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = appendASCII(dst, v.keys[at])
+		dst = appendASCII(dst, v.keys[at].text)
 		dst = append(dst, ':')
 		dst = v.items[at].appendCanonical(dst)
 	}

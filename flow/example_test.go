@@ -39,10 +39,10 @@ steps:
     dependencies: [transform]
 `))
 	for _, p := range problems {
-		fmt.Printf("%s: %s (%s)\n", p.Step, p.Detail, p.Code)
+		fmt.Printf("line %d, %s: %s (%s)\n", p.Line, p.Step, p.Detail, p.Code)
 	}
 	// Output:
-	// extract: the step has an unknown key "handler" (unknown_key)
-	// extract: a task needs a handler_name (handler_missing)
-	// load: dependency "transform" names no step of this workflow (dependency_unknown)
+	// line 3, extract: a task needs a handler_name (handler_missing)
+	// line 5, extract: the step has an unknown key "handler"; did you mean "handler_name"? (unknown_key)
+	// line 9, load: dependency "transform" names no step of this workflow (dependency_unknown)
 }

@@ -25,6 +25,7 @@ var (
 type jsonError struct {
 	kind error
 	text string
+	at   int // offset of the byte that is wrong, + 1; 0: none is
 }
 
 func (e *jsonError) Error() string        { return e.text }
@@ -36,20 +37,23 @@ func CheckJSON(b []byte, limit int) error { return checkJSON(b, limit, MaxNestin
 
 func checkJSON(b []byte, limit, deepest int) error {
 	if limit > 0 && len(b) > limit {
-		return &jsonError{ErrJSONTooLarge, fmt.Sprintf("is %d bytes, the limit is %d", len(b), limit)}
+		return &jsonError{ErrJSONTooLarge, fmt.Sprintf("is %d bytes, the limit is %d", len(b), limit), 0}
 	}
 	if !utf8.Valid(b) {
-		return &jsonError{ErrJSONNotUTF8, fmt.Sprintf("is not valid UTF-8 at byte %d", notUTF8At(b))}
+		at := notUTF8At(b)
+		return &jsonError{ErrJSONNotUTF8, "is not valid UTF-8" + byteLine(b, at), at}
 	}
 	if depth := nesting(b); depth > deepest {
-		return &jsonError{ErrJSONTooDeep, fmt.Sprintf("is nested %d deep, the limit is %d", depth, deepest)}
+		return &jsonError{ErrJSONTooDeep, fmt.Sprintf("is nested %d deep, the limit is %d", depth, deepest), 0}
 	}
 	if !json.Valid(b) {
-		return &jsonError{ErrJSONSyntax, "is not JSON" + where(b)}
+		text, at := syntaxOf(b)
+		return &jsonError{ErrJSONSyntax, "is not JSON" + text, at}
 	}
 	return nil
 }
 
+// notUTF8At gives the first byte that is no UTF-8, counted from 1.
 func notUTF8At(b []byte) int {
 	at := 0
 	for at < len(b) {
@@ -59,21 +63,26 @@ func notUTF8At(b []byte) int {
 		}
 		at += n
 	}
-	return at
+	return at + 1
 }
 
-func where(b []byte) string {
+// byteLine says where the n-th byte stands.
+func byteLine(b []byte, n int) string {
+	return fmt.Sprintf(" at byte %d, line %d", n, 1+bytes.Count(b[:min(n, len(b))], []byte{'\n'}))
+}
+
+// syntaxOf says what is wrong with a text that is not JSON, and at which byte, counted from 1.
+func syntaxOf(b []byte) (string, int) {
 	if len(bytes.TrimSpace(b)) == 0 {
-		return ": it is empty"
+		return ": it is empty", 0
 	}
 	var v json.RawMessage // its syntax is all that is asked
 	var syntax *json.SyntaxError
 	if err := json.Unmarshal(b, &v); errors.As(err, &syntax) {
 		at := int(syntax.Offset)
-		line := 1 + bytes.Count(b[:min(at, len(b))], []byte{'\n'})
-		return fmt.Sprintf(": %s at byte %d, line %d", syntax.Error(), at, line)
+		return ": " + syntax.Error() + byteLine(b, at), at
 	}
-	return ""
+	return "", 0
 }
 
 // nesting is how deep brackets outside of strings are nested.
@@ -102,10 +111,17 @@ func nesting(b []byte) int {
 // Strings are UTF-8, but for half a surrogate pair, which JSON can say and Unicode cannot: it is kept in the three bytes that
 // UTF-8 would have for it. So the order of bytes is the order of code points, with these too, and nothing is lost.
 type value struct {
-	kind  byte // one of n b # " [ {
+	kind  byte  // one of n b # " [ {
+	at    int32 // where it stands: a number that its source understands; 0: nowhere
 	text  string
 	items []value
-	keys  []string
+	keys  []keyName
+}
+
+// keyName is a key of an object as it was written.
+type keyName struct {
+	text string
+	at   int32
 }
 
 // DuplicateKeyError says that an object has a key twice.
@@ -117,35 +133,54 @@ func (e *DuplicateKeyError) Error() string {
 
 // duplicate gives a key that stands twice in an object, here or further in.
 func (v *value) duplicate() error {
+	_, err := v.duplicated()
+	return err
+}
+
+// duplicated is duplicate, and where the second of the keys stands.
+func (v *value) duplicated() (int32, error) {
 	if key, twice := v.repeated(); twice {
-		return &DuplicateKeyError{key}
+		return key.at, &DuplicateKeyError{key.text}
 	}
 	for i := range v.items {
-		if err := v.items[i].duplicate(); err != nil {
-			return err
+		if at, err := v.items[i].duplicated(); err != nil {
+			return at, err
 		}
 	}
-	return nil
+	return 0, nil
 }
 
 // repeated gives a key that stands twice in this object.
-func (v *value) repeated() (string, bool) {
+func (v *value) repeated() (keyName, bool) {
 	if len(v.keys) <= 12 {
 		for i, key := range v.keys {
-			if slices.Contains(v.keys[:i], key) {
+			if slices.ContainsFunc(v.keys[:i], func(k keyName) bool { return k.text == key.text }) {
 				return key, true
 			}
 		}
-		return "", false
+		return keyName{}, false
 	}
 	seen := make(map[string]bool, len(v.keys))
 	for _, key := range v.keys {
-		if seen[key] {
+		if seen[key.text] {
 			return key, true
 		}
-		seen[key] = true
+		seen[key.text] = true
 	}
-	return "", false
+	return keyName{}, false
+}
+
+// field gives what an object holds under a key, the last of it, and where the key stands; nil when there is none.
+func (v *value) field(key string) (*value, int32) {
+	if v.kind != '{' {
+		return nil, 0
+	}
+	for i := len(v.keys) - 1; i >= 0; i-- {
+		if v.keys[i].text == key {
+			return &v.items[i], v.keys[i].at
+		}
+	}
+	return nil, 0
 }
 
 // readJSON reads a JSON text that CheckJSON has passed: it looks for nothing that can be wrong.
@@ -171,7 +206,15 @@ func (r *jsonReader) space() byte {
 }
 
 func (r *jsonReader) value() value {
-	switch c := r.space(); c {
+	c := r.space()
+	at := int32(r.at + 1)
+	v := r.bare(c)
+	v.at = at
+	return v
+}
+
+func (r *jsonReader) bare(c byte) value {
+	switch c {
 	case '{':
 		return r.object()
 	case '[':
@@ -207,7 +250,8 @@ func (r *jsonReader) object() value {
 			r.at++
 			r.space()
 		}
-		v.keys = append(v.keys, r.string())
+		at := int32(r.at + 1)
+		v.keys = append(v.keys, keyName{r.string(), at})
 		r.space()
 		r.at++ // :
 		v.items = append(v.items, r.value())

@@ -29,7 +29,7 @@ func TestCheckJSONNamesWhatIsWrong(t *testing.T) {
 		{"{\n\"a\": x}", 0, ErrJSONSyntax, "is not JSON: invalid character 'x' looking for beginning of value at byte 8, line 2"},
 		{`"a" "b"`, 0, ErrJSONSyntax, "is not JSON: invalid character '\"' after top-level value at byte 5, line 1"},
 		{`{"a":1,}`, 0, ErrJSONSyntax, "is not JSON: invalid character '}' looking for beginning of object key string at byte 8, line 1"},
-		{"\"a\xff\"", 0, ErrJSONNotUTF8, "is not valid UTF-8 at byte 2"},
+		{"\"a\xff\"", 0, ErrJSONNotUTF8, "is not valid UTF-8 at byte 3, line 1"},
 		{"NaN", 0, ErrJSONSyntax, "is not JSON: invalid character 'N' looking for beginning of value at byte 1, line 1"},
 		{nested(64), 0, nil, ""},
 		{nested(65), 0, ErrJSONTooDeep, "is nested 65 deep, the limit is 64"},

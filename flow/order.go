@@ -1,10 +1,16 @@
 package flow
 
+import (
+	"fmt"
+	"strings"
+)
+
 // order looks at dependencies and on_timeout edges together. Dependencies alone cannot form a cycle, for each names an earlier
 // step; an on_timeout may name one, too, and then what follows from that step must not lead back to the wait. And a step that
 // on_timeout names can never start when it depends on a step that depends on the wait.
 //
-// Edges that other problems are about are left out.
+// Edges that other problems are about are left out. A dependency on a later step is such a problem, unless it is part of a
+// cycle.
 func (v *validator) order() {
 	n := len(v.d.Steps)
 	deps := make([][]int32, n)
@@ -27,10 +33,13 @@ func (v *validator) order() {
 	if named {
 		v.deadOnTimeouts(deps, jump)
 	}
-	if back { // without an edge backwards the order of the definition is the proof
+	if back || len(v.later) > 0 { // without an edge backwards the order of the definition is the proof
 		v.cycles(deps, jump)
 	}
 }
+
+// edge is the n-th dependency of a step, which names a step that stands later.
+type edge struct{ from, to, n int }
 
 // deadOnTimeouts finds the steps that on_timeout of a wait names and that depend on another step that depends on that wait.
 //
@@ -80,14 +89,15 @@ func (v *validator) deadOf(deps [][]int32, waits map[int32][]int32, group []int3
 	for bit, e := range group {
 		for _, w := range waits[e] {
 			if over[w]&(1<<bit) != 0 {
-				v.add(int(e), CodeOnTimeoutDead, "on_timeout of %s names this step, which depends on a step that depends on that wait: it could never start", quote(v.d.Steps[w].Name))
+				v.add(int(e), v.place(int(e), "dependencies"), CodeOnTimeoutDead, "on_timeout of %s names this step, which depends on a step that depends on that wait: it could never start", quote(v.d.Steps[w].Name))
 				break
 			}
 		}
 	}
 }
 
-// cycles names one wait of each knot of steps that lead to each other.
+// cycles tells one cycle of each knot of steps that lead to each other, and of each dependency on a later step that is in no
+// knot that it stands too early.
 func (v *validator) cycles(deps [][]int32, jump []int32) {
 	next := make([][]int32, len(deps))
 	for i := range deps {
@@ -98,15 +108,61 @@ func (v *validator) cycles(deps [][]int32, jump []int32) {
 			next[i] = append(next[i], jump[i])
 		}
 	}
+	for _, e := range v.later {
+		next[e.to] = append(next[e.to], int32(e.from))
+	}
 	knot := knots(next)
 	told := map[int32]bool{}
+	for _, e := range v.later {
+		place := v.itemPlace(e.from, "dependencies", e.n)
+		switch {
+		case knot[e.from] != knot[e.to]:
+			v.add(e.from, place, CodeDepLater, "dependency %s is defined later; a step must stand after what it depends on", quote(v.d.Steps[e.to].Name))
+		case !told[knot[e.from]]:
+			told[knot[e.from]] = true
+			v.add(e.from, place, CodeCycle, "steps wait for each other: %s; each starts after the next", v.around(next, knot, int32(e.from), int32(e.to)))
+		}
+	}
 	for w, e := range jump {
 		if e >= 0 && knot[w] == knot[e] && !told[knot[w]] {
 			told[knot[w]] = true
-			v.add(w, CodeCycle, "on_timeout %s leads back to this wait: dependencies and on_timeout form a cycle", quote(v.d.Steps[e].Name))
+			v.add(w, v.place(w, "signal.on_timeout"), CodeCycle, "on_timeout %s leads back to this wait: %s; each starts after the next", quote(v.d.Steps[e].Name),
+				v.around(next, knot, e, int32(w)))
 		}
 	}
 }
+
+// around names a shortest cycle on which the step from starts directly after the step to: from -> to -> ... -> from.
+func (v *validator) around(next [][]int32, knot []int32, from, to int32) string {
+	before := map[int32]int32{from: from} // on the way from there to here
+	queue := []int32{from}
+	for at := 0; at < len(queue); at++ {
+		for _, n := range next[queue[at]] {
+			if _, seen := before[n]; !seen && knot[n] == knot[from] {
+				before[n] = queue[at]
+				queue = append(queue, n)
+			}
+		}
+	}
+	cycle := []int32{from, to}
+	for at := to; at != from; {
+		at = before[at]
+		cycle = append(cycle, at)
+	}
+	names := make([]string, 0, 2*shownOfCycle+1)
+	for i, at := range cycle {
+		switch {
+		case len(cycle) > 2*shownOfCycle && i == shownOfCycle:
+			names = append(names, fmt.Sprintf("(%d more)", len(cycle)-2*shownOfCycle))
+		case len(cycle) <= 2*shownOfCycle || i < shownOfCycle || i >= len(cycle)-shownOfCycle:
+			names = append(names, cut(v.d.Steps[at].Name, 64))
+		}
+	}
+	return strings.Join(names, " -> ")
+}
+
+// shownOfCycle is how many steps of a long cycle are named at its beginning, and at its end.
+const shownOfCycle = 6
 
 // knots numbers the strongly connected components of a graph (Tarjan), without recursion: a chain may be 100,000 long.
 func knots(next [][]int32) []int32 {

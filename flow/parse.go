@@ -20,14 +20,24 @@ const documentNesting = MaxNesting + 3
 
 // Read reads a definition as JSON or YAML, as ParseAny does, and validates it: every problem at once.
 func Read(b []byte) (*Definition, Problems) {
+	d, problems, _ := Check(b)
+	return d, problems
+}
+
+// Check is Read, and Warnings when there is no problem. Problems and warnings say where in the text they are.
+func Check(b []byte) (d *Definition, problems, warnings Problems) {
 	r := readAny(b)
 	if r.d == nil {
-		return nil, r.problems()
+		return nil, r.problems(), nil
 	}
 	v := newValidator(r.d)
-	v.findings, v.flaws = r.findings, r.flaws
+	v.findings, v.flaws, v.root = r.findings, r.flaws, r.root
 	v.check()
-	return r.d, v.problems()
+	if len(v.list) > 0 {
+		return r.d, v.problems(), nil
+	}
+	v.warn()
+	return r.d, nil, v.problems()
 }
 
 // ParseAny reads a definition as JSON if it begins with {, else as YAML. It reports what cannot be read; Validate the rest.
@@ -47,7 +57,7 @@ func readAny(b []byte) *reader {
 	text := bytes.TrimLeft(b, " \t\r\n")
 	if len(text) == 0 {
 		r := &reader{}
-		r.whole(CodeInvalidJSON, "the definition is empty: want steps, as YAML or JSON")
+		r.whole(0, CodeInvalidJSON, "the definition is empty: want steps, as YAML or JSON")
 		return r
 	}
 	if text[0] != '{' {
@@ -59,23 +69,34 @@ func readAny(b []byte) *reader {
 func readText(b []byte) *reader {
 	r := &reader{}
 	if len(b) > MaxBytes {
-		r.whole(CodeTooLarge, "the definition is %d bytes, the limit is %d", len(b), MaxBytes)
-	} else if err := checkJSON(b, 0, documentNesting); err != nil {
-		r.whole(CodeInvalidJSON, "the definition %v", err)
-	} else {
-		v := readJSON(b)
-		r.definition(&v)
+		r.whole(0, CodeTooLarge, "the definition is %d bytes, the limit is %d", len(b), MaxBytes)
+		return r
 	}
+	r.source = &jsonSource{text: b}
+	if err := checkJSON(b, 0, documentNesting); err != nil {
+		var at int32
+		if bad, ok := errors.AsType[*jsonError](err); ok {
+			at = int32(bad.at)
+		}
+		r.whole(at, CodeInvalidJSON, "the definition %v", err)
+		return r
+	}
+	v := readJSON(b)
+	r.definition(&v)
 	return r
 }
 
 // reader turns a JSON value into a Definition and collects what does not fit.
 type reader struct {
 	findings
-	d     *Definition // nil: the text could not be read
-	flaws map[int]flaw
-	at    int // index of the step being read; -1: outside
-	name  string
+	d      *Definition // nil: the text could not be read
+	root   *value
+	flaws  map[int]flaw
+	at     int // index of the step being read; -1: outside
+	name   string
+	kind   StepType // its type
+	hinted int
+	prefix string // of keys in the object being read: "retry."
 }
 
 // flaw is what could not be read of a step, so that Validate does not report it as missing, too.
@@ -86,12 +107,12 @@ const (
 	itsType        // or all of it
 )
 
-func (r *reader) add(code, format string, args ...any) {
+func (r *reader) add(place int32, code, format string, args ...any) {
 	if r.at < 0 {
-		r.whole(code, format, args...)
+		r.whole(place, code, format, args...)
 		return
 	}
-	r.step(r.at, r.name, code, format, args...)
+	r.step(r.at, place, r.name, code, format, args...)
 }
 
 func (r *reader) flawed(f flaw) {
@@ -101,8 +122,8 @@ func (r *reader) flawed(f flaw) {
 	r.flaws[r.at] = max(r.flaws[r.at], f)
 }
 
-func (r *reader) wrong(key, want string, v *value) {
-	r.add(CodeWrongType, "%s must be %s, not %s", key, want, v.describe())
+func (r *reader) wrong(v *value, key, want string) {
+	r.add(v.at, CodeWrongType, "%s must be %s, not %s", key, want, v.describe())
 	r.flawed(someField)
 }
 
@@ -123,48 +144,32 @@ func (v *value) describe() string {
 }
 
 func (r *reader) definition(v *value) {
-	r.d, r.at = &Definition{}, -1
-	r.object(v, "the definition", func(key string, v *value) bool {
-		if key != "steps" {
-			return false
-		}
-		switch {
-		case v.kind != '[':
-			r.wrong("steps", "a list", v)
-		case len(v.items) > MaxSteps:
-			r.add(CodeTooLarge, "%d steps, the limit is %d", len(v.items), MaxSteps)
-			r.flawed(someField)
-		default:
-			r.d.Steps = make([]Step, len(v.items))
-			for i := range v.items {
-				r.at, r.name = i, v.items[i].nameOfStep()
-				r.readStep(&r.d.Steps[i], &v.items[i])
-			}
-			r.at = -1
-		}
-		return true
-	})
+	r.d, r.root, r.at = &Definition{}, v, -1
+	readKeys(r, v, "the definition", definitionKeys, r.d)
 }
 
-// object calls fn for each key, once; fn says whether it knows it.
-func (r *reader) object(v *value, what string, fn func(key string, v *value) bool) {
-	if v.kind != '{' {
-		r.wrong(what, "an object", v)
-		return
-	}
-	if key, twice := v.repeated(); twice {
-		r.add(CodeKeyDuplicate, "%s has the key %s twice", what, quote(key))
-	}
-	for i, key := range v.keys {
-		if !fn(key, &v.items[i]) {
-			r.add(CodeUnknownKey, "%s has an unknown key %s", what, quote(key))
+func (r *reader) steps(v *value, into *Definition) {
+	switch {
+	case v.kind != '[':
+		r.wrong(v, "steps", "a list")
+	case len(v.items) > MaxSteps:
+		r.add(v.at, CodeTooLarge, "%d steps, the limit is %d", len(v.items), MaxSteps)
+		r.flawed(someField)
+	default:
+		into.Steps = make([]Step, len(v.items))
+		for i := range v.items {
+			r.at, r.name = i, v.items[i].textOf("name")
+			r.kind = typeOf(&Step{Type: StepType(v.items[i].textOf("type"))})
+			r.readStep(&into.Steps[i], &v.items[i])
 		}
+		r.at = -1
 	}
 }
 
-func (v *value) nameOfStep() string {
-	for i, key := range v.keys {
-		if key == "name" && v.items[i].kind == '"' {
+// textOf gives the first text of that key, "" when there is none.
+func (v *value) textOf(key string) string {
+	for i := range v.keys {
+		if v.keys[i].text == key && v.items[i].kind == '"' {
 			return v.items[i].text
 		}
 	}
@@ -176,47 +181,17 @@ func (r *reader) readStep(s *Step, v *value) {
 	if v.kind != '{' {
 		r.flawed(itsType)
 	}
-	r.object(v, "the step", func(key string, v *value) bool {
-		switch key {
-		case "name":
-			r.text(key, v, &s.Name)
-		case "type":
-			r.stepType(v, &s.Type)
-		case "service_name":
-			r.text(key, v, &s.Service)
-		case "handler_name":
-			r.text(key, v, &s.Handler)
-		case "dependencies":
-			r.list(key, v, &s.Dependencies)
-		case "object_keys":
-			r.list(key, v, &s.ObjectKeys)
-		case "input_data":
-			r.input(v, s)
-		case "timeout_ms":
-			r.number(key, v, &s.TimeoutMS)
-		case "heartbeat_timeout_ms":
-			r.number(key, v, &s.HeartbeatTimeoutMS)
-		case "retry":
-			r.optional(v, func() { s.Retry = &Retry{}; r.retry(v, s.Retry) })
-		case "signal":
-			r.optional(v, func() { s.Signal = &Signal{}; r.signal(v, s.Signal) })
-		case "timer":
-			r.optional(v, func() { s.Timer = &Timer{}; r.timer(v, s.Timer) })
-		default:
-			return false
-		}
-		return true
-	})
+	readKeys(r, v, "the step", stepKeys, s)
 }
 
 func (r *reader) stepType(v *value, into *StepType) {
 	switch {
 	case v.kind == 'n':
 	case v.kind != '"':
-		r.wrong("type", "a string", v)
+		r.wrong(v, "type", "a string")
 		r.flawed(itsType)
 	case v.text == "": // in Go the zero value means a task; in a text somebody wrote it
-		r.add(CodeTypeUnknown, "type is empty; %s", wantType)
+		r.add(v.at, CodeTypeUnknown, "type is empty; %s", wantType)
 		r.flawed(itsType)
 	default:
 		*into = StepType(v.text)
@@ -224,45 +199,54 @@ func (r *reader) stepType(v *value, into *StepType) {
 }
 
 func (r *reader) input(v *value, s *Step) {
-	if err := v.duplicate(); err != nil {
-		r.add(CodeKeyDuplicate, "input_data is ambiguous: %v", err)
+	if at, err := v.duplicated(); err != nil {
+		r.add(at, CodeKeyDuplicate, "input_data is ambiguous: %v", err)
 	} else if v.kind != 'n' {
 		s.InputData = v.appendCanonical(nil)
 	}
 }
 
-// optional passes over null, which stands for an absent value.
-func (r *reader) optional(v *value, fn func()) {
-	if v.kind != 'n' {
-		fn()
+// short reads the i-th value of an object, a duration as text, for a key in milliseconds.
+func (r *reader) short(object *value, i int, long string, read func(*value)) {
+	v, key := &object.items[i], r.prefix+object.keys[i].text
+	if v.kind == 'n' {
+		return
 	}
-}
-
-func (r *reader) retry(v *value, p *Retry) {
-	r.object(v, "retry", func(key string, v *value) bool {
-		switch key {
-		case "max_attempts":
-			r.count(p, zeroAttempts, "retry."+key, v, &p.MaxAttempts)
-		case "initial_interval_ms":
-			r.count(p, zeroInitial, "retry."+key, v, &p.InitialIntervalMS)
-		case "max_interval_ms":
-			r.count(p, zeroMax, "retry."+key, v, &p.MaxIntervalMS)
-		case "backoff_coefficient":
-			r.optional(v, func() { r.coefficient(p, "retry."+key, v) })
-		default:
-			return false
+	if other, _ := object.field(long); other != nil && other.kind != 'n' {
+		r.add(object.keys[i].at, CodeDurationTwice, "%s and %s are two ways to say one thing: keep one of them", key, r.prefix+long)
+		r.flawed(someField)
+		return
+	}
+	switch {
+	case v.kind == '#':
+		r.add(v.at, CodeWrongType, "%s must be a duration such as 30s, not %s; milliseconds without a unit are %s", key, v.describe(), r.prefix+long)
+	case v.kind != '"':
+		r.add(v.at, CodeWrongType, "%s must be a duration such as 30s, not %s", key, v.describe())
+	default:
+		n, err := ParseDuration(v.text)
+		if err == nil {
+			read(&value{kind: '#', at: v.at, text: strconv.FormatInt(n, 10)})
+			return
 		}
-		return true
-	})
+		code := CodeDurationInvalid
+		if errors.Is(err, errTooLong) {
+			code = CodeOutOfRange
+		}
+		r.add(v.at, code, "%s %v", key, err)
+	}
+	r.flawed(someField)
 }
 
-func (r *reader) coefficient(p *Retry, key string, v *value) {
+func (r *reader) coefficient(key string, v *value, p *Retry) {
+	if v.kind == 'n' {
+		return
+	}
 	f, err := strconv.ParseFloat(v.text, 64)
 	switch {
 	case v.kind != '#':
-		r.wrong(key, "a number", v)
+		r.wrong(v, r.prefix+key, "a number")
 	case err != nil || math.IsInf(f, 0):
-		r.add(CodeOutOfRange, "%s is out of range: %s", key, cut(v.text, 64))
+		r.add(v.at, CodeOutOfRange, "%s is out of range: %s", r.prefix+key, cut(v.text, 64))
 	default:
 		p.BackoffCoefficient, p.text = f, v.text
 		if f == 0 {
@@ -271,61 +255,13 @@ func (r *reader) coefficient(p *Retry, key string, v *value) {
 	}
 }
 
-// count reads a number for which zero would stand for its default, and notes a zero that was given.
-func (r *reader) count(p *Retry, zero zeroField, key string, v *value, into *int64) {
-	var n *int64
-	r.number(key, v, &n)
-	if n == nil {
-		return
-	}
-	if *into = *n; *n == 0 {
-		p.zeros |= zero
-	}
-}
-
-func (r *reader) signal(v *value, g *Signal) {
-	r.object(v, "signal", func(key string, v *value) bool {
-		switch key {
-		case "name":
-			r.text("signal."+key, v, &g.Name)
-		case "timeout_ms":
-			r.number("signal."+key, v, &g.TimeoutMS)
-		case "on_timeout":
-			r.text("signal."+key, v, &g.OnTimeout)
-		default:
-			return false
-		}
-		return true
-	})
-}
-
-func (r *reader) timer(v *value, t *Timer) {
-	r.object(v, "timer", func(key string, v *value) bool {
-		switch key {
-		case "key":
-			r.text("timer."+key, v, &t.Key)
-		case "delay_ms":
-			r.number("timer."+key, v, &t.DelayMS)
-		case "cron_expr":
-			r.text("timer."+key, v, &t.Cron)
-		case "time_zone":
-			r.text("timer."+key, v, &t.TimeZone)
-		case "max_retries":
-			r.number("timer."+key, v, &t.MaxRetries)
-		default:
-			return false
-		}
-		return true
-	})
-}
-
 func (r *reader) text(key string, v *value, into *string) {
 	switch v.kind {
 	case '"':
 		*into = v.text
 	case 'n':
 	default:
-		r.wrong(key, "a string", v)
+		r.wrong(v, r.prefix+key, "a string")
 	}
 }
 
@@ -335,13 +271,13 @@ func (r *reader) list(key string, v *value, into *[]string) {
 		return
 	case '[':
 	default:
-		r.wrong(key, "a list of strings", v)
+		r.wrong(v, r.prefix+key, "a list of strings")
 		return
 	}
 	*into = make([]string, 0, len(v.items))
 	for i := range v.items {
 		if v.items[i].kind != '"' {
-			r.wrong(key, "a list of strings", &v.items[i])
+			r.wrong(&v.items[i], r.prefix+key, "a list of strings")
 			return
 		}
 		*into = append(*into, v.items[i].text)
@@ -354,7 +290,7 @@ func (r *reader) number(key string, v *value, into **int64) {
 		return
 	}
 	if v.kind != '#' || strings.ContainsAny(v.text, ".eE") {
-		r.wrong(key, "a whole number", v)
+		r.wrong(v, r.prefix+key, "a whole number"+durationHint(key, v))
 		return
 	}
 	n, err := strconv.ParseInt(v.text, 10, 64)
@@ -363,12 +299,12 @@ func (r *reader) number(key string, v *value, into **int64) {
 		*into = &n
 	case errors.Is(err, strconv.ErrRange):
 		if v.text[0] == '-' {
-			r.add(CodeNegative, "%s is negative", key)
+			r.add(v.at, CodeNegative, "%s is negative", r.prefix+key)
 		} else {
-			r.add(CodeOutOfRange, "%s is out of range: %s", key, cut(v.text, 64))
+			r.add(v.at, CodeOutOfRange, "%s is out of range: %s", r.prefix+key, cut(v.text, 64))
 		}
 		r.flawed(someField)
 	default:
-		r.wrong(key, "a whole number", v)
+		r.wrong(v, r.prefix+key, "a whole number"+durationHint(key, v))
 	}
 }

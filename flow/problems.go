@@ -12,6 +12,9 @@ type Problem struct {
 	Code   string `json:"code"`           // stable; one of Codes
 	Step   string `json:"step,omitempty"` // "" when it is about the whole, or the step has no name
 	Detail string `json:"detail"`         // one sentence
+	// Line and Column say where in the text it is, from 1; a column counts characters. 0: there is no text, or no one place.
+	Line   int `json:"line,omitempty"`
+	Column int `json:"column,omitempty"`
 }
 
 // Problems is everything that is wrong with a definition, in the order of its steps. As an error it shows all of it.
@@ -66,6 +69,8 @@ const (
 	CodeTimerBoth       = "timer_with_two_times"
 	CodeCronInvalid     = "cron_invalid"
 	CodeZoneInvalid     = "time_zone_invalid"
+	CodeDurationInvalid = "duration_invalid"
+	CodeDurationTwice   = "duration_twice"
 	CodeNegative        = "number_negative"
 	CodeOutOfRange      = "number_out_of_range"
 	CodeTimeoutZero     = "timeout_zero" // the one code of Warnings
@@ -99,13 +104,15 @@ var Codes = []struct{ Code, Means string }{
 	{CodeOnTimeoutAlone, "on_timeout on a wait without timeout_ms"},
 	{CodeOnTimeoutSelf, "on_timeout names the wait itself"},
 	{CodeOnTimeoutDead, "the step that on_timeout names depends on a step that depends on the wait: it could never start"},
-	{CodeCycle, "dependencies, together with an edge from each wait to the step that its on_timeout names, form a cycle"},
+	{CodeCycle, "steps that wait for each other, by dependencies or because a wait's on_timeout names one of them: none could ever start"},
 	{CodeTimerKeyMissing, "a wait_timer step without a key"},
 	{CodeTimerKeyTwice, "two timers with one key"},
 	{CodeTimerNeither, "a timer with neither delay_ms nor cron_expr"},
 	{CodeTimerBoth, "a timer with both delay_ms and cron_expr"},
 	{CodeCronInvalid, "a cron text that cannot be read or never fires"},
 	{CodeZoneInvalid, "no such time zone, or a time_zone without a cron_expr"},
+	{CodeDurationInvalid, "a duration as text that cannot be read"},
+	{CodeDurationTwice, "a duration that is given both as text and in milliseconds"},
 	{CodeNegative, "a negative number"},
 	{CodeOutOfRange, "a number that is too small or too large"},
 	{CodeTimeoutZero, "a warning: timeout_ms 0 without on_timeout fails the run at once, and a retry cannot save it"},
@@ -116,49 +123,74 @@ const maxProblems = 10_000
 
 // findings are problems with the index of their step, -1 for the whole.
 type findings struct {
-	list []finding
-	more int
+	source source // nil: there is no text
+	list   []finding
+	more   int
 }
 
 type finding struct {
-	at int
+	at    int
+	place int32 // in the source; 0: nowhere
 	Problem
 }
 
 // whole adds a problem that no single step has.
-func (f *findings) whole(code, format string, args ...any) {
-	f.add(finding{-1, Problem{code, "", fmt.Sprintf(format, args...)}})
+func (f *findings) whole(place int32, code, format string, args ...any) {
+	if f.room() {
+		f.list = append(f.list, finding{-1, place, Problem{Code: code, Detail: fmt.Sprintf(format, args...)}})
+	}
 }
 
 // step adds a problem of the step at that index.
-func (f *findings) step(at int, name, code, format string, args ...any) {
+func (f *findings) step(at int, place int32, name, code, format string, args ...any) {
+	if !f.room() {
+		return
+	}
 	detail := fmt.Sprintf(format, args...)
 	if name == "" {
 		detail = fmt.Sprintf("step %d: %s", at+1, detail)
 	}
-	f.add(finding{at, Problem{code, cut(name, maxName), detail}})
+	f.list = append(f.list, finding{at, place, Problem{Code: code, Step: cut(name, maxName), Detail: detail}})
 }
 
-func (f *findings) add(x finding) {
+// room says whether one more problem is listed, and counts it when it is not.
+func (f *findings) room() bool {
 	if len(f.list) >= maxProblems {
 		f.more++
-		return
+		return false
 	}
-	f.list = append(f.list, x)
+	return true
 }
 
-// problems gives them in the order of the steps.
+// problems gives them in the order of the steps, those of one step in the order of the text.
 func (f *findings) problems() Problems {
 	if len(f.list) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(f.list, func(a, b finding) int { return cmp.Compare(a.at, b.at) })
+	f.locate()
+	slices.SortStableFunc(f.list, func(a, b finding) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
 	p := make(Problems, 0, len(f.list)+1)
 	for _, x := range f.list {
 		p = append(p, x.Problem)
 	}
 	if f.more > 0 {
-		p = append(p, Problem{CodeMoreProblems, "", fmt.Sprintf("%d more problems are not listed", f.more)})
+		p = append(p, Problem{Code: CodeMoreProblems, Detail: fmt.Sprintf("%d more problems are not listed", f.more)})
 	}
 	return p
+}
+
+// locate says of each where in the text it is.
+func (f *findings) locate() {
+	if f.source == nil {
+		return
+	}
+	at := make([]int32, len(f.list))
+	for i := range f.list {
+		at[i] = f.list[i].place
+	}
+	for i, p := range f.source.places(at) {
+		f.list[i].Line, f.list[i].Column = p.line, p.column
+	}
 }

@@ -58,6 +58,13 @@ type vectors struct {
 	Valid   []validVector   `json:"valid"`
 	Invalid []invalidVector `json:"invalid"`
 	Cron    []cronVector    `json:"cron"`
+	Keys    []keyVector     `json:"keys"`
+}
+
+type keyVector struct {
+	Path  string `json:"path"`
+	Type  string `json:"type"`
+	Steps string `json:"steps,omitempty"`
 }
 
 type validVector struct {
@@ -83,6 +90,9 @@ type cronVector struct {
 
 func TestTestdata(t *testing.T) {
 	v := vectors{Valid: testValid(t), Invalid: testInvalid(t), Cron: testCron(t)}
+	for _, k := range everyKey() {
+		v.Keys = append(v.Keys, keyVector{k.name, k.kind.String(), k.stepsText()})
+	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -148,7 +158,7 @@ func testInvalid(t *testing.T) []invalidVector {
 		fmt.Fprintf(&words, "%s\n", filepath.Base(name))
 		v := invalidVector{File: rel(name), Input: string(input)}
 		for _, p := range problems {
-			fmt.Fprintf(&words, "    %s %s: %s\n", p.Code, p.Step, p.Detail)
+			fmt.Fprintf(&words, "    %d:%d %s %s: %s\n", p.Line, p.Column, p.Code, p.Step, p.Detail)
 			v.Problems = append(v.Problems, [2]string{p.Code, p.Step})
 			seen[p.Code] = true
 		}

@@ -3,6 +3,7 @@ package flow
 import (
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/agnt5/agnt5d/internal/cron"
 )
@@ -25,23 +26,32 @@ func Validate(d *Definition) Problems {
 
 // Warnings reports what can be run and is hardly meant.
 func Warnings(d *Definition) Problems {
-	var f findings
-	for i := range d.Steps {
-		if g := d.Steps[i].Signal; g != nil && g.TimeoutMS != nil && *g.TimeoutMS == 0 && g.OnTimeout == "" {
-			f.step(i, d.Steps[i].Name, CodeTimeoutZero, "timeout_ms is 0 and there is no on_timeout: unless the signal is there already the run fails at once, and a retry cannot save it")
+	v := newValidator(d)
+	v.warn()
+	return v.problems()
+}
+
+func (v *validator) warn() {
+	for i := range v.d.Steps {
+		if g := v.d.Steps[i].Signal; g != nil && g.TimeoutMS != nil && *g.TimeoutMS == 0 && g.OnTimeout == "" {
+			v.add(i, v.place(i, "signal.timeout_ms"), CodeTimeoutZero, "%s is 0 and there is no on_timeout: unless the signal is there already the run fails at once, and a retry cannot save it",
+				strings.TrimPrefix(v.written(i, "signal.timeout_ms"), "signal."))
 		}
 	}
-	return f.problems()
 }
 
 type validator struct {
 	findings
-	d     *Definition
-	flaws map[int]flaw   // what could not be read
-	index map[string]int // of the first step of that name
-	keys  map[string]string
-	body  []byte // canonical form, when there are no problems
-	graph *Graph // when there are none
+	d         *Definition
+	root      *value         // what the definition was read from; nil: nothing
+	flaws     map[int]flaw   // what could not be read
+	index     map[string]int // of the first step of that name
+	keys      map[string]string
+	later     []edge   // dependencies on steps that stand later
+	names     []string // of all steps, once a hint needs them
+	suggested int      // hints given
+	body      []byte   // canonical form, when there are no problems
+	graph     *Graph   // when there are none
 }
 
 func newValidator(d *Definition) *validator {
@@ -52,9 +62,9 @@ func newValidator(d *Definition) *validator {
 func (v *validator) check() {
 	switch n := len(v.d.Steps); {
 	case n == 0 && v.flaws[-1] == 0:
-		v.whole(CodeNoSteps, "at least one step must be defined")
+		v.whole(v.rootPlace(), CodeNoSteps, "at least one step must be defined")
 	case n > MaxSteps:
-		v.whole(CodeTooLarge, "%d steps, the limit is %d", n, MaxSteps)
+		v.whole(0, CodeTooLarge, "%d steps, the limit is %d", n, MaxSteps)
 		return
 	}
 	for i := range v.d.Steps {
@@ -63,7 +73,7 @@ func (v *validator) check() {
 			continue
 		}
 		if first, taken := v.index[name]; taken {
-			v.add(i, CodeNameDuplicate, "step %d has the name of step %d; step names must be unique", i+1, first+1)
+			v.add(i, v.place(i, "name"), CodeNameDuplicate, "step %d has the name of step %d; step names must be unique", i+1, first+1)
 			continue
 		}
 		v.index[name] = i
@@ -77,69 +87,64 @@ func (v *validator) check() {
 	}
 	body, err := Canonical(v.d)
 	if err != nil {
-		v.whole(CodeInputInvalid, "%v", err)
+		v.whole(0, CodeInputInvalid, "%v", err)
 	} else if len(body) > MaxBytes {
-		v.whole(CodeTooLarge, "the definition is %d bytes in canonical form, the limit is %d", len(body), MaxBytes)
+		v.whole(0, CodeTooLarge, "the definition is %d bytes in canonical form, the limit is %d", len(body), MaxBytes)
 	} else if g := newGraph(v.d, v.index); !g.findJoins() {
-		v.whole(CodeTooTangled, "%d waits have an on_timeout, and the branches meet in more than %d places: use several workflows, or joins that are nearer to their waits", g.escalations(), maxJoined)
+		v.whole(0, CodeTooTangled, "%d waits have an on_timeout, and the branches meet in more than %d places: use several workflows, or joins that are nearer to their waits", g.escalations(), maxJoined)
 	} else {
 		v.body, v.graph = body, g
 	}
 }
 
-func (v *validator) add(i int, code, format string, args ...any) {
-	v.findings.step(i, v.d.Steps[i].Name, code, format, args...)
+func (v *validator) add(i int, place int32, code, format string, args ...any) {
+	v.findings.step(i, place, v.d.Steps[i].Name, code, format, args...)
 }
 
 // missing reports what is missing, unless it is there and could not be read.
-func (v *validator) missing(i int, code, format string, args ...any) {
+func (v *validator) missing(i int, path, code, format string, args ...any) {
 	if v.flaws[i] == 0 {
-		v.add(i, code, format, args...)
+		v.add(i, v.place(i, path), code, format, args...)
 	}
 }
 
 func (v *validator) step(i int, s *Step) {
 	if s.Name == "" {
-		v.missing(i, CodeNameInvalid, "the name is empty; %s", wantName)
-	} else {
-		v.name(i, "the name", s.Name)
+		v.missing(i, "name", CodeNameInvalid, "the name is empty; %s", wantName)
 	}
 	v.dependencies(i, s)
 	if v.flaws[i] == itsType {
+		if s.Name != "" {
+			v.name(i, "name", s.Name)
+		}
 		return
 	}
-	task, signal, timer := false, false, false
-	switch s.Type {
-	case TypeTask, "":
-		task = true
+	kind := typeOf(s)
+	if !slices.Contains(stepTypes, kind) {
+		if s.Name != "" {
+			v.name(i, "name", s.Name)
+		}
+		v.add(i, v.place(i, "type"), CodeTypeUnknown, "type %s is unknown; %s%s", quote(string(kind)), wantType, likeType(string(kind)))
+		return
+	}
+	for n := range stepKeys {
+		k := &stepKeys[n]
+		switch {
+		case !k.given(s):
+		case !k.belongs(kind):
+			hint, _ := elsewhere(k.name, kind)
+			v.add(i, v.keyPlace(i, k.name), CodeMisplacedKey, "%s does not belong to a %s step%s", v.written(i, k.name), kind, hint)
+		case k.check != nil:
+			k.check(v, i, k.name, s)
+		}
+	}
+	switch kind {
+	case TypeTask:
 		v.task(i, s)
 	case TypeWaitSignal:
-		signal = true
 		v.signal(i, s)
 	case TypeWaitTimer:
-		timer = true
 		v.timer(i, s)
-	default:
-		v.add(i, CodeTypeUnknown, "type %s is unknown; %s", quote(string(s.Type)), wantType)
-		return
-	}
-	for _, f := range []struct {
-		key       string
-		there, ok bool
-	}{
-		{"service_name", s.Service != "", task},
-		{"handler_name", s.Handler != "", task},
-		{"object_keys", len(s.ObjectKeys) > 0, task},
-		{"input_data", s.InputData != nil, task},
-		{"timeout_ms", s.TimeoutMS != nil, task},
-		{"heartbeat_timeout_ms", s.HeartbeatTimeoutMS != nil, task},
-		{"retry", s.Retry != nil, task},
-		{"signal", s.Signal != nil, signal},
-		{"timer", s.Timer != nil, timer},
-	} {
-		if f.there && !f.ok {
-			v.add(i, CodeMisplacedKey, "%s does not belong to a %s step", f.key, typeOf(s))
-		}
 	}
 }
 
@@ -150,9 +155,13 @@ func typeOf(s *Step) StepType {
 	return s.Type
 }
 
-func (v *validator) name(i int, what, name string) {
+func (v *validator) name(i int, path, name string) {
 	if err := ValidName(name); err != nil {
-		v.add(i, CodeNameInvalid, "%s %v", what, err)
+		what := path
+		if path == "name" {
+			what = "the name"
+		}
+		v.add(i, v.place(i, path), CodeNameInvalid, "%s %v", what, err)
 	}
 }
 
@@ -162,13 +171,13 @@ func (v *validator) dependencies(i int, s *Step) {
 		at, known := v.index[dep]
 		switch {
 		case !seen(n):
-			v.add(i, CodeDepRepeated, "dependency %s stands twice", quote(dep))
+			v.add(i, v.itemPlace(i, "dependencies", n), CodeDepRepeated, "dependency %s stands twice", quote(dep))
 		case dep == s.Name && dep != "":
-			v.add(i, CodeDepSelf, "the step depends on itself")
+			v.add(i, v.itemPlace(i, "dependencies", n), CodeDepSelf, "the step depends on itself")
 		case !known:
-			v.add(i, CodeDepUnknown, "dependency %s names no step of this workflow", quote(dep))
-		case at > i:
-			v.add(i, CodeDepLater, "dependency %s is defined later; a step must stand after what it depends on", quote(dep))
+			v.add(i, v.itemPlace(i, "dependencies", n), CodeDepUnknown, "dependency %s names no step of this workflow%s", quote(dep), v.likeStep(i, dep))
+		case at > i: // order says whether it is only that, or part of a cycle
+			v.later = append(v.later, edge{i, at, n})
 		}
 	}
 }
@@ -188,142 +197,114 @@ func firstTime(list []string) func(n int) bool {
 
 func (v *validator) task(i int, s *Step) {
 	if s.Service == "" {
-		v.missing(i, CodeServiceMissing, "a task needs a service_name")
-	} else {
-		v.name(i, "service_name", s.Service)
+		v.missing(i, "service_name", CodeServiceMissing, "a task needs a service_name")
 	}
 	if s.Handler == "" {
-		v.missing(i, CodeHandlerMissing, "a task needs a handler_name")
-	} else {
-		v.name(i, "handler_name", s.Handler)
+		v.missing(i, "handler_name", CodeHandlerMissing, "a task needs a handler_name")
 	}
 	seen := firstTime(s.ObjectKeys)
 	for n, key := range s.ObjectKeys {
 		if !seen(n) {
-			v.add(i, CodeObjectKeyTwice, "object key %s stands twice", quote(key))
+			v.add(i, v.itemPlace(i, "object_keys", n), CodeObjectKeyTwice, "object key %s stands twice", quote(key))
 		} else if err := ValidObjectKey(key); err != nil {
-			v.add(i, CodeObjectKey, "%v", err)
+			v.add(i, v.itemPlace(i, "object_keys", n), CodeObjectKey, "%v", err)
 		}
 	}
 	v.input(i, s)
-	v.limit(i, "timeout_ms", s.TimeoutMS)
-	v.limit(i, "heartbeat_timeout_ms", s.HeartbeatTimeoutMS)
-	if s.Retry != nil {
-		v.retry(i, s.Retry)
-	}
 }
 
 func (v *validator) input(i int, s *Step) {
 	if len(s.InputData) > 0 && s.InputData[0] == '!' { // see Input
-		v.add(i, CodeInputInvalid, "input_data cannot be written as JSON: %s", cut(string(s.InputData[1:]), 256))
+		v.add(i, v.place(i, "input_data"), CodeInputInvalid, "input_data cannot be written as JSON: %s", cut(string(s.InputData[1:]), 256))
 		return
 	}
 	in, err := s.input()
 	if err != nil {
-		v.add(i, CodeInputInvalid, "input_data %v", err)
+		v.add(i, v.place(i, "input_data"), CodeInputInvalid, "input_data %v", err)
 		return
 	}
 	if len(s.InputData) > MaxInput/6 { // the canonical form is at most six times as long
 		if n := len(in.appendCanonical(nil)); n > MaxInput {
-			v.add(i, CodeInputInvalid, "input_data is %d bytes in canonical form, the limit is %d", n, MaxInput)
+			v.add(i, v.place(i, "input_data"), CodeInputInvalid, "input_data is %d bytes in canonical form, the limit is %d", n, MaxInput)
 		}
 	}
 }
 
-func (v *validator) retry(i int, r *Retry) {
-	v.count(i, "retry.max_attempts", &r.MaxAttempts, math.MaxInt64)
-	v.count(i, "retry.initial_interval_ms", &r.InitialIntervalMS, MaxMS)
-	v.count(i, "retry.max_interval_ms", &r.MaxIntervalMS, MaxMS)
-	if r.zeros&zeroAttempts != 0 && r.MaxAttempts == 0 {
-		v.add(i, CodeOutOfRange, "retry.max_attempts is 0; it must be at least 1")
-	}
-	switch c := r.BackoffCoefficient; {
-	case c == 0 && r.zeros&zeroCoefficient == 0:
-	case c < 0:
-		v.add(i, CodeNegative, "retry.backoff_coefficient is negative")
-	case !(c >= 1) || math.IsInf(c, 0):
-		v.add(i, CodeOutOfRange, "retry.backoff_coefficient is %v; it must be a number and at least 1", c)
-	}
-}
-
-// count checks a number that may be absent or 0.
-func (v *validator) count(i int, what string, n *int64, most int64) {
+func (v *validator) coefficient(i int, path string, c float64) {
 	switch {
-	case n == nil:
-	case *n < 0:
-		v.add(i, CodeNegative, "%s is negative", what)
-	case *n > most:
-		v.add(i, CodeOutOfRange, "%s is %d; it must be at most %d", what, *n, most)
+	case c < 0:
+		v.add(i, v.place(i, path), CodeNegative, "%s is negative", path)
+	case !(c >= 1) || math.IsInf(c, 0):
+		v.add(i, v.place(i, path), CodeOutOfRange, "%s is %v; it must be a number and at least 1", path, c)
 	}
 }
 
-// limit checks a time limit: 0 would be none at all.
-func (v *validator) limit(i int, what string, n *int64) {
-	if n != nil && *n == 0 {
-		v.add(i, CodeOutOfRange, "%s is 0; it must be at least 1, or left out for no limit", what)
+// within checks a number against its limits.
+func (v *validator) within(i int, path string, n int64, k *keyInfo) {
+	if n >= k.least && n <= k.most {
 		return
 	}
-	v.count(i, what, n, MaxMS)
+	place, what := v.place(i, path), v.written(i, path)
+	switch {
+	case n < 0:
+		v.add(i, place, CodeNegative, "%s is negative", what)
+	case n < k.least && k.standard == "":
+		v.add(i, place, CodeOutOfRange, "%s is %d; it must be at least %d, or left out for no limit", what, n, k.least)
+	case n < k.least:
+		v.add(i, place, CodeOutOfRange, "%s is %d; it must be at least %d", what, n, k.least)
+	default:
+		v.add(i, place, CodeOutOfRange, "%s is %d; it must be at most %d", what, n, k.most)
+	}
 }
 
 func (v *validator) signal(i int, s *Step) {
 	g := s.Signal
 	if g == nil || g.Name == "" {
-		v.missing(i, CodeSignalMissing, "a wait_signal step needs a signal name")
-	} else {
-		v.name(i, "signal.name", g.Name)
+		v.missing(i, "signal.name", CodeSignalMissing, "a wait_signal step needs a signal name")
 	}
-	if g == nil {
+	if g == nil || g.OnTimeout == "" {
 		return
 	}
-	v.count(i, "signal.timeout_ms", g.TimeoutMS, MaxMS)
-	if g.OnTimeout == "" {
-		return
-	}
+	place := func() int32 { return v.place(i, "signal.on_timeout") }
 	if g.TimeoutMS == nil {
-		v.missing(i, CodeOnTimeoutAlone, "on_timeout %s stands on a wait without timeout_ms: it could never start", quote(g.OnTimeout))
+		v.missing(i, "signal.on_timeout", CodeOnTimeoutAlone, "on_timeout %s stands on a wait without timeout_ms: it could never start", quote(g.OnTimeout))
 	}
 	if _, known := v.index[g.OnTimeout]; !known {
-		v.add(i, CodeOnTimeout, "on_timeout %s names no step of this workflow", quote(g.OnTimeout))
+		v.add(i, place(), CodeOnTimeout, "on_timeout %s names no step of this workflow%s", quote(g.OnTimeout), v.likeStep(i, g.OnTimeout))
 	} else if g.OnTimeout == s.Name {
-		v.add(i, CodeOnTimeoutSelf, "on_timeout names the wait itself")
+		v.add(i, place(), CodeOnTimeoutSelf, "on_timeout names the wait itself")
 	}
 }
 
 func (v *validator) timer(i int, s *Step) {
 	t := s.Timer
 	if t == nil || t.Key == "" {
-		v.missing(i, CodeTimerKeyMissing, "a wait_timer step needs a timer key")
+		v.missing(i, "timer.key", CodeTimerKeyMissing, "a wait_timer step needs a timer key")
+	} else if other, taken := v.keys[t.Key]; taken {
+		v.add(i, v.place(i, "timer.key"), CodeTimerKeyTwice, "timer key %s is that of step %s", quote(t.Key), quote(other))
 	} else {
-		v.name(i, "timer.key", t.Key)
-		if other, taken := v.keys[t.Key]; taken {
-			v.add(i, CodeTimerKeyTwice, "timer key %s is that of step %s", quote(t.Key), quote(other))
-		} else {
-			v.keys[t.Key] = s.Name
-		}
+		v.keys[t.Key] = s.Name
 	}
 	if t == nil {
-		v.missing(i, CodeTimerNeither, "a timer needs delay_ms or cron_expr")
+		v.missing(i, "timer", CodeTimerNeither, "a timer needs delay_ms or cron_expr")
 		return
 	}
 	switch {
 	case t.DelayMS == nil && t.Cron == "":
-		v.missing(i, CodeTimerNeither, "a timer needs delay_ms or cron_expr")
+		v.missing(i, "timer", CodeTimerNeither, "a timer needs delay_ms or cron_expr")
 	case t.DelayMS != nil && t.Cron != "":
-		v.add(i, CodeTimerBoth, "a timer has delay_ms or cron_expr, not both")
+		v.add(i, v.place(i, "timer"), CodeTimerBoth, "a timer has delay_ms or cron_expr, not both")
 	}
-	v.count(i, "timer.delay_ms", t.DelayMS, MaxMS)
-	v.count(i, "timer.max_retries", t.MaxRetries, math.MaxInt64)
 	zone := t.TimeZone
 	if _, err := cron.Zone(zone); err != nil {
-		v.add(i, CodeZoneInvalid, "%v", err)
+		v.add(i, v.place(i, "timer.time_zone"), CodeZoneInvalid, "%v", err)
 		zone = ""
 	} else if zone != "" && t.Cron == "" {
-		v.missing(i, CodeZoneInvalid, "time_zone %s stands on a timer without cron_expr", quote(zone))
+		v.missing(i, "timer.time_zone", CodeZoneInvalid, "time_zone %s stands on a timer without cron_expr", quote(zone))
 	}
 	if t.Cron != "" {
 		if _, err := cron.Parse(t.Cron, zone); err != nil {
-			v.add(i, CodeCronInvalid, "%v", err)
+			v.add(i, v.place(i, "timer.cron_expr"), CodeCronInvalid, "%v", err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -24,22 +25,41 @@ func ParseYAML(b []byte) (*Definition, Problems) {
 func readYAML(b []byte) *reader {
 	r := &reader{}
 	if len(b) > MaxBytes {
-		r.whole(CodeTooLarge, "the definition is %d bytes, the limit is %d", len(b), MaxBytes)
+		r.whole(0, CodeTooLarge, "the definition is %d bytes, the limit is %d", len(b), MaxBytes)
 		return r
 	}
-	v, err := yamlValue(b)
+	source := &yamlSource{}
+	r.source = source
+	v, err := yamlValue(b, source)
 	if err != nil {
-		r.whole(CodeInvalidJSON, "the definition %v", err)
+		var at int32
+		if bad, ok := errors.AsType[*yamlError](err); ok {
+			at = source.meet(bad.line, bad.column)
+		}
+		r.whole(at, CodeInvalidJSON, "the definition %v", err)
 		return r
 	}
 	r.definition(&v)
 	return r
 }
 
+// yamlError is what is wrong with a text, and where.
+type yamlError struct {
+	place
+	text string
+}
+
+func (e *yamlError) Error() string { return e.text }
+
+func badAt(p *token.Position, format string, args ...any) error {
+	return &yamlError{place{p.Line, max(p.Column, 1)}, fmt.Sprintf(format, args...)}
+}
+
 // yamlValue reads one YAML document as the JSON value that it stands for.
-func yamlValue(b []byte) (v value, err error) {
+func yamlValue(b []byte, source *yamlSource) (v value, err error) {
 	if !utf8.Valid(b) {
-		return v, fmt.Errorf("is not valid UTF-8 at byte %d", notUTF8At(b))
+		at := notUTF8At(b)
+		return v, &yamlError{(&jsonSource{b}).places([]int32{int32(at)})[0], "is not valid UTF-8" + byteLine(b, at)}
 	}
 	if n := yamlMarks(b); n > maxMarks {
 		return v, fmt.Errorf("is too large for YAML, with %d of its marks ([]{},:-), the limit is %d: give it as JSON", n, maxMarks)
@@ -51,11 +71,11 @@ func yamlValue(b []byte) (v value, err error) {
 	}()
 	tokens := lexer.Tokenize(string(bytes.TrimPrefix(b, []byte("\ufeff"))))
 	if line := tooDeep(tokens); line > 0 {
-		return v, fmt.Errorf("is nested too deep at line %d, the limit is %d", line, documentNesting)
+		return v, &yamlError{place{line, 1}, fmt.Sprintf("is nested too deep at line %d, the limit is %d", line, documentNesting)}
 	}
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		return v, fmt.Errorf("is not YAML: %s", inWords(firstLine(err.Error())))
+		return v, syntaxError(firstLine(err.Error()))
 	}
 	var bodies []ast.Node
 	for _, doc := range file.Docs {
@@ -66,21 +86,21 @@ func yamlValue(b []byte) (v value, err error) {
 	if len(bodies) != 1 {
 		return v, fmt.Errorf("must be one YAML document, not %d", len(bodies))
 	}
-	c := &converter{anchors: map[string]ast.Node{}}
+	c := &converter{source: source, anchors: map[string]ast.Node{}}
 	return c.value(bodies[0], 0)
 }
 
-// inWords says "[3:4] ..." as people do.
-func inWords(s string) string {
-	var line, column int
-	if n, _ := fmt.Sscanf(s, "[%d:%d]", &line, &column); n != 2 {
-		return s
+// syntaxError says "[3:4] ..." as people do.
+func syntaxError(s string) error {
+	at := place{}
+	if n, _ := fmt.Sscanf(s, "[%d:%d]", &at.line, &at.column); n != 2 {
+		return &yamlError{text: "is not YAML: " + s}
 	}
 	_, rest, _ := strings.Cut(s, "] ")
 	if strings.Contains(rest, "not allowed in this context") {
 		rest += " (is the indentation right?)"
 	}
-	return fmt.Sprintf("line %d, column %d: %s", line, column, rest)
+	return &yamlError{at, fmt.Sprintf("is not YAML: line %d, column %d: %s", at.line, at.column, rest)}
 }
 
 func firstLine(s string) string {
@@ -144,6 +164,7 @@ func tooDeep(tokens token.Tokens) int {
 
 // converter makes the JSON value of a YAML node.
 type converter struct {
+	source   *yamlSource
 	anchors  map[string]ast.Node
 	aliases  int // that what is read stands under
 	borrowed int // about how many bytes of JSON aliases have added
@@ -161,29 +182,34 @@ var (
 )
 
 func (c *converter) value(n ast.Node, depth int) (value, error) {
-	line := n.GetToken().Position.Line
+	at := n.GetToken().Position
 	if depth > documentNesting {
-		return value{}, fmt.Errorf("is nested too deep at line %d, the limit is %d", line, documentNesting)
+		return value{}, badAt(at, "is nested too deep at line %d, the limit is %d", at.Line, documentNesting)
 	}
-	v, err := c.node(n, line, depth)
+	v, err := c.node(n, at, depth)
+	if _, alias := n.(*ast.AliasNode); !alias && len(v.keys) > 0 && n.GetToken().Type != token.MappingStartType {
+		v.at = v.keys[0].at // a block of keys begins with its first key
+	} else {
+		v.at = c.source.meet(at.Line, at.Column)
+	}
 	if c.aliases > 0 {
 		c.borrowed += len(v.text) + 2
 	}
 	if err == nil && c.borrowed > maxBorrowed {
-		return v, fmt.Errorf("has aliases that stand for more than %d bytes, at line %d", maxBorrowed, line)
+		return v, badAt(at, "has aliases that stand for more than %d bytes, at line %d", maxBorrowed, at.Line)
 	}
 	return v, err
 }
 
-func (c *converter) node(n ast.Node, line, depth int) (value, error) {
+func (c *converter) node(n ast.Node, at *token.Position, depth int) (value, error) {
 	switch n := n.(type) {
 	case *ast.NullNode:
 		return value{kind: 'n'}, nil
 	case *ast.BoolNode, *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
-		return plain(n.GetToken().Value, line)
+		return plain(n.GetToken().Value, at)
 	case *ast.StringNode:
 		if n.Token.Type == token.StringType { // not quoted
-			return plain(n.Value, line)
+			return plain(n.Value, at)
 		}
 		return value{kind: '"', text: n.Value}, nil
 	case *ast.LiteralNode:
@@ -195,7 +221,7 @@ func (c *converter) node(n ast.Node, line, depth int) (value, error) {
 		name := n.Value.GetToken().Value
 		to, ok := c.anchors[name]
 		if !ok {
-			return value{}, fmt.Errorf("has an alias *%s at line %d with no anchor before it", cut(name, 64), line)
+			return value{}, badAt(at, "has an alias *%s at line %d with no anchor before it", cut(name, 64), at.Line)
 		}
 		c.aliases++
 		v, err := c.value(to, depth+1) // deeper, for an alias may stand inside of its own anchor
@@ -216,7 +242,7 @@ func (c *converter) node(n ast.Node, line, depth int) (value, error) {
 	case *ast.MappingNode:
 		return c.mapping(n.Values, depth)
 	}
-	return value{}, fmt.Errorf("has a %s at line %d, which JSON cannot say", strings.ToLower(n.Type().String()), line)
+	return value{}, badAt(at, "has a %s at line %d, which JSON cannot say", strings.ToLower(n.Type().String()), at.Line)
 }
 
 func (c *converter) mapping(pairs []*ast.MappingValueNode, depth int) (value, error) {
@@ -227,19 +253,20 @@ func (c *converter) mapping(pairs []*ast.MappingValueNode, depth int) (value, er
 			return v, err
 		}
 		if key.kind != '"' {
-			return v, fmt.Errorf("has a key at line %d that is not a string but %s", p.Key.GetToken().Position.Line, key.describe())
+			at := p.Key.GetToken().Position
+			return v, badAt(at, "has a key at line %d that is not a string but %s", at.Line, key.describe())
 		}
 		x, err := c.value(p.Value, depth+1)
 		if err != nil {
 			return v, err
 		}
-		v.keys, v.items = append(v.keys, key.text), append(v.items, x)
+		v.keys, v.items = append(v.keys, keyName{key.text, key.at}), append(v.items, x)
 	}
 	return v, nil
 }
 
 // plain gives an unquoted scalar the meaning that the core schema has for it.
-func plain(s string, line int) (value, error) {
+func plain(s string, at *token.Position) (value, error) {
 	switch s {
 	case "", "~", "null", "Null", "NULL":
 		return value{kind: 'n'}, nil
@@ -252,13 +279,13 @@ func plain(s string, line int) (value, error) {
 	case coreHex.MatchString(s), coreOct.MatchString(s):
 		n, err := strconv.ParseUint(s, 0, 64)
 		if err != nil {
-			return value{}, fmt.Errorf("has a number out of range at line %d: %s", line, cut(s, 64))
+			return value{}, badAt(at, "has a number out of range at line %d: %s", at.Line, cut(s, 64))
 		}
 		return value{kind: '#', text: strconv.FormatUint(n, 10)}, nil
 	case coreFloat.MatchString(s):
 		return value{kind: '#', text: decimal(s)}, nil
 	case coreInf.MatchString(s):
-		return value{}, fmt.Errorf("has %s at line %d, which JSON cannot say", s, line)
+		return value{}, badAt(at, "has %s at line %d, which JSON cannot say", s, at.Line)
 	}
 	return value{kind: '"', text: s}, nil
 }

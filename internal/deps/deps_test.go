@@ -16,7 +16,8 @@ const module = "github.com/agnt5/agnt5d/"
 var may = map[string][]string{
 	"event":               {},
 	"internal/cron":       {},
-	"flow":                {"internal/cron"},
+	"internal/nearest":    {},
+	"flow":                {"internal/cron", "internal/nearest"},
 	"signals":             {},
 	"objects":             {},
 	"timers":              {"flow", "internal/cron"},
@@ -24,7 +25,7 @@ var may = map[string][]string{
 	"journal":             {},
 	"journal/journaltest": {"journal"},
 	"worker":              {},
-	"worker/wire":         {"event", "internal/jsontext", "worker"},
+	"worker/wire":         {"event", "internal/jsontext", "internal/nearest", "worker"},
 	"view":                {"internal/jsontext"},
 	"internal/diagram":    {"flow"},
 	"internal/fold":       {"event", "flow", "journal", "replay"},
@@ -32,7 +33,7 @@ var may = map[string][]string{
 	"engine":              {"event", "flow", "internal/fold", "journal", "replay", "ring", "timers", "view", "worker"},
 	"sim":                 {"event", "flow", "internal/fold", "journal", "replay", "ring", "worker"},
 	"push":                {"engine", "flow", "view", "worker", "worker/wire"},
-	"api":                 {"engine", "flow", "push", "ring", "view", "worker/wire"},
+	"api":                 {"engine", "flow", "internal/nearest", "push", "ring", "view", "worker/wire"},
 	"api/client":          {"flow", "view", "worker", "worker/wire"},
 }
 

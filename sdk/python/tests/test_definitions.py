@@ -9,7 +9,7 @@ import pathlib
 
 import pytest
 
-from agnt5 import workflows
+from agnt5 import _validate, workflows
 from agnt5._cron import cron_problem, zone_problem
 from agnt5.workflows import (
     FlowDefinition,
@@ -50,6 +50,17 @@ def test_invalid(case: dict) -> None:
         FlowDefinition.from_json(case["input"])
     got = sorted((p.code, p.step) for p in caught.value.problems)
     assert got == sorted((code, step) for code, step in case["problems"])
+
+
+def test_the_keys_are_those_of_the_daemon() -> None:
+    here = {"steps": "", "name": "", "type": "", "dependencies": ""}
+    for kind, keys in _validate._BELONGS.items():
+        for key in keys:
+            here[key] = kind
+            here |= {f"{key}.{inner}": kind for inner in _validate._GROUPS.get(key, {})}
+    assert here == {key["path"]: key.get("steps", "") for key in VECTORS["keys"]}
+    durations = {key["path"].rpartition(".")[2].removesuffix("_ms") for key in VECTORS["keys"] if key["type"] == "milliseconds"}
+    assert durations == _validate._DURATIONS
 
 
 @pytest.mark.parametrize("case", VECTORS["cron"], ids=lambda c: f"{c['expr']} {c['zone']}")

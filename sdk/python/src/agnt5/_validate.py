@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from ._canonical import Number, Pairs, write
@@ -24,7 +25,33 @@ _BELONGS = {
     "wait_signal": {"signal"},
     "wait_timer": {"timer"},
 }
+_GROUPS: dict[str, dict[str, type]] = {
+    "retry": {"max_attempts": int, "initial_interval_ms": int, "max_interval_ms": int, "backoff_coefficient": float},
+    "signal": {"name": str, "timeout_ms": int, "on_timeout": str},
+    "timer": {"key": str, "delay_ms": int, "cron_expr": str, "time_zone": str, "max_retries": int},
+}
 _ORDER = ["service_name", "handler_name", "object_keys", "input_data", "timeout_ms", "heartbeat_timeout_ms", "retry", "signal", "timer"]
+
+
+_DURATION = re.compile(r"([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?", re.ASCII)
+_UNITS = (7 * 24 * 3600_000, 24 * 3600_000, 3600_000, 60_000, 1000, 1)
+_WANT_DURATION = "want whole numbers with the units w, d, h, m, s and ms, the largest first, such as 30s or 1h30m"
+
+
+def _duration(text: str) -> int | None:
+    """Give the milliseconds of a duration such as 1h30m; None when it is none."""
+    found = _DURATION.fullmatch(text)
+    if text == "" or found is None:
+        return None
+    return sum(int(part.rstrip("wdhms")) * unit for part, unit in zip(found.groups(), _UNITS) if part)
+
+
+_DURATIONS = {"timeout", "heartbeat_timeout", "initial_interval", "max_interval", "delay"}
+
+
+def in_milliseconds(fields: dict[str, Any]) -> dict[str, Any]:
+    """Give valid fields with every duration as text (timeout: 30s) as milliseconds (timeout_ms: 30000)."""
+    return {f"{k}_ms" if k in _DURATIONS else k: _duration(v) if k in _DURATIONS else v for k, v in fields.items()}
 
 
 def _cut(text: str, limit: int) -> str:
@@ -161,13 +188,40 @@ class Validator:
                 self.add(self.at, "key_duplicate", f'{what} has the key "{key}" twice')
                 break
         for key in keys:
-            if key not in known:
+            if key not in known and f"{key}_ms" not in known:
                 self.add(self.at, "unknown_key", f'{what} has an unknown key "{key}"')
         return dict(pairs)
 
+    def durations(self, fields: dict[str, Any], known: Iterable[str], prefix: str) -> dict[str, Any]:
+        """Give the fields with every duration as text (timeout: 30s) as milliseconds (timeout_ms: 30000)."""
+        out = {key: item for key, item in fields.items() if f"{key}_ms" not in known}
+        for key, item in fields.items():
+            long = f"{key}_ms"
+            if long not in known or item is None:
+                continue
+            if fields.get(long) is not None:
+                self.add(self.at, "duration_twice", f"{prefix}{key} and {prefix}{long} are two ways to say one thing: keep one of them")
+                self.flaw()
+                continue
+            if not isinstance(item, str):
+                self.wrong(f"{prefix}{key}", "a duration such as 30s", item)
+                continue
+            n = _duration(item)
+            if n is None:
+                self.add(self.at, "duration_invalid", f"{prefix}{key} {_quote(item)} is no duration; {_WANT_DURATION}")
+                self.flaw()
+            else:
+                out[long] = n
+        return out
+
     def definition(self, raw: Any) -> None:
-        fields = self.object(raw, "the definition", {"steps"})
-        if fields is None or "steps" not in fields:
+        fields = self.object(raw, "the definition", {"steps", "$schema"})
+        if fields is None:
+            return
+        schema = fields.get("$schema")
+        if schema is not None and not isinstance(schema, str):
+            self.wrong("$schema", "a string", schema)
+        if "steps" not in fields:
             return
         steps = fields["steps"]
         if isinstance(steps, (Pairs, dict)) or not isinstance(steps, (list, tuple)):
@@ -195,7 +249,7 @@ class Validator:
         if fields is None:
             s.typeless = True
             return
-        for key, item in fields.items():
+        for key, item in self.durations(fields, known, "").items():
             if item is None or key not in known:
                 continue
             if key in _TEXTS:
@@ -215,16 +269,8 @@ class Validator:
                 self.input(s, item)
             elif key in ("timeout_ms", "heartbeat_timeout_ms"):
                 self.number(s.fields, key, key, item)
-            elif key == "retry":
-                s.fields[key] = self.group(
-                    item, "retry", {"max_attempts": int, "initial_interval_ms": int, "max_interval_ms": int, "backoff_coefficient": float}
-                )
-            elif key == "signal":
-                s.fields[key] = self.group(item, "signal", {"name": str, "timeout_ms": int, "on_timeout": str})
-            elif key == "timer":
-                s.fields[key] = self.group(
-                    item, "timer", {"key": str, "delay_ms": int, "cron_expr": str, "time_zone": str, "max_retries": int}
-                )
+            else:
+                s.fields[key] = self.group(item, key, _GROUPS[key])
 
     def step_type(self, s: _Step, item: Any) -> None:
         if not isinstance(item, str):
@@ -272,7 +318,8 @@ class Validator:
 
     def group(self, value: Any, what: str, known: dict[str, type]) -> dict[str, Any]:
         out: dict[str, Any] = {}
-        for key, item in (self.object(value, what, set(known)) or {}).items():
+        fields = self.object(value, what, set(known)) or {}
+        for key, item in self.durations(fields, known, f"{what}.").items():
             want = known.get(key)
             if item is None or want is None:
                 continue
@@ -301,6 +348,7 @@ class Validator:
             elif s.name:
                 self.index[s.name] = i
         self.keys: dict[str, str] = {}
+        self.later: list[tuple[int, int]] = []
         for i, s in enumerate(self.steps):
             self.rules_of(i, s)
         self.order()
@@ -347,8 +395,8 @@ class Validator:
                 self.add(i, "dependency_self", "the step depends on itself")
             elif at is None:
                 self.add(i, "dependency_unknown", f"dependency {_quote(dep)} names no step of this workflow")
-            elif at > i:
-                self.add(i, "dependency_later", f"dependency {_quote(dep)} is defined later; a step must stand after what it depends on")
+            elif at > i:  # order() says whether it is only that, or part of a cycle
+                self.later.append((i, at))
             seen.add(dep)
 
     def rules_of_task(self, i: int, s: _Step) -> None:
@@ -467,7 +515,7 @@ class Validator:
                     "on_timeout_dead",
                     f"on_timeout of {_quote(self.steps[w].name)} names this step, which depends on a step that depends on that wait: it could never start",
                 )
-        if any(e < w for w, e in jump.items()):
+        if self.later or any(e < w for w, e in jump.items()):
             self.cycles(deps, jump)
 
     @staticmethod
@@ -491,20 +539,49 @@ class Validator:
                 after[d].append(i)
         for w, e in jump.items():
             after[w].append(e)
+        for i, d in self.later:
+            after[d].append(i)
         told: set[int] = set()
+        for i, d in self.later:
+            if d not in self.reach(after, i):
+                dep = _quote(self.steps[d].name)
+                self.add(i, "dependency_later", f"dependency {dep} is defined later; a step must stand after what it depends on")
+            elif i not in told:
+                told |= self.knot(after, i)
+                self.add(i, "cycle", f"steps wait for each other: {self.around(after, i, d)}; each starts after the next")
         for w in sorted(jump):
-            reached = self.reach(after, jump[w])
-            if w not in reached:
+            e = jump[w]
+            if w in told or w not in self.reach(after, e):
                 continue
-            knot = {x for x in reached if w in self.reach(after, x)} | {w}
-            if knot & told:
-                continue
-            told |= knot
-            self.add(
-                w,
-                "cycle",
-                f"on_timeout {_quote(self.steps[jump[w]].name)} leads back to this wait: dependencies and on_timeout form a cycle",
-            )
+            told |= self.knot(after, w)
+            way = self.around(after, e, w)
+            self.add(w, "cycle", f"on_timeout {_quote(self.steps[e].name)} leads back to this wait: {way}; each starts after the next")
+
+    def knot(self, after: list[list[int]], at: int) -> set[int]:
+        """All steps that follow from this one and lead to it."""
+        before: list[list[int]] = [[] for _ in after]
+        for i, following in enumerate(after):
+            for d in following:
+                before[d].append(i)
+        return self.reach(after, at) & self.reach(before, at)
+
+    def around(self, after: list[list[int]], start: int, end: int) -> str:
+        """Name a shortest cycle on which start comes directly after end."""
+        came = {start: start}
+        queue = [start]
+        for at in queue:
+            for n in after[at]:
+                if n not in came:
+                    came[n] = at
+                    queue.append(n)
+        names = [self.steps[start].name, self.steps[end].name]
+        while end != start:
+            end = came[end]
+            names.append(self.steps[end].name)
+        shown = 6
+        if len(names) > 2 * shown:
+            names[shown:-shown] = [f"({len(names) - 2 * shown} more)"]
+        return " -> ".join(names)
 
     @staticmethod
     def reach(after: list[list[int]], start: int) -> set[int]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, overload
 
 from . import _canonical
-from ._validate import name_problem, validate
+from ._validate import in_milliseconds, name_problem, validate
 from .errors import Problem, ValidationError
 
 __all__ = [
@@ -202,7 +202,7 @@ class FlowDefinition:
             raise ValidationError("", problems)
         steps = []
         for raw in value["steps"]:
-            known = {k: v for k, v in raw.items() if v is not None}
+            known = in_milliseconds({k: v for k, v in raw.items() if v is not None})
             kind = StepType(known.pop("type", "task"))
             signal, timer, retry = known.pop("signal", None), known.pop("timer", None), known.pop("retry", None)
             steps.append(
@@ -218,7 +218,8 @@ class FlowDefinition:
 
 
 def _present(group: dict[str, Any]) -> dict[str, Any]:
-    return {k: 0 if isinstance(v, _canonical.Number) and v.text.lstrip("-0") == "" else v for k, v in group.items() if v is not None}
+    given = {k: 0 if isinstance(v, _canonical.Number) and v.text.lstrip("-0") == "" else v for k, v in group.items() if v is not None}
+    return in_milliseconds(given)
 
 
 def nested_over(value: Any, limit: int) -> bool:
