@@ -104,7 +104,7 @@ func (s *Server) problemOf(err error) *view.Problem {
 	if errors.As(err, &defs) {
 		p := problem("invalid_definition", "")
 		for _, d := range defs {
-			p.Errors = append(p.Errors, view.Fault{Code: d.Code, Step: d.Step, Detail: d.Detail})
+			p.Errors = append(p.Errors, view.Fault{Code: d.Code, Step: d.Step, Detail: d.Detail, Line: d.Line, Column: d.Column})
 		}
 		p.Detail = defs.Error()
 		return p

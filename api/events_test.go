@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -205,6 +206,11 @@ func TestTheClientSaysWhatIsWrong(t *testing.T) {
 	}
 	if _, _, err := c.Register(t.Context(), "w", []byte(`{"steps":[]}`)); !errors.As(err, &p) || len(p.Errors) != 1 || p.Errors[0].Code != "no_steps" {
 		t.Errorf("got %v", err)
+	}
+	text := "steps:\n  - name: a\n    service: s\n    handler_name: h\n"
+	want := view.Fault{Code: "unknown_key", Step: "a", Detail: `the step has an unknown key "service"; did you mean "service_name"?`, Line: 3, Column: 5}
+	if _, _, err := c.Register(t.Context(), "w", []byte(text)); !errors.As(err, &p) || !slices.Contains(p.Errors, want) {
+		t.Errorf("a misspelt key: %v", err)
 	}
 	s.srv.Close()
 	var gone *client.Unreachable

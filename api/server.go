@@ -20,6 +20,7 @@ import (
 
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/nearest"
 	"github.com/agnt5/agnt5d/push"
 	"github.com/agnt5/agnt5d/view"
 	"github.com/agnt5/agnt5d/worker/wire"
@@ -345,7 +346,11 @@ func (rt *route) checkQuery(r *http.Request) error {
 	}
 	for name, v := range q {
 		if !slices.ContainsFunc(rt.Query, func(p param) bool { return p.Name == name }) {
-			return problem("invalid_request", "unknown parameter "+quote(name))
+			var known []string
+			for _, p := range rt.Query {
+				known = append(known, p.Name)
+			}
+			return problem("invalid_request", "unknown parameter "+quote(name)+nearest.Did(name, known))
 		}
 		if len(v) > 1 {
 			return problem("invalid_request", name+" stands there twice")

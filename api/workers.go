@@ -73,8 +73,10 @@ func (s *Server) joinWorker(w http.ResponseWriter, r *http.Request) error {
 	defs := map[string]*flow.Definition{}
 	for _, name := range slices.Sorted(maps.Keys(in.Workflows)) {
 		def, problems := flow.Read(in.Workflows[name])
+		bad = append(bad, flow.WorkflowName(name)...)
 		for _, p := range problems {
 			p.Detail = fmt.Sprintf("workflow %s: %s", quote(name), p.Detail)
+			p.Line, p.Column = 0, 0 // an SDK wrote the text: nobody can look there
 			bad = append(bad, p)
 		}
 		defs[name] = def

@@ -10,7 +10,7 @@ import (
 
 func (s *Server) putWorkflow(w http.ResponseWriter, r *http.Request) error {
 	def, problems := flow.Read(body(w))
-	if len(problems) > 0 {
+	if problems = append(flow.WorkflowName(r.PathValue("name")), problems...); len(problems) > 0 {
 		return problems
 	}
 	v, err := s.eng.RegisterVersion(r.Context(), r.PathValue("name"), def, false)

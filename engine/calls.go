@@ -25,8 +25,8 @@ func (e *Engine) Register(name string, def flow.Definition) error {
 
 // RegisterVersion is Register with its answer. byWorker: a digest that the name has had changes nothing at all.
 func (e *Engine) RegisterVersion(ctx context.Context, name string, def *flow.Definition, byWorker bool) (Version, error) {
-	if err := flow.ValidName(name); err != nil {
-		return Version{}, flow.Problems{{Code: "name_invalid", Detail: "workflow name: " + err.Error()}}
+	if bad := flow.WorkflowName(name); len(bad) > 0 {
+		return Version{}, append(bad, flow.Validate(def)...)
 	}
 	body, err := flow.Canonical(def)
 	if err != nil {

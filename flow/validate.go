@@ -24,6 +24,14 @@ func Validate(d *Definition) Problems {
 	return v.problems()
 }
 
+// WorkflowName reports what is wrong with the name of a workflow, as a problem beside those of its definition.
+func WorkflowName(name string) Problems {
+	if err := ValidName(name); err != nil {
+		return Problems{{Code: CodeNameInvalid, Detail: "workflow name: " + err.Error()}}
+	}
+	return nil
+}
+
 // Warnings reports what can be run and is hardly meant.
 func Warnings(d *Definition) Problems {
 	v := newValidator(d)

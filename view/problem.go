@@ -24,4 +24,6 @@ type Fault struct {
 	Code   string `json:"code"`
 	Step   string `json:"step,omitempty"`
 	Detail string `json:"detail"`
+	Line   int    `json:"line,omitempty"` // in the text that was sent, from 1; 0: no one place
+	Column int    `json:"column,omitempty"`
 }

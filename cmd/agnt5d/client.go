@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/api/client"
-	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/view"
 	"github.com/spf13/cobra"
 )
@@ -80,15 +78,8 @@ func told(err error) error {
 	case 503:
 		code = exitUnreachable
 	}
-	if len(p.Errors) > 0 { // each problem of a definition on a line of its own, as "validate" shows them
-		text := fmt.Sprintf("the definition is not valid: %d problems", len(p.Errors))
-		if len(p.Errors) == 1 {
-			text = "the definition is not valid"
-		}
-		for _, f := range p.Errors {
-			text += "\n  " + flow.Problems{{Code: f.Code, Step: f.Step, Detail: f.Detail}}.Error()
-		}
-		return exit(exitUsage, "%s", text)
+	if len(p.Errors) > 0 {
+		return invalid("", faults(p))
 	}
 	if p.Help != "" {
 		return exit(code, "%w\n  %s", p, p.Help)
@@ -126,24 +117,6 @@ func table(w io.Writer, rows [][]string) error {
 		fmt.Fprintln(t, strings.TrimRight(strings.Join(r, "\t"), "\t"))
 	}
 	return t.Flush()
-}
-
-// payloadOf reads what --input or --payload gave: JSON, or @FILE ("@-" is standard input).
-func payloadOf(cmd *cobra.Command, text string) (json.RawMessage, error) {
-	if text == "" {
-		return nil, nil
-	}
-	b := []byte(text)
-	if name, ok := strings.CutPrefix(text, "@"); ok {
-		var err error
-		if b, err = readFile(cmd, name); err != nil {
-			return nil, exit(exitError, "%v", err)
-		}
-	}
-	if !json.Valid(b) {
-		return nil, exit(exitUsage, "%.60q is not JSON (text needs its quotes: '\"text\"')", text)
-	}
-	return b, nil
 }
 
 // outcome turns a run's end into the exit code of --wait.

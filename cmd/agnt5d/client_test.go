@@ -31,8 +31,10 @@ func TestTheVerbsAgainstADaemon(t *testing.T) {
 	}{
 		{nil, "register order " + file, 0, "order version 1 is new", ""},
 		{nil, "register order " + file, 0, "was known", ""},
-		{nil, "register bad " + bad, exitUsage, "", "handler_missing"},
-		{nil, "register order " + dir + "/none", exitError, "", "none"},
+		{nil, "register bad " + bad, exitError, "", "bad.yaml:2:5: step \"pay\": a task needs a handler_name (handler_missing)"},
+		{nil, "register b@d " + bad, exitError, "", "name_invalid"},
+		{nil, "register b@d " + bad, exitError, "", "handler_missing"},
+		{nil, "register order " + dir + "/none", exitNotFound, "", "none"},
 		{nil, "start order --id o1 --input {\"n\":1}", 0, "o1", ""},
 		{nil, "start order --id o1 --input {\"n\":1}", 0, "o1", ""},
 		{nil, "start order --id o1 --input 2", exitConflict, "", "run_conflict"},

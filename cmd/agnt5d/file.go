@@ -30,11 +30,10 @@ type file struct {
 func openFile(path string) (*file, error) {
 	j, err := journal.OpenReadOnly(path)
 	if err != nil {
-		code := exitError
 		if errors.Is(err, journal.ErrLocked) {
-			code = exitConflict
+			return nil, &exitErr{exitConflict, err}
 		}
-		return nil, &exitErr{code, err}
+		return nil, noFile(err)
 	}
 	return &file{Journal: j, path: path, graphs: map[flow.Digest]*flow.Graph{}, ids: map[uint64]string{}}, nil
 }

@@ -25,6 +25,7 @@ const (
 	exitAuth        = 7
 	exitUnreachable = 8
 	exitTimeout     = 124
+	exitInterrupted = 130
 )
 
 // exitErr ends the program with a code. An empty text prints nothing: it has been said already.
@@ -71,6 +72,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	var e *exitErr
 	switch {
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		e = &exitErr{exitInterrupted, errors.New("interrupted")}
 	case errors.As(err, &e):
 	case began:
 		e = &exitErr{exitError, err}

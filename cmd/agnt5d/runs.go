@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -18,16 +19,21 @@ func newRegisterCmd() *cobra.Command {
 		Example: "  agnt5d register nightly etl.yaml\n  agnt5d register nightly - < etl.json",
 		Args:    nargs("NAME", "FILE"),
 	}, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
-		body, err := readFile(cmd, args[1])
+		body, problems, err := readDefinition(cmd, args[1])
 		if err != nil {
-			return exit(exitError, "%v", err)
+			return err
 		}
-		if def, problems := flow.Read(body); len(problems) == 0 {
-			for _, w := range flow.Warnings(def) {
-				fmt.Fprintf(cmd.ErrOrStderr(), "%s: warning: %s\n", args[1], flow.Problems{w})
-			}
+		if len(problems) > 0 {
+			return invalid(args[1], problems)
+		}
+		_, _, warnings := flow.Check(body)
+		for _, w := range warnings {
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s: warning: %s\n", at(args[1], w), flow.Problems{w})
 		}
 		v, created, err := c.Register(cmd.Context(), args[0], body)
+		if refused := (*view.Problem)(nil); errors.As(err, &refused) && len(refused.Errors) > 0 {
+			return invalid(args[1], faults(refused))
+		}
 		if err != nil {
 			return err
 		}
@@ -44,7 +50,7 @@ func newRegisterCmd() *cobra.Command {
 }
 
 func newStartCmd() *cobra.Command {
-	var input, id string
+	var id string
 	var wait bool
 	cmd := &cobra.Command{
 		Use:   "start NAME",
@@ -57,11 +63,11 @@ With --wait it waits for the end, however long that takes, and the exit code say
 		Args:              nargs("NAME"),
 		ValidArgsFunction: workflowNames,
 	}
-	cmd.Flags().StringVar(&input, "input", "", "the run's input: JSON, @FILE, or @- for standard input")
+	cmd.Flags().String("input", "", "the run's input: JSON, @FILE, or @- for standard input")
 	cmd.Flags().StringVar(&id, "id", "", "your own id for the run")
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait for the end")
 	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
-		raw, err := payloadOf(cmd, input)
+		raw, err := payloadOf(cmd, "input")
 		if err != nil {
 			return err
 		}
@@ -252,7 +258,7 @@ func orDash(s string) string {
 }
 
 func newSignalCmd() *cobra.Command {
-	var text, id string
+	var id string
 	cmd := &cobra.Command{
 		Use:               "signal RUN NAME",
 		Short:             "Send a signal to a run",
@@ -260,10 +266,10 @@ func newSignalCmd() *cobra.Command {
 		Args:              nargs("RUN", "NAME"),
 		ValidArgsFunction: runIDs("running"),
 	}
-	cmd.Flags().StringVar(&text, "payload", "", "JSON, @FILE, or @- for standard input")
+	cmd.Flags().String("payload", "", "JSON, @FILE, or @- for standard input")
 	cmd.Flags().StringVar(&id, "id", "", "your own id for the signal; the same again is harmless")
 	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
-		raw, err := payloadOf(cmd, text)
+		raw, err := payloadOf(cmd, "payload")
 		if err != nil {
 			return err
 		}

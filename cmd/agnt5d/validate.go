@@ -2,56 +2,55 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/view"
 	"github.com/spf13/cobra"
 )
 
 func newValidateCmd() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
-		Use:     "validate FILE",
-		Short:   "Check a workflow definition (JSON or YAML) and report every problem at once",
+		Use:   "validate FILE",
+		Short: "Check a workflow definition (JSON or YAML) and report every problem at once",
+		Long: `Reports every problem of a workflow definition as FILE:LINE:COLUMN. The exit code is 0 when there is none, 1 when the definition is
+not valid, 5 when there is no such file.`,
 		Example: "  agnt5d validate etl.yaml\n  agnt5d validate - < etl.json",
 		Args:    nargs("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkFormat(format); err != nil {
 				return err
 			}
-			body, err := readFile(cmd, args[0])
-			if err != nil {
-				return exit(exitError, "%v", err)
-			}
-			return validate(cmd, args[0], body, format)
+			return validate(cmd, args[0], format)
 		},
 	}
 	addFormat(cmd, &format)
 	return cmd
 }
 
-// readFile reads a file, or standard input for "-", up to the size that a definition may have.
-func readFile(cmd *cobra.Command, name string) ([]byte, error) {
-	in := cmd.InOrStdin()
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		in = f
+// readDefinition reads a definition's text. One that is too large has the problem that flow would report.
+func readDefinition(cmd *cobra.Command, name string) ([]byte, flow.Problems, error) {
+	body, err := readFile(cmd, name, flow.MaxBytes)
+	if over := (*tooLarge)(nil); errors.As(err, &over) {
+		return nil, flow.Problems{{Code: flow.CodeTooLarge, Detail: "the definition " + over.Error()}}, nil
 	}
-	return io.ReadAll(io.LimitReader(in, flow.MaxBytes+1))
+	return body, nil, err
 }
 
-func validate(cmd *cobra.Command, name string, body []byte, format string) error {
-	d, problems := flow.Read(body)
+func validate(cmd *cobra.Command, name, format string) error {
+	body, problems, err := readDefinition(cmd, name)
+	if err != nil {
+		return err
+	}
+	var d *flow.Definition
 	var warnings flow.Problems
 	var digest flow.Digest
 	if len(problems) == 0 {
-		warnings = flow.Warnings(d)
+		d, problems, warnings = flow.Check(body)
+	}
+	if len(problems) == 0 {
 		canonical, err := flow.Canonical(d)
 		if err != nil {
 			return exit(exitError, "%s: %v", name, err)
@@ -66,10 +65,10 @@ func validate(cmd *cobra.Command, name string, body []byte, format string) error
 		}
 	} else {
 		for _, p := range problems {
-			fmt.Fprintf(out, "%s: error: %s\n", name, flow.Problems{p})
+			fmt.Fprintf(out, "%s: error: %s\n", at(name, p), flow.Problems{p})
 		}
 		for _, p := range warnings {
-			fmt.Fprintf(out, "%s: warning: %s\n", name, flow.Problems{p})
+			fmt.Fprintf(out, "%s: warning: %s\n", at(name, p), flow.Problems{p})
 		}
 		if len(problems) == 0 {
 			fmt.Fprintf(out, "%s: valid, %d steps, %s\n", name, len(d.Steps), digest)
@@ -79,6 +78,38 @@ func validate(cmd *cobra.Command, name string, body []byte, format string) error
 		return exit(exitError, "")
 	}
 	return nil
+}
+
+// at is where a problem is, as editors and compilers write it.
+func at(file string, p flow.Problem) string {
+	if p.Line == 0 {
+		return file
+	}
+	return fmt.Sprintf("%s:%d:%d", file, p.Line, p.Column)
+}
+
+// invalid is the error of a definition that was refused: each problem on a line of its own, as "validate" shows them.
+func invalid(file string, problems flow.Problems) error {
+	text := "the definition is not valid"
+	if len(problems) > 1 {
+		text += fmt.Sprintf(": %d problems", len(problems))
+	}
+	for _, p := range problems {
+		text += "\n  "
+		if file != "" {
+			text += at(file, p) + ": "
+		}
+		text += flow.Problems{p}.Error()
+	}
+	return exit(exitError, "%s", text)
+}
+
+// faults are the problems of a definition that a daemon refused.
+func faults(p *view.Problem) (problems flow.Problems) {
+	for _, f := range p.Errors {
+		problems = append(problems, flow.Problem(f))
+	}
+	return problems
 }
 
 func list(p flow.Problems) flow.Problems {

@@ -3,10 +3,13 @@ package wire
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 
+	"github.com/agnt5/agnt5d/internal/nearest"
 	"github.com/agnt5/agnt5d/worker"
 )
 
@@ -227,5 +230,6 @@ func (s *shape) unknown(key string) error {
 			return fmt.Errorf("unknown field %q: it is written %q", key, name)
 		}
 	}
-	return fmt.Errorf("unknown field %q", worker.Cut(key, maxShown))
+	names := slices.Sorted(maps.Keys(s.fields))
+	return fmt.Errorf("unknown field %q%s", worker.Cut(key, maxShown), nearest.Did(key, names))
 }
