@@ -300,7 +300,7 @@ async def test_handlers_in_all_their_forms(daemon: Daemon, own_functions: None) 
     failed = got["three"]["steps"]["three"]["error"]
     assert (
         failed["type"] == "LookupError"
-        and failed["message"] == "no such customer"
+        and failed["message"] == "LookupError: no such customer"
         and "in broken" in failed["stack"]
         and got["three"]["steps"]["three"]["attempt"] == 2
     )

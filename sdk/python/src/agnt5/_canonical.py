@@ -23,7 +23,10 @@ class Pairs(list[tuple[str, Any]]):
 
 
 def _integer(text: str) -> Any:
-    value = int(text)
+    try:
+        value = int(text)
+    except ValueError:  # longer than int() takes
+        return Number(text)
     return value if str(value) == text else Number(text)
 
 

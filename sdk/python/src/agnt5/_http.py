@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import socket
 import ssl
 import threading
 import urllib.parse
+from collections.abc import Callable
 from typing import Any
 
-from .errors import ApiError, Unreachable, api_error
+from . import _json
+from .errors import UnknownAnswer, Unreachable, api_error
 
 DEFAULT_URL = "http://localhost:8080"
 
@@ -28,12 +29,38 @@ def base_url(url: str | None) -> urllib.parse.SplitResult:
         port = -1
     if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
         raise ValueError(f"daemon address {text!r}: want one like {DEFAULT_URL}")
+    if parts.path.rstrip("/").endswith("/v1"):
+        raise ValueError(f"daemon address {text!r}: leave out /v1")
     return parts
 
 
-def quote(part: str) -> str:
-    """Percent-encode one part of a path."""
-    return urllib.parse.quote(part, safe="")
+def given(what: str, value: str) -> str:
+    """An id or a name that is put into a request. Raises TypeError when it is no text, ValueError when it can name nothing."""
+    if not isinstance(value, str):
+        raise TypeError(f"{what}: want a text, not {type(value).__name__}")
+    if value in ("", ".", ".."):
+        raise ValueError(f"{what} is {value!r}, which names nothing")
+    return value
+
+
+def segment(what: str, value: str) -> str:
+    """One part of a path, percent-encoded. Raises as given() does."""
+    return urllib.parse.quote(given(what, value), safe="")
+
+
+def read_answer(url: str, status: int, location: str, raw: bytes, read: Callable[[bytes], Any] = _json.read) -> Any:
+    """The JSON of an answer, None when it has none. Raises ApiError for a status that is not 2xx or 304."""
+    try:
+        value = read(raw) if raw else None
+    except ValueError as why:
+        if 200 <= status < 300:
+            raise UnknownAnswer(status, "unknown_answer", f"what {url} answered cannot be read: {why}") from None
+        if b"HTTPS server" in raw:
+            raise UnknownAnswer(status, "not_http", f"{url}: the server speaks HTTPS, not HTTP; use https://") from None
+        value = None
+    if 200 <= status < 300 or status == 304:
+        return value
+    raise api_error(status, value, url, location)
 
 
 class Connection:
@@ -46,6 +73,7 @@ class Connection:
         self._conn: http.client.HTTPConnection | None = None
         self._prefix = base.path.rstrip("/")
         self._interrupted = False
+        self.read: Callable[[bytes], Any] = _json.read
 
     @property
     def url(self) -> str:
@@ -60,9 +88,10 @@ class Connection:
     def call(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None, timeout: float | None = None
     ) -> tuple[int, Any]:
-        """Send a request; gives the status and the JSON answer, None when there is none.
+        """Send a request; gives the status and the JSON answer, None when there is none. Redirects are not followed.
 
-        A connection that was kept and is gone is opened anew once. Raises Unreachable, or ApiError for an answer over 399.
+        A connection that was kept and is gone is opened anew once. Raises Unreachable, UnknownAnswer, and ApiError for every
+        status that is not 2xx (304 apart).
         """
         head = {"Accept": "application/json"}
         if body is not None:
@@ -86,21 +115,14 @@ class Connection:
                 break
             except (OSError, http.client.HTTPException) as why:
                 self.close()
+                if isinstance(why, ssl.SSLError) and why.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
+                    raise UnknownAnswer(0, "not_https", f"{self.url}: the server speaks HTTP, not HTTPS; use http://") from None
                 if fresh or self._interrupted or isinstance(why, TimeoutError):
                     raise Unreachable(f"no answer from the daemon at {self.url}: {why or type(why).__name__}") from why
                 fresh = True  # the daemon had closed a connection that was kept: ask once more
         if answer.will_close:
             self.close()
-        value = None
-        if raw:
-            try:
-                value = json.loads(raw)
-            except ValueError:
-                if answer.status < 400:
-                    raise ApiError(answer.status, "unknown_answer", f"{self.url} answered something that is not agnt5d's") from None
-        if answer.status >= 400:
-            raise api_error(answer.status, value)
-        return answer.status, value
+        return answer.status, read_answer(self.url, answer.status, answer.getheader("Location") or "", raw, self.read)
 
     def interrupt(self) -> None:
         """End a call that another thread waits in; the next error is not tried again."""

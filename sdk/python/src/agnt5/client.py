@@ -14,13 +14,14 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
 
-from ._http import Connections, base_url, quote
+from ._http import Connections, base_url, given, segment
 from .errors import ApiError, Unreachable, WaitTimeout
 from .workflows import FlowDefinition
 
 T = TypeVar("T")
 
 _ENDED = ("completed", "failed", "cancelled", "quarantined")
+BUSY = (502, 503, 504)  # of the daemon, and of a proxy before it
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -68,7 +69,7 @@ class SyncClient:
             try:
                 return self._pool.call(method, path, raw, headers, self._timeout + wait)[1]
             except (Unreachable, ApiError) as why:
-                if (isinstance(why, ApiError) and why.status != 503) or time.monotonic() + pause > until:
+                if (isinstance(why, ApiError) and why.status not in BUSY) or time.monotonic() + pause > until:
                     raise
             time.sleep(pause * random.uniform(0.5, 1))
             pause = min(2 * pause, 2.0)
@@ -76,7 +77,7 @@ class SyncClient:
     def register_workflow(self, name: str, definition: FlowDefinition | str) -> dict[str, Any]:
         """Register a definition (or its JSON or YAML text) and make it current: ``{name, version, digest}``."""
         text = definition if isinstance(definition, str) else definition.to_json()
-        got: dict[str, Any] = self._call("PUT", f"/v1/workflows/{quote(name)}", raw=text.encode())
+        got: dict[str, Any] = self._call("PUT", f"/v1/workflows/{segment('name', name)}", raw=text.encode())
         return got
 
     def start_workflow(self, workflow_name: str, input_data: Any = None, workflow_id: str | None = None) -> dict[str, Any]:
@@ -85,13 +86,13 @@ class SyncClient:
         With an id of your own, the same id, workflow and input again give the run that exists. Raises NotFound
         (``workflow_not_found``) and Conflict (``run_conflict``).
         """
-        body = {"workflow_id": workflow_id or new_id(), "input_data": input_data}
-        got: dict[str, Any] = self._call("POST", f"/v1/workflows/{quote(workflow_name)}/runs", body)
+        body = {"workflow_id": new_id() if workflow_id is None else given("workflow_id", workflow_id), "input_data": input_data}
+        got: dict[str, Any] = self._call("POST", f"/v1/workflows/{segment('workflow_name', workflow_name)}/runs", body)
         return got
 
     def get_workflow_status(self, workflow_id: str, steps: str = "all") -> dict[str, Any]:
         """A run's status: ``state``, ``output``, ``error``, ``steps`` and more. ``steps`` is "all", "open" or "none"."""
-        got: dict[str, Any] = self._call("GET", f"/v1/runs/{quote(workflow_id)}?steps={quote(steps)}")
+        got: dict[str, Any] = self._call("GET", f"/v1/runs/{segment('workflow_id', workflow_id)}?steps={segment('steps', steps)}")
         return got
 
     def wait(self, workflow_id: str, timeout: float | None = None) -> dict[str, Any]:
@@ -102,13 +103,13 @@ class SyncClient:
             left = 10.0 if until is None else min(10.0, until - time.monotonic())
             try:
                 status: dict[str, Any] = self._call(
-                    "GET", f"/v1/runs/{quote(workflow_id)}", headers={"Prefer": f"wait={max(int(left + 0.999), 0)}"}, wait=left
+                    "GET", f"/v1/runs/{segment('workflow_id', workflow_id)}", headers={"Prefer": f"wait={max(int(left + 0.999), 0)}"}, wait=left
                 )
                 pause = 0.05
                 if status["state"] in _ENDED and status.get("completed_at"):
                     return status
             except (Unreachable, ApiError) as why:
-                if isinstance(why, ApiError) and why.status != 503:
+                if isinstance(why, ApiError) and why.status not in BUSY:
                     raise
                 time.sleep(pause)
                 pause = min(2 * pause, 2.0)
@@ -117,30 +118,35 @@ class SyncClient:
 
     def signal_workflow(self, workflow_id: str, signal_name: str, payload: Any = None, *, signal_id: str | None = None) -> dict[str, Any]:
         """Send a signal: ``{signal_id, consumed_by?}``. The same ``signal_id`` again is harmless."""
-        body = {"payload": payload, "signal_id": signal_id or new_id()}
-        got: dict[str, Any] = self._call("POST", f"/v1/runs/{quote(workflow_id)}/signals/{quote(signal_name)}", body)
+        body = {"payload": payload, "signal_id": new_id() if signal_id is None else given("signal_id", signal_id)}
+        got: dict[str, Any] = self._call("POST", f"/v1/runs/{segment('workflow_id', workflow_id)}/signals/{segment('signal_name', signal_name)}", body)
         return got
 
     def cancel_workflow(self, workflow_id: str, reason: str = "") -> None:
         """End a run. Raises Conflict (``run_finished``)."""
-        self._call("POST", f"/v1/runs/{quote(workflow_id)}/cancel", {"reason": reason})
+        self._call("POST", f"/v1/runs/{segment('workflow_id', workflow_id)}/cancel", {"reason": reason})
 
     def retry_workflow(self, workflow_id: str) -> None:
         """Reopen a failed or cancelled run; what was done stays done. Raises Conflict (``run_not_failed``)."""
-        self._call("POST", f"/v1/runs/{quote(workflow_id)}/retry", {})
+        self._call("POST", f"/v1/runs/{segment('workflow_id', workflow_id)}/retry", {})
 
     def fire_timer(self, workflow_id: str, timer_key: str) -> None:
         """Fire a timer now. Raises NotFound (``timer_not_found``) and Conflict (``timer_not_waiting``)."""
-        self._call("POST", f"/v1/runs/{quote(workflow_id)}/timers/{quote(timer_key)}/fire", {})
+        self._call("POST", f"/v1/runs/{segment('workflow_id', workflow_id)}/timers/{segment('timer_key', timer_key)}/fire", {})
 
     def delete_workflow(self, workflow_id: str) -> None:
         """Delete a finished run and its history. Raises Conflict (``run_open``)."""
-        self._call("DELETE", f"/v1/runs/{quote(workflow_id)}")
+        self._call("DELETE", f"/v1/runs/{segment('workflow_id', workflow_id)}")
 
     def list_workflows(
         self, *, workflow_name: str | None = None, state: str | None = None, id_prefix: str | None = None, limit: int = 100
     ) -> list[dict[str, Any]]:
         """Runs, newest first, at most ``limit`` of them (0: all)."""
+        for what, value in {"workflow_name": workflow_name, "state": state, "id_prefix": id_prefix}.items():
+            if value is not None and not isinstance(value, str):
+                raise TypeError(f"{what}: want a text, not {type(value).__name__}")
+            if value == "":
+                raise ValueError(f"{what} is empty: give it a value, or leave it out")
         out: list[dict[str, Any]] = []
         cursor = ""
         while True:
@@ -162,7 +168,7 @@ class SyncClient:
         out: list[dict[str, Any]] = []
         after = 0
         while True:
-            page = self._call("GET", f"/v1/runs/{quote(workflow_id)}/events?after={after}&limit=1000")
+            page = self._call("GET", f"/v1/runs/{segment('workflow_id', workflow_id)}/events?after={after}&limit=1000")
             out.extend(page["events"])
             if not page["events"]:
                 return out
@@ -170,7 +176,7 @@ class SyncClient:
 
     def explain(self, workflow_id: str) -> list[dict[str, Any]]:
         """Why a run does not move: ``{step, code, detail, command?}`` for each open step."""
-        got: list[dict[str, Any]] = self._call("GET", f"/v1/runs/{quote(workflow_id)}/explain")["reasons"]
+        got: list[dict[str, Any]] = self._call("GET", f"/v1/runs/{segment('workflow_id', workflow_id)}/explain")["reasons"]
         return got
 
 

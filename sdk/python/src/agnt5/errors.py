@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import math
 from typing import Any, NamedTuple
 
 
@@ -34,12 +36,31 @@ class NonRetryableError(Exception):
         self.code = code
 
 
-class RetryAfter(Exception):
-    """Raise it in a handler to fail this attempt; the next one comes no earlier than ``seconds`` from now."""
+_MOST_SECONDS = 10 * 365 * 86400
 
-    def __init__(self, seconds: float, *args: Any) -> None:
-        super().__init__(*(args or (f"try again in {seconds} s",)))
-        self.seconds = seconds
+
+def milliseconds(seconds: float | datetime.timedelta) -> int:
+    """Seconds of a RetryAfter as whole milliseconds. Raises TypeError and ValueError."""
+    if isinstance(seconds, datetime.timedelta):
+        seconds = seconds.total_seconds()
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise TypeError(f"RetryAfter: want seconds as a number or a timedelta, not {type(seconds).__name__}")
+    if isinstance(seconds, float) and not math.isfinite(seconds):
+        raise ValueError(f"RetryAfter: {seconds} is not a number of seconds; to fail for good raise NonRetryableError")
+    if seconds > _MOST_SECONDS:
+        raise ValueError("RetryAfter: want at most ten years; to fail for good raise NonRetryableError")
+    return max(int(seconds * 1000), 0)
+
+
+class RetryAfter(Exception):
+    """Raise it in a handler to fail this attempt; the next one comes no earlier than ``seconds`` from now.
+
+    ``seconds`` is a number or a timedelta, at most ten years; below 0 is 0. Raises TypeError and ValueError for anything else.
+    """
+
+    def __init__(self, seconds: float | datetime.timedelta, *args: Any) -> None:
+        self.seconds = milliseconds(seconds) / 1000
+        super().__init__(*(args or (f"try again in {self.seconds:g} s",)))
 
 
 class Cancelled(Exception):
@@ -72,6 +93,13 @@ class ApiError(Agnt5Error):
         """Every problem of a definition that was refused."""
 
 
+class UnknownAnswer(ApiError):
+    """What answered is not agnt5d, or what it answered cannot be read: another server, a proxy, a redirect.
+
+    ``status`` is 0 when there was no answer that has one. Whether a write was recorded is unknown.
+    """
+
+
 class NotFound(ApiError):
     """There is no such thing (404, 410)."""
 
@@ -84,10 +112,12 @@ class Unauthorized(ApiError):
     """The credentials are missing or not enough (401, 403, 421)."""
 
 
-def api_error(status: int, body: Any) -> ApiError:
-    """Make the exception of a problem+json answer."""
-    if not isinstance(body, dict) or "code" not in body:
-        return ApiError(status, "unknown_answer", f"the server answered {status}, not as agnt5d does")
+def api_error(status: int, body: Any, url: str = "the server", location: str = "") -> ApiError:
+    """Make the exception of an answer that is no success."""
+    if 300 <= status < 400:
+        return UnknownAnswer(status, "redirected", f"{url} answered {status}, a redirect to {location or 'nowhere'}: give that address instead")
+    if not isinstance(body, dict) or not isinstance(body.get("code"), str):
+        return UnknownAnswer(status, "unknown_answer", f"{url} answered {status}, not as agnt5d does: is that the daemon's address?")
     kind = ApiError
     if status in (404, 410):
         kind = NotFound
@@ -95,4 +125,5 @@ def api_error(status: int, body: Any) -> ApiError:
         kind = Conflict
     elif status in (401, 403, 421):
         kind = Unauthorized
-    return kind(status, str(body["code"]), str(body.get("detail") or body.get("title")), body.get("errors"))
+    errors = body.get("errors")
+    return kind(status, body["code"], str(body.get("detail") or body.get("title") or ""), errors if isinstance(errors, list) else None)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-import json
 import logging
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any, TypeVar, overload
 
+from ._json import copied, settled
 from ._validate import name_problem
 from .errors import Cancelled, NonRetryableError
 
@@ -29,7 +29,7 @@ class Objects(MutableMapping[str, Any]):
             return self._values[key]
         value = self._given[key]["state"]
         if isinstance(value, (dict, list)):  # it may be changed in place: keep what it was
-            value = json.loads(json.dumps(value))
+            value = copied(value)
             self._values[key] = value
         return value
 
@@ -95,6 +95,7 @@ class Context:
         self._worker_id = worker_id
         self._beat = beat
         self._cancelled = False
+        self._unsettled = False
         self.workflow_id = task["workflow_id"]
         self.workflow_name = task["workflow_name"]
         self.step_name = task["step"]
@@ -102,10 +103,21 @@ class Context:
         self.handler_name = task["handler_name"]
         self.attempt = task["attempt"]
         self.idempotency_key = task["idempotency_key"]
+        self._fill()
+
+    def _fill(self) -> None:
+        task = self._task
         self.workflow_input = task.get("workflow_input")
         self.input_data = task.get("input_data")
         self.dependencies = task.get("dependencies") or {}
         self.object_keys = task.get("object_keys") or []
+
+    def _settle(self) -> None:
+        """Convert the integers that take long, in the attempt's own time."""
+        if self._unsettled:
+            self._unsettled = False
+            self._task = settled(self._task)
+            self._fill()
 
     def __getattr__(self, name: str) -> Any:
         # Made when they are asked for: most handlers never do.

@@ -12,14 +12,15 @@ import random
 import signal
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-from ._http import Connection, base_url, quote
+from ._failure import message_of, outcome_of, said
+from ._http import Connection, base_url, segment
+from ._json import Unsettled, nested_over, read_quickly
 from ._validate import name_problem
-from .errors import Agnt5Error, ApiError, NonRetryableError, RetryAfter, Unreachable
+from .errors import Agnt5Error, ApiError, NonRetryableError, UnknownAnswer, Unreachable
 from .functions import Context, Handler, handlers
 from .workflows import FlowDefinition, get_registered_workflows
 
@@ -27,8 +28,8 @@ _log = logging.getLogger("agnt5.worker")
 
 _BATCH = 1000
 _BATCH_BYTES = 8 << 20
-_MAX_TEXT = 16 << 10
 _MAX_DETAILS = 4 << 10
+_MAX_NESTING = 60  # of heartbeat details; the daemon takes 64 in all
 _MAX_OUTCOME = 30 << 20  # bytes that are worth sending at all
 _MOMENT = 0.001
 
@@ -38,11 +39,16 @@ class _Attempt:
 
     __slots__ = ("ctx", "details", "future", "spoke")
 
-    def __init__(self, ctx: Context) -> None:
-        self.ctx = ctx
+    def __init__(self, ctx: Context | None) -> None:
+        self.ctx = ctx  # None: the task could not be read
         self.spoke = False
         self.details = ""  # JSON
         self.future: asyncio.Future[Any] | None = None  # of an async handler
+
+    def end(self) -> None:
+        """Cancel an async handler; on the loop."""
+        if self.future is not None:
+            self.future.cancel()
 
 
 class Worker:
@@ -97,6 +103,7 @@ class Worker:
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped: asyncio.Event | None = None
+        self._hooked = False  # stop signals
         self._poller: Connection | None = None
         self._pool: _Threads | None = None
 
@@ -118,7 +125,27 @@ class Worker:
         """
         if not logging.getLogger().handlers:
             logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        asyncio.run(self.run())
+        try:
+            with asyncio.Runner() as runner:
+                self._run_on(runner.get_loop())
+        except Agnt5Error as why:
+            raise why.with_traceback(None) from None  # one line says it
+
+    def _run_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Run the loop until run() has ended, whatever the tasks that handlers start do to it."""
+        asyncio.set_event_loop(loop)
+        task = loop.create_task(self.run())
+        while not task.done():
+            try:
+                loop.run_until_complete(task)
+            except (SystemExit, KeyboardInterrupt, RuntimeError) as why:
+                if task.done():
+                    break
+                if isinstance(why, KeyboardInterrupt) and not self._hooked:  # Ctrl-C where signals cannot be hooked
+                    self.stop()
+                else:
+                    _log.error("the worker goes on: something that a handler started would have ended its event loop: %s", message_of(why))
+        task.result()
 
     async def run(self) -> None:
         """Serve until SIGTERM, SIGINT or stop(). Raises when the daemon refuses the worker for good."""
@@ -169,6 +196,7 @@ class Worker:
         for sig in (signal.SIGTERM, signal.SIGINT):
             try:
                 self._loop.add_signal_handler(sig, _stop_all)
+                self._hooked = True
             except (NotImplementedError, RuntimeError, ValueError):  # not the main thread, or a system without them
                 return
 
@@ -214,12 +242,12 @@ class Worker:
             while self._generation == generation and not self._ended.is_set():
                 body = self._registration()
                 try:
-                    _, got = conn.call("POST", "/v1/workers", body)
-                except Unreachable as why:
-                    self._gone(why)
-                except ApiError as why:
-                    if why.status < 500:
-                        raise Agnt5Error(f"the daemon at {conn.url} refuses this worker: {why}") from why
+                    got = _joined(conn, conn.call("POST", "/v1/workers", body))
+                except (Unreachable, ApiError) as why:
+                    if isinstance(why, UnknownAnswer) and why.status < 500 and not self._session:
+                        raise Agnt5Error(f"this worker cannot join: {why}") from None  # a wrong address, most likely
+                    if _refusal(why):
+                        raise Agnt5Error(f"the daemon at {conn.url} refuses this worker: {why}") from None
                     self._gone(why)
                 else:
                     first = not self._session
@@ -235,7 +263,7 @@ class Worker:
                         conn.url,
                         ", ".join(self._handlers),
                     )
-                    for token in got.get("lost", ()):
+                    for token in got.get("lost") or ():
                         self._cancel(token)
                     return
                 if self._stopped is not None and self._stopped.is_set() and self._generation == 0:
@@ -277,7 +305,7 @@ class Worker:
 
     def _at(self) -> tuple[str, int]:
         with self._lock:
-            return f"/v1/workers/{quote(self._session['worker_id'])}", self._generation
+            return f"/v1/workers/{segment('worker_id', self._session['worker_id'])}", self._generation
 
     def _leave(self) -> None:
         if not self._session:
@@ -294,8 +322,9 @@ class Worker:
 
         While that waits, _report brings outcomes.
         """
-        wait_ms = int(self._session.get("max_wait_ms", 30_000))
+        wait_ms = int(_number(self._session, "max_wait_ms", 30_000))
         self._poller = conn = self._connection(wait_ms / 1000 + 15)
+        conn.read = read_quickly
         seq, pause, busy = 1, 0.05, False
         batch: list[tuple[str, str]] = []
         while True:
@@ -306,7 +335,7 @@ class Worker:
                 continue
             path, generation = self._at()
             try:
-                _, got = conn.call("POST", path + "/poll", _poll(seq, room, 0 if batch else wait_ms, batch))
+                got = _polled(conn, conn.call("POST", path + "/poll", _poll(seq, room, 0 if batch else wait_ms, batch)), batch)
             except (Unreachable, ApiError) as why:
                 if not batch and not self._taking.is_set():
                     return
@@ -314,13 +343,13 @@ class Worker:
                     self._join(self._connection(), generation)
                     seq += 1
                     continue
-                if isinstance(why, ApiError) and why.status < 500:
-                    if not batch:
-                        raise Agnt5Error(f"the daemon at {conn.url} refuses a poll: {why}") from why
+                if batch and _too_much(why):
                     seq += 1
                     self._one_by_one(conn, batch, why)
                     batch = []
                     continue
+                if _refusal(why):
+                    raise Agnt5Error(f"the daemon at {conn.url} refuses a poll: {why}") from None
                 self._gone(why)
                 if self._ended.wait(pause * random.uniform(0.5, 1)):
                     return
@@ -333,13 +362,12 @@ class Worker:
             pause = 0.05
             busy = bool(batch)
             if batch:
-                self._answered(batch, got["results"])
+                self._answered(batch, got.results)
                 batch = []
-            if got:
-                for token in got["cancelled"]:
-                    self._cancel(token)
-                busy = busy or bool(got["tasks"])
-                self._start(got["tasks"])
+            for token in got.cancelled:
+                self._cancel(token)
+            busy = busy or bool(got.tasks)
+            self._start(got.tasks, got.unsettled)
 
     def _next(self, batch: list[tuple[str, str]], busy: bool) -> tuple[int, list[tuple[str, str]]]:
         """How many tasks to ask for, and which outcomes to bring with that; those that were not taken yet come first."""
@@ -363,61 +391,71 @@ class Worker:
             size += len(out[-1][1])
         return out
 
-    def _start(self, tasks: list[dict[str, Any]]) -> None:
+    def _start(self, tasks: list[dict[str, Any]], unsettled: bool) -> None:
         assert self._pool is not None and self._loop is not None
         worker_id = self.worker_id
-        on_loop: list[tuple[str, _Attempt, Handler]] = []
+        on_loop: list[tuple[_Attempt, str, Context, Handler]] = []
         for task in tasks:
-            token = task["token"]
-            attempt = _Attempt(Context(task, worker_id, lambda details, token=token: self._beat(token, details)))  # type: ignore[misc]
+            token = str(task["token"])
+            try:
+                ctx = Context(task, worker_id, lambda details, token=token: self._beat(token, details))  # type: ignore[misc]
+                ctx._unsettled = unsettled
+            except (KeyError, TypeError) as why:
+                ctx, unreadable = None, NonRetryableError(f"the task cannot be read: no {said(why)}", code="task_unreadable")
+            attempt = _Attempt(ctx)
             with self._lock:
                 if token in self._open:  # the answer to a poll came twice
                     continue
                 self._open[token] = attempt
-            handler = self._handlers.get(task["handler_name"])
-            if handler is None:
-                no = NonRetryableError(f"this worker has no handler {self.service_name}/{task['handler_name']}", code="handler_unknown")
-                self._finish(token, _failure(token, no))
+            handler = self._handlers.get(ctx.handler_name) if ctx is not None else None
+            if ctx is None:
+                self._finish(token, outcome_of(token, unreadable))
+            elif handler is None:
+                no = NonRetryableError(f"this worker has no handler {self.service_name}/{ctx.handler_name}", code="handler_unknown")
+                self._finish(token, outcome_of(token, no))
             elif handler.is_async:
-                on_loop.append((token, attempt, handler))
+                on_loop.append((attempt, token, ctx, handler))
             else:
-                self._pool.submit(functools.partial(self._run_sync, token, attempt, handler))
+                try:
+                    self._pool.submit(functools.partial(self._run_sync, token, ctx, handler))
+                except RuntimeError as why:  # the system gives no more threads
+                    self._finish(token, outcome_of(token, why))
         if on_loop:
             self._loop.call_soon_threadsafe(self._start_on_loop, on_loop)
 
-    def _start_on_loop(self, attempts: list[tuple[str, _Attempt, Handler]]) -> None:
-        for token, attempt, handler in attempts:
-            if attempt.ctx._cancelled:
-                self._finish(token, _failure(token, asyncio.CancelledError("cancelled before it began")))
-                continue
-            attempt.future = asyncio.ensure_future(self._run_async(token, attempt, handler))
+    def _start_on_loop(self, attempts: list[tuple[_Attempt, str, Context, Handler]]) -> None:
+        for attempt, token, ctx, handler in attempts:
+            attempt.future = asyncio.ensure_future(self._run_async(token, ctx, handler))
 
-    def _run_sync(self, token: str, attempt: _Attempt, handler: Handler) -> None:
-        ctx = attempt.ctx
+    def _run_sync(self, token: str, ctx: Context, handler: Handler) -> None:
         try:
+            ctx._settle()
             args, kwargs = handler.arguments(ctx)
             outcome = _success(token, handler.fn(*args, **kwargs), ctx)
         except BaseException as why:
-            outcome = _failure(token, why)
+            outcome = outcome_of(token, why)
         self._finish(token, outcome)
 
-    async def _run_async(self, token: str, attempt: _Attempt, handler: Handler) -> None:
-        ctx = attempt.ctx
+    async def _run_async(self, token: str, ctx: Context, handler: Handler) -> None:
         try:
+            if ctx._cancelled:
+                raise asyncio.CancelledError("cancelled before it began")
+            if ctx._unsettled:
+                await asyncio.get_running_loop().run_in_executor(None, ctx._settle)
             args, kwargs = handler.arguments(ctx)
             outcome = _success(token, await handler.fn(*args, **kwargs), ctx)
         except BaseException as why:
-            outcome = _failure(token, why)
+            outcome = outcome_of(token, why)
         self._finish(token, outcome)
 
     def _cancel(self, token: str) -> None:
         with self._lock:
             attempt = self._open.get(token)
-        if attempt is None:
+        if attempt is None or attempt.ctx is None:
             return
         attempt.ctx._cancelled = True
-        if attempt.future is not None and self._loop is not None:
-            self._loop.call_soon_threadsafe(attempt.future.cancel)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(attempt.end)
 
     # Bringing outcomes while a poll waits for tasks.
 
@@ -446,21 +484,23 @@ class Worker:
         """Send outcomes once. False: they are not answered for yet."""
         path, generation = self._at()
         try:
-            _, got = conn.call("POST", path + "/poll", _poll(0, 0, 0, batch))
+            got = _polled(conn, conn.call("POST", path + "/poll", _poll(0, 0, 0, batch)), batch)
         except (Unreachable, ApiError) as why:
             if isinstance(why, ApiError) and why.code == "worker_not_found":
                 self._join(self._connection(), generation)
-            elif isinstance(why, ApiError) and why.status < 500:
+            elif _too_much(why):
                 self._one_by_one(conn, batch, why)
                 return True
+            elif _refusal(why):
+                raise Agnt5Error(f"the daemon at {conn.url} refuses outcomes: {why}") from None
             else:
                 self._gone(why)
             return False
         self._back()
-        self._answered(batch, got["results"])
+        self._answered(batch, got.results)
         return True
 
-    def _one_by_one(self, conn: Connection, batch: list[tuple[str, str]], why: ApiError) -> None:
+    def _one_by_one(self, conn: Connection, batch: list[tuple[str, str]], why: Exception) -> None:
         """Bring outcomes that were refused together: the one that is at fault fails its attempt, the others are taken."""
         for token, outcome in batch:
             pause = 0.05
@@ -469,36 +509,39 @@ class Worker:
                 if last:
                     _log.error("the daemon refuses an outcome; the attempt fails instead: %s", why)
                     refused = NonRetryableError(f"the daemon refused the outcome: {why}", code="outcome_refused")
-                    outcome = _failure(token, refused)
+                    outcome = outcome_of(token, refused)
                 path, generation = self._at()
                 try:
-                    _, got = conn.call("POST", path + "/poll", _poll(0, 0, 0, [(token, outcome)]))
+                    got = _polled(conn, conn.call("POST", path + "/poll", _poll(0, 0, 0, [(token, outcome)])), [(token, outcome)])
                 except (Unreachable, ApiError) as again:
                     if isinstance(again, ApiError) and again.code == "worker_not_found":
                         self._join(self._connection(), generation)
                         continue
-                    if isinstance(again, ApiError) and again.status < 500:
+                    if _too_much(again):
                         if last:
                             _log.error("the daemon refuses even that; the lease runs out: %s", again)
                             self._answered([(token, outcome)], [])
                             break
                         last, why = True, again
                         continue
+                    if _refusal(again):
+                        raise Agnt5Error(f"the daemon at {conn.url} refuses an outcome: {again}") from None
                     self._gone(again)
                     if self._ended.wait(pause * random.uniform(0.5, 1)):
                         return
                     pause = min(2 * pause, 5.0)
                     continue
                 self._back()
-                self._answered([(token, outcome)], got["results"])
+                self._answered([(token, outcome)], got.results)
                 break
 
     def _answered(self, batch: list[tuple[str, str]], results: list[dict[str, str]]) -> None:
         for result in results:
-            if result["code"] in ("stale_lease", "conflict"):  # timed out, or the lease was lost
-                _log.info("an outcome came too late: %s", result["code"])
-            elif result["code"] not in ("recorded", "duplicate", "run_finished"):
-                _log.warning("an outcome was not taken: %s", result["code"])
+            code = result.get("code")
+            if code in ("stale_lease", "conflict"):  # timed out, or the lease was lost
+                _log.info("an outcome came too late: %s", code)
+            elif code not in ("recorded", "duplicate", "run_finished"):
+                _log.warning("an outcome was not taken: %s", code)
         with self._lock:
             for token, _ in batch:
                 self._open.pop(token, None)
@@ -510,6 +553,8 @@ class Worker:
         text = json.dumps(details, allow_nan=False)  # now: the handler hears what is wrong with it, and may change it afterwards
         if len(text) > _MAX_DETAILS:
             raise ValueError(f"heartbeat details of {len(text)} bytes, the limit is {_MAX_DETAILS}")
+        if nested_over(details, _MAX_NESTING):
+            raise ValueError(f"heartbeat details are nested over {_MAX_NESTING} deep, the limit")
         with self._lock:
             attempt = self._open.get(token)
             if attempt is not None:
@@ -520,7 +565,7 @@ class Worker:
         last = time.monotonic()
         conn, known = self._connection(10.0), 0
         while not self._ended.is_set():
-            every = max(float(self._session.get("heartbeat_ms", 10_000)) / 1000, 0.01)  # a daemon that came back may want another
+            every = max(_number(self._session, "heartbeat_ms", 10_000) / 1000, 0.01)  # a daemon that came back may want another
             if known != self._generation:
                 known, conn = self._generation, self._connection(every)
             due = last + every
@@ -552,7 +597,7 @@ class Worker:
             except Unreachable as why:
                 _log.warning("a heartbeat did not arrive: %s", why)
             else:
-                for token in got["gone"]:
+                for token in _list(got, "gone"):
                     self._cancel(token)
 
 
@@ -562,6 +607,59 @@ _running: set[Worker] = set()
 def _stop_all() -> None:
     for worker in list(_running):
         worker.stop()
+
+
+def _joined(conn: Connection, answer: tuple[int, Any]) -> dict[str, Any]:
+    """The session that a registration opened. Fields that a newer daemon adds do not matter."""
+    status, got = answer
+    if not isinstance(got, dict) or not isinstance(got.get("worker_id"), str) or got["worker_id"] in ("", ".", ".."):
+        raise UnknownAnswer(status, "unknown_answer", f"{conn.url} answered {status}, not as agnt5d does: is that the daemon's address?")
+    return got
+
+
+class _Polled(NamedTuple):
+    """What a poll brought."""
+
+    tasks: list[dict[str, Any]]
+    results: list[dict[str, Any]]
+    cancelled: list[str]
+    unsettled: bool
+    """Some task holds integers that take long to convert."""
+
+
+def _polled(conn: Connection, answer: tuple[int, Any], batch: list[tuple[str, str]]) -> _Polled:
+    """Read the answer to a poll. Fields that a newer daemon adds do not matter."""
+    status, got = answer
+    if status == 204 and not batch:
+        got = {}
+    if not isinstance(got, dict) or (batch and not isinstance(got.get("results"), list)):
+        raise UnknownAnswer(status, "unknown_answer", f"{conn.url} answered a poll with {status}, not as agnt5d does")
+    return _Polled(
+        [task for task in _list(got, "tasks") if isinstance(task, dict) and task.get("token")],
+        [result for result in _list(got, "results") if isinstance(result, dict)],
+        [token for token in _list(got, "cancelled") if isinstance(token, str)],
+        isinstance(got, Unsettled),
+    )
+
+
+def _list(got: Any, key: str) -> list[Any]:
+    value = got.get(key) if isinstance(got, dict) else None
+    return value if isinstance(value, list) else []
+
+
+def _number(got: dict[str, Any], key: str, default: int) -> float:
+    value = got.get(key)
+    return value if isinstance(value, (int, float)) and 0 < value < 1e9 else default
+
+
+def _refusal(why: Exception) -> bool:
+    """Whether the daemon itself has said no, so that asking again gives the same. What cannot be read is no refusal."""
+    return isinstance(why, ApiError) and not isinstance(why, UnknownAnswer) and why.status < 500 and why.status not in (408, 429)
+
+
+def _too_much(why: Exception) -> bool:
+    """Whether it is what was sent that is not taken; 413 may come from a proxy, too."""
+    return isinstance(why, ApiError) and (why.status == 413 or (_refusal(why) and why.status in (400, 409, 415, 422)))
 
 
 def _poll(seq: int, room: int, wait_ms: int, batch: list[tuple[str, str]]) -> bytes:
@@ -582,23 +680,35 @@ class _Threads:
         self._made = 0
 
     def submit(self, call: Callable[[], None]) -> None:
-        self._queue.put(call)
+        """Run it in a thread. Raises RuntimeError when there is no thread at all, and the system gives none."""
         with self._lock:
-            if self._idle >= self._queue.qsize() or self._made >= self._limit:
-                return
-            self._made += 1
-        threading.Thread(target=self._body, name="agnt5-handler", daemon=True).start()
+            more = self._idle <= self._queue.qsize() and self._made < self._limit
+            self._made += more
+        if more:
+            try:
+                threading.Thread(target=self._body, name="agnt5-handler", daemon=True).start()
+            except RuntimeError:
+                with self._lock:
+                    self._made -= 1
+                    if not self._made:
+                        raise
+        self._queue.put(call)
 
     def _body(self) -> None:
         while True:
             with self._lock:
                 self._idle += 1
-            call = self._queue.get()
-            with self._lock:
-                self._idle -= 1
+            try:
+                call = self._queue.get()
+            finally:
+                with self._lock:
+                    self._idle -= 1
             if call is None:
                 return
-            call()
+            try:
+                call()
+            except BaseException:  # something was thrown into this thread from outside, between two attempts
+                _log.exception("a thread of handlers goes on after")
 
     def close(self) -> None:
         for _ in range(self._made):
@@ -607,33 +717,18 @@ class _Threads:
 
 def _success(token: str, output: Any, ctx: Context) -> str:
     try:
-        text = f'{{"token":"{token}","status":"completed","output":{json.dumps(output, allow_nan=False)}'
+        text = f'{{"token":{json.dumps(token)},"status":"completed","output":{json.dumps(output, allow_nan=False)}'
         if "objects" in ctx.__dict__:
             changed = ctx.objects.changed()
             if changed:
                 text += f',"objects":{json.dumps(changed, allow_nan=False)}'
-    except (TypeError, ValueError) as why:
-        raise NonRetryableError(f"what the handler returned or set is not JSON: {why}", code="output_invalid") from why
+    except MemoryError:
+        raise
+    except Exception as why:  # values of other types may raise what they like when they are looked at
+        raise NonRetryableError(f"what the handler returned or set is not JSON: {said(why)}", code="output_invalid") from why
     if len(text) > _MAX_OUTCOME:
         raise NonRetryableError(
             f"the handler's output and object state are {len(text)} bytes, no daemon takes more than {_MAX_OUTCOME}",
             code="outcome_too_large",
         )
     return text + "}"
-
-
-def _failure(token: str, why: BaseException) -> str:
-    kind = type(why)
-    stack = "".join(traceback.format_exception(kind, why, why.__traceback__))
-    error: dict[str, Any] = {
-        "message": (str(why) or kind.__name__)[:_MAX_TEXT],
-        "type": kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}",
-        "stack": stack[-_MAX_TEXT:],
-        "code": getattr(why, "code", "") if isinstance(getattr(why, "code", ""), str) else "",
-    }
-    error["code"] = error["code"] or "handler_error"
-    if isinstance(why, NonRetryableError):
-        error["retryable"] = False
-    if isinstance(why, RetryAfter):
-        error["retry_after_ms"] = max(int(why.seconds * 1000), 0)
-    return json.dumps({"token": token, "status": "failed", "error": error})

@@ -1,0 +1,251 @@
+"""Answers of newer daemons, of proxies and of other servers; ids that name nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import pathlib
+import threading
+
+import pytest
+from conftest import Daemon
+from proxy import Answer, Between, as_newer
+
+from agnt5 import Agnt5Error, ApiError, Client, FlowDefinition, NotFound, SyncClient, UnknownAnswer, Worker, function, functions, task_step
+from agnt5.workflows import wait_signal_step, wait_timer_step
+
+
+@pytest.fixture
+def own_functions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(functions, "_functions", {})
+
+
+FLOW = FlowDefinition(
+    [
+        wait_signal_step("w", signal_name="go"),
+        wait_timer_step("t", timer_key="k", delay_ms=3_600_000),
+        task_step("a", service_name="svc", handler_name="count", object_keys=["n/1"], dependencies=["w", "t"]),
+    ]
+)
+
+
+async def test_fields_of_a_newer_daemon_do_not_matter(daemon: Daemon, own_functions: None) -> None:
+    cancelled = asyncio.Event()
+
+    @function
+    def count(ctx) -> int:
+        ctx.objects["n/1"] = (ctx.objects["n/1"] or 0) + 1
+        ctx.heartbeat({"here": 1})
+        return int(ctx.objects["n/1"])
+
+    @function
+    async def forever() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    with Between(daemon.url, as_newer) as proxy:
+        client = Client(proxy.url)
+        worker = Worker("svc", coordinator_endpoint=proxy.url, workflows={"forever": FlowDefinition([task_step("a", service_name="svc", handler_name="forever")])})
+        serving = asyncio.create_task(worker.run())
+        await client.register_workflow("w", FLOW)
+        assert (await client.start_workflow("w", {"x": 1}, "r"))["workflow_id"] == "r"
+        assert (await client.get_workflow_status("r"))["steps"]["w"]["state"] == "waiting"
+        assert {reason["code"] for reason in await client.explain("r")} == {"signal", "timer"}
+        await client.signal_workflow("r", "go", 5)
+        await client.fire_timer("r", "k")
+        assert (await client.wait("r", 60))["output"] == {"a": 1}
+        assert [e for e in await client.get_history("r") if e["kind"] == "RunCompleted"]
+        await client.start_workflow("forever", None, "f")
+        while (await client.get_workflow_status("f"))["steps"]["a"]["state"] != "running":
+            await asyncio.sleep(0.01)
+        await client.cancel_workflow("f")
+        await asyncio.wait_for(cancelled.wait(), 30)
+        await client.retry_workflow("f")
+        await client.cancel_workflow("f", "again")
+        assert len(await client.list_workflows()) == 2
+        with pytest.raises(NotFound, match="run_not_found"):
+            await client.explain("nope")
+        assert not serving.done()
+        worker.stop()
+        await serving
+        await client.delete_workflow("f")
+        await client.close()
+
+
+CALLS = {
+    "register_workflow": {"name": "w", "definition": FLOW},
+    "start_workflow": {"workflow_name": "w", "workflow_id": "r"},
+    "get_workflow_status": {"workflow_id": "r"},
+    "wait": {"workflow_id": "r"},
+    "signal_workflow": {"workflow_id": "r", "signal_name": "go", "signal_id": "s"},
+    "cancel_workflow": {"workflow_id": "r"},
+    "retry_workflow": {"workflow_id": "r"},
+    "fire_timer": {"workflow_id": "r", "timer_key": "t"},
+    "delete_workflow": {"workflow_id": "r"},
+    "list_workflows": {"workflow_name": "w", "state": "running", "id_prefix": "r"},
+    "get_history": {"workflow_id": "r"},
+    "explain": {"workflow_id": "r"},
+}
+
+
+def says(status: int, head: dict[str, str], raw: bytes):  # type: ignore[no-untyped-def]
+    def change(method: str, path: str, got: Answer | None) -> Answer:
+        return status, head, raw
+
+    return change
+
+
+def test_every_call_is_looked_at() -> None:
+    public = {name for name, _ in inspect.getmembers(SyncClient, inspect.isfunction) if not name.startswith("_")} - {"close"}
+    assert public == set(CALLS)
+
+
+@pytest.mark.parametrize("call", CALLS)
+async def test_what_names_nothing_is_refused_before_any_request(call: str) -> None:
+    with Between(None, says(200, {}, b"{}")) as proxy, SyncClient(proxy.url) as sync:
+        client = Client(proxy.url)
+        for name, value in CALLS[call].items():
+            if name in ("definition", "state"):
+                continue
+            for bad in ("", ".", "..") if not call.startswith("list") else ("",):
+                wrong = CALLS[call] | {name: bad}
+                with pytest.raises(ValueError, match=name):
+                    getattr(sync, call)(**wrong)
+                with pytest.raises(ValueError, match=name):
+                    await getattr(client, call)(**wrong)
+            with pytest.raises(TypeError):
+                getattr(sync, call)(**CALLS[call] | {name: 5})
+            assert value
+        assert proxy.asked == []
+        await client.close()
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("status", [301, 302, 307, 308, 300, 400, 404, 418, 500])
+async def test_only_success_is_success(call: str, status: int) -> None:
+    """A proxy that redirects, or a page of another server: an error, and no second request."""
+    with Between(None, says(status, {"Location": "http://127.0.0.1:9/elsewhere"}, b"<html>moved</html>")) as proxy, SyncClient(proxy.url) as sync:
+        with pytest.raises(ApiError) as caught:
+            getattr(sync, call)(**CALLS[call])
+        assert caught.value.status == status and isinstance(caught.value, UnknownAnswer)
+        if status < 400:
+            assert caught.value.code == "redirected" and "http://127.0.0.1:9/elsewhere" in str(caught.value)
+        client = Client(proxy.url)
+        with pytest.raises(UnknownAnswer):
+            await getattr(client, call)(**CALLS[call])
+        assert len(proxy.asked) == 2
+        await client.close()
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_answers_that_cannot_be_read_are_errors(call: str) -> None:
+    for raw in (b"<html>hello</html>", b"[" * 100_000, b"\xff\xfe\xff"):
+        with Between(None, says(200, {}, raw)) as proxy, SyncClient(proxy.url) as sync, pytest.raises(UnknownAnswer):
+            getattr(sync, call)(**CALLS[call])
+
+
+def test_every_part_of_a_path_is_encoded() -> None:
+    """A slash, a hash or a space in an id never makes another path, and a dot is never left to a proxy to clean away."""
+    ids = {"a/b": "a%2Fb", "a#b": "a%23b", "[x]": "%5Bx%5D", "a:b": "a%3Ab", "//": "%2F%2F", "/..": "%2F..", "...": "...", "é %": "%C3%A9%20%25", "a?b&c": "a%3Fb%26c"}
+    for text, encoded in ids.items():
+        with Between(None, says(200, {}, b'{"events": [], "reasons": []}')) as proxy, SyncClient(proxy.url) as client:
+            client.get_workflow_status(text)
+            client.get_history(text)
+            client.explain(text)
+            client.start_workflow(text)
+            client.register_workflow(text, FLOW)
+            client.signal_workflow(text, text)
+            client.fire_timer(text, text)
+            client.cancel_workflow(text)
+            client.retry_workflow(text)
+            client.delete_workflow(text)
+            for line in proxy.asked:
+                parts = line.split(" ")[1].partition("?")[0].split("/")
+                assert parts[1] == "v1" and parts[3] == encoded and len(parts) <= 7, line
+                assert set(parts[4:]) <= {"events", "explain", "runs", "signals", "timers", "fire", "cancel", "retry", encoded}, line
+
+
+@pytest.mark.parametrize("trouble", ["cut off", "a page of a proxy", "another server's JSON", "too many requests", "no such page", "a redirect"])
+async def test_a_worker_outlives_what_a_proxy_answers(daemon: Daemon, own_functions: None, trouble: str) -> None:
+    """Polls, outcomes and heartbeats meet it, each several times; nothing is lost and nothing is done twice."""
+    ran: list[str] = []
+    left = {"tasks": 3, "results": 3, "heartbeat": 2}
+    beaten = threading.Event()
+
+    def change(method: str, path: str, got: Answer | None) -> Answer:
+        assert got is not None
+        if path.endswith("/heartbeat"):
+            kind = "heartbeat"
+        elif b'"results":[{' in got[2]:
+            kind = "results"
+        elif b'"tasks":[{' in got[2]:
+            kind = "tasks"
+        else:
+            return got
+        if not left[kind]:
+            if kind == "heartbeat":
+                beaten.set()
+            return got
+        left[kind] -= 1
+        status, head, raw = got
+        return {
+            "cut off": (status, head, raw[: len(raw) // 2]),
+            "a page of a proxy": (502, {}, b"<html>bad gateway</html>"),
+            "another server's JSON": (200, {}, b'[{"hello": "world"}]'),
+            "too many requests": (429, {}, b"slow down"),
+            "no such page": (404, {}, b"<html>no such page</html>"),
+            "a redirect": (307, {"Location": "https://elsewhere.example/"}, b""),
+        }[trouble]
+
+    @function
+    def first(ctx) -> str:
+        ran.append(ctx.workflow_id)
+        beaten.wait(30)
+        return "done"
+
+    with Between(daemon.url, change) as proxy:
+        client = Client(daemon.url)
+        await client.register_workflow("w", FlowDefinition([task_step("a", service_name="svc", handler_name="first")]))
+        worker = Worker("svc", coordinator_endpoint=proxy.url, workflows={}, capacity=4)
+        serving = asyncio.create_task(worker.run())
+        for n in range(8):
+            await client.start_workflow("w", None, f"r{n}")
+        for n in range(8):
+            assert (await client.wait(f"r{n}", 60))["output"] == {"a": "done"}
+        assert sorted(ran) == [f"r{n}" for n in range(8)]
+        assert left == {"tasks": 0, "results": 0, "heartbeat": 0}
+        assert not serving.done()
+        worker.stop()
+        await serving
+        await client.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "raw", "says_so"),
+    [(200, b"{}", "not as agnt5d does"), (200, b"hello", "cannot be read"), (404, b"<html></html>", "not as agnt5d does"), (301, b"", "redirect"), (401, json.dumps({"code": "unauthorized", "detail": "no key"}).encode(), "no key")],
+)  # fmt: skip
+def test_a_worker_at_a_wrong_address_says_so_in_one_line(own_functions: None, tmp_path: pathlib.Path, status: int, raw: bytes, says_so: str) -> None:
+    @function
+    def nothing() -> None: ...
+
+    with Between(None, says(status, {"Location": "http://elsewhere/"}, raw)) as proxy:
+        with pytest.raises(Agnt5Error, match=says_so) as caught:
+            Worker("svc", coordinator_endpoint=proxy.url, workflows={}).run_sync()
+        assert "\n" not in str(caught.value) and caught.value.__cause__ is None and len(caught.traceback) <= 3
+        assert proxy.asked == ["POST /v1/workers"]
+
+
+def test_addresses_that_cannot_be_right(own_functions: None) -> None:
+    @function
+    def nothing() -> None: ...
+
+    with pytest.raises(ValueError, match="leave out /v1"):
+        Worker("svc", coordinator_endpoint="http://127.0.0.1:8080/v1/")
+    with Between(None, says(200, {}, b"{}")) as proxy:
+        with pytest.raises(Agnt5Error, match="use http://"):
+            Worker("svc", coordinator_endpoint=proxy.url.replace("http:", "https:"), workflows={}).run_sync()
+        with pytest.raises(UnknownAnswer, match="use http://"):
+            SyncClient(proxy.url.replace("http:", "https:")).explain("r")
