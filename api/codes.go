@@ -48,7 +48,7 @@ var Codes = []Code{
 	{"busy", 503, "The daemon has more requests under way than it takes. Nothing was recorded.", "Send the same request again after Retry-After seconds."},
 	{"shutting_down", 503, "The daemon is stopping.", "Send the same request again when it is back: if it was recorded, it gets its original answer."},
 	{"disk_full", 507, "There is no space for the journal. Nothing was recorded; reads go on.", "Make space; the daemon goes on by itself."},
-	{"engine_stopped", 500, "The engine has stopped, because a write to the disk failed in a way that leaves unknown what was recorded.", "Look at the daemon's log, start it again, and send the same request again: it gets its original answer."},
+	{"engine_stopped", 500, "The engine has stopped, because a write to the disk failed in a way that leaves unknown what was recorded, or the journal file was taken from under it.", "Look at the daemon's log, start it again, and send the same request again: it gets its original answer."},
 	{"internal", 500, "Something went wrong here that is not the request's fault. Whether it was recorded is unknown.", "Send the same request again: it gets its original answer. The daemon's log has more."},
 }
 
@@ -130,7 +130,7 @@ func (s *Server) problemOf(err error) *view.Problem {
 			return problem(s.code, err.Error())
 		}
 	}
-	if s.eng.Err() != nil {
+	if s.eng.Err() != nil || errors.Is(err, engine.ErrBroken) {
 		return problem("engine_stopped", "")
 	}
 	s.log.Error("request failed", "error", err)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -129,7 +130,7 @@ func (e *Engine) loop() {
 			e.j.Append(b.Batch, func(err error) { e.landed(b, err) })
 		}
 		clear(inputs)
-		if err := e.r.Broken(); err != nil {
+		if err := cmp.Or(e.r.Broken(), e.j.Err()); err != nil {
 			e.breakDown(err)
 			return
 		}
@@ -173,6 +174,7 @@ func (e *Engine) sleep() bool {
 	e.clock.Set(w.Wall, w.Mono)
 	select {
 	case <-e.wake:
+	case <-e.j.Broken():
 	case <-e.stop:
 		return false
 	}
@@ -235,6 +237,9 @@ func (e *Engine) Err() error {
 	return nil
 }
 
+// Cause is Err as the journal told it, without what an embedder is to do; nil when the engine did not stop by itself.
+func (e *Engine) Cause() error { return errors.Unwrap(e.Err()) }
+
 // Close stops taking steps, waits for the handlers that run in this process up to Options.Drain, writes a recovery point and
 // closes the file. What has not returned is offered again at the next start.
 func (e *Engine) Close() error {
@@ -286,6 +291,11 @@ func (e *Engine) rest() {
 	if e.Err() != nil || e.r.Full() {
 		return
 	}
+	defer func() {
+		if err := cmp.Or(e.r.Broken(), e.j.Err()); err != nil {
+			e.breakDown(err)
+		}
+	}()
 	e.mu.Lock()
 	inputs := e.inbox
 	e.inbox = nil

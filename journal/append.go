@@ -192,15 +192,17 @@ func (j *Journal) settle(err error) error {
 	if err == nil {
 		return nil
 	}
+	if gone := j.place.look(); gone != nil {
+		return j.give(gone)
+	}
+	if !outOfSpace(err) || !j.unchanged() {
+		return j.give(&brokenError{err})
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if outOfSpace(err) && j.unchanged() {
-		j.full = &fullError{err}
-		j.next = j.tail.next
-		return j.full
-	}
-	j.broken = &brokenError{err}
-	return j.broken
+	j.full = &fullError{err}
+	j.next = j.tail.next
+	return j.full
 }
 
 // unchanged says whether the file still shows the last commit that succeeded.
@@ -220,17 +222,14 @@ func (j *Journal) unchanged() bool {
 
 // keepFreelist writes the list of free pages before the file is closed, if it was too large to be written with every commit.
 func (j *Journal) keepFreelist() {
-	if j.db.NoFreelistSync && j.broken == nil && j.full == nil {
+	if j.db.NoFreelistSync && j.Err() == nil && j.full == nil {
 		_ = j.settle(j.commit(nil)) // nothing of anybody's is in it
 	}
 }
 
 func (j *Journal) probe() error {
-	j.mu.Lock()
-	broken := j.broken
-	j.mu.Unlock()
-	if broken != nil {
-		return broken
+	if err := j.Err(); err != nil {
+		return err
 	}
 	if err := j.settle(j.commit(nil)); err != nil {
 		return err

@@ -15,6 +15,9 @@ const touchedBytes = 256 << 10
 
 // commit writes the batches of a group in one transaction. nil: they are on stable storage.
 func (j *Journal) commit(group []queued) (err error) {
+	if err := j.place.look(); err != nil {
+		return err
+	}
 	defer guard(&err)()
 	bytes := 0
 	for _, q := range group {
@@ -42,6 +45,9 @@ func (j *Journal) commit(group []queued) (err error) {
 	j.fillAhead(tx.Size() + int64(2*bytes) + touchedBytes)
 	j.db.NoFreelistSync = len(group) > 0 && j.db.Stats().FreelistInuse > freelistBytes
 	if err := tx.Commit(); err != nil {
+		return err
+	}
+	if err := j.place.look(); err != nil { // it may have gone to a file that nobody will find
 		return err
 	}
 	if cap(w.arena) <= 16<<20 {

@@ -17,12 +17,20 @@ func (j *Journal) Backup(w io.Writer) (int64, error) {
 	if j.closed.Load() {
 		return 0, ErrClosed
 	}
-	tx, err := j.db.Begin(false)
+	if err := j.Err(); err != nil {
+		return 0, err
+	}
+	tx, err := j.beginGuarded()
 	if err != nil {
 		return 0, err
 	}
 	n, err := tx.WriteTo(w)
 	return n, errors.Join(err, tx.Rollback())
+}
+
+func (j *Journal) beginGuarded() (tx *bbolt.Tx, err error) {
+	defer guard(&err)()
+	return j.begin()
 }
 
 // compactSuffix is what the name of a file that is being written by Compact ends in.

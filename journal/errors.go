@@ -13,6 +13,9 @@ var (
 	// ErrBroken: it is not known whether the batch was recorded. The journal refuses more until it is opened again, because
 	// a failed fsync cannot be asked again.
 	ErrBroken = errors.New("journal: commit failed, it is not known whether it was recorded; open the journal again")
+	// ErrGone: the file was deleted, moved, replaced or cut by somebody else while it was open. It is an ErrBroken, too: what
+	// was committed meanwhile may be in a file that has no name any more.
+	ErrGone = errors.New("journal: the file is gone")
 	// ErrClosed: the journal was closed.
 	ErrClosed = errors.New("journal: closed")
 	// ErrLocked: another process has the file. The error is a *LockedError.

@@ -4,8 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"reflect"
 	"runtime/debug"
 	"strings"
+	"sync"
+
+	"unsafe"
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
@@ -27,12 +31,25 @@ func guard(err *error) func() {
 
 // view runs fn in a read transaction. fn must not block, and must not call what is not ours: a read transaction that is held
 // open makes the file grow.
-func (j *Journal) view(fn func(tx *bbolt.Tx) error) (err error) {
+func (j *Journal) view(fn func(tx *bbolt.Tx) error) error {
 	if j.closed.Load() {
 		return ErrClosed
 	}
+	if err := j.Err(); err != nil {
+		return err
+	}
+	err := j.read(fn)
+	if damage := (*DamageError)(nil); errors.As(err, &damage) && damage.Kind == "page" {
+		if gone := j.place.look(); gone != nil { // no damage: the file is not there any more
+			return j.give(gone)
+		}
+	}
+	return err
+}
+
+func (j *Journal) read(fn func(tx *bbolt.Tx) error) (err error) {
 	defer guard(&err)()
-	tx, err := j.db.Begin(false)
+	tx, err := j.begin()
 	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
 		return ErrClosed
 	}
@@ -41,6 +58,27 @@ func (j *Journal) view(fn func(tx *bbolt.Tx) error) (err error) {
 	}
 	defer tx.Rollback()
 	return fn(tx)
+}
+
+// begin opens a read transaction. bbolt reads its two meta pages under a lock for that; when they cannot be read any more, the
+// panic would leave it locked, and everybody else would wait for ever.
+func (j *Journal) begin() (tx *bbolt.Tx, err error) {
+	defer func() {
+		if tx == nil && err == nil { // a panic is under way
+			reason := j.place.look()
+			if reason == nil {
+				reason = &brokenError{errors.New("the first pages of the file cannot be read (run \"agnt5d doctor\")")}
+			}
+			_ = j.give(reason)
+			metaLock(j.db).Unlock()
+		}
+	}()
+	return j.db.Begin(false)
+}
+
+// metaLock is the lock that bbolt holds while it begins a transaction.
+func metaLock(db *bbolt.DB) *sync.Mutex {
+	return (*sync.Mutex)(unsafe.Pointer(reflect.ValueOf(db).Elem().FieldByName("metalock").UnsafeAddr()))
 }
 
 // outOfSpace says whether a commit failed in a write or truncate for want of space: nothing that the old meta page leads to

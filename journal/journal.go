@@ -38,14 +38,18 @@ type Journal struct {
 	mu      sync.Mutex
 	wake    sync.Cond // there is something in the queue, or closing
 	queue   []queued
-	next    uint64 // where the next batch in the queue must begin
-	tail    tail   // as committed
-	full    error  // no space: everything is refused until Probe succeeds
-	broken  error  // for good
+	next    uint64        // where the next batch in the queue must begin
+	tail    tail          // as committed
+	full    error         // no space: everything is refused until Probe succeeds
+	broken  error         // for good
+	lost    chan struct{} // closed: broken is set
 	closing bool
 	stopped chan struct{} // the committer has returned
 	closed  atomic.Bool
 	stats   Stats
+
+	place            place
+	unwatch, watched chan struct{} // close the one, and the watcher closes the other
 
 	// The committer's own.
 	arena    []byte // keys and values of the transaction under way: bbolt refers to them until it is committed

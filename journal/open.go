@@ -47,8 +47,9 @@ func Open(path string, o Options) (*Journal, error) {
 		return nil, err
 	}
 	j.lock = lock
-	j.stopped = make(chan struct{})
+	j.stopped, j.unwatch, j.watched = make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go j.committer()
+	go j.watch()
 	return j, nil
 }
 
@@ -171,7 +172,7 @@ func formatOf(meta boltBucket) (version uint32, found bool, err error) {
 const freelistBytes = 128 << 10
 
 func openFile(path string, o Options, readOnly bool, timeout time.Duration) (*Journal, error) {
-	j := &Journal{path: path, opts: o, readOnly: readOnly}
+	j := &Journal{path: path, opts: o, readOnly: readOnly, lost: make(chan struct{})}
 	j.wake.L = &j.mu
 	readAhead(path)
 	if j.opts.MapBytes == 0 && mapAhead {
@@ -223,11 +224,11 @@ func (j *Journal) openBolt(path string, timeout time.Duration, readOnly bool) (e
 		return err
 	}
 	j.db.NoFreelistSync = false
-	info, err := j.file.Stat()
-	if err == nil {
-		j.fileSize = info.Size()
+	if err := j.place.set(path, j.file); err != nil {
+		return err
 	}
-	return err
+	j.fileSize = j.place.size.Load()
+	return nil
 }
 
 // load reads what the journal keeps in memory.
@@ -353,10 +354,12 @@ func (j *Journal) Close() error {
 	j.mu.Unlock()
 	if j.stopped != nil {
 		<-j.stopped
+		close(j.unwatch)
+		<-j.watched
 	}
 	j.closed.Store(true)
 	var err error
-	if j.broken == nil {
+	if j.Err() == nil {
 		err = j.db.Close()
 	} else { // bbolt may hold locks that nobody will give back, and its map keeps the file locked: leave it mapped
 		err = errors.Join(unlock(j.file), j.file.Close())

@@ -34,7 +34,8 @@ func newServeCmd() *cobra.Command {
 
 Settings come from, the later winning: defaults, --config FILE (YAML), AGNT5D_* in the environment (AGNT5D_LISTEN for
 --listen, and so on), flags. SIGTERM or Ctrl-C stops it: it takes no new tasks, ends waiting answers, lets what runs in it
-finish for up to --drain, and closes the file. A second one ends it at once; nothing that was acknowledged is lost.`,
+finish for up to --drain, and closes the file. A second one ends it at once; nothing that was acknowledged is lost. SIGHUP ends
+nothing: it has the log say what was reloaded.`,
 		Example: "  agnt5d serve\n  agnt5d serve --listen 127.0.0.1:9000 --file /var/lib/agnt5/runs.db",
 		Args:    nargs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -60,6 +61,8 @@ func logger(o *config, w io.Writer) *slog.Logger {
 
 func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 	log := logger(o, stderr)
+	signal.Ignore(syscall.SIGPIPE) // a log that nobody reads any more is no reason to end
+	defer hangups(log)()
 	allow, err := o.check()
 	if err != nil {
 		return usage(err)
@@ -99,12 +102,12 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 	log.Info("listening", "address", listener.Addr().String(), "file", o.File)
 
 	var stopped error
+	grace := o.Drain
 	select {
 	case <-ctx.Done():
 		log.Info("stopping", "drain", o.Drain.String())
 	case <-eng.Done():
-		stopped = eng.Err()
-		log.Error("the engine has stopped", "error", stopped)
+		stopped, grace = eng.Err(), failedGrace
 	case err := <-failed:
 		stopped = err
 	}
@@ -114,8 +117,13 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 		<-again
 		os.Exit(exitError) // what was acknowledged is on disk
 	}()
-	bounded, cancel := context.WithTimeout(context.Background(), o.Drain)
+	bounded, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
+	late := time.AfterFunc(grace+5*time.Second, func() {
+		fmt.Fprintln(stderr, "agnt5d: the daemon did not stop in time, and was ended; what was acknowledged is on disk")
+		os.Exit(exitError)
+	})
+	defer late.Stop()
 	eng.Drain()
 	handler.Stop()
 	pushes.Stop(bounded)
@@ -126,10 +134,31 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 		stopped = err
 	}
 	if stopped != nil {
+		if errors.Is(stopped, engine.ErrBroken) {
+			return exit(exitError, "stopped: %v", eng.Cause())
+		}
 		return exit(exitError, "%v", stopped)
 	}
 	log.Info("stopped")
 	return nil
+}
+
+// failedGrace is how long answers under way have when the engine has stopped by itself: nothing more will come of them.
+const failedGrace = 500 * time.Millisecond
+
+// hangups lets SIGHUP end nothing: nothing that can change while the daemon runs is read from anywhere, and the log says so.
+func hangups(log *slog.Logger) (stop func()) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	go func() {
+		for range hup {
+			log.Info("SIGHUP: nothing was reloaded, for no setting can change while the daemon runs; restart it for new settings")
+		}
+	}()
+	return func() {
+		signal.Stop(hup)
+		close(hup)
+	}
 }
 
 // isLoopback says whether only this machine can reach an address.
