@@ -28,7 +28,7 @@ type readiness struct {
 }
 
 type readyReason struct {
-	Code   string `json:"code"` // shutting_down, engine_stopped, disk_full, damage
+	Code   string `json:"code"` // shutting_down, engine_stopped, disk_full, damage, newer_release
 	Detail string `json:"detail"`
 }
 
@@ -51,6 +51,9 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) error {
 	}
 	if st.Damages > 0 {
 		out.Reasons = append(out.Reasons, readyReason{"damage", fmt.Sprintf("%d damaged records were found: \"agnt5d list --state quarantined\" shows the runs", st.Damages)})
+	}
+	if st.Newer > 0 {
+		out.Reasons = append(out.Reasons, readyReason{"newer_release", fmt.Sprintf("%d runs wait for the newer release of agnt5d that wrote them: start it again on this journal", st.Newer)})
 	}
 	status := http.StatusOK
 	if !out.Ready {

@@ -82,7 +82,7 @@ func validTrace(t string) bool {
 
 // about names the run in an error that is about it.
 func about(err error, id string) error {
-	for _, known := range []error{engine.ErrRunNotFound, engine.ErrRunExpired, engine.ErrRunFinished, engine.ErrRunOpen, engine.ErrRunNotFailed, engine.ErrRunQuarantined} {
+	for _, known := range []error{engine.ErrRunNotFound, engine.ErrRunExpired, engine.ErrRunFinished, engine.ErrRunOpen, engine.ErrRunNotFailed, engine.ErrRunQuarantined, engine.ErrNewerRelease} {
 		if errors.Is(err, known) {
 			return fmt.Errorf("run %s: %w", quote(id), err)
 		}
@@ -433,7 +433,7 @@ func (s *Server) many(w http.ResponseWriter, r *http.Request, do func(context.Co
 
 // moved says that a run is not any more what the list said.
 func moved(err error) bool {
-	for _, known := range []error{engine.ErrRunNotFound, engine.ErrRunExpired, engine.ErrRunFinished, engine.ErrRunNotFailed, engine.ErrRunQuarantined} {
+	for _, known := range []error{engine.ErrRunNotFound, engine.ErrRunExpired, engine.ErrRunFinished, engine.ErrRunNotFailed, engine.ErrRunQuarantined, engine.ErrNewerRelease} {
 		if errors.Is(err, known) {
 			return true
 		}

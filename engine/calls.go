@@ -181,7 +181,10 @@ func (e *Engine) sameStart(id, workflow string, input json.RawMessage) error {
 		return err
 	}
 	same := false
-	err = event.Decode(rec.Body, func(i int, ev *event.Event) error {
+	err = event.Read(rec.Body, rec.Count, func(i int, ev *event.Event, opaque bool) error {
+		if i == 0 && opaque {
+			return e.hurt(number, ErrNewerRelease)
+		}
 		if i == 0 {
 			same = ev.Kind == event.RunStarted && ev.Name == workflow && flow.EqualJSON(ev.Payload, input)
 		}
@@ -320,7 +323,7 @@ func (e *Engine) graph(d flow.Digest) (*flow.Graph, error) {
 	}
 	def, problems := flow.Parse(body)
 	if len(problems) > 0 {
-		return nil, problems
+		return nil, fold.NewerDefinition(d, problems)
 	}
 	g, err := flow.NewGraph(def)
 	if err != nil {
@@ -415,6 +418,11 @@ func (e *Engine) Wait(ctx context.Context, run string, opts ...StatusOption) (*S
 	switch {
 	case errors.Is(err, ring.ErrAway):
 		return e.Status(ctx, run, opts...)
+	case errors.Is(err, ErrNewerRelease): // it may have ended all the same
+		if s, serr := e.Status(ctx, run, opts...); serr == nil && s.CompletedAt != "" {
+			return s, nil
+		}
+		return nil, err
 	case err != nil:
 		return nil, err
 	}

@@ -46,6 +46,7 @@ type Engine struct {
 	closing  sync.Once
 	closeErr error
 	damages  damageList
+	newer    newerRuns
 
 	headroom []byte // see Options.GCHeadroom; never read or written
 }
@@ -74,7 +75,7 @@ func Open(path string, o Options) (*Engine, error) {
 	began := time.Now()
 	e.r = ring.New(ring.Config{Journal: j, Release: o.Release, LeaseMS: o.Lease.Milliseconds(), CheckpointBytes: o.CheckpointBytes,
 		MaxLive: o.MaxLive, LocalCapacity: o.Concurrency, TombstoneMS: o.Tombstones.Milliseconds(), Services: o.Services,
-		Execute: e.execute, Cancel: e.cancelAttempt, Damage: e.damaged})
+		Execute: e.execute, Cancel: e.cancelAttempt, Damage: e.damaged, Newer: e.waits})
 	if err := e.r.Recover(e.now()); err != nil {
 		return nil, errors.Join(fmt.Errorf("engine: recovering %s: %w", path, err), j.Close())
 	}

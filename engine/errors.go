@@ -19,6 +19,7 @@ var (
 	ErrTimerNotWaiting  = ring.ErrTimerNotWaiting
 	ErrWorkflowNotFound = ring.ErrWorkflowNotFound
 	ErrWorkerNotFound   = ring.ErrWorkerNotFound
+	ErrNewerRelease     = ring.ErrNewerRelease
 	ErrDiskFull         = ring.ErrDiskFull
 	ErrLocked           = journal.ErrLocked
 	// ErrBroken: the engine has stopped by itself, because a commit failed in a way that leaves unknown what was recorded, or the

@@ -168,6 +168,9 @@ func keyHeld(r *ring.Ring, st *replay.Step, depth int) (detail, command string) 
 		how = "held"
 	}
 	other := r.Peek(owner.Run)
+	if _, s := r.Waits(owner.Run); s != nil {
+		return fmt.Sprintf("waits for key %q, which is %s by run %s; that one waits for a newer release of agnt5d", key, how, s.ID), "agnt5d explain " + s.ID
+	}
 	if other == nil {
 		return fmt.Sprintf("waits for key %q, which is %s by another run", key, how), ""
 	}

@@ -104,6 +104,11 @@ func Show(seq, n uint64, at int64, run string, g *flow.Graph, e *event.Event) Ev
 	return out
 }
 
+// Opaque makes an Event of a journaled one that a newer release wrote: of its data nothing is known here.
+func Opaque(seq, n uint64, at int64, run string, kind event.Kind) Event {
+	return Event{Seq: seq, N: n, At: replay.FormatTime(at), WorkflowID: run, Kind: kind.String(), NewerRelease: true}
+}
+
 // deleted is the ids of the runs that a RunsDeleted names.
 func deleted(payload []byte) []string {
 	r := event.NewReader(payload)
@@ -171,9 +176,13 @@ func (e *Engine) History(ctx context.Context, run string, after uint64, limit in
 }
 
 func appendEvents(out []Event, rec *journal.Record, after uint64, limit int, id string, g *flow.Graph) ([]Event, error) {
-	err := event.Decode(rec.Body, func(i int, ev *event.Event) error {
+	err := event.Read(rec.Body, rec.Count, func(i int, ev *event.Event, opaque bool) error {
 		seq := rec.Seq + uint64(i)
 		if seq <= after || len(out) >= limit {
+			return nil
+		}
+		if opaque {
+			out = append(out, Opaque(seq, position(rec, i), rec.At, id, ev.Kind))
 			return nil
 		}
 		c := *ev
@@ -218,6 +227,9 @@ func (e *Engine) lastOf(ctx context.Context, id string) (journal.Head, uint64, e
 	if replay.RunState(h.State).Ended() {
 		return h, h.LastSeq, nil
 	}
+	if n, waits := e.newer.of(h.Run); waits && n.Last != 0 {
+		return h, n.Last, nil
+	}
 	s, err := e.Status(ctx, id, NoSteps())
 	if err != nil {
 		return h, 0, err
@@ -225,22 +237,27 @@ func (e *Engine) lastOf(ctx context.Context, id string) (journal.Head, uint64, e
 	return h, s.LastSeq, nil
 }
 
+// graphOf gives the graph of a run; nil when a newer release wrote what would tell.
 func (e *Engine) graphOf(h journal.Head) (*flow.Graph, error) {
 	rec, err := e.j.Get(h.Run)
 	if err != nil {
 		return nil, e.hurt(h.Run, err)
 	}
 	var digest flow.Digest
-	err = event.Decode(rec.Body, func(i int, ev *event.Event) error {
+	err = event.Read(rec.Body, rec.Count, func(i int, ev *event.Event, _ bool) error {
 		if i == 0 {
 			digest = flow.Digest(ev.Digest)
 		}
 		return nil
 	})
-	if err != nil {
+	if err != nil || digest == "" { // of a newer release
 		return nil, err
 	}
-	return e.graph(digest)
+	g, err := e.graph(digest)
+	if errors.Is(err, ErrNewerRelease) {
+		return nil, nil
+	}
+	return g, err
 }
 
 // WatchFilter says what Watch gives.

@@ -282,8 +282,8 @@ func (e *Engine) earlier(ctx context.Context, looks []*question) error {
 			return e.hurt(run, err)
 		}
 		for i := range records {
-			err := event.Decode(records[i].Body, func(_ int, ev *event.Event) error {
-				if ev.Kind != event.StepCompleted && ev.Kind != event.AttemptFailed {
+			err := event.Read(records[i].Body, records[i].Count, func(_ int, ev *event.Event, opaque bool) error {
+				if opaque || ev.Kind != event.StepCompleted && ev.Kind != event.AttemptFailed {
 					return nil
 				}
 				for _, l := range wanted[attempt{ev.Step, ev.Attempt}] {

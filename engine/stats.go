@@ -17,6 +17,7 @@ type Stats struct {
 	Workers  int  // sessions of workers in other processes
 	DiskFull bool // only reads are admitted
 	Damages  int  // found since the engine was opened
+	Newer    int  // runs that wait for a newer release
 	Durable  uint64
 	Draining bool
 }
@@ -41,6 +42,7 @@ func (e *Engine) Stats() (Stats, error) {
 	e.damages.mu.Lock()
 	s.Damages = len(e.damages.all)
 	e.damages.mu.Unlock()
+	s.Newer = e.newer.count()
 	s.Journal, s.Durable, s.Draining = e.j.Stats(), e.durable.Load(), e.draining.Load()
 	return s, nil
 }

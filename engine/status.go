@@ -71,6 +71,7 @@ type look struct {
 	reasons []Reason
 	beats   map[int32][]byte
 	workers map[int32]string
+	newer   *newerLook // the run waits for a newer release
 }
 
 // look reads a run wherever it is: in memory through the loop, or folded from the journal.
@@ -90,10 +91,15 @@ func (e *Engine) look(ctx context.Context, id string) (*look, error) {
 		case err == nil:
 			got.s, err = replay.Decode(encoded, g)
 			return got, err
+		case errors.Is(err, ErrNewerRelease):
+			return e.lookNewer(id, err)
 		case !errors.Is(err, ring.ErrAway):
 			return nil, err
 		}
 		s, err := e.away(id)
+		if errors.Is(err, ErrNewerRelease) {
+			return e.lookNewer(id, err)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -105,6 +111,13 @@ func (e *Engine) look(ctx context.Context, id string) (*look, error) {
 }
 
 func (e *Engine) status(l *look, o statusOptions) (*Status, error) {
+	if l.newer != nil {
+		return e.statusNewer(l, o)
+	}
+	return e.statusOf(l, o)
+}
+
+func (e *Engine) statusOf(l *look, o statusOptions) (*Status, error) {
 	s := l.s
 	out := &Status{WorkflowID: s.ID, WorkflowName: s.Workflow, Version: s.Version, State: s.Status.String(), Reason: s.Reason,
 		CreatedAt: replay.FormatTime(s.CreatedAt), Steps: map[string]StepStatus{}, StepCounts: map[string]int{}, Reasons: l.reasons,
@@ -188,8 +201,11 @@ func (e *Engine) output(s *replay.State) (json.RawMessage, error) {
 	return append(out, '}'), nil
 }
 
-// hurt is what is said when the journal gave something damaged: the run is quarantined.
+// hurt is what is said when the journal gave something damaged: the run is quarantined. What a newer release wrote is none.
 func (e *Engine) hurt(run uint64, err error) error {
+	if n, ok := ring.IsNewer(run, err); ok {
+		return n
+	}
 	var d *journal.DamageError
 	if !errors.As(err, &d) || e.r == nil {
 		return err
@@ -234,6 +250,9 @@ func (e *Engine) List(ctx context.Context, f ListFilter) ([]RunHead, error) {
 	out := make([]RunHead, len(heads))
 	for i := range heads {
 		out[i] = runHead(&heads[i])
+		if n, waits := e.newer.of(heads[i].Run); waits {
+			out[i].Error = newerCode + ": " + n.Error()
+		}
 	}
 	return out, nil
 }

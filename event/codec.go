@@ -157,6 +157,51 @@ func Decode(body []byte, fn func(i int, e *Event) error) error {
 	return nil
 }
 
+// Read is Decode for those who only show events: one that a newer release wrote is given with its kind alone, opaque. Of a body
+// of a newer format nothing is known but the number of its events, count; their kind is 0.
+func Read(body []byte, count uint32, fn func(i int, e *Event, opaque bool) error) error {
+	if len(body) > 0 && body[0] > Format {
+		for i := range int(count) {
+			if err := fn(i, &Event{}, true); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(body) == 0 {
+		return errors.New("event: empty body")
+	}
+	r := Reader{buf: body[1:]}
+	for i := 0; len(r.buf) > 0; i++ {
+		at, e := r, Event{}
+		err := decodeEvent(&r, &e)
+		opaque := errors.Is(err, ErrFormat)
+		if opaque {
+			r = at
+			for n := r.Array(); n > 0; n-- {
+				r.Skip()
+			}
+			e, err = Event{Kind: kindAt(at)}, r.err
+		}
+		if err != nil {
+			return fmt.Errorf("event: event %d of the record: %w", i, err)
+		}
+		if err := fn(i, &e, opaque); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// kindAt is the kind of the event that a reader stands before; 0 when it is no number of a kind.
+func kindAt(r Reader) Kind {
+	r.Array()
+	if k := r.Uint(); k <= 255 {
+		return Kind(k)
+	}
+	return 0
+}
+
 // DecodeAll gives the events of a body as a slice.
 func DecodeAll(body []byte) ([]Event, error) {
 	var all []Event

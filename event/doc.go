@@ -8,7 +8,7 @@
 // All that one turn of one run writes is one body: a version byte, then each event as a msgpack array of its kind and its
 // fields in the order of its layout, trailing zero fields left out. Payloads are opaque bytes and travel as msgpack bin.
 // An unknown kind, a newer version or a field too many is an error, never skipped: a release that cannot read an event
-// must say so rather than fold a different history.
+// must say so rather than fold a different history. Read shows such an event as far as it is known.
 //
 // The package imports nothing of ours and reads no clock.
 package event

@@ -10,8 +10,9 @@ import (
 	"github.com/agnt5/agnt5d/signals"
 )
 
-// Encoding is the version byte of a state's encoding. An older one is read for ever; a newer one is an error, and the
-// state is folded from the log instead (a snapshot is a cache).
+// Encoding is the version byte of a state's encoding. An older one is read for ever; a newer one is an error that wraps
+// event.ErrFormat, and the state is folded from the log instead (a snapshot is a cache). A release that adds a field here, or a
+// kind or a field of an event that changes a state, raises it: what the state then holds only that release knows.
 //
 //	state   = Encoding(1 byte) fields
 //	fields  = msgpack map: field number -> value, ascending, zero values left out
@@ -259,12 +260,15 @@ func DigestOf(b []byte) (flow.Digest, error) {
 	return "", errors.New("replay: encoded state without a digest")
 }
 
+// Readable says whether this release reads states of the encoding that b has.
+func Readable(b []byte) bool { return len(b) > 0 && b[0] == Encoding }
+
 func open(b []byte) (*event.Reader, int, error) {
 	if len(b) == 0 {
 		return nil, 0, errors.New("replay: empty encoded state")
 	}
 	if b[0] != Encoding {
-		return nil, 0, fmt.Errorf("replay: encoded state of version %d, this release reads %d", b[0], Encoding)
+		return nil, 0, fmt.Errorf("replay: encoded state of version %d, this release reads %d: %w", b[0], Encoding, event.ErrFormat)
 	}
 	r := event.NewReader(b[1:])
 	return r, r.Map(), nil
@@ -306,7 +310,9 @@ func Decode(b []byte, g *flow.Graph) (*State, error) {
 				return nil, fmt.Errorf("replay: encoded state has %d steps, its definition %d", n, len(s.Steps))
 			}
 			for i := range s.Steps {
-				s.Steps[i].read(r)
+				if err := s.Steps[i].read(r); err != nil {
+					return nil, err
+				}
 			}
 		case kArrivals:
 			s.readArrivals(r)
@@ -338,7 +344,7 @@ func Decode(b []byte, g *flow.Graph) (*State, error) {
 				waits = append(waits, int32(r.Uint()))
 			}
 		default:
-			return nil, fmt.Errorf("replay: encoded state has an unknown field %d", k)
+			return nil, fmt.Errorf("replay: encoded state has an unknown field %d: %w", k, event.ErrFormat)
 		}
 	}
 	if err := r.Err(); err != nil {
@@ -347,10 +353,10 @@ func Decode(b []byte, g *flow.Graph) (*State, error) {
 	return s, s.derive(waits)
 }
 
-func (st *Step) read(r *event.Reader) {
+func (st *Step) read(r *event.Reader) error {
 	st.State = 0
 	for range r.Map() {
-		switch r.Uint() {
+		switch k := r.Uint(); k {
 		case kState:
 			st.State = StepState(r.Uint())
 		case kWas:
@@ -382,8 +388,11 @@ func (st *Step) read(r *event.Reader) {
 		case kError:
 			r.Array()
 			st.Error = &StepError{Code: r.String(), Message: r.String(), Type: r.String(), Stack: r.String(), Attempt: uint32(r.Uint())}
+		default:
+			return fmt.Errorf("replay: encoded step has an unknown field %d: %w", k, event.ErrFormat)
 		}
 	}
+	return nil
 }
 
 func readPayload(r *event.Reader) Payload {
@@ -422,7 +431,7 @@ func (s *State) derive(waits []int32) error {
 	for i := range s.Steps {
 		st := &s.Steps[i]
 		if int(st.State) >= len(stepStates) || int(st.Timer) >= len(s.Steps) {
-			return fmt.Errorf("replay: encoded state: step %d is in state %d, timer %d", i, st.State, st.Timer)
+			return fmt.Errorf("replay: encoded state: step %d is in state %d, timer %d: %w", i, st.State, st.Timer, event.ErrFormat)
 		}
 		if !st.State.Settled() {
 			s.open++
@@ -451,7 +460,7 @@ func (s *State) derive(waits []int32) error {
 		s.Mail.Await(s.Graph.Def.Steps[i].Signal.Name, i)
 	}
 	if int(s.FailedBy) >= len(s.Steps) || int(s.Status) >= len(runStates) {
-		return fmt.Errorf("replay: encoded state: state %d, failed by step %d", s.Status, s.FailedBy)
+		return fmt.Errorf("replay: encoded state: state %d, failed by step %d: %w", s.Status, s.FailedBy, event.ErrFormat)
 	}
 	return nil
 }

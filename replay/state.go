@@ -1,6 +1,8 @@
 package replay
 
 import (
+	"fmt"
+
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/signals"
 )
@@ -18,7 +20,12 @@ const (
 
 var runStates = [...]string{"running", "completed", "failed", "cancelled", "quarantined"}
 
-func (s RunState) String() string { return runStates[s] }
+func (s RunState) String() string {
+	if int(s) < len(runStates) {
+		return runStates[s]
+	}
+	return fmt.Sprintf("state(%d)", uint8(s)) // of a newer release
+}
 
 // Ended says that nothing will happen in the run any more, unless it is retried.
 func (s RunState) Ended() bool { return s == Completed || s == Failed || s == Cancelled }

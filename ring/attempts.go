@@ -22,6 +22,7 @@ const (
 	StaleLease  Result = "stale_lease"
 	Invalid     Result = "invalid"
 	BadToken    Result = "bad_token"
+	NewerRun    Result = "newer_release" // the run waits for a newer release; nothing was recorded
 )
 
 // Outcome is a worker's answer for one attempt.
@@ -61,6 +62,10 @@ func (in *Outcome) admit(r *Ring) {
 	run, err := r.run(number)
 	if err != nil {
 		in.refuse(err)
+		return
+	}
+	if r.newer[number] != nil {
+		in.answer(r, NewerRun, false)
 		return
 	}
 	if run == nil { // ended, deleted, or never was

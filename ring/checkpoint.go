@@ -61,7 +61,9 @@ func (r *Ring) slice(maxRuns, maxBytes int) {
 		size += r.snapshot(number)
 	}
 	if len(c.runs) == 0 {
-		r.b.Base = c.base
+		if len(r.newer) == 0 { // a run that waits has no snapshot of ours: the release that understands it reads its records
+			r.b.Base = c.base
+		}
 		r.checkpoint = nil
 	}
 }

@@ -2,6 +2,7 @@ package ring
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -94,7 +95,7 @@ func (in *Start) admit(r *Ring) {
 	if in.Given {
 		run, err := r.find(in.ID)
 		switch {
-		case err == ErrAway:
+		case err == ErrAway, errors.Is(err, ErrNewerRelease):
 			in.Reply(Started{ID: in.ID, Away: true}, nil)
 			return
 		case run != nil:

@@ -107,6 +107,9 @@ type Quarantine struct {
 
 func (in *Quarantine) admit(r *Ring) {
 	run, err := r.run(in.Run)
+	if r.newer[in.Run] != nil {
+		return
+	}
 	if err == nil && run != nil {
 		r.give(run, quarantine{in.Seq, damagedReason + ": " + in.Why})
 		return

@@ -124,7 +124,7 @@ func (r *Ring) refoldAll() error {
 			w.Current = d.Version
 		}
 	}
-	rec := &recovery{r: r, hurt: map[uint64]journal.Damage{}}
+	rec := &recovery{r: r, hurt: map[uint64]journal.Damage{}, newer: map[uint64]bool{}}
 	if err := r.j.Recover(rec); err != nil {
 		return err
 	}
@@ -133,16 +133,17 @@ func (r *Ring) refoldAll() error {
 
 // recovery is the journal.Visitor of a ring that starts.
 type recovery struct {
-	r    *Ring
-	hurt map[uint64]journal.Damage
+	r     *Ring
+	hurt  map[uint64]journal.Damage
+	newer map[uint64]bool // runs with a snapshot or a record that a newer release wrote
 }
 
 func (v *recovery) Clean(clean bool) { v.r.clean = clean }
 
 func (v *recovery) Snapshot(s journal.Snapshot) error {
 	r := v.r
-	idle, dues, _, err := splitParked(s.State)
-	if err == nil && idle {
+	idle, dues, body, err := splitParked(s.State)
+	if err == nil && idle && replay.Readable(body) {
 		for _, d := range dues {
 			r.due.Push(timers.Entry{Due: d.due, Run: s.Run, Step: d.step})
 		}
@@ -153,6 +154,10 @@ func (v *recovery) Snapshot(s journal.Snapshot) error {
 	var def *Def
 	if err == nil {
 		st, def, err = r.decode(s.State)
+	}
+	if errors.Is(err, ErrNewerRelease) {
+		v.newer[s.Run] = true
+		return nil
 	}
 	if err != nil { // a snapshot is a cache: say so, and fold the run from the log
 		return v.Damaged(journal.Damage{Run: s.Run, Kind: "snapshot", Detail: err.Error()})
@@ -170,10 +175,17 @@ func (v *recovery) Record(rec journal.Record) error {
 	if rec.Run == 0 {
 		return nil
 	}
-	if _, hurt := v.hurt[rec.Run]; hurt {
+	if _, hurt := v.hurt[rec.Run]; hurt || v.newer[rec.Run] {
 		return nil // finish reads it
 	}
+	if p, ok := r.parked[rec.Run]; ok && rec.Seq <= p.last {
+		return nil // in its snapshot already
+	}
 	run, err := r.run(rec.Run)
+	if r.newer[rec.Run] != nil {
+		v.newer[rec.Run] = true
+		return nil
+	}
 	if err != nil {
 		return v.Damaged(journal.Damage{Run: rec.Run, Kind: "snapshot", Detail: err.Error()})
 	}
@@ -184,6 +196,10 @@ func (v *recovery) Record(rec journal.Record) error {
 		return nil
 	}
 	s, err = fold.Record(s, &rec, r.graph, nil)
+	if errors.Is(err, ErrNewerRelease) {
+		v.newer[rec.Run] = true
+		return nil
+	}
 	if err != nil {
 		return v.Damaged(journal.Damage{Run: rec.Run, Seq: rec.Seq, Kind: "history", Detail: err.Error()})
 	}
@@ -234,50 +250,43 @@ func (v *recovery) Damaged(d journal.Damage) error {
 	return nil
 }
 
-// finish brings each run with damage to where its intact records end, and marks it for quarantine. Its place in the journal
-// goes on behind its last record that can be found.
+// finish folds from their records the runs of which something is damaged or of a newer release. One with damage is brought to
+// where its intact records end, and marked for quarantine: its place in the journal goes on behind its last record that can be
+// found. One with a record that is not understood waits.
 func (v *recovery) finish() error {
 	r := v.r
+	todo := map[uint64]*refold{}
 	for number, d := range v.hurt {
 		if run, err := r.run(number); err == nil && run != nil && run.S.Hurt && run.S.LastSeq > d.Seq {
 			continue // it was quarantined for this before, and its snapshot stands behind the damage
 		}
+		todo[number] = &refold{hurt: &d}
+	}
+	for number := range v.newer {
+		if todo[number] == nil {
+			todo[number] = &refold{}
+		}
+	}
+	first := r.next
+	for number := range todo {
+		first = min(first, number)
 		delete(r.parked, number)
 		if run := r.runs[number]; run != nil {
 			delete(r.ids, run.S.ID)
 			delete(r.runs, number)
 		}
-		var s *replay.State
-		var last, events uint64
-		err := r.scan(number, func(rec *journal.Record) error {
-			if d.Kind == "snapshot" || rec.Seq < d.Seq {
-				next, err := fold.Record(s, rec, r.graph, nil)
-				if err != nil {
-					if d.Kind == "snapshot" {
-						d.Seq, d.Kind, d.Detail = rec.Seq, "history", err.Error()
-					}
-					return nil
-				}
-				s = next
-			}
-			last, events = rec.Seq, rec.N+uint64(rec.Count)-1
-			return nil
-		})
-		if err != nil {
-			return err
+	}
+	err := r.scan(first-1, func(rec *journal.Record) error {
+		if f := todo[rec.Run]; f != nil {
+			f.record(r, rec)
 		}
-		if s == nil || !s.Resident() {
-			continue // not even its first record can be read: reported, and left to "agnt5d verify"
-		}
-		run := &Run{S: s, def: r.defs[s.Graph.Digest]}
-		if d.Kind != "snapshot" {
-			run.hurt = &d
-			if last < d.Seq {
-				last, events = d.Seq, s.Events+uint64(d.Count)
-			}
-			s.LastSeq, s.Events = last, max(events, s.Events)
-		}
-		r.keep(run)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for number, f := range todo {
+		v.settle(number, f)
 	}
 	for _, run := range r.runs { // a run that was quarantined and then cancelled has a snapshot still
 		r.letGo(run)
@@ -285,17 +294,38 @@ func (v *recovery) finish() error {
 	return nil
 }
 
-// scan calls fn for every intact record of a run, in the order of the log.
-func (r *Ring) scan(number uint64, fn func(*journal.Record) error) error {
-	after := number - 1
+// settle says what becomes of a run that was folded from its records.
+func (v *recovery) settle(number uint64, f *refold) {
+	r, s, d := v.r, f.s, f.hurt
+	if n := f.newer; n != nil {
+		n.Last, n.Events, n.s = f.last, f.events, s
+		r.hold(n)
+		return
+	}
+	if _, told := v.hurt[number]; d != nil && !told && r.cfg.Damage != nil {
+		r.cfg.Damage(*d)
+	}
+	if s == nil || !s.Resident() {
+		return // not even its first record can be read: reported, and left to "agnt5d verify"
+	}
+	run := &Run{S: s, def: r.defs[s.Graph.Digest]}
+	if d != nil && d.Kind != "snapshot" {
+		run.hurt = d
+		if f.last < d.Seq {
+			f.last, f.events = d.Seq, s.Events+uint64(d.Count)
+		}
+		s.LastSeq, s.Events = f.last, max(f.events, s.Events)
+	}
+	r.keep(run)
+}
+
+// scan calls fn for every intact record after a sequence, in the order of the log.
+func (r *Ring) scan(after uint64, fn func(*journal.Record) error) error {
 	for {
 		from := after
 		err := r.j.Scan(after, 4096, func(rec journal.Record) error {
 			after = rec.Seq + uint64(rec.Count) - 1
-			if rec.Run == number {
-				return fn(&rec)
-			}
-			return nil
+			return fn(&rec)
 		})
 		var damage *journal.DamageError
 		switch {
@@ -314,13 +344,30 @@ func (r *Ring) scan(number uint64, fn func(*journal.Record) error) error {
 func (r *Ring) owe(boot bool) {
 	var wants []objects.Owner
 	keys := map[uint64][]string{}
-	want := func(run *Run, seq uint64, step int32) {
-		if seq != 0 {
-			wants = append(wants, objects.Owner{Seq: seq, Run: run.S.Run, Step: step})
-			keys[seq] = run.S.Graph.Def.Steps[step].ObjectKeys
+	var held []uint64
+	want := func(s *replay.State, step int32, request uint64, holds bool) {
+		if request == 0 {
+			return
+		}
+		wants = append(wants, objects.Owner{Seq: request, Run: s.Run, Step: step})
+		keys[request] = s.Graph.Def.Steps[step].ObjectKeys
+		if holds {
+			held = append(held, request)
 		}
 	}
-	var held []uint64
+	wantAll := func(s *replay.State) {
+		for _, o := range s.Outs {
+			want(s, o.Step, o.Request, true)
+		}
+		for i := range s.Steps {
+			want(s, int32(i), s.Steps[i].Request, s.Steps[i].Fence != 0)
+		}
+	}
+	for _, n := range r.newer { // its keys stay taken; nothing else is done for it
+		if n.s != nil {
+			wantAll(n.s)
+		}
+	}
 	numbers := make([]uint64, 0, len(r.runs))
 	for n := range r.runs {
 		numbers = append(numbers, n)
@@ -330,9 +377,8 @@ func (r *Ring) owe(boot bool) {
 		run := r.runs[n]
 		s := run.S
 		s.Released()
+		wantAll(s)
 		for _, o := range s.Outs {
-			want(run, o.Request, o.Step)
-			held = append(held, o.Request)
 			r.oweOut(run, o, boot)
 		}
 		if s.Status.Ended() {
@@ -346,10 +392,6 @@ func (r *Ring) owe(boot bool) {
 		r.pushTimes(s)
 		for i := range s.Steps {
 			st := &s.Steps[i]
-			want(run, st.Request, int32(i))
-			if st.Fence != 0 {
-				held = append(held, st.Request)
-			}
 			switch {
 			case s.Status == replay.Running:
 				r.oweStep(run, int32(i), st, boot)
@@ -489,7 +531,10 @@ type stepDue struct {
 
 func splitParked(b []byte) (idle bool, dues []stepDue, state []byte, err error) {
 	bad := errors.New("malformed snapshot")
-	if len(b) < 2 || b[0] > 1 {
+	if len(b) > 0 && b[0] > 1 {
+		return false, nil, nil, fmt.Errorf("snapshot of form %d: %w", b[0], ErrNewerRelease)
+	}
+	if len(b) < 2 {
 		return false, nil, nil, bad
 	}
 	idle = b[0] == 1

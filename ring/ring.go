@@ -46,6 +46,8 @@ type Config struct {
 	Cancel func(*worker.Slot, string)
 	// Damage hears of each damage found; Note of things an operator should read.
 	Damage func(journal.Damage)
+	// Newer hears of each run that waits for a newer release.
+	Newer func(Newer)
 }
 
 // Now is the time of a turn: the wall clock, and a clock that never goes back.
@@ -100,6 +102,7 @@ type Ring struct {
 	due      timers.Queue
 	runs     map[uint64]*Run
 	parked   map[uint64]parked
+	newer    map[uint64]*Newer
 	ids      map[string]*Run // of runs in memory
 	gone     map[string]bool // ids of runs whose deletion is on its way to the journal
 	defs     map[flow.Digest]*Def
@@ -242,6 +245,7 @@ func (r *Ring) forget() {
 	r.table = objects.NewTable()
 	r.due = timers.Queue{}
 	r.runs, r.parked, r.ids, r.gone = map[uint64]*Run{}, map[uint64]parked{}, map[string]*Run{}, map[string]bool{}
+	r.newer = map[uint64]*Newer{}
 	r.defs, r.flows = map[flow.Digest]*Def{}, map[string]*Workflow{}
 	r.versions = map[string]uint64{}
 	r.flying, r.work, r.b = nil, nil, nil
@@ -261,7 +265,7 @@ func (r *Ring) Def(d flow.Digest) (*Def, error) {
 	}
 	parsed, problems := flow.Parse(body)
 	if len(problems) > 0 {
-		return nil, fmt.Errorf("definition %s: %w", d, problems)
+		return nil, fold.NewerDefinition(d, problems)
 	}
 	g, err := flow.NewGraph(parsed)
 	if err != nil {
@@ -284,7 +288,7 @@ func (r *Ring) adopt(g *flow.Graph, body []byte) *Def {
 	return def
 }
 
-// run gives the run of that number if it is in memory's books.
+// run gives the run of that number if it is in memory's books. One that is not understood when it is woken leaves them.
 func (r *Ring) run(number uint64) (*Run, error) {
 	if run := r.runs[number]; run != nil {
 		run.touched = r.turnNo
@@ -295,6 +299,12 @@ func (r *Ring) run(number uint64) (*Run, error) {
 		return nil, nil
 	}
 	s, def, err := r.wake(number, p)
+	if errors.Is(err, ErrNewerRelease) {
+		n := newerOf(number, err)
+		n.Last, n.s = p.last, s
+		r.hold(n)
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("run %d: %w", number, err)
 	}
@@ -323,12 +333,12 @@ func (r *Ring) wake(number uint64, p parked) (*replay.State, *Def, error) {
 		}
 		err = bad
 	}
-	if r.cfg.Damage != nil {
+	if r.cfg.Damage != nil && !errors.Is(err, ErrNewerRelease) {
 		r.cfg.Damage(journal.Damage{Run: number, Kind: "snapshot", Detail: err.Error()})
 	}
 	s, err := fold.Run(r.j, number, p.last, r.graph)
 	if err != nil {
-		return nil, nil, err
+		return s, nil, err
 	}
 	s.Released()
 	def, err := r.Def(s.Graph.Digest)
@@ -371,6 +381,9 @@ func (r *Ring) find(id string) (*Run, error) {
 		return nil, ErrRunNotFound
 	}
 	run, err := r.run(number)
+	if n := r.newer[number]; n != nil {
+		return nil, &NewerError{*n}
+	}
 	if run == nil && err == nil {
 		return nil, ErrAway
 	}

@@ -17,7 +17,7 @@ type Status struct {
 	Input        json.RawMessage       `json:"input"`
 	Output       json.RawMessage       `json:"output"` // null until the run has completed
 	Error        *RunError             `json:"error,omitempty"`
-	Reason       string                `json:"reason,omitempty"` // of a cancellation or quarantine
+	Reason       string                `json:"reason,omitempty"` // of a cancellation or quarantine, or why the run waits for a newer release
 	CreatedAt    string                `json:"created_at"`
 	CompletedAt  string                `json:"completed_at,omitempty"`
 	Steps        map[string]StepStatus `json:"steps"`
@@ -88,6 +88,9 @@ type Event struct {
 	Step       string         `json:"step,omitempty"`
 	Attempt    uint32         `json:"attempt,omitempty"`
 	Data       map[string]any `json:"data,omitempty"`
+
+	// NewerRelease says that a newer release of agnt5d wrote the event: all that is known of it here is its kind.
+	NewerRelease bool `json:"newer_release,omitempty"`
 }
 
 // UnmarshalJSON keeps payloads byte for byte: input, output, payload and objects stay json.RawMessage, whatever else stands in
@@ -125,7 +128,7 @@ func (e *Event) UnmarshalJSON(b []byte) error {
 // Reason says why an open step does not move, and which command would help.
 type Reason struct {
 	Step    string `json:"step,omitempty"`
-	Code    string `json:"code"` // signal, timer, no_worker, key_held, retry_at, running, service_full, disk_full, quarantined, queued
+	Code    string `json:"code"` // signal, timer, no_worker, key_held, retry_at, running, service_full, disk_full, quarantined, newer_release, queued
 	Detail  string `json:"detail"`
 	Command string `json:"command,omitempty"`
 	// When the reason is that of more than one step: how many, and the first few of them. Detail is then about the first.

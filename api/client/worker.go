@@ -517,7 +517,7 @@ func (w *Worker) answered(results []worker.Result) {
 		case "recorded", "duplicate", "run_finished":
 		case "stale_lease", "conflict": // the attempt was over already: timed out, or its lease was lost
 			w.o.Logger.Info("an outcome came too late", "code", r.Code)
-		case "invalid", "refused":
+		case "invalid", "refused", "newer_release":
 			w.o.Logger.Warn("an outcome was not taken", "code", r.Code)
 		default: // of a newer daemon; it has answered, and what it did it knows itself
 			w.o.Logger.Warn("an outcome was answered with a code that this release does not know", "code", r.Code)

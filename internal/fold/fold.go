@@ -27,6 +27,12 @@ func (e *BrokenError) Error() string {
 
 func (e *BrokenError) Unwrap() error { return e.Why }
 
+// NewerDefinition is the error of a stored definition that does not parse. It was valid when it was stored, and its digest holds:
+// a newer release has written it.
+func NewerDefinition(d flow.Digest, why error) error {
+	return fmt.Errorf("definition %s: %w: %w", d, event.ErrFormat, why)
+}
+
 // Record folds one record into s, and gives the new state; s is nil before a run's first record. A record that s has folded
 // already is passed over.
 func Record(s *replay.State, rec *journal.Record, graphs Graphs, each func(i int, e *event.Event)) (*replay.State, error) {
@@ -82,7 +88,8 @@ type Records interface {
 // page is how many records are read in one transaction.
 const page = 512
 
-// Run folds a run from its first record up to and with the record last. After an error the state is what could be folded.
+// Run folds a run from its first record up to and with the record last. After an error the state is what could be folded: when
+// the error wraps event.ErrFormat, every event before the first that is not understood.
 func Run(j Records, run, last uint64, graphs Graphs) (*replay.State, error) {
 	var s *replay.State
 	from := uint64(1)
