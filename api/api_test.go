@@ -395,6 +395,15 @@ func TestTheSpecIsTheOneInTheDocs(t *testing.T) {
 	}
 }
 
+func TestTheSchemaOfDefinitionsIsServed(t *testing.T) {
+	s := open(t, engine.Options{})
+	want, err := os.ReadFile(filepath.Join("..", "docs", "workflow.schema.json"))
+	got := s.want(200, "", "GET", "/schema/workflow.json", "")
+	if err != nil || got.text != string(want) || got.Header.Get("Content-Type") != "application/schema+json" {
+		t.Errorf("%v, %s, %.200s", err, got.Header.Get("Content-Type"), got.text)
+	}
+}
+
 func TestEachCodeHasItsPlaceInTheDocs(t *testing.T) {
 	b, err := os.ReadFile(filepath.Join("..", "docs", "errors.md"))
 	if err != nil {

@@ -139,6 +139,8 @@ var routes = []route{
 		Answers: []answer{{200, nil, "the figures"}}, handle: (*Server).showMetrics},
 	{Method: "GET", Path: "/errors/{code}", ID: "explainCode", Tag: "daemon", Summary: "What an error code means, and what to do", Types: []string{"text/plain"},
 		Answers: []answer{{200, nil, "the page"}}, handle: (*Server).explainCode},
+	{Method: "GET", Path: "/schema/workflow.json", ID: "workflowSchema", Tag: "daemon", Summary: "The JSON Schema of workflow definitions, for editors", Long: true,
+		Types: []string{"application/schema+json"}, Answers: []answer{{200, nil, "the schema"}}, handle: (*Server).workflowSchema},
 	{Method: "GET", Path: "/{$}", ID: "front", Tag: "daemon", Summary: "A few words for a browser", Types: []string{"text/plain"},
 		Answers: []answer{{200, nil, "the page"}}, handle: (*Server).front},
 }

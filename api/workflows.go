@@ -55,3 +55,10 @@ func (s *Server) getWorkflow(w http.ResponseWriter, r *http.Request) error {
 	}
 	return s.reply(w, http.StatusOK, wf)
 }
+
+// workflowSchema is what an editor is pointed to.
+func (s *Server) workflowSchema(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Content-Type", "application/schema+json")
+	s.write(w, http.StatusOK, flow.Schema())
+	return nil
+}

@@ -49,6 +49,15 @@ func TestValidateSaysWhereAndWhatWasMeant(t *testing.T) {
 	}
 }
 
+func TestValidatePrintsTheSchema(t *testing.T) {
+	if code, out, errs := agnt5d(t, "validate", "--schema"); code != 0 || out != string(flow.Schema()) || errs != "" {
+		t.Errorf("exit %d, %.100s, %s", code, out, errs)
+	}
+	if code, _, errs := agnt5d(t, "validate", "--schema", "x.yaml"); code != exitUsage || !strings.Contains(errs, "takes no argument") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+}
+
 func TestADefinitionThatIsTooLargeOrNotThere(t *testing.T) {
 	exe := writeFile(t, "bin.exe", strings.Repeat("MZ\x90\x00", flow.MaxBytes/4)+"more than 8 MiB")
 	for _, args := range [][]string{{"validate", exe}, {"register", "w", exe}} {

@@ -12,20 +12,33 @@ import (
 
 func newValidateCmd() *cobra.Command {
 	var format string
+	var schema bool
 	cmd := &cobra.Command{
 		Use:   "validate FILE",
 		Short: "Check a workflow definition (JSON or YAML) and report every problem at once",
 		Long: `Reports every problem of a workflow definition as FILE:LINE:COLUMN. The exit code is 0 when there is none, 1 when the definition is
-not valid, 5 when there is no such file.`,
-		Example: "  agnt5d validate etl.yaml\n  agnt5d validate - < etl.json",
-		Args:    nargs("FILE"),
+not valid, 5 when there is no such file.
+
+--schema prints the JSON Schema of definitions, with which an editor completes and checks them while they are written.`,
+		Example: "  agnt5d validate etl.yaml\n  agnt5d validate - < etl.json\n  agnt5d validate --schema > workflow.schema.json",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if schema {
+				return nargs()(cmd, args)
+			}
+			return nargs("FILE")(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkFormat(format); err != nil {
+				return err
+			}
+			if schema {
+				_, err := cmd.OutOrStdout().Write(flow.Schema())
 				return err
 			}
 			return validate(cmd, args[0], format)
 		},
 	}
+	cmd.Flags().BoolVar(&schema, "schema", false, "print the JSON Schema of definitions, for editors")
 	addFormat(cmd, &format)
 	return cmd
 }
