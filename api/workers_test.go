@@ -89,6 +89,32 @@ func TestTheResultCodesOfOutcomes(t *testing.T) {
 	}
 }
 
+// The first worker leaves, its step is given to a second, which leaves, too. What the first brings then is too late.
+func TestAnOutcomeAfterItsStepWasGivenToAnother(t *testing.T) {
+	s := open(t, engine.Options{})
+	s.want(201, "", "PUT", "/v1/workflows/w", oneTask)
+	first := s.join(`"h"`, "")
+	s.start("w", "r")
+	token := s.task(first, 1)["token"].(string)
+	s.want(204, "", "DELETE", "/v1/workers/"+first, "")
+	second := s.join(`"h"`, "")
+	if task := s.task(second, 1); task["attempt"] != 2.0 {
+		t.Fatalf("the second got %v", task)
+	}
+	s.want(204, "", "DELETE", "/v1/workers/"+second, "")
+	r := s.want(201, "", "POST", "/v1/workers", fmt.Sprintf(`{"service_name":"svc","handlers":["h"],"capacity":1,"worker_id":%q,"tokens":[%q]}`, first, token))
+	if lost := r.json["lost"].([]any); len(lost) != 1 {
+		t.Errorf("lost: %v", lost)
+	}
+	if code := s.outcome(first, token, `"status":"completed","output":1`); code != "stale_lease" {
+		t.Errorf("the first attempt's outcome: %s", code)
+	}
+	third := s.task(first, 2)
+	if code := s.outcome(first, third["token"].(string), `"status":"completed","output":3`); code != "recorded" || third["attempt"] != 3.0 {
+		t.Errorf("%v: %s", third, code)
+	}
+}
+
 // The same seq gives the same answer, tasks included: a lost response loses nothing.
 func TestAPollAskedAgainGivesTheSameAnswer(t *testing.T) {
 	s := open(t, engine.Options{})

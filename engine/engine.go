@@ -3,6 +3,8 @@ package engine
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"runtime"
@@ -73,7 +75,7 @@ func Open(path string, o Options) (*Engine, error) {
 	e.headroom = make([]byte, max(o.GCHeadroom, 0))
 	e.news.ch = make(chan struct{})
 	began := time.Now()
-	e.r = ring.New(ring.Config{Journal: j, Release: o.Release, LeaseMS: o.Lease.Milliseconds(), CheckpointBytes: o.CheckpointBytes,
+	e.r = ring.New(ring.Config{Journal: j, Release: o.Release, Boot: newBoot(), LeaseMS: o.Lease.Milliseconds(), CheckpointBytes: o.CheckpointBytes,
 		MaxLive: o.MaxLive, LocalCapacity: o.Concurrency, TombstoneMS: o.Tombstones.Milliseconds(), Services: o.Services,
 		Execute: e.execute, Cancel: e.cancelAttempt, Damage: e.damaged, Newer: e.waits})
 	if err := e.r.Recover(e.now()); err != nil {
@@ -92,6 +94,13 @@ func Open(path string, o Options) (*Engine, error) {
 	e.clock = timers.Start(o.Clock, e.poke)
 	go e.loop()
 	return e, nil
+}
+
+// newBoot draws the number of this start; see worker.Token. It is not 0.
+func newBoot() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // it does not fail
+	return max(binary.BigEndian.Uint64(b[:]), 1)
 }
 
 func (e *Engine) now() ring.Now {

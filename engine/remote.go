@@ -232,7 +232,7 @@ func (e *Engine) tasksOf(workerID string, specs []*ring.Spec, out *PollAnswer) {
 	var expires int64
 	var expiresAt string // the same for most of an answer
 	for _, spec := range specs {
-		token := worker.Token{Run: spec.Slot.Run, Step: spec.Step, Attempt: spec.Attempt, Worker: workerID}
+		token := worker.Token{Run: spec.Slot.Run, Step: spec.Step, Attempt: spec.Attempt, Boot: spec.Boot, Worker: workerID}
 		task := &worker.Task{}
 		if err := e.fillTask(spec, task); err != nil {
 			e.send(e.outcome(&ring.Outcome{Token: token}, unreadable(err)))
@@ -258,12 +258,17 @@ type question struct {
 	result *worker.Result
 }
 
-// earlier looks in a run's history, once, for outcomes of these very attempts: then each was a duplicate or a contradiction.
+// earlier looks in a run's history, once, for these very attempts. Of one that was never scheduled, or under another start of
+// the engine, the token is not ours. If its outcome stands there, this one is a duplicate or a contradiction.
 func (e *Engine) earlier(ctx context.Context, looks []*question) error {
 	run := looks[0].o.Token.Run
 	head, ok, err := e.j.Head(run)
-	if err != nil || !ok {
+	if err != nil {
 		return err
+	}
+	if !ok {
+		e.noRun(run, looks)
+		return nil
 	}
 	type attempt struct {
 		step    int32
@@ -276,6 +281,9 @@ func (e *Engine) earlier(ctx context.Context, looks []*question) error {
 		key := attempt{l.o.Token.Step, l.o.Token.Attempt}
 		wanted[key] = append(wanted[key], l)
 	}
+	boot := uint64(0) // of the run's events up to here
+	ours := make(map[attempt]uint64, len(wanted))
+	whole := true // this release understands all of it
 	for n := uint64(1); ; {
 		records, err := e.j.RunRecords(run, last, n, 256)
 		if err != nil {
@@ -283,7 +291,21 @@ func (e *Engine) earlier(ctx context.Context, looks []*question) error {
 		}
 		for i := range records {
 			err := event.Read(records[i].Body, records[i].Count, func(_ int, ev *event.Event, opaque bool) error {
-				if opaque || ev.Kind != event.StepCompleted && ev.Kind != event.AttemptFailed {
+				if opaque { // perhaps the one by which it was scheduled
+					whole = false
+					return nil
+				}
+				switch ev.Kind {
+				case event.RunStarted, event.StepScheduled:
+					if ev.Boot != 0 {
+						boot = ev.Boot
+					}
+					if key := (attempt{ev.Step, ev.Attempt}); ev.Kind == event.StepScheduled && wanted[key] != nil {
+						ours[key] = boot
+					}
+					return nil
+				case event.StepCompleted, event.AttemptFailed:
+				default:
 					return nil
 				}
 				for _, l := range wanted[attempt{ev.Step, ev.Attempt}] {
@@ -298,8 +320,31 @@ func (e *Engine) earlier(ctx context.Context, looks []*question) error {
 			}
 			n = records[i].N + uint64(records[i].Count)
 		}
-		if len(records) == 0 || records[len(records)-1].Seq >= last || ctx.Err() != nil {
-			return ctx.Err()
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if len(records) == 0 || records[len(records)-1].Seq >= last {
+			break
+		}
+	}
+	for key, list := range wanted {
+		scheduled, ok := ours[key]
+		for _, l := range list {
+			if whole && (!ok || scheduled != l.o.Token.Boot) {
+				l.result.Code = string(ring.BadToken)
+			}
+		}
+	}
+	return nil
+}
+
+// noRun is for tokens of a run that the journal has no head of. It was deleted, or there never was one of that number: then
+// another record has it, or none yet.
+func (e *Engine) noRun(run uint64, looks []*question) {
+	rec, err := e.j.Get(run)
+	if taken := err == nil && rec.Run != run; taken || run > e.durable.Load() {
+		for _, l := range looks {
+			l.result.Code = string(ring.BadToken)
 		}
 	}
 }

@@ -77,6 +77,8 @@ func (e *Event) isZero(f field) bool {
 		return e.Payload == nil
 	case fObjects:
 		return len(e.Objects) == 0
+	case fBoot:
+		return e.Boot == 0
 	}
 	return true
 }
@@ -130,6 +132,8 @@ func (e *Event) appendField(dst []byte, f field) []byte {
 			dst = AppendUint(dst, o.Fence)
 		}
 		return dst
+	case fBoot:
+		return AppendUint(dst, e.Boot)
 	}
 	return dst
 }
@@ -234,6 +238,8 @@ func decodeEvent(r *Reader, e *Event) error {
 
 func (e *Event) readField(r *Reader, f field) {
 	switch f {
+	case fBoot:
+		e.Boot = r.Uint()
 	case fStep:
 		e.Step = r.int32()
 	case fAttempt:

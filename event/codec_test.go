@@ -52,6 +52,8 @@ func full(k Kind) Event {
 			e.Trace = "trace"
 		case fPayload:
 			e.Payload = []byte(`{"a": 1}`)
+		case fBoot:
+			e.Boot = 1<<63 + 9
 		case fObjects:
 			e.Objects = []ObjectWrite{{Key: "user:1", State: []byte("1"), Version: 3, Fence: 9}, {Key: "user:2"}}
 		}

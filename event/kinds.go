@@ -8,10 +8,10 @@ type Kind uint8
 const (
 	// Facts and intents of a run, in the order of a run's life.
 
-	RunStarted     Kind = 1  // fact: ID, Name (workflow), Version, Digest, Payload (input), Trace
+	RunStarted     Kind = 1  // fact: ID, Name (workflow), Version, Digest, Payload (input), Trace, Boot
 	StepBlocked    Kind = 2  // intent: Step wants its object keys; its place in every queue is this event's sequence
 	KeysGranted    Kind = 3  // fact: Step holds all its keys; this event's sequence is the fencing number
-	StepScheduled  Kind = 4  // intent: Step, Attempt may be handed to a worker
+	StepScheduled  Kind = 4  // intent: Step, Attempt may be handed to a worker; Boot when it is not that of the run's events before
 	AttemptStarted Kind = 5  // fact: Step, Attempt, Name (worker), Time; Forced: in process
 	AttemptFailed  Kind = 6  // fact: Step, Attempt, Code, Message, Type, Stack, Forced (final: no retry), Due (earliest retry asked for), Hash
 	AttemptLost    Kind = 7  // fact: Step, Attempt, Code (why): the worker is gone, no failure of the handler
@@ -91,14 +91,15 @@ const (
 	fTrace
 	fPayload
 	fObjects
+	fBoot
 )
 
 // layouts is the format: the fields of each kind, in order. Fields may be added at the end of a layout, nothing else.
 var layouts = [...][]field{
-	RunStarted:     {fID, fName, fVersion, fDigest, fPayload, fTrace},
+	RunStarted:     {fID, fName, fVersion, fDigest, fPayload, fTrace, fBoot},
 	StepBlocked:    {fStep},
 	KeysGranted:    {fStep},
-	StepScheduled:  {fStep, fAttempt},
+	StepScheduled:  {fStep, fAttempt, fBoot},
 	AttemptStarted: {fStep, fAttempt, fName, fTime, fForced},
 	AttemptFailed:  {fStep, fAttempt, fCode, fMessage, fForced, fType, fStack, fDue, fHash},
 	AttemptLost:    {fStep, fAttempt, fCode},
@@ -137,6 +138,7 @@ type Event struct {
 	Due     int64  // Unix milliseconds
 	Time    int64  // Unix milliseconds
 	Ref     uint64 // sequence of another event
+	Boot    uint64 // random number of the engine's start under which it was decided; it is part of the attempt's tokens
 	Hash    uint64 // of an outcome as a worker sent it, to tell a repeat from a contradiction
 	Name    string
 	ID      string

@@ -116,6 +116,7 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		}
 		st.Due = 0
 		s.release(st)
+		st.forget()
 		st.to(StepFailed, at)
 	case event.StepTimedOut:
 		if st.State != StepWaiting && !ready(st) {
@@ -182,12 +183,15 @@ var typeOf = [256]flow.StepType{
 
 func (st *Step) to(state StepState, at int64) { st.State, st.Since = state, at }
 
+// forget says that no attempt of the step is open, and none that was lost may answer.
+func (st *Step) forget() { st.Boot, st.Before = 0, 0 }
+
 func (st *Step) out() bool { return st.State == StepScheduled || st.State == StepRunning }
 
 func ready(st *Step) bool { return st.State == StepPending || st.State == StepDormant }
 
 func (s *State) start(seq uint64, at int64, e *event.Event) string {
-	s.Run, s.ID, s.Workflow, s.Version, s.Trace = seq, e.ID, e.Name, e.Version, e.Trace
+	s.Run, s.ID, s.Workflow, s.Version, s.Trace, s.Boot = seq, e.ID, e.Name, e.Version, e.Trace, e.Boot
 	s.Input = keep(seq, e.Payload)
 	s.CreatedAt = at
 	for i := range s.Steps {
@@ -213,6 +217,10 @@ func (s *State) scheduled(at int64, e *event.Event, st *Step) string {
 	if st.State == StepDeferred {
 		st.Failures, st.Losses = 0, 0
 	}
+	if e.Boot != 0 {
+		s.Boot = e.Boot
+	}
+	st.Before, st.Boot = st.Boot, s.Boot
 	st.again, st.Due, st.Attempt = false, 0, e.Attempt
 	st.to(StepScheduled, at)
 	return ""
@@ -237,6 +245,7 @@ func (s *State) attemptFailed(at int64, e *event.Event, st *Step) string {
 	st.Failures++
 	st.Losses = 0
 	st.Worker, st.Due = "", 0
+	st.forget()
 	st.Error = &StepError{Code: e.Code, Message: e.Message, Type: e.Type, Stack: e.Stack, Attempt: e.Attempt}
 	st.to(StepRetrying, at)
 	return ""
@@ -278,6 +287,7 @@ func (s *State) completed(seq uint64, at int64, e *event.Event, st *Step) string
 		st.Output = keep(seq, e.Payload)
 		st.Worker = ""
 		s.release(st)
+		st.forget()
 	}
 	st.Due, st.again = 0, false
 	st.to(StepCompleted, at)
@@ -346,10 +356,11 @@ func (s *State) end(status RunState, at int64) {
 			continue
 		}
 		if st.State == StepRunning {
-			s.Outs = append(s.Outs, Out{Step: int32(i), Attempt: st.Attempt, Request: st.Request, Local: st.Local, Worker: st.Worker})
+			s.Outs = append(s.Outs, Out{Step: int32(i), Attempt: st.Attempt, Request: st.Request, Local: st.Local, Worker: st.Worker, Boot: st.Boot})
 			st.Request, st.Fence, st.Worker = 0, 0, ""
 		}
 		s.release(st)
+		st.forget()
 		st.Was = st.State
 		st.to(StepCancelled, at)
 	}

@@ -42,6 +42,7 @@ const (
 	kSkipped
 	kWaits
 	kHurt
+	kBoot
 )
 
 // Numbers of the fields of a step.
@@ -61,6 +62,8 @@ const (
 	kWorker
 	kError
 	kFloor
+	kStepBoot
+	kBefore
 )
 
 // fields collects the fields of a map that are not zero.
@@ -141,12 +144,19 @@ func (s *State) Append(dst []byte) []byte {
 		f.key(kOuts)
 		f.buf = event.AppendArray(f.buf, len(s.Outs))
 		for _, o := range s.Outs {
-			f.buf = event.AppendArray(f.buf, 5)
+			n := 5
+			if o.Boot != 0 {
+				n = 6
+			}
+			f.buf = event.AppendArray(f.buf, n)
 			f.buf = event.AppendUint(f.buf, uint64(o.Step))
 			f.buf = event.AppendUint(f.buf, uint64(o.Attempt))
 			f.buf = event.AppendUint(f.buf, o.Request)
 			f.buf = event.AppendBool(f.buf, o.Local)
 			f.buf = event.AppendString(f.buf, o.Worker)
+			if n == 6 {
+				f.buf = event.AppendUint(f.buf, o.Boot)
+			}
 		}
 	}
 	f.uint(kFailedBy, uint64(s.FailedBy+1))
@@ -161,6 +171,7 @@ func (s *State) Append(dst []byte) []byte {
 	if s.Hurt {
 		f.uint(kHurt, 1)
 	}
+	f.uint(kBoot, s.Boot)
 	return f.flush(append(dst, Encoding))
 }
 
@@ -191,6 +202,8 @@ func (st *Step) fields(f *fields) {
 		f.buf = event.AppendUint(f.buf, uint64(e.Attempt))
 	}
 	f.uint(kFloor, uint64(st.Floor))
+	f.uint(kStepBoot, st.Boot)
+	f.uint(kBefore, st.Before)
 }
 
 func (s *State) arrivals(f *fields) {
@@ -318,8 +331,12 @@ func Decode(b []byte, g *flow.Graph) (*State, error) {
 			s.readArrivals(r)
 		case kOuts:
 			for range r.Array() {
-				r.Array()
-				s.Outs = append(s.Outs, Out{Step: int32(r.Uint()), Attempt: uint32(r.Uint()), Request: r.Uint(), Local: r.Bool(), Worker: r.String()})
+				n := r.Array()
+				o := Out{Step: int32(r.Uint()), Attempt: uint32(r.Uint()), Request: r.Uint(), Local: r.Bool(), Worker: r.String()}
+				if n == 6 {
+					o.Boot = r.Uint()
+				}
+				s.Outs = append(s.Outs, o)
 			}
 		case kFailedBy:
 			s.FailedBy = int32(r.Uint()) - 1
@@ -339,6 +356,8 @@ func Decode(b []byte, g *flow.Graph) (*State, error) {
 			s.Skipped = uint32(r.Uint())
 		case kHurt:
 			s.Hurt = r.Uint() == 1
+		case kBoot:
+			s.Boot = r.Uint()
 		case kWaits:
 			for range r.Array() {
 				waits = append(waits, int32(r.Uint()))
@@ -385,6 +404,10 @@ func (st *Step) read(r *event.Reader) error {
 			st.Worker = r.String()
 		case kFloor:
 			st.Floor = uint32(r.Uint())
+		case kStepBoot:
+			st.Boot = r.Uint()
+		case kBefore:
+			st.Before = r.Uint()
 		case kError:
 			r.Array()
 			st.Error = &StepError{Code: r.String(), Message: r.String(), Type: r.String(), Stack: r.String(), Attempt: uint32(r.Uint())}

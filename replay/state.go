@@ -115,6 +115,8 @@ type Step struct {
 	Since    int64     // Unix ms: when State last changed
 	Request  uint64    // sequence of the StepBlocked by which it wants or holds its keys; 0: neither
 	Fence    uint64    // sequence of the KeysGranted by which it holds them; 0: it does not hold them
+	Boot     uint64    // random number of the engine's start under which the open attempt was scheduled; 0: none is open, or of before
+	Before   uint64    // the same of the attempt before it, when that was lost: it may still answer
 	Output   Payload
 	Worker   string // who has the attempt that runs
 	Error    *StepError
@@ -133,6 +135,7 @@ type Out struct {
 	Request uint64
 	Local   bool
 	Worker  string
+	Boot    uint64 // see Step
 }
 
 // State is a run after its events so far. Between two records this holds, and Check looks whether it does:
@@ -169,6 +172,7 @@ type State struct {
 	LastSeq   uint64 // the run's last record
 	Events    uint64 // events so far
 	Skipped   uint32 // steps skipped
+	Boot      uint64 // of the newest events that carry one; see event.Event
 
 	open     int32             // steps not settled
 	outBytes uint64            // of the outputs of completed sinks
@@ -193,6 +197,27 @@ func New(g *flow.Graph) *State {
 func (s *State) Step(name string) (int32, bool) {
 	i, ok := s.Graph.Index[name]
 	return i, ok
+}
+
+// Alien says that the token of an attempt with that Boot was not made for this step, as far as the state knows: no such attempt
+// was ever scheduled, or the one that is open was scheduled under another start of the engine.
+func (st *Step) Alien(attempt uint32, boot uint64) bool {
+	return attempt == 0 || attempt > st.Attempt || attempt == st.Attempt && st.out() && boot != st.Boot
+}
+
+// Answers says that an outcome of the attempt can settle the step, if nobody else has it: it is the one that is open, or the
+// one before, which was lost. Of an earlier one the step was given to another since: each loss is one of somebody who had it.
+func (st *Step) Answers(attempt uint32, boot uint64) bool {
+	if !st.out() || attempt <= st.Floor || st.Error != nil && attempt <= st.Error.Attempt {
+		return false
+	}
+	switch attempt {
+	case st.Attempt:
+		return boot == st.Boot
+	case st.Attempt - 1:
+		return boot == st.Before && st.State == StepScheduled && st.Losses > 0
+	}
+	return false
 }
 
 // Released takes the requests for object keys that ended since the last call.

@@ -22,6 +22,7 @@ type Turn struct {
 	S      *State
 	At     int64  // Unix ms, the only clock that the run sees
 	Seq    uint64 // of the first event
+	Boot   uint64 // random number of the engine's start, for the tokens of attempts; 0: none
 	Events []event.Event
 	Err    error // the first event that could not follow; nothing of the turn may be used then
 
@@ -52,7 +53,7 @@ func (t *Turn) add(e event.Event) {
 // Start folds a run's first fact.
 func (t *Turn) Start(id, workflow string, version uint32, input []byte, trace string) {
 	t.add(event.Event{Kind: event.RunStarted, ID: id, Name: workflow, Version: version,
-		Digest: string(t.S.Graph.Digest), Payload: input, Trace: trace})
+		Digest: string(t.S.Graph.Digest), Payload: input, Trace: trace, Boot: t.Boot})
 }
 
 // Grant says that the step holds all its keys.
@@ -350,9 +351,14 @@ func (t *Turn) await(i int32, sig *flow.Signal) {
 }
 
 func (t *Turn) schedule(i int32) {
-	if t.Err == nil {
-		t.add(event.Event{Kind: event.StepScheduled, Step: i, Attempt: t.S.Steps[i].Attempt + 1})
+	if t.Err != nil {
+		return
 	}
+	e := event.Event{Kind: event.StepScheduled, Step: i, Attempt: t.S.Steps[i].Attempt + 1}
+	if t.Boot != t.S.Boot {
+		e.Boot = t.Boot
+	}
+	t.add(e)
 }
 
 // TaskSize is the number of payload bytes that a task carries: inputs and the outputs of its completed dependencies.

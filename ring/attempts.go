@@ -34,8 +34,9 @@ type Outcome struct {
 	Fail    *replay.AttemptError // nil: completed
 	Invalid bool                 // Fail says why the outcome itself was no good
 	Hash    uint64               // of the outcome as it was sent; 0 in process
-	// Reply is called when the result is durable. look says that an outcome of this very attempt may have been recorded
-	// earlier: the run's history decides then between Duplicate, Conflict and the result given.
+	// Reply is called when the result is durable. look says that the attempt is one of before: the run's history decides then
+	// whether the token was made for it (BadToken), and whether an outcome of it was recorded (Duplicate, Conflict); if neither,
+	// the result given stands.
 	Reply func(result Result, look bool, err error)
 	// Last is the run's last sequence when Reply says look; 0: its head knows.
 	Last uint64
@@ -47,15 +48,15 @@ func (in *Outcome) refuse(err error) {
 	}
 }
 
-func (in *Outcome) key() (run uint64, step int32, attempt uint32) {
+func (in *Outcome) key() (run uint64, step int32, attempt uint32, boot uint64) {
 	if in.Slot != nil {
-		return in.Slot.Run, in.Slot.Step, in.Slot.Attempt
+		return in.Slot.Run, in.Slot.Step, in.Slot.Attempt, in.Slot.Boot
 	}
-	return in.Token.Run, in.Token.Step, in.Token.Attempt
+	return in.Token.Run, in.Token.Step, in.Token.Attempt, in.Token.Boot
 }
 
 func (in *Outcome) admit(r *Ring) {
-	number, step, _ := in.key()
+	number, step, attempt, boot := in.key()
 	if in.Slot != nil {
 		r.b.given = append(r.b.given, in)
 	}
@@ -75,7 +76,7 @@ func (in *Outcome) admit(r *Ring) {
 		in.answer(r, RunFinished, true)
 		return
 	}
-	if int(step) >= len(run.S.Steps) {
+	if int(step) >= len(run.S.Steps) || run.S.Steps[step].Alien(attempt, boot) {
 		in.answer(r, BadToken, false)
 		return
 	}
@@ -90,9 +91,9 @@ func (in *Outcome) answer(r *Ring, result Result, look bool) {
 }
 
 func (in *Outcome) fold(r *Ring, run *Run, t *replay.Turn) {
-	_, step, attempt := in.key()
+	_, step, attempt, boot := in.key()
 	slot := r.Hub.Slot(run.S.Run, step)
-	if out, ok := run.S.Out(step); ok && out.Attempt == attempt { // its run ended meanwhile: it only gives back its keys
+	if out, ok := run.S.Out(step); ok && out.Attempt == attempt && out.Boot == boot { // its run ended meanwhile: it only gives back its keys
 		t.Ended(step, attempt)
 		if slot != nil && slot.Attempt == attempt && (slot.State == worker.Cancelled || slot.State == worker.Leased) {
 			r.b.release = append(r.b.release, slot)
@@ -100,14 +101,14 @@ func (in *Outcome) fold(r *Ring, run *Run, t *replay.Turn) {
 		in.answer(r, in.late(run), false)
 		return
 	}
-	if !in.good(run, slot, step, attempt) {
+	if !in.good(run, slot, step, attempt, boot) {
 		if in.from(slot) && (slot.State == worker.Leased || slot.State == worker.Cancelled) {
 			r.b.release = append(r.b.release, slot) // the handler has returned, and nobody wants its answer
 		}
-		late, look := in.late(run), run.S.Steps[step].Attempt >= attempt
+		late := in.late(run)
 		r.atEnd(func() { // the outcome that was first may stand in this very turn
 			in.Last = run.S.LastSeq
-			in.answer(r, late, look)
+			in.answer(r, late, true)
 		})
 		return
 	}
@@ -154,7 +155,7 @@ func (in *Outcome) from(slot *worker.Slot) bool {
 	case in.Slot != nil:
 		return in.Slot == slot
 	}
-	return slot.Attempt == in.Token.Attempt && slot.Worker == in.Token.Worker
+	return holds(slot, in.Token)
 }
 
 // late is the result for an attempt that nobody waits for.
@@ -167,9 +168,9 @@ func (in *Outcome) late(run *Run) Result {
 
 // good says whether the attempt may still settle its step: it has the lease; or its step was not given to another since,
 // and no outcome of it was recorded.
-func (in *Outcome) good(run *Run, slot *worker.Slot, step int32, attempt uint32) bool {
+func (in *Outcome) good(run *Run, slot *worker.Slot, step int32, attempt uint32, boot uint64) bool {
 	st := &run.S.Steps[step]
-	if run.S.Status != replay.Running || attempt == 0 || attempt > st.Attempt || attempt <= st.Floor {
+	if run.S.Status != replay.Running || !st.Answers(attempt, boot) {
 		return false
 	}
 	if st.State != replay.StepScheduled && st.State != replay.StepRunning {
@@ -179,12 +180,12 @@ func (in *Outcome) good(run *Run, slot *worker.Slot, step int32, attempt uint32)
 		if in.Slot != nil {
 			return slot == in.Slot && slot.State == worker.Leased && slot.Attempt == attempt
 		}
-		return slot.State == worker.Leased && slot.Attempt == attempt && slot.Worker == in.Token.Worker
+		return slot.State == worker.Leased && holds(slot, in.Token)
 	}
 	if in.Slot != nil {
 		return false
 	}
-	return st.State == replay.StepScheduled && (st.Error == nil || attempt > st.Error.Attempt)
+	return st.State == replay.StepScheduled
 }
 
 // foreign gives an object that the outcome sets and the step does not hold.

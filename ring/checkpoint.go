@@ -5,6 +5,7 @@ import (
 
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/worker"
 )
 
 // checkpoint is a recovery point in the making: when every run that was in the books at Base has a snapshot of Base or
@@ -134,9 +135,17 @@ func (r *Ring) idle(run *Run) bool {
 	return run.touched <= r.parkSince && len(run.facts) == 0 && len(run.waiters) == 0 && s.LastSeq <= r.durable && s.Status == replay.Running && s.Idle()
 }
 
-// Rest makes the last batch of a clean stop: a whole recovery point.
+// Rest makes the last batch of a clean stop: what workers were given last, and a whole recovery point.
 func (r *Ring) Rest(now Now) *Batch {
 	r.begin(now)
+	for _, slot := range r.starts[r.first:] {
+		if slot.State == worker.Leased && !slot.Journaled && !slot.Local {
+			if run, _ := r.run(slot.Run); run != nil {
+				r.give(run, started{slot})
+			}
+		}
+	}
+	r.drain()
 	r.checkpoint = nil
 	r.Checkpoint()
 	r.slice(1<<62, 1<<62)

@@ -99,7 +99,7 @@ func (r *Ring) offer(run *Run, step int32, attempt uint32, careful bool) {
 		return
 	}
 	def := &s.Graph.Def.Steps[step]
-	slot := worker.Slot{Run: s.Run, Step: step, Attempt: attempt, Handler: run.def.handlers[step], Careful: careful}
+	slot := worker.Slot{Run: s.Run, Step: step, Attempt: attempt, Boot: st.Boot, Handler: run.def.handlers[step], Careful: careful}
 	if def.TimeoutMS != nil {
 		slot.TimeoutMS = *def.TimeoutMS
 	}
@@ -178,6 +178,7 @@ type Spec struct {
 	Def      *Def
 	Step     int32
 	Attempt  uint32
+	Boot     uint64 // of the attempt's token
 	Input    replay.Payload
 	Deps     []Dep
 	Fence    uint64
@@ -195,7 +196,7 @@ type Dep struct {
 func (r *Ring) spec(run *Run, slot *worker.Slot) *Spec {
 	s := run.S
 	st := &s.Steps[slot.Step]
-	spec := &Spec{Slot: slot, ID: s.ID, Workflow: s.Workflow, Trace: s.Trace, Def: run.def, Step: slot.Step, Attempt: slot.Attempt,
+	spec := &Spec{Slot: slot, ID: s.ID, Workflow: s.Workflow, Trace: s.Trace, Def: run.def, Step: slot.Step, Attempt: slot.Attempt, Boot: slot.Boot,
 		Input: s.Input, Fence: st.Fence}
 	if slot.Expires != 0 {
 		spec.Expires = r.now.Wall + slot.Expires - r.now.Mono

@@ -226,15 +226,20 @@ func (in *Cancel) admit(r *Ring) {
 }
 
 func (in *Cancel) fold(r *Ring, run *Run, t *replay.Turn) {
-	switch {
-	case run.S.Status == replay.Cancelled:
-	case run.S.Status.Ended():
-		in.refuse(ErrRunFinished)
-		return
-	default:
-		t.Cancel(in.Reason)
+	cancelled := run.S.Status == replay.Cancelled
+	if !run.S.Status.Ended() {
+		t.Decide() // what came before it in this turn may have ended the run: then it comes too late
 	}
-	r.whenDurable(in.Reply)
+	if !run.S.Status.Ended() {
+		t.Cancel(in.Reason)
+		cancelled = true
+	}
+	r.whenDurable(func(err error) {
+		if err == nil && !cancelled {
+			err = ErrRunFinished
+		}
+		in.Reply(err)
+	})
 }
 
 // Retry reopens a failed or cancelled run. State is the run folded from the journal when the ring said ErrAway.

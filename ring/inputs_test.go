@@ -286,8 +286,8 @@ func (b *bed) finishAll() {
 			b.do(b.takeOutcome(key))
 		}
 	}
-	for range 4 {
-		b.advance(16_000)
+	for range 22 { // the ring is woken in time, or it would give the leases what it missed
+		b.advance(3_000)
 	}
 	if runs, _ := b.r.Counts(); runs != 0 {
 		b.t.Fatalf("%s: the run has ended and stays in memory", b.name)

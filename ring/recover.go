@@ -30,7 +30,9 @@ func (r *Ring) Recover(now Now) error {
 	clean := r.clean
 	r.begin(now)
 	r.system(event.Event{Kind: event.EngineStarted, Message: r.cfg.Release, Forced: !clean})
+	r.readSilence()
 	r.owe(true)
+	r.beginSilence()
 	for i := range r.b.offers { // also what was lost and is offered anew: it may be what ended the engine
 		r.b.offers[i].careful = true
 	}
@@ -64,6 +66,9 @@ func (r *Ring) again() error {
 	r.owe(false)
 	b := r.b
 	r.b = nil
+	if r.silence.at != 0 { // what was written of it last may have been dropped
+		r.silence.at = r.now.Mono
+	}
 	if len(b.Records) > 0 {
 		return errors.New("ring: folding again after a full disk decided something new")
 	}
@@ -445,7 +450,7 @@ func (r *Ring) oweStep(run *Run, i int32, st *replay.Step, boot bool) {
 			}
 			return
 		}
-		r.Hub.Restore(r.restored(run, i, st.Attempt, st.Worker, worker.Leased), r.now.Mono)
+		r.Hub.Restore(r.restored(run, i, st.Attempt, st.Boot, st.Worker, worker.Leased), r.now.Mono, r.leaseLeft(st.Worker))
 	}
 }
 
@@ -455,7 +460,7 @@ func (r *Ring) oweHurt(run *Run, i int32, st *replay.Step) {
 		slot.State = worker.Cancelled
 		r.Hub.Rearm(slot)
 	} else if !st.Local {
-		r.Hub.Restore(r.restored(run, i, st.Attempt, st.Worker, worker.Cancelled), r.now.Mono)
+		r.Hub.Restore(r.restored(run, i, st.Attempt, st.Boot, st.Worker, worker.Cancelled), r.now.Mono, r.leaseLeft(st.Worker))
 	}
 }
 
@@ -472,11 +477,11 @@ func (r *Ring) oweOut(run *Run, o replay.Out, boot bool) {
 		}
 		return
 	}
-	r.Hub.Restore(r.restored(run, o.Step, o.Attempt, o.Worker, worker.Cancelled), r.now.Mono)
+	r.Hub.Restore(r.restored(run, o.Step, o.Attempt, o.Boot, o.Worker, worker.Cancelled), r.now.Mono, r.leaseLeft(o.Worker))
 }
 
-func (r *Ring) restored(run *Run, step int32, attempt uint32, name string, state worker.SlotState) worker.Slot {
-	slot := worker.Slot{Run: run.S.Run, Step: step, Attempt: attempt, Handler: run.def.handlers[step], State: state, Given: true, Worker: name,
+func (r *Ring) restored(run *Run, step int32, attempt uint32, boot uint64, name string, state worker.SlotState) worker.Slot {
+	slot := worker.Slot{Run: run.S.Run, Step: step, Attempt: attempt, Boot: boot, Handler: run.def.handlers[step], State: state, Given: true, Worker: name,
 		StartedAt: run.S.Steps[step].Since}
 	def := &run.S.Graph.Def.Steps[step]
 	if state == worker.Leased && def.TimeoutMS != nil {

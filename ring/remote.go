@@ -53,12 +53,13 @@ func (in *Join) admit(r *Ring) {
 		s.Handlers = append(s.Handlers, r.Hub.Handler(in.Service, h))
 	}
 	r.Hub.Join(s)
+	r.heard(in.ID)
 	r.sweep(r.now.Mono + r.cfg.LeaseMS)
 	var gone []worker.Token
 	named := map[uint64]map[int32]bool{}
 	for _, t := range in.Tokens {
 		slot := r.Hub.Slot(t.Run, t.Step)
-		if slot == nil || slot.State == worker.Queued || slot.State == worker.Cancelled || slot.Attempt != t.Attempt || slot.Worker != in.ID {
+		if slot == nil || slot.State == worker.Queued || slot.State == worker.Cancelled || !holds(slot, t) {
 			if !r.adoptUnjournaled(t, s) {
 				gone = append(gone, t)
 			}
@@ -89,15 +90,20 @@ func (r *Ring) adoptUnjournaled(t worker.Token, s *worker.Session) bool {
 		return false
 	}
 	st := &run.S.Steps[t.Step]
-	if st.State != replay.StepScheduled || st.Attempt != t.Attempt || !r.Hub.Withdraw(t.Run, t.Step) {
+	if st.State != replay.StepScheduled || st.Attempt != t.Attempt || st.Boot != t.Boot || !r.Hub.Withdraw(t.Run, t.Step) {
 		return false
 	}
-	slot := r.Hub.Restore(r.restored(run, t.Step, t.Attempt, s.ID, worker.Leased), r.now.Mono)
+	slot := r.Hub.Restore(r.restored(run, t.Step, t.Attempt, t.Boot, s.ID, worker.Leased), r.now.Mono, r.cfg.LeaseMS)
 	slot.Journaled, slot.StartedMono, slot.StartedAt = false, r.now.Mono, r.now.Wall
 	run.leased++
 	r.starts = append(r.starts, slot)
 	r.Hub.Adopt(slot, s, r.now.Mono)
 	return true
+}
+
+// holds says whether the slot is the attempt that the token was made for, in the hands of its worker.
+func holds(slot *worker.Slot, t worker.Token) bool {
+	return slot.Attempt == t.Attempt && slot.Boot == t.Boot && slot.Worker == t.Worker
 }
 
 // lose journals that an attempt was lost, and gives its slot back.
@@ -141,10 +147,10 @@ func (r *Ring) leave(s *worker.Session, why string, but []worker.Token) {
 	}
 	keep := make(map[worker.Token]bool, len(but))
 	for _, t := range but {
-		keep[worker.Token{Run: t.Run, Step: t.Step, Attempt: t.Attempt}] = true
+		keep[worker.Token{Run: t.Run, Step: t.Step, Attempt: t.Attempt, Boot: t.Boot}] = true
 	}
 	for _, slot := range r.Hub.Leave(s) {
-		if !keep[worker.Token{Run: slot.Run, Step: slot.Step, Attempt: slot.Attempt}] {
+		if !keep[worker.Token{Run: slot.Run, Step: slot.Step, Attempt: slot.Attempt, Boot: slot.Boot}] {
 			r.lose(slot, why)
 		}
 	}
@@ -355,7 +361,7 @@ func (r *Ring) tellCancelled(slot *worker.Slot) {
 		return
 	}
 	if m := remoteOf(s); m != nil {
-		m.cancelled = append(m.cancelled, worker.Token{Run: slot.Run, Step: slot.Step, Attempt: slot.Attempt, Worker: slot.Worker})
+		m.cancelled = append(m.cancelled, worker.Token{Run: slot.Run, Step: slot.Step, Attempt: slot.Attempt, Boot: slot.Boot, Worker: slot.Worker})
 		r.answers = append(r.answers, s)
 	}
 }
@@ -469,7 +475,7 @@ func (in *Beat) admit(r *Ring) {
 	var gone []worker.Token
 	for _, t := range in.Tokens {
 		slot := r.Hub.Slot(t.Run, t.Step)
-		if slot == nil || slot.State == worker.Queued || slot.Attempt != t.Attempt || slot.Worker != in.ID {
+		if slot == nil || slot.State == worker.Queued || !holds(slot, t.Token) {
 			gone = append(gone, t.Token)
 			continue
 		}
@@ -515,6 +521,9 @@ func (r *Ring) NextWake() Wake {
 		early(r.now.Mono)
 	}
 	r.wakeAt = w.Mono
+	if r.silence.at != 0 { // nobody loses anything when it is counted late
+		early(r.silence.at)
+	}
 	return w
 }
 

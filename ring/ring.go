@@ -24,6 +24,7 @@ type Journal interface {
 	Object(key string) (journal.Object, bool, error)
 	RunRecords(run, last, fromN uint64, limit int) ([]journal.Record, error)
 	Scan(after uint64, limit int, fn func(journal.Record) error) error
+	Rows(prefix string) ([]journal.Row, error)
 	Definitions() ([]journal.Definition, error)
 	DefinitionBody(digest string) ([]byte, error)
 }
@@ -32,6 +33,7 @@ type Journal interface {
 type Config struct {
 	Journal Journal
 	Release string // of the software, for EngineStarted
+	Boot    uint64 // a random number, drawn for this start: what tells the tokens of two histories apart. 0: tokens of the old form
 
 	LeaseMS         int64          // remote leases; 0: 30,000
 	CheckpointBytes int64          // log bytes between two recovery points; 0: 32 MiB. Small: more snapshot writes; large: longer recovery
@@ -139,6 +141,7 @@ type Ring struct {
 	parkSince        uint64            // the turn since which nobody has touched them
 	answers          []*worker.Session // whose waiting poll has something to say
 	sweepAt          int64             // monotonic ms: when sessions are looked at next
+	silence          silence           // of workers since the restart
 	turnedAt, wakeAt int64             // monotonic ms: of the last turn, and when the next was due by itself
 
 	logBytes   int64

@@ -80,18 +80,19 @@ func tell(t *testing.T, path string) {
 }
 
 type story struct {
-	t     *testing.T
-	disk  *sim.Disk
-	ring  *ring.Ring
-	now   ring.Now
-	tasks map[string]*ring.Spec // "run/step" -> what a worker has
-	shown uint64
-	serve [][2]string // service and handler of what runs in process, besides svc/h
-	said  []string
+	t      *testing.T
+	disk   *sim.Disk
+	ring   *ring.Ring
+	now    ring.Now
+	tasks  map[string]*ring.Spec // "run/step" -> what a worker has
+	shown  uint64
+	serve  [][2]string // service and handler of what runs in process, besides svc/h
+	said   []string
+	number uint64 // of the engine's start
 }
 
 func (s *story) boot() {
-	s.ring = ring.New(ring.Config{Journal: s.disk, Release: "story", Execute: func(spec *ring.Spec) {
+	s.ring = ring.New(ring.Config{Journal: s.disk, Release: "story", Boot: s.number, Execute: func(spec *ring.Spec) {
 		s.tasks[spec.ID+"/"+spec.Def.Graph.Def.Steps[spec.Step].Name] = spec
 	}})
 	if err := s.ring.Recover(s.now); err != nil {

@@ -51,6 +51,7 @@ func (r *Ring) Turn(now Now, inputs []Input) *Batch {
 	r.takeExpired()
 	r.takeStarts()
 	r.takeWaits()
+	r.takeSilence()
 	for _, in := range inputs {
 		in.admit(r)
 	}
@@ -75,6 +76,9 @@ func (r *Ring) forgive() {
 	}
 	if r.sweepAt != 0 {
 		r.sweepAt += lost
+	}
+	if r.silence.at != 0 {
+		r.silence.at += lost
 	}
 }
 
@@ -128,7 +132,7 @@ func (r *Ring) give(run *Run, f fact) {
 // fold is one turn of one run: its facts, then what follows from them, as one record.
 func (r *Ring) fold(run *Run) {
 	t := &r.turn
-	*t = replay.Turn{S: run.S, At: r.now.Wall, Seq: r.next, Events: t.Events[:0], Stopping: r.stopping}
+	*t = replay.Turn{S: run.S, At: r.now.Wall, Seq: r.next, Boot: r.cfg.Boot, Events: t.Events[:0], Stopping: r.stopping}
 	r.folding = run
 	before, prev := run.S.Events, run.S.LastSeq
 	run.touched = r.turnNo

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/ring"
@@ -212,6 +213,18 @@ func (d *Disk) RunRecords(run, last, fromN uint64, limit int) ([]journal.Record,
 		}
 	}
 	return out, nil
+}
+
+// Rows gives the settings whose keys begin with prefix, by key.
+func (d *Disk) Rows(prefix string) ([]journal.Row, error) {
+	var rows []journal.Row
+	for k, v := range d.rows {
+		if strings.HasPrefix(k, prefix) {
+			rows = append(rows, journal.Row{Key: k, Value: v})
+		}
+	}
+	slices.SortFunc(rows, func(a, b journal.Row) int { return cmp.Compare(a.Key, b.Key) })
+	return rows, nil
 }
 
 // Get gives the record that holds an event.

@@ -112,7 +112,7 @@ func (w *World) boot() {
 	if w.bug == StaleState && w.epoch > 2 && len(w.disk.records) > 40 {
 		w.disk.base = w.disk.records[len(w.disk.records)-2].Seq
 	}
-	w.ring = ring.New(ring.Config{Journal: w.disk, Release: "sim", LeaseMS: 30_000, CheckpointBytes: 6_000, MaxLive: 4, LocalCapacity: 1 + w.rng.IntN(8),
+	w.ring = ring.New(ring.Config{Journal: w.disk, Release: "sim", Boot: 1 + w.rng.Uint64N(1<<63), LeaseMS: 30_000, CheckpointBytes: 6_000, MaxLive: 4, LocalCapacity: 1 + w.rng.IntN(8),
 		Services: map[string]int{"bounded": 1}, Execute: func(s *ring.Spec) { w.handOut("local", s); w.local = append(w.local, s) },
 		Cancel: func(*worker.Slot, string) {}, Damage: func(d journal.Damage) { w.fail("the ring reports damage: %+v", d) }})
 	w.ring.Stats = ring.Stats{}

@@ -107,7 +107,7 @@ func (h *Hub) checkHandlers() string {
 		}
 	}
 	for _, s := range h.slots {
-		if s.Session != nil {
+		if s.with() {
 			leased[s.Handler.Service]++
 		}
 	}

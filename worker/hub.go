@@ -11,7 +11,8 @@ import (
 //  1. A slot stands under its own run and step, and is not gone.
 //  2. A session has exactly the slots that name it; they are leased or cancelled, and carry its id.
 //  3. A handler's queue holds exactly its queued slots, by run; a run with some has one turn in it.
-//  4. A session and the handlers that it serves name each other. A service counts its handlers, and the slots that sessions have.
+//  4. A session and the handlers that it serves name each other. A service counts its handlers, and the slots that are leased or
+//     cancelled, whether their session is there or has yet to come back.
 //  5. A lease with a clock stands in the heap no later than that clock, unless its end was reported; the heap is in order.
 //  6. Nobody is forgotten: a handler that has an offer, room in its service, and a session with room that wants one, is in ready.
 type Hub struct {
@@ -82,6 +83,7 @@ type Slot struct {
 	Run         uint64
 	Step        int32
 	Attempt     uint32
+	Boot        uint64 // of its token
 	Handler     *Handler
 	State       SlotState
 	Session     *Session // who has it
@@ -102,8 +104,9 @@ type Slot struct {
 	// Data is whatever the owner of the Hub hangs on the attempt.
 	Data any
 
-	run  *runQueue
-	over bool // Expire has reported it
+	run     *runQueue
+	over    bool // Expire has reported it
+	counted bool // in the service's leased
 }
 
 // Session is somebody who serves handlers.
@@ -175,7 +178,7 @@ func (h *Hub) Offer(s Slot) *Slot {
 	k := slotKey{s.Run, s.Step}
 	if old := h.slots[k]; old != nil {
 		if old.State == Queued {
-			old.Attempt = s.Attempt
+			old.Attempt, old.Boot = s.Attempt, s.Boot
 		}
 		return old
 	}
@@ -195,21 +198,33 @@ func (h *Hub) list(f *Handler) {
 	}
 }
 
-// Restore puts an attempt that a worker had before the engine restarted under a lease that runs from now on. The session
-// may come back and name its token.
-func (h *Hub) Restore(s Slot, now int64) *Slot {
+// Restore puts an attempt that a worker had before the engine restarted under a lease that runs from now on, for lease ms. The
+// session may come back and name its token.
+func (h *Hub) Restore(s Slot, now, lease int64) *Slot {
 	slot := &s
 	slot.Journaled = true
 	h.slots[slotKey{s.Run, s.Step}] = slot
-	h.arm(slot, now)
+	h.count(slot)
+	h.arm(slot, now, lease)
 	return slot
 }
 
-// Rearm puts a lease that stands again into the books of its clocks.
-func (h *Hub) Rearm(s *Slot) { h.schedule(s) }
+// Rearm puts a lease that stands again into the books of its service and of its clocks.
+func (h *Hub) Rearm(s *Slot) {
+	h.count(s)
+	h.schedule(s)
+}
+
+// count adds a lease to those of its service, whether its session is there or not.
+func (h *Hub) count(s *Slot) {
+	if !s.counted {
+		s.counted = true
+		s.Handler.Service.leased++
+	}
+}
 
 // arm starts the clocks of a lease.
-func (h *Hub) arm(s *Slot, now int64) {
+func (h *Hub) arm(s *Slot, now, lease int64) {
 	s.Deadline, s.BeatBy, s.Expires = 0, 0, 0
 	if s.TimeoutMS > 0 {
 		s.Deadline = now + s.TimeoutMS
@@ -218,7 +233,7 @@ func (h *Hub) arm(s *Slot, now int64) {
 		s.BeatBy = now + s.BeatMS
 	}
 	if !s.Local {
-		s.Expires = now + h.LeaseMS
+		s.Expires = now + lease
 	}
 	h.schedule(s)
 }
@@ -264,19 +279,21 @@ func (h *Hub) Answer(s *Slot) {
 	s.State = Answered
 }
 
-// leave takes the slot out of its session.
+// leave takes the slot out of its session and its service.
 func (h *Hub) leave(s *Slot) {
-	if s.Session == nil {
+	if !s.counted {
 		return
 	}
-	session := s.Session
-	delete(session.Slots, s)
-	s.Session = nil
+	s.counted = false
 	s.Handler.Service.leased--
 	h.list(s.Handler)
-	if len(session.Slots) == session.Capacity-1 { // it was full: whatever it serves may have waited for room
-		for _, f := range session.Handlers {
-			h.list(f)
+	if session := s.Session; session != nil {
+		delete(session.Slots, s)
+		s.Session = nil
+		if len(session.Slots) == session.Capacity-1 { // it was full: whatever it serves may have waited for room
+			for _, f := range session.Handlers {
+				h.list(f)
+			}
 		}
 	}
 	if s.Handler.Service.Limit > 0 {
@@ -355,7 +372,7 @@ func (h *Hub) Adopt(slot *Slot, s *Session, now int64) {
 	h.leave(slot)
 	slot.Session, slot.Worker = s, s.ID
 	s.Slots[slot] = struct{}{}
-	slot.Handler.Service.leased++
+	h.count(slot)
 	if slot.Expires != 0 {
 		slot.Expires = now + h.LeaseMS
 		h.schedule(slot)
@@ -405,8 +422,8 @@ func (h *Hub) Dispatch(now, wall int64, give func(*Session, *Slot)) {
 			if !s.Local {
 				s.Wants--
 			}
-			f.Service.leased++
-			h.arm(slot, now)
+			h.count(slot)
+			h.arm(slot, now, h.LeaseMS)
 			give(s, slot)
 		}
 	}

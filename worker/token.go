@@ -11,18 +11,27 @@ import (
 )
 
 // Token names one attempt in one worker's hands.
+//
+// A run's number and an attempt's count do not tell two histories of one journal apart: when an older copy of the file is put
+// back, the same numbers are given a second time. So each start of the engine draws a random number, the events by which an
+// attempt is scheduled say under which start that was, and the attempt's token carries it. A token of the other history has
+// another Boot than the attempt of that number has now, and is nobody's.
 type Token struct {
 	Run     uint64
 	Step    int32
 	Attempt uint32
+	Boot    uint64 // of the start under which the attempt was scheduled; 0: before there were such numbers
 	Worker  string
 }
 
 // ErrToken is the answer to a token that this engine did not make for this worker.
 var ErrToken = errors.New("the token is not one that was given to this worker")
 
-const tokenBody = 16 // run, step, attempt
-const tokenMAC = 16
+const (
+	oldBody   = 16          // run, step, attempt
+	tokenBody = oldBody + 9 // and a zero byte, and boot
+	tokenMAC  = 16
+)
 
 // Signer prints and verifies tokens under one secret. It is safe for concurrent use.
 type Signer struct{ desks sync.Pool }
@@ -42,18 +51,25 @@ func NewSigner(secret []byte) *Signer {
 
 var strict = base64.RawURLEncoding.Strict()
 
-// Sign prints the token: run, step and attempt, and a MAC over them and the worker's id under the journal's secret. It can
-// be verified after a restart, by the secret alone.
+// Sign prints the token: what it says of the attempt, and a MAC over that and the worker's id under the journal's secret. The
+// MAC can be verified after a restart, by the secret alone; whether the attempt has that Boot is the run's state to say.
 //
-//	run(8) step(4) attempt(4) mac(16), base64url
+//	run(8) step(4) attempt(4) 0(1) boot(8) mac(16), base64url
+//	run(8) step(4) attempt(4) mac(16), base64url               when Boot is 0: the form of before
+//
+// No worker's id begins with a zero byte, so that a MAC of one form is never one of the other.
 func (s *Signer) Sign(t Token) string {
 	d := s.desks.Get().(*desk)
 	defer s.desks.Put(d)
 	b := binary.BigEndian.AppendUint64(d.text[:0], t.Run)
 	b = binary.BigEndian.AppendUint32(b, uint32(t.Step))
-	d.text = binary.BigEndian.AppendUint32(b, t.Attempt)
+	b = binary.BigEndian.AppendUint32(b, t.Attempt)
+	if t.Boot != 0 {
+		b = binary.BigEndian.AppendUint64(append(b, 0), t.Boot)
+	}
+	d.text = b
 	mac := d.sign(t.Worker)
-	d.text = append(d.text[:tokenBody], mac...)
+	d.text = append(d.text[:len(b)], mac...)
 	d.shown = base64.RawURLEncoding.AppendEncode(d.shown[:0], d.text)
 	return string(d.shown)
 }
@@ -69,7 +85,12 @@ func (d *desk) sign(worker string) []byte {
 
 // Parse verifies a token that worker showed.
 func (s *Signer) Parse(text string, worker string) (Token, error) {
-	if len(text) != base64.RawURLEncoding.EncodedLen(tokenBody+tokenMAC) {
+	body := tokenBody
+	switch len(text) {
+	case base64.RawURLEncoding.EncodedLen(tokenBody + tokenMAC):
+	case base64.RawURLEncoding.EncodedLen(oldBody + tokenMAC):
+		body = oldBody
+	default:
 		return Token{}, ErrToken
 	}
 	d := s.desks.Get().(*desk)
@@ -80,10 +101,14 @@ func (s *Signer) Parse(text string, worker string) (Token, error) {
 		return Token{}, ErrToken
 	}
 	b := d.read
-	d.text = append(d.text[:0], b[:tokenBody]...)
-	if !hmac.Equal(b[tokenBody:], d.sign(worker)) {
+	d.text = append(d.text[:0], b[:body]...)
+	if !hmac.Equal(b[body:], d.sign(worker)) {
 		return Token{}, ErrToken
 	}
-	return Token{Run: binary.BigEndian.Uint64(b), Step: int32(binary.BigEndian.Uint32(b[8:])),
-		Attempt: binary.BigEndian.Uint32(b[12:]), Worker: worker}, nil
+	t := Token{Run: binary.BigEndian.Uint64(b), Step: int32(binary.BigEndian.Uint32(b[8:])),
+		Attempt: binary.BigEndian.Uint32(b[12:]), Worker: worker}
+	if body == tokenBody {
+		t.Boot = binary.BigEndian.Uint64(b[oldBody+1:])
+	}
+	return t, nil
 }

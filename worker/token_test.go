@@ -9,7 +9,7 @@ import (
 
 func TestATokenIsBoundToItsWorkerAndSecret(t *testing.T) {
 	s := worker.NewSigner([]byte("a secret"))
-	want := worker.Token{Run: 1<<63 + 7, Step: 9_999, Attempt: 3, Worker: "w1"}
+	want := worker.Token{Run: 1<<63 + 7, Step: 9_999, Attempt: 3, Boot: 1<<63 + 5, Worker: "w1"}
 	text := s.Sign(want)
 	if got, err := s.Parse(text, "w1"); err != nil || got != want {
 		t.Fatalf("got %+v %v", got, err)
@@ -37,6 +37,18 @@ func TestATokenIsBoundToItsWorkerAndSecret(t *testing.T) {
 			t.Errorf("%q is taken", bad)
 		}
 	}
+	before := want
+	before.Boot = 0
+	if old := s.Sign(before); old == text || len(old) >= len(text) {
+		t.Errorf("without a boot number: %q", old)
+	} else if got, err := s.Parse(old, "w1"); err != nil || got != before {
+		t.Errorf("the form of before: %+v %v", got, err)
+	}
+	later := want
+	later.Boot++
+	if s.Sign(later)[30:] == text[30:] {
+		t.Error("the boot number is not under the MAC")
+	}
 	other := want
 	other.Worker = "w2"
 	if s.Sign(want) != text || s.Sign(other) == text {
@@ -46,7 +58,7 @@ func TestATokenIsBoundToItsWorkerAndSecret(t *testing.T) {
 
 func BenchmarkSignAndParse(b *testing.B) {
 	s := worker.NewSigner([]byte("a secret"))
-	token := worker.Token{Run: 7, Step: 1, Attempt: 1, Worker: "01JDXAVJ5BCD0EFGHJKMNPQRST"}
+	token := worker.Token{Run: 7, Step: 1, Attempt: 1, Boot: 1<<63 + 5, Worker: "01JDXAVJ5BCD0EFGHJKMNPQRST"}
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := s.Parse(s.Sign(token), token.Worker); err != nil {

@@ -129,7 +129,7 @@ func workerChild(url string) error {
 			return nil, err
 		}
 		defer f.Close()
-		return json.Marshal(fmt.Sprintf("attempt %d in process %d", t.Attempt, os.Getpid()))
+		return json.Marshal(fmt.Sprintf("attempt %d of %s in process %d", t.Attempt, t.WorkflowID, os.Getpid()))
 	})
 	fmt.Println("working")
 	return w.Run(ctx)

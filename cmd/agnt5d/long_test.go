@@ -58,7 +58,7 @@ func (l *long) ends() {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	want := fmt.Sprintf(`"attempt 1 in process %d"`, l.w.cmd.Process.Pid)
+	want := fmt.Sprintf(`"attempt 1 of r in process %d"`, l.w.cmd.Process.Pid)
 	if st.State != "completed" || string(st.Steps["long"].Output) != want || st.Steps["long"].Attempt != 1 {
 		l.t.Errorf("got %+v", st)
 	}
@@ -80,6 +80,61 @@ func TestTheDaemonRestartsWhileAWorkerWorks(t *testing.T) {
 		l.again(t)
 		l.ends()
 	})
+}
+
+// An older copy of the journal is put back while a worker works on. Another run gets the number of the one that the worker has, and
+// the same step and attempt, and the very same worker will take it: what the worker brings of the first run is not put into it.
+func TestACopyIsPutBackWhileAWorkerWorks(t *testing.T) {
+	l := startLong(t)
+	c := l.client(t)
+	l.ends() // whatever the worker has in its hands now is from after the copy
+	file := filepath.Join(l.dir, "runs.db")
+	if code := l.stop(t); code != 0 {
+		t.Fatalf("the daemon ended with %d: %s", code, l.said)
+	}
+	old, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.again(t)
+	start := func(id string) {
+		t.Helper()
+		if _, _, err := c.Start(t.Context(), "w", nil, client.StartOptions{ID: id}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start("x")
+	until(t, func() bool {
+		st, err := c.Status(t.Context(), "x", "")
+		return err == nil && st.Steps["long"].State == "running"
+	})
+	if err := l.w.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	l.kill()
+	if err := os.WriteFile(file, old, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l.again(t)
+	start("y")
+	if err := l.w.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(l.gate, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	st, err := c.Wait(t.Context(), "y")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf(`"attempt 1 of y in process %d"`, l.w.cmd.Process.Pid); st.State != "completed" || string(st.Steps["long"].Output) != want {
+		t.Errorf("y is %s, its step has the output %s, want %s", st.State, st.Steps["long"].Output, want)
+	}
+	if _, err := c.Status(t.Context(), "x", ""); err == nil {
+		t.Error("the copy knows of x")
+	}
 }
 
 // A daemon that is stopped for longer than a lease (SIGSTOP; a virtual machine that is moved does the same) takes no lease from a
