@@ -226,17 +226,26 @@ func (e *Engine) Signal(ctx context.Context, run, name string, payload any, opts
 }
 
 // SignalOption changes a Signal.
-type SignalOption func(*string)
+type SignalOption func(*signalOptions)
+
+type signalOptions struct {
+	id    string
+	given bool
+}
 
 // WithSignalID names the signal, so that sending it again is harmless.
-func WithSignalID(id string) SignalOption { return func(s *string) { *s = id } }
+func WithSignalID(id string) SignalOption {
+	return func(o *signalOptions) { o.id, o.given = id, true }
+}
 
 // SignalRun is Signal that also gives the signal's id and the step that consumed it, "" if none has.
 func (e *Engine) SignalRun(ctx context.Context, run, name string, payload any, opts ...SignalOption) (id, consumedBy string, err error) {
+	var o signalOptions
 	for _, opt := range opts {
-		opt(&id)
+		opt(&o)
 	}
-	if id == "" {
+	id = o.id
+	if !o.given {
 		id = e.NewID()
 	} else if err := flow.ValidRunID(id); err != nil {
 		return "", "", badRequest("signal_id: %v", err)
@@ -325,7 +334,7 @@ func (e *Engine) graph(d flow.Digest) (*flow.Graph, error) {
 	if len(problems) > 0 {
 		return nil, fold.NewerDefinition(d, problems)
 	}
-	g, err := flow.NewGraph(def)
+	g, err := flow.RecordedGraph(def)
 	if err != nil {
 		return nil, err
 	}

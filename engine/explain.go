@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/ids"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/ring"
 	"github.com/agnt5/agnt5d/worker"
@@ -14,7 +15,7 @@ import (
 func reasons(r *ring.Ring, run *ring.Run) []Reason {
 	s := run.S
 	if s.Status == replay.Quarantined {
-		return []Reason{{Code: "quarantined", Detail: s.Reason, Command: "agnt5d cancel " + s.ID}}
+		return []Reason{{Code: "quarantined", Detail: s.Reason, Command: "agnt5d cancel " + ids.Word(s.ID)}}
 	}
 	if s.Status.Ended() {
 		return nil
@@ -124,21 +125,21 @@ func reason(r *ring.Ring, run *ring.Run, i int32, depth int) Reason {
 	case replay.StepWaiting:
 		if def.Type == flow.TypeWaitTimer {
 			out.Detail = fmt.Sprintf("waits for timer %q until %s", def.Timer.Key, due)
-			out.Command = fmt.Sprintf("agnt5d fire %s %s", s.ID, def.Timer.Key)
+			out.Command = fmt.Sprintf("agnt5d fire %s %s", ids.Word(s.ID), def.Timer.Key)
 			break
 		}
 		out.Detail = fmt.Sprintf("waits for signal %q", def.Signal.Name)
 		if st.Due != 0 {
 			out.Detail += " until " + due
 		}
-		out.Command = fmt.Sprintf("agnt5d signal %s %s", s.ID, def.Signal.Name)
+		out.Command = fmt.Sprintf("agnt5d signal %s %s", ids.Word(s.ID), def.Signal.Name)
 	case replay.StepRetrying:
 		policy := flow.RetryPolicy(def)
 		out.Detail = fmt.Sprintf("failed attempt %d of %d (%s); retry %d of %d at %s", st.Failures, policy.MaxAttempts, errorText(st.Error), st.Failures, policy.MaxAttempts-1, due)
 	case replay.StepDeferred:
 		key := s.Graph.Def.Steps[st.Timer].Timer.Key
 		out.Detail = fmt.Sprintf("failed (%s) and waits for timer %q again until %s", errorText(st.Error), key, due)
-		out.Command = fmt.Sprintf("agnt5d fire %s %s", s.ID, key)
+		out.Command = fmt.Sprintf("agnt5d fire %s %s", ids.Word(s.ID), key)
 	case replay.StepBlocked:
 		out.Detail, out.Command = keyHeld(r, st, depth)
 	case replay.StepScheduled, replay.StepRunning:
@@ -184,13 +185,13 @@ func keyHeld(r *ring.Ring, st *replay.Step, depth int) (detail, command string) 
 	if depth < 3 {
 		text += ". That step " + why(r, other, owner.Step, depth+1)
 	}
-	return text, "agnt5d explain " + other.S.ID
+	return text, "agnt5d explain " + ids.Word(other.S.ID)
 }
 
 // why is what another run's step does, as the end of a sentence.
 func why(r *ring.Ring, run *ring.Run, step int32, depth int) string {
 	if run.S.Status == replay.Quarantined {
-		return "is quarantined (agnt5d cancel " + run.S.ID + ")"
+		return "is quarantined (agnt5d cancel " + ids.Word(run.S.ID) + ")"
 	}
 	if o, out := run.S.Out(step); out {
 		return fmt.Sprintf("was cancelled while worker %s has attempt %d: it keeps the key until that answers or its lease runs out", nameOf(o.Worker), o.Attempt)

@@ -13,7 +13,7 @@ import (
 
 // anyDefinition draws a valid definition that uses every field.
 func anyDefinition(t *rapid.T) *Definition {
-	name := rapid.StringMatching(`[A-Za-z0-9_.:-]{1,12}`)
+	name := rapid.StringMatching(`[A-Za-z0-9_.:-]{0,11}[A-Za-z0-9_:-]`)
 	ms := rapid.Map(rapid.Int64Range(1, 1<<40), func(n int64) time.Duration { return time.Duration(n) * time.Microsecond })
 	maybe := func(o StepOption) StepOption {
 		if rapid.Bool().Draw(t, "option") {

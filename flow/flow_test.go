@@ -158,16 +158,19 @@ func TestNonRetryable(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	for s, ok := range map[string]bool{"a": true, "A-z_0.9:x": true, strings.Repeat("x", 128): true, "": false, strings.Repeat("x", 129): false,
-		"a b": false, "é": false, "a/b": false, "a\x00": false, "\xff": false} {
+	for s, ok := range map[string]bool{"a": true, "A-z_0.9:x": true, "...": true, ".a": true, strings.Repeat("x", 128): true, "": false, ".": false, "..": false,
+		strings.Repeat("x", 129): false, "a b": false, "é": false, "a/b": false, "a#1": false, "a\x00": false, "\xff": false} {
 		if err := ValidName(s); (err == nil) != ok {
 			t.Errorf("name %q: %v", s, err)
 		}
+	}
+	for s, ok := range map[string]bool{"a": true, "A-z_0.9:x": true, "run-1/step": true, "a/b#1[2]": true, "a/../b": true, "...": true, strings.Repeat("x", 512): true,
+		"": false, ".": false, "..": false, strings.Repeat("x", 513): false, "a b": false, "é": false, "a%2Fb": false, "a\\b": false, "a\x00": false, "\xff": false} {
 		if err := ValidRunID(s); (err == nil) != ok {
 			t.Errorf("run id %q: %v", s, err)
 		}
 	}
-	for s, ok := range map[string]bool{"user:123": true, "naïve key/π": true, strings.Repeat("k", 256): true, "": false, strings.Repeat("k", 257): false,
+	for s, ok := range map[string]bool{"user:123": true, "naïve key/π": true, "...": true, ".": false, "..": false, strings.Repeat("k", 256): true, "": false, strings.Repeat("k", 257): false,
 		strings.Repeat("é", 129): false, "a\tb": false, "a\u200bb": false, "\xff": false, "\u2028": false} {
 		if err := ValidObjectKey(s); (err == nil) != ok {
 			t.Errorf("object key %q: %v", s, err)
@@ -175,5 +178,36 @@ func TestNames(t *testing.T) {
 	}
 	if err := ValidName("what is this"); err.Error() != `"what is this" holds ' '; want 1 to 128 of letters, digits, _ : . -` {
 		t.Error(err)
+	}
+}
+
+// A journal of before may hold definitions with names that are refused now. They are read, with their digest; to register them
+// anew is refused, by name.
+func TestNamesOfBeforeAreReadFromJournals(t *testing.T) {
+	body := `{"steps":[{"dependencies":[],"handler_name":"..","name":".","object_keys":[".."],"service_name":"."},` +
+		`{"dependencies":["."],"name":"..","signal":{"name":".","timeout_ms":1},"type":"wait_signal"},{"name":"t","timer":{"delay_ms":1,"key":".."},"type":"wait_timer"}]}`
+	d, problems := Parse([]byte(body))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	g, err := RecordedGraph(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	canonical, err := Canonical(g.Def)
+	if err != nil || g.Digest != DigestOf(canonical) || g.Timers[".."] != 2 {
+		t.Errorf("digest %s, timers %v, %v", g.Digest, g.Timers, err)
+	}
+	_, problems = Read([]byte(body))
+	if len(problems) != 7 {
+		t.Errorf("%d problems, want 7: %v", len(problems), problems)
+	}
+	for _, p := range problems {
+		if p.Code != CodeNameInvalid && p.Code != CodeObjectKey || !strings.Contains(p.Detail, "a place in a path") {
+			t.Errorf("%+v", p)
+		}
+	}
+	if _, err := RecordedGraph(&Definition{Steps: []Step{Task("a b", "s", "h")}}); err == nil {
+		t.Error("another fault passed")
 	}
 }

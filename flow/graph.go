@@ -32,13 +32,23 @@ type Join struct {
 // NewGraph works out the graph of a definition. One that Validate refuses is an error, of type Problems. The graph has its own
 // copy of the list of steps, with every Type filled in.
 func NewGraph(d *Definition) (*Graph, error) {
-	v := newValidator(d)
+	return newValidator(d).finish()
+}
+
+func (v *validator) finish() (*Graph, error) {
 	v.check()
 	if v.graph == nil {
 		return nil, v.problems()
 	}
 	v.graph.Digest = DigestOf(v.body)
 	return v.graph, nil
+}
+
+// RecordedGraph is NewGraph for a definition that a journal holds. It takes the names . and .., which were good once.
+func RecordedGraph(d *Definition) (*Graph, error) {
+	v := newValidator(d)
+	v.old = true
+	return v.finish()
 }
 
 // newGraph is all of the graph but the digest and the joins.

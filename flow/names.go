@@ -4,40 +4,71 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/agnt5/agnt5d/internal/ids"
 )
 
 const (
 	maxName      = 128
+	maxRunID     = 512
 	maxObjectKey = 256
+	nameMarks    = "_:.-"
 	wantName     = "want 1 to 128 of letters, digits, _ : . -"
+	wantRunID    = "want 1 to 512 of letters, digits, . _ : - / [ ] #"
 )
 
 // ValidName checks a name of a workflow, step, service, handler, signal or timer: 1 to 128 of letters, digits, _ : . - of
-// ASCII. The error's text goes on after what the name is for: "is empty; want 1 to ...".
+// ASCII, never . or .. alone. The error's text goes on after what the name is for: "is empty; want 1 to ...".
 func ValidName(name string) error {
-	if name == "" {
-		return errors.New("is empty; " + wantName)
+	if err := validText(name, maxName, nameMarks, wantName); err != nil {
+		return err
 	}
-	if len(name) > maxName {
-		return fmt.Errorf("%s is %d bytes long; %s", quote(name), len(name), wantName)
+	return ids.Check(name)
+}
+
+// ValidRunID checks an id that a caller gave to a run or a signal: 1 to 512 of letters, digits, . _ : - / [ ] # of ASCII,
+// never . or .. alone. The idempotency key of a step, RUN/STEP, is one when it is short enough.
+func ValidRunID(id string) error {
+	if err := validText(id, maxRunID, "._:-/[]#", wantRunID); err != nil {
+		return err
 	}
-	for i, r := range name {
-		switch c := name[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_', c == '-', c == '.', c == ':':
+	return ids.Check(id)
+}
+
+// validText checks a text of ASCII letters, digits and some marks.
+func validText(text string, most int, marks, want string) error {
+	if text == "" {
+		return errors.New("is empty; " + want)
+	}
+	if len(text) > most {
+		return fmt.Errorf("%s is %d bytes long; %s", quote(text), len(text), want)
+	}
+	for i, r := range text {
+		switch c := text[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte(marks, c) >= 0:
 		default:
-			return fmt.Errorf("%s holds %q; %s", quote(name), r, wantName)
+			return fmt.Errorf("%s holds %q; %s", quote(text), r, want)
 		}
 	}
 	return nil
 }
 
-// ValidRunID checks an id that a caller gave to a run or a signal. The rule is that of names.
-func ValidRunID(id string) error { return ValidName(id) }
-
-// ValidObjectKey checks an object key: 1 to 256 bytes of printable UTF-8, inner blanks included.
+// ValidObjectKey checks an object key: 1 to 256 bytes of printable UTF-8, inner blanks included, never . or .. alone.
 func ValidObjectKey(key string) error {
+	if err := recordedKey(key); err != nil {
+		return err
+	}
+	if err := ids.Check(key); err != nil {
+		return fmt.Errorf("object key %w", err)
+	}
+	return nil
+}
+
+// recordedKey is ValidObjectKey by the rule of older journals, which took . and .. as well.
+func recordedKey(key string) error {
 	const want = "want 1 to 256 bytes of printable UTF-8"
 	switch {
 	case key == "":

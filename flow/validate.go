@@ -51,6 +51,7 @@ func (v *validator) warn() {
 type validator struct {
 	findings
 	d         *Definition
+	old       bool           // it stands in a journal: . and .. were names once
 	root      *value         // what the definition was read from; nil: nothing
 	flaws     map[int]flaw   // what could not be read
 	index     map[string]int // of the first step of that name
@@ -164,7 +165,11 @@ func typeOf(s *Step) StepType {
 }
 
 func (v *validator) name(i int, path, name string) {
-	if err := ValidName(name); err != nil {
+	err := ValidName(name)
+	if v.old {
+		err = validText(name, maxName, nameMarks, wantName)
+	}
+	if err != nil {
 		what := path
 		if path == "name" {
 			what = "the name"
@@ -210,11 +215,15 @@ func (v *validator) task(i int, s *Step) {
 	if s.Handler == "" {
 		v.missing(i, "handler_name", CodeHandlerMissing, "a task needs a handler_name")
 	}
+	valid := ValidObjectKey
+	if v.old {
+		valid = recordedKey
+	}
 	seen := firstTime(s.ObjectKeys)
 	for n, key := range s.ObjectKeys {
 		if !seen(n) {
 			v.add(i, v.itemPlace(i, "object_keys", n), CodeObjectKeyTwice, "object key %s stands twice", quote(key))
-		} else if err := ValidObjectKey(key); err != nil {
+		} else if err := valid(key); err != nil {
 			v.add(i, v.itemPlace(i, "object_keys", n), CodeObjectKey, "%v", err)
 		}
 	}

@@ -270,7 +270,7 @@ func (r *Ring) Def(d flow.Digest) (*Def, error) {
 	if len(problems) > 0 {
 		return nil, fold.NewerDefinition(d, problems)
 	}
-	g, err := flow.NewGraph(parsed)
+	g, err := flow.RecordedGraph(parsed)
 	if err != nil {
 		return nil, err
 	}

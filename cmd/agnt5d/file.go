@@ -50,7 +50,7 @@ func (f *file) graph(d flow.Digest) (*flow.Graph, error) {
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	g, err := flow.NewGraph(def)
+	g, err := flow.RecordedGraph(def)
 	if err == nil {
 		f.graphs[d] = g
 	}

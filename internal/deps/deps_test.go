@@ -17,7 +17,8 @@ var may = map[string][]string{
 	"event":               {},
 	"internal/cron":       {},
 	"internal/nearest":    {},
-	"flow":                {"internal/cron", "internal/nearest"},
+	"internal/ids":        {},
+	"flow":                {"internal/cron", "internal/ids", "internal/nearest"},
 	"signals":             {},
 	"objects":             {},
 	"timers":              {"flow", "internal/cron"},
@@ -30,11 +31,11 @@ var may = map[string][]string{
 	"internal/diagram":    {"flow"},
 	"internal/fold":       {"event", "flow", "journal", "replay"},
 	"ring":                {"event", "flow", "internal/fold", "journal", "objects", "replay", "timers", "worker"},
-	"engine":              {"event", "flow", "internal/fold", "journal", "replay", "ring", "timers", "view", "worker"},
+	"engine":              {"event", "flow", "internal/fold", "internal/ids", "journal", "replay", "ring", "timers", "view", "worker"},
 	"sim":                 {"event", "flow", "internal/fold", "journal", "replay", "ring", "worker"},
 	"push":                {"engine", "flow", "view", "worker", "worker/wire"},
-	"api":                 {"engine", "flow", "internal/nearest", "push", "ring", "view", "worker/wire"},
-	"api/client":          {"flow", "view", "worker", "worker/wire"},
+	"api":                 {"engine", "flow", "internal/ids", "internal/nearest", "push", "ring", "view", "worker/wire"},
+	"api/client":          {"flow", "internal/ids", "view", "worker", "worker/wire"},
 }
 
 // embedders is what a program that embeds the engine may link besides the standard library and our own packages.
