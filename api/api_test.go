@@ -307,7 +307,7 @@ func TestBadRequestsAreNamed(t *testing.T) {
 		"a number too large":   {400, "invalid_request", "POST", poll, `{"wait_ms":1e400}`, json, "wait_ms"},
 		"a text for a number":  {400, "invalid_request", "POST", poll, `{"max":"many"}`, json, "max"},
 		"NUL in an id":         {400, "invalid_request", "POST", start, `{"workflow_id":"a\u0000b"}`, json, "workflow_id"},
-		"an id too long":       {400, "invalid_request", "POST", start, `{"workflow_id":"` + strings.Repeat("x", 129) + `"}`, json, "workflow_id"},
+		"an id too long":       {400, "invalid_request", "POST", start, `{"workflow_id":"` + strings.Repeat("x", 513) + `"}`, json, "workflow_id"},
 		"a payload too large":  {413, "payload_too_large", "POST", start, `{"input_data":"` + strings.Repeat("x", 1<<20) + `"}`, json, "input"},
 		"a body too large":     {413, "payload_too_large", "POST", start, `{"input_data":"` + strings.Repeat("x", 64<<20) + `"}`, json, "limit"},
 		"after the value":      {400, "invalid_json", "POST", start, `{} {}`, json, ""},

@@ -145,8 +145,7 @@ func (g *generator) component(t reflect.Type) object {
 	}
 	g.schemas[name] = nil // a type that holds itself ends here
 	props, required := object{}, []string{}
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for _, f := range reflect.VisibleFields(t) { // those of embedded structs, too
 		key, opts, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if !f.IsExported() || key == "-" || key == "" {
 			continue

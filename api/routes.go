@@ -47,6 +47,13 @@ var listParams = []param{
 	{"until", "date-time", "only runs started before this time"},
 }
 
+// manyParams are those of what is done to many runs at once.
+var manyParams = append(append([]param{}, listParams...),
+	param{"all", "boolean", "true: every run, when no filter is given; one of the two must be"},
+	param{"dry_run", "boolean", "true: only count what matches; done is 0"})
+
+const manyNote = "Filters, all and dry_run may stand in the query or in the body. A filter that is empty is refused, and so is a request with neither a filter nor all=true."
+
 var paging = []param{{"limit", "integer", "at most so many (default 100, at most 1,000)"}, {"cursor", "string", "next_cursor of the page before"}}
 
 var stepsParam = []param{{"steps", "string", "which steps the answer shows: all (default), open or none"}}
@@ -77,9 +84,9 @@ var routes = []route{
 	{Method: "GET", Path: "/v1/runs", ID: "listRuns", Tag: "runs", Summary: "List runs, newest first",
 		Query: append(append([]param{}, listParams...), paging...), Answers: []answer{{200, runList{}, ""}}, handle: (*Server).listRuns},
 	{Method: "POST", Path: "/v1/runs/cancel", ID: "cancelRuns", Tag: "runs", Summary: "Cancel every open run that the filters name", Long: true,
-		Query: listParams, Body: filterBody{}, BodyNote: "The filters may stand in the query or in the body.", Answers: []answer{{200, many{}, ""}}, handle: (*Server).cancelMany},
+		Query: manyParams, Body: manyBody{}, BodyNote: manyNote, Answers: []answer{{200, many{}, ""}}, handle: (*Server).cancelMany},
 	{Method: "POST", Path: "/v1/runs/retry", ID: "retryRuns", Tag: "runs", Summary: "Retry every failed or cancelled run that the filters name", Long: true,
-		Query: listParams, Body: filterBody{}, BodyNote: "The filters may stand in the query or in the body.", Answers: []answer{{200, many{}, ""}}, handle: (*Server).retryMany},
+		Query: manyParams, Body: manyBody{}, BodyNote: manyNote, Answers: []answer{{200, many{}, ""}}, handle: (*Server).retryMany},
 	{Method: "GET", Path: "/v1/runs/{id}", ID: "getRun", Tag: "runs", Summary: "A run's status", Long: true,
 		Query: stepsParam, Headers: []string{"Prefer", "If-None-Match"},
 		Answers: []answer{{200, engine.Status{}, ""}, {304, nil, "as it was"}}, Codes: []string{"run_not_found", "run_expired", "newer_release"}, handle: (*Server).getRun},

@@ -7,10 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/agnt5/agnt5d/engine"
@@ -19,7 +18,7 @@ import (
 
 type startBody struct {
 	InputData  json.RawMessage `json:"input_data,omitempty"`  // any JSON; absent: null
-	WorkflowID string          `json:"workflow_id,omitempty"` // the caller's own id; absent: a ULID
+	WorkflowID *string         `json:"workflow_id,omitempty"` // the caller's own id; absent: a ULID
 }
 
 func (s *Server) startRun(w http.ResponseWriter, r *http.Request) error {
@@ -39,12 +38,10 @@ func (s *Server) startRun(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if in.WorkflowID == "" {
-		in.WorkflowID = r.Header.Get("Idempotency-Key")
-	}
 	var opts []engine.StartOption
-	if in.WorkflowID != "" {
-		opts = append(opts, engine.WithID(in.WorkflowID))
+	own, given := ownID(in.WorkflowID, r)
+	if given {
+		opts = append(opts, engine.WithID(own))
 	}
 	if trace := r.Header.Get("Traceparent"); validTrace(trace) {
 		opts = append(opts, engine.WithTrace(trace))
@@ -55,16 +52,28 @@ func (s *Server) startRun(w http.ResponseWriter, r *http.Request) error {
 	case errors.Is(err, engine.ErrWorkflowNotFound):
 		return problem("workflow_not_found", fmt.Sprintf("no workflow %s is registered", quote(name)))
 	case errors.Is(err, engine.ErrRunConflict):
-		return problem("run_conflict", fmt.Sprintf("run %s exists with another workflow or input", quote(in.WorkflowID)))
+		return problem("run_conflict", fmt.Sprintf("run %s exists with another workflow or input", quote(own)))
 	case err != nil:
-		return about(err, in.WorkflowID)
+		return about(err, own)
 	}
 	status := http.StatusOK
 	if created {
 		status = http.StatusCreated
 	}
-	w.Header().Set("Location", "/v1/runs/"+id)
+	w.Header().Set("Location", "/v1/runs/"+url.PathEscape(id))
 	return s.runAfter(w, r, status, id, wait, shown...)
+}
+
+// ownID gives the id that a caller gave: in the body, else as Idempotency-Key. An empty one is given, too: an unset variable
+// in somebody's script must not make each try another run or signal.
+func ownID(inBody *string, r *http.Request) (id string, given bool) {
+	if inBody != nil {
+		return *inBody, true
+	}
+	if key := r.Header.Values("Idempotency-Key"); len(key) > 0 {
+		return key[0], true
+	}
+	return "", false
 }
 
 // validTrace says whether the text is a W3C traceparent. Another one is passed over, as the recommendation wants.
@@ -162,51 +171,15 @@ type runList struct {
 	NextCursor string           `json:"next_cursor,omitempty"` // absent: there are no more
 }
 
-// filterBody is the filters of a list as a body, for what is done to many runs at once.
-type filterBody struct {
-	Workflow string `json:"workflow,omitempty"`
-	State    string `json:"state,omitempty"`
-	IDPrefix string `json:"id_prefix,omitempty"`
-	Since    string `json:"since,omitempty"` // RFC 3339, of the start
-	Until    string `json:"until,omitempty"` // RFC 3339, exclusive
-	Reason   string `json:"reason,omitempty"`
-}
-
-func (b *filterBody) filter() (engine.ListFilter, error) {
-	f := engine.ListFilter{Workflow: b.Workflow, State: b.State, IDPrefix: b.IDPrefix}
-	var err error
-	if f.Since, err = instant("since", b.Since); err != nil {
-		return f, err
-	}
-	f.Until, err = instant("until", b.Until)
-	return f, err
-}
-
-func (b *filterBody) fromQuery(get func(string) string) {
-	for name, into := range map[string]*string{"workflow": &b.Workflow, "state": &b.State, "id_prefix": &b.IDPrefix, "since": &b.Since, "until": &b.Until} {
-		if v := get(name); v != "" {
-			*into = v
-		}
-	}
-}
-
-func instant(name, text string) (int64, error) {
-	if text == "" {
-		return 0, nil
-	}
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return 0, problem("invalid_request", name+": "+quote(text)+" is not a time like 2026-11-23T08:00:00Z")
-	}
-	return t.UnixMilli(), nil
-}
-
 const maxPage = 1000
 
 func (s *Server) listRuns(w http.ResponseWriter, r *http.Request) error {
-	get := r.URL.Query().Get
-	var b filterBody
-	b.fromQuery(get)
+	q := r.URL.Query()
+	get := q.Get
+	var b filters
+	if err := b.fromQuery(q); err != nil {
+		return err
+	}
 	f, err := b.filter()
 	if err != nil {
 		return err
@@ -264,7 +237,7 @@ func (s *Server) explainRun(w http.ResponseWriter, r *http.Request) error {
 
 type signalBody struct {
 	Payload  json.RawMessage `json:"payload,omitempty"`   // any JSON; absent: null
-	SignalID string          `json:"signal_id,omitempty"` // the same again is harmless
+	SignalID *string         `json:"signal_id,omitempty"` // the same again is harmless; absent: a ULID
 }
 
 type signalled struct {
@@ -277,12 +250,9 @@ func (s *Server) signalRun(w http.ResponseWriter, r *http.Request) error {
 	if err := s.decode(w, &in); err != nil {
 		return err
 	}
-	if in.SignalID == "" {
-		in.SignalID = r.Header.Get("Idempotency-Key")
-	}
 	var opts []engine.SignalOption
-	if in.SignalID != "" {
-		opts = append(opts, engine.WithSignalID(in.SignalID))
+	if own, given := ownID(in.SignalID, r); given {
+		opts = append(opts, engine.WithSignalID(own))
 	}
 	id, by, err := s.eng.SignalRun(r.Context(), r.PathValue("id"), r.PathValue("name"), in.Payload, opts...)
 	if err != nil {
@@ -346,97 +316,4 @@ func (s *Server) deleteRun(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
-}
-
-type many struct {
-	Matched int `json:"matched"` // runs that the filters name
-	Done    int `json:"done"`    // of them, how many it was done to
-}
-
-func (s *Server) cancelMany(w http.ResponseWriter, r *http.Request) error {
-	return s.many(w, r, func(ctx context.Context, h *engine.RunHead, reason string) error {
-		if h.State != "running" && h.State != "quarantined" {
-			return errNotMeant
-		}
-		return s.eng.Cancel(ctx, h.WorkflowID, reason)
-	})
-}
-
-func (s *Server) retryMany(w http.ResponseWriter, r *http.Request) error {
-	return s.many(w, r, func(ctx context.Context, h *engine.RunHead, _ string) error {
-		if h.State != "failed" && h.State != "cancelled" {
-			return errNotMeant
-		}
-		return s.eng.Retry(ctx, h.WorkflowID)
-	})
-}
-
-// errNotMeant says that a run is in a state in which there is nothing to do to it.
-var errNotMeant = errors.New("not meant")
-
-// many does one thing to every run that the filters name, a few at a time so that they share commits. Matched are those in a
-// state in which it can be done; one that moved on meanwhile is matched and not done.
-func (s *Server) many(w http.ResponseWriter, r *http.Request, do func(context.Context, *engine.RunHead, string) error) error {
-	get := r.URL.Query().Get
-	var b filterBody
-	if err := s.decode(w, &b); err != nil {
-		return err
-	}
-	for name := range r.URL.Query() {
-		if get(name) == "" { // an unset variable in somebody's script must not mean every run
-			return problem("invalid_request", name+" is empty: give it a value, or leave it out")
-		}
-	}
-	b.fromQuery(get)
-	f, err := b.filter()
-	if err != nil {
-		return err
-	}
-	f.Limit = maxPage
-	var out many
-	var matched, done atomic.Int64
-	for {
-		heads, err := s.eng.List(r.Context(), f)
-		if err != nil {
-			return err
-		}
-		var wg sync.WaitGroup
-		var failure atomic.Pointer[error]
-		slots := make(chan struct{}, 64)
-		for i := range heads {
-			slots <- struct{}{}
-			wg.Go(func() {
-				defer func() { <-slots }()
-				err := do(r.Context(), &heads[i], b.Reason)
-				if err == errNotMeant {
-					return
-				}
-				matched.Add(1)
-				if err == nil {
-					done.Add(1)
-				} else if !moved(err) {
-					failure.Store(&err)
-				}
-			})
-		}
-		wg.Wait()
-		if err := failure.Load(); err != nil {
-			return *err
-		}
-		if len(heads) < f.Limit {
-			out.Matched, out.Done = int(matched.Load()), int(done.Load())
-			return s.reply(w, http.StatusOK, out)
-		}
-		f.Before = heads[len(heads)-1].Number
-	}
-}
-
-// moved says that a run is not any more what the list said.
-func moved(err error) bool {
-	for _, known := range []error{engine.ErrRunNotFound, engine.ErrRunExpired, engine.ErrRunFinished, engine.ErrRunNotFailed, engine.ErrRunQuarantined, engine.ErrNewerRelease} {
-		if errors.Is(err, known) {
-			return true
-		}
-	}
-	return false
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/ids"
 	"github.com/agnt5/agnt5d/internal/nearest"
 	"github.com/agnt5/agnt5d/push"
 	"github.com/agnt5/agnt5d/view"
@@ -49,7 +50,8 @@ type Server struct {
 	eng     *engine.Engine
 	o       Options
 	log     *slog.Logger
-	mux     *http.ServeMux
+	routes  router
+	nowhere http.Handler // for what is no route
 	guard   *guard
 	metrics *metrics
 	slots   chan struct{}
@@ -76,21 +78,15 @@ func New(eng *engine.Engine, o Options) *Server {
 	if o.Release == "" {
 		o.Release = engine.Release()
 	}
-	s := &Server{eng: eng, o: o, log: o.Logger, mux: http.NewServeMux(), guard: newGuard(o.Listen, o.Hosts), metrics: newMetrics(eng),
+	s := &Server{eng: eng, o: o, log: o.Logger, routes: router{}, guard: newGuard(o.Listen, o.Hosts), metrics: newMetrics(eng),
 		slots: make(chan struct{}, o.InFlight), spec: Spec()}
 	s.sweepCopies()
 	s.rooms.New = func() any { return new([]byte) }
 	s.life, s.end = context.WithCancel(context.Background())
 	for _, r := range routes {
-		s.mux.Handle(r.Method+" "+r.Path, s.serve(&r))
+		s.routes.handle(r.Method, r.Path, s.serve(&r))
 	}
-	s.mux.Handle("/", s.serve(&route{Path: "/", handle: func(s *Server, w http.ResponseWriter, r *http.Request) error {
-		if allow := s.allowed(r); allow != "" {
-			w.Header().Set("Allow", allow)
-			return problem("method_not_allowed", fmt.Sprintf("%s %s: this route knows %s", r.Method, r.URL.Path, allow))
-		}
-		return problem("not_found", fmt.Sprintf("no route %s %s", r.Method, r.URL.Path))
-	}}))
+	s.nowhere = s.serve(&route{Path: "/", handle: (*Server).noRoute})
 	return s
 }
 
@@ -111,23 +107,24 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	s.mux.ServeHTTP(w, r)
+	if route := s.routes.find(r); route != nil {
+		route.ServeHTTP(w, r)
+		return
+	}
+	s.nowhere.ServeHTTP(w, r)
 }
 
-// allowed names the methods that the path knows, "" if it is no path of ours.
-func (s *Server) allowed(r *http.Request) string {
-	list := ""
-	for _, m := range []string{"GET", "POST", "PUT", "DELETE"} {
-		probe := r.Clone(r.Context())
-		probe.Method = m
-		if _, pattern := s.mux.Handler(probe); pattern != "/" && pattern != "" {
-			if list != "" {
-				list += ", "
-			}
-			list += m
-		}
+// noRoute says what is wrong with a request that no route takes.
+func (s *Server) noRoute(w http.ResponseWriter, r *http.Request) error {
+	parts, err := ids.Parts(r.URL.EscapedPath())
+	if err != nil {
+		return problem("invalid_request", fmt.Sprintf("%s %s: %v", r.Method, quote(r.URL.EscapedPath()), err))
 	}
-	return list
+	if allow := s.routes.allowed(parts); allow != "" {
+		w.Header().Set("Allow", allow)
+		return problem("method_not_allowed", fmt.Sprintf("%s %s: this route knows %s", r.Method, r.URL.Path, allow))
+	}
+	return problem("not_found", fmt.Sprintf("no route %s %s", r.Method, r.URL.Path))
 }
 
 type recorder struct {

@@ -1,6 +1,7 @@
 // Package client talks to an agnt5d daemon: it starts, watches and steers runs, and its Worker serves handlers with the same
 // signature as an embedded engine. Errors of the daemon are *view.Problem with its stable code; a daemon that cannot be
-// reached is an *Unreachable.
+// reached is an *Unreachable. An id or name that is empty, . or .. is refused before anything is sent, as a *view.Problem with
+// the daemon's code for it, invalid_request. Redirects are not followed: each is an error that says where it leads.
 package client
 
 import (
@@ -19,6 +20,7 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/ids"
 	"github.com/agnt5/agnt5d/view"
 	"github.com/oklog/ulid/v2"
 )
@@ -78,8 +80,11 @@ func New(base string, o Options) (*Client, error) {
 		o.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 1024, IdleConnTimeout: 90 * time.Second, DisableCompression: true}
 	}
 	base = strings.TrimSuffix(strings.TrimRight(base, "/"), "/v1") // the routes bring that themselves
-	return &Client{base: base, o: o, http: &http.Client{Transport: o.Transport}}, nil
+	return &Client{base: base, o: o, http: &http.Client{Transport: o.Transport, CheckRedirect: stay}}, nil
 }
+
+// stay follows no redirect: a write would go elsewhere, or become a read on the way, and look done.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // URL is the daemon's address.
 func (c *Client) URL() string { return c.base }
@@ -131,6 +136,9 @@ func pause(ctx context.Context, d time.Duration) bool {
 const maxAnswer = 256 << 20
 
 func (c *Client) once(ctx context.Context, r *request) error {
+	if p, _, _ := strings.Cut(r.path, "?"); ids.CheckPath(p) != nil {
+		return refuse(ids.CheckPath(p))
+	}
 	req, err := http.NewRequestWithContext(ctx, r.method, c.base+r.path, bytes.NewReader(r.body))
 	if err != nil {
 		return err
@@ -156,7 +164,7 @@ func (c *Client) once(ctx context.Context, r *request) error {
 		return &Unreachable{c.base, err}
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode >= 400 {
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return problemOf(resp)
 	}
 	if r.answered != nil {
@@ -194,11 +202,20 @@ func problemOf(resp *http.Response) error {
 	p := &view.Problem{}
 	if err := json.Unmarshal(b, p); err != nil || p.Code == "" {
 		p = &view.Problem{Title: resp.Status, Code: "unknown_answer", Detail: fmt.Sprintf("%s answered %s, not as agnt5d does", resp.Request.URL, resp.Status)}
+		if to := resp.Header.Get("Location"); to != "" && resp.StatusCode < 400 {
+			p.Detail = fmt.Sprintf("%s answered %s and points to %s: redirects are not followed, so nothing was done; use the daemon's own address", resp.Request.URL, resp.Status, to)
+		}
 	}
 	p.Status = resp.StatusCode
 	return p
 }
 
+// refuse is an error about what the caller gave; nothing was sent.
+func refuse(err error) error {
+	return &view.Problem{Title: "The request was not sent.", Status: http.StatusBadRequest, Code: "invalid_request", Detail: err.Error()}
+}
+
+// path escapes each part, so that an id may hold a slash. once refuses parts that no path can carry.
 func path(parts ...string) string {
 	var b strings.Builder
 	for _, p := range parts {
@@ -267,6 +284,9 @@ type StartOptions struct {
 func (c *Client) Start(ctx context.Context, workflow string, input any, o StartOptions) (st *view.Status, created bool, err error) {
 	if o.ID == "" {
 		o.ID = ulid.Make().String()
+	}
+	if err := ids.Check(o.ID); err != nil {
+		return nil, false, refuse(fmt.Errorf("the run id %w", err))
 	}
 	raw, err := payload(input)
 	if err != nil {
@@ -349,7 +369,8 @@ func (c *Client) Wait(ctx context.Context, run string) (*view.Status, error) {
 	}
 }
 
-// Filter says which runs List gives, and to which CancelMany and RetryMany do something. Empty fields mean any.
+// Filter says which runs List gives, and to which CancelMany and RetryMany do something. Empty fields mean any; the many want
+// one that is not empty, or ManyOptions.All.
 type Filter struct {
 	Workflow, State, IDPrefix string // State: running, completed, failed, cancelled or quarantined
 	Since, Until              string // RFC 3339, of the start
@@ -382,21 +403,23 @@ func (c *Client) List(ctx context.Context, f Filter, limit int, cursor string) (
 	return out.Runs, out.NextCursor, err
 }
 
-// Events gives a page of events after a sequence, of one run or ("") of all, and the sequence to go on from.
+// Events gives a page of a run's events after a sequence, and the sequence to go on from. Limit is at most 1,000; 0: 1.
 func (c *Client) Events(ctx context.Context, run string, after uint64, limit int) ([]view.Event, uint64, error) {
+	return c.events(ctx, path("v1", "runs", run, "events"), after, limit)
+}
+
+// AllEvents is Events of all runs, in the order of the journal.
+func (c *Client) AllEvents(ctx context.Context, after uint64, limit int) ([]view.Event, uint64, error) {
+	return c.events(ctx, "/v1/events", after, limit)
+}
+
+func (c *Client) events(ctx context.Context, path string, after uint64, limit int) ([]view.Event, uint64, error) {
 	var out struct {
 		Events    []view.Event `json:"events"`
 		NextAfter uint64       `json:"next_after"`
 	}
-	err := c.get(ctx, fmt.Sprintf("%s?after=%d&limit=%d", eventsPath(run), after, limit), &out)
+	err := c.get(ctx, fmt.Sprintf("%s?after=%d&limit=%d", path, after, limit), &out)
 	return out.Events, out.NextAfter, err
-}
-
-func eventsPath(run string) string {
-	if run == "" {
-		return "/v1/events"
-	}
-	return path("v1", "runs", run, "events")
 }
 
 // Explain says why a run does not move.
@@ -411,6 +434,9 @@ func (c *Client) Explain(ctx context.Context, run string) ([]view.Reason, error)
 func (c *Client) Signal(ctx context.Context, run, name string, value any, id string) (signalID, consumedBy string, err error) {
 	if id == "" {
 		id = ulid.Make().String()
+	}
+	if err := ids.Check(id); err != nil {
+		return "", "", refuse(fmt.Errorf("the signal id %w", err))
 	}
 	raw, err := payload(value)
 	if err != nil {
@@ -446,21 +472,47 @@ func (c *Client) Delete(ctx context.Context, run string) error {
 
 // Many is what was done to many runs.
 type Many struct {
-	Matched int `json:"matched"` // runs that the filter names
+	Matched int `json:"matched"` // runs that the filter names, in a state in which it can be done
 	Done    int `json:"done"`    // runs that were cancelled, or retried
 }
 
+// ManyOptions are the wishes of CancelMany and RetryMany.
+type ManyOptions struct {
+	// All means every run when the filter is empty. Without it an empty filter is refused.
+	All bool
+	// DryRun counts what matches and does nothing.
+	DryRun bool
+	// Reason is kept in the history of each run that is cancelled; at most 1,024 bytes.
+	Reason string
+}
+
 // CancelMany cancels every open run that the filter names.
-func (c *Client) CancelMany(ctx context.Context, f Filter, reason string) (Many, error) {
-	var out Many
-	err := c.post(ctx, "/v1/runs/cancel?"+f.values().Encode(), map[string]any{"reason": reason}, &out)
-	return out, err
+func (c *Client) CancelMany(ctx context.Context, f Filter, o ManyOptions) (Many, error) {
+	return c.many(ctx, "cancel", f, o)
 }
 
 // RetryMany retries every failed or cancelled run that the filter names.
-func (c *Client) RetryMany(ctx context.Context, f Filter) (Many, error) {
+func (c *Client) RetryMany(ctx context.Context, f Filter, o ManyOptions) (Many, error) {
+	return c.many(ctx, "retry", f, o)
+}
+
+func (c *Client) many(ctx context.Context, what string, f Filter, o ManyOptions) (Many, error) {
 	var out Many
-	err := c.post(ctx, "/v1/runs/retry?"+f.values().Encode(), map[string]any{}, &out)
+	if f == (Filter{}) && !o.All {
+		return out, refuse(errors.New("the filter is empty: name the runs that are meant, or set ManyOptions.All for every run"))
+	}
+	v := f.values()
+	if o.All {
+		v.Set("all", "true")
+	}
+	if o.DryRun {
+		v.Set("dry_run", "true")
+	}
+	body := map[string]any{}
+	if o.Reason != "" {
+		body["reason"] = o.Reason
+	}
+	err := c.post(ctx, path("v1", "runs", what)+"?"+v.Encode(), body, &out)
 	return out, err
 }
 
@@ -506,6 +558,11 @@ func (c *Client) Services(ctx context.Context) ([]view.Service, error) {
 
 // PutService sets a push service up, or changes it. The answer carries its secret when that was made now.
 func (c *Client) PutService(ctx context.Context, in view.Service) (out view.Service, created bool, err error) {
+	for _, h := range in.Handlers {
+		if err := ids.Check(h); err != nil {
+			return out, false, refuse(fmt.Errorf("a handler's name %w", err))
+		}
+	}
 	body, err := view.Marshal(struct {
 		URL       string   `json:"url"`
 		Handlers  []string `json:"handlers"`

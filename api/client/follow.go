@@ -14,14 +14,23 @@ import (
 	"github.com/agnt5/agnt5d/view"
 )
 
-// Follow calls fn for each event after a sequence, of one run or ("") of all, as it becomes durable. It returns when the run
-// has ended, ctx ends or fn returns an error. A daemon that restarts is waited for, and the stream goes on where it was.
+// Follow calls fn for each event of a run after a sequence, as it becomes durable. It returns when the run has ended, ctx ends
+// or fn returns an error. A daemon that restarts is waited for, and the stream goes on where it was.
 func (c *Client) Follow(ctx context.Context, run string, after uint64, fn func(view.Event) error) error {
+	return c.follow(ctx, path("v1", "runs", run, "events"), after, fn)
+}
+
+// FollowAll is Follow of all runs, in the order of the journal. It returns when ctx ends or fn returns an error.
+func (c *Client) FollowAll(ctx context.Context, after uint64, fn func(view.Event) error) error {
+	return c.follow(ctx, "/v1/events", after, fn)
+}
+
+func (c *Client) follow(ctx context.Context, path string, after uint64, fn func(view.Event) error) error {
 	wait := 50 * time.Millisecond
 	for {
 		ended, began := false, false
 		var stopped error // what ends it for good: fn, or what cannot be read
-		err := c.once(ctx, &request{method: http.MethodGet, path: eventsPath(run) + "?after=" + strconv.FormatUint(after, 10),
+		err := c.once(ctx, &request{method: http.MethodGet, path: path + "?after=" + strconv.FormatUint(after, 10),
 			header: map[string]string{"Accept": "text/event-stream"}, raw: func(resp *http.Response) error {
 				if ended = resp.StatusCode == http.StatusNoContent; ended {
 					return nil

@@ -98,6 +98,10 @@ func Handle[In, Out any](w *Worker, name string, fn func(ctx context.Context, in
 
 // HandleRaw registers a handler that gets the whole task and answers in JSON.
 func HandleRaw(w *Worker, name string, fn worker.Func) {
+	if err := flow.ValidName(name); err != nil {
+		w.bad = errors.Join(w.bad, fmt.Errorf("handler %s/%s: the name %w", w.service, name, err))
+		return
+	}
 	if w.handlers[name] != nil {
 		w.bad = errors.Join(w.bad, fmt.Errorf("handler %s/%s is registered already in this worker", w.service, name))
 		return
@@ -110,6 +114,9 @@ func HandleRaw(w *Worker, name string, fn worker.Func) {
 // an older release do not turn the clock back.
 func (w *Worker) Publish(name string, def flow.Definition) {
 	body, err := flow.Canonical(&def)
+	if bad := flow.ValidName(name); bad != nil && err == nil {
+		err = fmt.Errorf("the name %w", bad)
+	}
 	if problems := flow.Validate(&def); len(problems) > 0 {
 		err = problems
 	}
@@ -125,8 +132,12 @@ func (w *Worker) Publish(name string, def flow.Definition) {
 }
 
 // Run serves until ctx ends: then it takes no more tasks, waits for its handlers, brings their outcomes and leaves. It returns
-// an error at once when the daemon refuses it for good.
+// an error at once when the daemon refuses it for good, and before anything is sent when a service, handler or workflow has no
+// valid name.
 func (w *Worker) Run(ctx context.Context) error {
+	if err := flow.ValidName(w.service); err != nil {
+		return fmt.Errorf("worker: the service's name %w", err)
+	}
 	if w.bad != nil {
 		return w.bad
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/api/client"
+	"github.com/agnt5/agnt5d/internal/ids"
 	"github.com/agnt5/agnt5d/view"
 	"github.com/spf13/cobra"
 )
@@ -87,18 +88,73 @@ func told(err error) error {
 	return &exitErr{code, p}
 }
 
-// nargs wants a verb's arguments by name.
+// nargs wants a verb's arguments by name. One that is empty is refused, as an unset variable would be; so is an id or name
+// that no path can carry, unless a file is read.
 func nargs(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
-		case len(args) == len(names):
-			return nil
-		case len(names) == 0:
+		case len(names) == 0 && len(args) > 0:
 			return exit(exitUsage, "%s takes no argument, and %q was given (see \"%s --help\")", cmd.CommandPath(), args[0], cmd.CommandPath())
+		case len(args) != len(names):
+			return exit(exitUsage, "%s wants %s, and %d arguments were given (see \"%s --help\")", cmd.CommandPath(), strings.Join(names, " "), len(args), cmd.CommandPath())
 		}
-		return exit(exitUsage, "%s wants %s, and %d arguments were given (see \"%s --help\")", cmd.CommandPath(), strings.Join(names, " "), len(args), cmd.CommandPath())
+		for i, name := range names {
+			if named := name != "FILE" && name != "URL" && !cmd.Flags().Changed("file"); !named && args[i] != "" {
+				continue // a path or an address, or a run of a journal in which . and .. were ids once
+			}
+			if err := ids.Check(args[i]); err != nil {
+				return exit(exitUsage, "%s %w (see \"%s --help\")", name, err, cmd.CommandPath())
+			}
+		}
+		return nil
 	}
 }
+
+// namedRun refuses a --run that no run of a daemon can be. In a file it may be the id of a run of before.
+func namedRun(cmd *cobra.Command, run string) error {
+	if err := ids.Check(run); err != nil && run != "" && !cmd.Flags().Changed("file") {
+		return exit(exitUsage, "--run %w", err)
+	}
+	return nil
+}
+
+// idFlag adds a flag for an id or name. Given without a value, as by an unset variable, it is an error.
+func idFlag(cmd *cobra.Command, into *string, name, usage string) {
+	cmd.Flags().Var(&checked{into, ids.Check}, name, usage)
+}
+
+// textFlag adds a flag that must not be empty when it is given.
+func textFlag(cmd *cobra.Command, into *string, name, usage string) {
+	cmd.Flags().Var(&checked{into, func(s string) error {
+		if s == "" {
+			return ids.Check(s)
+		}
+		return nil
+	}}, name, usage)
+}
+
+// checked is the value of a flag that is looked at when it is read.
+type checked struct {
+	into  *string
+	check func(string) error
+}
+
+func (c *checked) String() string {
+	if c.into == nil {
+		return ""
+	}
+	return *c.into
+}
+
+func (c *checked) Set(s string) error {
+	if err := c.check(s); err != nil {
+		return fmt.Errorf("it %w: give it a value, or leave the flag out", err)
+	}
+	*c.into = s
+	return nil
+}
+
+func (c *checked) Type() string { return "string" }
 
 // printJSON prints a value with its payloads byte for byte.
 func printJSON(w io.Writer, v any) error {

@@ -20,11 +20,16 @@ func newGraphCmd() *cobra.Command {
 		Short: "Draw a workflow, or a run with the state of each step, as text, SVG, Mermaid or DOT",
 		Example: `  agnt5d graph order --format svg > order.svg
   agnt5d graph --run order-17 --format mermaid`,
-		Args:              cobra.MaximumNArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return namedRun(cmd, run)
+			}
+			return nargs("WORKFLOW")(cmd, args)
+		},
 		ValidArgsFunction: workflowNames,
 	}
 	addFile(cmd, &path)
-	cmd.Flags().StringVar(&run, "run", "", "draw this run")
+	textFlag(cmd, &run, "run", "draw this run")
 	cmd.Flags().Uint32Var(&version, "version", 0, "of the workflow; 0: the current one")
 	cmd.Flags().StringVar(&format, "format", "text", "text, svg, mermaid or dot")
 	cmd.Flags().IntVar(&most, "fold", 300, "fold steps that are alike when there are more than this many; 0: never")
@@ -53,7 +58,7 @@ func newGraphCmd() *cobra.Command {
 
 func drawGraph(cmd *cobra.Command, st *view.Status, def *flow.Definition, format string, most int) error {
 	out := cmd.OutOrStdout()
-	g, err := flow.NewGraph(def)
+	g, err := flow.RecordedGraph(def)
 	if err != nil {
 		return err
 	}

@@ -88,7 +88,7 @@ func newTailCmd() *cobra.Command {
 		Example: "  agnt5d tail\n  agnt5d tail --run order-17\n  agnt5d tail --past -o json",
 		Args:    nargs(),
 	}
-	cmd.Flags().StringVar(&run, "run", "", "only this run; ends when it has ended")
+	idFlag(cmd, &run, "run", "only this run; ends when it has ended")
 	cmd.Flags().Uint64Var(&after, "after", 0, "begin after this event")
 	cmd.Flags().BoolVar(&past, "past", false, "begin with the first event instead of now")
 	_ = cmd.RegisterFlagCompletionFunc("run", runIDs("running"))
@@ -101,13 +101,18 @@ func newTailCmd() *cobra.Command {
 			after = last.Durable
 		}
 		print := printEvent(cmd, o)
-		err := c.Follow(cmd.Context(), run, after, func(e view.Event) error {
-			if run == "" && !o.json() && e.WorkflowID != "" {
-				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s  [%s]\n", line(&e), e.WorkflowID)
-				return err
-			}
-			return print(e)
-		})
+		var err error
+		if run != "" {
+			err = c.Follow(cmd.Context(), run, after, print)
+		} else {
+			err = c.FollowAll(cmd.Context(), after, func(e view.Event) error {
+				if !o.json() && e.WorkflowID != "" {
+					_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s  [%s]\n", line(&e), e.WorkflowID)
+					return err
+				}
+				return print(e)
+			})
+		}
 		if errors.Is(err, cmd.Context().Err()) {
 			return nil // Ctrl-C is how it ends
 		}

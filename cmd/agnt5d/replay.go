@@ -64,7 +64,12 @@ link is looked at, everything is folded twice, and digests are compared with the
 thing that is not as it was written, named by sequence and run. --step walks a run forward and back: Enter or n goes on,
 p goes back, a number goes there, q ends.`,
 		Example: "  agnt5d replay runs.db\n  agnt5d replay runs.db --run order-17\n  agnt5d replay runs.db --at 4812 -o json\n  agnt5d replay runs.db --check\n  agnt5d replay --run order-17 --url http://127.0.0.1:8080",
-		Args:    cobra.MaximumNArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return nargs("FILE")(cmd, args)
+			}
+			return namedRun(cmd, o.run)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkFormat(o.format); err != nil {
 				return err
@@ -100,7 +105,7 @@ p goes back, a number goes there, q ends.`,
 		},
 	}
 	cmd.Flags().StringVar(&o.url, "url", "", "the daemon, when no FILE is named (default AGNT5_URL, else "+client.DefaultURL+")")
-	cmd.Flags().StringVar(&o.run, "run", "", "only this run")
+	textFlag(cmd, &o.run, "run", "only this run")
 	_ = cmd.RegisterFlagCompletionFunc("run", runIDs())
 	cmd.Flags().Uint64Var(&o.at, "at", 0, "the state as it was after this event")
 	cmd.Flags().BoolVar(&o.check, "check", false, "fold everything twice and compare; exit 1 at the first lie")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/agnt5/agnt5d/api/client"
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/ids"
 	"github.com/agnt5/agnt5d/view"
 	"github.com/spf13/cobra"
 )
@@ -64,7 +65,7 @@ With --wait it waits for the end, however long that takes, and the exit code say
 		ValidArgsFunction: workflowNames,
 	}
 	cmd.Flags().String("input", "", "the run's input: JSON, @FILE, or @- for standard input")
-	cmd.Flags().StringVar(&id, "id", "", "your own id for the run")
+	idFlag(cmd, &id, "id", "your own id for the run")
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait for the end")
 	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
 		raw, err := payloadOf(cmd, "input")
@@ -197,17 +198,17 @@ func between(from, to string) string {
 }
 
 func addFilter(cmd *cobra.Command, f *client.Filter) {
-	cmd.Flags().StringVar(&f.Workflow, "workflow", "", "only runs of this workflow")
-	cmd.Flags().StringVar(&f.State, "state", "", "only runs in this state")
-	cmd.Flags().StringVar(&f.IDPrefix, "id-prefix", "", "only runs whose id begins so")
-	cmd.Flags().StringVar(&f.Since, "since", "", "only runs started at or after this time (RFC 3339)")
-	cmd.Flags().StringVar(&f.Until, "until", "", "only runs started before this time (RFC 3339)")
+	idFlag(cmd, &f.Workflow, "workflow", "only runs of this workflow")
+	textFlag(cmd, &f.State, "state", "only runs in this state")
+	textFlag(cmd, &f.IDPrefix, "id-prefix", "only runs whose id begins so")
+	textFlag(cmd, &f.Since, "since", "only runs started at or after this time (RFC 3339)")
+	textFlag(cmd, &f.Until, "until", "only runs started before this time (RFC 3339)")
 	_ = cmd.RegisterFlagCompletionFunc("workflow", workflowNames)
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"running", "completed", "failed", "cancelled", "quarantined"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 func addFile(cmd *cobra.Command, path *string) {
-	cmd.Flags().StringVar(path, "file", "", "read this journal, which no daemon holds, instead of asking a daemon")
+	textFlag(cmd, path, "file", "read this journal, which no daemon holds, instead of asking a daemon")
 }
 
 func newExplainCmd() *cobra.Command {
@@ -240,9 +241,9 @@ func explain(cmd *cobra.Command, st *view.Status) error {
 	out := cmd.OutOrStdout()
 	switch {
 	case st.State == "failed":
-		fmt.Fprintf(out, "the run failed at step %s, attempt %d: %s (%s)\n  agnt5d retry %s\n", st.Error.Step, st.Error.Attempt, st.Error.Message, st.Error.Code, st.WorkflowID)
+		fmt.Fprintf(out, "the run failed at step %s, attempt %d: %s (%s)\n  agnt5d retry %s\n", st.Error.Step, st.Error.Attempt, st.Error.Message, st.Error.Code, ids.Word(st.WorkflowID))
 	case st.State == "cancelled":
-		fmt.Fprintf(out, "the run was cancelled: %s\n  agnt5d retry %s\n", orDash(st.Reason), st.WorkflowID)
+		fmt.Fprintf(out, "the run was cancelled: %s\n  agnt5d retry %s\n", orDash(st.Reason), ids.Word(st.WorkflowID))
 	case st.CompletedAt != "":
 		fmt.Fprintf(out, "the run has completed\n")
 	}
@@ -267,7 +268,7 @@ func newSignalCmd() *cobra.Command {
 		ValidArgsFunction: runIDs("running"),
 	}
 	cmd.Flags().String("payload", "", "JSON, @FILE, or @- for standard input")
-	cmd.Flags().StringVar(&id, "id", "", "your own id for the signal; the same again is harmless")
+	idFlag(cmd, &id, "id", "your own id for the signal; the same again is harmless")
 	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
 		raw, err := payloadOf(cmd, "payload")
 		if err != nil {
@@ -320,33 +321,40 @@ func untaken(cmd *cobra.Command, c *client.Client, run, name string) string {
 }
 
 // many is a verb that does one thing to a run, or with filters to many.
-func many(cmd *cobra.Command, one func(cmd *cobra.Command, c *client.Client, run string) error, all func(cmd *cobra.Command, c *client.Client, f client.Filter) (client.Many, error), past string) *cobra.Command {
+func many(cmd *cobra.Command, one func(cmd *cobra.Command, c *client.Client, run string) error, all func(cmd *cobra.Command, c *client.Client, f client.Filter, o client.ManyOptions) (client.Many, error), past string) *cobra.Command {
 	var f client.Filter
-	var every, yes bool
+	var every, yes, dry bool
 	addFilter(cmd, &f)
 	cmd.Flags().BoolVar(&every, "all", false, "every run that the filters name, instead of one")
 	cmd.Flags().BoolVar(&yes, "yes", false, "with --all and no filter: really every run")
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "with --all: only count the runs that match")
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		switch {
 		case every && len(args) > 0:
 			return exit(exitUsage, "name a run, or say --all: not both")
-		case every && f == (client.Filter{}) && !yes:
+		case every && f == (client.Filter{}) && !yes && !dry:
 			return exit(exitUsage, "--all without a filter is every run of the daemon: add a filter (see \"%s --help\"), or --yes if that is meant", cmd.CommandPath())
 		case every:
 			return nil
 		case f != (client.Filter{}):
 			return exit(exitUsage, "filters go with --all")
+		case dry:
+			return exit(exitUsage, "--dry-run goes with --all")
 		}
 		return nargs("RUN")(cmd, args)
 	}
 	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
 		if every {
-			got, err := all(cmd, c, f)
+			got, err := all(cmd, c, f, client.ManyOptions{All: f == (client.Filter{}), DryRun: dry})
 			if err != nil {
 				return err
 			}
 			if o.json() {
 				return printJSON(cmd.OutOrStdout(), got)
+			}
+			if dry {
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d runs match; nothing was done (--dry-run)\n", got.Matched)
+				return err
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d runs matched, %d %s\n", got.Matched, got.Done, past)
 			return err
@@ -374,8 +382,9 @@ func newCancelCmd() *cobra.Command {
 	return many(cmd, func(cmd *cobra.Command, c *client.Client, run string) error {
 		return c.Cancel(cmd.Context(), run, reason)
 	},
-		func(cmd *cobra.Command, c *client.Client, f client.Filter) (client.Many, error) {
-			return c.CancelMany(cmd.Context(), f, reason)
+		func(cmd *cobra.Command, c *client.Client, f client.Filter, o client.ManyOptions) (client.Many, error) {
+			o.Reason = reason
+			return c.CancelMany(cmd.Context(), f, o)
 		}, "cancelled")
 }
 
@@ -387,8 +396,8 @@ func newRetryCmd() *cobra.Command {
 		ValidArgsFunction: runIDs("failed", "cancelled"),
 	}
 	return many(cmd, func(cmd *cobra.Command, c *client.Client, run string) error { return c.Retry(cmd.Context(), run) },
-		func(cmd *cobra.Command, c *client.Client, f client.Filter) (client.Many, error) {
-			return c.RetryMany(cmd.Context(), f)
+		func(cmd *cobra.Command, c *client.Client, f client.Filter, o client.ManyOptions) (client.Many, error) {
+			return c.RetryMany(cmd.Context(), f, o)
 		}, "open again")
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/api/client"
+	"github.com/agnt5/agnt5d/internal/ids"
 	"github.com/agnt5/agnt5d/view"
 	"github.com/spf13/cobra"
 )
@@ -55,6 +56,11 @@ when it is made; it is not shown again.`,
 	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
 		if len(in.Handlers) == 0 {
 			return exit(exitUsage, "name what it serves with --handler NAME,NAME")
+		}
+		for _, h := range in.Handlers {
+			if err := ids.Check(h); err != nil {
+				return exit(exitUsage, "--handler: a name %w", err)
+			}
 		}
 		in.Name, in.URL, in.TimeoutMS = args[0], args[1], timeout.Milliseconds()
 		got, created, err := c.PutService(cmd.Context(), in)

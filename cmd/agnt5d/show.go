@@ -13,6 +13,7 @@ import (
 	"github.com/agnt5/agnt5d/api/client"
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/diagram"
+	"github.com/agnt5/agnt5d/internal/ids"
 	"github.com/agnt5/agnt5d/view"
 	"github.com/spf13/cobra"
 )
@@ -123,7 +124,7 @@ func drawRun(out io.Writer, st *view.Status, def *flow.Definition, how drawing) 
 		if s := st.Steps[e.Step]; s.Error != nil && s.Error.Stack != "" {
 			fmt.Fprintf(out, "%s\n", indent(s.Error.Stack))
 		}
-		fmt.Fprintf(out, "  agnt5d retry %s\n", st.WorkflowID)
+		fmt.Fprintf(out, "  agnt5d retry %s\n", ids.Word(st.WorkflowID))
 	}
 	if st.State == "cancelled" || st.State == "quarantined" {
 		fmt.Fprintf(out, "\n%s: %s\n", st.State, orDash(st.Reason))
@@ -174,7 +175,7 @@ func alike(r view.Reason) string {
 
 // drawSteps draws a line for each step, or for a group of steps that are alike when there are many.
 func drawSteps(out io.Writer, st *view.Status, def *flow.Definition, how drawing) error {
-	g, err := flow.NewGraph(def)
+	g, err := flow.RecordedGraph(def)
 	if err != nil {
 		return err
 	}

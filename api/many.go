@@ -1,0 +1,234 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/agnt5/agnt5d/engine"
+)
+
+// filters say which runs are meant. They stand in the query of a list; for what is done to many runs at once, in the query or
+// in the body.
+type filters struct {
+	Workflow filter `json:"workflow,omitempty"`
+	State    filter `json:"state,omitempty"`
+	IDPrefix filter `json:"id_prefix,omitempty"`
+	Since    filter `json:"since,omitempty"` // RFC 3339, of the start
+	Until    filter `json:"until,omitempty"` // RFC 3339, exclusive
+}
+
+// filter is the text of one; "" when it was not given.
+type filter string
+
+// wrong begins a filter that was given and is none; what was given follows. An unset variable in somebody's script must not
+// mean every run, so an empty text and null are wrong.
+const wrong = "\x00"
+
+// UnmarshalJSON keeps apart what was not given and what was given wrong.
+func (f *filter) UnmarshalJSON(b []byte) error {
+	var text string
+	if err := json.Unmarshal(b, &text); err != nil {
+		text = wrong + string(b)
+	}
+	if text == "" {
+		text = wrong
+	}
+	*f = filter(text)
+	return nil
+}
+
+// named gives each filter with its name.
+func (b *filters) named() map[string]*filter {
+	return map[string]*filter{"workflow": &b.Workflow, "state": &b.State, "id_prefix": &b.IDPrefix, "since": &b.Since, "until": &b.Until}
+}
+
+// fromQuery adds the filters of a query, and refuses those that are empty or stand in the body, too.
+func (b *filters) fromQuery(q url.Values) error {
+	for name, into := range b.named() {
+		if q.Has(name) {
+			if *into != "" {
+				return twice(name)
+			}
+			if *into = filter(q.Get(name)); *into == "" {
+				*into = wrong
+			}
+		}
+		switch given, bad := strings.CutPrefix(string(*into), wrong); {
+		case bad && given != "":
+			return problem("invalid_request", name+": want a string, not "+quote(given))
+		case bad:
+			return problem("invalid_request", name+" is empty: give it a value, or leave it out")
+		}
+	}
+	return nil
+}
+
+func twice(name string) error {
+	return problem("invalid_request", name+" stands in the query and in the body: say it once")
+}
+
+func (b *filters) filter() (engine.ListFilter, error) {
+	f := engine.ListFilter{Workflow: string(b.Workflow), State: string(b.State), IDPrefix: string(b.IDPrefix)}
+	var err error
+	if f.Since, err = instant("since", string(b.Since)); err != nil {
+		return f, err
+	}
+	f.Until, err = instant("until", string(b.Until))
+	return f, err
+}
+
+func instant(name, text string) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return 0, problem("invalid_request", name+": "+quote(text)+" is not a time like 2026-11-23T08:00:00Z")
+	}
+	return t.UnixMilli(), nil
+}
+
+// manyBody is what a request for many runs at once may say. All but the reason may stand in the query instead.
+type manyBody struct {
+	filters
+	All    *bool  `json:"all,omitempty"`     // true: every run, when there is no filter
+	DryRun *bool  `json:"dry_run,omitempty"` // true: count what matches, and do nothing
+	Reason string `json:"reason,omitempty"`  // kept in each run's history
+}
+
+type many struct {
+	Matched int `json:"matched"` // runs that the filters name, in a state in which it can be done
+	Done    int `json:"done"`    // of them, how many it was done to
+}
+
+// readMany reads a request for many runs at once. One that names neither a filter nor all=true is refused: nothing at all must
+// not mean everything.
+func (s *Server) readMany(w http.ResponseWriter, r *http.Request) (*manyBody, engine.ListFilter, error) {
+	var b manyBody
+	none := engine.ListFilter{}
+	if err := s.decode(w, &b); err != nil {
+		return nil, none, err
+	}
+	q := r.URL.Query()
+	if err := b.fromQuery(q); err != nil {
+		return nil, none, err
+	}
+	for name, into := range map[string]**bool{"all": &b.All, "dry_run": &b.DryRun} {
+		if err := flag(q, name, into); err != nil {
+			return nil, none, err
+		}
+	}
+	if b.filters == (filters{}) && !is(b.All) {
+		return nil, none, problem("invalid_request", "no filter is given: name the runs that are meant (workflow, state, id_prefix, since, until), or say all=true for every run")
+	}
+	f, err := b.filter()
+	return &b, f, err
+}
+
+// flag reads a parameter that is true or false.
+func flag(q url.Values, name string, into **bool) error {
+	if !q.Has(name) {
+		return nil
+	}
+	if *into != nil {
+		return twice(name)
+	}
+	text := q.Get(name)
+	if text != "true" && text != "false" {
+		return problem("invalid_request", name+": "+quote(text)+", want true or false")
+	}
+	v := text == "true"
+	*into = &v
+	return nil
+}
+
+func is(b *bool) bool { return b != nil && *b }
+
+func (s *Server) cancelMany(w http.ResponseWriter, r *http.Request) error {
+	return s.many(w, r, []string{"running", "quarantined"}, func(ctx context.Context, id, reason string) error {
+		return s.eng.Cancel(ctx, id, reason)
+	})
+}
+
+func (s *Server) retryMany(w http.ResponseWriter, r *http.Request) error {
+	return s.many(w, r, []string{"failed", "cancelled"}, func(ctx context.Context, id, _ string) error {
+		return s.eng.Retry(ctx, id)
+	})
+}
+
+// many does one thing to every run that the filters name and that is in one of the states, a few at a time so that they share
+// commits. One that moved on meanwhile is matched and not done.
+func (s *Server) many(w http.ResponseWriter, r *http.Request, states []string, do func(ctx context.Context, id, reason string) error) error {
+	b, f, err := s.readMany(w, r)
+	if err != nil {
+		return err
+	}
+	f.Limit = maxPage
+	var out many
+	for {
+		heads, err := s.eng.List(r.Context(), f)
+		if err != nil {
+			return err
+		}
+		var meant []string
+		for i := range heads {
+			if slices.Contains(states, heads[i].State) {
+				meant = append(meant, heads[i].WorkflowID)
+			}
+		}
+		out.Matched += len(meant)
+		if !is(b.DryRun) {
+			done, err := each(meant, func(id string) error { return do(r.Context(), id, b.Reason) })
+			if err != nil {
+				return err
+			}
+			out.Done += done
+		}
+		if len(heads) < f.Limit {
+			return s.reply(w, http.StatusOK, out)
+		}
+		f.Before = heads[len(heads)-1].Number
+	}
+}
+
+// each calls do for each run, a few at a time, and counts those it was done to.
+func each(runs []string, do func(id string) error) (int, error) {
+	var wg sync.WaitGroup
+	var done atomic.Int64
+	var failure atomic.Pointer[error]
+	slots := make(chan struct{}, 64)
+	for _, id := range runs {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			if err := do(id); err == nil {
+				done.Add(1)
+			} else if !moved(err) {
+				failure.Store(&err)
+			}
+		})
+	}
+	wg.Wait()
+	if err := failure.Load(); err != nil {
+		return 0, *err
+	}
+	return int(done.Load()), nil
+}
+
+// moved says that a run is not any more what the list said.
+func moved(err error) bool {
+	for _, known := range []error{engine.ErrRunNotFound, engine.ErrRunExpired, engine.ErrRunFinished, engine.ErrRunNotFailed, engine.ErrRunQuarantined, engine.ErrNewerRelease} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	return false
+}
