@@ -584,9 +584,10 @@ func (c *Client) DeleteService(ctx context.Context, name string) error {
 	return c.do(ctx, &request{method: http.MethodDelete, path: path("v1", "services", name)})
 }
 
-// Journal writes a copy of the daemon's journal, as it is at one moment, to w.
+// Journal writes a copy of the daemon's journal, as it is at one moment, to w. While another copy is being sent it waits its
+// turn, as long as patience lasts.
 func (c *Client) Journal(ctx context.Context, w io.Writer) error {
-	return c.once(ctx, &request{method: http.MethodGet, path: "/v1/journal", raw: func(resp *http.Response) error {
+	return c.do(ctx, &request{method: http.MethodGet, path: "/v1/journal", raw: func(resp *http.Response) error {
 		_, err := io.Copy(w, resp.Body)
 		return err
 	}})
