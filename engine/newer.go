@@ -13,6 +13,15 @@ import (
 // newerCode is the reason of a run that waits for a newer release.
 const newerCode = "newer_release"
 
+// NewerError refuses what was asked of a run that a newer release of agnt5d wrote on.
+type NewerError = ring.NewerError
+
+// Newer makes a NewerError of an error that wraps ErrNewerRelease.
+func Newer(run uint64, err error) *NewerError {
+	n, _ := ring.IsNewer(run, err)
+	return n
+}
+
 // newerRuns is the runs that wait for a newer release, by number.
 type newerRuns struct {
 	mu  sync.Mutex
@@ -65,7 +74,11 @@ func (e *Engine) lookNewer(id string, err error) (*look, error) {
 			return nil, e.hurt(h.Run, err)
 		}
 	}
-	return &look{s: s, newer: &newerLook{h, why}, reasons: []Reason{{Code: newerCode, Detail: why.Error(), Command: "agnt5d history " + id}}}, nil
+	return newerLookOf(id, s, h, why), nil
+}
+
+func newerLookOf(id string, s *replay.State, h journal.Head, why *NewerError) *look {
+	return &look{s: s, newer: &newerLook{h, why}, reasons: []Reason{{Code: newerCode, Detail: why.Error(), Command: "agnt5d history " + id}}}
 }
 
 // statusNewer gives a run that waits: where it stands its head says, its steps are those of the events that are understood.

@@ -23,6 +23,15 @@ func (r *Reader) Status(s *replay.State) (*Status, error) {
 	return r.e.status(&look{s: s, reasons: r.Explain(s)}, statusOptions{steps: "all"})
 }
 
+// Waiting gives a run that a newer release wrote on. s is what its events say that are understood; nil: none is.
+func (r *Reader) Waiting(id string, s *replay.State, why *NewerError) (*Status, error) {
+	h, err := r.e.head(id)
+	if err != nil {
+		return nil, err
+	}
+	return r.e.status(newerLookOf(id, s, h, why), statusOptions{steps: "all"})
+}
+
 // Explain says why a run would not move if an engine opened the file now, without any worker.
 func (r *Reader) Explain(s *replay.State) []Reason {
 	return reasons(ring.New(ring.Config{Journal: r.e.j}), &ring.Run{S: s})

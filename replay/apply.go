@@ -30,6 +30,27 @@ func (s *State) Apply(seq uint64, at int64, e *event.Event) error {
 	return nil
 }
 
+// Near calls fn for each step whose state an event can change, once Apply has folded it. Most events are about one step; one
+// that ends a run, or reopens it, may be about all.
+func (s *State) Near(e *event.Event, fn func(step int32)) {
+	switch e.Kind {
+	case event.RunFailed, event.RunCompleted, event.RunCancelled, event.RunReopened:
+		for i := range s.Steps {
+			fn(int32(i))
+		}
+		return
+	case event.TimerFired: // what was deferred to it
+		for _, near := range [...][]int32{s.Graph.Deps[e.Step], s.Graph.Dependents[e.Step]} {
+			for _, i := range near {
+				fn(i)
+			}
+		}
+	}
+	if e.Kind.HasStep() {
+		fn(e.Step)
+	}
+}
+
 // EndRecord says that the events applied last stand in the record of that sequence.
 func (s *State) EndRecord(seq uint64) { s.LastSeq = seq }
 

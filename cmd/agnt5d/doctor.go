@@ -38,11 +38,15 @@ nothing: what cannot be trusted is not made to look as if it could.`,
 			}
 			defer f.Close()
 			n := 0
-			if _, err := f.Verify(cmd.Context(), func(d journal.Damage) {
+			stats, err := f.verify(cmd.Context(), func(d journal.Damage) {
 				n++
 				fmt.Fprintln(out, f.lie(d))
-			}); err != nil {
+			})
+			if err != nil {
 				return &exitErr{exitError, err}
+			}
+			for i := range stats.newer {
+				fmt.Fprintln(out, &stats.newer[i])
 			}
 			if n == 0 {
 				_, err = fmt.Fprintf(out, "%s opens, and nothing in it is damaged.\n", f.path)

@@ -48,7 +48,7 @@ func (f *file) graph(d flow.Digest) (*flow.Graph, error) {
 	}
 	def, problems := flow.Parse(body)
 	if len(problems) > 0 {
-		return nil, problems
+		return nil, fold.NewerDefinition(d, problems)
 	}
 	g, err := flow.RecordedGraph(def)
 	if err == nil {
@@ -138,6 +138,9 @@ func (f *file) lie(d journal.Damage) error {
 func line(e *engine.Event) string {
 	b := &strings.Builder{}
 	fmt.Fprintf(b, "%6d %s", e.Seq, e.Kind)
+	if e.NewerRelease {
+		b.WriteString(" (written by a newer release of agnt5d)")
+	}
 	if e.Step != "" {
 		b.WriteString(" " + e.Step)
 	}
@@ -168,103 +171,8 @@ func line(e *engine.Event) string {
 	return b.String()
 }
 
-// walker folds runs record by record and shows each event with what it changed.
-type walker struct {
-	f      *file
-	states map[uint64]*replay.State
-	// each is called for every event, after it was folded.
-	each func(e engine.Event, s *replay.State, changed []string) error
-}
-
-func newWalker(f *file) *walker { return &walker{f: f, states: map[uint64]*replay.State{}} }
-
-// record folds one record and shows its events up to the sequence until (0: all of them).
-func (w *walker) record(r *journal.Record, until uint64) error {
-	if r.Run == 0 {
-		return event.Decode(r.Body, func(i int, e *event.Event) error {
-			if until != 0 && r.Seq+uint64(i) > until || w.each == nil {
-				return nil
-			}
-			return w.each(engine.Show(r.Seq+uint64(i), 0, r.At, "", nil, e), nil, nil)
-		})
-	}
-	s := w.states[r.Run]
-	if s == nil && r.Prev != 0 {
-		return &fold.BrokenError{Run: r.Run, Seq: r.Seq, Why: fmt.Errorf("the run's first record is missing; this one follows record %d", r.Prev)}
-	}
-	if s != nil && r.Prev != s.LastSeq {
-		return &fold.BrokenError{Run: r.Run, Seq: r.Seq, Why: fmt.Errorf("it follows record %d, but the run's last one is %d", r.Prev, s.LastSeq)}
-	}
-	if s != nil && r.N != s.Events+1 {
-		return &fold.BrokenError{Run: r.Run, Seq: r.Seq, Why: fmt.Errorf("it begins at position %d, but the run has %d events", r.N, s.Events)}
-	}
-	err := event.Decode(r.Body, func(i int, e *event.Event) error {
-		seq := r.Seq + uint64(i)
-		if until != 0 && seq > until {
-			return nil
-		}
-		if s == nil {
-			g, err := w.f.graph(flow.Digest(e.Digest))
-			if err != nil {
-				return err
-			}
-			s = replay.New(g)
-			w.states[r.Run] = s
-		}
-		before := statesOf(s)
-		if err := s.Apply(seq, r.At, e); err != nil {
-			return err
-		}
-		if w.each == nil {
-			return nil
-		}
-		w.f.ids[r.Run] = s.ID
-		return w.each(engine.Show(seq, r.N+uint64(i), r.At, s.ID, s.Graph, e), s, changes(s, before))
-	})
-	if err != nil {
-		var b *fold.BrokenError
-		var x *exitErr
-		if errors.As(err, &b) || errors.As(err, &x) || errors.Is(err, errStop) {
-			return err
-		}
-		return &fold.BrokenError{Run: r.Run, Seq: r.Seq, Why: err}
-	}
-	s.EndRecord(r.Seq)
-	s.Released()
-	return nil
-}
-
-var errStop = errors.New("stop")
-
-type shape struct {
-	run   replay.RunState
-	steps []replay.StepState
-}
-
-func statesOf(s *replay.State) shape {
-	out := shape{run: s.Status, steps: make([]replay.StepState, len(s.Steps))}
-	for i := range s.Steps {
-		out.steps[i] = s.Steps[i].State
-	}
-	return out
-}
-
-// changes says what an event changed, a phrase for each step.
-func changes(s *replay.State, before shape) []string {
-	var out []string
-	for i := range s.Steps {
-		if a, b := before.steps[i], s.Steps[i].State; a != b {
-			out = append(out, fmt.Sprintf("%s %s → %s", s.Graph.Def.Steps[i].Name, a, b))
-		}
-	}
-	if before.run != s.Status {
-		out = append(out, fmt.Sprintf("run %s → %s", before.run, s.Status))
-	}
-	return out
-}
-
-// state folds a run up to its last record.
-func (f *file) state(run uint64) (*replay.State, error) {
+// state folds a run up to its last record, or to the first that a newer release wrote.
+func (f *file) state(run uint64) (*replay.State, *engine.NewerError, error) {
 	w := newWalker(f)
 	err := f.scan(run, run-1, func(r *journal.Record) error { return w.record(r, 0) }, func(d journal.Damage) error {
 		if d.Run == run {
@@ -272,7 +180,7 @@ func (f *file) state(run uint64) (*replay.State, error) {
 		}
 		return nil
 	})
-	return w.states[run], broken(f, err)
+	return w.states[run], w.newer[run], broken(f, err)
 }
 
 // status gives a run as it would be if an engine opened the file now.
@@ -281,9 +189,12 @@ func (f *file) status(id string) (*view.Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := f.state(run)
+	s, newer, err := f.state(run)
 	if err != nil {
 		return nil, err
+	}
+	if newer != nil {
+		return engine.NewReader(f.Journal).Waiting(id, s, newer)
 	}
 	return engine.NewReader(f.Journal).Status(s)
 }

@@ -27,7 +27,9 @@ func walk(cmd *cobra.Command, f *file, run uint64, seqs []uint64, lines []string
 		if err != nil && !errors.Is(err, errStop) {
 			return broken(f, err)
 		}
-		if err := printState(out, w.states[run], ""); err != nil {
+		if w.states[run] == nil {
+			fmt.Fprintln(out, w.newer[run])
+		} else if err := printState(out, w.states[run], ""); err != nil {
 			return err
 		}
 		fmt.Fprint(out, "[n]ext [p]revious, a number, [q]uit> ")

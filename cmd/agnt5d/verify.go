@@ -31,7 +31,7 @@ func newVerifyCmd() *cobra.Command {
 			defer f.Close()
 			out := cmd.OutOrStdout()
 			found := []map[string]any{}
-			stats, err := f.Verify(cmd.Context(), func(d journal.Damage) {
+			stats, err := f.verify(cmd.Context(), func(d journal.Damage) {
 				one := map[string]any{"seq": d.Seq, "kind": d.Kind, "detail": d.Detail}
 				if d.Run != 0 {
 					one["run"] = f.name(d.Run)
@@ -45,9 +45,14 @@ func newVerifyCmd() *cobra.Command {
 				return &exitErr{exitError, err}
 			}
 			if format == "json" {
-				err = json.NewEncoder(out).Encode(map[string]any{"ok": stats.Damages == 0, "damages": found, "stats": stats})
-			} else if stats.Damages == 0 {
-				_, err = fmt.Fprintf(out, "%s: nothing is damaged: %s\n", f.path, counts(stats))
+				err = json.NewEncoder(out).Encode(map[string]any{"ok": stats.Damages == 0, "damages": found, "newer": stats.newer, "stats": stats.Verified})
+			} else {
+				for i := range stats.newer {
+					fmt.Fprintln(out, &stats.newer[i])
+				}
+				if stats.Damages == 0 {
+					_, err = fmt.Fprintf(out, "%s: nothing is damaged: %s\n", f.path, counts(stats.Verified))
+				}
 			}
 			if err == nil && stats.Damages > 0 {
 				return exit(exitError, "")

@@ -34,8 +34,8 @@ func NewerDefinition(d flow.Digest, why error) error {
 }
 
 // Record folds one record into s, and gives the new state; s is nil before a run's first record. A record that s has folded
-// already is passed over.
-func Record(s *replay.State, rec *journal.Record, graphs Graphs, each func(i int, e *event.Event)) (*replay.State, error) {
+// already is passed over. each, if it is not nil, is called after each event; its error ends the fold and comes back as it is.
+func Record(s *replay.State, rec *journal.Record, graphs Graphs, each func(s *replay.State, i int, e *event.Event) error) (*replay.State, error) {
 	broken := func(format string, args ...any) error {
 		return &BrokenError{Run: rec.Run, Seq: rec.Seq, Why: fmt.Errorf(format, args...)}
 	}
@@ -50,6 +50,7 @@ func Record(s *replay.State, rec *journal.Record, graphs Graphs, each func(i int
 		return s, broken("it begins at position %d, but the run has %d events", rec.N, s.Events)
 	}
 	n := uint32(0)
+	var told error // by each
 	err := event.Decode(rec.Body, func(i int, e *event.Event) error {
 		if s == nil {
 			if e.Kind != event.RunStarted {
@@ -66,10 +67,13 @@ func Record(s *replay.State, rec *journal.Record, graphs Graphs, each func(i int
 			return err
 		}
 		if each != nil {
-			each(i, e)
+			told = each(s, i, e)
 		}
-		return nil
+		return told
 	})
+	if told != nil {
+		return s, told
+	}
 	if err == nil && n != rec.Count {
 		err = fmt.Errorf("%d events, the record says %d", n, rec.Count)
 	}
