@@ -286,7 +286,7 @@ func (b *bed) finishAll() {
 			b.do(b.takeOutcome(key))
 		}
 	}
-	for range 22 { // the ring is woken in time, or it would give the leases what it missed
+	for range 14 { // the ring is woken in time, or it would give the leases what it missed
 		b.advance(3_000)
 	}
 	if runs, _ := b.r.Counts(); runs != 0 {

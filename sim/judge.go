@@ -25,7 +25,9 @@ import (
 //     objects up exactly once.
 //  8. A signal is consumed by at most one wait; a timer fires at most once by itself, and never early.
 //  9. A run that has ended holds nothing but the keys of attempts still out, and nothing happens in it but their end.
-//  10. In the quiet phase everything that is open comes to its end.
+//  10. An outcome is recorded for the attempt that it was made for, and for no other: neither of another history, when a copy of
+//     the journal was put back, nor when its step was given to another since. Leases end however often the engine is started.
+//  11. In the quiet phase everything that is open comes to its end.
 type Judge struct {
 	w       *World
 	byRun   map[uint64]*track
@@ -66,6 +68,8 @@ type track struct {
 	asked    map[uint64]int32 // step by request
 	payloads map[string][]byte
 	outcomes map[attemptOf]uint64 // recorded outcomes: hash
+	origins  map[attemptOf]origin
+	started  map[int32]uint32 // the newest attempt that somebody had, by step
 	cancels  int
 	reopened int
 	gone     bool // deleted
@@ -149,7 +153,8 @@ func (j *Judge) fold(t *track, s *replay.State, rec *journal.Record) *replay.Sta
 			s = replay.New(g)
 			n := len(g.Def.Steps)
 			t = &track{s: s, id: e.ID, final: make([]int, n), failed: make([]int, n), fired: make([]int, n), attempts: make([]uint32, n), due: map[int32]int64{},
-				requests: map[int32]uint64{}, asked: map[uint64]int32{}, payloads: map[string][]byte{}, outcomes: map[attemptOf]uint64{}}
+				requests: map[int32]uint64{}, asked: map[uint64]int32{}, payloads: map[string][]byte{}, outcomes: map[attemptOf]uint64{},
+				origins: map[attemptOf]origin{}, started: map[int32]uint32{}}
 			if old := j.byID[e.ID]; old != nil && !old.gone {
 				w.fail("run %s was started twice, in records %d and %d", e.ID, old.s.Run, rec.Seq)
 			}
@@ -235,6 +240,10 @@ func (j *Judge) notEarly(t *track, rec *journal.Record, step int32) {
 func (j *Judge) after(t *track, rec *journal.Record, e *event.Event, seq uint64) {
 	w, s, step := j.w, t.s, e.Step
 	switch e.Kind {
+	case event.StepScheduled:
+		t.origins[attemptOf{step, e.Attempt}] = origin{seq, rec.At}
+	case event.AttemptStarted:
+		t.started[step] = e.Attempt
 	case event.StepBlocked:
 		t.requests[step], t.asked[seq] = seq, step
 		for _, k := range s.Graph.Def.Steps[step].ObjectKeys {
@@ -246,6 +255,9 @@ func (j *Judge) after(t *track, rec *journal.Record, e *event.Event, seq uint64)
 		}
 		if e.Kind == event.StepCompleted && e.Attempt != 0 {
 			j.recorded(t, step, e.Attempt, e.Hash)
+			if want := strconv.Quote(t.id + "/" + s.Graph.Def.Steps[step].Name); string(e.Payload) != want {
+				w.fail("%s is completed with the output of %s", want, e.Payload)
+			}
 		}
 	case event.AttemptFailed:
 		j.recorded(t, step, e.Attempt, e.Hash)
@@ -272,6 +284,9 @@ func (j *Judge) recorded(t *track, step int32, attempt uint32, hash uint64) {
 		j.w.fail("%s/%s: two outcomes of attempt %d are recorded", t.id, t.s.Graph.Def.Steps[step].Name, attempt)
 	}
 	t.outcomes[k] = hash
+	if newest := t.started[step]; attempt < newest {
+		j.w.fail("%s/%s: an outcome of attempt %d is recorded, and attempt %d was given to somebody since", t.id, t.s.Graph.Def.Steps[step].Name, attempt, newest)
+	}
 }
 
 // free gives back the keys of a request.
@@ -368,7 +383,16 @@ func (j *Judge) result(o *reply, res ring.PollResult) {
 	}
 	hash, recorded := t.outcomes[attemptOf{o.token.Step, o.token.Attempt}]
 	j.w.op("result " + string(res.Result))
+	if !t.ours(o) {
+		j.w.op("result of another history")
+		if res.Result != ring.BadToken && !res.Look && !t.gone {
+			j.w.fail("%s step %d: the token of attempt %d is of another history, and its outcome is %s", t.id, o.token.Step, o.token.Attempt, res.Result)
+		}
+		return
+	}
 	switch res.Result {
+	case ring.BadToken:
+		j.w.fail("%s step %d: the token of attempt %d was made for it, and its outcome is bad_token", t.id, o.token.Step, o.token.Attempt)
 	case ring.Recorded, ring.Invalid:
 		if !recorded || hash != o.in.Hash {
 			j.w.fail("%s step %d: outcome %d of attempt %d was acknowledged as %s; the journal has %v %d", t.id, o.token.Step, o.in.Hash, o.token.Attempt, res.Result, recorded, hash)

@@ -22,11 +22,13 @@ type remote struct {
 type held struct {
 	spec  *ring.Spec
 	token worker.Token
+	origin
 }
 
 type reply struct {
 	token worker.Token
-	in    ring.Outcome // as it was made; copied for each sending
+	origin
+	in ring.Outcome // as it was made; copied for each sending
 }
 
 func (r *remote) engineGone() { r.joined, r.asking = false, false }
@@ -143,7 +145,7 @@ func (r *remote) poll() {
 		}
 		r.polled = false
 		for _, s := range a.Tasks {
-			r.tasks = append(r.tasks, &held{s, worker.Token{Run: s.Slot.Run, Step: s.Step, Attempt: s.Attempt, Boot: s.Boot, Worker: r.id}})
+			r.tasks = append(r.tasks, &held{s, worker.Token{Run: s.Slot.Run, Step: s.Step, Attempt: s.Attempt, Boot: s.Boot, Worker: r.id}, w.judge.originOf(s)})
 		}
 		for i, res := range a.Results {
 			w.judge.result(out[i], res)
@@ -169,7 +171,7 @@ func (r *remote) acknowledge(o *reply) {
 func (r *remote) finish(i int) {
 	h := r.tasks[i]
 	r.tasks = append(r.tasks[:i:i], r.tasks[i+1:]...)
-	o := &reply{token: h.token, in: ring.Outcome{Token: h.token, Hash: r.w.rng.Uint64()}}
+	o := &reply{token: h.token, origin: h.origin, in: ring.Outcome{Token: h.token, Hash: r.w.rng.Uint64()}}
 	r.w.decide(&o.in, h.spec)
 	if o.in.Fail != nil {
 		o.in.Fail.Hash = o.in.Hash

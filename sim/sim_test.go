@@ -25,6 +25,7 @@ var floor = []string{
 	"crash", "crash while starting", "commit that nobody heard of", "disk full", "answer: disk full", "clock goes back", "clock jumps ahead",
 	"start", "start with another input", "signal", "signal with another payload", "cancel", "retry", "fire", "delete", "status", "request sent again",
 	"worker joins", "worker dies", "worker leaves", "worker forges a token", "response lost", "outcome sent again", "attempt failed",
+	"a copy is put back", "restarts in a row", "result bad_token", "result of another history",
 	"outcome for a foreign object", "a handler answers twice", "worker hears that an attempt is over",
 	"result recorded", "result stale_lease", "result run_finished", "result invalid",
 	"event RunStarted", "event StepBlocked", "event KeysGranted", "event StepScheduled", "event AttemptStarted", "event AttemptFailed",
@@ -93,7 +94,7 @@ func TestTheSameSeedIsTheSameHistory(t *testing.T) {
 }
 
 func TestPlantedBugsAreFound(t *testing.T) {
-	for _, bug := range []Bug{EarlyAck, LostCommit, EarlyClock, DroppedRecord, StaleState} {
+	for _, bug := range []Bug{EarlyAck, LostCommit, EarlyClock, DroppedRecord, StaleState, SameBoot} {
 		found := false
 		for seed := uint64(1); seed < 60 && !found; seed++ {
 			_, err := Run(seed, steps, bug)

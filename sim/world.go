@@ -25,6 +25,7 @@ const (
 	EarlyClock    Bug = "let timers see a clock that is ahead"
 	DroppedRecord Bug = "leave a record out of a commit"
 	StaleState    Bug = "recover from an old snapshot and forget the log after it"
+	SameBoot      Bug = "draw the same number at each start"
 )
 
 // World is everything around the ring, on one goroutine.
@@ -38,9 +39,10 @@ type World struct {
 	ring  *ring.Ring
 	inbox []ring.Input
 	judge *Judge
-	epoch int  // counts restarts: what was asked of an earlier ring is never answered
-	calm  bool // the quiet phase
-	full  bool // the disk is full
+	epoch int   // counts restarts: what was asked of an earlier ring is never answered
+	calm  bool  // the quiet phase
+	full  bool  // the disk is full
+	copy  *Disk // of the file, to be put back
 
 	flows   []string
 	local   []*ring.Spec // attempts in process
@@ -112,7 +114,11 @@ func (w *World) boot() {
 	if w.bug == StaleState && w.epoch > 2 && len(w.disk.records) > 40 {
 		w.disk.base = w.disk.records[len(w.disk.records)-2].Seq
 	}
-	w.ring = ring.New(ring.Config{Journal: w.disk, Release: "sim", Boot: 1 + w.rng.Uint64N(1<<63), LeaseMS: 30_000, CheckpointBytes: 6_000, MaxLive: 4, LocalCapacity: 1 + w.rng.IntN(8),
+	boot := 1 + w.rng.Uint64N(1<<63)
+	if w.bug == SameBoot {
+		boot = 1
+	}
+	w.ring = ring.New(ring.Config{Journal: w.disk, Release: "sim", Boot: boot, LeaseMS: 30_000, CheckpointBytes: 6_000, MaxLive: 4, LocalCapacity: 1 + w.rng.IntN(8),
 		Services: map[string]int{"bounded": 1}, Execute: func(s *ring.Spec) { w.handOut("local", s); w.local = append(w.local, s) },
 		Cancel: func(*worker.Slot, string) {}, Damage: func(d journal.Damage) { w.fail("the ring reports damage: %+v", d) }})
 	w.ring.Stats = ring.Stats{}
@@ -250,6 +256,15 @@ func (w *World) crash() {
 }
 
 func (w *World) fault() {
+	switch n := w.rng.IntN(100); {
+	case w.bug != NoBug && w.bug != SameBoot:
+	case n < 20:
+		w.copyOrPutBack()
+		return
+	case n < 25:
+		w.restartsInARow()
+		return
+	}
 	if w.bug == EarlyAck && w.chance(50) || w.chance(60) {
 		w.op("crash")
 		w.crash()
