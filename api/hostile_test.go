@@ -175,14 +175,17 @@ func TestPollsThatCross(t *testing.T) {
 	}
 }
 
-// again is the same daemon after a restart.
-func (s *site) again(o engine.Options) {
+// again is the same daemon after a restart; meanwhile is what others do with the file before it.
+func (s *site) again(o engine.Options, meanwhile ...func(path string)) {
 	s.t.Helper()
 	path := s.eng.Path()
 	s.api.Stop()
 	s.srv.Close()
 	if err := s.eng.Close(); err != nil {
 		s.t.Fatal(err)
+	}
+	for _, fn := range meanwhile {
+		fn(path)
 	}
 	eng, err := engine.Open(path, o)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/agnt5/agnt5d/api/client"
 	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/view"
 	"github.com/agnt5/agnt5d/worker"
 	"github.com/vmihailenco/msgpack/v5"
@@ -142,4 +144,66 @@ func TestAWorkerServesANewerDaemon(t *testing.T) {
 		t.Errorf("an answer that is not known here was not told:\n%s", text)
 	}
 	s.want(400, "invalid_request", "POST", "/v1/workers", `{"service_name":"svc","handlers":["h"],"capacity":1,"region":"eu"}`)
+}
+
+// After a roll-back, what is asked of a run that a newer release wrote on is refused with a code of its own; a worker's outcome for
+// it gets a result of its own, and the other outcomes of the poll are recorded.
+func TestARunOfANewerReleaseOverHTTP(t *testing.T) {
+	s := open(t, engine.Options{})
+	s.want(201, "", "PUT", "/v1/workflows/w", oneTask)
+	w := s.join(`"h"`, "")
+	tokens := map[string]string{}
+	for i, id := range []string{"r", "well"} {
+		s.start("w", id)
+		tokens[id] = s.task(w, i+1)["token"].(string)
+	}
+	s.again(engine.Options{}, func(path string) {
+		j, err := journal.Open(path, journal.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		run, _, _, err := j.Lookup("r")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var last journal.Record
+		if err := j.Scan(0, 0, func(r journal.Record) error {
+			if r.Run == run {
+				last = r
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		j.Append(&journal.Batch{Records: []journal.Record{{Seq: j.NextSeq(), Count: 1, Run: run, Prev: last.Seq, N: last.N + uint64(last.Count), At: last.At, Body: []byte{0, 0x91, 60}}}},
+			func(err error) { done <- err })
+		if err := errors.Join(<-done, j.Close()); err != nil {
+			t.Fatal(err)
+		}
+	})
+	s.want(201, "", "POST", "/v1/workers", fmt.Sprintf(`{"service_name":"svc","handlers":["h"],"capacity":10,"worker_id":%q,"tokens":[%q,%q]}`, w, tokens["r"], tokens["well"]))
+	for id, want := range map[string]string{"r": "newer_release", "well": "recorded"} {
+		if code := s.outcome(w, tokens[id], `"status":"completed","output":1`); code != want {
+			t.Errorf("%s: %s", id, code)
+		}
+	}
+	for _, call := range []string{"POST /signals/go", "POST /cancel", "POST /retry", "POST /timers/x/fire", "DELETE "} {
+		method, path, _ := strings.Cut(call, " ")
+		if r := s.want(409, "newer_release", method, "/v1/runs/r"+path, ""); !strings.Contains(r.text, "run r: ") && !strings.Contains(r.text, `run \"r\": `) {
+			t.Errorf("%s: %s", call, r.text)
+		}
+	}
+	if st := s.state("r"); st["state"] != "running" || st["reasons"].([]any)[0].(map[string]any)["code"] != "newer_release" {
+		t.Errorf("%v", st)
+	}
+	if r := s.want(200, "", "GET", "/readyz", ""); !strings.Contains(r.text, `"newer_release"`) {
+		t.Errorf("%s", r.text)
+	}
+	if r := s.want(200, "", "GET", "/v1/runs/r/events", ""); !strings.Contains(r.text, `"kind":"Kind(60)","newer_release":true`) {
+		t.Errorf("%s", r.text)
+	}
+	if st := s.state("well"); st["state"] != "completed" {
+		t.Errorf("%v", st)
+	}
 }

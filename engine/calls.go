@@ -330,11 +330,7 @@ func (e *Engine) graph(d flow.Digest) (*flow.Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	def, problems := flow.Parse(body)
-	if len(problems) > 0 {
-		return nil, fold.NewerDefinition(d, problems)
-	}
-	g, err := flow.RecordedGraph(def)
+	g, err := fold.Graph(d, body)
 	if err != nil {
 		return nil, err
 	}

@@ -344,3 +344,65 @@ func TestRunsOfANewerReleaseWaitForIt(t *testing.T) {
 		}
 	}
 }
+
+// A definition that this release cannot parse, under a digest that holds, is of a newer release: its runs wait, and starting one
+// is refused.
+func TestRunsOfANewerDefinitionWait(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "runs.db")
+	eng, err := engine.Open(path, engine.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	register(t, eng, "w", flow.WaitSignal("s", "go"))
+	if err := eng.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w := openNewer(t, path)
+	body := []byte(`{"steps":[{"name":"a","type":"wait_for_weather"}]}`)
+	digest := string(flow.DigestOf(body))
+	seq := w.NextSeq()
+	w.write(seq, 1, event.AppendBody(nil, []event.Event{{Kind: event.RunStarted, ID: "r", Name: "future", Version: 1, Digest: digest, Payload: []byte("1")}}), func(b *journal.Batch) {
+		b.Records[0].Prev, b.Records[0].N = 0, 1
+		b.Definitions = []journal.Definition{{Name: "future", Version: 1, Digest: digest, Body: body, At: 1, Current: true}}
+		b.Heads = []journal.Head{{Run: seq, ID: "r", Workflow: "future", Version: 1, LastSeq: seq, Events: 1, CreatedAt: 1}}
+	})
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before := keptOf(t, path, []uint64{seq})
+	if eng, err = engine.Open(path, engine.Options{CheckpointBytes: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if d := eng.Damages(); len(d) > 0 {
+		t.Errorf("damage: %v", d)
+	}
+	st, err := eng.Status(t.Context(), "r")
+	if err != nil || st.State != "running" || st.WorkflowName != "future" || len(st.Reasons) != 1 || st.Reasons[0].Code != "newer_release" {
+		t.Errorf("%+v %v", st, err)
+	}
+	if events, err := eng.History(t.Context(), "r", 0, 0); err != nil || len(events) != 1 || events[0].Kind != "RunStarted" || events[0].NewerRelease {
+		t.Errorf("%+v %v", events, err)
+	}
+	for what, err := range map[string]error{"cancel": eng.Cancel(t.Context(), "r", ""), "start": start(t.Context(), eng, "future")} {
+		if !errors.Is(err, engine.ErrNewerRelease) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if err := start(t.Context(), eng, "w"); err != nil {
+		t.Error(err)
+	}
+	if _, next, err := eng.Feed(t.Context(), 0, 1<<20); err != nil || next != eng.Durable() {
+		t.Errorf("the feed ends at %d of %d: %v", next, eng.Durable(), err)
+	}
+	if err := eng.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, keptOf(t, path, []uint64{seq}), cmp.AllowUnexported(kept{}, journal.Record{})); diff != "" {
+		t.Errorf("the run that waits has changed (-before +after)\n%s", diff)
+	}
+}
+
+func start(ctx context.Context, eng *engine.Engine, workflow string) error {
+	_, err := eng.Start(ctx, workflow, nil)
+	return err
+}

@@ -266,11 +266,7 @@ func (r *Ring) Def(d flow.Digest) (*Def, error) {
 	if err != nil {
 		return nil, err
 	}
-	parsed, problems := flow.Parse(body)
-	if len(problems) > 0 {
-		return nil, fold.NewerDefinition(d, problems)
-	}
-	g, err := flow.RecordedGraph(parsed)
+	g, err := fold.Graph(d, body)
 	if err != nil {
 		return nil, err
 	}

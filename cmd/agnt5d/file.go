@@ -46,11 +46,7 @@ func (f *file) graph(d flow.Digest) (*flow.Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	def, problems := flow.Parse(body)
-	if len(problems) > 0 {
-		return nil, fold.NewerDefinition(d, problems)
-	}
-	g, err := flow.RecordedGraph(def)
+	g, err := fold.Graph(d, body)
 	if err == nil {
 		f.graphs[d] = g
 	}

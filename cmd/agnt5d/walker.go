@@ -139,8 +139,8 @@ func (b *shape) follow(s *replay.State, e *event.Event) []string {
 	return out
 }
 
-// checked is what a look at a whole journal found.
-type checked struct {
+// audit is what a look at a whole journal found.
+type audit struct {
 	journal.Verified
 	newer []newerRun
 }
@@ -158,8 +158,8 @@ func (n *newerRun) String() string {
 
 // verify looks at all of the journal as a start would: at every checksum and link, and at whether each run folds. A run of which
 // something is damaged is not reported again for what follows from that.
-func (f *file) verify(ctx context.Context, report func(journal.Damage)) (checked, error) {
-	out := checked{newer: []newerRun{}}
+func (f *file) verify(ctx context.Context, report func(journal.Damage)) (audit, error) {
+	out := audit{newer: []newerRun{}}
 	var err error
 	hurt := map[uint64]bool{}
 	out.Verified, err = f.Verify(ctx, func(d journal.Damage) {

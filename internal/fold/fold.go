@@ -27,10 +27,19 @@ func (e *BrokenError) Error() string {
 
 func (e *BrokenError) Unwrap() error { return e.Why }
 
-// NewerDefinition is the error of a stored definition that does not parse. It was valid when it was stored, and its digest holds:
-// a newer release has written it.
-func NewerDefinition(d flow.Digest, why error) error {
-	return fmt.Errorf("definition %s: %w: %w", d, event.ErrFormat, why)
+// Graph gives the graph of a stored definition. One that is not valid here was so when it was stored, and its digest holds: a
+// newer release has written it, and the error wraps event.ErrFormat.
+func Graph(d flow.Digest, body []byte) (*flow.Graph, error) {
+	newer := func(why error) error { return fmt.Errorf("definition %s: %w: %v", d, event.ErrFormat, why) }
+	def, problems := flow.Parse(body)
+	if len(problems) > 0 {
+		return nil, newer(problems)
+	}
+	g, err := flow.RecordedGraph(def)
+	if err != nil {
+		return nil, newer(err)
+	}
+	return g, nil
 }
 
 // Record folds one record into s, and gives the new state; s is nil before a run's first record. A record that s has folded
