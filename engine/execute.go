@@ -100,7 +100,11 @@ func (e *Engine) fill(in *ring.Outcome, o *worker.Outcome) error {
 	if err := e.checkPayload("output", in.Output); err != nil {
 		return err
 	}
+	size := len(in.Output)
 	for key, state := range o.Objects {
+		if size += len(state); size > maxOutcome {
+			return &PayloadError{What: "outcome", Detail: fmt.Sprintf("output and object state are over %d bytes together", maxOutcome), TooBig: true}
+		}
 		if len(state) == 0 {
 			state = json.RawMessage("null")
 		}
@@ -218,4 +222,7 @@ func (e *Engine) beat(a *attempt, details json.RawMessage) error {
 	return nil
 }
 
-const maxDetails = 4 << 10
+const (
+	maxDetails = 4 << 10
+	maxOutcome = 128 << 20 // bytes of all payloads of one outcome: they stand in one record
+)

@@ -170,6 +170,15 @@ func (k Kind) Stops() bool {
 	return false
 }
 
+// Size is about how many bytes the event takes in a record.
+func (e *Event) Size() int {
+	n := 64 + len(e.Payload) + len(e.Message) + len(e.Stack)
+	for i := range e.Objects {
+		n += len(e.Objects[i].Key) + len(e.Objects[i].State)
+	}
+	return n
+}
+
 // HasStep says whether events of this kind are about one step.
 func (k Kind) HasStep() bool {
 	if int(k) >= len(layouts) {

@@ -2,6 +2,7 @@ package ring
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/agnt5/agnt5d/event"
 	"github.com/agnt5/agnt5d/flow"
@@ -129,6 +130,10 @@ func (r *Ring) give(run *Run, f fact) {
 	run.facts = append(run.facts, f)
 }
 
+// recordBytes is where a record takes no more facts: the rest makes another record of the same turn. The journal takes
+// records of 512 MiB, and one fact is far below.
+const recordBytes = 64 << 20
+
 // fold is one turn of one run: its facts, then what follows from them, as one record.
 func (r *Ring) fold(run *Run) {
 	t := &r.turn
@@ -136,11 +141,17 @@ func (r *Ring) fold(run *Run) {
 	r.folding = run
 	before, prev := run.S.Events, run.S.LastSeq
 	run.touched = r.turnNo
-	for i := 0; i < len(run.facts); i++ {
-		run.facts[i].fold(r, run, t)
+	taken, size := 0, 0
+	for ; taken < len(run.facts) && size < recordBytes; taken++ {
+		had := len(t.Events)
+		run.facts[taken].fold(r, run, t)
+		for i := had; i < len(t.Events); i++ {
+			size += t.Events[i].Size()
+		}
 	}
-	clear(run.facts)
-	run.facts = run.facts[:0]
+	if run.facts = slices.Delete(run.facts, 0, taken); len(run.facts) > 0 {
+		r.work = append(r.work, run)
+	}
 	t.Decide()
 	if t.Err != nil {
 		r.fail(fmt.Errorf("ring: run %q: %w", run.S.ID, t.Err))
