@@ -87,6 +87,7 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request, run string, afte
 		w.Header().Set("Content-Type", "text/event-stream")
 		return nil
 	}
+	s.waits(w)
 	ctx, cancel := s.context(r)
 	defer cancel()
 	h := w.Header()

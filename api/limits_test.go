@@ -1,13 +1,17 @@
 package api_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"testing"
 
+	"github.com/agnt5/agnt5d/api"
 	"github.com/agnt5/agnt5d/api/client"
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/worker"
@@ -130,3 +134,94 @@ func TestKeysAreWrittenOnceAndAsTheyAre(t *testing.T) {
 }
 
 func mapOf(v any) map[string]any { m, _ := v.(map[string]any); return m }
+
+// held opens a connection to the site, sends a request and reads nothing.
+func (s *site) held(request string, body ...string) net.Conn {
+	s.t.Helper()
+	host := strings.TrimPrefix(s.url, "http://")
+	c, err := net.Dial("tcp", host)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { c.Close() })
+	fmt.Fprintf(c, "%s HTTP/1.1\r\nHost: %s\r\n%s", request, host, strings.Join(body, ""))
+	return c
+}
+
+// with is the same engine behind another server.
+func (s *site) with(o api.Options) *site {
+	h := api.New(s.eng, o)
+	srv := httptest.NewServer(h)
+	s.t.Cleanup(func() { h.Stop(); srv.Close() })
+	return &site{t: s.t, eng: s.eng, api: h, srv: srv, url: srv.URL}
+}
+
+// Every request counts among those under way, a start too, but for the time in which it only waits.
+func TestRequestsUnderWayAreBounded(t *testing.T) {
+	s := open(t, engine.Options{}).with(api.Options{InFlight: 4})
+	s.want(201, "", "PUT", "/v1/workflows/w", `{"steps":[{"name":"a","type":"wait_signal","signal":{"name":"stop"}}]}`)
+	s.want(201, "", "PUT", "/v1/workflows/task", oneTask)
+	s.start("w", "r")
+	w := s.join(`"h"`, "")
+	s.held("POST /v1/workflows/w/runs", "Prefer: wait=60\r\nContent-Length: 0\r\n\r\n")
+	s.held("GET /v1/runs/r", "Prefer: wait=60\r\n\r\n")
+	s.held("GET /v1/events", "Accept: text/event-stream\r\n\r\n")
+	s.held("POST /v1/workers/"+w+"/poll", "Content-Length: 36\r\n\r\n", `{"seq":1,"max":1,"wait_ms":  30000}`+" ")
+	until(t, func() bool { return strings.Contains(s.send("GET", "/v1/workers", "").text, `"waiting":true`) })
+	for range 20 { // those that wait are in nobody's way
+		s.want(200, "", "GET", "/v1/runs", "")
+	}
+	for _, request := range []string{"POST /v1/workflows/w/runs", "GET /v1/runs/r", "POST /v1/workers/" + w + "/poll"} {
+		method, path, _ := strings.Cut(request, " ")
+		body := ""
+		if strings.HasSuffix(path, "/poll") {
+			body = `{"max":0,"outcomes":[{"token":"nobody's","status":"completed"}]}`
+		}
+		until(t, func() bool { // of many at once some are too many
+			busy := make(chan bool, 64)
+			for range cap(busy) {
+				go func() {
+					got := s.send(method, path, body)
+					busy <- got.StatusCode == 503 && got.json["code"] == "busy" && got.Header.Get("Retry-After") != ""
+				}()
+			}
+			some := false
+			for range cap(busy) {
+				some = <-busy || some
+			}
+			return some
+		})
+	}
+	s.want(201, "", "POST", "/v1/workflows/w/runs", "")
+}
+
+// The bodies of all requests together have a budget. What does not fit is refused, and small requests go on.
+func TestBodiesUnderWayHaveABudget(t *testing.T) {
+	s := open(t, engine.Options{}).with(api.Options{MaxBodies: 1}) // one body of the largest kind: 32 MiB
+	s.want(201, "", "PUT", "/v1/workflows/w", oneTask)
+	w := s.join(`"h"`, "")
+	poll := "POST /v1/workers/" + w + "/poll"
+	half := s.held(poll, "Content-Length: 33000000\r\n\r\n", strings.Repeat(" ", 17<<20))
+	large := strings.Repeat(" ", 20<<20)
+	until(t, func() bool { return s.send("POST", strings.TrimPrefix(poll, "POST "), large+"{}").StatusCode == 503 })
+	got := s.want(503, "busy", "POST", strings.TrimPrefix(poll, "POST "), large+"{}")
+	if got.Header.Get("Retry-After") == "" || !strings.Contains(got.json["detail"].(string), "33554432") {
+		t.Errorf("%v %v", got.Header, got.json)
+	}
+	s.start("w", "r")
+	half.Close()
+	until(t, func() bool {
+		return s.send("POST", strings.TrimPrefix(poll, "POST "), large+`{"max":0}`).StatusCode == 204
+	})
+	for range 5 { // what was held is given back
+		s.want(204, "", "POST", strings.TrimPrefix(poll, "POST "), large+`{"max":0}`)
+		s.want(404, "worker_not_found", "POST", "/v1/workers/nobody/poll", large+`{"max":0}`)
+	}
+	// A stranger is told so before the body has come.
+	for _, path := range []string{"nobody/poll", "nobody/heartbeat", "push:web/poll"} {
+		c := s.held("POST /v1/workers/"+path, "Content-Length: 30000000\r\n\r\n")
+		if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.Contains(line, "404") {
+			t.Errorf("%s: %q %v", path, line, err)
+		}
+	}
+}

@@ -113,6 +113,7 @@ func (s *Server) journalCopy(w http.ResponseWriter, _ *http.Request) error {
 		return problem("busy", "a copy of the journal is being sent; there is one at a time")
 	}
 	defer s.copying.Unlock()
+	s.waits(w)
 	f, err := os.CreateTemp(filepath.Dir(s.eng.Path()), copyName)
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@ type route struct {
 	ID           string // operationId
 	Summary      string
 	Tag          string
-	Long         bool // it may wait: it does not count among the requests under way
+	Free         bool // it costs little, and is answered however many requests are under way
 	Query        []param
 	Headers      []string // of headers
 	Body         any      // a value of the body's type; nil: none
@@ -26,6 +26,7 @@ type route struct {
 	Answers      []answer
 	Codes        []string // errors of its own, besides those that every route may answer
 
+	before func(*Server, *http.Request) error // looks at a request before a large body is read; nil: nothing to look at
 	handle func(*Server, http.ResponseWriter, *http.Request) error
 }
 
@@ -77,26 +78,26 @@ var routes = []route{
 	{Method: "GET", Path: "/v1/workflows/{name}", ID: "getWorkflow", Tag: "workflows", Summary: "One workflow, with its definition",
 		Query: []param{{"version", "integer", "this version; absent: the current one"}}, Answers: []answer{{200, engine.Workflow{}, ""}},
 		Codes: []string{"workflow_not_found"}, handle: (*Server).getWorkflow},
-	{Method: "POST", Path: "/v1/workflows/{name}/runs", ID: "startRun", Tag: "runs", Summary: "Start a run", Long: true,
+	{Method: "POST", Path: "/v1/workflows/{name}/runs", ID: "startRun", Tag: "runs", Summary: "Start a run",
 		Query: stepsParam, Headers: []string{"Prefer", "Idempotency-Key", "Traceparent"}, Body: startBody{},
 		Answers: []answer{{201, engine.Status{}, "a new run"}, {200, engine.Status{}, "the run of that id exists, with this workflow and input"}},
 		Codes:   []string{"workflow_not_found", "run_conflict", "run_expired", "disk_full", "shutting_down"}, handle: (*Server).startRun},
 	{Method: "GET", Path: "/v1/runs", ID: "listRuns", Tag: "runs", Summary: "List runs, newest first",
 		Query: append(append([]param{}, listParams...), paging...), Answers: []answer{{200, runList{}, ""}}, handle: (*Server).listRuns},
-	{Method: "POST", Path: "/v1/runs/cancel", ID: "cancelRuns", Tag: "runs", Summary: "Cancel every open run that the filters name", Long: true,
+	{Method: "POST", Path: "/v1/runs/cancel", ID: "cancelRuns", Tag: "runs", Summary: "Cancel every open run that the filters name",
 		Query: manyParams, Body: manyBody{}, BodyNote: manyNote, Answers: []answer{{200, many{}, ""}}, handle: (*Server).cancelMany},
-	{Method: "POST", Path: "/v1/runs/retry", ID: "retryRuns", Tag: "runs", Summary: "Retry every failed or cancelled run that the filters name", Long: true,
+	{Method: "POST", Path: "/v1/runs/retry", ID: "retryRuns", Tag: "runs", Summary: "Retry every failed or cancelled run that the filters name",
 		Query: manyParams, Body: manyBody{}, BodyNote: manyNote, Answers: []answer{{200, many{}, ""}}, handle: (*Server).retryMany},
-	{Method: "GET", Path: "/v1/runs/{id}", ID: "getRun", Tag: "runs", Summary: "A run's status", Long: true,
+	{Method: "GET", Path: "/v1/runs/{id}", ID: "getRun", Tag: "runs", Summary: "A run's status",
 		Query: stepsParam, Headers: []string{"Prefer", "If-None-Match"},
 		Answers: []answer{{200, engine.Status{}, ""}, {304, nil, "as it was"}}, Codes: []string{"run_not_found", "run_expired", "newer_release"}, handle: (*Server).getRun},
 	{Method: "DELETE", Path: "/v1/runs/{id}", ID: "deleteRun", Tag: "runs", Summary: "Delete a finished run and its history",
 		Answers: []answer{{204, nil, "gone"}}, Codes: []string{"run_not_found", "run_expired", "run_open", "newer_release"}, handle: (*Server).deleteRun},
-	{Method: "GET", Path: "/v1/runs/{id}/events", ID: "runEvents", Tag: "events", Summary: "A run's events; with Accept: text/event-stream, live", Long: true,
+	{Method: "GET", Path: "/v1/runs/{id}/events", ID: "runEvents", Tag: "events", Summary: "A run's events; with Accept: text/event-stream, live",
 		Query: []param{{"after", "integer", "only events after this sequence"}, {"limit", "integer", "at most so many (default 100, at most 1,000)"}}, Headers: []string{"Last-Event-ID"},
 		Types: []string{"text/event-stream"}, Answers: []answer{{200, eventList{}, ""}, {204, nil, "a stream of a finished run that has given everything"}},
 		Codes: []string{"run_not_found", "run_expired", "run_quarantined"}, handle: (*Server).runEvents},
-	{Method: "GET", Path: "/v1/events", ID: "events", Tag: "events", Summary: "The events of all runs in journal order; with Accept: text/event-stream, live", Long: true,
+	{Method: "GET", Path: "/v1/events", ID: "events", Tag: "events", Summary: "The events of all runs in journal order; with Accept: text/event-stream, live",
 		Query: []param{{"after", "integer", "only events after this sequence"}, {"limit", "integer", "at most so many (default 100, at most 1,000)"}}, Headers: []string{"Last-Event-ID"},
 		Types: []string{"text/event-stream"}, Answers: []answer{{200, eventList{}, ""}}, handle: (*Server).allEvents},
 	{Method: "GET", Path: "/v1/runs/{id}/explain", ID: "explainRun", Tag: "runs", Summary: "Why each open step does not move, and which command would help",
@@ -119,11 +120,11 @@ var routes = []route{
 		Answers: []answer{{200, workerList{}, ""}}, handle: (*Server).listWorkers},
 	{Method: "POST", Path: "/v1/workers", ID: "joinWorker", Tag: "workers", Summary: "Open a worker's session, or come back to it",
 		Body: wire.Register{}, Limit: flow.MaxBytes + maxEnvelope, Types: []string{wire.Msgpack}, Answers: []answer{{201, wire.Registered{}, ""}}, Codes: []string{"invalid_definition", "disk_full", "shutting_down"}, handle: (*Server).joinWorker},
-	{Method: "POST", Path: "/v1/workers/{id}/poll", ID: "pollWorker", Tag: "workers", Summary: "Report what is done and take what is next", Long: true,
+	{Method: "POST", Path: "/v1/workers/{id}/poll", ID: "pollWorker", Tag: "workers", Summary: "Report what is done and take what is next",
 		Body: wire.Poll{}, Limit: minPollBody, Types: []string{wire.Msgpack}, Answers: []answer{{200, wire.Polled{}, ""}, {204, nil, "there is nothing"}},
-		Codes: []string{"worker_not_found", "disk_full", "shutting_down"}, handle: (*Server).pollWorker},
+		Codes: []string{"worker_not_found", "disk_full", "shutting_down"}, before: (*Server).known, handle: (*Server).pollWorker},
 	{Method: "POST", Path: "/v1/workers/{id}/heartbeat", ID: "heartbeat", Tag: "workers", Summary: "Renew leases",
-		Body: wire.Heartbeat{}, Limit: minPollBody, Types: []string{wire.Msgpack}, Answers: []answer{{200, wire.Beaten{}, ""}}, Codes: []string{"worker_not_found"}, handle: (*Server).heartbeat},
+		Body: wire.Heartbeat{}, Limit: minPollBody, Types: []string{wire.Msgpack}, Answers: []answer{{200, wire.Beaten{}, ""}}, Codes: []string{"worker_not_found"}, before: (*Server).known, handle: (*Server).heartbeat},
 	{Method: "DELETE", Path: "/v1/workers/{id}", ID: "leaveWorker", Tag: "workers", Summary: "Leave: open tasks are offered to others at once",
 		Answers: []answer{{204, nil, "left"}}, Codes: []string{"worker_not_found"}, handle: (*Server).leaveWorker},
 	{Method: "GET", Path: "/v1/services", ID: "listServices", Tag: "services", Summary: "List push services",
@@ -134,26 +135,26 @@ var routes = []route{
 		Answers: []answer{{200, push.Service{}, ""}}, Codes: []string{"service_not_found"}, handle: (*Server).getService},
 	{Method: "DELETE", Path: "/v1/services/{name}", ID: "deleteService", Tag: "services", Summary: "Remove a push service",
 		Answers: []answer{{204, nil, "gone"}}, Codes: []string{"service_not_found", "disk_full"}, handle: (*Server).deleteService},
-	{Method: "GET", Path: "/v1/journal", ID: "journalCopy", Tag: "daemon", Summary: "The journal as it is at one moment, as a file", Long: true,
+	{Method: "GET", Path: "/v1/journal", ID: "journalCopy", Tag: "daemon", Summary: "The journal as it is at one moment, as a file",
 		Types: []string{"application/octet-stream"}, Answers: []answer{{200, nil, "the file"}}, handle: (*Server).journalCopy},
-	{Method: "GET", Path: "/healthz", ID: "health", Tag: "daemon", Summary: "Whether the process answers", Long: true,
+	{Method: "GET", Path: "/healthz", ID: "health", Tag: "daemon", Summary: "Whether the process answers", Free: true,
 		Answers: []answer{{200, healthy{}, ""}}, handle: (*Server).health},
-	{Method: "GET", Path: "/readyz", ID: "ready", Tag: "daemon", Summary: "Whether requests are worth sending, and why not", Long: true,
+	{Method: "GET", Path: "/readyz", ID: "ready", Tag: "daemon", Summary: "Whether requests are worth sending, and why not", Free: true,
 		Answers: []answer{{200, readiness{}, ""}, {503, readiness{}, "not now"}}, handle: (*Server).ready},
-	{Method: "GET", Path: "/version", ID: "version", Tag: "daemon", Summary: "What is running", Long: true,
+	{Method: "GET", Path: "/version", ID: "version", Tag: "daemon", Summary: "What is running", Free: true,
 		Answers: []answer{{200, versionInfo{}, ""}}, handle: (*Server).version},
 	{Method: "GET", Path: "/metrics", ID: "metrics", Tag: "daemon", Summary: "Figures in the Prometheus text format", Types: []string{"text/plain"},
 		Answers: []answer{{200, nil, "the figures"}}, handle: (*Server).showMetrics},
 	{Method: "GET", Path: "/errors/{code}", ID: "explainCode", Tag: "daemon", Summary: "What an error code means, and what to do", Types: []string{"text/plain"},
 		Answers: []answer{{200, nil, "the page"}}, handle: (*Server).explainCode},
-	{Method: "GET", Path: "/schema/workflow.json", ID: "workflowSchema", Tag: "daemon", Summary: "The JSON Schema of workflow definitions, for editors", Long: true,
+	{Method: "GET", Path: "/schema/workflow.json", ID: "workflowSchema", Tag: "daemon", Summary: "The JSON Schema of workflow definitions, for editors",
 		Types: []string{"application/schema+json"}, Answers: []answer{{200, nil, "the schema"}}, handle: (*Server).workflowSchema},
 	{Method: "GET", Path: "/{$}", ID: "front", Tag: "daemon", Summary: "A few words for a browser", Types: []string{"text/plain"},
 		Answers: []answer{{200, nil, "the page"}}, handle: (*Server).front},
 }
 
 func init() { // it shows the table that it stands in
-	routes = append(routes, route{Method: "GET", Path: "/openapi.json", ID: "openAPI", Tag: "daemon", Summary: "This document", Long: true,
+	routes = append(routes, route{Method: "GET", Path: "/openapi.json", ID: "openAPI", Tag: "daemon", Summary: "This document", Free: true,
 		Answers: []answer{{200, anyJSON{}, ""}}, handle: (*Server).openAPI})
 }
 

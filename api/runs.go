@@ -103,6 +103,7 @@ func about(err error, id string) error {
 func (s *Server) runAfter(w http.ResponseWriter, r *http.Request, status int, id string, wait time.Duration, opts ...engine.StatusOption) error {
 	var st *engine.Status
 	if wait > 0 {
+		s.waits(w)
 		ctx, cancel := s.context(r)
 		defer cancel()
 		bounded, stop := context.WithTimeout(ctx, wait)

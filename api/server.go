@@ -3,7 +3,6 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -39,11 +38,17 @@ type Options struct {
 	// InFlight is how many requests may be under way at once, waiting ones not counted. 0: 1,024. Small: busy answers under
 	// load; large: memory.
 	InFlight int
+	// MaxBodies is how many bytes the bodies of all requests under way may take together, beyond 8 KiB of each. 0: 128 MiB;
+	// at least one body of the largest kind always fits. Small: busy answers under load; large: memory.
+	MaxBodies int64
 	// Push runs the push services; nil: there are none.
 	Push *push.Manager
 	// Release is what /version says. "": the module's version.
 	Release string
 }
+
+// DefaultMaxBodies is Options.MaxBodies when it is 0.
+const DefaultMaxBodies = 128 << 20
 
 // Server answers HTTP for an engine.
 type Server struct {
@@ -55,6 +60,7 @@ type Server struct {
 	guard   *guard
 	metrics *metrics
 	slots   chan struct{}
+	bodies  budget
 	rooms   sync.Pool // *[]byte, for answers to workers
 	copying sync.Mutex
 	spec    []byte
@@ -75,11 +81,15 @@ func New(eng *engine.Engine, o Options) *Server {
 	if o.InFlight == 0 {
 		o.InFlight = 1024
 	}
+	if o.MaxBodies == 0 {
+		o.MaxBodies = DefaultMaxBodies
+	}
 	if o.Release == "" {
 		o.Release = engine.Release()
 	}
 	s := &Server{eng: eng, o: o, log: o.Logger, routes: router{}, guard: newGuard(o.Listen, o.Hosts), metrics: newMetrics(eng),
 		slots: make(chan struct{}, o.InFlight), spec: Spec()}
+	s.bodies.limit = max(o.MaxBodies, minPollBody, int64(o.MaxPayload+maxEnvelope))
 	s.sweepCopies()
 	s.rooms.New = func() any { return new([]byte) }
 	s.life, s.end = context.WithCancel(context.Background())
@@ -130,7 +140,9 @@ func (s *Server) noRoute(w http.ResponseWriter, r *http.Request) error {
 type recorder struct {
 	http.ResponseWriter
 	status int
-	body   []byte // of the request
+	body   []byte        // of the request
+	bytes  int64         // of the budget for bodies that it holds
+	slots  chan struct{} // where it stands among the requests under way; nil: it does not
 }
 
 func (r *recorder) WriteHeader(status int) {
@@ -155,6 +167,7 @@ func (s *Server) serve(rt *route) http.Handler {
 		began := time.Now()
 		rec := &recorder{ResponseWriter: w}
 		defer func() {
+			defer s.leave(rec)
 			if p := recover(); p != nil {
 				s.log.Error("panic in a handler", "route", rt.Path, "panic", p, "stack", string(debug.Stack()))
 				if rec.status == 0 {
@@ -166,6 +179,11 @@ func (s *Server) serve(rt *route) http.Handler {
 		}()
 		_ = http.NewResponseController(rec).SetWriteDeadline(time.Now().Add(patient))
 		if err := s.take(rt, rec, r); err != nil {
+			var early *unread
+			if errors.As(err, &early) {
+				s.drop(rec, r, early.error)
+				return
+			}
 			s.fail(rec, err)
 			return
 		}
@@ -173,15 +191,9 @@ func (s *Server) serve(rt *route) http.Handler {
 			s.fail(rec, err)
 			return
 		}
-		if !rt.Long { // long ones wait, and cost nothing while they do
-			select {
-			case s.slots <- struct{}{}:
-				defer func() { <-s.slots }()
-			default:
-				w.Header().Set("Retry-After", "1")
-				s.fail(rec, problem("busy", ""))
-				return
-			}
+		if !rt.Free && !s.enter(rec) {
+			s.fail(rec, problem("busy", ""))
+			return
 		}
 		if err := rt.handle(s, rec, r); err != nil && rec.status == 0 {
 			if r.Context().Err() != nil {
@@ -227,47 +239,6 @@ func (s *Server) reply(w http.ResponseWriter, status int, v any) error {
 	w.Header()["Content-Type"] = jsonType
 	s.write(w, status, append(b, '\n'))
 	return nil
-}
-
-// take reads a request's body before anything is done for it: a client that does not send what it announced holds a
-// connection, and nothing else.
-func (s *Server) take(rt *route, rec *recorder, r *http.Request) error {
-	if r.ContentLength == 0 {
-		return nil
-	}
-	ctl := http.NewResponseController(rec)
-	if rt.Body == nil {
-		rec.Header().Set("Connection", "close")
-		_ = ctl.SetReadDeadline(time.Now().Add(time.Second)) // whatever comes is thrown away
-		if rt.Path == "/" {
-			return nil // another error is nearer to the point
-		}
-		return problem("invalid_request", "the body: this route takes none")
-	}
-	limit := rt.Limit
-	switch {
-	case limit == 0:
-		limit = int64(s.o.MaxPayload + maxEnvelope)
-	case limit == minPollBody:
-		limit = max(limit, int64(s.o.MaxPayload+maxEnvelope)) // one outcome always fits
-	}
-	_ = ctl.SetReadDeadline(time.Now().Add(patient))
-	var buf bytes.Buffer
-	if n := min(r.ContentLength, limit); n > 0 && n <= 1<<20 {
-		buf.Grow(int(n) + bytes.MinRead) // a longer one grows as it comes: what a header says costs nothing
-	}
-	_, err := buf.ReadFrom(http.MaxBytesReader(rec, r.Body, limit))
-	rec.body = buf.Bytes()
-	var large *http.MaxBytesError
-	if err != nil {
-		_ = ctl.SetReadDeadline(time.Now().Add(time.Second))
-		rec.Header().Set("Connection", "close")
-		if !errors.As(err, &large) {
-			err = problem("invalid_request", "the body did not arrive whole")
-		}
-		return err
-	}
-	return ctl.SetReadDeadline(time.Time{}) // net/http watches for the client's end from now on
 }
 
 // body is what was sent.

@@ -106,6 +106,14 @@ func notPush(r *http.Request) error {
 	return nil
 }
 
+// known says whether there is such a worker: nobody else's body is worth reading.
+func (s *Server) known(r *http.Request) error {
+	if err := notPush(r); err != nil {
+		return err
+	}
+	return s.eng.KnowsWorker(r.Context(), r.PathValue("id"))
+}
+
 func orEmpty(list []string) []string {
 	if list == nil {
 		return []string{}
@@ -126,6 +134,9 @@ func (s *Server) pollWorker(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := s.context(r)
 	defer cancel()
+	if in.WaitMS > 0 && len(in.Outcomes) == 0 {
+		s.waits(w)
+	}
 	if len(in.Outcomes) > 0 { // they are recorded whether the daemon stops or not
 		ctx = r.Context()
 	}

@@ -113,6 +113,11 @@ func (e *Engine) Join(ctx context.Context, req JoinRequest) (Joined, error) {
 	return out, err
 }
 
+// KnowsWorker returns ErrWorkerNotFound when there is no session of that worker.
+func (e *Engine) KnowsWorker(ctx context.Context, workerID string) error {
+	return callErr(ctx, e, func(done func(error)) ring.Input { return &ring.Known{ID: workerID, Reply: done} })
+}
+
 // Leave closes a session: its open tasks are offered to others at once.
 func (e *Engine) Leave(ctx context.Context, workerID string) error {
 	return callErr(ctx, e, func(done func(error)) ring.Input { return &ring.Leave{ID: workerID, Reply: done} })

@@ -156,6 +156,23 @@ func (r *Ring) leave(s *worker.Session, why string, but []worker.Token) {
 	}
 }
 
+// Known asks whether there is a session of that worker.
+type Known struct {
+	ID    string
+	Reply func(error) // ErrWorkerNotFound: there is none
+}
+
+func (in *Known) refuse(err error) { in.Reply(err) }
+func (in *Known) reads()           {}
+
+func (in *Known) admit(r *Ring) {
+	if s := r.Hub.Session(in.ID); s == nil || s.Local {
+		in.Reply(ErrWorkerNotFound)
+		return
+	}
+	in.Reply(nil)
+}
+
 // Leave closes a worker's session: its open tasks are offered to others at once.
 type Leave struct {
 	ID    string

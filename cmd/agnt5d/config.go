@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/agnt5/agnt5d/api"
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -27,6 +28,8 @@ type config struct {
 	Drain          time.Duration      `yaml:"drain"`
 	MaxPayload     int                `yaml:"max_payload"`
 	MaxConnections int                `yaml:"max_connections"`
+	MaxBodies      int64              `yaml:"max_bodies"`
+	MemoryLimit    int64              `yaml:"memory_limit"`
 	LogFormat      string             `yaml:"log_format"`
 	Services       map[string]service `yaml:"services"`
 
@@ -39,7 +42,7 @@ type service struct {
 
 func defaultConfig() *config {
 	return &config{Listen: "127.0.0.1:8080", File: filepath.Join(dataDir(), "agnt5.db"), Lease: 30 * time.Second, Drain: 10 * time.Second,
-		MaxPayload: 1 << 20, MaxConnections: 10_000}
+		MaxPayload: 1 << 20, MaxConnections: 10_000, MaxBodies: api.DefaultMaxBodies}
 }
 
 // dataDir is where the journal lies when nobody says: $XDG_DATA_HOME/agnt5, else ~/.local/share/agnt5.
@@ -64,6 +67,8 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.DurationVar(&c.Drain, "drain", c.Drain, "how long a stop waits for what is under way")
 	f.IntVar(&c.MaxPayload, "max-payload", c.MaxPayload, "largest input, output, signal payload or object state, in bytes")
 	f.IntVar(&c.MaxConnections, "max-connections", c.MaxConnections, "connections at once; further ones wait")
+	f.Int64Var(&c.MaxBodies, "max-bodies", c.MaxBodies, "bytes of the bodies of all requests under way together; further ones are refused as busy")
+	f.Int64Var(&c.MemoryLimit, "memory-limit", c.MemoryLimit, "bytes that the garbage collector tries to stay under; 0: four fifths of the control group's limit. GOMEMLIMIT comes first")
 	f.StringVar(&c.LogFormat, "log-format", c.LogFormat, "text or json; default: text at a terminal, else json")
 }
 
@@ -155,6 +160,12 @@ func (c *config) check() ([]netip.Prefix, error) {
 	}
 	if c.MaxConnections < 1 {
 		return nil, fmt.Errorf("--max-connections %d: want at least 1", c.MaxConnections)
+	}
+	if c.MaxBodies < 1<<20 {
+		return nil, fmt.Errorf("--max-bodies %d: want at least %d", c.MaxBodies, 1<<20)
+	}
+	if c.MemoryLimit != 0 && c.MemoryLimit < minMemory {
+		return nil, fmt.Errorf("--memory-limit %d: want 0 or at least %d", c.MemoryLimit, minMemory)
 	}
 	if c.LogFormat != "" && c.LogFormat != "text" && c.LogFormat != "json" {
 		return nil, fmt.Errorf("--log-format %q: want text or json", c.LogFormat)

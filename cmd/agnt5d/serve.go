@@ -81,7 +81,12 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 		return exit(exitError, "cannot listen on %s: %v", o.Listen, errors.Unwrap(err))
 	}
 	defer listener.Close()
-	eng, err := engine.Open(o.File, engine.Options{Logger: log, Services: o.limits(), Lease: o.Lease, Drain: o.Drain, MaxPayload: o.MaxPayload, Release: engine.Release()})
+	headroom := 0 // the engine's own
+	if limit := limitMemory(o.MemoryLimit); limit > 0 {
+		headroom = int(min(limit/8, 64<<20))
+		log.Info("memory", "limit", limit)
+	}
+	eng, err := engine.Open(o.File, engine.Options{GCHeadroom: headroom, Logger: log, Services: o.limits(), Lease: o.Lease, Drain: o.Drain, MaxPayload: o.MaxPayload, Release: engine.Release()})
 	if err != nil {
 		code := exitError
 		if errors.Is(err, journal.ErrLocked) {
@@ -93,7 +98,7 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 	if err != nil {
 		return errors.Join(&exitErr{exitError, err}, eng.Close())
 	}
-	handler := api.New(eng, api.Options{Logger: log, Listen: listener.Addr().String(), Hosts: o.AllowHosts, MaxPayload: o.MaxPayload, Push: pushes, Release: engine.Release()})
+	handler := api.New(eng, api.Options{Logger: log, Listen: listener.Addr().String(), Hosts: o.AllowHosts, MaxPayload: o.MaxPayload, MaxBodies: o.MaxBodies, Push: pushes, Release: engine.Release()})
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	failed := make(chan error, 1)

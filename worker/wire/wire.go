@@ -108,20 +108,12 @@ func answer(v any) bool {
 func DecodeJSON(b []byte, v any) error { return decodeJSON(b, v, false) }
 
 func decodeJSON(b []byte, v any, lenient bool) error {
-	if !lenient && json.Valid(b) {
+	if !lenient && json.Valid(b) { // what is not valid, Unmarshal says
 		if err := checkShape(b, v); err != nil {
 			return err
 		}
 	}
-	dec := json.NewDecoder(strings.NewReader(string(b)))
-	if !lenient {
-		dec.DisallowUnknownFields()
-	}
-	err := dec.Decode(v)
-	if err == nil && dec.More() {
-		err = fmt.Errorf("there is something after the value")
-	}
-	return explain(err)
+	return explain(json.Unmarshal(b, v))
 }
 
 // kindOf is what JSON calls a Go type.
@@ -153,9 +145,6 @@ func explain(err error) error {
 	case nil:
 		return nil
 	default:
-		if field, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-			return fmt.Errorf("unknown field %s", field)
-		}
 		return fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "json: "))
 	}
 }
