@@ -120,12 +120,12 @@ func namedRun(cmd *cobra.Command, run string) error {
 
 // idFlag adds a flag for an id or name. Given without a value, as by an unset variable, it is an error.
 func idFlag(cmd *cobra.Command, into *string, name, usage string) {
-	cmd.Flags().Var(&checked{into, ids.Check}, name, usage)
+	cmd.Flags().Var(&checkedText{into, ids.Check}, name, usage)
 }
 
 // textFlag adds a flag that must not be empty when it is given.
 func textFlag(cmd *cobra.Command, into *string, name, usage string) {
-	cmd.Flags().Var(&checked{into, func(s string) error {
+	cmd.Flags().Var(&checkedText{into, func(s string) error {
 		if s == "" {
 			return ids.Check(s)
 		}
@@ -133,20 +133,20 @@ func textFlag(cmd *cobra.Command, into *string, name, usage string) {
 	}}, name, usage)
 }
 
-// checked is the value of a flag that is looked at when it is read.
-type checked struct {
+// checkedText is the value of a flag that is looked at when it is read.
+type checkedText struct {
 	into  *string
 	check func(string) error
 }
 
-func (c *checked) String() string {
+func (c *checkedText) String() string {
 	if c.into == nil {
 		return ""
 	}
 	return *c.into
 }
 
-func (c *checked) Set(s string) error {
+func (c *checkedText) Set(s string) error {
 	if err := c.check(s); err != nil {
 		return fmt.Errorf("it %w: give it a value, or leave the flag out", err)
 	}
@@ -154,7 +154,7 @@ func (c *checked) Set(s string) error {
 	return nil
 }
 
-func (c *checked) Type() string { return "string" }
+func (c *checkedText) Type() string { return "string" }
 
 // printJSON prints a value with its payloads byte for byte.
 func printJSON(w io.Writer, v any) error {
