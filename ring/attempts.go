@@ -102,8 +102,9 @@ func (in *Outcome) fold(r *Ring, run *Run, t *replay.Turn) {
 		return
 	}
 	if !in.good(run, slot, step, attempt, boot) {
-		if in.from(slot) && (slot.State == worker.Leased || slot.State == worker.Cancelled) {
-			r.b.release = append(r.b.release, slot) // the handler has returned, and nobody wants its answer
+		if in.from(slot) && (slot.State == worker.Leased || slot.State == worker.Cancelled) { // the handler has returned, and nobody wants its answer
+			r.Hub.Answer(slot)
+			r.b.release = append(r.b.release, slot)
 		}
 		late := in.late(run)
 		r.atEnd(func() { // the outcome that was first may stand in this very turn
@@ -325,6 +326,7 @@ func (f expired) fold(r *Ring, run *Run, t *replay.Turn) {
 	st := &run.S.Steps[s.Step]
 	if s.State != worker.Leased || run.S.Status != replay.Running || st.Attempt != s.Attempt ||
 		(st.State != replay.StepScheduled && st.State != replay.StepRunning) {
+		r.Hub.Answer(s)
 		r.b.release = append(r.b.release, s)
 		return
 	}

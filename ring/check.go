@@ -72,7 +72,14 @@ func (c *check) note(e *effects) {
 
 func (c *check) turn() string {
 	r := c.r
-	if r.b != nil || len(r.work) > 0 || len(r.last) > 0 || !r.spare.empty() {
+	for _, run := range r.work {
+		for _, f := range run.facts {
+			if _, ok := f.(quarantine); !ok {
+				return fmt.Sprintf("1: run %q has facts that are not folded", run.S.ID)
+			}
+		}
+	}
+	if r.b != nil || len(r.last) > 0 || !r.spare.empty() {
 		return "1: a turn is under way"
 	}
 	last := r.durable
@@ -95,10 +102,7 @@ func (c *check) books() string {
 		if run.S.Run != n || r.ids[run.S.ID] != run || away {
 			return fmt.Sprintf("2: run %q (%d) stands under %d, under its id: %v, put away: %v", run.S.ID, run.S.Run, n, r.ids[run.S.ID] == run, away)
 		}
-		if len(run.facts) > 0 {
-			return fmt.Sprintf("1: run %q has facts that are not folded", run.S.ID)
-		}
-		if !run.S.Resident() && run.S.LastSeq <= r.durable && !c.ended[run] {
+		if !run.S.Resident() && run.S.LastSeq <= r.durable && !c.ended[run] && len(run.facts) == 0 {
 			return fmt.Sprintf("3: run %q has ended and nobody lets it go", run.S.ID)
 		}
 	}
@@ -130,26 +134,31 @@ func (c *check) leases() string {
 func (c *check) holds(run *Run, s *worker.Slot) bool {
 	for _, k := range run.S.Graph.Def.Steps[s.Step].ObjectKeys {
 		holder, _, _ := c.r.table.Key(k)
-		if !c.damaged(k) && (holder == nil || holder.Run != s.Run || holder.Step != s.Step) {
+		if (holder == nil || holder.Run != s.Run || holder.Step != s.Step) && !c.disturbed(run, s.Step) {
 			return false
 		}
 	}
 	return true
 }
 
-// damaged says whether a damaged run holds the key or wants it.
-func (c *check) damaged(key string) bool {
-	holder, queue, _ := c.r.table.Key(key)
-	if holder != nil {
-		queue = append(queue, *holder)
-	}
-	for _, o := range queue {
-		if run := c.r.runs[o.Run]; run != nil && run.S.Hurt {
-			return true
+// disturbed says whether a damaged run, or one of a newer release, holds or wants one of the step's keys.
+func (c *check) disturbed(run *Run, step int32) bool {
+	for _, k := range run.S.Graph.Def.Steps[step].ObjectKeys {
+		holder, queue, _ := c.r.table.Key(k)
+		if holder != nil {
+			queue = append(queue, *holder)
+		}
+		for _, o := range queue {
+			if other := c.r.runs[o.Run]; c.r.newer[o.Run] != nil || other != nil && other.damaged() {
+				return true
+			}
 		}
 	}
 	return false
 }
+
+// damaged says that the run is quarantined, or will be in the next turn.
+func (run *Run) damaged() bool { return run.S.Hurt || len(run.facts) > 0 }
 
 func (c *check) run(run *Run) string {
 	r, s := c.r, run.S
@@ -162,7 +171,7 @@ func (c *check) run(run *Run) string {
 				return fmt.Sprintf("4: nobody journals the start of %s", slot)
 			}
 		}
-		if s.Status != replay.Running {
+		if s.Status != replay.Running || run.damaged() {
 			continue
 		}
 		if why := c.works(run, int32(i), st, slot); why != "" {
@@ -236,6 +245,9 @@ func (c *check) keys() string {
 // request says what is wrong with a request in the table, by what its run knows of it.
 func (c *check) request(o objects.Owner, held bool, key string) string {
 	run := c.r.runs[o.Run]
+	if c.r.newer[o.Run] != nil {
+		return "" // its keys stay taken
+	}
 	if run == nil {
 		return fmt.Sprintf("7: key %q is wanted by run %d, which is not in memory", key, o.Run)
 	}
@@ -247,7 +259,7 @@ func (c *check) request(o objects.Owner, held bool, key string) string {
 	} else {
 		return fmt.Sprintf("7: key %q is wanted by request %d of run %q, which does not know of it", key, o.Seq, run.S.ID)
 	}
-	if holds != held && !c.damaged(key) {
+	if holds != held && !c.disturbed(run, o.Step) {
 		return fmt.Sprintf("7: key %q, request %d of run %q: held %v, its run says %v", key, o.Seq, run.S.ID, held, holds)
 	}
 	return ""

@@ -221,7 +221,7 @@ func (v *recovery) Record(rec journal.Record) error {
 
 // letGo takes a run that has ended out of the books.
 func (r *Ring) letGo(run *Run) {
-	if !run.S.Resident() {
+	if !run.S.Resident() && run.hurt == nil {
 		delete(r.runs, run.S.Run)
 		delete(r.ids, run.S.ID)
 	}
@@ -310,8 +310,11 @@ func (v *recovery) settle(number uint64, f *refold) {
 	if _, told := v.hurt[number]; d != nil && !told && r.cfg.Damage != nil {
 		r.cfg.Damage(*d)
 	}
-	if s == nil || !s.Resident() {
-		return // not even its first record can be read: reported, and left to "agnt5d verify"
+	if s == nil { // not even its first record can be read: reported, and left to "agnt5d verify"
+		return
+	}
+	if !s.Resident() && (d == nil || d.Kind == "snapshot") { // it has ended, and only a cache of it is lost
+		return
 	}
 	run := &Run{S: s, def: r.defs[s.Graph.Digest]}
 	if d != nil && d.Kind != "snapshot" {
@@ -386,13 +389,13 @@ func (r *Ring) owe(boot bool) {
 		for _, o := range s.Outs {
 			r.oweOut(run, o, boot)
 		}
-		if s.Status.Ended() {
-			continue
-		}
 		if run.hurt != nil {
 			d := *run.hurt
 			r.give(run, quarantine{d.Seq, fmt.Sprintf("%s: record %d: %s", damagedReason, d.Seq, d.Detail)})
 			run.hurt = nil
+		}
+		if s.Status.Ended() {
+			continue
 		}
 		r.pushTimes(s)
 		for i := range s.Steps {

@@ -81,7 +81,8 @@ var (
 
 // Ring is the core. It is not safe for concurrent use. Between two calls this holds, and Check looks whether it does:
 //
-//  1. No turn is under way: no batch, no facts, no work. Batches under way end one behind the other, from durable to next.
+//  1. No turn is under way: no batch, and no facts but of damage that was found when a full disk made the ring fold again. Batches
+//     under way end one behind the other, from durable to next.
 //  2. A run in memory stands under its number and its id, and is not put away as well; each keeps to the rules of its State.
 //  3. A run that has ended is in memory only while an attempt is out, or until the batches under way are durable.
 //  4. A run's leased is how many leases of it have a start that is not journaled: none unless it is running. Each of these waits in
@@ -94,7 +95,7 @@ var (
 //  8. Who works under a key holds it: no other handler can have a task with that key.
 //  9. Every time that a running run waits for stands in the queue of times.
 //
-// Of a damaged run less is known than happened: 7 and 8 leave out the keys that it wants.
+// Of a damaged run, and of one that a newer release has written on, less is known than happened: 7 and 8 leave out their keys.
 type Ring struct {
 	cfg Config
 	j   Journal

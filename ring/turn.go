@@ -258,9 +258,13 @@ func (r *Ring) grant() {
 
 type granted struct{ o objects.Owner }
 
-func (g granted) fold(_ *Ring, run *Run, t *replay.Turn) {
+func (g granted) fold(r *Ring, run *Run, t *replay.Turn) {
 	st := &run.S.Steps[g.o.Step]
-	if run.S.Status == replay.Running && st.State == replay.StepBlocked && st.Request == g.o.Seq {
+	out, isOut := run.S.Out(g.o.Step)
+	switch {
+	case isOut && out.Request == g.o.Seq, st.Request == g.o.Seq && st.Fence != 0:
+		r.table.Granted(g.o.Seq) // it holds them; a damaged run, of which it is not known that it gave them back, stood in front
+	case run.S.Status == replay.Running && st.State == replay.StepBlocked && st.Request == g.o.Seq:
 		t.Grant(g.o.Step)
 	}
 }
@@ -286,7 +290,7 @@ func (r *Ring) stop(run *Run) {
 		switch {
 		case slot != nil && slot.State == worker.Queued:
 			r.Hub.Withdraw(s.Run, int32(i))
-		case slot != nil && run.expects(slot):
+		case slot != nil && slot.State != worker.Answered && run.expects(slot):
 			if slot.Given {
 				if slot.State == worker.Leased {
 					slot.State = worker.Cancelled

@@ -15,6 +15,7 @@ func (d *Disk) clone() *Disk {
 	c.records, c.defs = slices.Clone(d.records), slices.Clone(d.defs)
 	c.heads, c.ids, c.dead, c.bodies = maps.Clone(d.heads), maps.Clone(d.ids), maps.Clone(d.dead), maps.Clone(d.bodies)
 	c.objects, c.snapshots, c.rows = maps.Clone(d.objects), maps.Clone(d.snapshots), maps.Clone(d.rows)
+	c.damaged = maps.Clone(d.damaged)
 	return &c
 }
 
@@ -22,7 +23,7 @@ func (d *Disk) clone() *Disk {
 // copy is gone, but the workers: they have tasks of it, and bring their outcomes. Those who asked for something ask no more.
 func (w *World) copyOrPutBack() {
 	if w.copy == nil {
-		if w.Ops["event RunsDeleted"] == 0 { // the Judge begins anew from the records: they must all be there
+		if w.Ops["event RunsDeleted"] == 0 && len(w.disk.damaged) == 0 { // the Judge begins anew from the records: they must all be there
 			w.copy = w.disk.clone()
 		}
 		return
@@ -53,7 +54,7 @@ func (w *World) restartsInARow() {
 	w.commit(len(w.disk.queue))
 	for _, t := range w.judge.order {
 		for i := range t.s.Steps {
-			if st := &t.s.Steps[i]; !t.gone && st.State == replay.StepRunning && !st.Local {
+			if st := &t.s.Steps[i]; !t.gone && t.s.Status == replay.Running && st.State == replay.StepRunning && !st.Local {
 				w.fail("%s/%s: worker %s has attempt %d still, after twelve starts without it", t.id, t.s.Graph.Def.Steps[i].Name, st.Worker, st.Attempt)
 			}
 		}

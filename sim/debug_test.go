@@ -11,9 +11,11 @@ import (
 // explain prints the history of the runs that a violation names.
 func explain(t *testing.T, w *World, err error) {
 	for _, tr := range w.judge.order {
-		if !strings.Contains(err.Error(), fmt.Sprintf("run %d ", tr.s.Run)) && !strings.Contains(err.Error(), tr.id+" ") && !strings.Contains(err.Error(), tr.id+"/") && !strings.Contains(err.Error(), tr.id+":") {
+		if !strings.Contains(err.Error(), fmt.Sprintf("run %d ", tr.s.Run)) && !strings.Contains(err.Error(), fmt.Sprintf("%q", tr.id)) && !strings.Contains(err.Error(), tr.id+" ") && !strings.Contains(err.Error(), tr.id+"/") && !strings.Contains(err.Error(), tr.id+":") {
 			continue
 		}
+		snap, ok := w.disk.snapshots[tr.s.Run]
+		t.Logf("%s: damaged record %d, head %+v, snapshot %d %v, base %d", tr.id, tr.damaged, w.disk.heads[tr.s.Run], snap.Seq, ok, w.disk.base)
 		for _, r := range w.disk.records {
 			if r.Run != tr.s.Run {
 				continue
@@ -42,6 +44,10 @@ func explain(t *testing.T, w *World, err error) {
 		for slot := range session.Slots {
 			t.Logf("  has %+v", *slot)
 		}
+	}
+	for _, k := range w.ring.Keys() {
+		holder, queue, _ := w.ring.Key(k)
+		t.Logf("key %s: held by %+v, wanted by %+v", k, holder, queue)
 	}
 	t.Logf("now wall %d mono %d wake %+v", w.wall, w.mono, w.ring.NextWake())
 }

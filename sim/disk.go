@@ -26,13 +26,26 @@ type Disk struct {
 	next      uint64 // sequence of the next event
 	clean     bool
 
+	damaged map[uint64]bool // records that can not be read any more
+
 	queue []*ring.Batch // appended, in order
 }
 
 // NewDisk gives an empty one.
 func NewDisk() *Disk {
 	return &Disk{heads: map[uint64]journal.Head{}, ids: map[string]uint64{}, dead: map[string]int64{}, bodies: map[string][]byte{},
-		objects: map[string]journal.Object{}, snapshots: map[uint64]journal.Snapshot{}, rows: map[string][]byte{}, clean: true}
+		objects: map[string]journal.Object{}, snapshots: map[uint64]journal.Snapshot{}, rows: map[string][]byte{}, damaged: map[uint64]bool{}, clean: true}
+}
+
+// Damage makes the record of that sequence unreadable.
+func (d *Disk) Damage(seq uint64) { d.damaged[seq] = true }
+
+// read says what whoever reads the record is told.
+func (d *Disk) read(r *journal.Record) error {
+	if !d.damaged[r.Seq] {
+		return nil
+	}
+	return &journal.DamageError{Damage: journal.Damage{Seq: r.Seq, Count: r.Count, Run: r.Run, Kind: "record", Detail: "a bit has flipped"}}
 }
 
 // Append queues a batch; Commit makes it durable.
@@ -147,9 +160,17 @@ func (d *Disk) Recover(v journal.Visitor) error {
 			return err
 		}
 	}
-	for _, r := range d.records {
-		if r.Seq > d.base {
-			if err := v.Record(r); err != nil {
+	var damage *journal.DamageError
+	for i := range d.records {
+		if r := &d.records[i]; r.Seq > d.base && errors.As(d.read(r), &damage) {
+			if err := v.Damaged(damage.Damage); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range d.records {
+		if r := &d.records[i]; r.Seq > d.base && d.read(r) == nil {
+			if err := v.Record(*r); err != nil {
 				return err
 			}
 		}
@@ -197,6 +218,9 @@ func (d *Disk) Scan(after uint64, limit int, fn func(journal.Record) error) erro
 		return cmp.Compare(r.Seq+uint64(r.Count)-1, seq)
 	})
 	for n := 0; i < len(d.records) && (limit == 0 || n < limit); i, n = i+1, n+1 {
+		if err := d.read(&d.records[i]); err != nil {
+			return err
+		}
 		if err := fn(d.records[i]); err != nil {
 			return err
 		}
@@ -208,6 +232,11 @@ func (d *Disk) Scan(after uint64, limit int, fn func(journal.Record) error) erro
 func (d *Disk) RunRecords(run, last, fromN uint64, limit int) ([]journal.Record, error) {
 	var out []journal.Record
 	for _, r := range d.records {
+		if r.Run == run && r.Seq <= last {
+			if err := d.read(&r); err != nil {
+				return out, err
+			}
+		}
 		if r.Run == run && r.N+uint64(r.Count) > fromN && r.Seq <= last && (limit == 0 || len(out) < limit) {
 			out = append(out, r)
 		}
@@ -231,7 +260,7 @@ func (d *Disk) Rows(prefix string) ([]journal.Row, error) {
 func (d *Disk) Get(seq uint64) (journal.Record, error) {
 	for _, r := range d.records {
 		if r.Seq <= seq && seq < r.Seq+uint64(r.Count) {
-			return r, nil
+			return r, d.read(&r)
 		}
 	}
 	return journal.Record{}, errors.New("sim: no such record")

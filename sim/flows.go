@@ -41,6 +41,9 @@ func tryFlow(rng *rand.Rand) *flow.Definition {
 			s := flow.WaitSignal(name(i), fmt.Sprintf("sig%d", rng.IntN(3)), opts...)
 			if rng.IntN(100) < 70 {
 				ms := int64(rng.IntN(20_000))
+				if rng.IntN(3) == 0 {
+					ms = 0
+				}
 				s.Signal.TimeoutMS = &ms
 				if i+1 < n && rng.IntN(100) < 75 {
 					e := i + 1 + rng.IntN(n-i-1)

@@ -3,7 +3,9 @@ package sim
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/agnt5/agnt5d/event"
 	"github.com/agnt5/agnt5d/flow"
@@ -28,6 +30,12 @@ import (
 //  10. An outcome is recorded for the attempt that it was made for, and for no other: neither of another history, when a copy of
 //     the journal was put back, nor when its step was given to another since. Leases end however often the engine is started.
 //  11. In the quiet phase everything that is open comes to its end.
+//  12. Two handlers whose tasks name the same key do not work at once, whatever the ring believes: each works until it returns, or
+//     until the journal says that its attempt is over.
+//  13. The ring's own books are in order (Ring.Check).
+//
+// Of a damaged run the ring knows what stands in front of the damage, and so does the Judge from then on. What was lost with the
+// record (a grant, an attempt, a signal) binds nobody any more.
 type Judge struct {
 	w       *World
 	byRun   map[uint64]*track
@@ -39,6 +47,15 @@ type Judge struct {
 	counts  map[string]int // key -> completed increments since it was last removed
 	ahead   int64          // of the planted clock
 	given   map[place]given
+	working []handler
+	graphs  map[flow.Digest]*flow.Graph
+}
+
+// handler is somebody who was given a task.
+type handler struct {
+	spec  *ring.Spec
+	who   string
+	epoch int
 }
 
 // traced is a run whose events are printed as they become durable, for debugging a seed.
@@ -69,10 +86,14 @@ type track struct {
 	payloads map[string][]byte
 	outcomes map[attemptOf]uint64 // recorded outcomes: hash
 	origins  map[attemptOf]origin
-	started  map[int32]uint32 // the newest attempt that somebody had, by step
+	started  map[int32]uint32   // the newest attempt that somebody had, by step
+	begun    map[attemptOf]bool // the journal knows that it started
+	over     map[attemptOf]bool // the journal says that nothing is expected of it any more
 	cancels  int
 	reopened int
-	gone     bool // deleted
+	damaged  uint64 // the record of it that cannot be read; 0: none
+	hurt     bool   // it was quarantined
+	gone     bool   // deleted
 }
 
 type attemptOf struct {
@@ -82,10 +103,14 @@ type attemptOf struct {
 
 func newJudge(w *World) *Judge {
 	return &Judge{w: w, byRun: map[uint64]*track{}, byID: map[string]*track{}, byInput: map[string]bool{}, holders: map[string]place{},
-		wanted: map[string][]uint64{}, counts: map[string]int{}, given: map[place]given{}}
+		wanted: map[string][]uint64{}, counts: map[string]int{}, given: map[place]given{},
+		graphs: map[flow.Digest]*flow.Graph{}}
 }
 
 func (j *Judge) graph(d flow.Digest) (*flow.Graph, error) {
+	if g := j.graphs[d]; g != nil {
+		return g, nil
+	}
 	body, err := j.w.disk.DefinitionBody(string(d))
 	if err != nil {
 		return nil, err
@@ -94,7 +119,18 @@ func (j *Judge) graph(d flow.Digest) (*flow.Graph, error) {
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	return flow.NewGraph(def)
+	g, err := flow.NewGraph(def)
+	if err == nil {
+		j.graphs[d] = g
+	}
+	return g, err
+}
+
+// reported hears of damage that the ring has found.
+func (j *Judge) reported(d journal.Damage) {
+	if t := j.byRun[d.Run]; t == nil || t.damaged != d.Seq {
+		j.w.fail("the ring reports damage: %+v", d)
+	}
 }
 
 // durable looks at records as they are committed.
@@ -108,11 +144,53 @@ func (j *Judge) durable(records []journal.Record) {
 		t := j.byRun[rec.Run]
 		var s *replay.State
 		if t != nil {
+			if metWhileFolding(rec) {
+				j.forgets(t)
+			}
 			s = t.s
 		}
 		// Rules about what follows are checked against the state before each event, so the events are folded one by one.
 		s = j.fold(t, s, rec)
 		_ = s
+	}
+}
+
+// metWhileFolding says whether the record quarantines its run because the ring met the damage while it folded the journal: at a
+// start, or after a full disk. Then it knows no more than what stands in front of it.
+func metWhileFolding(rec *journal.Record) bool {
+	events, err := event.DecodeAll(rec.Body)
+	return err == nil && slices.ContainsFunc(events, func(e event.Event) bool {
+		return e.Kind == event.RunQuarantined && strings.Contains(e.Message, fmt.Sprintf("record %d:", e.Ref))
+	})
+}
+
+// forgets folds a run as the ring has folded it that met its damage: what is known of it from now on is what stands in front of the
+// damage. Its place in the journal goes on behind its last record.
+func (j *Judge) forgets(t *track) {
+	var s *replay.State
+	var err error
+	for i := range j.w.disk.records {
+		if r := &j.w.disk.records[i]; r.Run == t.s.Run && r.Seq < t.damaged {
+			if s, err = fold.Record(s, r, j.graph, nil); err != nil {
+				j.w.fail("%v", err)
+			}
+		}
+	}
+	j.w.op("the fold meets the damage")
+	s.Released()
+	s.LastSeq, s.Events = t.s.LastSeq, t.s.Events
+	t.s = s
+	known := map[uint64]bool{}
+	for i := range s.Steps {
+		known[s.Steps[i].Request] = true
+	}
+	for _, o := range s.Outs {
+		known[o.Request] = true
+	}
+	for request := range t.asked {
+		if !known[request] {
+			j.free(request, t)
+		}
 	}
 }
 
@@ -154,7 +232,7 @@ func (j *Judge) fold(t *track, s *replay.State, rec *journal.Record) *replay.Sta
 			n := len(g.Def.Steps)
 			t = &track{s: s, id: e.ID, final: make([]int, n), failed: make([]int, n), fired: make([]int, n), attempts: make([]uint32, n), due: map[int32]int64{},
 				requests: map[int32]uint64{}, asked: map[uint64]int32{}, payloads: map[string][]byte{}, outcomes: map[attemptOf]uint64{},
-				origins: map[attemptOf]origin{}, started: map[int32]uint32{}}
+				origins: map[attemptOf]origin{}, started: map[int32]uint32{}, begun: map[attemptOf]bool{}, over: map[attemptOf]bool{}}
 			if old := j.byID[e.ID]; old != nil && !old.gone {
 				w.fail("run %s was started twice, in records %d and %d", e.ID, old.s.Run, rec.Seq)
 			}
@@ -171,7 +249,31 @@ func (j *Judge) fold(t *track, s *replay.State, rec *journal.Record) *replay.Sta
 		j.after(t, rec, e, rec.Seq+uint64(i))
 	}
 	s.EndRecord(rec.Seq)
+	j.stops(s, events)
 	return s
+}
+
+// stops counts the ways in which a run stops while somebody works for it.
+func (j *Judge) stops(s *replay.State, events []event.Event) {
+	begins := false
+	for i := range events {
+		e := &events[i]
+		begins = begins || e.Kind == event.AttemptStarted
+		if !e.Kind.Stops() {
+			continue
+		}
+		if begins && s.Status == replay.Quarantined {
+			j.w.op("a run is quarantined whose attempt has just begun")
+		}
+		for _, o := range s.Outs {
+			if o.Request != 0 {
+				j.w.op("a run ends while a handler holds a key")
+			}
+			if e.Kind == event.RunFailed && s.Status == replay.Failed && s.Steps[s.FailedBy].Error.Code == replay.CodeSignalTimeout && *s.Graph.Def.Steps[s.FailedBy].Signal.TimeoutMS == 0 {
+				j.w.op("a wait of 0 ms ends a run in which somebody works")
+			}
+		}
+	}
 }
 
 // before checks an event against the state that it meets.
@@ -179,7 +281,10 @@ func (j *Judge) before(t *track, rec *journal.Record, e *event.Event, seq uint64
 	w, s := j.w, t.s
 	step := e.Step
 	name := func() string { return t.id + "/" + s.Graph.Def.Steps[step].Name }
-	if s.Status.Ended() && e.Kind != event.AttemptEnded && e.Kind != event.RunReopened {
+	if e.Kind == event.RunQuarantined && t.damaged == 0 {
+		w.fail("run %s is quarantined, and nothing of it is damaged", t.id)
+	}
+	if s.Status.Ended() && e.Kind != event.AttemptEnded && e.Kind != event.RunReopened && e.Kind != event.RunQuarantined {
 		w.fail("run %s has ended, and then came %s", t.id, e.Kind)
 	}
 	switch e.Kind {
@@ -239,6 +344,12 @@ func (j *Judge) notEarly(t *track, rec *journal.Record, step int32) {
 // after keeps the books.
 func (j *Judge) after(t *track, rec *journal.Record, e *event.Event, seq uint64) {
 	w, s, step := j.w, t.s, e.Step
+	switch attempt := (attemptOf{step, e.Attempt}); e.Kind {
+	case event.AttemptStarted:
+		t.begun[attempt] = true
+	case event.AttemptFailed, event.AttemptLost, event.AttemptEnded:
+		t.over[attempt] = true
+	}
 	switch e.Kind {
 	case event.StepScheduled:
 		t.origins[attemptOf{step, e.Attempt}] = origin{seq, rec.At}
@@ -268,8 +379,12 @@ func (j *Judge) after(t *track, rec *journal.Record, e *event.Event, seq uint64)
 	case event.RunReopened:
 		t.reopened++
 		clear(t.failed)
+	case event.RunQuarantined:
+		t.hurt = true
 	case event.RunCancelled:
-		t.cancels++
+		if t.cancels++; t.hurt {
+			w.op("cancel of a quarantined run")
+		}
 	case event.SignalReceived:
 		t.payloads[e.ID] = bytes.Clone(e.Payload)
 	}
@@ -392,13 +507,16 @@ func (j *Judge) result(o *reply, res ring.PollResult) {
 	}
 	switch res.Result {
 	case ring.BadToken:
+		if t.hurt {
+			break
+		}
 		j.w.fail("%s step %d: the token of attempt %d was made for it, and its outcome is bad_token", t.id, o.token.Step, o.token.Attempt)
 	case ring.Recorded, ring.Invalid:
 		if !recorded || hash != o.in.Hash {
 			j.w.fail("%s step %d: outcome %d of attempt %d was acknowledged as %s; the journal has %v %d", t.id, o.token.Step, o.in.Hash, o.token.Attempt, res.Result, recorded, hash)
 		}
 	default:
-		if recorded && !res.Look && !t.gone {
+		if recorded && !res.Look && !t.gone && !t.hurt {
 			j.w.fail("%s step %d: an outcome of attempt %d is recorded, and the answer %s does not say so", t.id, o.token.Step, o.token.Attempt, res.Result)
 		}
 	}
@@ -433,6 +551,27 @@ func (j *Judge) handedOut(who string, s *ring.Spec) {
 			w.fail("%s step %d is handed out without its key %s", t.id, s.Step, k)
 		}
 	}
+	j.alone(who, s)
+}
+
+// alone checks that nobody works under a key of the task that is handed out. An attempt of an earlier epoch whose start was not
+// journaled is not known of.
+func (j *Judge) alone(who string, s *ring.Spec) {
+	j.working = slices.DeleteFunc(j.working, func(h handler) bool { return !j.w.works(h.spec) })
+	for _, h := range j.working {
+		o := h.spec
+		t, attempt := j.byRun[o.Slot.Run], attemptOf{o.Step, o.Attempt}
+		same := o.Slot.Run == s.Slot.Run && o.Step == s.Step && o.Attempt == s.Attempt
+		if same || t.over[attempt] || t.damaged != 0 || h.epoch != j.w.epoch && !t.begun[attempt] {
+			continue
+		}
+		for _, k := range o.Def.Graph.Def.Steps[o.Step].ObjectKeys {
+			if slices.Contains(s.Def.Graph.Def.Steps[s.Step].ObjectKeys, k) {
+				j.w.fail("%s step %d is handed out to %s with key %s, under which %s works at %s step %d attempt %d", s.ID, s.Step, who, k, h.who, o.ID, o.Step, o.Attempt)
+			}
+		}
+	}
+	j.working = append(j.working, handler{s, who, j.w.epoch})
 }
 
 // end looks once more when everything is quiet.
@@ -442,14 +581,12 @@ func (j *Judge) end() {
 		if t.gone {
 			continue
 		}
-		s, err := j.refold(t)
-		if err != nil {
-			w.fail("folding %s again: %v", t.id, err)
-		}
-		if !bytes.Equal(s.Digest(), t.s.Digest()) {
-			w.fail("run %s folds to two states", t.id)
-		}
 		h := w.disk.heads[t.s.Run]
+		if t.damaged == 0 {
+			j.again(t)
+		} else if !t.hurt && replay.RunState(h.State) == replay.Quarantined {
+			continue // it had ended when somebody met the damage
+		}
 		if t.s.Status.Ended() && len(t.s.Outs) == 0 && h.State != uint8(t.s.Status) {
 			w.fail("the head of %s says %d, the run is %s", t.id, h.State, t.s.Status)
 		}
@@ -471,6 +608,17 @@ func (j *Judge) end() {
 		if string(o.State) != strconv.Itoa(n) {
 			w.fail("object %s is %s, it was counted up %d times", k, o.State, n)
 		}
+	}
+}
+
+// again folds a run once more.
+func (j *Judge) again(t *track) {
+	s, err := j.refold(t)
+	if err != nil {
+		j.w.fail("folding %s again: %v", t.id, err)
+	}
+	if !bytes.Equal(s.Digest(), t.s.Digest()) {
+		j.w.fail("run %s folds to two states", t.id)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/ring"
 )
@@ -117,6 +118,7 @@ func (w *World) newSignal(r *track, name string) {
 			case err == nil:
 				w.judge.signalled(r, sid, by)
 			case errors.Is(err, ring.ErrRunFinished), errors.Is(err, ring.ErrAway), errors.Is(err, ring.ErrRunNotFound), errors.Is(err, ring.ErrRunExpired):
+			case errors.Is(err, ring.ErrRunQuarantined) && r.damaged != 0:
 			default:
 				w.fail("signal %s to %s: %v", sid, r.id, err)
 			}
@@ -157,7 +159,12 @@ func (w *World) newRetry(r *track) {
 	}}
 	if r.s.Status == replay.Failed || r.s.Status == replay.Cancelled {
 		s, err := w.judge.refold(r)
-		if err != nil {
+		var damage *journal.DamageError
+		switch {
+		case errors.As(err, &damage) && r.damaged == damage.Seq:
+			w.meets(r)
+			return
+		case err != nil:
 			w.fail("%v", err)
 		}
 		in.State = s

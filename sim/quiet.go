@@ -56,9 +56,12 @@ func (w *World) done() bool {
 	return len(w.disk.queue) == 0 && len(w.local) == 0
 }
 
-// sendWanted sends each signal that a run waits for without end.
+// sendWanted sends each signal that a run waits for without end, and cancels what is quarantined.
 func (w *World) sendWanted() {
 	for _, t := range w.judge.order {
+		if t.s.Status == replay.Quarantined {
+			w.inbox = append(w.inbox, &ring.Cancel{ID: t.id, Reason: "it is damaged", Reply: func(error) {}})
+		}
 		if t.s.Status != replay.Running {
 			continue
 		}

@@ -110,6 +110,16 @@ func (r *remote) forget(t worker.Token) {
 	}
 }
 
+// works says whether a handler of the worker has that task.
+func (r *remote) works(s *ring.Spec) bool {
+	for _, h := range r.tasks {
+		if h.spec == s {
+			return true
+		}
+	}
+	return false
+}
+
 func (r *remote) poll() {
 	w, epoch := r.w, r.w.epoch
 	if r.asking {

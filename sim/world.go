@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 
 	"github.com/agnt5/agnt5d/event"
@@ -120,7 +121,7 @@ func (w *World) boot() {
 	}
 	w.ring = ring.New(ring.Config{Journal: w.disk, Release: "sim", Boot: boot, LeaseMS: 30_000, CheckpointBytes: 6_000, MaxLive: 4, LocalCapacity: 1 + w.rng.IntN(8),
 		Services: map[string]int{"bounded": 1}, Execute: func(s *ring.Spec) { w.handOut("local", s); w.local = append(w.local, s) },
-		Cancel: func(*worker.Slot, string) {}, Damage: func(d journal.Damage) { w.fail("the ring reports damage: %+v", d) }})
+		Cancel: func(*worker.Slot, string) {}, Damage: w.judge.reported})
 	w.ring.Stats = ring.Stats{}
 	if err := w.ring.Recover(w.now()); err != nil {
 		w.fail("recovery: %v", err)
@@ -264,6 +265,9 @@ func (w *World) fault() {
 	case n < 25:
 		w.restartsInARow()
 		return
+	case n < 37 && w.bug == NoBug:
+		w.damage()
+		return
 	}
 	if w.bug == EarlyAck && w.chance(50) || w.chance(60) {
 		w.op("crash")
@@ -279,6 +283,46 @@ func (w *World) fault() {
 		w.full = true
 		w.refuse()
 	}
+}
+
+// damage makes a record of a run unreadable: not its first one, without which nothing can be said of it. A restart meets it, or
+// somebody who reads the run.
+func (w *World) damage() {
+	var open, all []*track
+	for _, t := range w.judge.order {
+		if t.gone || t.damaged != 0 || t.s.LastSeq == t.s.Run {
+			continue
+		}
+		all = append(all, t)
+		if t.s.Resident() {
+			open = append(open, t)
+		}
+	}
+	if len(open) > 0 && w.chance(85) {
+		all = open
+	}
+	if len(all) == 0 {
+		return
+	}
+	t := all[w.rng.IntN(len(all))]
+	var seqs []uint64
+	for i := range w.disk.records {
+		if r := &w.disk.records[i]; r.Run == t.s.Run && r.N > 1 {
+			seqs = append(seqs, r.Seq)
+		}
+	}
+	t.damaged = seqs[w.rng.IntN(len(seqs))]
+	w.disk.Damage(t.damaged)
+	w.op("a record is damaged")
+	if w.chance(50) {
+		w.meets(t)
+	}
+}
+
+// meets is somebody who reads a damaged run: as the engine does, he tells the ring.
+func (w *World) meets(t *track) {
+	w.op("a reader meets the damage")
+	w.inbox = append(w.inbox, &ring.Quarantine{Run: t.s.Run, Seq: t.damaged, Why: "a bit has flipped"})
 }
 
 // space is a disk that has room again.
@@ -307,6 +351,16 @@ func (w *World) tick() {
 
 // handOut is the moment in which a worker gets a task: it must be due, and nobody else may have it.
 func (w *World) handOut(who string, s *ring.Spec) { w.judge.handedOut(who, s) }
+
+// works says whether the handler that got the task has not returned.
+func (w *World) works(s *ring.Spec) bool {
+	for _, r := range w.remotes {
+		if r.works(s) {
+			return true
+		}
+	}
+	return slices.Contains(w.local, s)
+}
 
 // finishLocal lets a handler of this process return.
 func (w *World) finishLocal() {

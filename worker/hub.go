@@ -73,7 +73,7 @@ type SlotState uint8
 const (
 	Queued    SlotState = iota // nobody has it
 	Leased                     // a session has it
-	Answered                   // its outcome is on the way to the journal
+	Answered                   // its outcome, or its loss, is on the way to the journal
 	Cancelled                  // a session has it, but its run has ended
 	gone
 )
@@ -199,8 +199,13 @@ func (h *Hub) list(f *Handler) {
 }
 
 // Restore puts an attempt that a worker had before the engine restarted under a lease that runs from now on, for lease ms. The
-// session may come back and name its token.
+// session may come back and name its token. Another attempt of the step that stands there goes: of a damaged run less is known than
+// was.
 func (h *Hub) Restore(s Slot, now, lease int64) *Slot {
+	if old := h.slots[slotKey{s.Run, s.Step}]; old != nil {
+		h.Withdraw(s.Run, s.Step)
+		h.Release(old)
+	}
 	slot := &s
 	slot.Journaled = true
 	h.slots[slotKey{s.Run, s.Step}] = slot
@@ -269,10 +274,10 @@ func (h *Hub) Release(s *Slot) {
 	}
 }
 
-// Answer says that the session has answered for the slot: it has room again, while the outcome is on its way to the
-// journal. Release follows when it is there.
+// Answer says that the session has answered for the slot, or will not: it has room again, while what that means is on its way to
+// the journal. Release follows when it is there.
 func (h *Hub) Answer(s *Slot) {
-	if s.State != Leased {
+	if s.State != Leased && s.State != Cancelled {
 		return
 	}
 	h.leave(s)
