@@ -299,3 +299,61 @@ func (b *bed) finishAll() {
 		b.t.Fatalf("%s: attempts are left: %+v", b.name, leases)
 	}
 }
+
+// The handler of a quarantined run returns, and before that is durable the run is cancelled: nobody waits for that attempt.
+func TestACancelWhileTheHandlerOfAQuarantinedRunReturns(t *testing.T) {
+	for _, service := range []string{"here", "far"} {
+		b := newBed(t)
+		b.register("w", flow.Task("a", service, "work", flow.Keys("k")))
+		b.join()
+		b.start("one", "w")
+		b.poll()
+		b.do(&ring.Quarantine{Run: b.number("one"), Seq: b.number("one"), Why: "test"})
+		b.turn(b.takeOutcome("one/a"))
+		b.turn(&ring.Cancel{ID: "one", Reply: func(error) {}})
+		b.do()
+		if run := b.r.Peek(b.number("one")); run != nil || len(b.r.Keys()) != 0 {
+			t.Errorf("%s: the run is in memory: %v; keys %v", service, run != nil, b.r.Keys())
+		}
+	}
+}
+
+// Whichever record of a run is damaged, but its first one: the start that meets it quarantines the run, durably, and a cancel ends it.
+func TestDamageAnywhereInARunQuarantinesIt(t *testing.T) {
+	for at := 1; ; at++ {
+		b := newBed(t)
+		b.register("w", flow.Task("a", "here", "work"), flow.Task("b", "here", "more", flow.After("a")))
+		b.start("one", "w")
+		in := b.outcome("one/a")
+		in.Fail = &replay.AttemptError{Code: "handler_error", Message: "no", Final: true}
+		b.do(in)
+		b.retry("one")
+		b.do(b.outcome("one/a"))
+		b.do(b.outcome("one/b"))
+		records, err := b.disk.RunRecords(b.number("one"), 1<<62, 1, 1<<30)
+		if err != nil || len(records) < 5 {
+			t.Fatalf("%d records, %v", len(records), err)
+		}
+		if at == len(records) {
+			return
+		}
+		b.disk.Damage(records[at].Seq)
+		b.boot()
+		state := func() replay.RunState {
+			h, _, _ := b.disk.Head(b.number("one"))
+			return replay.RunState(h.State)
+		}
+		if state() != replay.Quarantined {
+			t.Errorf("record %d of %d is damaged, and the run is %s", at+1, len(records), state())
+		}
+		b.do(&ring.Cancel{ID: "one", Reply: func(err error) {
+			if err != nil {
+				t.Error(err)
+			}
+		}})
+		b.boot()
+		if runs, _ := b.r.Counts(); state() != replay.Cancelled || runs != 0 {
+			t.Errorf("record %d of %d is damaged; cancelled and started anew the run is %s, and %d runs are in memory", at+1, len(records), state(), runs)
+		}
+	}
+}
