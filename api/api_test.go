@@ -333,7 +333,6 @@ func TestBadRequestsAreNamed(t *testing.T) {
 		"a push url":           {400, "invalid_request", "PUT", "/v1/services/x", `{"url":"ftp://x","handlers":["h"]}`, json, "url"},
 		"a key too long":       {400, "invalid_request", "GET", "/v1/objects/" + strings.Repeat("k", 300), ``, nil, "key"},
 		"an unknown object":    {404, "object_not_found", "GET", "/v1/objects/user%3A1", ``, nil, "user:1"},
-		"an odd wait":          {400, "invalid_request", "POST", start, `{}`, append(json, "Prefer", "wait=soon"), "wait"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &site{t: t, eng: s.eng, srv: s.srv, url: s.url}

@@ -225,3 +225,15 @@ func TestBodiesUnderWayHaveABudget(t *testing.T) {
 		}
 	}
 }
+
+// A preference that is not understood is passed over, as RFC 7240 wants.
+func TestAPreferenceThatIsNotUnderstood(t *testing.T) {
+	s := open(t, engine.Options{})
+	s.want(201, "", "PUT", "/v1/workflows/w", oneTask)
+	for _, prefer := range []string{"wait=abc", "wait=-1", "wait=", "respond-async, wait=1.5"} {
+		got := s.want(201, "", "POST", "/v1/workflows/w/runs", "", "Prefer", prefer)
+		if got.Header.Get("Preference-Applied") != "" {
+			t.Errorf("%s: %s", prefer, got.Header.Get("Preference-Applied"))
+		}
+	}
+}

@@ -282,7 +282,7 @@ func patience(r *http.Request) (time.Duration, error) {
 			}
 			n, err := strconv.Atoi(v)
 			if err != nil || n < 0 {
-				return 0, problem("invalid_request", "Prefer: wait="+v+": want a number of seconds")
+				continue // RFC 7240: a preference that is not understood is passed over
 			}
 			return time.Duration(min(n, maxPatience)) * time.Second, nil
 		}
