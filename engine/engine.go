@@ -30,6 +30,7 @@ type Engine struct {
 	inbox   []ring.Input
 	commits []commit
 	wake    chan struct{} // capacity 1
+	probeAt int64         // monotonic ms: when a full disk is asked for space next; the loop's own
 	clock   *timers.Service
 
 	tokens *worker.Signer
@@ -169,6 +170,7 @@ func (e *Engine) land(commits []commit) {
 		}
 	}
 	if e.r.Full() && !full {
+		e.probeAt = e.now().Mono + probeEvery.Milliseconds()
 		e.o.Logger.Warn("the disk is full: nothing is recorded until there is space; reads go on")
 	}
 	e.news.tell()
@@ -178,8 +180,7 @@ func (e *Engine) land(commits []commit) {
 func (e *Engine) sleep() bool {
 	w := e.r.NextWake()
 	if e.r.Full() {
-		e.probe()
-		w = ring.Wake{Mono: e.now().Mono + probeEvery.Milliseconds()}
+		w = e.probe()
 	}
 	e.clock.Set(w.Wall, w.Mono)
 	select {
@@ -194,14 +195,19 @@ func (e *Engine) sleep() bool {
 // probeEvery is how often a full disk is asked for space again.
 const probeEvery = time.Second
 
-// probe asks whether there is space again, and lets the ring go on if so.
-func (e *Engine) probe() {
+// probe asks once in a while whether there is space again, lets the ring go on if so, and says when it is to turn.
+func (e *Engine) probe() ring.Wake {
+	if e.now().Mono < e.probeAt {
+		return ring.Wake{Mono: e.probeAt}
+	}
+	e.probeAt = e.now().Mono + probeEvery.Milliseconds()
 	if err := e.j.Probe(); err != nil {
-		return
+		return ring.Wake{Mono: e.probeAt}
 	}
 	e.o.Logger.Info("disk has space again")
 	kept := e.r.Resume()
 	e.send(kept...)
+	return e.r.NextWake()
 }
 
 func (e *Engine) breakDown(err error) {
@@ -364,8 +370,12 @@ func (e *Engine) serve(service, handler string, fn worker.Func) error {
 			return fmt.Errorf("engine: handler %s/%s: %w", service, handler, err)
 		}
 	}
-	var taken bool
-	if !e.inspect(func(r *ring.Ring) { taken = !r.Serve(service, handler, fn) }) {
+	asked, taken := false, false
+	if !e.inspect(func(r *ring.Ring) {
+		if !asked { // it may be called again, see ring.Inspect
+			asked, taken = true, !r.Serve(service, handler, fn)
+		}
+	}) {
 		return e.err()
 	}
 	if taken {

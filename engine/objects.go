@@ -25,6 +25,7 @@ func (e *Engine) Object(ctx context.Context, key string) (Object, error) {
 
 func holders(o *Object, r *ring.Ring) {
 	holder, queue, _ := r.Key(o.Key)
+	o.Holder, o.Queue = nil, nil
 	name := func(run uint64, step int32) Holder {
 		if other := r.Peek(run); other != nil {
 			return Holder{WorkflowID: other.S.ID, Step: other.S.Graph.Def.Steps[step].Name}

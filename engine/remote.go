@@ -429,6 +429,7 @@ func (e *Engine) Workers(ctx context.Context) ([]Worker, error) {
 	out := []Worker{}
 	ok := e.inspect(func(r *ring.Ring) {
 		now := e.now()
+		out = out[:0]
 		for _, s := range r.Hub.Sessions() {
 			if s.Local && len(s.Handlers) == 0 {
 				continue

@@ -26,7 +26,7 @@ type Stats struct {
 func (e *Engine) Stats() (Stats, error) {
 	var s Stats
 	ok := e.inspect(func(r *ring.Ring) {
-		s.Stats = r.Stats
+		s.Stats, s.Workers = r.Stats, 0
 		s.OpenRuns, s.Parked = r.Counts()
 		s.Offers, s.Running = r.Hub.Offers(), len(r.Hub.Leases())
 		for _, session := range r.Hub.Sessions() {

@@ -13,6 +13,7 @@ import (
 func (e *Engine) Workflows(ctx context.Context) ([]Workflow, error) {
 	out := []Workflow{}
 	if !e.inspect(func(r *ring.Ring) {
+		out = out[:0]
 		for _, w := range r.Workflows() {
 			if w.Current > 0 {
 				out = append(out, workflow(w, w.Current))
@@ -29,14 +30,12 @@ func (e *Engine) Workflows(ctx context.Context) ([]Workflow, error) {
 func (e *Engine) Workflow(ctx context.Context, name string, version uint32) (Workflow, error) {
 	var out Workflow
 	if !e.inspect(func(r *ring.Ring) {
+		out = Workflow{}
 		w := r.Workflows()[name]
 		if w == nil || w.Current == 0 || int(version) > len(w.Versions) {
 			return
 		}
-		if version == 0 {
-			version = w.Current
-		}
-		out = workflow(w, version)
+		out = workflow(w, cmp.Or(version, w.Current))
 	}) {
 		return out, e.err()
 	}

@@ -25,12 +25,17 @@ func (j *Journal) fillAhead(need int64) {
 		return
 	}
 	end := need + piece
-	end -= end % int64(len(zeros))
+	_ = j.fillTo(end - end%int64(len(zeros)))
+}
+
+// fillTo makes the file at least so long, by zeros that take their place on the disk.
+func (j *Journal) fillTo(end int64) error {
 	for j.fileSize < end {
 		n, err := j.file.WriteAt(zeros[:min(int64(len(zeros)), end-j.fileSize)], j.fileSize)
 		j.fileSize += int64(n)
 		if err != nil {
-			return
+			return err
 		}
 	}
+	return nil
 }

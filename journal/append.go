@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"errors"
 	"fmt"
 
 	"go.etcd.io/bbolt"
@@ -51,7 +52,7 @@ func (j *Journal) Append(b *Batch, done func(error)) {
 	j.mu.Unlock()
 }
 
-// Probe commits a few bytes, to see whether there is space again.
+// Probe says whether there is space again: for as much as was refused last.
 func (j *Journal) Probe() error {
 	got := make(chan error, 1)
 	j.mu.Lock()
@@ -147,6 +148,9 @@ func (j *Journal) committer() {
 		err := refused
 		if err == nil {
 			err = j.settle(j.commit(group))
+			if errors.Is(err, ErrFull) {
+				j.refused = needOf(group)
+			}
 		}
 		for _, q := range group {
 			if q.err != nil {
@@ -231,7 +235,11 @@ func (j *Journal) probe() error {
 	if err := j.Err(); err != nil {
 		return err
 	}
-	if err := j.settle(j.commit(nil)); err != nil {
+	err := j.fillTo(j.used() + j.refused)
+	if err == nil {
+		err = j.commit(nil)
+	}
+	if err := j.settle(err); err != nil {
 		return err
 	}
 	j.mu.Lock()

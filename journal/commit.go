@@ -13,16 +13,21 @@ import (
 // touchedBytes is about what a commit needs for pages that it has to write again, besides what it adds.
 const touchedBytes = 256 << 10
 
+// needOf is about what a group may need behind the end of what is used.
+func needOf(group []queued) int64 {
+	bytes := 0
+	for _, q := range group {
+		bytes += q.bytes
+	}
+	return int64(2*bytes) + touchedBytes
+}
+
 // commit writes the batches of a group in one transaction. nil: they are on stable storage.
 func (j *Journal) commit(group []queued) (err error) {
 	if err := j.place.look(); err != nil {
 		return err
 	}
 	defer guard(&err)()
-	bytes := 0
-	for _, q := range group {
-		bytes += q.bytes
-	}
 	tx, err := j.db.Begin(true)
 	if err != nil {
 		return err
@@ -42,7 +47,7 @@ func (j *Journal) commit(group []queued) (err error) {
 	if err := w.finish(); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
-	j.fillAhead(tx.Size() + int64(2*bytes) + touchedBytes)
+	j.fillAhead(tx.Size() + needOf(group))
 	j.db.NoFreelistSync = len(group) > 0 && j.db.Stats().FreelistInuse > freelistBytes
 	if err := tx.Commit(); err != nil {
 		return err

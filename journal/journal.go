@@ -41,6 +41,7 @@ type Journal struct {
 	next    uint64        // where the next batch in the queue must begin
 	tail    tail          // as committed
 	full    error         // no space: everything is refused until Probe succeeds
+	refused int64         // bytes that the group would have needed for which there was no space
 	broken  error         // for good
 	lost    chan struct{} // closed: broken is set
 	closing bool

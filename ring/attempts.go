@@ -87,13 +87,21 @@ func (in *Outcome) answer(r *Ring, result Result, look bool) {
 	if in.Reply == nil {
 		return
 	}
-	r.whenDurable(func(err error) { in.Reply(result, look, err) })
+	reply := func(err error) { in.Reply(result, look, err) }
+	if in.Slot != nil { // it is kept until there is space
+		r.whenDurable(reply)
+		return
+	}
+	r.tell(in, reply)
 }
 
 func (in *Outcome) fold(r *Ring, run *Run, t *replay.Turn) {
 	_, step, attempt, boot := in.key()
 	slot := r.Hub.Slot(run.S.Run, step)
 	if out, ok := run.S.Out(step); ok && out.Attempt == attempt && out.Boot == boot { // its run ended meanwhile: it only gives back its keys
+		if r.noRoom(in) {
+			return
+		}
 		t.Ended(step, attempt)
 		if slot != nil && slot.Attempt == attempt && (slot.State == worker.Cancelled || slot.State == worker.Leased) {
 			r.b.release = append(r.b.release, slot)
@@ -111,6 +119,9 @@ func (in *Outcome) fold(r *Ring, run *Run, t *replay.Turn) {
 			in.Last = run.S.LastSeq
 			in.answer(r, late, true)
 		})
+		return
+	}
+	if r.noRoom(in) {
 		return
 	}
 	st := &run.S.Steps[step]

@@ -246,20 +246,36 @@ func (r *Ring) Resume() []Input {
 	return kept
 }
 
-// turnFull admits what changes nothing and refuses the rest; outcomes of attempts in process are kept.
+// tellAgain answers those whose answer was dropped with a batch from what is on disk, as if it were full still: what they wanted and
+// is not there was not recorded, and in which order they came does not matter.
+func (r *Ring) tellAgain() {
+	if len(r.retold) == 0 || len(r.flying) > 0 {
+		return
+	}
+	inputs, full := r.retold, r.full
+	r.retold, r.full = nil, true
+	r.turnFull(inputs)
+	r.full = full
+}
+
+// turnFull admits what changes nothing, and what may find that it need not write; it refuses the rest. Outcomes of attempts in
+// process are kept.
 func (r *Ring) turnFull(inputs []Input) {
 	for _, in := range inputs {
 		switch in := in.(type) {
-		case reader:
+		case reader, asker:
 			in.(Input).admit(r)
 		case *Outcome:
 			if in.Slot != nil {
 				r.kept = append(r.kept, in)
 			} else {
-				in.refuse(ErrDiskFull)
+				in.admit(r)
 			}
+		case *Poll:
+			in.admitFull(r)
 		case refuser:
 			in.refuse(ErrDiskFull)
 		}
 	}
+	r.drain()
 }

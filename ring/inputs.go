@@ -2,6 +2,7 @@ package ring
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -31,12 +32,12 @@ type Registered struct {
 }
 
 func (in *Register) refuse(err error) { in.Reply(Registered{}, err) }
+func (in *Register) asks()            {}
 
 func (in *Register) admit(r *Ring) {
 	w := r.flows[in.Name]
 	if w == nil {
 		w = &Workflow{Name: in.Name}
-		r.flows[in.Name] = w
 	}
 	got := Registered{Digest: in.Graph.Digest}
 	for _, v := range w.Versions {
@@ -44,21 +45,25 @@ func (in *Register) admit(r *Ring) {
 			got.Version = v.Version
 		}
 	}
-	switch {
-	case got.Version == 0:
+	if got.Version != 0 && (in.ByWorker || w.Current == got.Version) {
+		r.tell(in, func(err error) { in.answer(got, err) })
+		return
+	}
+	if r.noRoom(in) {
+		return
+	}
+	r.flows[in.Name] = w
+	if got.Version == 0 {
 		got.Version, got.Created = uint32(len(w.Versions)+1), true
 		w.Versions = append(w.Versions, Version{got.Version, in.Graph.Digest, r.now.Wall})
 		if r.defs[in.Graph.Digest] == nil {
 			r.adopt(in.Graph, in.Body)
 		}
-	case in.ByWorker || w.Current == got.Version:
-		r.whenDurable(func(err error) { in.answer(got, err) })
-		return
 	}
 	w.Current = got.Version
 	r.b.Definitions = append(r.b.Definitions, journal.Definition{Name: in.Name, Version: got.Version, Digest: string(got.Digest), Body: in.Body, At: r.now.Wall, Current: true})
 	r.system(event.Event{Kind: event.WorkflowRegistered, Name: in.Name, Version: got.Version, Digest: string(got.Digest)})
-	r.b.then = append(r.b.then, func(err error) { in.answer(got, err) })
+	r.tell(in, func(err error) { in.answer(got, err) })
 }
 
 func (in *Register) answer(got Registered, err error) {
@@ -90,6 +95,7 @@ type Started struct {
 }
 
 func (in *Start) refuse(err error) { in.Reply(Started{}, err) }
+func (in *Start) asks()            {}
 
 func (in *Start) admit(r *Ring) {
 	if in.Given {
@@ -99,7 +105,7 @@ func (in *Start) admit(r *Ring) {
 			in.Reply(Started{ID: in.ID, Away: true}, nil)
 			return
 		case run != nil:
-			r.whenDurable(func(err error) { in.again(run, err) })
+			r.tell(in, func(err error) { in.again(run, err) })
 			return
 		case err != ErrRunNotFound:
 			in.refuse(err)
@@ -117,6 +123,9 @@ func (in *Start) admit(r *Ring) {
 		in.refuse(err)
 		return
 	}
+	if r.noRoom(in) {
+		return
+	}
 	run := &Run{S: replay.New(def.Graph), def: def}
 	r.ids[in.ID] = run
 	r.give(run, in)
@@ -124,7 +133,7 @@ func (in *Start) admit(r *Ring) {
 
 func (in *Start) fold(r *Ring, run *Run, t *replay.Turn) {
 	t.Start(in.ID, in.Workflow, in.version.Version, in.Input, in.Trace)
-	r.b.then = append(r.b.then, func(err error) {
+	r.tell(in, func(err error) {
 		if err != nil {
 			in.refuse(err)
 			return
@@ -160,6 +169,7 @@ type Signal struct {
 }
 
 func (in *Signal) refuse(err error) { in.Reply("", err) }
+func (in *Signal) asks()            {}
 
 func (in *Signal) admit(r *Ring) {
 	run, err := r.find(in.ID)
@@ -173,14 +183,17 @@ func (in *Signal) admit(r *Ring) {
 func (in *Signal) fold(r *Ring, run *Run, t *replay.Turn) {
 	if a, known := run.S.Mail.Find(in.SignalID); known {
 		if a.Name != in.Name || a.Payload != replay.HashBytes(in.Payload) || int(a.Size) != len(in.Payload) {
-			in.refuse(ErrSignalConflict)
+			r.deny(in, ErrSignalConflict)
 			return
 		}
 		in.answer(r, run)
 		return
 	}
 	if err := writable(run); err != nil {
-		in.refuse(err)
+		r.deny(in, err)
+		return
+	}
+	if r.noRoom(in) {
 		return
 	}
 	t.Signal(in.Name, in.SignalID, in.Payload)
@@ -193,7 +206,7 @@ func (in *Signal) answer(r *Ring, run *Run) {
 		if a, ok := run.S.Mail.Find(in.SignalID); ok && a.By >= 0 {
 			by = run.S.Graph.Def.Steps[a.By].Name
 		}
-		r.whenDurable(func(err error) { in.Reply(by, err) })
+		r.tell(in, func(err error) { in.Reply(by, err) })
 	})
 }
 
@@ -215,6 +228,7 @@ type Cancel struct {
 }
 
 func (in *Cancel) refuse(err error) { in.Reply(err) }
+func (in *Cancel) asks()            {}
 
 func (in *Cancel) admit(r *Ring) {
 	run, err := r.find(in.ID)
@@ -228,13 +242,16 @@ func (in *Cancel) admit(r *Ring) {
 func (in *Cancel) fold(r *Ring, run *Run, t *replay.Turn) {
 	cancelled := run.S.Status == replay.Cancelled
 	if !run.S.Status.Ended() {
+		if r.noRoom(in) {
+			return
+		}
 		t.Decide() // what came before it in this turn may have ended the run: then it comes too late
 	}
 	if !run.S.Status.Ended() {
 		t.Cancel(in.Reason)
 		cancelled = true
 	}
-	r.whenDurable(func(err error) {
+	r.tell(in, func(err error) {
 		if err == nil && !cancelled {
 			err = ErrRunFinished
 		}
@@ -250,6 +267,7 @@ type Retry struct {
 }
 
 func (in *Retry) refuse(err error) { in.Reply(err) }
+func (in *Retry) asks()            {}
 
 func (in *Retry) admit(r *Ring) {
 	run, err := r.find(in.ID)
@@ -284,15 +302,18 @@ func (r *Ring) comeBack(s *replay.State) (*Run, error) {
 
 func (in *Retry) fold(r *Ring, run *Run, t *replay.Turn) {
 	if st := run.S.Status; st != replay.Failed && st != replay.Cancelled {
-		in.refuse(ErrRunNotFailed)
+		r.deny(in, ErrRunNotFailed)
 		return
 	}
 	if run.S.Hurt {
-		in.refuse(ErrRunQuarantined)
+		r.deny(in, ErrRunQuarantined)
+		return
+	}
+	if r.noRoom(in) {
 		return
 	}
 	t.Reopen()
-	r.whenDurable(in.Reply)
+	r.tell(in, in.Reply)
 }
 
 // Fire fires a timer of a run now.
@@ -302,6 +323,7 @@ type Fire struct {
 }
 
 func (in *Fire) refuse(err error) { in.Reply(err) }
+func (in *Fire) asks()            {}
 
 func (in *Fire) admit(r *Ring) {
 	run, err := r.find(in.ID)
@@ -327,16 +349,19 @@ func (in *Fire) fold(r *Ring, run *Run, t *replay.Turn) {
 		return
 	}
 	if run.S.Status == replay.Quarantined {
-		in.refuse(ErrRunQuarantined)
+		r.deny(in, ErrRunQuarantined)
 		return
 	}
 	if run.S.WaitsOn(step) {
+		if r.noRoom(in) {
+			return
+		}
 		t.Fire(step)
 	} else if run.S.Steps[step].State != replay.StepCompleted {
-		in.refuse(ErrTimerNotWaiting)
+		r.deny(in, ErrTimerNotWaiting)
 		return
 	}
-	r.whenDurable(in.Reply)
+	r.tell(in, in.Reply)
 }
 
 // Delete removes a finished run.
@@ -346,6 +371,7 @@ type Delete struct {
 }
 
 func (in *Delete) refuse(err error) { in.Reply(err) }
+func (in *Delete) asks()            {}
 
 // admit waits for the end of the turn: what else came may have reopened the run.
 func (in *Delete) admit(r *Ring) { r.atEnd(func() { in.delete(r) }) }
@@ -360,7 +386,7 @@ func (in *Delete) delete(r *Ring) {
 		}
 	}
 	if err != nil && err != ErrAway {
-		in.refuse(err)
+		r.deny(in, err)
 		return
 	}
 	number, _, ok, err := r.j.Lookup(in.ID)
@@ -368,7 +394,7 @@ func (in *Delete) delete(r *Ring) {
 		if err == nil {
 			err = ErrRunOpen
 		}
-		in.refuse(err)
+		r.deny(in, err)
 		return
 	}
 	head, _, err := r.j.Head(number)
@@ -377,12 +403,10 @@ func (in *Delete) delete(r *Ring) {
 		return
 	}
 	if run != nil && head.LastSeq != run.S.LastSeq {
-		r.whenDurable(func(err error) {
-			if err == nil {
-				err = fmt.Errorf("%w: its end has only just been recorded; ask again", ErrRunOpen)
-			}
-			in.Reply(err)
-		})
+		r.deny(in, fmt.Errorf("%w: its end has only just been recorded; ask again", ErrRunOpen))
+		return
+	}
+	if r.noRoom(in) {
 		return
 	}
 	delete(r.ids, in.ID)
@@ -397,7 +421,7 @@ func (in *Delete) delete(r *Ring) {
 	body = event.AppendUint(body, head.Events)
 	r.b.Purges = append(r.b.Purges, journal.Purge{Run: number, Until: r.now.Wall + r.cfg.TombstoneMS})
 	r.system(event.Event{Kind: event.RunsDeleted, Payload: body, Message: "asked for"})
-	r.b.then = append(r.b.then, in.Reply)
+	r.tell(in, in.Reply)
 }
 
 // DeleteObject removes the state of an object.
@@ -447,11 +471,11 @@ func (in *Query) admit(r *Ring) {
 	}
 	r.atEnd(func() {
 		in.Read(r, run)
-		r.whenDurable(in.Reply)
+		r.tell(in, in.Reply)
 	})
 }
 
-// Inspect reads the ring itself.
+// Inspect reads the ring itself. Like that of a Query, Read is called again when what it read was dropped for want of space.
 type Inspect struct {
 	Read func(r *Ring)
 	Done func()
@@ -463,7 +487,7 @@ func (in *Inspect) reads()       {}
 func (in *Inspect) admit(r *Ring) {
 	r.atEnd(func() {
 		in.Read(r)
-		r.whenDurable(func(error) { in.Done() })
+		r.tell(in, func(error) { in.Done() })
 	})
 }
 
@@ -485,12 +509,7 @@ func (in *Await) admit(r *Ring) {
 		return
 	}
 	if run.S.Status.Ended() {
-		r.whenDurable(func(err error) {
-			if err == nil {
-				err = ErrAway
-			}
-			in.Reply(err)
-		})
+		r.tell(in, func(err error) { in.Reply(cmp.Or(err, ErrAway)) })
 		return
 	}
 	run.waiters = append(run.waiters, waiter{in.Key, in.Ended})

@@ -57,8 +57,16 @@ func (r *Ring) again() error {
 		return err
 	}
 	for n, w := range waiting {
-		if run, err := r.run(n); run != nil && err == nil {
+		run, err := r.run(n)
+		if err != nil {
+			return err
+		}
+		if run != nil {
 			run.waiters = w
+			continue
+		}
+		for _, waiter := range w { // its start was dropped, or it has ended: the journal knows
+			waiter.fn(nil)
 		}
 	}
 	r.begin(r.now)

@@ -260,6 +260,16 @@ func (in *Poll) admit(r *Ring) {
 	}
 }
 
+// admitFull is admit while the disk is full: an outcome that was recorded before gets its result, and there are no tasks.
+func (in *Poll) admitFull(r *Ring) {
+	if s := r.Hub.Session(in.ID); s == nil || remoteOf(s) == nil || len(in.Outcomes) == 0 {
+		in.refuse(ErrDiskFull)
+		return
+	}
+	in.Max = 0
+	in.admitOutcomes(r, func() { in.recorded(r) })
+}
+
 // supersede takes the right to tasks from the poll that waits. It is answered now, or when its outcomes are durable.
 func (m *remote) supersede() {
 	old := m.wait
@@ -501,7 +511,7 @@ func (in *Beat) admit(r *Ring) {
 			gone = append(gone, t.Token)
 		}
 	}
-	r.whenDurable(func(err error) { in.Reply(gone, err) })
+	r.tell(in, func(err error) { in.Reply(gone, err) })
 }
 
 // Wake is when the ring must turn although nothing comes. Zero: never.
@@ -534,7 +544,7 @@ func (r *Ring) NextWake() Wake {
 	if r.sweepAt != 0 {
 		early(r.sweepAt)
 	}
-	if len(r.grants) > 0 || len(r.parking) > 0 {
+	if len(r.grants) > 0 || len(r.parking) > 0 || len(r.retold) > 0 && len(r.flying) == 0 {
 		early(r.now.Mono)
 	}
 	r.wakeAt = w.Mono

@@ -1,6 +1,7 @@
 package ring
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -131,6 +132,7 @@ type Ring struct {
 
 	full     bool // out of space: reads only
 	kept     []Input
+	retold   []Input // whose answer hung on a batch that was dropped: they are admitted again
 	broken   error
 	clean    bool    // the last stop was a clean one
 	held     []Input // inputs that wait until what was overdue at the start has fired
@@ -392,6 +394,34 @@ func (r *Ring) find(id string) (*Run, error) {
 
 // whenDurable runs fn when everything that the ring has decided up to now is durable. It may be called in a turn only.
 func (r *Ring) whenDurable(fn func(error)) { r.b.then = append(r.b.then, fn) }
+
+// tell answers in when everything that the ring has decided up to now is durable. When that is dropped for want of space, what the
+// answer says may not be so: in is admitted again, and gets its answer from what is on disk.
+func (r *Ring) tell(in Input, fn func(error)) {
+	r.whenDurable(func(err error) {
+		if err == ErrDiskFull {
+			r.retold = append(r.retold, in)
+			return
+		}
+		fn(err)
+	})
+}
+
+// deny refuses in for what the run's state says, when that is durable.
+func (r *Ring) deny(in interface {
+	Input
+	refuser
+}, why error) {
+	r.tell(in, func(err error) { in.refuse(cmp.Or(err, why)) })
+}
+
+// noRoom refuses what would have to write while the disk is full.
+func (r *Ring) noRoom(in refuser) bool {
+	if r.full {
+		in.refuse(ErrDiskFull)
+	}
+	return r.full
+}
 
 // atEnd runs fn when the turn's facts are folded and nothing has been decided after them: what fn reads is what whenDurable
 // waits for.

@@ -25,6 +25,10 @@ type refuser interface{ refuse(err error) }
 // reader is an Input that changes nothing; it is admitted when the disk is full, too.
 type reader interface{ reads() }
 
+// asker is an Input that may find what it wants done already, and says so; it is admitted when the disk is full, too, and must ask
+// noRoom before it writes.
+type asker interface{ asks() }
+
 // fact is what one turn of a run folds: folded is called in the order in which facts came.
 type fact interface {
 	fold(r *Ring, run *Run, t *replay.Turn)
@@ -37,6 +41,7 @@ const DueLimit = 2_500
 func (r *Ring) Turn(now Now, inputs []Input) *Batch {
 	r.begin(now)
 	r.forgive()
+	r.tellAgain()
 	if r.full {
 		r.turnFull(inputs)
 		return r.finish()
@@ -152,7 +157,9 @@ func (r *Ring) fold(run *Run) {
 	if run.facts = slices.Delete(run.facts, 0, taken); len(run.facts) > 0 {
 		r.work = append(r.work, run)
 	}
-	t.Decide()
+	if !r.full { // nothing that came was folded then
+		t.Decide()
+	}
 	if t.Err != nil {
 		r.fail(fmt.Errorf("ring: run %q: %w", run.S.ID, t.Err))
 		return
