@@ -75,6 +75,8 @@ func fillUp(dir string) error {
 		return err
 	}
 	var started []string
+	waits := make(chan error, 100_000) // of who waits for a run while it is started, whether it then was or not
+	waiting := 0
 	for round := range 3 {
 		info, err := os.Stat(path)
 		if err != nil {
@@ -86,7 +88,21 @@ func fillUp(dir string) error {
 		big := strings.Repeat("x", 100_000)
 		full := false
 		for i := range 5_000 {
-			id, err := eng.Start(ctx, "w", big, engine.WithID(fmt.Sprintf("r%d-%d", round, i)))
+			name := fmt.Sprintf("r%d-%d", round, i)
+			for range 4 {
+				waiting++
+				go func() {
+					_, err := eng.Wait(ctx, name)
+					for tries := 0; tries < 50 && errors.Is(err, engine.ErrRunNotFound); tries++ {
+						_, err = eng.Wait(ctx, name)
+					}
+					if errors.Is(err, engine.ErrRunNotFound) {
+						err = nil
+					}
+					waits <- err
+				}()
+			}
+			id, err := eng.Start(ctx, "w", big, engine.WithID(name))
 			if errors.Is(err, engine.ErrDiskFull) {
 				full = true
 				break
@@ -117,6 +133,16 @@ func fillUp(dir string) error {
 			if err != nil || s.State != "completed" || string(s.Steps["a"].Output) != `"kept"` || s.Steps["a"].Attempt != 1 {
 				return fmt.Errorf("round %d: %s after there was space: %+v %w", round, id, s, err)
 			}
+		}
+	}
+	for range waiting {
+		select {
+		case err := <-waits:
+			if err != nil {
+				return fmt.Errorf("waiting: %w", err)
+			}
+		case <-time.After(time.Minute):
+			return errors.New("somebody still waits for a run that was dropped")
 		}
 	}
 	return nil
