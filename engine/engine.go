@@ -7,8 +7,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -91,7 +93,7 @@ func Open(path string, o Options) (*Engine, error) {
 	}
 	e.r.Committed(boot, nil, e.now())
 	e.durable.Store(boot.Last)
-	o.Logger.Info("engine open", "file", path, "took", time.Since(began).Round(time.Millisecond).String())
+	e.sayOpen(boot, time.Since(began))
 	e.clock = timers.Start(o.Clock, e.poke)
 	go e.loop()
 	return e, nil
@@ -102,6 +104,23 @@ func newBoot() uint64 {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // it does not fail
 	return max(binary.BigEndian.Uint64(b[:]), 1)
+}
+
+// sayOpen tells what was found: a wrong path looks like a journal from which every run has gone.
+func (e *Engine) sayOpen(boot *ring.Batch, took time.Duration) {
+	file, err := filepath.Abs(e.j.Path())
+	if err != nil {
+		file = e.j.Path()
+	}
+	const most = 100_000 // to count more would hold up the start
+	n, _ := e.j.Runs(most)
+	runs := strconv.Itoa(n)
+	if n == most {
+		runs += " or more"
+	}
+	open, _ := e.r.Counts()
+	e.o.Logger.Info("engine open", "file", file, "created", e.j.Created(), "runs_open", open, "runs", runs,
+		"events", boot.Records[0].Seq-1, "took", took.Round(time.Millisecond).String())
 }
 
 func (e *Engine) now() ring.Now {

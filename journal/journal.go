@@ -33,6 +33,7 @@ type Journal struct {
 	file     *os.File // bbolt's own: to fill pages ahead of it
 	lock     *fileLock
 	readOnly bool
+	created  bool // by Open
 	secret   []byte
 
 	mu      sync.Mutex
@@ -66,6 +67,21 @@ func (j *Journal) NextSeq() uint64 {
 
 // Secret is 32 random bytes that were made with the file. Whoever has them can make lease tokens.
 func (j *Journal) Secret() []byte { return j.secret }
+
+// Created says whether Open found no file, and made one.
+func (j *Journal) Created() bool { return j.created }
+
+// Runs counts the runs that the journal holds, open and ended, up to limit.
+func (j *Journal) Runs(limit int) (n int, err error) {
+	err = j.view(func(tx *bbolt.Tx) error {
+		c := tx.Bucket(headBucket.name).Cursor()
+		for k, _ := c.First(); k != nil && n < limit; k, _ = c.Next() {
+			n++
+		}
+		return nil
+	})
+	return n, err
+}
 
 // Path is where the file is.
 func (j *Journal) Path() string { return j.path }

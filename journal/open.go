@@ -68,6 +68,11 @@ func openLocked(path string, o Options, timeout time.Duration) (*Journal, error)
 		if err := create(path); err != nil {
 			return nil, err
 		}
+		j, err := openFile(path, o, false, timeout)
+		if err == nil {
+			j.created = true
+		}
+		return j, err
 	}
 	return openFile(path, o, false, timeout)
 }
