@@ -347,7 +347,7 @@ func (j *Judge) after(t *track, rec *journal.Record, e *event.Event, seq uint64)
 	switch attempt := (attemptOf{step, e.Attempt}); e.Kind {
 	case event.AttemptStarted:
 		t.begun[attempt] = true
-	case event.AttemptFailed, event.AttemptLost, event.AttemptEnded:
+	case event.StepCompleted, event.AttemptFailed, event.AttemptLost, event.AttemptEnded:
 		t.over[attempt] = true
 	}
 	switch e.Kind {
