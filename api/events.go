@@ -78,9 +78,15 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request, run string, afte
 		if err != nil {
 			return about(err, run)
 		}
-		if st.CompletedAt != "" && after >= st.LastSeq { // all has been given: a browser stops asking on 204
-			w.WriteHeader(http.StatusNoContent)
-			return nil
+		if st.CompletedAt != "" {
+			more, err := s.eng.History(r.Context(), run, after, 1)
+			if err != nil {
+				return about(err, run)
+			}
+			if len(more) == 0 { // all has been given: a browser stops asking on 204
+				w.WriteHeader(http.StatusNoContent)
+				return nil
+			}
 		}
 	}
 	if r.Method == http.MethodHead {

@@ -20,7 +20,6 @@ import (
 	"github.com/agnt5/agnt5d/api/client"
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/journal"
-	"github.com/agnt5/agnt5d/journal/bolt"
 	"github.com/agnt5/agnt5d/view"
 	"github.com/agnt5/agnt5d/worker"
 	"github.com/vmihailenco/msgpack/v5"
@@ -159,7 +158,7 @@ func TestARunOfANewerReleaseOverHTTP(t *testing.T) {
 		tokens[id] = s.task(w, i+1)["token"].(string)
 	}
 	s.again(engine.Options{}, func(path string) {
-		j, err := bolt.Open(path, bolt.Options{})
+		j, err := journal.Open(path, journal.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,7 +14,6 @@ import (
 	"github.com/agnt5/agnt5d/event"
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/journal"
-	"github.com/agnt5/agnt5d/journal/bolt"
 	"github.com/agnt5/agnt5d/worker"
 	"github.com/google/go-cmp/cmp"
 )
@@ -30,13 +29,13 @@ var bodies = map[string][]byte{
 // newerWriter writes to a journal what a newer release would.
 type newerWriter struct {
 	t *testing.T
-	*bolt.Journal
+	*journal.Journal
 	last map[uint64]journal.Record
 }
 
 func openNewer(t *testing.T, path string) *newerWriter {
 	t.Helper()
-	j, err := bolt.Open(path, bolt.Options{})
+	j, err := journal.Open(path, journal.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +107,7 @@ func (k *kept) Record(r journal.Record) error {
 
 func keptOf(t *testing.T, path string, runs []uint64) *kept {
 	t.Helper()
-	j, err := bolt.OpenReadOnly(path)
+	j, err := journal.OpenReadOnly(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -264,7 +264,7 @@ func (r *Ring) turnFull(inputs []Input) {
 	for _, in := range inputs {
 		switch in := in.(type) {
 		case reader, asker:
-			in.admit(r)
+			in.(Input).admit(r)
 		case *Outcome:
 			if in.Slot != nil {
 				r.kept = append(r.kept, in)

@@ -14,14 +14,13 @@ import (
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/fold"
 	"github.com/agnt5/agnt5d/journal"
-	"github.com/agnt5/agnt5d/journal/bolt"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/view"
 )
 
 // file is a journal that no engine holds, opened to be read.
 type file struct {
-	*bolt.Journal
+	*journal.Journal
 	path   string
 	graphs map[flow.Digest]*flow.Graph
 	ids    map[uint64]string
@@ -29,9 +28,9 @@ type file struct {
 
 // openFile opens a journal without changing a byte of it.
 func openFile(path string) (*file, error) {
-	j, err := bolt.OpenReadOnly(path)
+	j, err := journal.OpenReadOnly(path)
 	if err != nil {
-		if errors.Is(err, bolt.ErrLocked) {
+		if errors.Is(err, journal.ErrLocked) {
 			return nil, &exitErr{exitConflict, err}
 		}
 		return nil, noFile(err)

@@ -13,7 +13,6 @@ import (
 	"github.com/agnt5/agnt5d/event"
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/journal"
-	"github.com/agnt5/agnt5d/journal/bolt"
 	"github.com/agnt5/agnt5d/worker"
 )
 
@@ -36,7 +35,7 @@ func journalWith(t *testing.T, count uint32, body []byte) string {
 	if err := eng.Close(); err != nil {
 		t.Fatal(err)
 	}
-	j, err := bolt.Open(path, bolt.Options{})
+	j, err := journal.Open(path, journal.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/agnt5/agnt5d/event"
 	"github.com/agnt5/agnt5d/internal/fold"
 	"github.com/agnt5/agnt5d/journal"
-	"github.com/agnt5/agnt5d/journal/bolt"
 	"github.com/agnt5/agnt5d/replay"
 )
 
@@ -142,7 +141,7 @@ func (b *shape) follow(s *replay.State, e *event.Event) []string {
 
 // audit is what a look at a whole journal found.
 type audit struct {
-	bolt.Verified
+	journal.Verified
 	newer []newerRun
 }
 

@@ -40,29 +40,31 @@ class Daemon:
         self.process.kill()
         self.process.wait()
 
-    def worker(self, script: str | pathlib.Path, **env: str) -> subprocess.Popen[str]:
+    def worker(self, script: str | pathlib.Path, *python: str, **env: str) -> subprocess.Popen[str]:
         """Start a worker of the examples, or a script of its own."""
         path = EXAMPLES / script
         around = (
             os.environ | {"AGNT5_URL": self.url, "AGNT5_ETL_DIR": str(self.folder / "etl"), "PYTHONPATH": os.pathsep.join(sys.path)} | env
         )
         process = subprocess.Popen(
-            [sys.executable, str(path)], cwd=EXAMPLES, env=around, stderr=(self.folder / "worker.log").open("a"), text=True
+            [sys.executable, *python, str(path)], cwd=EXAMPLES, env=around, stderr=(self.folder / "worker.log").open("a"), text=True
         )
         self.workers.append(process)
         return process
 
     def stop(self) -> None:
-        for process in [*self.workers, self.process]:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-        for process in [*self.workers, self.process]:
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-                raise
+        """Workers first: one whose daemon is gone waits to bring what is done."""
+        for processes in (self.workers, [self.process]):
+            for process in processes:
+                if process.poll() is None:
+                    process.send_signal(signal.SIGTERM)
+            for process in processes:
+                try:
+                    process.wait(30)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+                    raise
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import json
 import os
@@ -178,3 +179,10 @@ def test_every_problem_at_once() -> None:
         "wrong_type",
     }
     assert "step1" in str(caught.value) and '"bad"' in str(caught.value)
+
+
+def test_what_a_helper_needs_is_known_to_type_checkers_and_said_at_registration() -> None:
+    for helper, needed in ((task_step, {"service_name", "handler_name"}), (wait_signal_step, {"signal_name"}), (wait_timer_step, {"timer_key"})):
+        params = inspect.signature(helper).parameters
+        assert needed == {name for name, p in params.items() if p.kind is p.KEYWORD_ONLY and p.default is p.empty}
+        assert FlowDefinition([helper("a")]).validate()  # type: ignore[call-arg]

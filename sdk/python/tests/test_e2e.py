@@ -1,4 +1,4 @@
-"""The guide's examples, and what must hold when things die, against a real daemon."""
+"""The examples, and what must hold when things die, against a real daemon."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_the_other_files_run(name: str) -> None:
     assert expected in out.stdout
 
 
-def test_the_guides_own_tests() -> None:
+def test_the_tests_among_the_examples() -> None:
     """The two test functions, by pytest; and everything else as a script in which they find what they need."""
     out = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "testing_definitions.py"],
@@ -238,7 +238,7 @@ def test_daemon_and_workers_are_killed_in_turn(daemon: Daemon) -> None:
     for run in started[:20]:
         done = [e["step"] for e in client.get_history(run) if e["kind"] == "StepCompleted"]
         assert done == ["a", "b", "c"], done
-    counter = client._call("GET", "/v1/objects/n")
+    counter = client.get_object("n")
     runs = [r for r in client.list_workflows(workflow_name="w", limit=0) if r["state"] == "completed"]
     assert counter["state"] == counter["version"] == len(runs) >= len(started)
 
@@ -342,7 +342,7 @@ async def test_object_state_cancel_and_drain(daemon: Daemon, own_functions: None
     await client.register_workflow("add", FlowDefinition([task_step("a", service_name="svc", handler_name="add", object_keys=["cart"])]))
     for item in ("cup", "pot"):
         assert (await client.wait((await client.start_workflow("add", {"item": item}))["workflow_id"], 60))["state"] == "completed"
-    assert client._sync._call("GET", "/v1/objects/cart")["state"] == ["cup", "pot"]
+    assert (await client.get_object("cart"))["state"] == ["cup", "pot"]
 
     await client.register_workflow("forever", FlowDefinition([task_step("a", service_name="svc", handler_name="forever")]))
     await client.start_workflow("forever", None, "f")

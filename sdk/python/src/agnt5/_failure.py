@@ -78,6 +78,13 @@ def stack_of(why: BaseException) -> str:
 
 def error_of(why: BaseException) -> dict[str, Any]:
     """The ``error`` of an outcome."""
+    try:
+        return _error_of(why)
+    except BaseException:  # no memory left, say
+        return {"code": "handler_error", "type": "", "message": "the handler failed", "stack": ""}
+
+
+def _error_of(why: BaseException) -> dict[str, Any]:
     code = "" if isinstance(why, SystemExit) else _text(lambda: getattr(why, "code", ""))  # that one's is a process's
     error: dict[str, Any] = {
         "message": message_of(why),
@@ -95,9 +102,11 @@ def error_of(why: BaseException) -> dict[str, Any]:
     return error
 
 
-def outcome_of(token: str, why: BaseException) -> str:
+def outcome_of(token: str, error: dict[str, Any]) -> str:
     """The outcome of an attempt that failed, as JSON."""
-    try:
-        return json.dumps({"token": token, "status": "failed", "error": error_of(why)})
-    except BaseException:  # no memory left, say
-        return json.dumps({"token": token, "status": "failed", "error": {"code": "handler_error", "message": "the handler failed"}})
+    return json.dumps({"token": token, "status": "failed", "error": error})
+
+
+def one_line(text: str) -> str:
+    """A text for the log: what breaks a line or cannot be seen is escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut(text, 1000))

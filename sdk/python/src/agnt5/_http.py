@@ -17,12 +17,20 @@ from .errors import UnknownAnswer, Unreachable, api_error
 DEFAULT_URL = "http://localhost:8080"
 
 
+def api_key(key: str | None) -> str | None:
+    """The key that is sent. None is AGNT5_API_KEY. Raises ValueError."""
+    text = key or os.environ.get("AGNT5_API_KEY")
+    if text and not (text.isascii() and text.isprintable()):
+        raise ValueError("api_key: want printable ASCII, without line breaks")
+    return text
+
+
 def base_url(url: str | None) -> urllib.parse.SplitResult:
     """Read the daemon's address. None is AGNT5_URL, else DEFAULT_URL. Raises ValueError."""
     text = url or os.environ.get("AGNT5_URL") or DEFAULT_URL
     if "://" not in text:
         text = "http://" + text
-    parts = urllib.parse.urlsplit(text)
+    parts = urllib.parse.urlsplit(text)  # which drops line breaks
     try:
         port = parts.port
     except ValueError:
@@ -63,6 +71,23 @@ def read_answer(url: str, status: int, location: str, raw: bytes, read: Callable
     raise api_error(status, value, url, location)
 
 
+def request_head(key: str | None, body: bytes | None, headers: dict[str, str] | None) -> dict[str, str]:
+    """The headers that every request has, and those of this one."""
+    head = {"Accept": "application/json"}
+    if body is not None:
+        head["Content-Type"] = "application/json"
+    if key:
+        head["Authorization"] = "Bearer " + key
+    return head | (headers or {})
+
+
+def unreachable(url: str, why: BaseException) -> Unreachable | UnknownAnswer:
+    """The exception of a request that got no answer."""
+    if isinstance(why, ssl.SSLError) and why.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
+        return UnknownAnswer(0, "not_https", f"{url}: the server speaks HTTP, not HTTPS; use http://")
+    return Unreachable(f"no answer from the daemon at {url}: {why or type(why).__name__}")
+
+
 class Connection:
     """One connection at a time; for one thread."""
 
@@ -71,6 +96,7 @@ class Connection:
         self._key = key
         self._timeout = timeout
         self._conn: http.client.HTTPConnection | None = None
+        self._answer: http.client.HTTPResponse | None = None  # of a stream
         self._prefix = base.path.rstrip("/")
         self._interrupted = False
         self.read: Callable[[bytes], Any] = _json.read
@@ -93,12 +119,7 @@ class Connection:
         A connection that was kept and is gone is opened anew once. Raises Unreachable, UnknownAnswer, and ApiError for every
         status that is not 2xx (304 apart).
         """
-        head = {"Accept": "application/json"}
-        if body is not None:
-            head["Content-Type"] = "application/json"
-        if self._key:
-            head["Authorization"] = "Bearer " + self._key
-        head.update(headers or {})
+        head = request_head(self._key, body, headers)
         fresh = self._conn is None
         while True:
             try:
@@ -115,14 +136,34 @@ class Connection:
                 break
             except (OSError, http.client.HTTPException) as why:
                 self.close()
-                if isinstance(why, ssl.SSLError) and why.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
-                    raise UnknownAnswer(0, "not_https", f"{self.url}: the server speaks HTTP, not HTTPS; use http://") from None
-                if fresh or self._interrupted or isinstance(why, TimeoutError):
-                    raise Unreachable(f"no answer from the daemon at {self.url}: {why or type(why).__name__}") from why
+                if fresh or self._interrupted or isinstance(why, (TimeoutError, ssl.SSLError)):
+                    raise unreachable(self.url, why) from why
                 fresh = True  # the daemon had closed a connection that was kept: ask once more
         if answer.will_close:
             self.close()
         return answer.status, read_answer(self.url, answer.status, answer.getheader("Location") or "", raw, self.read)
+
+    def open_stream(self, path: str, headers: dict[str, str], timeout: float) -> int:
+        """Ask for a stream, whose lines are then read with line(). Raises as call() does."""
+        self.close()
+        try:
+            self._conn = conn = self._open()
+            conn.timeout = timeout
+            conn.request("GET", self._prefix + path, None, request_head(self._key, None, headers))
+            self._answer = answer = conn.getresponse()
+            if answer.status != 200:
+                read_answer(self.url, answer.status, answer.getheader("Location") or "", answer.read())
+            return answer.status
+        except (OSError, http.client.HTTPException) as why:
+            raise unreachable(self.url, why) from why
+
+    def line(self) -> bytes:
+        """The next line of a stream, b"" at its end."""
+        assert self._answer is not None
+        try:
+            return self._answer.readline()
+        except (OSError, http.client.HTTPException) as why:
+            raise unreachable(self.url, why) from why
 
     def interrupt(self) -> None:
         """End a call that another thread waits in; the next error is not tried again."""
@@ -136,6 +177,9 @@ class Connection:
                 pass
 
     def close(self) -> None:
+        if self._answer is not None:
+            self._answer.close()
+            self._answer = None
         if self._conn is not None:
             self._conn.close()
             self._conn = None
@@ -159,6 +203,10 @@ class Connections:
         finally:
             with self._lock:
                 self._idle.append(conn)
+
+    def stream(self) -> Connection:
+        """A connection for a stream; who reads it closes it."""
+        return Connection(*self._args)
 
     def close(self) -> None:
         with self._lock:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import contextlib
 import functools
 import json
 import logging
@@ -10,14 +12,16 @@ import os
 import queue
 import random
 import signal
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ._failure import message_of, outcome_of, said
+from ._failure import error_of, message_of, one_line, outcome_of, said
 from ._http import Connection, base_url, segment
+from ._http import api_key as _api_key
 from ._json import Unsettled, nested_over, read_quickly
 from ._validate import name_problem
 from .errors import Agnt5Error, ApiError, NonRetryableError, UnknownAnswer, Unreachable
@@ -32,18 +36,27 @@ _MAX_DETAILS = 4 << 10
 _MAX_NESTING = 60  # of heartbeat details; the daemon takes 64 in all
 _MAX_OUTCOME = 30 << 20  # bytes that are worth sending at all
 _MOMENT = 0.001
+_DEFAULT_ATTEMPTS = 3
+_SAY_AGAIN = 60.0  # seconds
+_STOP_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
 
 
 class _Attempt:
     """One attempt in this worker's hands, until the daemon has answered for its outcome."""
 
-    __slots__ = ("ctx", "details", "future", "spoke")
+    __slots__ = ("ctx", "details", "future", "over_since", "returned", "spoke")
 
     def __init__(self, ctx: Context | None) -> None:
         self.ctx = ctx  # None: the task could not be read
         self.spoke = False
         self.details = ""  # JSON
         self.future: asyncio.Future[Any] | None = None  # of an async handler
+        self.over_since = 0.0  # when nobody waited for it any more
+        self.returned = False
+
+    def __str__(self) -> str:
+        ctx = self.ctx
+        return "a task that could not be read" if ctx is None else f"{ctx.handler_name} ({_about(ctx)})"
 
     def end(self) -> None:
         """Cancel an async handler; on the loop."""
@@ -84,7 +97,7 @@ class Worker:
         self.service_version = service_version
         self.capacity = capacity
         self._base = base_url(coordinator_endpoint)
-        self._key = api_key or os.environ.get("AGNT5_API_KEY")
+        self._key = _api_key(api_key)
         self._drain = drain
         self._functions = functions
         self._workflows = workflows
@@ -99,6 +112,7 @@ class Worker:
         self._waiting = False  # a poll waits for tasks
         self._lost = False  # the daemon does not answer, and that was said
         self._ended = threading.Event()
+        self._hurry = threading.Event()  # a second signal came
         self._spoken = threading.Event()
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -106,6 +120,8 @@ class Worker:
         self._hooked = False  # stop signals
         self._poller: Connection | None = None
         self._pool: _Threads | None = None
+        self._watch = _Watch(capacity)
+        self._last_attempts: dict[str, dict[str, int]] = {}  # by workflow and step
 
     @property
     def worker_id(self) -> str:
@@ -121,20 +137,26 @@ class Worker:
     def run_sync(self) -> None:
         """run() for programs without an event loop of their own.
 
-        Where nobody has set up logging, it does: what the worker and ``ctx.logger`` say goes to standard error from INFO on.
+        It exits with 1 when handlers had not returned at the end. Where nobody has set up logging, it does: what the worker and ``ctx.logger`` say goes to standard error from INFO on.
         """
         if not logging.getLogger().handlers:
             logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         try:
             with asyncio.Runner() as runner:
-                self._run_on(runner.get_loop())
+                drained = self._run_on(runner.get_loop())
+                if self._hurry.is_set():  # the interpreter would wait for threads of handlers
+                    logging.shutdown()
+                    sys.stdout.flush()
+                    os._exit(1)
         except Agnt5Error as why:
             raise why.with_traceback(None) from None  # one line says it
+        if not drained:
+            sys.exit(1)
 
-    def _run_on(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Run the loop until run() has ended, whatever the tasks that handlers start do to it."""
+    def _run_on(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Run the loop until the worker has ended, whatever the tasks that handlers start do to it. False: handlers had not returned."""
         asyncio.set_event_loop(loop)
-        task = loop.create_task(self.run())
+        task = loop.create_task(self._serve())
         while not task.done():
             try:
                 loop.run_until_complete(task)
@@ -145,26 +167,32 @@ class Worker:
                     self.stop()
                 else:
                     _log.error("the worker goes on: something that a handler started would have ended its event loop: %s", message_of(why))
-        task.result()
+        return task.result()
 
     async def run(self) -> None:
-        """Serve until SIGTERM, SIGINT or stop(). Raises when the daemon refuses the worker for good."""
+        """Serve until SIGTERM, SIGINT, SIGHUP or stop(). Raises Agnt5Error when the daemon refuses the worker for good."""
+        await self._serve()
+
+    async def _serve(self) -> bool:
         self._handlers = handlers() if self._functions is None else {n: Handler(n, f) for n, f in self._functions.items()}
         if not self._handlers:
             raise ValueError("there is nothing to serve: decorate a function with @function first")
+        self._last_attempts = {name: _attempts(flow) for name, flow in self._published().items()}
         self._loop = asyncio.get_running_loop()
         self._stopped = asyncio.Event()
         self._failure = None
         self._pool = _Threads(self.capacity)
+        own = concurrent.futures.ThreadPoolExecutor(1, "agnt5-own")  # handlers may have used up the loop's
         self._taking.set()
         self._ended.clear()
+        self._hurry.clear()
         self._hook_signals()
         threads = [
             threading.Thread(target=self._guard, args=(body,), name=f"agnt5-{body.__name__}", daemon=True)
             for body in (self._pump, self._report, self._heartbeat)
         ]
         try:
-            await self._loop.run_in_executor(None, self._first_join)
+            await self._loop.run_in_executor(own, self._join, 0)
             if self._session:  # else it was stopped before it had one
                 for thread in threads:
                     thread.start()
@@ -180,22 +208,30 @@ class Worker:
                 self._lock.notify_all()
             for thread in threads:
                 if thread.is_alive():
-                    await self._loop.run_in_executor(None, thread.join, 5.0)
+                    await self._loop.run_in_executor(own, thread.join, 5.0)
             self._unhook_signals()
             self._pool.close()
-            await self._loop.run_in_executor(None, self._leave)
+            await self._loop.run_in_executor(own, self._leave)
+            own.shutdown(wait=False)
         if self._failure is not None:
             raise self._failure
         if not drained:
-            _log.warning("handlers did not return within %s s; their steps are offered to others", self._drain)
+            with self._lock:
+                left = ", ".join(str(attempt) for attempt in self._open.values())
+            _log.warning("these had not returned, and are offered to others: %s", left)
+        return drained
 
     def _hook_signals(self) -> None:
-        """SIGTERM and SIGINT stop every worker of the process."""
+        """SIGTERM, SIGINT and SIGHUP stop every worker of the process. What is ignored (by nohup, say) stays so."""
         assert self._loop is not None
         _running.add(self)
-        for sig in (signal.SIGTERM, signal.SIGINT):
+        for sig in _STOP_SIGNALS:
             try:
+                was = signal.getsignal(sig)
+                if was == signal.SIG_IGN:
+                    continue
                 self._loop.add_signal_handler(sig, _stop_all)
+                _hooked.setdefault(sig, was)
                 self._hooked = True
             except (NotImplementedError, RuntimeError, ValueError):  # not the main thread, or a system without them
                 return
@@ -204,15 +240,26 @@ class Worker:
         assert self._loop is not None
         _running.discard(self)
         if not _running:
-            for sig in (signal.SIGTERM, signal.SIGINT):
+            for sig in list(_hooked):
                 try:
                     self._loop.remove_signal_handler(sig)
+                    del _hooked[sig]
                 except (NotImplementedError, RuntimeError, ValueError):
                     return
 
+    def _signalled(self) -> None:
+        if self._stopped is not None and self._stopped.is_set():
+            self._hurry.set()
+        self.stop()
+
     async def _drained(self) -> bool:
+        """Wait for the handlers that are under way. False: some have not returned."""
+        with self._lock:
+            left = [str(attempt) for attempt in self._open.values()]
+        if left:
+            _log.info("stopping; waiting up to %g s (until the next signal) for: %s", self._drain, _some(left))
         until = time.monotonic() + self._drain
-        while time.monotonic() < until:
+        while time.monotonic() < until and not self._hurry.is_set():
             with self._lock:
                 if not self._open:
                     return True
@@ -227,18 +274,15 @@ class Worker:
                 self._failure = why
                 self.stop()
 
-    def _connection(self, timeout: float = 30.0) -> Connection:
-        return Connection(self._base, self._key, timeout)
+    def _connection(self, timeout: float = 30.0) -> contextlib.closing[Connection]:
+        return contextlib.closing(Connection(self._base, self._key, timeout))
 
     # The session.
 
-    def _first_join(self) -> None:
-        self._join(self._connection(), 0)
-
-    def _join(self, conn: Connection, generation: int) -> None:
+    def _join(self, generation: int) -> None:
         """Open the session, or take it up again. Another thread may have done so since ``generation``."""
         pause = 0.05
-        with self._joining:
+        with self._joining, self._connection() as conn:
             while self._generation == generation and not self._ended.is_set():
                 body = self._registration()
                 try:
@@ -285,8 +329,11 @@ class Worker:
             self._lost = False
             _log.info("the daemon at %s answers again", self._base)
 
+    def _published(self) -> dict[str, FlowDefinition]:
+        return get_registered_workflows() if self._workflows is None else self._workflows
+
     def _registration(self) -> bytes:
-        flows = get_registered_workflows() if self._workflows is None else self._workflows
+        flows = self._published()
         body: dict[str, Any] = {
             "service_name": self.service_name,
             "service_version": self.service_version,
@@ -311,7 +358,8 @@ class Worker:
         if not self._session:
             return
         try:
-            Connection(self._base, self._key, 2.0).call("DELETE", self._at()[0])
+            with self._connection(2.0) as conn:
+                conn.call("DELETE", self._at()[0])
         except Agnt5Error as why:
             _log.debug("could not tell the daemon that this worker leaves: %s", why)
 
@@ -323,8 +371,12 @@ class Worker:
         While that waits, _report brings outcomes.
         """
         wait_ms = int(_number(self._session, "max_wait_ms", 30_000))
-        self._poller = conn = self._connection(wait_ms / 1000 + 15)
-        conn.read = read_quickly
+        with self._connection(wait_ms / 1000 + 15) as conn:
+            conn.read = read_quickly
+            self._poller = conn
+            self._take(conn, wait_ms)
+
+    def _take(self, conn: Connection, wait_ms: int) -> None:
         seq, pause, busy = 1, 0.05, False
         batch: list[tuple[str, str]] = []
         while True:
@@ -340,7 +392,7 @@ class Worker:
                 if not batch and not self._taking.is_set():
                     return
                 if isinstance(why, ApiError) and why.code == "worker_not_found":
-                    self._join(self._connection(), generation)
+                    self._join(generation)
                     seq += 1
                     continue
                 if batch and _too_much(why):
@@ -409,17 +461,17 @@ class Worker:
                 self._open[token] = attempt
             handler = self._handlers.get(ctx.handler_name) if ctx is not None else None
             if ctx is None:
-                self._finish(token, outcome_of(token, unreadable))
+                self._finish(token, outcome_of(token, error_of(unreadable)))
             elif handler is None:
                 no = NonRetryableError(f"this worker has no handler {self.service_name}/{ctx.handler_name}", code="handler_unknown")
-                self._finish(token, outcome_of(token, no))
+                self._finish(token, outcome_of(token, error_of(no)))
             elif handler.is_async:
                 on_loop.append((attempt, token, ctx, handler))
             else:
                 try:
                     self._pool.submit(functools.partial(self._run_sync, token, ctx, handler))
                 except RuntimeError as why:  # the system gives no more threads
-                    self._finish(token, outcome_of(token, why))
+                    self._finish(token, outcome_of(token, error_of(why)))
         if on_loop:
             self._loop.call_soon_threadsafe(self._start_on_loop, on_loop)
 
@@ -433,7 +485,7 @@ class Worker:
             args, kwargs = handler.arguments(ctx)
             outcome = _success(token, handler.fn(*args, **kwargs), ctx)
         except BaseException as why:
-            outcome = outcome_of(token, why)
+            outcome = self._failed(token, ctx, why)
         self._finish(token, outcome)
 
     async def _run_async(self, token: str, ctx: Context, handler: Handler) -> None:
@@ -445,8 +497,22 @@ class Worker:
             args, kwargs = handler.arguments(ctx)
             outcome = _success(token, await handler.fn(*args, **kwargs), ctx)
         except BaseException as why:
-            outcome = outcome_of(token, why)
+            outcome = self._failed(token, ctx, why)
         self._finish(token, outcome)
+
+    def _failed(self, token: str, ctx: Context, why: BaseException) -> str:
+        """The outcome of an attempt that failed; the log says it, with the traceback when it is the step's last."""
+        error = error_of(why)
+        try:
+            if ctx._cancelled:
+                _log.debug("%s ended after it was cancelled: %s", _about(ctx), one_line(error["message"]))
+            elif error.get("retryable", True) and ctx.attempt < self._last_attempts.get(ctx.workflow_name, {}).get(ctx.step_name, 0):
+                _log.warning("%s failed and may be tried again: %s", _about(ctx), one_line(error["message"]))
+            else:
+                _log.warning("%s failed: %s\n%s", _about(ctx), one_line(error["message"]), error["stack"].rstrip("\n"))
+        except Exception:  # a log that somebody has set up
+            pass
+        return outcome_of(token, error)
 
     def _cancel(self, token: str) -> None:
         with self._lock:
@@ -454,6 +520,7 @@ class Worker:
         if attempt is None or attempt.ctx is None:
             return
         attempt.ctx._cancelled = True
+        attempt.over_since = attempt.over_since or time.monotonic()
         if self._loop is not None:
             self._loop.call_soon_threadsafe(attempt.end)
 
@@ -461,24 +528,30 @@ class Worker:
 
     def _finish(self, token: str, outcome: str) -> None:
         with self._lock:
+            attempt = self._open.get(token)
+            if attempt is not None:
+                attempt.returned = True
             self._done.append((token, outcome))
             if len(self._done) == 1:
                 self._lock.notify_all()
 
     def _report(self) -> None:
-        conn = self._connection()
-        while True:
-            with self._lock:
-                while not self._ended.is_set() and not (self._done and (self._waiting or not self._taking.is_set())):
-                    self._lock.wait(1.0)
-                batch = self._drain_done()
-            if not batch:
-                return
-            pause = 0.05
-            while not self._bring(conn, batch):
-                if self._ended.wait(pause * random.uniform(0.5, 1)):
-                    return
-                pause = min(2 * pause, 5.0)
+        with self._connection() as conn:
+            while self._bring_done(conn):
+                pass
+
+    def _bring_done(self, conn: Connection) -> bool:
+        """Wait for outcomes that no poll brings, and bring them. False: there is nothing more."""
+        with self._lock:
+            while not self._ended.is_set() and not (self._done and (self._waiting or not self._taking.is_set())):
+                self._lock.wait(1.0)
+            batch = self._drain_done()
+        pause = 0.05
+        while batch and not self._bring(conn, batch):
+            if self._ended.wait(pause * random.uniform(0.5, 1)):
+                return False
+            pause = min(2 * pause, 5.0)
+        return bool(batch)
 
     def _bring(self, conn: Connection, batch: list[tuple[str, str]]) -> bool:
         """Send outcomes once. False: they are not answered for yet."""
@@ -487,7 +560,7 @@ class Worker:
             got = _polled(conn, conn.call("POST", path + "/poll", _poll(0, 0, 0, batch)), batch)
         except (Unreachable, ApiError) as why:
             if isinstance(why, ApiError) and why.code == "worker_not_found":
-                self._join(self._connection(), generation)
+                self._join(generation)
             elif _too_much(why):
                 self._one_by_one(conn, batch, why)
                 return True
@@ -507,19 +580,19 @@ class Worker:
             last = len(batch) == 1  # this very one was refused
             while True:
                 if last:
-                    _log.error("the daemon refuses an outcome; the attempt fails instead: %s", why)
+                    _log.error("the daemon refuses the outcome of %s; the attempt fails instead: %s", self._open.get(token), why)
                     refused = NonRetryableError(f"the daemon refused the outcome: {why}", code="outcome_refused")
-                    outcome = outcome_of(token, refused)
+                    outcome = outcome_of(token, error_of(refused))
                 path, generation = self._at()
                 try:
                     got = _polled(conn, conn.call("POST", path + "/poll", _poll(0, 0, 0, [(token, outcome)])), [(token, outcome)])
                 except (Unreachable, ApiError) as again:
                     if isinstance(again, ApiError) and again.code == "worker_not_found":
-                        self._join(self._connection(), generation)
+                        self._join(generation)
                         continue
                     if _too_much(again):
                         if last:
-                            _log.error("the daemon refuses even that; the lease runs out: %s", again)
+                            _log.error("the daemon refuses even that; the lease of %s runs out: %s", self._open.get(token), again)
                             self._answered([(token, outcome)], [])
                             break
                         last, why = True, again
@@ -538,10 +611,13 @@ class Worker:
     def _answered(self, batch: list[tuple[str, str]], results: list[dict[str, str]]) -> None:
         for result in results:
             code = result.get("code")
+            if code in ("recorded", "duplicate", "run_finished"):
+                continue
+            attempt = self._open.get(str(result.get("token")))
             if code in ("stale_lease", "conflict"):  # timed out, or the lease was lost
-                _log.info("an outcome came too late: %s", code)
-            elif code not in ("recorded", "duplicate", "run_finished"):
-                _log.warning("an outcome was not taken: %s", code)
+                _log.info("the outcome of %s came too late: %s", attempt or "an attempt", code)
+            else:
+                _log.warning("the outcome of %s was not taken: %s", attempt or "an attempt", code)
         with self._lock:
             for token, _ in batch:
                 self._open.pop(token, None)
@@ -562,51 +638,166 @@ class Worker:
         self._spoken.set()
 
     def _heartbeat(self) -> None:
-        last = time.monotonic()
-        conn, known = self._connection(10.0), 0
-        while not self._ended.is_set():
-            every = max(_number(self._session, "heartbeat_ms", 10_000) / 1000, 0.01)  # a daemon that came back may want another
-            if known != self._generation:
-                known, conn = self._generation, self._connection(every)
-            due = last + every
-            spoke = self._spoken.wait(max(due - time.monotonic(), 0))
-            if self._ended.is_set():
-                return
-            self._spoken.clear()
-            everything = not spoke or time.monotonic() >= due
-            if everything:
-                last = time.monotonic()
-            beats: list[str] = []
-            with self._lock:
-                for token, attempt in self._open.items():
-                    if attempt.spoke:
-                        beats.append(f'{{"token":"{token}","details":{attempt.details}}}')
-                        attempt.spoke = False
-                    elif everything:
-                        beats.append(f'{{"token":"{token}"}}')
-            if not beats and not everything:
-                continue
-            path, generation = self._at()
-            try:
-                _, got = conn.call("POST", path + "/heartbeat", f'{{"tokens":[{",".join(beats)}]}}'.encode())
-            except ApiError as why:
-                if why.code == "worker_not_found":
-                    self._join(self._connection(), generation)
-                else:
-                    _log.warning("a heartbeat was refused: %s", why)
-            except Unreachable as why:
-                _log.warning("a heartbeat did not arrive: %s", why)
+        last, known = time.monotonic(), 0
+        conn = Connection(self._base, self._key, 10.0)
+        try:
+            while not self._ended.is_set():
+                every = max(_number(self._session, "heartbeat_ms", 10_000) / 1000, 0.01)  # a daemon that came back may want another
+                if known != self._generation:
+                    conn.close()
+                    known, conn = self._generation, Connection(self._base, self._key, every)
+                due = last + every
+                spoke = self._spoken.wait(max(due - time.monotonic(), 0))
+                if self._ended.is_set():
+                    return
+                self._spoken.clear()
+                everything = not spoke or time.monotonic() >= due
+                if everything:
+                    last = time.monotonic()
+                    self._look(max(every, 1.0))
+                beats = self._beats(everything)
+                if beats or everything:
+                    self._send_beats(conn, beats)
+        finally:
+            conn.close()
+
+    def _beats(self, everything: bool) -> dict[str, str]:
+        """Which leases to renew: those of handlers that spoke, with what they said, or all of them."""
+        beats: dict[str, str] = {}
+        with self._lock:
+            for token, attempt in self._open.items():
+                if attempt.spoke:
+                    beats[token] = f',"details":{attempt.details}'
+                    attempt.spoke = False
+                elif everything:
+                    beats[token] = ""
+        return beats
+
+    def _send_beats(self, conn: Connection, beats: dict[str, str]) -> None:
+        path, generation = self._at()
+        tokens = ",".join(f'{{"token":{json.dumps(token)}{details}}}' for token, details in beats.items())
+        try:
+            _, got = conn.call("POST", path + "/heartbeat", f'{{"tokens":[{tokens}]}}'.encode())
+        except (Unreachable, ApiError) as why:
+            if isinstance(why, ApiError) and why.code == "worker_not_found":
+                self._join(generation)
+            elif _too_much(why) and any(beats.values()):
+                _log.warning("a heartbeat was refused, what handlers said is left out: %s", why)
+                self._send_beats(conn, dict.fromkeys(beats, ""))
             else:
-                for token in _list(got, "gone"):
-                    self._cancel(token)
+                self._gone(why)
+            return
+        for token in _list(got, "gone"):
+            self._cancel(token)
+
+    def _look(self, patience: float) -> None:
+        """Say when handlers do not let go."""
+        with self._lock:
+            under_way = [attempt for attempt in self._open.values() if not attempt.returned]
+        if self._loop is not None:
+            self._watch.look(under_way, patience, self._loop)
+
+
+class _Watch:
+    """Looks for handlers that do not return although nobody waits for them, and for those that hold the event loop."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._told: set[int] = set()
+        self._again = 0.0
+        self._asked = 0.0  # when the loop was asked for a sign of life; 0: it gave one
+        self._held = False
+
+    def look(self, under_way: list[_Attempt], patience: float, loop: asyncio.AbstractEventLoop) -> None:
+        now = time.monotonic()
+        over = [attempt for attempt in under_way if attempt.over_since and now - attempt.over_since >= patience]
+        told = {id(attempt) for attempt in over}
+        if over and (not told <= self._told or now >= self._again):
+            self._again = now + _SAY_AGAIN
+            _log.warning(
+                "%d of %d %s are still in handlers whose attempts are over: %s. A handler that is not async cannot be stopped: give what it "
+                "waits for a time limit, or look at ctx.is_cancelled.%s",
+                len(over),
+                self._capacity,
+                "places" if any(attempt.future for attempt in over) else "threads",
+                _some([f"{attempt}, over for {now - attempt.over_since:.0f} s" for attempt in over]),
+                " Nothing more is taken until one returns." if len(over) >= self._capacity else "",
+            )
+        self._told = told
+        if self._asked and now - self._asked >= patience and not self._held:
+            self._held = True
+            _log.warning(
+                "the event loop has been held for %.0f s, and no async handler goes on; under way: %s. An async handler must not block: await, use "
+                "asyncio.to_thread, or make it a plain function.",
+                now - self._asked,
+                _some([str(attempt) for attempt in under_way if attempt.future]) or "none",
+            )
+        elif not self._asked:
+            self._asked, self._held = now, False
+            try:
+                loop.call_soon_threadsafe(self._alive)
+            except RuntimeError:  # the loop has ended
+                pass
+
+    def _alive(self) -> None:
+        self._asked = 0.0
 
 
 _running: set[Worker] = set()
+_hooked: dict[int, Any] = {}  # what the stop signals did before
 
 
 def _stop_all() -> None:
     for worker in list(_running):
-        worker.stop()
+        worker._signalled()
+
+
+_mask = threading.local()  # of the signals of a thread that forks
+
+
+def _before_fork() -> None:
+    """A signal that comes to the new process before it has its own handlers waits until it has."""
+    if _hooked:
+        _mask.was = signal.pthread_sigmask(signal.SIG_BLOCK, list(_hooked))
+
+
+def _after_fork_here() -> None:
+    was = vars(_mask).pop("was", None)
+    if was is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, was)
+
+
+def _after_fork_in_child() -> None:
+    """A process that a handler forks is none of the worker: a signal to it must not wake the worker's loop."""
+    try:
+        if _hooked:
+            signal.set_wakeup_fd(-1)
+        for sig, was in _hooked.items():
+            signal.signal(sig, was if was is not None else signal.SIG_DFL)
+    except ValueError:  # not the main thread of the child
+        pass
+    _running.clear()
+    _hooked.clear()
+    _after_fork_here()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_here, after_in_child=_after_fork_in_child)
+
+
+def _about(ctx: Context) -> str:
+    return f"run {ctx.workflow_id}, step {ctx.step_name}, attempt {ctx.attempt}"
+
+
+def _some(texts: list[str]) -> str:
+    """The first ten."""
+    return ", ".join(texts[:10]) + (f" and {len(texts) - 10} more" if len(texts) > 10 else "")
+
+
+def _attempts(flow: FlowDefinition) -> dict[str, int]:
+    """How many attempts each step has."""
+    steps = flow.to_dict()["steps"]
+    return {step["name"]: int((step.get("retry") or {}).get("max_attempts") or _DEFAULT_ATTEMPTS) for step in steps}
 
 
 def _joined(conn: Connection, answer: tuple[int, Any]) -> dict[str, Any]:

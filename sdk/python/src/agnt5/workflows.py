@@ -6,9 +6,10 @@ A definition is data: what the daemon stores is exactly ``to_json()``.
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, cast, overload
 
 from . import _canonical
 from ._validate import in_milliseconds, name_problem, validate
@@ -240,11 +241,28 @@ def nested_over(value: Any, limit: int) -> bool:
     return True
 
 
+Step = TypeVar("Step", bound=Callable[..., "WorkflowStep"])
+
+
+def _said_at_registration(*needed: str) -> Callable[[Step], Step]:
+    """Type checkers ask for these parameters; at run time one that is missing is said at registration, with all else that is wrong."""
+
+    def decorate(helper: Step) -> Step:
+        @functools.wraps(helper)
+        def make(name: str, **given: Any) -> WorkflowStep:
+            return helper(name, **dict.fromkeys(needed) | given)
+
+        return cast(Step, make)
+
+    return decorate
+
+
+@_said_at_registration("service_name", "handler_name")
 def task_step(
     name: str,
     *,
-    service_name: str | None = None,
-    handler_name: str | None = None,
+    service_name: str,
+    handler_name: str,
     dependencies: list[str] | None = None,
     input_data: Any = None,
     object_keys: list[str] | None = None,
@@ -266,10 +284,11 @@ def task_step(
     )
 
 
+@_said_at_registration("signal_name")
 def wait_signal_step(
     name: str,
     *,
-    signal_name: str | None = None,
+    signal_name: str,
     dependencies: list[str] | None = None,
     timeout_ms: int | None = None,
     on_timeout: str | None = None,
@@ -279,10 +298,11 @@ def wait_signal_step(
     return WorkflowStep(name=name, step_type=StepType.WAIT_SIGNAL, dependencies=dependencies, signal=signal)
 
 
+@_said_at_registration("timer_key")
 def wait_timer_step(
     name: str,
     *,
-    timer_key: str | None = None,
+    timer_key: str,
     delay_ms: int | None = None,
     cron_expr: str | None = None,
     dependencies: list[str] | None = None,

@@ -1,0 +1,519 @@
+"""Every call of the client, once. SyncClient and Client only differ in how they send what a call asks for.
+
+A call is a generator: it yields what it wants done (a Request, a Pause, of an event stream the next Line) and gets the answer, or the
+error, at that place.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import json
+import random
+import secrets
+import time
+import types
+import urllib.parse
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar, overload
+
+from ._http import given, segment
+from ._json import read
+from .errors import ApiError, UnknownAnswer, Unreachable, WaitTimeout
+from .workflows import FlowDefinition
+
+if TYPE_CHECKING:
+    from .client import Client, SyncClient
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_ENDED = ("completed", "failed", "cancelled", "quarantined")
+_BUSY = (502, 503, 504)  # of the daemon, and of a proxy before it
+_LONG = 10.0  # seconds that one request of wait() takes at most
+_KEPT_ALIVE = 45.0  # seconds: an event stream says something every 15
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+class Request(NamedTuple):
+    """Send this and give the JSON of the answer; of a stream, give nothing: its lines are asked for one by one."""
+
+    method: str
+    path: str
+    body: bytes | None = None
+    headers: dict[str, str] | None = None
+    wait: float = 0.0
+    """Seconds that the daemon may take before it answers."""
+    stream: bool = False
+
+
+class Pause(NamedTuple):
+    """Wait so many seconds."""
+
+    seconds: float
+
+
+class Line(NamedTuple):
+    """Give the next line of the stream, b"" at its end."""
+
+
+class Item(NamedTuple):
+    """Hand this to whoever reads the stream."""
+
+    value: Any
+
+
+Wanted = Request | Pause | Line | Item
+Steps = Generator[Wanted, Any, T]
+
+
+class call(Generic[P, T]):
+    """A method that is written as a generator: in SyncClient it is a plain one, in Client it is to be awaited."""
+
+    def __init__(self, steps: Callable[Concatenate[Any, P], Steps[T]]) -> None:
+        @functools.wraps(steps)
+        def plain(client: SyncClient, *args: P.args, **kwargs: P.kwargs) -> T:
+            return client._run(steps(client, *args, **kwargs))
+
+        @functools.wraps(steps)
+        async def awaited(client: Client, *args: P.args, **kwargs: P.kwargs) -> T:
+            return await client._run(steps(client, *args, **kwargs))
+
+        self._plain, self._awaited = plain, awaited
+
+    @overload
+    def __get__(self, client: None, owner: type) -> Callable[..., Any]: ...
+    @overload
+    def __get__(self, client: SyncClient, owner: type) -> Callable[P, T]: ...
+    @overload
+    def __get__(self, client: Client, owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    def __get__(self, client: Any, owner: type[Calls]) -> Any:
+        fn = self._awaited if owner._awaits else self._plain
+        return fn if client is None else types.MethodType(fn, client)
+
+
+class stream(Generic[P]):
+    """The same for what is read with ``for``, or ``async for``."""
+
+    def __init__(self, steps: Callable[Concatenate[Any, P], Steps[None]]) -> None:
+        @functools.wraps(steps)
+        def plain(client: SyncClient, *args: P.args, **kwargs: P.kwargs) -> Generator[dict[str, Any], None, None]:
+            return client._follow(steps(client, *args, **kwargs))
+
+        @functools.wraps(steps)
+        def awaited(client: Client, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[dict[str, Any], None]:
+            return client._follow(steps(client, *args, **kwargs))
+
+        self._plain, self._awaited = plain, awaited
+
+    @overload
+    def __get__(self, client: None, owner: type) -> Callable[..., Any]: ...
+    @overload
+    def __get__(self, client: SyncClient, owner: type) -> Callable[P, Generator[dict[str, Any], None, None]]: ...
+    @overload
+    def __get__(self, client: Client, owner: type) -> Callable[P, AsyncGenerator[dict[str, Any], None]]: ...
+    def __get__(self, client: Any, owner: type[Calls]) -> Any:
+        fn = self._awaited if owner._awaits else self._plain
+        return fn if client is None else types.MethodType(fn, client)
+
+
+def new_id() -> str:
+    """An id for a run or a signal: a ULID, ascending in time."""
+    value = (int(time.time() * 1000) << 80) | secrets.randbits(80)
+    return "".join(_CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def _instant(what: str, value: datetime.datetime | str) -> str:
+    """A time as the daemon reads it."""
+    if isinstance(value, datetime.datetime):
+        if value.tzinfo is None:
+            raise ValueError(f"{what}: {value} has no time zone; datetime.now(timezone.utc) has")
+        return value.astimezone(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return _filter(what, value)
+
+
+def _filter(what: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{what}: want a text, not {type(value).__name__}")
+    if not value:
+        raise ValueError(f"{what} is empty: give it a value, or leave it out")
+    return value
+
+
+def _filters(
+    workflow_name: str | None, state: str | None, id_prefix: str | None, since: datetime.datetime | str | None, until: datetime.datetime | str | None
+) -> dict[str, str]:
+    """The filters of runs that were given."""
+    out = {}
+    for key, what, value in (("workflow", "workflow_name", workflow_name), ("state", "state", state), ("id_prefix", "id_prefix", id_prefix)):
+        if value is not None:
+            out[key] = _filter(what, value)
+    if since is not None:
+        out["since"] = _instant("since", since)
+    if until is not None:
+        out["until"] = _instant("until", until)
+    return out
+
+
+def _query(path: str, query: dict[str, str]) -> str:
+    return path + "?" + urllib.parse.urlencode(query) if query else path
+
+
+def _run(workflow_id: str, rest: str = "") -> str:
+    return f"/v1/runs/{segment('workflow_id', workflow_id)}{rest}"
+
+
+def _object(got: Any, *keys: str) -> dict[str, Any]:
+    """The answer as an object that has these keys. Raises UnknownAnswer."""
+    if not isinstance(got, dict) or any(key not in got for key in keys):
+        raise UnknownAnswer(200, "unknown_answer", "the answer is not agnt5d's: is that the daemon's address?")
+    return got
+
+
+def _items(got: Any, key: str) -> list[dict[str, Any]]:
+    items = _object(got, key)[key]
+    if not isinstance(items, list):
+        raise UnknownAnswer(200, "unknown_answer", "the answer is not agnt5d's: is that the daemon's address?")
+    return items
+
+
+class Calls:
+    """What SyncClient and Client can do."""
+
+    _awaits: bool
+    _patience: float
+    _waits = 0  # that are under way
+    _many_waits: float
+    """From so many on they do not keep a connection each, but ask now and then."""
+
+    def _ask(
+        self, method: str, path: str, body: Any = None, *, raw: bytes | None = None, headers: dict[str, str] | None = None, wait: float = 0.0
+    ) -> Steps[Any]:
+        """One request, sent again while the daemon does not answer or is busy."""
+        if body is not None:
+            raw = json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
+        until = time.monotonic() + self._patience
+        pause = 0.05
+        while True:
+            try:
+                return (yield Request(method, path, raw, headers, wait))
+            except (Unreachable, ApiError) as why:
+                if (isinstance(why, ApiError) and why.status not in _BUSY) or time.monotonic() + pause > until:
+                    raise
+            yield Pause(pause * random.uniform(0.5, 1))
+            pause = min(2 * pause, 2.0)
+
+    # Workflows.
+
+    @call
+    def register_workflow(self, name: str, definition: FlowDefinition | str) -> Steps[dict[str, Any]]:
+        """Register a definition (or its JSON or YAML text) and make it current: ``{name, version, digest}``."""
+        text = definition if isinstance(definition, str) else definition.to_json()
+        got = yield from self._ask("PUT", f"/v1/workflows/{segment('name', name)}", raw=text.encode())
+        return _object(got, "version")
+
+    @call
+    def list_definitions(self) -> Steps[list[dict[str, Any]]]:
+        """Every registered workflow, by name: ``{name, version, digest, ...}`` of the current version."""
+        return _items((yield from self._ask("GET", "/v1/workflows")), "workflows")
+
+    @call
+    def get_definition(self, name: str, version: int | None = None) -> Steps[dict[str, Any]]:
+        """A registered workflow with its ``definition``; without ``version`` the current one. Raises NotFound (``workflow_not_found``)."""
+        query = {} if version is None else {"version": str(int(version))}
+        return _object((yield from self._ask("GET", _query(f"/v1/workflows/{segment('name', name)}", query))), "definition")
+
+    # One run.
+
+    @call
+    def start_workflow(self, workflow_name: str, input_data: Any = None, workflow_id: str | None = None) -> Steps[dict[str, Any]]:
+        """Start a run; gives its status, with ``workflow_id``.
+
+        With an id of your own, the same id, workflow and input again give the run that exists. Raises NotFound
+        (``workflow_not_found``) and Conflict (``run_conflict``).
+        """
+        body = {"workflow_id": new_id() if workflow_id is None else given("workflow_id", workflow_id), "input_data": input_data}
+        got = yield from self._ask("POST", f"/v1/workflows/{segment('workflow_name', workflow_name)}/runs", body)
+        return _object(got, "workflow_id", "state")
+
+    @call
+    def get_workflow_status(self, workflow_id: str, steps: str = "all") -> Steps[dict[str, Any]]:
+        """A run's status: ``state``, ``output``, ``error``, ``steps`` and more. ``steps`` is "all", "open" or "none"."""
+        return _object((yield from self._ask("GET", _query(_run(workflow_id), {"steps": _filter("steps", steps)}))), "state")
+
+    @call
+    def wait(self, workflow_id: str, timeout: float | None = None) -> Steps[dict[str, Any]]:
+        """Wait until the run has ended and give its status. Raises WaitTimeout after ``timeout`` seconds."""
+        path = _run(workflow_id)
+        until = None if timeout is None else time.monotonic() + timeout
+        pause = 0.05
+        self._waits += 1
+        try:
+            while True:
+                long = self._waits <= self._many_waits
+                left = _LONG if until is None else min(_LONG, max(until - time.monotonic(), 0))
+                prefer = {"Prefer": f"wait={int(left + 0.999)}"} if long else None
+                try:
+                    status = _object((yield from self._ask("GET", path, headers=prefer, wait=left if long else 0)), "state")
+                    if status["state"] in _ENDED and status.get("completed_at"):
+                        return status
+                    failed = False
+                except (Unreachable, ApiError) as why:
+                    if isinstance(why, ApiError) and why.status not in _BUSY:
+                        raise
+                    failed = True
+                if until is not None and time.monotonic() >= until:
+                    raise WaitTimeout(f"run {workflow_id!r} has not ended within {timeout} s")
+                if long and not failed:
+                    pause = 0.05
+                    continue
+                yield Pause(pause if until is None else min(pause, max(until - time.monotonic(), 0)))
+                pause = min(2 * pause, 2.0 if failed else max(1.0, self._waits / 200))
+        finally:
+            self._waits -= 1
+
+    @call
+    def signal_workflow(
+        self, workflow_id: str, signal_name: str, payload: Any = None, *, signal_id: str | None = None
+    ) -> Steps[dict[str, Any]]:
+        """Send a signal: ``{signal_id, consumed_by?}``. The same ``signal_id`` again is harmless."""
+        path = _run(workflow_id, f"/signals/{segment('signal_name', signal_name)}")
+        body = {"payload": payload, "signal_id": new_id() if signal_id is None else given("signal_id", signal_id)}
+        return _object((yield from self._ask("POST", path, body)), "signal_id")
+
+    @call
+    def cancel_workflow(self, workflow_id: str, reason: str = "") -> Steps[None]:
+        """End a run. Raises Conflict (``run_finished``)."""
+        _object((yield from self._ask("POST", _run(workflow_id, "/cancel"), {"reason": reason})))
+
+    @call
+    def retry_workflow(self, workflow_id: str) -> Steps[None]:
+        """Reopen a failed or cancelled run; what was done stays done. Raises Conflict (``run_not_failed``)."""
+        _object((yield from self._ask("POST", _run(workflow_id, "/retry"), {})))
+
+    @call
+    def fire_timer(self, workflow_id: str, timer_key: str) -> Steps[None]:
+        """Fire a timer now. Raises NotFound (``timer_not_found``) and Conflict (``timer_not_waiting``)."""
+        _object((yield from self._ask("POST", _run(workflow_id, f"/timers/{segment('timer_key', timer_key)}/fire"), {})))
+
+    @call
+    def delete_workflow(self, workflow_id: str) -> Steps[None]:
+        """Delete a finished run and its history. Raises Conflict (``run_open``)."""
+        yield from self._ask("DELETE", _run(workflow_id))
+
+    @call
+    def explain(self, workflow_id: str) -> Steps[list[dict[str, Any]]]:
+        """Why a run does not move: ``{step, code, detail, command?}`` for each open step."""
+        return _items((yield from self._ask("GET", _run(workflow_id, "/explain"))), "reasons")
+
+    # Many runs.
+
+    @call
+    def list_workflows(
+        self,
+        *,
+        workflow_name: str | None = None,
+        state: str | None = None,
+        id_prefix: str | None = None,
+        since: datetime.datetime | str | None = None,
+        until: datetime.datetime | str | None = None,
+        limit: int = 100,
+    ) -> Steps[list[dict[str, Any]]]:
+        """Runs (not definitions: list_definitions), newest first, at most ``limit`` of them (0: all).
+
+        ``since`` and ``until`` are about the start: a datetime with a time zone, or RFC 3339 text; ``until`` is exclusive.
+        """
+        query = _filters(workflow_name, state, id_prefix, since, until)
+        return (yield from self._pages("/v1/runs", query, "runs", limit))
+
+    @call
+    def list_workflows_page(
+        self,
+        cursor: str | None = None,
+        *,
+        workflow_name: str | None = None,
+        state: str | None = None,
+        id_prefix: str | None = None,
+        since: datetime.datetime | str | None = None,
+        until: datetime.datetime | str | None = None,
+        limit: int = 100,
+    ) -> Steps[dict[str, Any]]:
+        """One page of list_workflows: ``{runs, next_cursor?}``, at most ``limit`` (up to 1,000) of them.
+
+        The ``next_cursor`` of a page, given as ``cursor`` with the same filters, gets the next; there is none after the last.
+        """
+        query = _filters(workflow_name, state, id_prefix, since, until) | {"limit": str(limit)}
+        if cursor is not None:
+            query["cursor"] = _filter("cursor", cursor)
+        return _object((yield from self._ask("GET", _query("/v1/runs", query))), "runs")
+
+    def _pages(self, path: str, query: dict[str, str], key: str, limit: int) -> Steps[list[dict[str, Any]]]:
+        out: list[dict[str, Any]] = []
+        while True:
+            query["limit"] = str(min(1000, limit - len(out)) if limit else 1000)
+            page = yield from self._ask("GET", _query(path, query))
+            out.extend(_items(page, key))
+            cursor = page.get("next_cursor")
+            if not cursor or (limit and len(out) >= limit):
+                return out
+            query["cursor"] = cursor
+
+    def _many(self, what: str, filters: dict[str, str], all: bool, dry_run: bool, **more: str) -> Steps[dict[str, Any]]:
+        if not filters and not all:
+            raise ValueError("give a filter, or all=True for every run")
+        body: dict[str, Any] = filters | {key: value for key, value in more.items() if value}
+        if all and not filters:
+            body["all"] = True
+        if dry_run:
+            body["dry_run"] = True
+        return _object((yield from self._ask("POST", f"/v1/runs/{what}", body, wait=300.0)), "matched", "done")
+
+    @call
+    def cancel_workflows(
+        self,
+        *,
+        workflow_name: str | None = None,
+        state: str | None = None,
+        id_prefix: str | None = None,
+        since: datetime.datetime | str | None = None,
+        until: datetime.datetime | str | None = None,
+        all: bool = False,
+        dry_run: bool = False,
+        reason: str = "",
+    ) -> Steps[dict[str, Any]]:
+        """Cancel every open run that the filters name: ``{matched, done}``. Without a filter it wants ``all=True``.
+
+        With ``dry_run`` it only counts.
+        """
+        filters = _filters(workflow_name, state, id_prefix, since, until)
+        return (yield from self._many("cancel", filters, all, dry_run, reason=reason))
+
+    @call
+    def retry_workflows(
+        self,
+        *,
+        workflow_name: str | None = None,
+        state: str | None = None,
+        id_prefix: str | None = None,
+        since: datetime.datetime | str | None = None,
+        until: datetime.datetime | str | None = None,
+        all: bool = False,
+        dry_run: bool = False,
+    ) -> Steps[dict[str, Any]]:
+        """Reopen every failed or cancelled run that the filters name: ``{matched, done}``. Without a filter it wants ``all=True``."""
+        filters = _filters(workflow_name, state, id_prefix, since, until)
+        return (yield from self._many("retry", filters, all, dry_run))
+
+    # Events.
+
+    @call
+    def get_history(self, workflow_id: str) -> Steps[list[dict[str, Any]]]:
+        """Every event of a run, in order: ``{seq, n, at, kind, step?, attempt?, data?}``."""
+        out: list[dict[str, Any]] = []
+        path, after = _run(workflow_id, "/events"), 0
+        while True:
+            page = yield from self._ask("GET", _query(path, {"after": str(after), "limit": "1000"}))
+            events = _items(page, "events")
+            out.extend(events)
+            if not events or page.get("next_after", after) == after:
+                return out
+            after = page["next_after"]
+
+    @call
+    def list_events(self, after: int = 0, limit: int = 100) -> Steps[dict[str, Any]]:
+        """Events of all runs in journal order, those after the sequence ``after``: ``{events, next_after}``, at most ``limit`` (up to 1,000)."""
+        return _object((yield from self._ask("GET", _query("/v1/events", {"after": str(int(after)), "limit": str(int(limit))}))), "events")
+
+    @stream
+    def follow_events(self, workflow_id: str | None = None, *, after: int = 0) -> Steps[None]:
+        """Events as they come, of one run until it has ended, or of all runs for ever; those after the sequence ``after``.
+
+        Read them with ``for``, or ``async for``. A stream that breaks off is taken up again where it was.
+        """
+        path = "/v1/events" if workflow_id is None else _run(workflow_id, "/events")
+        until, pause = time.monotonic() + self._patience, 0.05
+        while True:
+            ended = False
+            try:
+                head = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
+                if (yield Request("GET", path, None, head, _KEPT_ALIVE, True)) == 204:
+                    return  # a run that has ended, and everything was given
+                data: list[bytes] = []
+                while line := (yield Line()):
+                    until, pause = time.monotonic() + self._patience, 0.05
+                    line = line.rstrip(b"\r\n")
+                    if line.startswith(b"data:"):
+                        data.append(line[5:].removeprefix(b" "))
+                    elif not line and data:
+                        event, data = read(b"\n".join(data)), []
+                        if isinstance(event, dict) and isinstance(event.get("seq"), int):
+                            yield Item(event)
+                            after = event["seq"]
+                ended = True  # by the daemon: asked again, it says whether there is more
+            except (Unreachable, ApiError) as why:
+                if (isinstance(why, ApiError) and why.status not in _BUSY) or time.monotonic() + pause > until:
+                    raise
+            if not ended or pause > 0.05:
+                yield Pause(pause * random.uniform(0.5, 1))
+            pause = min(2 * pause, 2.0)
+
+    # Objects, workers, services, the daemon.
+
+    @call
+    def list_objects(self, prefix: str | None = None, limit: int = 100) -> Steps[list[dict[str, Any]]]:
+        """Object keys by key, with version, fence and holder, at most ``limit`` of them (0: all)."""
+        return (yield from self._pages("/v1/objects", {} if prefix is None else {"prefix": _filter("prefix", prefix)}, "objects", limit))
+
+    @call
+    def get_object(self, key: str) -> Steps[dict[str, Any]]:
+        """One object: ``{key, state, version, fence, holder?, queue?}``. Raises NotFound (``object_not_found``)."""
+        return _object((yield from self._ask("GET", f"/v1/objects/{segment('key', key)}")), "key")
+
+    @call
+    def delete_object(self, key: str) -> Steps[None]:
+        """Remove an object's state."""
+        yield from self._ask("DELETE", f"/v1/objects/{segment('key', key)}")
+
+    @call
+    def list_workers(self) -> Steps[list[dict[str, Any]]]:
+        """The workers' sessions: services, handlers, capacity, and what they work on."""
+        return _items((yield from self._ask("GET", "/v1/workers")), "workers")
+
+    @call
+    def list_services(self) -> Steps[list[dict[str, Any]]]:
+        """The push services: web services that the daemon sends tasks to."""
+        return _items((yield from self._ask("GET", "/v1/services")), "services")
+
+    @call
+    def get_service(self, name: str) -> Steps[dict[str, Any]]:
+        """One push service. Raises NotFound (``service_not_found``)."""
+        return _object((yield from self._ask("GET", f"/v1/services/{segment('name', name)}")), "url")
+
+    @call
+    def put_service(
+        self,
+        name: str,
+        url: str,
+        handlers: Iterable[str],
+        *,
+        capacity: int | None = None,
+        timeout_ms: int | None = None,
+        secret: str | None = None,
+    ) -> Steps[dict[str, Any]]:
+        """Set up a push service: its tasks are POSTed to ``url/{handler}``. The answer to the first one shows the ``secret`` of the signature.
+
+        ``capacity`` bounds the requests at once (10), ``timeout_ms`` one of them (60,000).
+        """
+        body: dict[str, Any] = {"url": url, "handlers": list(handlers)}
+        body |= {key: value for key, value in (("capacity", capacity), ("timeout_ms", timeout_ms), ("secret", secret)) if value is not None}
+        return _object((yield from self._ask("PUT", f"/v1/services/{segment('name', name)}", body)), "url")
+
+    @call
+    def delete_service(self, name: str) -> Steps[None]:
+        """Remove a push service."""
+        yield from self._ask("DELETE", f"/v1/services/{segment('name', name)}")
+
+    @call
+    def get_version(self) -> Steps[dict[str, Any]]:
+        """What the daemon is: its version and what it was built with."""
+        return _object((yield from self._ask("GET", "/version")))

@@ -1,0 +1,223 @@
+"""What the client can do, sync and async, against a real daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import json
+import pathlib
+import re
+import threading
+import urllib.parse
+
+import pytest
+from conftest import ROOT, Daemon
+from proxy import Answer, Between
+
+from agnt5 import ApiError, Client, FlowDefinition, NotFound, SyncClient, Unreachable, WaitTimeout, task_step
+from agnt5.workflows import wait_signal_step
+
+WAITS = FlowDefinition([wait_signal_step("w", signal_name="go")])
+
+
+async def test_waits_use_no_threads(daemon: Daemon) -> None:
+    """130 waits and more at once; every other call goes on beside them, and what is cancelled is given back."""
+    before = threading.active_count()
+    async with Client(daemon.url) as client:
+        await client.register_workflow("w", WAITS)
+        ids = [f"r{n}" for n in range(150)]
+        await asyncio.gather(*(client.start_workflow("w", None, run) for run in ids))
+        waits = [asyncio.create_task(client.wait(run)) for run in ids]
+        while client._waits < len(ids):
+            await asyncio.sleep(0)
+        await asyncio.wait_for(client.signal_workflow(ids[0], "go", 1), 30)
+        await asyncio.wait_for(client.signal_workflow(ids[-1], "go", 1), 30)
+        for wait in (waits[0], waits[-1]):
+            assert (await asyncio.wait_for(wait, 30))["state"] == "completed"
+        assert threading.active_count() == before
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+        assert client._waits == 0
+        with pytest.raises(WaitTimeout):
+            await client.wait(ids[1], 0.01)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.wait(ids[1]), 0.05)
+        assert (await client.get_workflow_status(ids[1]))["state"] == "running"
+
+
+def test_one_client_on_one_loop_after_the_other(daemon: Daemon) -> None:
+    client = Client(daemon.url)
+    for _ in range(3):
+        asyncio.run(client.register_workflow("w", WAITS))
+        assert len(asyncio.run(client.list_definitions())) == 1
+
+
+async def test_the_whole_api_is_covered(daemon: Daemon) -> None:
+    """Each route of the daemon's own document, but for those that are for workers, probes and browsers."""
+
+    def pass_on(method: str, path: str, got: Answer | None) -> Answer:
+        assert got is not None
+        return got
+
+    with Between(daemon.url, pass_on) as proxy:
+        client = Client(proxy.url)
+        await client.register_workflow("w", WAITS)
+        await client.register_workflow("w", FlowDefinition([wait_signal_step("w", signal_name="go", timeout_ms=100_000), *WAITS.steps[1:]]))
+        assert [d["name"] for d in await client.list_definitions()] == ["w"]
+        assert "timeout_ms" not in json.dumps(await client.get_definition("w", 1)) and "timeout_ms" in json.dumps(await client.get_definition("w"))
+        before = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=1)
+        later = before + datetime.timedelta(hours=1)
+        for n in range(5):
+            await client.start_workflow("w", None, f"r{n}")
+        assert len(await client.list_workflows(since=before, until=later)) == 5
+        assert await client.list_workflows(until=before) == [] and await client.list_workflows(since=later.isoformat()) == []
+        page = await client.list_workflows_page(limit=2)
+        again = await client.list_workflows_page(page["next_cursor"], limit=3)
+        assert [r["workflow_id"] for r in (*page["runs"], *again["runs"])] == ["r4", "r3", "r2", "r1", "r0"]
+        assert await client.cancel_workflows(id_prefix="r", dry_run=True) == {"matched": 5, "done": 0}
+        assert await client.cancel_workflows(id_prefix="r1", reason="enough") == {"matched": 1, "done": 1}
+        assert await client.retry_workflows(state="cancelled") == {"matched": 1, "done": 1}
+        assert await client.cancel_workflows(all=True) == {"matched": 5, "done": 5}
+        assert await client.retry_workflows(all=True, dry_run=True) == {"matched": 5, "done": 0}
+        await client.retry_workflow("r0")
+        assert (await client.explain("r0"))[0]["code"] == "signal"
+        await client.signal_workflow("r0", "go")
+        await client.wait("r0", 30)
+        await client.delete_workflow("r0")
+        assert (await client.list_events(limit=5))["next_after"] and (await client.list_events())["events"]
+        assert await client.get_history("r1")
+        assert await client.list_objects() == []
+        with pytest.raises(NotFound, match="object_not_found"):
+            await client.get_object("k")
+        await client.delete_object("k")
+        assert (await client.put_service("pay", "http://127.0.0.1:9/tasks", ["charge"], capacity=2, timeout_ms=500))["secret"]
+        assert (await client.get_service("pay"))["capacity"] == 2 and len(await client.list_services()) == 1
+        await client.delete_service("pay")
+        assert isinstance(await client.list_workers(), list) and "version" in await client.get_version()
+        with pytest.raises(NotFound, match="timer_not_found"):
+            await client.fire_timer("r1", "t")
+        await client.cancel_workflow("r1")
+        asked = set(proxy.asked)
+        await client.close()
+    document = json.loads((ROOT / "docs/openapi.json").read_text())
+    routes = {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
+    not_for_clients = {
+        "POST /v1/workers", "POST /v1/workers/{id}/poll", "POST /v1/workers/{id}/heartbeat", "DELETE /v1/workers/{id}",  # Worker does
+        "GET /", "GET /healthz", "GET /readyz", "GET /metrics", "GET /openapi.json", "GET /errors/{code}", "GET /v1/journal", "GET /schema/workflow.json",
+    }  # fmt: skip
+    seen = set()
+    for line in asked:
+        method, path = line.split(" ")
+        for route in routes:
+            if route.startswith(method + " ") and re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", route.split(" ")[1]), urllib.parse.urlsplit(path).path):
+                seen.add(route)
+    assert routes - seen - not_for_clients == set()
+
+
+@pytest.mark.parametrize("run", ["r", None])
+async def test_events_as_they_come(daemon: Daemon, run: str | None) -> None:
+    """Streams that break off go on where they were; the daemon is killed in the middle."""
+    client, sync = Client(daemon.url), SyncClient(daemon.url)
+    flow = FlowDefinition([wait_signal_step("a", signal_name="go"), wait_signal_step("b", signal_name="go", dependencies=["a"])])
+    await client.register_workflow("w", flow)
+    await client.start_workflow("w", None, "r")
+    got: list[dict] = []
+    by_sync: list[dict] = []
+
+    def read() -> None:
+        for event in sync.follow_events(run):
+            by_sync.append(event)
+            if event["kind"] == "RunCompleted":
+                break
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    async for event in client.follow_events(run):
+        got.append(event)
+        if event["kind"] == "RunStarted":
+            await client.signal_workflow("r", "go", "x" * 200_000)
+        elif event["kind"] == "StepCompleted" and event["step"] == "a":
+            daemon.kill()
+            daemon.start()
+            await client.signal_workflow("r", "go", "é\r\n\u2028")
+        elif event["kind"] == "RunCompleted":
+            break
+    await asyncio.get_running_loop().run_in_executor(None, thread.join)
+    assert [e["seq"] for e in got] == sorted({e["seq"] for e in got}) and [e["seq"] for e in by_sync] == [e["seq"] for e in got]
+    if run:
+        assert got == await client.get_history(run)
+        assert [e async for e in client.follow_events(run)] == got == list(sync.follow_events(run))  # it ends by itself
+        assert [e async for e in client.follow_events(run, after=got[-2]["seq"])] == got[-1:]
+    with pytest.raises(NotFound):
+        [e async for e in client.follow_events("nope")]
+    daemon.kill()
+    with pytest.raises(Unreachable):
+        [e async for e in Client(daemon.url, patience=0).follow_events(run)]
+    daemon.start()
+    await client.close()
+
+
+@pytest.mark.parametrize("how", ["chunks", "until the end", "continue first", "closes"])
+async def test_answers_in_every_form(tmp_path: pathlib.Path, how: str) -> None:
+    """What proxies make of an answer."""
+    body = b'{"version": "x", "long": "' + b"y" * 100_000 + b'"}'
+    head = {
+        "chunks": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + b"".join(b"%x;a=b\r\n%s\r\n" % (len(p), p) for p in (body[:10], body[10:])) + b"0\r\nTrailer: 1\r\n\r\n",
+        "until the end": b"HTTP/1.0 200 OK\r\n\r\n" + body,
+        "continue first": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nCONTENT-LENGTH: %d\r\n\r\n" % len(body) + body,
+        "closes": b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body,
+    }[how]
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(head)
+            await writer.drain()
+            if how in ("until the end", "closes"):
+                break
+        writer.close()
+
+    async def quiet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await answer(reader, writer)
+        except (OSError, asyncio.IncompleteReadError):
+            writer.close()
+
+    server = await asyncio.start_server(quiet, "127.0.0.1", 0)
+    async with server:
+        client = Client(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        for _ in range(3):
+            assert (await client.get_version())["version"] == "x"
+        await client.close()
+
+
+async def test_no_answer_is_unreachable() -> None:
+    async def nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+        writer.close()
+
+    async def nonsense(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+        writer.write(b"SSH-2.0-OpenSSH\r\n\r\n\r\n")
+        writer.close()
+
+    async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    for answer in (nothing, nonsense, silence):
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        async with server:
+            client = Client(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", patience=0, timeout=0.2)
+            with pytest.raises(Unreachable):
+                await client.get_version()
+            await client.close()
+    for bad in ("a\r\nX: y", "é", "a\n"):
+        with pytest.raises(ValueError, match="line break"):
+            Client("http://127.0.0.1:9", api_key=bad)
+
+
+def test_errors_of_a_definition_are_listed(daemon: Daemon) -> None:
+    with pytest.raises(ApiError) as caught:
+        SyncClient(daemon.url).register_workflow("w", FlowDefinition([task_step("a", service_name="s"), task_step("a", service_name="s", handler_name="h")]))  # type: ignore[call-arg]
+    assert len(caught.value.errors) >= 2
