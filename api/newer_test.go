@@ -20,6 +20,7 @@ import (
 	"github.com/agnt5/agnt5d/api/client"
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/journal/bolt"
 	"github.com/agnt5/agnt5d/view"
 	"github.com/agnt5/agnt5d/worker"
 	"github.com/vmihailenco/msgpack/v5"
@@ -158,7 +159,7 @@ func TestARunOfANewerReleaseOverHTTP(t *testing.T) {
 		tokens[id] = s.task(w, i+1)["token"].(string)
 	}
 	s.again(engine.Options{}, func(path string) {
-		j, err := journal.Open(path, journal.Options{})
+		j, err := bolt.Open(path, bolt.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

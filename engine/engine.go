@@ -7,8 +7,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,10 +22,10 @@ import (
 	"github.com/agnt5/agnt5d/worker"
 )
 
-// Engine is a running engine on one journal file. It is safe for concurrent use.
+// Engine is a running engine on one journal. It is safe for concurrent use.
 type Engine struct {
 	o Options
-	j *journal.Journal
+	j journal.Log
 	r *ring.Ring // owned by loop
 
 	mu      sync.Mutex
@@ -64,44 +66,27 @@ var ErrClosed = errors.New("engine: closed")
 
 type brokenError struct{ err error }
 
-// Open opens the journal at path, makes it if there is none, folds it, and starts the engine. When another process holds
-// the file the error names it.
-func Open(path string, o Options) (*Engine, error) {
-	o = o.withDefaults()
-	j, err := journal.Open(path, journal.Options{})
-	if err != nil {
-		return nil, err
-	}
-	e := &Engine{o: o, j: j, tokens: worker.NewSigner(j.Secret()), wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
-	e.headroom = make([]byte, max(o.GCHeadroom, 0))
-	e.news.ch = make(chan struct{})
-	began := time.Now()
-	e.r = ring.New(ring.Config{Journal: j, Release: o.Release, Boot: newBoot(), LeaseMS: o.Lease.Milliseconds(), CheckpointBytes: o.CheckpointBytes,
-		MaxLive: o.MaxLive, LocalCapacity: o.Concurrency, TombstoneMS: o.Tombstones.Milliseconds(), Services: o.Services,
-		Execute: e.execute, Cancel: e.cancelAttempt, Damage: e.damaged, Newer: e.waits})
-	if err := e.r.Recover(e.now()); err != nil {
-		return nil, errors.Join(fmt.Errorf("engine: recovering %s: %w", path, err), j.Close())
-	}
-	e.durable.Store(j.NextSeq() - 1)
-	boot := e.r.Boot()
-	committed := make(chan error, 1)
-	j.Append(boot.Batch, func(err error) { committed <- err })
-	if err := <-committed; err != nil {
-		return nil, errors.Join(fmt.Errorf("engine: opening %s: %w", path, err), j.Close())
-	}
-	e.r.Committed(boot, nil, e.now())
-	e.durable.Store(boot.Last)
-	o.Logger.Info("engine open", "file", path, "took", time.Since(began).Round(time.Millisecond).String())
-	e.clock = timers.Start(o.Clock, e.poke)
-	go e.loop()
-	return e, nil
-}
-
 // newBoot draws the number of this start; see worker.Token. It is not 0.
 func newBoot() uint64 {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // it does not fail
 	return max(binary.BigEndian.Uint64(b[:]), 1)
+}
+
+// sayOpen tells what was found: a wrong path looks like a journal from which every run has gone.
+func (e *Engine) sayOpen(name string, boot *ring.Batch, took time.Duration) {
+	if file, err := filepath.Abs(e.Path()); err == nil && e.Path() != "" {
+		name = file
+	}
+	const most = 100_000 // to count more would hold up the start
+	n, _ := e.j.Runs(most)
+	runs := strconv.Itoa(n)
+	if n == most {
+		runs += " or more"
+	}
+	open, _ := e.r.Counts()
+	e.o.Logger.Info("engine open", "file", name, "created", e.j.Created(), "runs_open", open, "runs", runs,
+		"events", boot.Records[0].Seq-1, "took", took.Round(time.Millisecond).String())
 }
 
 func (e *Engine) now() ring.Now {

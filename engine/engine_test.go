@@ -2,12 +2,37 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/flow"
 )
+
+func TestRegisterReportsTheNameAndTheDefinition(t *testing.T) {
+	eng, err := engine.Open(filepath.Join(t.TempDir(), "runs.db"), engine.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer eng.Close()
+	err = eng.Register("bad wf", flow.Definition{Steps: []flow.Step{flow.Task("a", "s", ""), flow.Task("b", "s", "h", flow.After("aa", "c"))}})
+	var problems flow.Problems
+	if !errors.As(err, &problems) || len(problems) != 4 {
+		t.Fatalf("got %v", err)
+	}
+	var codes []string
+	for _, p := range problems {
+		codes = append(codes, p.Code)
+	}
+	if got := strings.Join(codes, " "); got != "name_invalid handler_missing dependency_unknown dependency_unknown" {
+		t.Errorf("got %s", got)
+	}
+	if err := eng.Register("bad wf", flow.Definition{Steps: []flow.Step{flow.Task("a", "s", "h")}}); !errors.As(err, &problems) || len(problems) != 1 {
+		t.Errorf("got %v", err)
+	}
+}
 
 func TestARunGoesThroughAndIsThereAfterReopening(t *testing.T) {
 	ctx := context.Background()

@@ -21,10 +21,7 @@ var (
 	ErrWorkerNotFound   = ring.ErrWorkerNotFound
 	ErrNewerRelease     = ring.ErrNewerRelease
 	ErrDiskFull         = ring.ErrDiskFull
-	ErrLocked           = journal.ErrLocked
 	// ErrBroken: the engine has stopped by itself, because a commit failed in a way that leaves unknown what was recorded, or the
 	// file was deleted, moved, replaced or cut under it. Every call gets it until the engine is opened again.
 	ErrBroken = journal.ErrBroken
-	// ErrGone: the ErrBroken whose cause is that the file is gone.
-	ErrGone = journal.ErrGone
 )

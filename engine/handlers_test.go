@@ -191,7 +191,7 @@ func TestWhatIsRefusedIsNamedAndNotJournaled(t *testing.T) {
 		"input bad UTF-8":      {start("w", json.RawMessage("\"\xff\"")), "UTF-8"},
 		"input too deep":       {start("w", deep), "64"},
 		"id with a blank":      {start("w", nil, engine.WithID("a b")), "workflow_id"},
-		"id too long":          {start("w", nil, engine.WithID(strings.Repeat("x", 129))), "workflow_id"},
+		"id too long":          {start("w", nil, engine.WithID(strings.Repeat("x", 513))), "workflow_id"},
 		"the same id, another": {start("w", 5, engine.WithID(id)), "another workflow or input"},
 		"signal to nobody":     {eng.Signal(t.Context(), "nobody", "go", nil), "no such run"},
 		"signal name":          {eng.Signal(t.Context(), id, "a/b", nil), "signal name"},

@@ -16,7 +16,7 @@ import (
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/fold"
-	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/journal/bolt"
 	"github.com/agnt5/agnt5d/replay"
 )
 
@@ -73,7 +73,7 @@ var recordedJournals = []string{"format0-killed", "format0-closed"}
 func TestRecordedJournalsFoldToTheirDigests(t *testing.T) {
 	for _, name := range recordedJournals {
 		path, runs := unpack(t, name)
-		j, err := journal.OpenReadOnly(path)
+		j, err := bolt.OpenReadOnly(path)
 		if err != nil {
 			t.Fatal(err)
 		}

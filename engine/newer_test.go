@@ -14,6 +14,7 @@ import (
 	"github.com/agnt5/agnt5d/event"
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/journal/bolt"
 	"github.com/agnt5/agnt5d/worker"
 	"github.com/google/go-cmp/cmp"
 )
@@ -29,13 +30,13 @@ var bodies = map[string][]byte{
 // newerWriter writes to a journal what a newer release would.
 type newerWriter struct {
 	t *testing.T
-	*journal.Journal
+	*bolt.Journal
 	last map[uint64]journal.Record
 }
 
 func openNewer(t *testing.T, path string) *newerWriter {
 	t.Helper()
-	j, err := journal.Open(path, journal.Options{})
+	j, err := bolt.Open(path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +108,7 @@ func (k *kept) Record(r journal.Record) error {
 
 func keptOf(t *testing.T, path string, runs []uint64) *kept {
 	t.Helper()
-	j, err := journal.OpenReadOnly(path)
+	j, err := bolt.OpenReadOnly(path)
 	if err != nil {
 		t.Fatal(err)
 	}

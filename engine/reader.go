@@ -2,8 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
-	"io"
 
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
@@ -14,7 +12,7 @@ import (
 type Reader struct{ e *Engine }
 
 // NewReader reads j, which stays the caller's.
-func NewReader(j *journal.Journal) *Reader {
+func NewReader(j journal.Log) *Reader {
 	return &Reader{&Engine{o: Options{}.withDefaults(), j: j}}
 }
 
@@ -56,16 +54,3 @@ func objectsOf(rows []journal.Object) []Object {
 	}
 	return out
 }
-
-// Backup writes the journal as it is at one moment, as a file that Open takes. w must be fast: the file cannot shrink or
-// grow its map meanwhile.
-func (e *Engine) Backup(w io.Writer) error {
-	if err := e.err(); err != nil && !errors.Is(err, ErrDiskFull) {
-		return err
-	}
-	_, err := e.j.Backup(w)
-	return err
-}
-
-// Path is the journal's file.
-func (e *Engine) Path() string { return e.j.Path() }

@@ -249,6 +249,27 @@ func TestATokenIsStaleWhenItsStepWasGivenToAnotherWhoWasLost(t *testing.T) {
 	}
 }
 
+// One attempt was given to two workers: the engine was killed before the start of the first was in the journal. The second is lost.
+func TestATokenIsStaleWhenItsAttemptWasGivenToAnotherWhoWasLost(t *testing.T) {
+	f := openFile(t, engine.Options{}, flow.Task("a", "far", "work"))
+	f.start("r")
+	before := f.copy() // as a kill before the start is in the journal would leave it
+	f.join("A")
+	first := f.tasks("A", 1)[0]
+	f.put(before)
+	f.join("B")
+	second := f.tasks("B", 1)[0]
+	if first.Attempt != second.Attempt {
+		t.Fatalf("attempts %d and %d", first.Attempt, second.Attempt)
+	}
+	f.leave("B")
+	f.again()
+	f.join("A")
+	f.code("stale_lease", "the first", "A", first.Token, `1`)
+	f.join("B")
+	f.code("recorded", "the second, whose step nobody has", "B", second.Token, `2`)
+}
+
 // What was given out before a restart counts for the bound of its service, until it is answered or lost.
 func TestTheBoundOfAServiceHoldsOverARestart(t *testing.T) {
 	f := openFile(t, engine.Options{Services: map[string]int{"far": 1}}, flow.Task("a", "far", "work"))

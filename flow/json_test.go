@@ -144,6 +144,12 @@ func takes(t *testing.T, text []byte) {
 		if problems.Error() == "" {
 			t.Fatal("a problem without a word")
 		}
+		lines := 1 + bytes.Count(text, []byte{'\n'}) + bytes.Count(text, []byte{'\r'})
+		for _, p := range problems {
+			if p.Line < 0 || p.Line > lines || (p.Line == 0) != (p.Column <= 0) {
+				t.Fatalf("%q: line %d, column %d: %s", text, p.Line, p.Column, p.Detail)
+			}
+		}
 		return
 	}
 	body, err := Canonical(d)

@@ -13,7 +13,8 @@ type object map[string]any
 
 // Schema is the JSON Schema (draft 7, which editors know best) of a definition, as JSON or as YAML. Whatever Read takes, it
 // takes; it refuses unknown and misplaced keys, wrong types, malformed names and durations, and numbers out of range. What needs
-// more than one place at a time, such as the names in dependencies, only Read looks at.
+// more than one place at a time, such as the names in dependencies, only Read looks at. Editors show errorMessage and
+// patternErrorMessage; to others they say nothing.
 func Schema() []byte {
 	defs := object{"step": stepSchema()}
 	for _, t := range stepTypes {
@@ -69,8 +70,9 @@ func typeSchema(t StepType) object {
 			props[k.name] = object{}
 		}
 	}
-	return object{"type": "object", "required": required(own), "properties": props, "additionalProperties": false,
-		"patternProperties": object{"^(" + strings.Join(foreign, "|") + ")$": object{"enum": []any{nil, "", []any{}}}}}
+	return object{"title": "a " + string(t) + " step", "type": "object", "required": required(own), "properties": props, "additionalProperties": false,
+		"patternProperties": object{"^(" + strings.Join(foreign, "|") + ")$": object{
+			"enum": []any{nil, "", []any{}}, "errorMessage": "this key does not belong to a " + string(t) + " step"}}}
 }
 
 func ref(name string) object { return object{"$ref": "#/definitions/" + name} }
@@ -94,7 +96,8 @@ func properties(keys []keyInfo) object {
 		if k.kind == kindMS {
 			short := strings.TrimSuffix(k.name, ms)
 			props[short] = object{"type": []string{"string", "null"}, "minLength": 1, "pattern": durationPattern,
-				"description": k.description() + ". A duration: 30s, 1h30m, 2d", "examples": []string{"30s", "1h30m", "2d"}}
+				"patternErrorMessage": "want whole numbers with the units w, d, h, m, s and ms, the largest first, such as 30s or 1h30m",
+				"description":         k.description() + ". A duration: 30s, 1h30m, 2d", "examples": []string{"30s", "1h30m", "2d"}}
 			s["description"] = k.description() + ". In milliseconds; " + short + " takes a duration such as 30s"
 		}
 	}
@@ -125,7 +128,7 @@ func (k *keyInfo) schema() object {
 	}
 	switch k.kind {
 	case kindName:
-		return object{"type": maybe("string"), "pattern": "^" + namePattern + "$"}
+		return object{"type": maybe("string"), "pattern": "^" + namePattern + "$", "patternErrorMessage": wantName}
 	case kindStep:
 		return object{"type": maybe("string"), "pattern": "^(" + namePattern + ")?$"}
 	case kindType:

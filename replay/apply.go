@@ -114,6 +114,9 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 			return fmt.Sprintf("the step is %s at attempt %d", st.State, st.Attempt)
 		}
 		st.Losses++
+		if st.Boot != 0 {
+			st.Had = st.Worker
+		}
 		st.Worker = ""
 		st.to(StepRetrying, at)
 	case event.RetrySet:
@@ -205,7 +208,7 @@ var typeOf = [256]flow.StepType{
 func (st *Step) to(state StepState, at int64) { st.State, st.Since = state, at }
 
 // forget says that no attempt of the step is open, and none that was lost may answer.
-func (st *Step) forget() { st.Boot, st.Before = 0, 0 }
+func (st *Step) forget() { st.Boot, st.Before, st.Had = 0, 0, "" }
 
 func (st *Step) out() bool { return st.State == StepScheduled || st.State == StepRunning }
 

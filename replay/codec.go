@@ -64,6 +64,7 @@ const (
 	kFloor
 	kStepBoot
 	kBefore
+	kHad
 )
 
 // fields collects the fields of a map that are not zero.
@@ -204,6 +205,7 @@ func (st *Step) fields(f *fields) {
 	f.uint(kFloor, uint64(st.Floor))
 	f.uint(kStepBoot, st.Boot)
 	f.uint(kBefore, st.Before)
+	f.string(kHad, st.Had)
 }
 
 func (s *State) arrivals(f *fields) {
@@ -408,6 +410,8 @@ func (st *Step) read(r *event.Reader) error {
 			st.Boot = r.Uint()
 		case kBefore:
 			st.Before = r.Uint()
+		case kHad:
+			st.Had = r.String()
 		case kError:
 			r.Array()
 			st.Error = &StepError{Code: r.String(), Message: r.String(), Type: r.String(), Stack: r.String(), Attempt: uint32(r.Uint())}

@@ -117,6 +117,7 @@ type Step struct {
 	Fence    uint64    // sequence of the KeysGranted by which it holds them; 0: it does not hold them
 	Boot     uint64    // random number of the engine's start under which the open attempt was scheduled; 0: none is open, or of before
 	Before   uint64    // the same of the attempt before it, when that was lost: it may still answer
+	Had      string    // who had the attempt that was lost last; "": in process, or its Boot is 0
 	Output   Payload
 	Worker   string // who has the attempt that runs
 	Error    *StepError
@@ -206,8 +207,9 @@ func (st *Step) Alien(attempt uint32, boot uint64) bool {
 }
 
 // Answers says that an outcome of the attempt can settle the step, if nobody else has it: it is the one that is open, or the
-// one before, which was lost. Of an earlier one the step was given to another since: each loss is one of somebody who had it.
-func (st *Step) Answers(attempt uint32, boot uint64) bool {
+// one before, which that worker had and lost. Another can have been given that attempt first, when its start did not get into the
+// journal; of an attempt before that, too, the step was given to another since: each loss is one of somebody who had it.
+func (st *Step) Answers(attempt uint32, boot uint64, worker string) bool {
 	if !st.out() || attempt <= st.Floor || st.Error != nil && attempt <= st.Error.Attempt {
 		return false
 	}
@@ -215,7 +217,7 @@ func (st *Step) Answers(attempt uint32, boot uint64) bool {
 	case st.Attempt:
 		return boot == st.Boot
 	case st.Attempt - 1:
-		return boot == st.Before && st.State == StepScheduled && st.Losses > 0
+		return boot == st.Before && st.State == StepScheduled && st.Losses > 0 && (boot == 0 || worker == st.Had)
 	}
 	return false
 }

@@ -76,7 +76,7 @@ func (in *Outcome) admit(r *Ring) {
 		in.answer(r, RunFinished, true)
 		return
 	}
-	if int(step) >= len(run.S.Steps) || run.S.Steps[step].Alien(attempt, boot) {
+	if int(step) >= len(run.S.Steps) || !run.S.Hurt && run.S.Steps[step].Alien(attempt, boot) { // a damaged run may not know its own
 		in.answer(r, BadToken, false)
 		return
 	}
@@ -117,7 +117,7 @@ func (in *Outcome) fold(r *Ring, run *Run, t *replay.Turn) {
 		late := in.late(run)
 		r.atEnd(func() { // the outcome that was first may stand in this very turn
 			in.Last = run.S.LastSeq
-			in.answer(r, late, true)
+			in.answer(r, late, !run.S.Hurt)
 		})
 		return
 	}
@@ -182,7 +182,7 @@ func (in *Outcome) late(run *Run) Result {
 // and no outcome of it was recorded.
 func (in *Outcome) good(run *Run, slot *worker.Slot, step int32, attempt uint32, boot uint64) bool {
 	st := &run.S.Steps[step]
-	if run.S.Status != replay.Running || !st.Answers(attempt, boot) {
+	if run.S.Status != replay.Running || !st.Answers(attempt, boot, in.Token.Worker) {
 		return false
 	}
 	if st.State != replay.StepScheduled && st.State != replay.StepRunning {

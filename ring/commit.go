@@ -264,7 +264,7 @@ func (r *Ring) turnFull(inputs []Input) {
 	for _, in := range inputs {
 		switch in := in.(type) {
 		case reader, asker:
-			in.(Input).admit(r)
+			in.admit(r)
 		case *Outcome:
 			if in.Slot != nil {
 				r.kept = append(r.kept, in)

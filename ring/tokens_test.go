@@ -1,12 +1,29 @@
 package ring_test
 
 import (
+	"strings"
 	"testing"
 
+	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/ring"
 	"github.com/agnt5/agnt5d/sim"
 	"github.com/agnt5/agnt5d/worker"
 )
+
+// The row that counts how long workers have been silent is damaged: it is said, the count begins anew, and the engine starts.
+func TestADamagedCountOfSilenceIsReported(t *testing.T) {
+	s := &story{t: t, disk: sim.NewDisk(), now: ring.Now{Wall: 1_800_000_000_000, Mono: 1}, tasks: map[string]*ring.Spec{}}
+	s.boot()
+	s.turn(&ring.Set{Key: "ring/silence", Value: []byte("{"), Reply: s.reply})
+	var damage []string
+	r := ring.New(ring.Config{Journal: s.disk, Damage: func(d journal.Damage) { damage = append(damage, d.Detail) }})
+	if err := r.Recover(s.now); err != nil {
+		t.Fatal(err)
+	}
+	if len(damage) != 1 || !strings.Contains(damage[0], "ring/silence") {
+		t.Errorf("reported: %q", damage)
+	}
+}
 
 // A journal of a release before there were boot numbers: the tokens that it gave have none. They are good until their step is
 // settled or given to another, under every later start; what is scheduled from then on has tokens with a number.

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -15,12 +14,12 @@ import (
 // The simulated disk keeps to the rules of any journal, or what the simulator proves would be about something else.
 func TestTheDiskIsAJournal(t *testing.T) {
 	disks := map[string]*Disk{}
-	journaltest.Run(t, func(_ *testing.T, dir string) journaltest.Log {
+	journaltest.Run(t, func(_ *testing.T, dir string) journal.Log {
 		if disks[dir] == nil {
 			disks[dir] = NewDisk()
 		}
 		return &log{Disk: disks[dir]}
-	})
+	}, journaltest.Faults{})
 }
 
 // log commits each batch at once, and reads the few things that the ring never asks for.
@@ -34,12 +33,9 @@ func (l *log) Append(b *journal.Batch, done func(error)) {
 		done(journal.ErrClosed)
 		return
 	}
-	for i, next := 0, l.NextSeq(); i < len(b.Records); i++ {
-		if b.Records[i].Seq != next {
-			done(fmt.Errorf("record %d, the log goes on at %d", b.Records[i].Seq, next))
-			return
-		}
-		next += uint64(b.Records[i].Count)
+	if err := b.Check(l.NextSeq()); err != nil {
+		done(err)
+		return
 	}
 	l.Disk.Append(&ring.Batch{Batch: b})
 	l.Commit(1)
@@ -47,6 +43,18 @@ func (l *log) Append(b *journal.Batch, done func(error)) {
 }
 
 func (l *log) Probe() error { return nil }
+
+func (l *log) Stats() journal.Stats {
+	return journal.Stats{NextSeq: l.NextSeq(), Records: uint64(len(l.records))}
+}
+
+func (l *log) Created() bool { return false }
+
+func (l *log) Runs(limit int) (int, error) { return min(len(l.heads), limit), nil }
+
+func (l *log) Broken() <-chan struct{} { return nil }
+
+func (l *log) Err() error { return nil }
 
 func (l *log) Close() error { l.closed = true; return nil }
 

@@ -86,9 +86,10 @@ type track struct {
 	payloads map[string][]byte
 	outcomes map[attemptOf]uint64 // recorded outcomes: hash
 	origins  map[attemptOf]origin
-	started  map[int32]uint32   // the newest attempt that somebody had, by step
-	begun    map[attemptOf]bool // the journal knows that it started
-	over     map[attemptOf]bool // the journal says that nothing is expected of it any more
+	started  map[int32]uint32     // the newest attempt that somebody had, by step
+	begun    map[attemptOf]bool   // the journal knows that it started
+	over     map[attemptOf]bool   // the journal says that nothing is expected of it any more
+	had      map[attemptOf]string // who had it
 	cancels  int
 	reopened int
 	damaged  uint64 // the record of it that cannot be read; 0: none
@@ -232,7 +233,7 @@ func (j *Judge) fold(t *track, s *replay.State, rec *journal.Record) *replay.Sta
 			n := len(g.Def.Steps)
 			t = &track{s: s, id: e.ID, final: make([]int, n), failed: make([]int, n), fired: make([]int, n), attempts: make([]uint32, n), due: map[int32]int64{},
 				requests: map[int32]uint64{}, asked: map[uint64]int32{}, payloads: map[string][]byte{}, outcomes: map[attemptOf]uint64{},
-				origins: map[attemptOf]origin{}, started: map[int32]uint32{}, begun: map[attemptOf]bool{}, over: map[attemptOf]bool{}}
+				origins: map[attemptOf]origin{}, started: map[int32]uint32{}, begun: map[attemptOf]bool{}, over: map[attemptOf]bool{}, had: map[attemptOf]string{}}
 			if old := j.byID[e.ID]; old != nil && !old.gone {
 				w.fail("run %s was started twice, in records %d and %d", e.ID, old.s.Run, rec.Seq)
 			}
@@ -347,14 +348,14 @@ func (j *Judge) after(t *track, rec *journal.Record, e *event.Event, seq uint64)
 	switch attempt := (attemptOf{step, e.Attempt}); e.Kind {
 	case event.AttemptStarted:
 		t.begun[attempt] = true
-	case event.AttemptFailed, event.AttemptLost, event.AttemptEnded:
+	case event.StepCompleted, event.AttemptFailed, event.AttemptLost, event.AttemptEnded:
 		t.over[attempt] = true
 	}
 	switch e.Kind {
 	case event.StepScheduled:
 		t.origins[attemptOf{step, e.Attempt}] = origin{seq, rec.At}
 	case event.AttemptStarted:
-		t.started[step] = e.Attempt
+		t.started[step], t.had[attemptOf{step, e.Attempt}] = e.Attempt, e.Name
 	case event.StepBlocked:
 		t.requests[step], t.asked[seq] = seq, step
 		for _, k := range s.Graph.Def.Steps[step].ObjectKeys {
@@ -500,18 +501,18 @@ func (j *Judge) result(o *reply, res ring.PollResult) {
 	j.w.op("result " + string(res.Result))
 	if !t.ours(o) {
 		j.w.op("result of another history")
-		if res.Result != ring.BadToken && !res.Look && !t.gone {
+		if res.Result == ring.Recorded || res.Result != ring.BadToken && !res.Look && !t.gone && !t.hurt { // a damaged run may not know
 			j.w.fail("%s step %d: the token of attempt %d is of another history, and its outcome is %s", t.id, o.token.Step, o.token.Attempt, res.Result)
 		}
 		return
 	}
 	switch res.Result {
 	case ring.BadToken:
-		if t.hurt {
-			break
-		}
 		j.w.fail("%s step %d: the token of attempt %d was made for it, and its outcome is bad_token", t.id, o.token.Step, o.token.Attempt)
 	case ring.Recorded, ring.Invalid:
+		if who := t.had[attemptOf{o.token.Step, o.token.Attempt}]; who != o.token.Worker {
+			j.w.fail("%s step %d: an outcome of attempt %d by %s is recorded, which %s had", t.id, o.token.Step, o.token.Attempt, o.token.Worker, who)
+		}
 		if !recorded || hash != o.in.Hash {
 			j.w.fail("%s step %d: outcome %d of attempt %d was acknowledged as %s; the journal has %v %d", t.id, o.token.Step, o.in.Hash, o.token.Attempt, res.Result, recorded, hash)
 		}
@@ -562,6 +563,9 @@ func (j *Judge) alone(who string, s *ring.Spec) {
 		o := h.spec
 		t, attempt := j.byRun[o.Slot.Run], attemptOf{o.Step, o.Attempt}
 		same := o.Slot.Run == s.Slot.Run && o.Step == s.Step && o.Attempt == s.Attempt
+		if _, answered := t.outcomes[attempt]; answered { // by another handler of that worker: it was given one token twice, in two histories
+			continue
+		}
 		if same || t.over[attempt] || t.damaged != 0 || h.epoch != j.w.epoch && !t.begun[attempt] {
 			continue
 		}

@@ -17,8 +17,11 @@ type expiry struct {
 	slot *Slot
 }
 
-// due is when the slot must be looked at: the earliest of its clocks. 0: never.
+// due is when the slot must be looked at: the earliest of its clocks; once its run has ended only the lease counts. 0: never.
 func (s *Slot) due() int64 {
+	if s.State == Cancelled {
+		return s.Expires
+	}
 	var at int64
 	for _, t := range [...]int64{s.Expires, s.Deadline, s.BeatBy} {
 		if t != 0 && (at == 0 || t < at) {
@@ -110,9 +113,6 @@ func (h *Hub) Expire(now int64, over func(*Slot, Why)) {
 			why = LeaseExpired
 		}
 		if why == 0 {
-			if s.State == Cancelled { // only the lease counts now
-				s.Deadline, s.BeatBy = 0, 0
-			}
 			h.schedule(s)
 			continue
 		}

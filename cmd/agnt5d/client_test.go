@@ -71,6 +71,7 @@ func TestTheVerbsAgainstADaemon(t *testing.T) {
 		{nil, "show", exitUsage, "", "agnt5d show wants RUN"},
 		{nil, "list extra", exitUsage, "", "takes no argument"},
 		{nil, "list --bogus", exitUsage, "", "agnt5d list --help"},
+		{nil, "list --worklow order", exitUsage, "", "unknown flag: --worklow; did you mean --workflow? (see"},
 		{nil, "show none", exitNotFound, "", "\"agnt5d list\" shows the runs"},
 		{nil, "services", 0, "no push service is set up", ""},
 		{nil, "services put pay http://127.0.0.1:9/x --handler charge", 0, "is set up|secret ", ""},

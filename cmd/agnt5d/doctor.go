@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/journal/bolt"
 	"github.com/spf13/cobra"
 )
 
@@ -20,17 +21,17 @@ nothing: what cannot be trusted is not made to look as if it could.`,
 			out := cmd.OutOrStdout()
 			f, err := openFile(args[0])
 			switch {
-			case errors.Is(err, journal.ErrDamagedFile):
+			case errors.Is(err, bolt.ErrDamagedFile):
 				fmt.Fprintln(out, "The pages that hold the rows together are damaged, so no row can be trusted to be found.")
 				fmt.Fprintln(out, "Keep the file as it is, and go on from a copy of it that opens; nothing else of it is safe to use.")
 				return err
-			case errors.Is(err, journal.ErrNewerFormat):
+			case errors.Is(err, bolt.ErrNewerFormat):
 				fmt.Fprintln(out, "The file is whole. Open it with the release that wrote it, or a later one.")
 				return err
-			case errors.Is(err, journal.ErrNotJournal):
+			case errors.Is(err, bolt.ErrNotJournal):
 				fmt.Fprintln(out, "This is no journal, or only a part of one. Nothing in it was changed.")
 				return err
-			case errors.Is(err, journal.ErrLocked):
+			case errors.Is(err, bolt.ErrLocked):
 				fmt.Fprintln(out, "The file is in use, which is no damage. Stop that process to look at the file.")
 				return err
 			case err != nil:

@@ -14,13 +14,14 @@ import (
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/fold"
 	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/journal/bolt"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/view"
 )
 
 // file is a journal that no engine holds, opened to be read.
 type file struct {
-	*journal.Journal
+	*bolt.Journal
 	path   string
 	graphs map[flow.Digest]*flow.Graph
 	ids    map[uint64]string
@@ -28,9 +29,9 @@ type file struct {
 
 // openFile opens a journal without changing a byte of it.
 func openFile(path string) (*file, error) {
-	j, err := journal.OpenReadOnly(path)
+	j, err := bolt.OpenReadOnly(path)
 	if err != nil {
-		if errors.Is(err, journal.ErrLocked) {
+		if errors.Is(err, bolt.ErrLocked) {
 			return nil, &exitErr{exitConflict, err}
 		}
 		return nil, noFile(err)

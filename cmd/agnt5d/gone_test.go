@@ -230,3 +230,24 @@ func TestAWriteErrorEndsTheDaemonAtOnce(t *testing.T) {
 	}
 	t.Log("it took", time.Since(began))
 }
+
+// A daemon says what it found: a path with a mistake in it looks like a journal from which every run has gone.
+func TestServeSaysWhatItOpened(t *testing.T) {
+	d := startDaemon(t, t.TempDir())
+	keepWaiting(t, d)
+	if err := d.client(t).Cancel(t.Context(), "r0", ""); err != nil {
+		t.Fatal(err)
+	}
+	d.stop(t)
+	first := d.said.String()
+	d.again(t)
+	d.stop(t)
+	for said, want := range map[string]string{
+		first:           `"created":true,"runs_open":0,"runs":"0","events":0,`,
+		d.said.String(): `"created":false,"runs_open":19,"runs":"20","events":`,
+	} {
+		if !strings.Contains(said, want) || !strings.Contains(said, fmt.Sprintf(`"file":%q`, filepath.Join(d.dir, "runs.db"))) {
+			t.Errorf("no %s in %s", want, said)
+		}
+	}
+}

@@ -8,9 +8,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
+	"github.com/agnt5/agnt5d/internal/nearest"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // Exit codes.
@@ -106,12 +109,26 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return exit(exitUsage, "%w (see \"%s --help\")", durationHint(err), cmd.CommandPath())
+		return exit(exitUsage, "%w%s (see \"%s --help\")", durationHint(err), flagHint(cmd, err), cmd.CommandPath())
 	})
 	for _, verb := range verbs {
 		root.AddCommand(verb())
 	}
 	return root
+}
+
+// flagHint is the flag that was meant by one that is unknown.
+func flagHint(cmd *cobra.Command, err error) string {
+	name, unknown := strings.CutPrefix(err.Error(), "unknown flag: --")
+	if !unknown {
+		return ""
+	}
+	var known []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+	if meant := nearest.Word(name, known); meant != "" {
+		return "; did you mean --" + meant + "?"
+	}
+	return ""
 }
 
 // verbs is every verb, in the order of the help text.

@@ -13,6 +13,7 @@ import (
 	"github.com/agnt5/agnt5d/event"
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/journal/bolt"
 	"github.com/agnt5/agnt5d/worker"
 )
 
@@ -35,7 +36,7 @@ func journalWith(t *testing.T, count uint32, body []byte) string {
 	if err := eng.Close(); err != nil {
 		t.Fatal(err)
 	}
-	j, err := journal.Open(path, journal.Options{})
+	j, err := bolt.Open(path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

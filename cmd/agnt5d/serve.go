@@ -18,7 +18,7 @@ import (
 
 	"github.com/agnt5/agnt5d/api"
 	"github.com/agnt5/agnt5d/engine"
-	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/journal/bolt"
 	"github.com/agnt5/agnt5d/push"
 	"github.com/spf13/cobra"
 	"golang.org/x/net/netutil"
@@ -89,7 +89,7 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 	eng, err := engine.Open(o.File, engine.Options{GCHeadroom: headroom, Logger: log, Services: o.limits(), Lease: o.Lease, Drain: o.Drain, MaxPayload: o.MaxPayload, Release: engine.Release()})
 	if err != nil {
 		code := exitError
-		if errors.Is(err, journal.ErrLocked) {
+		if errors.Is(err, bolt.ErrLocked) {
 			code = exitConflict
 		}
 		return &exitErr{code, err}

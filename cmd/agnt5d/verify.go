@@ -5,11 +5,12 @@ import (
 	"fmt"
 
 	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/journal/bolt"
 	"github.com/spf13/cobra"
 )
 
 // counts says what was looked at.
-func counts(s journal.Verified) string {
+func counts(s bolt.Verified) string {
 	return fmt.Sprintf("%d records, %d events", s.Records, s.Events)
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/agnt5/agnt5d/event"
 	"github.com/agnt5/agnt5d/internal/fold"
 	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/journal/bolt"
 	"github.com/agnt5/agnt5d/replay"
 )
 
@@ -141,7 +142,7 @@ func (b *shape) follow(s *replay.State, e *event.Event) []string {
 
 // audit is what a look at a whole journal found.
 type audit struct {
-	journal.Verified
+	bolt.Verified
 	newer []newerRun
 }
 

@@ -11,12 +11,13 @@ import (
 // bench is a journal under test, and what was written to it.
 type bench struct {
 	*testing.T
-	open Open
-	dir  string
-	log  Log
-	next uint64
-	all  []journal.Record          // in the order of the log
-	last map[uint64]journal.Record // of each run
+	open   Open
+	faults Faults
+	dir    string
+	log    journal.Log
+	next   uint64
+	all    []journal.Record          // in the order of the log
+	last   map[uint64]journal.Record // of each run
 }
 
 // reopen closes the journal, if it is open, and opens it again.

@@ -1,12 +1,12 @@
-// Package journaltest says what every journal must do, whatever it is kept on. Log is what an engine wants of a journal;
-// Run checks one against the rules, and is called by the tests of each implementation:
+// Package journaltest says what every journal.Log must do, whatever it is kept on. Run checks one against the rules, and is
+// called by the tests of each implementation:
 //
 //	func TestConformance(t *testing.T) {
-//		journaltest.Run(t, func(t *testing.T, dir string) journaltest.Log {
-//			j, err := journal.Open(filepath.Join(dir, "agnt5.db"), journal.Options{})
+//		journaltest.Run(t, func(t *testing.T, dir string) journal.Log {
+//			j, err := bolt.Open(filepath.Join(dir, "agnt5.db"), bolt.Options{})
 //			...
 //			return j
-//		})
+//		}, journaltest.Faults{})
 //	}
 //
 // The rules, each of them a test of that name:
@@ -21,6 +21,11 @@
 //  7. Lists of runs are newest first, filtered and paged.
 //  8. A purged run is gone; its id is a tombstone if that was asked for; the others are untouched.
 //  9. A reader may read while it is being given records, and others may append meanwhile.
+//  10. A snapshot is read by its run; the newest counts, and it goes with its run.
+//  11. After many purges the log still goes on, in order, without those that are gone.
+//  12. A damaged record is named with its sequence and its run, wherever it is met, and everything else is read as before.
+//  13. A journal without space refuses with ErrFull, and so does everything appended behind; it is read all the while, and goes
+//     on after a Probe where it stopped.
 //
-// What becomes of damage, of a full disk and of a failed sync depends on what a journal is kept on, and is not tested here.
+// Rules 12 and 13 need Faults. What becomes of a failed sync depends on what a journal is kept on, and is not tested here.
 package journaltest

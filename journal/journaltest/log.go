@@ -6,36 +6,19 @@ import (
 	"github.com/agnt5/agnt5d/journal"
 )
 
-// Log is what an engine wants of a journal. journal.Journal documents the methods.
-type Log interface {
-	Append(b *journal.Batch, done func(error))
-	Probe() error
-	NextSeq() uint64
-	Secret() []byte
-	Recover(v journal.Visitor) error
-	Get(seq uint64) (journal.Record, error)
-	GetMany(seqs []uint64, fn func(i int, r journal.Record) error) error
-	Scan(after uint64, limit int, fn func(journal.Record) error) error
-	RunRecords(run, last, fromN uint64, limit int) ([]journal.Record, error)
-	Head(run uint64) (journal.Head, bool, error)
-	Lookup(id string) (run uint64, tombstoneUntil int64, ok bool, err error)
-	Heads(f journal.HeadFilter) ([]journal.Head, error)
-	Object(key string) (journal.Object, bool, error)
-	Objects(prefix, after string, limit int) ([]journal.Object, error)
-	Definitions() ([]journal.Definition, error)
-	DefinitionBody(digest string) ([]byte, error)
-	Row(key string) (value []byte, ok bool, err error)
-	Rows(prefix string) ([]journal.Row, error)
-	Close() error
+// Open opens the journal in a directory, and creates it when there is none yet.
+type Open func(t *testing.T, dir string) journal.Log
+
+// Faults are what a journal's test can do to what the journal is kept on. Without one, the rule that needs it is not checked.
+type Faults struct {
+	// Damage changes a byte of the body of the record at seq, behind the back of a journal that is closed.
+	Damage func(t *testing.T, dir string, seq uint64)
+	// Fill takes all space from an open journal, until back is called.
+	Fill func(t *testing.T, log journal.Log) (back func())
 }
 
-var _ Log = (*journal.Journal)(nil)
-
-// Open opens the journal in a directory, and creates it when there is none yet.
-type Open func(t *testing.T, dir string) Log
-
 // Run checks a kind of journal against all rules.
-func Run(t *testing.T, open Open) {
+func Run(t *testing.T, open Open, faults Faults) {
 	for _, rule := range []struct {
 		name string
 		test func(*bench)
@@ -49,9 +32,16 @@ func Run(t *testing.T, open Open) {
 		{"RunsAreListedNewestFirst", lists},
 		{"APurgedRunIsGone", purges},
 		{"ReadersDoNotStopAppends", together},
+		{"ASnapshotIsReadByItsRun", snapshots},
+		{"WhatIsKeptForLongStaysInOrder", retention},
+		{"DamageIsNamedAndStaysWhereItIs", damage},
+		{"AFullJournalRefusesAndLosesNothing", full},
 	} {
+		if rule.name == "DamageIsNamedAndStaysWhereItIs" && faults.Damage == nil || rule.name == "AFullJournalRefusesAndLosesNothing" && faults.Fill == nil {
+			continue
+		}
 		t.Run(rule.name, func(t *testing.T) {
-			b := &bench{T: t, open: open, dir: t.TempDir(), last: map[uint64]journal.Record{}}
+			b := &bench{T: t, open: open, faults: faults, dir: t.TempDir(), last: map[uint64]journal.Record{}}
 			b.reopen()
 			rule.test(b)
 		})

@@ -1,0 +1,88 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/journal/bolt"
+	"github.com/agnt5/agnt5d/ring"
+	"github.com/agnt5/agnt5d/timers"
+	"github.com/agnt5/agnt5d/worker"
+)
+
+// Errors of a journal that is a file, with errors.Is.
+var (
+	ErrLocked = bolt.ErrLocked
+	// ErrGone: the ErrBroken whose cause is that the file is gone.
+	ErrGone = bolt.ErrGone
+)
+
+// Open opens the journal at path, makes it if there is none, folds it, and starts the engine. When another process holds
+// the file the error names it.
+func Open(path string, o Options) (*Engine, error) {
+	j, err := bolt.Open(path, bolt.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return OpenOn(j, path, o)
+}
+
+// OpenOn folds a journal that the caller has opened and starts the engine on it. The journal is the engine's from then on: it is
+// closed with the engine, and when OpenOn fails. name is what errors and the log call it: a file, or a database without its
+// password.
+func OpenOn(j journal.Log, name string, o Options) (*Engine, error) {
+	o = o.withDefaults()
+	e := &Engine{o: o, j: j, tokens: worker.NewSigner(j.Secret()), wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	e.headroom = make([]byte, max(o.GCHeadroom, 0))
+	e.news.ch = make(chan struct{})
+	began := time.Now()
+	e.r = ring.New(ring.Config{Journal: j, Release: o.Release, Boot: newBoot(), LeaseMS: o.Lease.Milliseconds(), CheckpointBytes: o.CheckpointBytes,
+		MaxLive: o.MaxLive, LocalCapacity: o.Concurrency, TombstoneMS: o.Tombstones.Milliseconds(), Services: o.Services,
+		Execute: e.execute, Cancel: e.cancelAttempt, Damage: e.damaged, Newer: e.waits})
+	if err := e.r.Recover(e.now()); err != nil {
+		return nil, errors.Join(fmt.Errorf("engine: recovering %s: %w", name, err), j.Close())
+	}
+	e.durable.Store(j.NextSeq() - 1)
+	boot := e.r.Boot()
+	committed := make(chan error, 1)
+	j.Append(boot.Batch, func(err error) { committed <- err })
+	if err := <-committed; err != nil {
+		return nil, errors.Join(fmt.Errorf("engine: opening %s: %w", name, err), j.Close())
+	}
+	e.r.Committed(boot, nil, e.now())
+	e.durable.Store(boot.Last)
+	e.sayOpen(name, boot, time.Since(began))
+	e.clock = timers.Start(o.Clock, e.poke)
+	go e.loop()
+	return e, nil
+}
+
+// ErrNoCopy: the journal is not a file that can be copied by the engine.
+var ErrNoCopy = errors.New("this journal cannot be copied by the engine: use the tools of the database that keeps it")
+
+// Backup writes the journal as it is at one moment, as a file that Open takes. w must be fast: the file cannot shrink or
+// grow its map meanwhile.
+func (e *Engine) Backup(w io.Writer) error {
+	if err := e.err(); err != nil && !errors.Is(err, ErrDiskFull) {
+		return err
+	}
+	file, ok := e.j.(interface {
+		Backup(io.Writer) (int64, error)
+	})
+	if !ok {
+		return ErrNoCopy
+	}
+	_, err := file.Backup(w)
+	return err
+}
+
+// Path is the journal's file; "" when it is not kept in one.
+func (e *Engine) Path() string {
+	if file, ok := e.j.(interface{ Path() string }); ok {
+		return file.Path()
+	}
+	return ""
+}

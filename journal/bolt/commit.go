@@ -1,0 +1,306 @@
+package bolt
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/agnt5/agnt5d/journal"
+	"go.etcd.io/bbolt"
+)
+
+// touchedBytes is about what a commit needs for pages that it has to write again, besides what it adds.
+const touchedBytes = 256 << 10
+
+// needOf is about what a group may need behind the end of what is used.
+func needOf(group []queued) int64 {
+	bytes := 0
+	for _, q := range group {
+		bytes += q.bytes
+	}
+	return int64(2*bytes) + touchedBytes
+}
+
+// commit writes the batches of a group in one transaction. nil: they are on stable storage.
+func (j *Journal) commit(group []queued) (err error) {
+	if err := j.place.look(); err != nil {
+		return err
+	}
+	defer guard(&err)()
+	tx, err := j.db.Begin(true)
+	if err != nil {
+		return err
+	}
+	w := writer{tx: tx, arena: j.arena[:0], tail: j.tail}
+	w.tail.clean = len(group) == 0 && w.tail.clean // a probe changes nothing
+	batches := uint64(0)
+	for _, q := range group {
+		if q.err != nil {
+			continue
+		}
+		batches++
+		if err := w.batch(q.batch); err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
+	}
+	if err := w.finish(); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	j.fillAhead(tx.Size() + needOf(group))
+	j.db.NoFreelistSync = len(group) > 0 && j.db.Stats().FreelistInuse > freelistBytes
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	if err := j.place.look(); err != nil { // it may have gone to a file that nobody will find
+		return err
+	}
+	if cap(w.arena) <= 16<<20 {
+		j.arena = w.arena
+	}
+	j.mu.Lock()
+	j.tail = w.tail
+	j.stats.Commits++
+	j.stats.Batches += batches
+	j.stats.Appended += w.records
+	j.stats.PutBytes += w.bytes
+	j.mu.Unlock()
+	return nil
+}
+
+// writer writes batches into a transaction. bbolt refers to the keys and values it was given until the transaction is
+// committed: they lie in the arena, one after the other.
+type writer struct {
+	tx      *bbolt.Tx
+	arena   []byte
+	tail    tail
+	heads   []journal.Head // of all batches; written at the end, in order
+	snaps   []journal.Snapshot
+	records uint64
+	bytes   uint64
+}
+
+// put seals and puts a row that lies at the end of the arena: its key begins at key, its value, whose first four bytes are
+// left for the checksum, at value.
+func (w *writer) put(b *bucket, to *bbolt.Bucket, key, value int) error {
+	end := len(w.arena)
+	k, v := w.arena[key:value:value], w.arena[value:end:end]
+	b.seal(k, v)
+	w.bytes += uint64(end - key)
+	return to.Put(k, v)
+}
+
+// row puts a row that is not worth an own way.
+func (w *writer) row(b *bucket, key, payload []byte) error {
+	k := len(w.arena)
+	w.arena = append(w.arena, key...)
+	v := len(w.arena)
+	w.arena = append(w.arena, 0, 0, 0, 0)
+	w.arena = append(w.arena, payload...)
+	return w.put(b, w.tx.Bucket(b.name), k, v)
+}
+
+func (w *writer) batch(b *journal.Batch) error {
+	if err := w.log(b.Records); err != nil {
+		return err
+	}
+	w.heads = append(w.heads, b.Heads...)
+	w.snaps = append(w.snaps, b.Snapshots...)
+	w.tail.clean = b.Clean
+	if b.Base != 0 {
+		w.tail.base = b.Base
+	}
+	for i := range b.Objects {
+		if err := w.object(&b.Objects[i]); err != nil {
+			return err
+		}
+	}
+	for i := range b.Definitions {
+		if err := w.definition(&b.Definitions[i]); err != nil {
+			return err
+		}
+	}
+	for i := range b.Rows {
+		if err := w.setting(&b.Rows[i]); err != nil {
+			return err
+		}
+	}
+	if len(b.Purges) == 0 {
+		return nil
+	}
+	if err := w.flush(); err != nil { // a purge reads what stands in the file
+		return err
+	}
+	for i := range b.Purges {
+		if err := w.purge(&b.Purges[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// log puts records at the right edge of the log: its pages are filled to the brim, for nothing is ever put between them.
+func (w *writer) log(records []journal.Record) error {
+	if len(records) == 0 {
+		return nil
+	}
+	to := w.tx.Bucket(logBucket.name)
+	to.FillPercent = 1
+	for i := range records {
+		r := &records[i]
+		r.Left, w.tail.last = w.tail.last, r.Run
+		k := len(w.arena)
+		w.arena = binary.BigEndian.AppendUint64(w.arena, r.Seq)
+		v := len(w.arena)
+		w.arena = appendRecord(w.arena, r)
+		if err := w.put(logBucket, to, k, v); err != nil {
+			return err
+		}
+		if r.Run != 0 && r.Last()/waypointEvery > (r.N-1)/waypointEvery {
+			if err := w.waypoint(r); err != nil {
+				return err
+			}
+		}
+	}
+	w.records += uint64(len(records))
+	w.tail.records += uint64(len(records))
+	w.tail.next = records[len(records)-1].End()
+	return nil
+}
+
+// finish writes what was collected, and where the log ends.
+func (w *writer) finish() error {
+	if err := w.flush(); err != nil {
+		return err
+	}
+	return w.row(metaBucket, tailKey, w.tail.append(nil))
+}
+
+// flush writes the heads and snapshots that were collected, by run and only the newest of each.
+func (w *writer) flush() error {
+	slices.SortStableFunc(w.heads, func(a, b journal.Head) int { return cmp.Compare(a.Run, b.Run) })
+	for i := range w.heads {
+		if i+1 < len(w.heads) && w.heads[i+1].Run == w.heads[i].Run {
+			continue
+		}
+		if err := w.head(&w.heads[i]); err != nil {
+			return err
+		}
+	}
+	w.heads = w.heads[:0]
+	slices.SortStableFunc(w.snaps, func(a, b journal.Snapshot) int { return cmp.Compare(a.Run, b.Run) })
+	for i := range w.snaps {
+		if i+1 < len(w.snaps) && w.snaps[i+1].Run == w.snaps[i].Run {
+			continue
+		}
+		if err := w.snapshot(&w.snaps[i]); err != nil {
+			return err
+		}
+	}
+	w.snaps = w.snaps[:0]
+	return nil
+}
+
+// head puts a head and brings the indexes up to it.
+func (w *writer) head(h *journal.Head) error {
+	to := w.tx.Bucket(headBucket.name)
+	to.FillPercent = 0.8 // a head grows by its digest when the run ends
+	k := len(w.arena)
+	w.arena = binary.BigEndian.AppendUint64(w.arena, h.Run)
+	v := len(w.arena)
+	before, known := w.oldHead(w.arena[k:v], to.Get(w.arena[k:v]))
+	w.arena = append(w.arena, 0, 0, 0, 0)
+	w.arena = appendHead(w.arena, h)
+	if err := w.put(headBucket, to, k, v); err != nil {
+		return err
+	}
+	if !known {
+		if err := w.row(idBucket, []byte(h.ID), appendID(nil, h.Run, 0)); err != nil {
+			return err
+		}
+		if err := w.row(flowBucket, flowKey(h.Workflow, h.Run), nil); err != nil {
+			return err
+		}
+	}
+	for _, state := range before {
+		if state == h.State {
+			return nil
+		}
+		if err := w.tx.Bucket(stateBucket.name).Delete(stateKey(state, h.Run)); err != nil {
+			return err
+		}
+	}
+	if h.State == journal.CompletedState {
+		return nil
+	}
+	return w.row(stateBucket, stateKey(h.State, h.Run), nil)
+}
+
+// oldHead gives the states under which the index may have the run. The head that is replaced may be damaged: then the new
+// one, which comes from the engine's memory, mends what it can.
+func (w *writer) oldHead(key, value []byte) (states []uint8, known bool) {
+	if value == nil {
+		return nil, false
+	}
+	p, err := headBucket.unseal(key, value)
+	if err == nil {
+		var h journal.Head
+		if h, err = decodeHead(key, p); err == nil {
+			return []uint8{h.State}, true
+		}
+	}
+	for state := uint8(0); state < 16; state++ {
+		k := stateKey(state, binary.BigEndian.Uint64(key))
+		if w.tx.Bucket(stateBucket.name).Get(k) != nil {
+			states = append(states, state)
+		}
+	}
+	return states, false
+}
+
+func (w *writer) snapshot(s *journal.Snapshot) error {
+	to := w.tx.Bucket(snapshotBucket.name)
+	to.FillPercent = 0.8
+	k := len(w.arena)
+	w.arena = binary.BigEndian.AppendUint64(w.arena, s.Run)
+	v := len(w.arena)
+	if s.State == nil {
+		return to.Delete(w.arena[k:v])
+	}
+	w.arena = append(w.arena, 0, 0, 0, 0)
+	w.arena = binary.AppendUvarint(w.arena, s.Seq)
+	w.arena = append(w.arena, s.State...)
+	return w.put(snapshotBucket, to, k, v)
+}
+
+func (w *writer) object(o *journal.Object) error {
+	if o.State == nil {
+		return w.tx.Bucket(objectBucket.name).Delete([]byte(o.Key))
+	}
+	return w.row(objectBucket, []byte(o.Key), appendObject(nil, o))
+}
+
+func (w *writer) setting(r *journal.Row) error {
+	if r.Value == nil {
+		return w.tx.Bucket(rowBucket.name).Delete([]byte(r.Key))
+	}
+	return w.row(rowBucket, []byte(r.Key), r.Value)
+}
+
+func (w *writer) definition(d *journal.Definition) error {
+	if len(d.Body) > 0 {
+		if err := w.row(bodyBucket, []byte(d.Digest), d.Body); err != nil {
+			return err
+		}
+	} else if w.tx.Bucket(bodyBucket.name).Get([]byte(d.Digest)) == nil {
+		return fmt.Errorf("journal: definition %s version %d: no body of %s is stored", d.Name, d.Version, d.Digest)
+	}
+	if err := w.row(definitionBucket, definitionKey(d.Name, d.Version), append(appendMillis(nil, d.At), d.Digest...)); err != nil {
+		return err
+	}
+	if !d.Current {
+		return nil
+	}
+	return w.row(currentBucket, []byte(d.Name), binary.AppendUvarint(nil, uint64(d.Version)))
+}

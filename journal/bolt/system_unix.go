@@ -1,0 +1,32 @@
+//go:build !windows
+
+package bolt
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// spaceErrors are what a write or truncate fails with for want of space.
+var spaceErrors = []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG}
+
+// ignoreSizeSignal makes a write past the process's file size limit an error, where it would end the process.
+func ignoreSizeSignal() {
+	if !signal.Ignored(syscall.SIGXFSZ) {
+		signal.Ignore(syscall.SIGXFSZ)
+	}
+}
+
+// mapAhead says whether addresses beyond the end of the file can be set aside for it without making it longer.
+const mapAhead = true
+
+// syncDir makes the names in a directory durable.
+func syncDir(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}

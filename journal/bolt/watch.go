@@ -1,0 +1,102 @@
+package bolt
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/agnt5/agnt5d/journal"
+)
+
+// watchEvery is how often an idle journal looks whether its file is still there. A busy one looks at each commit.
+const watchEvery = time.Second
+
+// place is the file as it was opened: where, which one, and how long it is at least. A journal never gets shorter.
+type place struct {
+	path string
+	file os.FileInfo
+	size atomic.Int64
+}
+
+func (p *place) set(path string, f *os.File) error {
+	real, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	p.path, p.file = real, info
+	p.size.Store(info.Size())
+	return nil
+}
+
+// look says whether the file stands under its name, and is whole. What cannot be found out is no reason to stop.
+func (p *place) look() error {
+	known := p.size.Load()
+	info, err := os.Stat(p.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return &goneError{fmt.Sprintf("journal: %s was deleted or moved while it was in use", p.path)}
+	case err != nil:
+		return nil
+	case !os.SameFile(p.file, info):
+		return &goneError{fmt.Sprintf("journal: %s was replaced by another file while it was in use", p.path)}
+	case info.Size() < known:
+		return &goneError{fmt.Sprintf("journal: %s was cut from %d to %d bytes while it was in use", p.path, known, info.Size())}
+	}
+	p.size.CompareAndSwap(known, info.Size()) // who else looks has seen the same, or will
+	return nil
+}
+
+// goneError is ErrGone with what became of the file.
+type goneError struct{ what string }
+
+func (e *goneError) Error() string   { return e.what }
+func (e *goneError) Unwrap() []error { return []error{ErrGone, journal.ErrBroken} }
+
+// watch looks at the file once in a while, until the journal is closed or broken.
+func (j *Journal) watch() {
+	defer close(j.watched)
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if err := j.place.look(); err != nil {
+				j.give(err)
+			}
+		case <-j.Broken():
+			return
+		case <-j.unwatch:
+			return
+		}
+	}
+}
+
+// give gives the journal up: nothing more is written to it, and every call gets the first reason.
+func (j *Journal) give(reason error) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.broken == nil {
+		j.broken = reason
+		close(j.lost)
+	}
+	return j.broken
+}
+
+// Broken is closed when the journal can be used no more: a commit has failed in a way that leaves unknown what is on disk, or
+// the file was deleted, moved, replaced or cut under it. Err says which.
+func (j *Journal) Broken() <-chan struct{} { return j.lost }
+
+// Err is why the journal can be used no more, ErrBroken; nil while it can.
+func (j *Journal) Err() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.broken
+}

@@ -1,0 +1,90 @@
+package journal
+
+// Log is a journal: what an engine writes to and reads from. Its methods may be called from any goroutine. What a read could
+// not understand is a *DamageError.
+type Log interface {
+	// NextSeq is the sequence that the next record will have, once all that was appended is committed.
+	NextSeq() uint64
+	// Secret is 32 random bytes that were made with the journal. Whoever has them can make lease tokens.
+	Secret() []byte
+	// Created says whether there was no journal, and it was made when it was opened.
+	Created() bool
+	// Runs counts the runs, open and ended, up to limit.
+	Runs(limit int) (int, error)
+	// Recover tells v what an engine needs to go on.
+	Recover(v Visitor) error
+
+	// Append puts a batch into the queue and returns at once; package doc, rule 5, says what done may be told.
+	Append(b *Batch, done func(error))
+	// Probe commits as much as was refused last, to see whether there is space again.
+	Probe() error
+
+	// Get gives the record that holds an event, GetMany several of them.
+	Get(seq uint64) (Record, error)
+	GetMany(seqs []uint64, fn func(i int, r Record) error) error
+	// Scan gives up to limit records (0: all) that hold events after a sequence, in the order of the log.
+	Scan(after uint64, limit int, fn func(Record) error) error
+	// RunRecords gives up to limit records (0: all) of a run, from the one that holds its event fromN up to the one at the
+	// sequence last.
+	RunRecords(run, last, fromN uint64, limit int) ([]Record, error)
+	// Lookup finds a run by its id. A deleted run's id has a time until which it is kept, in Unix milliseconds.
+	Lookup(id string) (run uint64, tombstoneUntil int64, ok bool, err error)
+	Head(run uint64) (Head, bool, error)
+	// Heads gives runs, newest first.
+	Heads(f HeadFilter) ([]Head, error)
+	Snapshot(run uint64) (Snapshot, bool, error)
+
+	Object(key string) (Object, bool, error)
+	// Objects gives up to limit objects (0: all) whose keys begin with prefix and come after a key, in order.
+	Objects(prefix, after string, limit int) ([]Object, error)
+	Definitions() ([]Definition, error)
+	DefinitionBody(digest string) ([]byte, error)
+	Row(key string) (value []byte, ok bool, err error)
+	Rows(prefix string) ([]Row, error)
+
+	Stats() Stats
+	// Broken is closed when the journal has stopped by itself, and Err says why then: an ErrBroken or an ErrFenced.
+	Broken() <-chan struct{}
+	Err() error
+	// Close commits what is queued.
+	Close() error
+}
+
+// Visitor is told what recovery reads, in this order: Clean; the snapshots of open runs by run; the records after the
+// recovery point, in the order of the log. Damaged comes before the first record of the run that it concerns. The bytes
+// that a call is given are valid only during the call. An error ends the recovery. A visitor may read the journal.
+type Visitor interface {
+	Clean(clean bool) // whether the last batch was that of a clean stop
+	Snapshot(Snapshot) error
+	Record(Record) error
+	Damaged(Damage) error
+}
+
+// HeadFilter picks runs. The zero value picks all.
+type HeadFilter struct {
+	Workflow string
+	State    *uint8
+	IDPrefix string
+	Since    int64  // CreatedAt >= Since, Unix milliseconds
+	Until    int64  // CreatedAt < Until; 0: no bound
+	Before   uint64 // only runs with a smaller number; 0: no bound
+	Limit    int    // 0: 100
+}
+
+// Match says whether the filter's workflow, state and times let a head pass.
+func (f *HeadFilter) Match(h *Head) bool {
+	return (f.Workflow == "" || h.Workflow == f.Workflow) && (f.State == nil || h.State == *f.State) &&
+		(f.Since == 0 || h.CreatedAt >= f.Since) && (f.Until == 0 || h.CreatedAt < f.Until)
+}
+
+// Stats is what the journal has done since it was opened, and how large it is.
+type Stats struct {
+	Commits   uint64 // transactions, each with two syncs
+	Batches   uint64 // that they held
+	Appended  uint64 // records
+	PutBytes  uint64 // keys and values that were put
+	Records   uint64 // in the file
+	NextSeq   uint64
+	FileBytes int64 // length of the file
+	UsedBytes int64 // without what is filled ahead or free
+}
