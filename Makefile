@@ -14,7 +14,7 @@ test: ## every test
 	$(GO) test ./...
 
 race: ## the core under the race detector
-	$(GO) test -race -short ./engine ./ring ./journal/... ./worker/... ./api/... ./push ./view ./flow ./sim ./cmd/...
+	$(GO) test -race -short ./engine ./internal/shard ./journal/... ./worker/... ./api ./client ./push ./model ./flow ./internal/sim ./cmd/...
 
 lint: ## formatting, vet, staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt-ed: $$unformatted"; exit 1; }
@@ -29,7 +29,7 @@ python: ## the Python SDK: style, types, tests against a real daemon, a wheel
 	sdk/python/check.sh
 
 sim: ## ten thousand seeds of the simulator
-	$(GO) test ./sim -run TestSeeds -seeds 10000 -timeout 30m
+	$(GO) test ./internal/sim -run TestSeeds -seeds 10000 -timeout 30m
 
 kill: ## two thousand kills of a child process
 	AGNT5_KILLS=2000 $(GO) test ./cmd/agnt5d -run TestKilledAtRandomMoments -v -timeout 60m

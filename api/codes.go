@@ -6,8 +6,8 @@ import (
 
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/flow"
-	"github.com/agnt5/agnt5d/ring"
-	"github.com/agnt5/agnt5d/view"
+	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/model"
 )
 
 // Code is a stable error code: what programs branch on.
@@ -62,7 +62,7 @@ var byName = func() map[string]*Code {
 }()
 
 // problem makes an answer of a code.
-func problem(code, detail string) *view.Problem {
+func problem(code, detail string) *model.Problem {
 	c := byName[code]
 	if c == nil {
 		c = byName["internal"]
@@ -70,7 +70,7 @@ func problem(code, detail string) *view.Problem {
 	if detail == "" {
 		detail = c.Title
 	}
-	return &view.Problem{Type: "/errors/" + c.Name, Title: c.Title, Status: c.Status, Code: c.Name, Detail: detail, Help: c.Way}
+	return &model.Problem{Type: "/errors/" + c.Name, Title: c.Title, Status: c.Status, Code: c.Name, Detail: detail, Help: c.Way}
 }
 
 // sentinels is which code an error of the engine has.
@@ -92,13 +92,13 @@ var sentinels = []struct {
 	{engine.ErrWorkflowNotFound, "workflow_not_found"},
 	{engine.ErrWorkerNotFound, "worker_not_found"},
 	{engine.ErrDiskFull, "disk_full"},
-	{ring.ErrClosing, "shutting_down"},
+	{shard.ErrClosing, "shutting_down"},
 	{engine.ErrClosed, "shutting_down"},
 }
 
 // problemOf turns any error into an answer. Only what is ours to explain goes out; the rest stays in the log.
-func (s *Server) problemOf(err error) *view.Problem {
-	var p *view.Problem
+func (s *Server) problemOf(err error) *model.Problem {
+	var p *model.Problem
 	if errors.As(err, &p) {
 		return p
 	}
@@ -106,7 +106,7 @@ func (s *Server) problemOf(err error) *view.Problem {
 	if errors.As(err, &defs) {
 		p := problem("invalid_definition", "")
 		for _, d := range defs {
-			p.Errors = append(p.Errors, view.Fault{Code: d.Code, Step: d.Step, Detail: d.Detail, Line: d.Line, Column: d.Column})
+			p.Errors = append(p.Errors, model.Fault{Code: d.Code, Step: d.Step, Detail: d.Detail, Line: d.Line, Column: d.Column})
 		}
 		p.Detail = defs.Error()
 		return p

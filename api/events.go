@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/engine"
-	"github.com/agnt5/agnt5d/view"
+	"github.com/agnt5/agnt5d/model"
 )
 
 type eventList struct {
@@ -161,7 +161,7 @@ func lineEnd(r rune) bool { return r == '\n' || r == '\r' }
 func (s *Server) sendEvents(e engine.Event, more <-chan engine.Event, send func([]byte) error, ctl *http.ResponseController) error {
 	var buf []byte
 	for {
-		data, err := view.Marshal(e)
+		data, err := model.Marshal(e)
 		if err != nil {
 			return err
 		}

@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/agnt5/agnt5d/api/client"
+	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/engine"
-	"github.com/agnt5/agnt5d/view"
+	"github.com/agnt5/agnt5d/model"
 	"github.com/agnt5/agnt5d/worker"
 )
 
@@ -80,7 +80,7 @@ func TestAnEventStreamGoesOnWhereItWas(t *testing.T) {
 			if e == nil {
 				t.Fatalf("the stream ended before %s: %v", until, kinds)
 			}
-			var full view.Event
+			var full model.Event
 			if err := json.Unmarshal([]byte(e["data"]), &full); err != nil || fmt.Sprint(full.Seq) != e["id"] || full.Kind != e["event"] {
 				t.Fatalf("%v: %v", e, err)
 			}
@@ -161,7 +161,7 @@ func TestFollowSurvivesARestartOfTheServer(t *testing.T) {
 	waits := make(chan struct{})
 	ended := make(chan error, 1)
 	go func() {
-		ended <- c.Follow(t.Context(), "r", 0, func(e view.Event) error {
+		ended <- c.Follow(t.Context(), "r", 0, func(e model.Event) error {
 			if kinds = append(kinds, e.Kind); e.Kind == "SignalAwaited" {
 				close(waits)
 			}
@@ -200,7 +200,7 @@ func TestTheClientSaysWhatIsWrong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var p *view.Problem
+	var p *model.Problem
 	if _, err := c.Status(t.Context(), "nope", ""); !errors.As(err, &p) || p.Code != "run_not_found" || p.Status != 404 {
 		t.Errorf("got %v", err)
 	}
@@ -208,7 +208,7 @@ func TestTheClientSaysWhatIsWrong(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	text := "steps:\n  - name: a\n    service: s\n    handler_name: h\n"
-	want := view.Fault{Code: "unknown_key", Step: "a", Detail: `the step has an unknown key "service"; did you mean "service_name"?`, Line: 3, Column: 5}
+	want := model.Fault{Code: "unknown_key", Step: "a", Detail: `the step has an unknown key "service"; did you mean "service_name"?`, Line: 3, Column: 5}
 	if _, _, err := c.Register(t.Context(), "w", []byte(text)); !errors.As(err, &p) || !slices.Contains(p.Errors, want) {
 		t.Errorf("a misspelt key: %v", err)
 	}

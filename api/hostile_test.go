@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/api"
-	"github.com/agnt5/agnt5d/api/client"
+	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/worker"
 )

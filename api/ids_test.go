@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/agnt5/agnt5d/api"
-	"github.com/agnt5/agnt5d/api/client"
+	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/engine"
 )
 

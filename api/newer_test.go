@@ -17,11 +17,11 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/agnt5/agnt5d/api/client"
+	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/journal/bolt"
-	"github.com/agnt5/agnt5d/view"
+	"github.com/agnt5/agnt5d/model"
 	"github.com/agnt5/agnt5d/worker"
 	"github.com/vmihailenco/msgpack/v5"
 )
@@ -133,7 +133,7 @@ func TestAWorkerServesANewerDaemon(t *testing.T) {
 	if err != nil || !strings.Contains(strings.Join(kinds, " "), "StepCompleted RunCompleted") {
 		t.Errorf("%v %v", kinds, err)
 	}
-	var p *view.Problem
+	var p *model.Problem
 	if err := c.Cancel(ctx, "a", ""); !errors.As(err, &p) || p.Code != "run_finished" {
 		t.Errorf("%v", err)
 	}

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/agnt5/agnt5d/view"
+	"github.com/agnt5/agnt5d/model"
 )
 
 // Spec is the OpenAPI 3.1 document, made from the routes and the Go types of what they take and give.
@@ -22,7 +22,7 @@ func Spec() []byte {
 		}
 		paths[path][strings.ToLower(r.Method)] = g.operation(r)
 	}
-	g.schema(reflect.TypeFor[view.Problem]())
+	g.schema(reflect.TypeFor[model.Problem]())
 	doc := object{
 		"openapi": "3.1.0",
 		"info": object{"title": "agnt5d", "version": "v1", "license": object{"name": "Apache-2.0", "identifier": "Apache-2.0"},

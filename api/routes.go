@@ -6,7 +6,7 @@ import (
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/push"
-	"github.com/agnt5/agnt5d/worker/wire"
+	"github.com/agnt5/agnt5d/internal/wire"
 )
 
 // route is one row of the HTTP surface. The mux and the OpenAPI document are both made from the table, so that they cannot

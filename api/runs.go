@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/engine"
-	"github.com/agnt5/agnt5d/view"
+	"github.com/agnt5/agnt5d/model"
 )
 
 type startBody struct {
@@ -222,7 +222,7 @@ func fromCursor(c string) (uint64, error) {
 }
 
 type explanation struct {
-	Reasons []view.Reason `json:"reasons"`
+	Reasons []model.Reason `json:"reasons"`
 }
 
 func (s *Server) explainRun(w http.ResponseWriter, r *http.Request) error {
@@ -231,7 +231,7 @@ func (s *Server) explainRun(w http.ResponseWriter, r *http.Request) error {
 		return about(err, r.PathValue("id"))
 	}
 	if reasons == nil {
-		reasons = []view.Reason{}
+		reasons = []model.Reason{}
 	}
 	return s.reply(w, http.StatusOK, explanation{reasons})
 }

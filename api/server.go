@@ -22,8 +22,8 @@ import (
 	"github.com/agnt5/agnt5d/internal/ids"
 	"github.com/agnt5/agnt5d/internal/nearest"
 	"github.com/agnt5/agnt5d/push"
-	"github.com/agnt5/agnt5d/view"
-	"github.com/agnt5/agnt5d/worker/wire"
+	"github.com/agnt5/agnt5d/model"
+	"github.com/agnt5/agnt5d/internal/wire"
 )
 
 // Options are a server's settings. The zero value means the defaults that each field names.
@@ -215,7 +215,7 @@ func (s *Server) fail(w http.ResponseWriter, err error) {
 	if p.Status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", "Bearer")
 	}
-	b, _ := view.Marshal(p)
+	b, _ := model.Marshal(p)
 	s.write(w, p.Status, append(b, '\n'))
 }
 
@@ -232,7 +232,7 @@ func (s *Server) write(w http.ResponseWriter, status int, body []byte) {
 
 // reply sends a value as JSON. Payloads in it keep their bytes.
 func (s *Server) reply(w http.ResponseWriter, status int, v any) error {
-	b, err := view.Marshal(v)
+	b, err := model.Marshal(v)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/worker"
-	"github.com/agnt5/agnt5d/worker/wire"
+	"github.com/agnt5/agnt5d/internal/wire"
 )
 
 func (s *site) start(workflow, id string) {

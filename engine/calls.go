@@ -8,11 +8,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/agnt5/agnt5d/event"
+	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/fold"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/ring"
+	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/oklog/ulid/v2"
 )
 
@@ -44,11 +44,11 @@ func (e *Engine) RegisterVersion(ctx context.Context, name string, def *flow.Def
 		return Version{}, err
 	}
 	type answer struct {
-		got ring.Registered
+		got shard.Registered
 		err error
 	}
-	a, err := call(ctx, e, func(done func(answer)) ring.Input {
-		return &ring.Register{Name: name, Graph: g, Body: body, ByWorker: byWorker, Reply: func(got ring.Registered, err error) { done(answer{got, err}) }}
+	a, err := call(ctx, e, func(done func(answer)) shard.Input {
+		return &shard.Register{Name: name, Graph: g, Body: body, ByWorker: byWorker, Reply: func(got shard.Registered, err error) { done(answer{got, err}) }}
 	})
 	if err == nil {
 		err = a.err
@@ -57,7 +57,7 @@ func (e *Engine) RegisterVersion(ctx context.Context, name string, def *flow.Def
 }
 
 // call sends the input that make makes and waits for its answer.
-func call[T any](ctx context.Context, e *Engine, make_ func(done func(T)) ring.Input) (T, error) {
+func call[T any](ctx context.Context, e *Engine, make_ func(done func(T)) shard.Input) (T, error) {
 	var zero T
 	if err := e.err(); err != nil {
 		return zero, err
@@ -83,7 +83,7 @@ func call[T any](ctx context.Context, e *Engine, make_ func(done func(T)) ring.I
 }
 
 // callErr is call for answers that are only an error.
-func callErr(ctx context.Context, e *Engine, make_ func(done func(error)) ring.Input) error {
+func callErr(ctx context.Context, e *Engine, make_ func(done func(error)) shard.Input) error {
 	got, err := call(ctx, e, make_)
 	if err != nil {
 		return err
@@ -146,14 +146,14 @@ func (e *Engine) StartRun(ctx context.Context, workflow string, input any, opts 
 		return "", false, err
 	}
 	if e.draining.Load() {
-		return "", false, ring.ErrClosing
+		return "", false, shard.ErrClosing
 	}
 	type answer struct {
-		got ring.Started
+		got shard.Started
 		err error
 	}
-	a, err := call(ctx, e, func(done func(answer)) ring.Input {
-		return &ring.Start{ID: o.id, Given: o.given, Workflow: workflow, Input: raw, Trace: o.trace, Reply: func(got ring.Started, err error) { done(answer{got, err}) }}
+	a, err := call(ctx, e, func(done func(answer)) shard.Input {
+		return &shard.Start{ID: o.id, Given: o.given, Workflow: workflow, Input: raw, Trace: o.trace, Reply: func(got shard.Started, err error) { done(answer{got, err}) }}
 	})
 	if err == nil {
 		err = a.err
@@ -261,13 +261,13 @@ func (e *Engine) SignalRun(ctx context.Context, run, name string, payload any, o
 		by  string
 		err error
 	}
-	a, err := call(ctx, e, func(done func(answer)) ring.Input {
-		return &ring.Signal{ID: run, Name: name, SignalID: id, Payload: raw, Reply: func(by string, err error) { done(answer{by, err}) }}
+	a, err := call(ctx, e, func(done func(answer)) shard.Input {
+		return &shard.Signal{ID: run, Name: name, SignalID: id, Payload: raw, Reply: func(by string, err error) { done(answer{by, err}) }}
 	})
 	if err == nil {
 		err = a.err
 	}
-	if errors.Is(err, ring.ErrAway) {
+	if errors.Is(err, shard.ErrAway) {
 		a.by, err = e.oldSignal(run, name, id, raw)
 	}
 	return id, a.by, err
@@ -310,7 +310,7 @@ func (e *Engine) away(id string) (*replay.State, error) {
 		return nil, ErrRunNotFound
 	}
 	if snap, ok, err := e.j.Snapshot(number); err == nil && ok && snap.Seq == head.LastSeq {
-		if s, err := ring.DecodeSnapshot(snap.State, e.graph); err == nil {
+		if s, err := shard.DecodeSnapshot(snap.State, e.graph); err == nil {
 			return s, nil
 		}
 	}
@@ -349,8 +349,8 @@ func (e *Engine) Cancel(ctx context.Context, run, reason string) error {
 	if len(reason) > maxReason {
 		return badRequest("reason: %d bytes, the limit is %d", len(reason), maxReason)
 	}
-	err := callErr(ctx, e, func(done func(error)) ring.Input { return &ring.Cancel{ID: run, Reason: reason, Reply: done} })
-	if !errors.Is(err, ring.ErrAway) {
+	err := callErr(ctx, e, func(done func(error)) shard.Input { return &shard.Cancel{ID: run, Reason: reason, Reply: done} })
+	if !errors.Is(err, shard.ErrAway) {
 		return err
 	}
 	head, err := e.head(run)
@@ -365,13 +365,13 @@ func (e *Engine) Cancel(ctx context.Context, run, reason string) error {
 
 // Retry reopens a failed or cancelled run: what was settled stays, the failed step and each cancelled one become ready anew.
 func (e *Engine) Retry(ctx context.Context, run string) error {
-	in := &ring.Retry{ID: run}
+	in := &shard.Retry{ID: run}
 	for range 3 {
-		err := callErr(ctx, e, func(done func(error)) ring.Input {
-			in = &ring.Retry{ID: run, State: in.State, Reply: done}
+		err := callErr(ctx, e, func(done func(error)) shard.Input {
+			in = &shard.Retry{ID: run, State: in.State, Reply: done}
 			return in
 		})
-		if !errors.Is(err, ring.ErrAway) {
+		if !errors.Is(err, shard.ErrAway) {
 			return err
 		}
 		if in.State, err = e.away(run); err != nil {
@@ -386,8 +386,8 @@ func (e *Engine) Retry(ctx context.Context, run string) error {
 
 // FireTimer fires a timer of a run now: it releases the steps deferred to it, and the timer itself if it is waiting.
 func (e *Engine) FireTimer(ctx context.Context, run, timer string) error {
-	err := callErr(ctx, e, func(done func(error)) ring.Input { return &ring.Fire{ID: run, Timer: timer, Reply: done} })
-	if !errors.Is(err, ring.ErrAway) {
+	err := callErr(ctx, e, func(done func(error)) shard.Input { return &shard.Fire{ID: run, Timer: timer, Reply: done} })
+	if !errors.Is(err, shard.ErrAway) {
 		return err
 	}
 	s, err := e.away(run)
@@ -397,7 +397,7 @@ func (e *Engine) FireTimer(ctx context.Context, run, timer string) error {
 	step, ok := s.Graph.Timers[timer]
 	switch {
 	case !ok:
-		return ring.NoTimer(s.Graph, timer)
+		return shard.NoTimer(s.Graph, timer)
 	case s.Steps[step].State == replay.StepCompleted:
 		return nil
 	}
@@ -406,7 +406,7 @@ func (e *Engine) FireTimer(ctx context.Context, run, timer string) error {
 
 // Delete removes a finished run and its history. Its id cannot be used again for Options.Tombstones.
 func (e *Engine) Delete(ctx context.Context, run string) error {
-	return callErr(ctx, e, func(done func(error)) ring.Input { return &ring.Delete{ID: run, Reply: done} })
+	return callErr(ctx, e, func(done func(error)) shard.Input { return &shard.Delete{ID: run, Reply: done} })
 }
 
 // Wait waits until the run has ended and gives its status.
@@ -417,11 +417,11 @@ func (e *Engine) Wait(ctx context.Context, run string, opts ...StatusOption) (*S
 	}
 	ended := make(chan *replay.State, 1)
 	key := new(int)
-	err := callErr(ctx, e, func(done func(error)) ring.Input {
-		return &ring.Await{ID: run, Key: key, Ended: func(s *replay.State) { ended <- s }, Reply: done}
+	err := callErr(ctx, e, func(done func(error)) shard.Input {
+		return &shard.Await{ID: run, Key: key, Ended: func(s *replay.State) { ended <- s }, Reply: done}
 	})
 	switch {
-	case errors.Is(err, ring.ErrAway):
+	case errors.Is(err, shard.ErrAway):
 		return e.Status(ctx, run, opts...)
 	case errors.Is(err, ErrNewerRelease): // it may have ended all the same
 		if s, serr := e.Status(ctx, run, opts...); serr == nil && s.CompletedAt != "" {
@@ -438,7 +438,7 @@ func (e *Engine) Wait(ctx context.Context, run string, opts ...StatusOption) (*S
 		}
 		return e.Status(ctx, run, opts...)
 	case <-ctx.Done():
-		e.send(&ring.Forget{ID: run, Key: key})
+		e.send(&shard.Forget{ID: run, Key: key})
 		return nil, ctx.Err()
 	case <-e.done:
 		if err := e.err(); err != nil {

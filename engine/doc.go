@@ -14,6 +14,6 @@
 // the journal is replayed and every run goes on where it was. A handler's body may run more than once (a crash between its
 // effect and its answer): every attempt carries the same idempotency key, see worker.FromContext.
 //
-// The package is the shell around the ring: goroutines, a clock, the executor of handlers in this process, and the calls
+// The package is the shell around the shard: goroutines, a clock, the executor of handlers in this process, and the calls
 // above. It opens no port; package api does, around the same Engine.
 package engine

@@ -17,7 +17,7 @@ import (
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/journal"
-	"github.com/agnt5/agnt5d/ring"
+	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/timers"
 	"github.com/agnt5/agnt5d/worker"
 )
@@ -26,10 +26,10 @@ import (
 type Engine struct {
 	o Options
 	j journal.Log
-	r *ring.Ring // owned by loop
+	r *shard.Shard // owned by loop
 
 	mu      sync.Mutex
-	inbox   []ring.Input
+	inbox   []shard.Input
 	commits []commit
 	wake    chan struct{} // capacity 1
 	probeAt int64         // monotonic ms: when a full disk is asked for space next; the loop's own
@@ -57,7 +57,7 @@ type Engine struct {
 }
 
 type commit struct {
-	b   *ring.Batch
+	b   *shard.Batch
 	err error
 }
 
@@ -74,7 +74,7 @@ func newBoot() uint64 {
 }
 
 // sayOpen tells what was found: a wrong path looks like a journal from which every run has gone.
-func (e *Engine) sayOpen(name string, boot *ring.Batch, took time.Duration) {
+func (e *Engine) sayOpen(name string, boot *shard.Batch, took time.Duration) {
 	if file, err := filepath.Abs(e.Path()); err == nil && e.Path() != "" {
 		name = file
 	}
@@ -89,12 +89,12 @@ func (e *Engine) sayOpen(name string, boot *ring.Batch, took time.Duration) {
 		"events", boot.Records[0].Seq-1, "took", took.Round(time.Millisecond).String())
 }
 
-func (e *Engine) now() ring.Now {
-	return ring.Now{Wall: e.o.Clock.Now().UnixMilli(), Mono: e.o.Clock.Mono().Milliseconds() + 1} // 0 stands for no time
+func (e *Engine) now() shard.Now {
+	return shard.Now{Wall: e.o.Clock.Now().UnixMilli(), Mono: e.o.Clock.Mono().Milliseconds() + 1} // 0 stands for no time
 }
 
 // send hands inputs to the loop.
-func (e *Engine) send(in ...ring.Input) {
+func (e *Engine) send(in ...shard.Input) {
 	e.mu.Lock()
 	e.inbox = append(e.inbox, in...)
 	e.mu.Unlock()
@@ -108,11 +108,11 @@ func (e *Engine) poke() {
 	}
 }
 
-// loop turns the ring. It owns it: nobody else touches it.
+// loop turns the shard. It owns it: nobody else touches it.
 func (e *Engine) loop() {
 	defer close(e.done)
 	defer e.clock.Stop()
-	var inputs []ring.Input
+	var inputs []shard.Input
 	var commits []commit
 	for {
 		runtime.Gosched() // whoever is about to bring something brings it to this turn
@@ -136,7 +136,7 @@ func (e *Engine) loop() {
 	}
 }
 
-func (e *Engine) landed(b *ring.Batch, err error) {
+func (e *Engine) landed(b *shard.Batch, err error) {
 	e.mu.Lock()
 	e.commits = append(e.commits, commit{b, err})
 	e.mu.Unlock()
@@ -180,14 +180,14 @@ func (e *Engine) sleep() bool {
 // probeEvery is how often a full disk is asked for space again.
 const probeEvery = time.Second
 
-// probe asks once in a while whether there is space again, lets the ring go on if so, and says when it is to turn.
-func (e *Engine) probe() ring.Wake {
+// probe asks once in a while whether there is space again, lets the shard go on if so, and says when it is to turn.
+func (e *Engine) probe() shard.Wake {
 	if e.now().Mono < e.probeAt {
-		return ring.Wake{Mono: e.probeAt}
+		return shard.Wake{Mono: e.probeAt}
 	}
 	e.probeAt = e.now().Mono + probeEvery.Milliseconds()
 	if err := e.j.Probe(); err != nil {
-		return ring.Wake{Mono: e.probeAt}
+		return shard.Wake{Mono: e.probeAt}
 	}
 	e.o.Logger.Info("disk has space again")
 	kept := e.r.Resume()
@@ -208,7 +208,7 @@ func (e *Engine) drop() {
 	e.inbox = nil
 	e.mu.Unlock()
 	for _, in := range inputs {
-		ring.Refuse(in, e.err())
+		shard.Refuse(in, e.err())
 	}
 	e.news.close()
 }
@@ -251,7 +251,7 @@ func (e *Engine) Close() error {
 func (e *Engine) close() error {
 	if e.err() == nil {
 		e.draining.Store(true)
-		e.inspect(func(r *ring.Ring) { r.Hold() })
+		e.inspect(func(r *shard.Shard) { r.Hold() })
 		e.drain()
 		close(e.stop)
 		<-e.done
@@ -259,7 +259,7 @@ func (e *Engine) close() error {
 	} else {
 		<-e.done
 	}
-	for _, slot := range e.r.Hub.Leases() { // the loop has ended: the ring is ours
+	for _, slot := range e.r.Hub.Leases() { // the loop has ended: the shard is ours
 		if a, ok := slot.Data.(*attempt); ok {
 			a.Cancel(context.Canceled)
 		}
@@ -302,7 +302,7 @@ func (e *Engine) rest() {
 	e.inbox = nil
 	e.mu.Unlock()
 	last := make(chan struct{})
-	batches := []*ring.Batch{e.r.Turn(e.now(), inputs), e.r.Rest(e.now())}
+	batches := []*shard.Batch{e.r.Turn(e.now(), inputs), e.r.Rest(e.now())}
 	for i, b := range batches {
 		if b == nil {
 			continue
@@ -323,9 +323,9 @@ func (e *Engine) rest() {
 }
 
 // inspect runs fn on the loop and waits for it. It reports false when the engine has stopped.
-func (e *Engine) inspect(fn func(*ring.Ring)) bool {
+func (e *Engine) inspect(fn func(*shard.Shard)) bool {
 	done := make(chan struct{})
-	e.send(&ring.Inspect{Read: fn, Done: func() { close(done) }})
+	e.send(&shard.Inspect{Read: fn, Done: func() { close(done) }})
 	select {
 	case <-done:
 		return true
@@ -356,8 +356,8 @@ func (e *Engine) serve(service, handler string, fn worker.Func) error {
 		}
 	}
 	asked, taken := false, false
-	if !e.inspect(func(r *ring.Ring) {
-		if !asked { // it may be called again, see ring.Inspect
+	if !e.inspect(func(r *shard.Shard) {
+		if !asked { // it may be called again, see shard.Inspect
 			asked, taken = true, !r.Serve(service, handler, fn)
 		}
 	}) {

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/agnt5/agnt5d/event"
+	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/ring"
+	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/worker"
 )
 
@@ -17,14 +17,14 @@ import (
 type attempt struct {
 	worker.Attempt
 	task worker.Task
-	spec *ring.Spec
+	spec *shard.Spec
 	slot *worker.Slot
 	got  worker.Outcome
-	out  ring.Outcome
+	out  shard.Outcome
 }
 
 // execute runs an attempt in a goroutine of its own while it lasts. The loop calls it.
-func (e *Engine) execute(spec *ring.Spec) {
+func (e *Engine) execute(spec *shard.Spec) {
 	a := &attempt{spec: spec, slot: spec.Slot}
 	a.Task = &a.task
 	spec.Slot.Data = a
@@ -43,7 +43,7 @@ func (e *Engine) run(a *attempt) {
 	worker.Run(a, a.slot.Handler.Local, &a.task, &a.got)
 }
 
-// ended brings what came of an attempt to the ring.
+// ended brings what came of an attempt to the shard.
 func (e *Engine) ended(a *attempt) {
 	a.Cancel(context.Canceled) // what the handler left running
 	a.out.Slot = a.slot
@@ -52,8 +52,8 @@ func (e *Engine) ended(a *attempt) {
 	e.send(in)
 }
 
-// outcome checks what a handler answered, wherever it runs, and makes the ring's input of it. Its texts are cut here.
-func (e *Engine) outcome(in *ring.Outcome, o *worker.Outcome) *ring.Outcome {
+// outcome checks what a handler answered, wherever it runs, and makes the shard's input of it. Its texts are cut here.
+func (e *Engine) outcome(in *shard.Outcome, o *worker.Outcome) *shard.Outcome {
 	switch o.Status {
 	case worker.Completed:
 		if why := e.fill(in, o); why != nil {
@@ -79,7 +79,7 @@ func (e *Engine) outcome(in *ring.Outcome, o *worker.Outcome) *ring.Outcome {
 }
 
 // invalid makes of an outcome that cannot be recorded a failure for good.
-func invalid(in *ring.Outcome, why string) *ring.Outcome {
+func invalid(in *shard.Outcome, why string) *shard.Outcome {
 	in.Invalid = true
 	in.Fail = &replay.AttemptError{Code: "outcome_invalid", Message: worker.Cut(why, worker.MaxMessage), Final: true, Hash: in.Hash}
 	return in
@@ -92,7 +92,7 @@ func orString(a, b string) string {
 	return a
 }
 
-func (e *Engine) fill(in *ring.Outcome, o *worker.Outcome) error {
+func (e *Engine) fill(in *shard.Outcome, o *worker.Outcome) error {
 	in.Output = o.Output
 	if len(in.Output) == 0 {
 		in.Output = json.RawMessage("null")
@@ -142,7 +142,7 @@ func (e *Engine) checkPayload(what string, b []byte) error {
 }
 
 // fillTask reads what a task carries and is not in memory.
-func (e *Engine) fillTask(spec *ring.Spec, t *worker.Task) error {
+func (e *Engine) fillTask(spec *shard.Spec, t *worker.Task) error {
 	def := &spec.Def.Graph.Def.Steps[spec.Step]
 	*t = worker.Task{WorkflowID: spec.ID, WorkflowName: spec.Workflow, Step: def.Name, ServiceName: def.Service, HandlerName: def.Handler,
 		Attempt: spec.Attempt, IdempotencyKey: spec.ID + "/" + def.Name, InputData: def.InputData, ObjectKeys: def.ObjectKeys, TraceParent: spec.Trace,
@@ -218,7 +218,7 @@ func (e *Engine) beat(a *attempt, details json.RawMessage) error {
 	if len(details) > maxDetails {
 		return fmt.Errorf("heartbeat details of %d bytes, the limit is %d", len(details), maxDetails)
 	}
-	e.send(&ring.LocalBeat{Slot: a.slot, Details: details})
+	e.send(&shard.LocalBeat{Slot: a.slot, Details: details})
 	return nil
 }
 

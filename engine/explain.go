@@ -7,12 +7,12 @@ import (
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/ids"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/ring"
+	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/worker"
 )
 
 // reasons explains every open step of a run in memory. The loop calls it.
-func reasons(r *ring.Ring, run *ring.Run) []Reason {
+func reasons(r *shard.Shard, run *shard.Run) []Reason {
 	s := run.S
 	if s.Status == replay.Quarantined {
 		return []Reason{{Code: "quarantined", Detail: s.Reason, Command: "agnt5d cancel " + ids.Word(s.ID)}}
@@ -48,7 +48,7 @@ type folder struct {
 	said map[string]int          // by code: how many were told one by one
 }
 
-func (f *folder) add(r *ring.Ring, run *ring.Run, i int32) {
+func (f *folder) add(r *shard.Shard, run *shard.Run, i int32) {
 	name := run.S.Graph.Def.Steps[i].Name
 	if h := queuedFor(r, run, i); h != nil {
 		if at, ok := f.same[h]; ok {
@@ -84,7 +84,7 @@ func (f *folder) count(at int, name string) {
 }
 
 // queuedFor gives the handler whose turn a step waits for; nil when a worker has the step, or it waits for something else.
-func queuedFor(r *ring.Ring, run *ring.Run, i int32) *worker.Handler {
+func queuedFor(r *shard.Shard, run *shard.Run, i int32) *worker.Handler {
 	if st := run.S.Steps[i].State; st != replay.StepScheduled && st != replay.StepRunning {
 		return nil
 	}
@@ -116,7 +116,7 @@ func codeOf(s *replay.State, i int32) string {
 	return "running"
 }
 
-func reason(r *ring.Ring, run *ring.Run, i int32, depth int) Reason {
+func reason(r *shard.Shard, run *shard.Run, i int32, depth int) Reason {
 	s := run.S
 	def, st := &s.Graph.Def.Steps[i], &s.Steps[i]
 	out := Reason{Step: def.Name, Code: codeOf(s, i)}
@@ -159,7 +159,7 @@ func errorText(e *replay.StepError) string {
 }
 
 // keyHeld says who has the key that a step waits for, and which command tells more.
-func keyHeld(r *ring.Ring, st *replay.Step, depth int) (detail, command string) {
+func keyHeld(r *shard.Shard, st *replay.Step, depth int) (detail, command string) {
 	key, owner, held, between, ok := r.Before(st.Request)
 	if !ok {
 		return "its object keys are being granted", ""
@@ -189,7 +189,7 @@ func keyHeld(r *ring.Ring, st *replay.Step, depth int) (detail, command string) 
 }
 
 // why is what another run's step does, as the end of a sentence.
-func why(r *ring.Ring, run *ring.Run, step int32, depth int) string {
+func why(r *shard.Shard, run *shard.Run, step int32, depth int) string {
 	if run.S.Status == replay.Quarantined {
 		return "is quarantined (agnt5d cancel " + ids.Word(run.S.ID) + ")"
 	}
@@ -216,7 +216,7 @@ func where(s *worker.Slot) string {
 	return "on worker " + s.Worker
 }
 
-func explainTask(r *ring.Ring, run *ring.Run, i int32, out *Reason) {
+func explainTask(r *shard.Shard, run *shard.Run, i int32, out *Reason) {
 	s := run.S
 	def, st := &s.Graph.Def.Steps[i], &s.Steps[i]
 	slot := r.Hub.Slot(s.Run, i)

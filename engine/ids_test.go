@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/agnt5/agnt5d/flow"
-	"github.com/agnt5/agnt5d/ring"
+	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/worker"
 )
 
@@ -124,14 +124,14 @@ func TestRunsOfBeforeWithSuchNamesAreThere(t *testing.T) {
 	if body, err = flow.Canonical(g.Def); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := call(ctx, eng, func(done func(error)) ring.Input {
-		return &ring.Register{Name: ".", Graph: g, Body: body, Reply: func(_ ring.Registered, err error) { done(err) }}
+	if _, err := call(ctx, eng, func(done func(error)) shard.Input {
+		return &shard.Register{Name: ".", Graph: g, Body: body, Reply: func(_ shard.Registered, err error) { done(err) }}
 	}); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range []string{".", "..", "good"} {
-		if err := callErr(ctx, eng, func(done func(error)) ring.Input {
-			return &ring.Start{ID: id, Given: true, Workflow: ".", Input: []byte("null"), Reply: func(_ ring.Started, err error) { done(err) }}
+		if err := callErr(ctx, eng, func(done func(error)) shard.Input {
+			return &shard.Start{ID: id, Given: true, Workflow: ".", Input: []byte("null"), Reply: func(_ shard.Started, err error) { done(err) }}
 		}); err != nil {
 			t.Fatal(err)
 		}

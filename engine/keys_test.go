@@ -12,7 +12,7 @@ import (
 )
 
 // Whatever ends a run, a handler that works in it keeps its key until it has returned, also when it has only just begun and the
-// journal does not know of it yet. Here the engine itself ends the run, by what follows from a neighbour's outcome. Package ring
+// journal does not know of it yet. Here the engine itself ends the run, by what follows from a neighbour's outcome. Package shard
 // tests every way in which a run ends.
 func TestAKeyStaysWithItsHandlerWhenTheRunEnds(t *testing.T) {
 	eng, _ := open(t, engine.Options{})

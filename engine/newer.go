@@ -7,32 +7,32 @@ import (
 	"github.com/agnt5/agnt5d/internal/fold"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/ring"
+	"github.com/agnt5/agnt5d/internal/shard"
 )
 
 // newerCode is the reason of a run that waits for a newer release.
 const newerCode = "newer_release"
 
 // NewerError refuses what was asked of a run that a newer release of agnt5d wrote on.
-type NewerError = ring.NewerError
+type NewerError = shard.NewerError
 
 // Newer makes a NewerError of an error that wraps ErrNewerRelease.
 func Newer(run uint64, err error) *NewerError {
-	n, _ := ring.IsNewer(run, err)
+	n, _ := shard.IsNewer(run, err)
 	return n
 }
 
 // newerRuns is the runs that wait for a newer release, by number.
 type newerRuns struct {
 	mu  sync.Mutex
-	all map[uint64]ring.Newer
+	all map[uint64]shard.Newer
 }
 
-func (n *newerRuns) of(run uint64) (*ring.NewerError, bool) {
+func (n *newerRuns) of(run uint64) (*shard.NewerError, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	got, ok := n.all[run]
-	return &ring.NewerError{Newer: got}, ok
+	return &shard.NewerError{Newer: got}, ok
 }
 
 func (n *newerRuns) count() int {
@@ -42,10 +42,10 @@ func (n *newerRuns) count() int {
 }
 
 // waits hears of a run that waits for a newer release.
-func (e *Engine) waits(n ring.Newer) {
+func (e *Engine) waits(n shard.Newer) {
 	e.newer.mu.Lock()
 	if e.newer.all == nil {
-		e.newer.all = map[uint64]ring.Newer{}
+		e.newer.all = map[uint64]shard.Newer{}
 	}
 	e.newer.all[n.Run] = n
 	e.newer.mu.Unlock()
@@ -55,7 +55,7 @@ func (e *Engine) waits(n ring.Newer) {
 // newerLook is what is known of a run that waits, beside what its understood events say.
 type newerLook struct {
 	head journal.Head
-	why  *ring.NewerError
+	why  *shard.NewerError
 }
 
 // lookNewer reads a run that a newer release wrote on: its events up to the first that is not understood, and its head.
@@ -64,13 +64,13 @@ func (e *Engine) lookNewer(id string, err error) (*look, error) {
 	if herr != nil {
 		return nil, herr
 	}
-	why, _ := ring.IsNewer(h.Run, err)
+	why, _ := shard.IsNewer(h.Run, err)
 	if n, waits := e.newer.of(h.Run); waits {
 		why = n
 	}
 	s, err := fold.Run(e.j, h.Run, max(h.LastSeq, why.Last), e.graph)
 	if err != nil && s == nil {
-		if _, newer := ring.IsNewer(h.Run, err); !newer {
+		if _, newer := shard.IsNewer(h.Run, err); !newer {
 			return nil, e.hurt(h.Run, err)
 		}
 	}

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/agnt5/agnt5d/flow"
-	"github.com/agnt5/agnt5d/ring"
+	"github.com/agnt5/agnt5d/internal/shard"
 )
 
 // Object gives one object key.
@@ -17,13 +17,13 @@ func (e *Engine) Object(ctx context.Context, key string) (Object, error) {
 		return Object{}, err
 	}
 	o := Object{Key: key, State: orNull(row.State), Version: row.Version, Fence: row.Fence}
-	if !e.inspect(func(r *ring.Ring) { holders(&o, r) }) {
+	if !e.inspect(func(r *shard.Shard) { holders(&o, r) }) {
 		return o, e.err()
 	}
 	return o, nil
 }
 
-func holders(o *Object, r *ring.Ring) {
+func holders(o *Object, r *shard.Shard) {
 	holder, queue, _ := r.Key(o.Key)
 	o.Holder, o.Queue = nil, nil
 	name := func(run uint64, step int32) Holder {
@@ -54,7 +54,7 @@ func (e *Engine) Objects(ctx context.Context, prefix, after string, limit int) (
 		return nil, err
 	}
 	out := objectsOf(rows)
-	if !e.inspect(func(r *ring.Ring) {
+	if !e.inspect(func(r *shard.Shard) {
 		for i := range out {
 			holders(&out[i], r)
 		}
@@ -69,5 +69,5 @@ func (e *Engine) DeleteObject(ctx context.Context, key string) error {
 	if err := flow.ValidObjectKey(key); err != nil {
 		return badRequest("object key: %v", err)
 	}
-	return callErr(ctx, e, func(done func(error)) ring.Input { return &ring.DeleteObject{Key: key, Reply: done} })
+	return callErr(ctx, e, func(done func(error)) shard.Input { return &shard.DeleteObject{Key: key, Reply: done} })
 }

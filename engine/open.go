@@ -8,7 +8,7 @@ import (
 
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/journal/bolt"
-	"github.com/agnt5/agnt5d/ring"
+	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/timers"
 	"github.com/agnt5/agnt5d/worker"
 )
@@ -39,7 +39,7 @@ func OpenOn(j journal.Log, name string, o Options) (*Engine, error) {
 	e.headroom = make([]byte, max(o.GCHeadroom, 0))
 	e.news.ch = make(chan struct{})
 	began := time.Now()
-	e.r = ring.New(ring.Config{Journal: j, Release: o.Release, Boot: newBoot(), LeaseMS: o.Lease.Milliseconds(), CheckpointBytes: o.CheckpointBytes,
+	e.r = shard.New(shard.Config{Journal: j, Release: o.Release, Boot: newBoot(), LeaseMS: o.Lease.Milliseconds(), CheckpointBytes: o.CheckpointBytes,
 		MaxLive: o.MaxLive, LocalCapacity: o.Concurrency, TombstoneMS: o.Tombstones.Milliseconds(), Services: o.Services,
 		Execute: e.execute, Cancel: e.cancelAttempt, Damage: e.damaged, Newer: e.waits})
 	if err := e.r.Recover(e.now()); err != nil {

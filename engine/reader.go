@@ -5,7 +5,7 @@ import (
 
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/ring"
+	"github.com/agnt5/agnt5d/internal/shard"
 )
 
 // Reader shows what a journal holds that no engine has open.
@@ -32,7 +32,7 @@ func (r *Reader) Waiting(id string, s *replay.State, why *NewerError) (*Status, 
 
 // Explain says why a run would not move if an engine opened the file now, without any worker.
 func (r *Reader) Explain(s *replay.State) []Reason {
-	return reasons(ring.New(ring.Config{Journal: r.e.j}), &ring.Run{S: s})
+	return reasons(shard.New(shard.Config{Journal: r.e.j}), &shard.Run{S: s})
 }
 
 // List gives runs, newest first.

@@ -11,11 +11,11 @@ import (
 	"slices"
 	"time"
 
-	"github.com/agnt5/agnt5d/event"
+	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/ring"
-	"github.com/agnt5/agnt5d/view"
+	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/model"
 	"github.com/agnt5/agnt5d/worker"
 )
 
@@ -88,7 +88,7 @@ func (e *Engine) Join(ctx context.Context, req JoinRequest) (Joined, error) {
 		return Joined{}, badRequest("worker_id: %v", err)
 	}
 	out := Joined{WorkerID: req.WorkerID, Lease: e.o.Lease, Heartbeat: e.o.Lease / 3, MaxWait: MaxWait}
-	in := &ring.Join{ID: req.WorkerID, Service: req.Service, Version: req.Version, Handlers: req.Handlers, Capacity: req.Capacity}
+	in := &shard.Join{ID: req.WorkerID, Service: req.Service, Version: req.Version, Handlers: req.Handlers, Capacity: req.Capacity}
 	for _, text := range req.Tokens {
 		t, err := e.tokens.Parse(text, req.WorkerID)
 		if err != nil {
@@ -101,7 +101,7 @@ func (e *Engine) Join(ctx context.Context, req JoinRequest) (Joined, error) {
 		lost []worker.Token
 		err  error
 	}
-	a, err := call(ctx, e, func(done func(answer)) ring.Input {
+	a, err := call(ctx, e, func(done func(answer)) shard.Input {
 		in.Reply = func(lost []worker.Token, err error) { done(answer{lost, err}) }
 		return in
 	})
@@ -116,12 +116,12 @@ func (e *Engine) Join(ctx context.Context, req JoinRequest) (Joined, error) {
 
 // KnowsWorker returns ErrWorkerNotFound when there is no session of that worker.
 func (e *Engine) KnowsWorker(ctx context.Context, workerID string) error {
-	return callErr(ctx, e, func(done func(error)) ring.Input { return &ring.Known{ID: workerID, Reply: done} })
+	return callErr(ctx, e, func(done func(error)) shard.Input { return &shard.Known{ID: workerID, Reply: done} })
 }
 
 // Leave closes a session: its open tasks are offered to others at once.
 func (e *Engine) Leave(ctx context.Context, workerID string) error {
-	return callErr(ctx, e, func(done func(error)) ring.Input { return &ring.Leave{ID: workerID, Reply: done} })
+	return callErr(ctx, e, func(done func(error)) shard.Input { return &shard.Leave{ID: workerID, Reply: done} })
 }
 
 // PollRequest brings what is done and asks for what is next.
@@ -149,20 +149,20 @@ func (e *Engine) Poll(ctx context.Context, workerID string, req PollRequest) (Po
 		return PollAnswer{}, badRequest("seq: a poll for tasks carries a number that grows with each new poll, from 1")
 	}
 	if e.draining.Load() && req.Max > 0 && len(req.Outcomes) == 0 {
-		return PollAnswer{}, ring.ErrClosing
+		return PollAnswer{}, shard.ErrClosing
 	}
 	if e.draining.Load() {
 		req.Max = 0
 	}
-	in := &ring.Poll{ID: workerID, Seq: req.Seq, Max: req.Max, WaitMS: min(req.Wait, MaxWait).Milliseconds()}
+	in := &shard.Poll{ID: workerID, Seq: req.Seq, Max: req.Max, WaitMS: min(req.Wait, MaxWait).Milliseconds()}
 	results := make([]worker.Result, len(req.Outcomes))
-	var asked []int // which outcome each of the ring's is
+	var asked []int // which outcome each of the shard's is
 	for i := range req.Outcomes {
 		o := &req.Outcomes[i]
 		results[i].Token = o.Token
 		t, err := e.tokens.Parse(o.Token, workerID)
 		if err != nil {
-			results[i].Code = string(ring.BadToken)
+			results[i].Code = string(shard.BadToken)
 			continue
 		}
 		in.Outcomes = append(in.Outcomes, e.remoteOutcome(t, o))
@@ -172,11 +172,11 @@ func (e *Engine) Poll(ctx context.Context, workerID string, req PollRequest) (Po
 		in.WaitMS = 0
 	}
 	type answer struct {
-		got ring.PollAnswer
+		got shard.PollAnswer
 		err error
 	}
 	ch := make(chan answer, 2)
-	in.Reply = func(got ring.PollAnswer, err error) {
+	in.Reply = func(got shard.PollAnswer, err error) {
 		select {
 		case ch <- answer{got, err}:
 		default:
@@ -190,7 +190,7 @@ func (e *Engine) Poll(ctx context.Context, workerID string, req PollRequest) (Po
 	select {
 	case a = <-ch:
 	case <-ctx.Done():
-		e.send(&ring.Unpoll{Poll: in})
+		e.send(&shard.Unpoll{Poll: in})
 		return PollAnswer{}, ctx.Err()
 	case <-e.done:
 		select {
@@ -229,19 +229,19 @@ func (e *Engine) Poll(ctx context.Context, workerID string, req PollRequest) (Po
 	return out, nil
 }
 
-func (e *Engine) remoteOutcome(t worker.Token, o *worker.Outcome) *ring.Outcome {
-	return e.outcome(&ring.Outcome{Token: t, Hash: hashOutcome(o)}, o)
+func (e *Engine) remoteOutcome(t worker.Token, o *worker.Outcome) *shard.Outcome {
+	return e.outcome(&shard.Outcome{Token: t, Hash: hashOutcome(o)}, o)
 }
 
 // tasksOf builds the tasks of an answer. One that cannot be built fails its attempt for good.
-func (e *Engine) tasksOf(workerID string, specs []*ring.Spec, out *PollAnswer) {
+func (e *Engine) tasksOf(workerID string, specs []*shard.Spec, out *PollAnswer) {
 	var expires int64
 	var expiresAt string // the same for most of an answer
 	for _, spec := range specs {
 		token := worker.Token{Run: spec.Slot.Run, Step: spec.Step, Attempt: spec.Attempt, Boot: spec.Boot, Worker: workerID}
 		task := &worker.Task{}
 		if err := e.fillTask(spec, task); err != nil {
-			e.send(e.outcome(&ring.Outcome{Token: token}, unreadable(err)))
+			e.send(e.outcome(&shard.Outcome{Token: token}, unreadable(err)))
 			continue
 		}
 		task.Token = e.tokens.Sign(token)
@@ -260,7 +260,7 @@ func unreadable(err error) *worker.Outcome {
 
 // question is an outcome about which the run's history must be asked, and the result that stands if it knows nothing.
 type question struct {
-	o      *ring.Outcome
+	o      *shard.Outcome
 	result *worker.Result
 }
 
@@ -293,7 +293,7 @@ func (e *Engine) earlier(ctx context.Context, looks []*question) error {
 	for n := uint64(1); ; {
 		records, err := e.j.RunRecords(run, last, n, 256)
 		if err != nil {
-			if err = e.hurt(run, err); errors.Is(err, ErrRunQuarantined) { // the results that the ring gave stand; the others of the poll have theirs
+			if err = e.hurt(run, err); errors.Is(err, ErrRunQuarantined) { // the results that the shard gave stand; the others of the poll have theirs
 				return nil
 			}
 			return err
@@ -318,8 +318,8 @@ func (e *Engine) earlier(ctx context.Context, looks []*question) error {
 					return nil
 				}
 				for _, l := range wanted[attempt{ev.Step, ev.Attempt}] {
-					if l.result.Code = string(ring.Conflict); ev.Hash == l.o.Hash {
-						l.result.Code = string(ring.Duplicate)
+					if l.result.Code = string(shard.Conflict); ev.Hash == l.o.Hash {
+						l.result.Code = string(shard.Duplicate)
 					}
 				}
 				return nil
@@ -340,7 +340,7 @@ func (e *Engine) earlier(ctx context.Context, looks []*question) error {
 		scheduled, ok := ours[key]
 		for _, l := range list {
 			if whole && (!ok || scheduled != l.o.Token.Boot) {
-				l.result.Code = string(ring.BadToken)
+				l.result.Code = string(shard.BadToken)
 			}
 		}
 	}
@@ -353,7 +353,7 @@ func (e *Engine) noRun(run uint64, looks []*question) {
 	rec, err := e.j.Get(run)
 	if taken := err == nil && rec.Run != run; taken || run > e.durable.Load() {
 		for _, l := range looks {
-			l.result.Code = string(ring.BadToken)
+			l.result.Code = string(shard.BadToken)
 		}
 	}
 }
@@ -399,7 +399,7 @@ type Beat struct {
 // Heartbeat renews leases. It gives the tokens that are nobody's business any more: their run was cancelled, or the lease is
 // lost. Details that are no JSON or over 4 KiB are passed over: one handler's must not cost the others their leases.
 func (e *Engine) Heartbeat(ctx context.Context, workerID string, beats []Beat) (gone []string, err error) {
-	in := &ring.Beat{ID: workerID}
+	in := &shard.Beat{ID: workerID}
 	for _, b := range beats {
 		if len(b.Details) > maxDetails || len(b.Details) > 0 && flow.CheckJSON(b.Details, maxDetails) != nil {
 			b.Details = nil // they are not kept, and nobody's lease depends on them
@@ -409,13 +409,13 @@ func (e *Engine) Heartbeat(ctx context.Context, workerID string, beats []Beat) (
 			gone = append(gone, b.Token)
 			continue
 		}
-		in.Tokens = append(in.Tokens, ring.BeatToken{Token: t, Own: b.Own, Details: b.Details})
+		in.Tokens = append(in.Tokens, shard.BeatToken{Token: t, Own: b.Own, Details: b.Details})
 	}
 	type answer struct {
 		gone []worker.Token
 		err  error
 	}
-	a, err := call(ctx, e, func(done func(answer)) ring.Input {
+	a, err := call(ctx, e, func(done func(answer)) shard.Input {
 		in.Reply = func(gone []worker.Token, err error) { done(answer{gone, err}) }
 		return in
 	})
@@ -431,7 +431,7 @@ func (e *Engine) Heartbeat(ctx context.Context, workerID string, beats []Beat) (
 // Workers lists the sessions of workers, and handlers of this process as the session "in process".
 func (e *Engine) Workers(ctx context.Context) ([]Worker, error) {
 	out := []Worker{}
-	ok := e.inspect(func(r *ring.Ring) {
+	ok := e.inspect(func(r *shard.Shard) {
 		now := e.now()
 		out = out[:0]
 		for _, s := range r.Hub.Sessions() {
@@ -439,7 +439,7 @@ func (e *Engine) Workers(ctx context.Context) ([]Worker, error) {
 				continue
 			}
 			w := Worker{WorkerID: s.ID, ServiceName: s.Service, ServiceVersion: s.Version, Handlers: []string{}, Capacity: s.Capacity,
-				JoinedAt: replay.FormatTime(s.JoinedAt), Waiting: ring.Waiting(s), SilentMS: now.Mono - s.LastSeen, Running: []view.Task{}}
+				JoinedAt: replay.FormatTime(s.JoinedAt), Waiting: shard.Waiting(s), SilentMS: now.Mono - s.LastSeen, Running: []model.Task{}}
 			if s.Local {
 				w.WorkerID, w.SilentMS = "in process", 0
 			}
@@ -458,10 +458,10 @@ func (e *Engine) Workers(ctx context.Context) ([]Worker, error) {
 				if run == nil {
 					continue
 				}
-				w.Running = append(w.Running, view.Task{WorkflowID: run.S.ID, Step: run.S.Graph.Def.Steps[slot.Step].Name, Attempt: slot.Attempt,
+				w.Running = append(w.Running, model.Task{WorkflowID: run.S.ID, Step: run.S.Graph.Def.Steps[slot.Step].Name, Attempt: slot.Attempt,
 					Since: replay.FormatTime(slot.StartedAt), Cancelled: slot.State == worker.Cancelled, Heartbeat: slot.Details})
 			}
-			slices.SortFunc(w.Running, func(a, b view.Task) int { return bytes.Compare([]byte(a.Since), []byte(b.Since)) })
+			slices.SortFunc(w.Running, func(a, b model.Task) int { return bytes.Compare([]byte(a.Since), []byte(b.Since)) })
 			out = append(out, w)
 		}
 	})
@@ -473,7 +473,7 @@ func (e *Engine) Workers(ctx context.Context) ([]Worker, error) {
 
 // Set keeps a durable setting for the layers above; nil removes it.
 func (e *Engine) Set(ctx context.Context, key string, value []byte) error {
-	return callErr(ctx, e, func(done func(error)) ring.Input { return &ring.Set{Key: key, Value: value, Reply: done} })
+	return callErr(ctx, e, func(done func(error)) shard.Input { return &shard.Set{Key: key, Value: value, Reply: done} })
 }
 
 // Settings gives the durable settings whose keys begin with prefix.

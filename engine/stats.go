@@ -2,12 +2,12 @@ package engine
 
 import (
 	"github.com/agnt5/agnt5d/journal"
-	"github.com/agnt5/agnt5d/ring"
+	"github.com/agnt5/agnt5d/internal/shard"
 )
 
 // Stats is what the engine did since it was opened, and how it stands.
 type Stats struct {
-	ring.Stats
+	shard.Stats
 	Journal journal.Stats
 
 	OpenRuns int  // in memory's books
@@ -25,7 +25,7 @@ type Stats struct {
 // Stats gives them. It waits for the loop, so it also tells that the engine turns.
 func (e *Engine) Stats() (Stats, error) {
 	var s Stats
-	ok := e.inspect(func(r *ring.Ring) {
+	ok := e.inspect(func(r *shard.Shard) {
 		s.Stats, s.Workers = r.Stats, 0
 		s.OpenRuns, s.Parked = r.Counts()
 		s.Offers, s.Running = r.Hub.Offers(), len(r.Hub.Leases())
@@ -50,7 +50,7 @@ func (e *Engine) Stats() (Stats, error) {
 // Drain stops giving out tasks and taking new runs, while whatever else is asked still gets its answer. Close follows.
 func (e *Engine) Drain() {
 	e.draining.Store(true)
-	e.inspect(func(r *ring.Ring) { r.Hold() })
+	e.inspect(func(r *shard.Shard) { r.Hold() })
 }
 
 // Durable is the sequence of the last durable event.

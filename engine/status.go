@@ -10,24 +10,24 @@ import (
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/ring"
-	"github.com/agnt5/agnt5d/view"
+	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/model"
 )
 
 // What the engine shows. The shapes stand in package view, which programs without an engine can read as well.
 type (
-	Status     = view.Status
-	RunError   = view.RunError
-	StepStatus = view.StepStatus
-	StepError  = view.StepError
-	RunHead    = view.RunHead
-	Event      = view.Event
-	Reason     = view.Reason
-	Object     = view.Object
-	Holder     = view.Holder
-	Version    = view.Version
-	Workflow   = view.Workflow
-	Worker     = view.Worker
+	Status     = model.Status
+	RunError   = model.RunError
+	StepStatus = model.StepStatus
+	StepError  = model.StepError
+	RunHead    = model.RunHead
+	Event      = model.Event
+	Reason     = model.Reason
+	Object     = model.Object
+	Holder     = model.Holder
+	Version    = model.Version
+	Workflow   = model.Workflow
+	Worker     = model.Worker
 )
 
 // StatusOption says how much of a run Status reads.
@@ -80,8 +80,8 @@ func (e *Engine) look(ctx context.Context, id string) (*look, error) {
 		got := &look{}
 		var encoded []byte
 		var g *flow.Graph
-		err := callErr(ctx, e, func(done func(error)) ring.Input {
-			return &ring.Query{ID: id, Reply: done, Read: func(r *ring.Ring, run *ring.Run) {
+		err := callErr(ctx, e, func(done func(error)) shard.Input {
+			return &shard.Query{ID: id, Reply: done, Read: func(r *shard.Shard, run *shard.Run) {
 				encoded, g = run.S.Append(nil), run.S.Graph
 				got.reasons = reasons(r, run)
 				got.beats, got.workers = r.Working(run)
@@ -93,7 +93,7 @@ func (e *Engine) look(ctx context.Context, id string) (*look, error) {
 			return got, err
 		case errors.Is(err, ErrNewerRelease):
 			return e.lookNewer(id, err)
-		case !errors.Is(err, ring.ErrAway):
+		case !errors.Is(err, shard.ErrAway):
 			return nil, err
 		}
 		s, err := e.away(id)
@@ -203,7 +203,7 @@ func (e *Engine) output(s *replay.State) (json.RawMessage, error) {
 
 // hurt is what is said when the journal gave something damaged: the run is quarantined. What a newer release wrote is none.
 func (e *Engine) hurt(run uint64, err error) error {
-	if n, ok := ring.IsNewer(run, err); ok {
+	if n, ok := shard.IsNewer(run, err); ok {
 		return n
 	}
 	var d *journal.DamageError
@@ -211,7 +211,7 @@ func (e *Engine) hurt(run uint64, err error) error {
 		return err
 	}
 	e.damaged(journal.Damage{Run: run, Seq: d.Seq, Kind: "record", Detail: err.Error()})
-	e.send(&ring.Quarantine{Run: run, Seq: d.Seq, Why: err.Error()})
+	e.send(&shard.Quarantine{Run: run, Seq: d.Seq, Why: err.Error()})
 	return fmt.Errorf("%w (%v)", ErrRunQuarantined, err)
 }
 

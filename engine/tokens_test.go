@@ -12,7 +12,7 @@ import (
 
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/flow"
-	"github.com/agnt5/agnt5d/view"
+	"github.com/agnt5/agnt5d/model"
 	"github.com/agnt5/agnt5d/worker"
 )
 
@@ -134,7 +134,7 @@ func (f *file) code(want, what, w, token, output string) {
 	}
 }
 
-func (f *file) step(run, step string) view.StepStatus {
+func (f *file) step(run, step string) model.StepStatus {
 	f.t.Helper()
 	s, err := f.Status(f.t.Context(), run)
 	if err != nil {

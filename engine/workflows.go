@@ -6,13 +6,13 @@ import (
 	"slices"
 
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/ring"
+	"github.com/agnt5/agnt5d/internal/shard"
 )
 
 // Workflows lists every workflow with its current version, by name.
 func (e *Engine) Workflows(ctx context.Context) ([]Workflow, error) {
 	out := []Workflow{}
-	if !e.inspect(func(r *ring.Ring) {
+	if !e.inspect(func(r *shard.Shard) {
 		out = out[:0]
 		for _, w := range r.Workflows() {
 			if w.Current > 0 {
@@ -29,7 +29,7 @@ func (e *Engine) Workflows(ctx context.Context) ([]Workflow, error) {
 // Workflow gives one version of a workflow with its definition; version 0 is the current one.
 func (e *Engine) Workflow(ctx context.Context, name string, version uint32) (Workflow, error) {
 	var out Workflow
-	if !e.inspect(func(r *ring.Ring) {
+	if !e.inspect(func(r *shard.Shard) {
 		out = Workflow{}
 		w := r.Workflows()[name]
 		if w == nil || w.Current == 0 || int(version) > len(w.Versions) {
@@ -47,7 +47,7 @@ func (e *Engine) Workflow(ctx context.Context, name string, version uint32) (Wor
 	return out, err
 }
 
-func workflow(w *ring.Workflow, version uint32) Workflow {
+func workflow(w *shard.Workflow, version uint32) Workflow {
 	v := w.Versions[version-1]
 	return Workflow{Name: w.Name, Version: version, Current: w.Current, Digest: string(v.Digest), CreatedAt: replay.FormatTime(v.At), Versions: len(w.Versions)}
 }

@@ -22,7 +22,7 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/worker"
-	"github.com/agnt5/agnt5d/worker/wire"
+	"github.com/agnt5/agnt5d/internal/wire"
 )
 
 // OutcomeType is the media type of an answer that says more than the output: {output?, objects?}.

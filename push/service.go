@@ -12,11 +12,11 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/flow"
-	"github.com/agnt5/agnt5d/view"
+	"github.com/agnt5/agnt5d/model"
 )
 
 // Service is a web service that runs handlers.
-type Service = view.Service
+type Service = model.Service
 
 const (
 	defaultCapacity = 10

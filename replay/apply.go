@@ -3,7 +3,7 @@ package replay
 import (
 	"fmt"
 
-	"github.com/agnt5/agnt5d/event"
+	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/signals"
 )

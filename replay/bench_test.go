@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/agnt5/agnt5d/event"
+	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/replay"
 )
@@ -33,7 +33,7 @@ func run(b *testing.B, g *flow.Graph, each func(seq uint64, events []event.Event
 	seq := uint64(1)
 	t := &turnOf
 	turn := func(fold func(*replay.Turn)) {
-		*t = replay.Turn{S: s, At: 1, Seq: seq, Events: t.Events[:0]} // as the ring does: the list is used again
+		*t = replay.Turn{S: s, At: 1, Seq: seq, Events: t.Events[:0]} // as the shard does: the list is used again
 		fold(t)
 		t.Decide()
 		if t.Err != nil {

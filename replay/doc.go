@@ -1,6 +1,6 @@
 // Package replay is the heart: a run is the fold of its journal.
 //
-// State is what a run is after its events so far; Apply folds one more event into it. A Turn is one turn of the ring for
+// State is what a run is after its events so far; Apply folds one more event into it. A Turn is one turn of the shard for
 // one run: the facts that came in are folded, then Decide works out what follows from them until nothing more does; each
 // intent is folded as it is made. What a Turn wrote is one record of the journal.
 //

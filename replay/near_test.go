@@ -3,7 +3,7 @@ package replay_test
 import (
 	"testing"
 
-	"github.com/agnt5/agnt5d/event"
+	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/replay"
 )
 

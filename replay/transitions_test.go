@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/agnt5/agnt5d/event"
+	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/replay"
 )

@@ -9,9 +9,9 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/agnt5/agnt5d/api/client"
+	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/internal/ids"
-	"github.com/agnt5/agnt5d/view"
+	"github.com/agnt5/agnt5d/model"
 	"github.com/spf13/cobra"
 )
 
@@ -62,7 +62,7 @@ func told(err error) error {
 		}
 		return exit(exitUnreachable, "%v (is \"agnt5d serve\" running?)", gone)
 	}
-	var p *view.Problem
+	var p *model.Problem
 	if !errors.As(err, &p) {
 		return &exitErr{exitError, err}
 	}
@@ -158,7 +158,7 @@ func (c *checkedText) Type() string { return "string" }
 
 // printJSON prints a value with its payloads byte for byte.
 func printJSON(w io.Writer, v any) error {
-	b, err := view.Marshal(v)
+	b, err := model.Marshal(v)
 	if err != nil {
 		return err
 	}
@@ -176,7 +176,7 @@ func table(w io.Writer, rows [][]string) error {
 }
 
 // outcome turns a run's end into the exit code of --wait.
-func outcome(st *view.Status) error {
+func outcome(st *model.Status) error {
 	switch st.State {
 	case "failed", "quarantined":
 		return &exitErr{code: exitRunFailed}

@@ -19,8 +19,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/agnt5/agnt5d/api/client"
-	"github.com/agnt5/agnt5d/view"
+	"github.com/agnt5/agnt5d/client"
+	"github.com/agnt5/agnt5d/model"
 	"github.com/agnt5/agnt5d/worker"
 )
 
@@ -238,7 +238,7 @@ func drive(ctx context.Context, t *testing.T, c *client.Client, dir string) *syn
 				if name != "approval" || i%2 != 0 {
 					continue
 				}
-				var p *view.Problem
+				var p *model.Problem
 				switch _, _, err := c.Signal(ctx, id, "approved", i, "sig-"+id); {
 				case err == nil:
 					fmt.Fprintf(notes, "signal %s sig-%s\n", id, id)

@@ -8,15 +8,15 @@ import (
 	"strings"
 	"time"
 
-	"github.com/agnt5/agnt5d/api/client"
+	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/engine"
-	"github.com/agnt5/agnt5d/event"
+	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/fold"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/journal/bolt"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/view"
+	"github.com/agnt5/agnt5d/model"
 )
 
 // file is a journal that no engine holds, opened to be read.
@@ -181,7 +181,7 @@ func (f *file) state(run uint64) (*replay.State, *engine.NewerError, error) {
 }
 
 // status gives a run as it would be if an engine opened the file now.
-func (f *file) status(id string) (*view.Status, error) {
+func (f *file) status(id string) (*model.Status, error) {
 	run, err := f.find(id)
 	if err != nil {
 		return nil, err
@@ -197,7 +197,7 @@ func (f *file) status(id string) (*view.Status, error) {
 }
 
 // page gives a page of runs, as the client does for a daemon.
-func (f *file) page(_ context.Context, want client.Filter, limit int, cursor string) ([]view.RunHead, string, error) {
+func (f *file) page(_ context.Context, want client.Filter, limit int, cursor string) ([]model.RunHead, string, error) {
 	filter := engine.ListFilter{Workflow: want.Workflow, State: want.State, IDPrefix: want.IDPrefix, Limit: limit}
 	for text, into := range map[string]*int64{want.Since: &filter.Since, want.Until: &filter.Until} {
 		if text == "" {

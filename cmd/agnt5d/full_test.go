@@ -14,9 +14,9 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/agnt5/agnt5d/api/client"
+	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/flow"
-	"github.com/agnt5/agnt5d/view"
+	"github.com/agnt5/agnt5d/model"
 	"golang.org/x/sys/unix"
 )
 
@@ -39,7 +39,7 @@ func smallDisk(t *testing.T, bytes int) (dir string, resize func(bytes int)) {
 }
 
 func code(err error) string {
-	var p *view.Problem
+	var p *model.Problem
 	if errors.As(err, &p) {
 		return p.Code
 	}

@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/agnt5/agnt5d/api/client"
+	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/flow"
 )
 

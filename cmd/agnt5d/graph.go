@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/agnt5/agnt5d/api/client"
+	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/diagram"
-	"github.com/agnt5/agnt5d/view"
+	"github.com/agnt5/agnt5d/model"
 	"github.com/spf13/cobra"
 )
 
@@ -38,7 +38,7 @@ func newGraphCmd() *cobra.Command {
 		if (run == "") == (len(args) == 0) {
 			return exit(exitUsage, "graph wants a workflow's name or --run RUN, and not both (see \"%s --help\")", cmd.CommandPath())
 		}
-		st := &view.Status{Version: version}
+		st := &model.Status{Version: version}
 		var err error
 		if run != "" {
 			st, err = statusOf(cmd, c, run, path)
@@ -56,7 +56,7 @@ func newGraphCmd() *cobra.Command {
 	})
 }
 
-func drawGraph(cmd *cobra.Command, st *view.Status, def *flow.Definition, format string, most int) error {
+func drawGraph(cmd *cobra.Command, st *model.Status, def *flow.Definition, format string, most int) error {
 	out := cmd.OutOrStdout()
 	g, err := flow.RecordedGraph(def)
 	if err != nil {
@@ -97,7 +97,7 @@ func drawGraph(cmd *cobra.Command, st *view.Status, def *flow.Definition, format
 }
 
 // worst is the state that a node is drawn in: a step's own, or of a folded group the one that somebody should look at first.
-func worst(st *view.Status, n diagram.Node) string {
+func worst(st *model.Status, n diagram.Node) string {
 	if n.Steps == nil {
 		return st.Steps[n.Name].State
 	}

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/agnt5/agnt5d/api/client"
+	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/view"
+	"github.com/agnt5/agnt5d/model"
 	"github.com/spf13/cobra"
 )
 
@@ -46,9 +46,9 @@ func newHistoryCmd() *cobra.Command {
 }
 
 // printEvent prints a line for each event: compact text, or JSON.
-func printEvent(cmd *cobra.Command, o *remote) func(view.Event) error {
+func printEvent(cmd *cobra.Command, o *remote) func(model.Event) error {
 	out := cmd.OutOrStdout()
-	return func(e view.Event) error {
+	return func(e model.Event) error {
 		if o.json() {
 			return printJSON(out, e)
 		}
@@ -57,7 +57,7 @@ func printEvent(cmd *cobra.Command, o *remote) func(view.Event) error {
 	}
 }
 
-func fileHistory(path, id string, print func(view.Event) error) error {
+func fileHistory(path, id string, print func(model.Event) error) error {
 	f, err := openFile(path)
 	if err != nil {
 		return err
@@ -105,7 +105,7 @@ func newTailCmd() *cobra.Command {
 		if run != "" {
 			err = c.Follow(cmd.Context(), run, after, print)
 		} else {
-			err = c.FollowAll(cmd.Context(), after, func(e view.Event) error {
+			err = c.FollowAll(cmd.Context(), after, func(e model.Event) error {
 				if !o.json() && e.WorkflowID != "" {
 					_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s  [%s]\n", line(&e), e.WorkflowID)
 					return err

@@ -13,8 +13,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/agnt5/agnt5d/event"
-	"github.com/agnt5/agnt5d/worker/wire"
+	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/internal/wire"
 )
 
 // peak is the most memory that the process has had, in bytes.

@@ -6,10 +6,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/agnt5/agnt5d/api/client"
+	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/ids"
-	"github.com/agnt5/agnt5d/view"
+	"github.com/agnt5/agnt5d/model"
 	"github.com/spf13/cobra"
 )
 
@@ -32,7 +32,7 @@ func newRegisterCmd() *cobra.Command {
 			fmt.Fprintf(cmd.ErrOrStderr(), "%s: warning: %s\n", at(args[1], w), flow.Problems{w})
 		}
 		v, created, err := c.Register(cmd.Context(), args[0], body)
-		if refused := (*view.Problem)(nil); errors.As(err, &refused) && len(refused.Errors) > 0 {
+		if refused := (*model.Problem)(nil); errors.As(err, &refused) && len(refused.Errors) > 0 {
 			return invalid(args[1], faults(refused))
 		}
 		if err != nil {
@@ -102,7 +102,7 @@ With --wait it waits for the end, however long that takes, and the exit code say
 }
 
 // printRun says how a run ended.
-func printRun(cmd *cobra.Command, st *view.Status) error {
+func printRun(cmd *cobra.Command, st *model.Status) error {
 	out := cmd.OutOrStdout()
 	fmt.Fprintf(out, "%s  %s\n", st.WorkflowID, st.State)
 	if e := st.Error; e != nil {
@@ -157,7 +157,7 @@ func newListCmd() *cobra.Command {
 }
 
 // listRuns reads page after page, from the daemon or from a file.
-func listRuns(cmd *cobra.Command, c *client.Client, f client.Filter, limit int, path string) (runs []view.RunHead, more bool, err error) {
+func listRuns(cmd *cobra.Command, c *client.Client, f client.Filter, limit int, path string) (runs []model.RunHead, more bool, err error) {
 	page := c.List
 	if path != "" {
 		file, err := openFile(path)
@@ -167,7 +167,7 @@ func listRuns(cmd *cobra.Command, c *client.Client, f client.Filter, limit int, 
 		defer file.Close()
 		page = file.page
 	}
-	runs = []view.RunHead{}
+	runs = []model.RunHead{}
 	for cursor := ""; ; {
 		n := 1000
 		if limit > 0 {
@@ -229,7 +229,7 @@ func newExplainCmd() *cobra.Command {
 		if o.json() {
 			reasons := st.Reasons
 			if reasons == nil {
-				reasons = []view.Reason{}
+				reasons = []model.Reason{}
 			}
 			return printJSON(cmd.OutOrStdout(), map[string]any{"reasons": reasons})
 		}
@@ -237,7 +237,7 @@ func newExplainCmd() *cobra.Command {
 	})
 }
 
-func explain(cmd *cobra.Command, st *view.Status) error {
+func explain(cmd *cobra.Command, st *model.Status) error {
 	out := cmd.OutOrStdout()
 	switch {
 	case st.State == "failed":

@@ -5,9 +5,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/agnt5/agnt5d/api/client"
+	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/internal/ids"
-	"github.com/agnt5/agnt5d/view"
+	"github.com/agnt5/agnt5d/model"
 	"github.com/spf13/cobra"
 )
 
@@ -40,7 +40,7 @@ func newServicesCmd() *cobra.Command {
 }
 
 func newServicesPutCmd() *cobra.Command {
-	var in view.Service
+	var in model.Service
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "put NAME URL",

@@ -10,11 +10,11 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/agnt5/agnt5d/api/client"
+	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/diagram"
 	"github.com/agnt5/agnt5d/internal/ids"
-	"github.com/agnt5/agnt5d/view"
+	"github.com/agnt5/agnt5d/model"
 	"github.com/spf13/cobra"
 )
 
@@ -53,7 +53,7 @@ func newShowCmd() *cobra.Command {
 }
 
 // statusOf reads a run from the daemon, or from a file.
-func statusOf(cmd *cobra.Command, c *client.Client, run, path string) (*view.Status, error) {
+func statusOf(cmd *cobra.Command, c *client.Client, run, path string) (*model.Status, error) {
 	if path == "" {
 		return c.Status(cmd.Context(), run, "")
 	}
@@ -65,7 +65,7 @@ func statusOf(cmd *cobra.Command, c *client.Client, run, path string) (*view.Sta
 	return f.status(run)
 }
 
-func definitionOf(cmd *cobra.Command, c *client.Client, st *view.Status, path string) (*flow.Definition, error) {
+func definitionOf(cmd *cobra.Command, c *client.Client, st *model.Status, path string) (*flow.Definition, error) {
 	var body json.RawMessage
 	if path == "" {
 		w, err := c.Workflow(cmd.Context(), st.WorkflowName, st.Version)
@@ -109,7 +109,7 @@ type drawing struct {
 	only []string // draw the steps in these states alone; nil: all
 }
 
-func drawRun(out io.Writer, st *view.Status, def *flow.Definition, how drawing) error {
+func drawRun(out io.Writer, st *model.Status, def *flow.Definition, how drawing) error {
 	fmt.Fprintf(out, "run %s  %s version %d  %s", st.WorkflowID, st.WorkflowName, st.Version, st.State)
 	fmt.Fprintf(out, "\nstarted %s", local(st.CreatedAt))
 	if st.CompletedAt != "" {
@@ -139,15 +139,15 @@ func drawRun(out io.Writer, st *view.Status, def *flow.Definition, how drawing) 
 	return nil
 }
 
-func reasonsTitle(reasons []view.Reason) string {
-	if slices.ContainsFunc(reasons, func(r view.Reason) bool { return r.Code != "running" }) {
+func reasonsTitle(reasons []model.Reason) string {
+	if slices.ContainsFunc(reasons, func(r model.Reason) bool { return r.Code != "running" }) {
 		return "why it does not move"
 	}
 	return "what runs now"
 }
 
 // printReasons prints why each open step does not move, and the command that would help.
-func printReasons(out io.Writer, reasons []view.Reason, before, deeper string) {
+func printReasons(out io.Writer, reasons []model.Reason, before, deeper string) {
 	for _, r := range reasons {
 		step := r.Step
 		if step == "" {
@@ -164,7 +164,7 @@ func printReasons(out io.Writer, reasons []view.Reason, before, deeper string) {
 }
 
 // alike names a few of the steps that share a reason.
-func alike(r view.Reason) string {
+func alike(r model.Reason) string {
 	names := r.Steps[min(1, len(r.Steps)):min(4, len(r.Steps))]
 	text := strings.Join(names, ", ")
 	if len(names)+1 < r.Count {
@@ -174,7 +174,7 @@ func alike(r view.Reason) string {
 }
 
 // drawSteps draws a line for each step, or for a group of steps that are alike when there are many.
-func drawSteps(out io.Writer, st *view.Status, def *flow.Definition, how drawing) error {
+func drawSteps(out io.Writer, st *model.Status, def *flow.Definition, how drawing) error {
 	g, err := flow.RecordedGraph(def)
 	if err != nil {
 		return err
@@ -226,7 +226,7 @@ func drawSteps(out io.Writer, st *view.Status, def *flow.Definition, how drawing
 
 // apartIn says which steps are drawn by themselves although others like them are folded: those that somebody looks for, while
 // they are few.
-func apartIn(st *view.Status) func(string) bool {
+func apartIn(st *model.Status) func(string) bool {
 	left := map[string]int{}
 	for _, state := range []string{"failed", "running", "blocked", "retrying", "waiting", "deferred"} {
 		if st.StepCounts[state] <= apartMost {
@@ -246,7 +246,7 @@ func apartIn(st *view.Status) func(string) bool {
 }
 
 // tally counts the states of steps: "1,237 completed, 3 failed".
-func tally(st *view.Status, steps []string) string {
+func tally(st *model.Status, steps []string) string {
 	counts := map[string]int{}
 	if steps == nil {
 		counts = st.StepCounts
@@ -274,7 +274,7 @@ func indent(s string) string {
 }
 
 // about is what stands behind a step's state.
-func about(def *flow.Step, s *view.StepStatus) string {
+func about(def *flow.Step, s *model.StepStatus) string {
 	var parts []string
 	if s.Attempt > 1 {
 		parts = append(parts, fmt.Sprintf("attempt %d", s.Attempt))

@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	"github.com/agnt5/agnt5d/flow"
-	"github.com/agnt5/agnt5d/view"
+	"github.com/agnt5/agnt5d/model"
 	"github.com/spf13/cobra"
 )
 
@@ -118,7 +118,7 @@ func invalid(file string, problems flow.Problems) error {
 }
 
 // faults are the problems of a definition that a daemon refused.
-func faults(p *view.Problem) (problems flow.Problems) {
+func faults(p *model.Problem) (problems flow.Problems) {
 	for _, f := range p.Errors {
 		problems = append(problems, flow.Problem(f))
 	}

@@ -6,7 +6,7 @@ import (
 	"runtime"
 
 	"github.com/agnt5/agnt5d/engine"
-	"github.com/agnt5/agnt5d/event"
+	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/spf13/cobra"
 )
 

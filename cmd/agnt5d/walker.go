@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	"github.com/agnt5/agnt5d/engine"
-	"github.com/agnt5/agnt5d/event"
+	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/internal/fold"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/journal/bolt"

@@ -5,9 +5,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/agnt5/agnt5d/api/client"
+	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/engine"
-	"github.com/agnt5/agnt5d/view"
+	"github.com/agnt5/agnt5d/model"
 	"github.com/spf13/cobra"
 )
 
@@ -74,7 +74,7 @@ func newObjectsCmd() *cobra.Command {
 	})
 }
 
-func listObjects(cmd *cobra.Command, c *client.Client, prefix string, limit int, path string) ([]view.Object, error) {
+func listObjects(cmd *cobra.Command, c *client.Client, prefix string, limit int, path string) ([]model.Object, error) {
 	if path != "" {
 		f, err := openFile(path)
 		if err != nil {
@@ -86,7 +86,7 @@ func listObjects(cmd *cobra.Command, c *client.Client, prefix string, limit int,
 		}
 		return engine.NewReader(f.Journal).Objects(prefix, "", limit)
 	}
-	all := []view.Object{}
+	all := []model.Object{}
 	for cursor := ""; ; {
 		n := 1000
 		if limit > 0 {

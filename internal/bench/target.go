@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/agnt5/agnt5d/api/client"
+	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/worker"

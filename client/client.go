@@ -1,0 +1,608 @@
+// Package client talks to an agnt5d daemon: it starts, watches and steers runs, and its Worker serves handlers with the same
+// signature as an embedded engine. Errors of the daemon are *model.Problem with its stable code; a daemon that cannot be
+// reached is an *Unreachable. An id or name that is empty, . or .. is refused before anything is sent, as a *model.Problem with
+// the daemon's code for it, invalid_request. Redirects are not followed: each is an error that says where it leads.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/ids"
+	"github.com/agnt5/agnt5d/model"
+	"github.com/oklog/ulid/v2"
+)
+
+// DefaultURL is where a daemon answers when nobody says.
+const DefaultURL = "http://127.0.0.1:8080"
+
+// Options are a client's settings. The zero value means the defaults that each field names.
+type Options struct {
+	// Key is sent as "Authorization: Bearer KEY". "": AGNT5_API_KEY, and nothing when that is empty.
+	Key string
+	// Patience is how long a call is sent again while the daemon cannot be reached or is busy. 0: it is not. Every call is
+	// safe to send again: starts and signals carry an id.
+	Patience time.Duration
+	// Transport carries the requests. nil: one of the client's own.
+	Transport http.RoundTripper
+}
+
+// Client talks to one daemon. It is safe for concurrent use.
+type Client struct {
+	base string
+	o    Options
+	http *http.Client
+}
+
+// Unreachable says that the daemon did not answer. Whether a call was recorded is unknown; the same call again, with the
+// same id, gets its original answer.
+type Unreachable struct {
+	URL string // of the daemon
+	Err error  // why no answer came
+}
+
+// Error names the daemon and says why no answer came.
+func (e *Unreachable) Error() string {
+	return fmt.Sprintf("no answer from the daemon at %s: %v", e.URL, e.Err)
+}
+
+// Unwrap gives why no answer came.
+func (e *Unreachable) Unwrap() error { return e.Err }
+
+// New gives a client for the daemon at base; "" is AGNT5_URL, else DefaultURL.
+func New(base string, o Options) (*Client, error) {
+	if base == "" {
+		base = os.Getenv("AGNT5_URL")
+	}
+	if base == "" {
+		base = DefaultURL
+	}
+	u, err := url.Parse(base)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("daemon address %q: want one like %s", base, DefaultURL)
+	}
+	if o.Key == "" {
+		o.Key = os.Getenv("AGNT5_API_KEY")
+	}
+	if o.Transport == nil {
+		o.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 1024, IdleConnTimeout: 90 * time.Second, DisableCompression: true}
+	}
+	base = strings.TrimSuffix(strings.TrimRight(base, "/"), "/v1") // the routes bring that themselves
+	return &Client{base: base, o: o, http: &http.Client{Transport: o.Transport, CheckRedirect: stay}}, nil
+}
+
+// stay follows no redirect: a write would go elsewhere, or become a read on the way, and look done.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// URL is the daemon's address.
+func (c *Client) URL() string { return c.base }
+
+// request is one call.
+type request struct {
+	method, path string
+	header       map[string]string
+	body         []byte
+	into         any // JSON answer; nil: none wanted
+	answered     func(*http.Response)
+	raw          func(*http.Response) error
+}
+
+// do sends a call, again while the daemon does not answer and patience lasts.
+func (c *Client) do(ctx context.Context, r *request) error {
+	until := time.Now().Add(c.o.Patience)
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		err := c.once(ctx, r)
+		if err == nil || ctx.Err() != nil || !again(err) || time.Now().Add(wait).After(until) {
+			return err
+		}
+		if !pause(ctx, wait) {
+			return err
+		}
+	}
+}
+
+// again says whether the same call may succeed in a moment.
+func again(err error) bool {
+	var gone *Unreachable
+	var p *model.Problem
+	return errors.As(err, &gone) || errors.As(err, &p) && p.Status == http.StatusServiceUnavailable
+}
+
+// pause waits about d, with jitter. It reports false when ctx has ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d/2 + rand.N(d/2+1))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// maxAnswer bounds what is read of an answer.
+const maxAnswer = 256 << 20
+
+func (c *Client) once(ctx context.Context, r *request) error {
+	if p, _, _ := strings.Cut(r.path, "?"); ids.CheckPath(p) != nil {
+		return refuse(ids.CheckPath(p))
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, c.base+r.path, bytes.NewReader(r.body))
+	if err != nil {
+		return err
+	}
+	if r.body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for k, v := range r.header {
+		req.Header.Set(k, v)
+	}
+	if c.o.Key != "" {
+		req.Header.Set("Authorization", "Bearer "+c.o.Key)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err
+		}
+		return &Unreachable{c.base, err}
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return problemOf(resp)
+	}
+	if r.answered != nil {
+		r.answered(resp)
+	}
+	if r.raw != nil {
+		return r.raw(resp)
+	}
+	b, err := whole(resp)
+	if err != nil {
+		return &Unreachable{c.base, err}
+	}
+	if r.into == nil || len(b) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(b, r.into); err != nil {
+		return fmt.Errorf("%s answered something that is not agnt5d's: %w", c.base, err)
+	}
+	return nil
+}
+
+// whole reads an answer's body.
+func whole(resp *http.Response) ([]byte, error) {
+	if n := resp.ContentLength; n >= 0 && n <= 16<<20 {
+		b := make([]byte, n)
+		_, err := io.ReadFull(resp.Body, b)
+		return b, err
+	}
+	return io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+}
+
+// problemOf reads an error's answer. One that is no problem+json comes from somebody in between.
+func problemOf(resp *http.Response) error {
+	b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	p := &model.Problem{}
+	if err := json.Unmarshal(b, p); err != nil || p.Code == "" {
+		p = &model.Problem{Title: resp.Status, Code: "unknown_answer", Detail: fmt.Sprintf("%s answered %s, not as agnt5d does", resp.Request.URL, resp.Status)}
+		if to := resp.Header.Get("Location"); to != "" && resp.StatusCode < 400 {
+			p.Detail = fmt.Sprintf("%s answered %s and points to %s: redirects are not followed, so nothing was done; use the daemon's own address", resp.Request.URL, resp.Status, to)
+		}
+	}
+	p.Status = resp.StatusCode
+	return p
+}
+
+// refuse is an error about what the caller gave; nothing was sent.
+func refuse(err error) error {
+	return &model.Problem{Title: "The request was not sent.", Status: http.StatusBadRequest, Code: "invalid_request", Detail: err.Error()}
+}
+
+// path escapes each part, so that an id may hold a slash. once refuses parts that no path can carry.
+func path(parts ...string) string {
+	var b strings.Builder
+	for _, p := range parts {
+		b.WriteString("/" + url.PathEscape(p))
+	}
+	return b.String()
+}
+
+func (c *Client) get(ctx context.Context, path string, into any) error {
+	return c.do(ctx, &request{method: http.MethodGet, path: path, into: into})
+}
+
+func (c *Client) post(ctx context.Context, path string, body, into any) error {
+	b, err := model.Marshal(body)
+	if err != nil {
+		return err
+	}
+	return c.do(ctx, &request{method: http.MethodPost, path: path, body: b, into: into})
+}
+
+// Register stores a definition, JSON or YAML, under a name and makes it current. created: it is a new version.
+func (c *Client) Register(ctx context.Context, name string, definition []byte) (v model.Version, created bool, err error) {
+	r := &request{method: http.MethodPut, path: path("v1", "workflows", name), body: definition, into: &v}
+	r.answered = func(resp *http.Response) { created = resp.StatusCode == http.StatusCreated }
+	return v, created, c.do(ctx, r)
+}
+
+// RegisterDefinition is Register for a definition built in Go.
+func (c *Client) RegisterDefinition(ctx context.Context, name string, def flow.Definition) (model.Version, bool, error) {
+	body, err := flow.Canonical(&def)
+	if err != nil {
+		return model.Version{}, false, err
+	}
+	return c.Register(ctx, name, body)
+}
+
+// Workflows lists workflows.
+func (c *Client) Workflows(ctx context.Context) ([]model.Workflow, error) {
+	var out struct{ Workflows []model.Workflow }
+	err := c.get(ctx, "/v1/workflows", &out)
+	return out.Workflows, err
+}
+
+// Workflow gives a version of a workflow with its definition; 0 is the current one.
+func (c *Client) Workflow(ctx context.Context, name string, version uint32) (model.Workflow, error) {
+	var out model.Workflow
+	p := path("v1", "workflows", name)
+	if version > 0 {
+		p += "?version=" + strconv.Itoa(int(version))
+	}
+	err := c.get(ctx, p, &out)
+	return out, err
+}
+
+// StartOptions are the wishes of one Start.
+type StartOptions struct {
+	// ID is the caller's own. "": one is made, so that sending the call again starts nothing twice.
+	ID string
+	// Wait waits for the run's end, up to so long and at most 300 s; the answer may be of a run that is still open.
+	Wait time.Duration
+	// Steps is how much of the steps the answer shows: "all" (or ""), "open" or "none".
+	Steps string
+}
+
+// Start starts a run and gives its status. created is false when a run of that id existed, with this workflow and input.
+func (c *Client) Start(ctx context.Context, workflow string, input any, o StartOptions) (st *model.Status, created bool, err error) {
+	if o.ID == "" {
+		o.ID = ulid.Make().String()
+	}
+	if err := ids.Check(o.ID); err != nil {
+		return nil, false, refuse(fmt.Errorf("the run id %w", err))
+	}
+	raw, err := payload(input)
+	if err != nil {
+		return nil, false, err
+	}
+	body, err := model.Marshal(struct {
+		InputData  json.RawMessage `json:"input_data"`
+		WorkflowID string          `json:"workflow_id"`
+	}{raw, o.ID})
+	if err != nil {
+		return nil, false, err
+	}
+	st = &model.Status{}
+	r := &request{method: http.MethodPost, path: path("v1", "workflows", workflow, "runs") + stepsQuery(o.Steps), body: body, header: prefer(o.Wait), into: st}
+	r.answered = func(resp *http.Response) { created = resp.StatusCode == http.StatusCreated }
+	if err = c.do(ctx, r); err != nil {
+		return nil, false, err
+	}
+	return st, created, nil
+}
+
+func stepsQuery(steps string) string {
+	if steps == "" {
+		return ""
+	}
+	return "?steps=" + url.QueryEscape(steps)
+}
+
+func payload(v any) (json.RawMessage, error) {
+	switch v := v.(type) {
+	case nil:
+		return json.RawMessage("null"), nil
+	case json.RawMessage:
+		if len(v) == 0 {
+			return json.RawMessage("null"), nil
+		}
+		return v, nil
+	}
+	return json.Marshal(v)
+}
+
+func prefer(wait time.Duration) map[string]string {
+	if wait <= 0 {
+		return nil
+	}
+	return map[string]string{"Prefer": "wait=" + strconv.Itoa(int((wait+time.Second-1)/time.Second))}
+}
+
+// Status gives a run. Steps is "all" (or ""), "open" or "none".
+func (c *Client) Status(ctx context.Context, run, steps string) (*model.Status, error) {
+	return c.status(ctx, run, steps, 0)
+}
+
+func (c *Client) status(ctx context.Context, run, steps string, wait time.Duration) (*model.Status, error) {
+	st := &model.Status{}
+	err := c.do(ctx, &request{method: http.MethodGet, path: path("v1", "runs", run) + stepsQuery(steps), header: prefer(wait), into: st})
+	if err != nil {
+		return nil, err
+	}
+	return st, nil
+}
+
+// Wait waits until the run has ended, however long that takes; a daemon that restarts meanwhile is waited for.
+func (c *Client) Wait(ctx context.Context, run string) (*model.Status, error) {
+	for wait := 50 * time.Millisecond; ; {
+		st, err := c.status(ctx, run, "", time.Minute)
+		switch {
+		case err == nil && st.CompletedAt != "":
+			return st, nil
+		case err == nil:
+			wait = 50 * time.Millisecond
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case !again(err):
+			return nil, err
+		default:
+			pause(ctx, wait)
+			wait = min(2*wait, 2*time.Second)
+		}
+	}
+}
+
+// Filter says which runs List gives, and to which CancelMany and RetryMany do something. Empty fields mean any; the many want
+// one that is not empty, or ManyOptions.All.
+type Filter struct {
+	Workflow, State, IDPrefix string // State: running, completed, failed, cancelled or quarantined
+	Since, Until              string // RFC 3339, of the start
+}
+
+func (f *Filter) values() url.Values {
+	v := url.Values{}
+	for name, text := range map[string]string{"workflow": f.Workflow, "state": f.State, "id_prefix": f.IDPrefix, "since": f.Since, "until": f.Until} {
+		if text != "" {
+			v.Set(name, text)
+		}
+	}
+	return v
+}
+
+// List gives a page of runs, newest first, and the cursor of the next one, "" after the last.
+func (c *Client) List(ctx context.Context, f Filter, limit int, cursor string) ([]model.RunHead, string, error) {
+	v := f.values()
+	if limit > 0 {
+		v.Set("limit", strconv.Itoa(limit))
+	}
+	if cursor != "" {
+		v.Set("cursor", cursor)
+	}
+	var out struct {
+		Runs       []model.RunHead `json:"runs"`
+		NextCursor string         `json:"next_cursor"`
+	}
+	err := c.get(ctx, "/v1/runs?"+v.Encode(), &out)
+	return out.Runs, out.NextCursor, err
+}
+
+// Events gives a page of a run's events after a sequence, and the sequence to go on from. Limit is at most 1,000; 0: 1.
+func (c *Client) Events(ctx context.Context, run string, after uint64, limit int) ([]model.Event, uint64, error) {
+	return c.events(ctx, path("v1", "runs", run, "events"), after, limit)
+}
+
+// AllEvents is Events of all runs, in the order of the journal.
+func (c *Client) AllEvents(ctx context.Context, after uint64, limit int) ([]model.Event, uint64, error) {
+	return c.events(ctx, "/v1/events", after, limit)
+}
+
+func (c *Client) events(ctx context.Context, path string, after uint64, limit int) ([]model.Event, uint64, error) {
+	var out struct {
+		Events    []model.Event `json:"events"`
+		NextAfter uint64       `json:"next_after"`
+	}
+	err := c.get(ctx, fmt.Sprintf("%s?after=%d&limit=%d", path, after, limit), &out)
+	return out.Events, out.NextAfter, err
+}
+
+// Explain says why a run does not move.
+func (c *Client) Explain(ctx context.Context, run string) ([]model.Reason, error) {
+	var out struct{ Reasons []model.Reason }
+	err := c.get(ctx, path("v1", "runs", run, "explain"), &out)
+	return out.Reasons, err
+}
+
+// Signal sends a signal, with JSON as its payload. id names it; "": one is made here. It gives the id and the step that took it,
+// "" if none has: it is kept for a wait that comes later. The same id again gives the first answer.
+func (c *Client) Signal(ctx context.Context, run, name string, value any, id string) (signalID, consumedBy string, err error) {
+	if id == "" {
+		id = ulid.Make().String()
+	}
+	if err := ids.Check(id); err != nil {
+		return "", "", refuse(fmt.Errorf("the signal id %w", err))
+	}
+	raw, err := payload(value)
+	if err != nil {
+		return "", "", err
+	}
+	var out struct {
+		SignalID   string `json:"signal_id"`
+		ConsumedBy string `json:"consumed_by"`
+	}
+	err = c.post(ctx, path("v1", "runs", run, "signals", name), map[string]any{"payload": raw, "signal_id": id}, &out)
+	return out.SignalID, out.ConsumedBy, err
+}
+
+// Cancel ends a run: nothing new starts, and handlers under way are told. One that is cancelled already stays so.
+func (c *Client) Cancel(ctx context.Context, run, reason string) error {
+	return c.post(ctx, path("v1", "runs", run, "cancel"), map[string]any{"reason": reason}, nil)
+}
+
+// Retry reopens a failed or cancelled run: what was settled stays, the failed step and the cancelled ones begin anew.
+func (c *Client) Retry(ctx context.Context, run string) error {
+	return c.post(ctx, path("v1", "runs", run, "retry"), map[string]any{}, nil)
+}
+
+// FireTimer fires a timer of a run now.
+func (c *Client) FireTimer(ctx context.Context, run, timer string) error {
+	return c.post(ctx, path("v1", "runs", run, "timers", timer, "fire"), map[string]any{}, nil)
+}
+
+// Delete removes a finished run.
+func (c *Client) Delete(ctx context.Context, run string) error {
+	return c.do(ctx, &request{method: http.MethodDelete, path: path("v1", "runs", run)})
+}
+
+// Many is what was done to many runs.
+type Many struct {
+	Matched int `json:"matched"` // runs that the filter names, in a state in which it can be done
+	Done    int `json:"done"`    // runs that were cancelled, or retried
+}
+
+// ManyOptions are the wishes of CancelMany and RetryMany.
+type ManyOptions struct {
+	// All means every run when the filter is empty. Without it an empty filter is refused.
+	All bool
+	// DryRun counts what matches and does nothing.
+	DryRun bool
+	// Reason is kept in the history of each run that is cancelled; at most 1,024 bytes.
+	Reason string
+}
+
+// CancelMany cancels every open run that the filter names.
+func (c *Client) CancelMany(ctx context.Context, f Filter, o ManyOptions) (Many, error) {
+	return c.many(ctx, "cancel", f, o)
+}
+
+// RetryMany retries every failed or cancelled run that the filter names.
+func (c *Client) RetryMany(ctx context.Context, f Filter, o ManyOptions) (Many, error) {
+	return c.many(ctx, "retry", f, o)
+}
+
+func (c *Client) many(ctx context.Context, what string, f Filter, o ManyOptions) (Many, error) {
+	var out Many
+	if f == (Filter{}) && !o.All {
+		return out, refuse(errors.New("the filter is empty: name the runs that are meant, or set ManyOptions.All for every run"))
+	}
+	v := f.values()
+	if o.All {
+		v.Set("all", "true")
+	}
+	if o.DryRun {
+		v.Set("dry_run", "true")
+	}
+	body := map[string]any{}
+	if o.Reason != "" {
+		body["reason"] = o.Reason
+	}
+	err := c.post(ctx, path("v1", "runs", what)+"?"+v.Encode(), body, &out)
+	return out, err
+}
+
+// Objects gives a page of object keys, and the cursor of the next one.
+func (c *Client) Objects(ctx context.Context, prefix string, limit int, cursor string) ([]model.Object, string, error) {
+	v := url.Values{"prefix": {prefix}, "cursor": {cursor}}
+	if limit > 0 {
+		v.Set("limit", strconv.Itoa(limit))
+	}
+	var out struct {
+		Objects    []model.Object `json:"objects"`
+		NextCursor string        `json:"next_cursor"`
+	}
+	err := c.get(ctx, "/v1/objects?"+v.Encode(), &out)
+	return out.Objects, out.NextCursor, err
+}
+
+// Object gives one object key.
+func (c *Client) Object(ctx context.Context, key string) (model.Object, error) {
+	var out model.Object
+	err := c.get(ctx, path("v1", "objects", key), &out)
+	return out, err
+}
+
+// DeleteObject removes an object's state.
+func (c *Client) DeleteObject(ctx context.Context, key string) error {
+	return c.do(ctx, &request{method: http.MethodDelete, path: path("v1", "objects", key)})
+}
+
+// Workers lists who works.
+func (c *Client) Workers(ctx context.Context) ([]model.Worker, error) {
+	var out struct{ Workers []model.Worker }
+	err := c.get(ctx, "/v1/workers", &out)
+	return out.Workers, err
+}
+
+// Services lists the push services.
+func (c *Client) Services(ctx context.Context) ([]model.Service, error) {
+	var out struct{ Services []model.Service }
+	err := c.get(ctx, "/v1/services", &out)
+	return out.Services, err
+}
+
+// PutService sets a push service up, or changes it. The answer carries its secret when that was made now.
+func (c *Client) PutService(ctx context.Context, in model.Service) (out model.Service, created bool, err error) {
+	for _, h := range in.Handlers {
+		if err := ids.Check(h); err != nil {
+			return out, false, refuse(fmt.Errorf("a handler's name %w", err))
+		}
+	}
+	body, err := model.Marshal(struct {
+		URL       string   `json:"url"`
+		Handlers  []string `json:"handlers"`
+		Capacity  int      `json:"capacity,omitempty"`
+		TimeoutMS int64    `json:"timeout_ms,omitempty"`
+		Secret    string   `json:"secret,omitempty"`
+	}{in.URL, in.Handlers, in.Capacity, in.TimeoutMS, in.Secret})
+	if err != nil {
+		return out, false, err
+	}
+	r := &request{method: http.MethodPut, path: path("v1", "services", in.Name), body: body, into: &out}
+	r.answered = func(resp *http.Response) { created = resp.StatusCode == http.StatusCreated }
+	err = c.do(ctx, r)
+	return out, created, err
+}
+
+// DeleteService removes a push service: what it works on is offered to others.
+func (c *Client) DeleteService(ctx context.Context, name string) error {
+	return c.do(ctx, &request{method: http.MethodDelete, path: path("v1", "services", name)})
+}
+
+// Journal writes a copy of the daemon's journal, as it is at one moment, to w. While another copy is being sent it waits its
+// turn, as long as patience lasts.
+func (c *Client) Journal(ctx context.Context, w io.Writer) error {
+	return c.do(ctx, &request{method: http.MethodGet, path: "/v1/journal", raw: func(resp *http.Response) error {
+		_, err := io.Copy(w, resp.Body)
+		return err
+	}})
+}
+
+// Version is what a daemon says of itself.
+type Version struct {
+	Version string `json:"version"` // release
+	Format  int    `json:"format"`  // of its journal
+	Durable uint64 `json:"durable"` // sequence of the last durable event
+}
+
+// Version asks what is running.
+func (c *Client) Version(ctx context.Context) (Version, error) {
+	var out Version
+	err := c.get(ctx, "/version", &out)
+	return out, err
+}

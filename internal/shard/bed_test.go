@@ -1,0 +1,197 @@
+package shard_test
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+
+	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/fold"
+	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/internal/sim"
+	"github.com/agnt5/agnt5d/worker"
+)
+
+// bed is a shard on a simulated disk, with the handlers of the service "here" in process and a worker A for the service "far".
+type bed struct {
+	t     *testing.T
+	disk  *sim.Disk
+	r     *shard.Shard
+	now   shard.Now
+	tasks map[string]*shard.Spec // "run/step" -> what a worker has
+	seq   uint64                // of A's last poll
+
+	name    string // of the case, for failures
+	signals int
+}
+
+func newBed(t *testing.T) *bed {
+	t.Helper()
+	b := &bed{t: t, disk: sim.NewDisk(), now: shard.Now{Wall: 1_800_000_000_000, Mono: 1}, tasks: map[string]*shard.Spec{}}
+	b.boot()
+	return b
+}
+
+func (b *bed) boot() {
+	b.t.Helper()
+	clear(b.tasks)
+	b.r = shard.New(shard.Config{Journal: b.disk, Release: "bed", Cancel: func(*worker.Slot, string) {}, Execute: b.took})
+	if err := b.r.Recover(b.now); err != nil {
+		b.t.Fatal(err)
+	}
+	for _, h := range []string{"work", "more"} {
+		b.r.Serve("here", h, func(context.Context, *worker.Task) (json.RawMessage, error) { return nil, nil })
+	}
+	b.disk.Append(b.r.Boot())
+	b.commit()
+}
+
+func (b *bed) took(s *shard.Spec) { b.tasks[s.ID+"/"+s.Def.Graph.Def.Steps[s.Step].Name] = s }
+
+// turn folds the inputs; what it wrote is not durable yet.
+func (b *bed) turn(in ...shard.Input) {
+	b.t.Helper()
+	if batch := b.r.Turn(b.now, in); batch != nil {
+		b.disk.Append(batch)
+	}
+	b.check()
+}
+
+func (b *bed) commit() {
+	b.t.Helper()
+	for _, batch := range b.disk.Commit(b.disk.Queued()) {
+		b.r.Committed(batch, nil, b.now)
+	}
+	b.check()
+}
+
+func (b *bed) check() {
+	b.t.Helper()
+	if err := b.r.Check(); err != nil {
+		b.t.Fatalf("%s: %v", b.name, err)
+	}
+}
+
+// do folds the inputs, and waits until all that follows is durable.
+func (b *bed) do(in ...shard.Input) {
+	b.t.Helper()
+	b.turn(in...)
+	for b.commit(); ; b.commit() {
+		if b.turn(); b.disk.Queued() == 0 {
+			return
+		}
+	}
+}
+
+func (b *bed) advance(ms int64) {
+	b.t.Helper()
+	b.now.Wall, b.now.Mono = b.now.Wall+ms, b.now.Mono+ms
+	b.r.NextWake()
+	b.do()
+}
+
+func (b *bed) register(name string, steps ...flow.Step) *flow.Graph {
+	b.t.Helper()
+	d := &flow.Definition{Steps: steps}
+	body, err := flow.Canonical(d)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	g, err := flow.NewGraph(d)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.do(&shard.Register{Name: name, Graph: g, Body: body, Reply: func(_ shard.Registered, err error) {
+		if err != nil {
+			b.t.Fatal(err)
+		}
+	}})
+	return g
+}
+
+func (b *bed) start(id, workflow string) {
+	b.t.Helper()
+	b.do(&shard.Start{ID: id, Given: true, Workflow: workflow, Input: []byte("null"), Reply: func(_ shard.Started, err error) {
+		if err != nil {
+			b.t.Fatal(err)
+		}
+	}})
+}
+
+func (b *bed) join(tokens ...worker.Token) {
+	b.t.Helper()
+	b.do(b.joining(tokens...))
+}
+
+func (b *bed) joining(tokens ...worker.Token) shard.Input {
+	return &shard.Join{ID: "A", Service: "far", Handlers: []string{"work", "more"}, Capacity: 9, Tokens: tokens, Reply: func([]worker.Token, error) {}}
+}
+
+// poll lets A take what there is.
+func (b *bed) poll() {
+	b.t.Helper()
+	b.seq++
+	b.do(&shard.Poll{ID: "A", Seq: b.seq, Max: 9, Reply: func(a shard.PollAnswer, err error) {
+		for _, s := range a.Tasks {
+			b.took(s)
+		}
+	}})
+}
+
+// outcome is what the handler of the step answers: in process or, by its token, from A.
+func (b *bed) outcome(key string) *shard.Outcome {
+	b.t.Helper()
+	s := b.tasks[key]
+	if s == nil {
+		b.t.Fatalf("nobody has %s", key)
+	}
+	in := &shard.Outcome{Output: []byte("null"), Hash: 7, Reply: func(shard.Result, bool, error) {}}
+	if s.Slot.Local {
+		in.Slot = s.Slot
+	} else {
+		in.Token = worker.Token{Run: s.Slot.Run, Step: s.Step, Attempt: s.Attempt, Worker: "A"}
+	}
+	return in
+}
+
+func (b *bed) number(id string) uint64 {
+	b.t.Helper()
+	n, _, ok, _ := b.disk.Lookup(id)
+	if !ok {
+		b.t.Fatalf("no run %s", id)
+	}
+	return n
+}
+
+// folded gives the run as the journal has it.
+func (b *bed) folded(id string) *replay.State {
+	b.t.Helper()
+	number := b.number(id)
+	h, _, _ := b.disk.Head(number)
+	s, err := fold.Run(b.disk, number, h.LastSeq, func(d flow.Digest) (*flow.Graph, error) {
+		def, err := b.r.Def(d)
+		if err != nil {
+			return nil, err
+		}
+		return def.Graph, nil
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return s
+}
+
+func (b *bed) retry(id string) {
+	b.t.Helper()
+	b.do(&shard.Retry{ID: id, State: b.folded(id), Reply: func(err error) {
+		if err != nil {
+			b.t.Error(err)
+		}
+	}})
+}
+
+func objectWrite(key string) []event.ObjectWrite {
+	return []event.ObjectWrite{{Key: key, State: []byte("1")}}
+}

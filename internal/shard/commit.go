@@ -1,0 +1,281 @@
+package shard
+
+import (
+	"errors"
+
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/worker"
+)
+
+// Committed says what became of a batch: nil, it is durable; journal.ErrFull, nothing of it was recorded; anything else, it
+// is not known, and the shard is broken. Batches are reported in the order in which they were made.
+func (r *Shard) Committed(b *Batch, err error, now Now) {
+	r.now = now
+	for i, f := range r.flying {
+		if f == b {
+			r.flying = append(r.flying[:i:i], r.flying[i+1:]...)
+			break
+		}
+	}
+	switch {
+	case err == nil:
+		r.durable = b.Last
+		r.publish(&b.effects)
+		r.recycle(b)
+		if len(r.flying) == 0 && len(r.versions) > 1<<16 {
+			clear(r.versions)
+		}
+	case errors.Is(err, journal.ErrFull):
+		r.drop(b)
+	default:
+		r.fail(err)
+		for _, fn := range b.then {
+			fn(err)
+		}
+	}
+}
+
+// publish lets out what was waiting for the batch: room in sessions, offers, news for workers, answers.
+func (r *Shard) publish(b *effects) {
+	for _, s := range b.release {
+		r.Hub.Release(s)
+	}
+	for _, o := range b.offers {
+		r.offer(o.run, o.step, o.attempt, o.careful)
+	}
+	for _, c := range b.cancels {
+		r.cancel(c.slot, c.why)
+	}
+	for _, s := range b.handout {
+		run := r.runs[s.Run] // what was decided since then may have ended the attempt already
+		if s.State == worker.Leased && s.Journaled && run != nil && run.expects(s) {
+			r.handOut(s)
+		}
+	}
+	for _, s := range b.stored {
+		if p, ok := r.parked[s.run]; ok && p.snap == s.seq && p.last == s.seq {
+			p.state = nil
+			r.parked[s.run] = p
+		}
+	}
+	for _, id := range b.gone { // the journal says it from now on
+		delete(r.gone, id)
+	}
+	for _, fn := range b.then {
+		fn(nil)
+	}
+	for _, run := range b.ended {
+		r.close(run)
+	}
+	r.dispatch()
+}
+
+// recycle keeps the lists of a batch that is done for the next one. What the journal had of it is not touched.
+func (r *Shard) recycle(b *Batch) {
+	b.effects.reset()
+	r.spare, b.effects = b.effects, effects{}
+}
+
+func (r *Shard) cancel(s *worker.Slot, why string) {
+	if s.Worker == r.local.ID {
+		if r.cfg.Cancel != nil {
+			r.cfg.Cancel(s, why)
+		}
+		return
+	}
+	r.tellCancelled(s)
+}
+
+// offer puts a scheduled step into its handler's queue, unless the state has moved on or an attempt from before a retry of
+// the run is still out.
+func (r *Shard) offer(run *Run, step int32, attempt uint32, careful bool) {
+	s := run.S
+	st := &s.Steps[step]
+	if s.Status != replay.Running || st.State != replay.StepScheduled || st.Attempt != attempt {
+		return
+	}
+	if _, out := s.Out(step); out {
+		return
+	}
+	def := &s.Graph.Def.Steps[step]
+	slot := worker.Slot{Run: s.Run, Step: step, Attempt: attempt, Boot: st.Boot, Handler: run.def.handlers[step], Careful: careful}
+	if def.TimeoutMS != nil {
+		slot.TimeoutMS = *def.TimeoutMS
+	}
+	if def.HeartbeatTimeoutMS != nil {
+		slot.BeatMS = *def.HeartbeatTimeoutMS
+	}
+	r.Hub.Offer(slot)
+}
+
+// close tells the waiters of a run that has ended, and lets it leave memory.
+func (r *Shard) close(run *Run) {
+	s := run.S
+	if s.Status.Ended() && s.LastSeq <= r.durable {
+		final := s
+		if s.Resident() || len(run.facts) > 0 || r.ids[s.ID] != run {
+			final = nil // it may still change
+		}
+		for _, w := range run.waiters {
+			w.fn(final)
+		}
+		run.waiters = nil
+	}
+	if s.Resident() || s.LastSeq > r.durable || len(run.facts) > 0 {
+		return
+	}
+	delete(r.runs, s.Run)
+	if r.ids[s.ID] == run {
+		delete(r.ids, s.ID)
+	}
+}
+
+// dispatch gives offers to whoever wants them.
+func (r *Shard) dispatch() {
+	if r.full || r.broken != nil {
+		return
+	}
+	r.Hub.Dispatch(r.now.Mono, r.now.Wall, func(session *worker.Session, slot *worker.Slot) {
+		run := r.runs[slot.Run]
+		if run == nil { // an offer outlives its run only by a mistake of ours
+			r.Hub.Release(slot)
+			return
+		}
+		slot.StartedMono = r.now.Mono
+		run.leased++
+		if slot.Careful && session.Local {
+			r.grants = append(r.grants, slot)
+			return
+		}
+		r.starts = append(r.starts, slot)
+		r.handOut(slot)
+	})
+	r.answerPolls()
+}
+
+// handOut sends a lease to its session.
+func (r *Shard) handOut(slot *worker.Slot) {
+	run := r.runs[slot.Run]
+	if run == nil || slot.Given || slot.Session == nil {
+		return
+	}
+	slot.Given = true
+	spec := r.spec(run, slot)
+	if slot.Session.Local {
+		r.cfg.Execute(spec)
+		return
+	}
+	r.deliver(slot.Session, spec)
+}
+
+// Spec is a task before its payloads are read: what an attempt needs to know.
+type Spec struct {
+	Slot     *worker.Slot
+	ID       string
+	Workflow string
+	Trace    string
+	Def      *Def
+	Step     int32
+	Attempt  uint32
+	Boot     uint64 // of the attempt's token
+	Input    replay.Payload
+	Deps     []Dep
+	Fence    uint64
+	Expires  int64 // Unix ms; 0: never
+
+	few [2]Dep // where Deps lies when there are not more
+}
+
+// Dep is the output of a completed dependency.
+type Dep struct {
+	Name   string
+	Output replay.Payload
+}
+
+func (r *Shard) spec(run *Run, slot *worker.Slot) *Spec {
+	s := run.S
+	st := &s.Steps[slot.Step]
+	spec := &Spec{Slot: slot, ID: s.ID, Workflow: s.Workflow, Trace: s.Trace, Def: run.def, Step: slot.Step, Attempt: slot.Attempt, Boot: slot.Boot,
+		Input: s.Input, Fence: st.Fence}
+	if slot.Expires != 0 {
+		spec.Expires = r.now.Wall + slot.Expires - r.now.Mono
+	}
+	if deps := s.Graph.Deps[slot.Step]; len(deps) > 0 {
+		if spec.Deps = spec.few[:0]; len(deps) > len(spec.few) {
+			spec.Deps = make([]Dep, 0, len(deps))
+		}
+		for _, d := range deps {
+			if s.Steps[d].State == replay.StepCompleted {
+				spec.Deps = append(spec.Deps, Dep{s.Graph.Def.Steps[d].Name, s.Steps[d].Output})
+			}
+		}
+	}
+	return spec
+}
+
+// drop takes back a batch that found no space, and everything that was decided after it: memory is folded again from the
+// journal. What workers have, they keep; what they have answered is folded again when there is space.
+func (r *Shard) drop(b *Batch) {
+	r.full = true
+	r.kept = append(r.kept, b.given...)
+	for _, slot := range b.release {
+		if slot.State == worker.Answered {
+			slot.Journaled = false
+		}
+	}
+	for _, fn := range b.then {
+		fn(ErrDiskFull)
+	}
+	if len(r.flying) > 0 {
+		return // the batches behind it are dropped, too, and come in their order
+	}
+	if err := r.again(); err != nil {
+		r.fail(err)
+	}
+}
+
+// Full says that the disk is full: only reads are admitted until Resume.
+func (r *Shard) Full() bool { return r.full }
+
+// Resume says that a probe found space again.
+func (r *Shard) Resume() []Input {
+	r.full = false
+	kept := r.kept
+	r.kept = nil
+	return kept
+}
+
+// tellAgain answers those whose answer was dropped with a batch from what is on disk, as if it were full still: what they wanted and
+// is not there was not recorded, and in which order they came does not matter.
+func (r *Shard) tellAgain() {
+	if len(r.retold) == 0 || len(r.flying) > 0 {
+		return
+	}
+	inputs, full := r.retold, r.full
+	r.retold, r.full = nil, true
+	r.turnFull(inputs)
+	r.full = full
+}
+
+// turnFull admits what changes nothing, and what may find that it need not write; it refuses the rest. Outcomes of attempts in
+// process are kept.
+func (r *Shard) turnFull(inputs []Input) {
+	for _, in := range inputs {
+		switch in := in.(type) {
+		case reader, asker:
+			in.admit(r)
+		case *Outcome:
+			if in.Slot != nil {
+				r.kept = append(r.kept, in)
+			} else {
+				in.admit(r)
+			}
+		case *Poll:
+			in.admitFull(r)
+		case refuser:
+			in.refuse(ErrDiskFull)
+		}
+	}
+	r.drain()
+}

@@ -1,0 +1,538 @@
+package shard
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/replay"
+)
+
+// Register stores a definition under a name.
+type Register struct {
+	Name     string
+	Graph    *flow.Graph
+	Body     []byte // canonical JSON
+	ByWorker bool   // published by a worker: a known digest changes nothing
+	Reply    func(Registered, error)
+}
+
+// Registered is the answer to Register.
+type Registered struct {
+	Version uint32
+	Digest  flow.Digest
+	Created bool
+}
+
+func (in *Register) refuse(err error) { in.Reply(Registered{}, err) }
+func (in *Register) asks()            {}
+
+func (in *Register) admit(r *Shard) {
+	w := r.flows[in.Name]
+	if w == nil {
+		w = &Workflow{Name: in.Name}
+	}
+	got := Registered{Digest: in.Graph.Digest}
+	for _, v := range w.Versions {
+		if v.Digest == in.Graph.Digest {
+			got.Version = v.Version
+		}
+	}
+	if got.Version != 0 && (in.ByWorker || w.Current == got.Version) {
+		r.tell(in, func(err error) { in.answer(got, err) })
+		return
+	}
+	if r.noRoom(in) {
+		return
+	}
+	r.flows[in.Name] = w
+	if got.Version == 0 {
+		got.Version, got.Created = uint32(len(w.Versions)+1), true
+		w.Versions = append(w.Versions, Version{got.Version, in.Graph.Digest, r.now.Wall})
+		if r.defs[in.Graph.Digest] == nil {
+			r.adopt(in.Graph, in.Body)
+		}
+	}
+	w.Current = got.Version
+	r.b.Definitions = append(r.b.Definitions, journal.Definition{Name: in.Name, Version: got.Version, Digest: string(got.Digest), Body: in.Body, At: r.now.Wall, Current: true})
+	r.system(event.Event{Kind: event.WorkflowRegistered, Name: in.Name, Version: got.Version, Digest: string(got.Digest)})
+	r.tell(in, func(err error) { in.answer(got, err) })
+}
+
+func (in *Register) answer(got Registered, err error) {
+	if err != nil {
+		got = Registered{}
+	}
+	in.Reply(got, err)
+}
+
+// Start asks for a run.
+type Start struct {
+	ID       string
+	Given    bool // by the caller: it may exist already
+	Workflow string
+	Input    []byte
+	Trace    string
+	Reply    func(Started, error)
+
+	version Version
+}
+
+// Started is the answer to Start.
+type Started struct {
+	ID      string
+	Run     uint64
+	Created bool
+	// Same must be asked before the answer is given when the run existed and is not in memory: its input decides.
+	Away bool
+}
+
+func (in *Start) refuse(err error) { in.Reply(Started{}, err) }
+func (in *Start) asks()            {}
+
+func (in *Start) admit(r *Shard) {
+	if in.Given {
+		run, err := r.find(in.ID)
+		switch {
+		case err == ErrAway, errors.Is(err, ErrNewerRelease):
+			in.Reply(Started{ID: in.ID, Away: true}, nil)
+			return
+		case run != nil:
+			r.tell(in, func(err error) { in.again(run, err) })
+			return
+		case err != ErrRunNotFound:
+			in.refuse(err)
+			return
+		}
+	}
+	w := r.flows[in.Workflow]
+	if w == nil || w.Current == 0 {
+		in.refuse(ErrWorkflowNotFound)
+		return
+	}
+	in.version = w.Versions[w.Current-1]
+	def, err := r.Def(in.version.Digest)
+	if err != nil {
+		in.refuse(err)
+		return
+	}
+	if r.noRoom(in) {
+		return
+	}
+	run := &Run{S: replay.New(def.Graph), def: def}
+	r.ids[in.ID] = run
+	r.give(run, in)
+}
+
+func (in *Start) fold(r *Shard, run *Run, t *replay.Turn) {
+	t.Start(in.ID, in.Workflow, in.version.Version, in.Input, in.Trace)
+	r.tell(in, func(err error) {
+		if err != nil {
+			in.refuse(err)
+			return
+		}
+		in.Reply(Started{ID: in.ID, Run: run.S.Run, Created: true}, nil)
+	})
+}
+
+// again answers a start whose run exists: the same workflow and input get it, others a conflict. A large input is not in
+// memory; the caller compares it.
+func (in *Start) again(run *Run, err error) {
+	switch {
+	case err != nil:
+		in.refuse(err)
+	case run.S.Workflow != in.Workflow:
+		in.refuse(ErrRunConflict)
+	case run.S.Input.Data == nil:
+		in.Reply(Started{ID: in.ID, Run: run.S.Run, Away: true}, nil)
+	case !bytes.Equal(run.S.Input.Data, in.Input) && !flow.EqualJSON(run.S.Input.Data, in.Input):
+		in.refuse(ErrRunConflict)
+	default:
+		in.Reply(Started{ID: in.ID, Run: run.S.Run}, nil)
+	}
+}
+
+// Signal brings a signal.
+type Signal struct {
+	ID       string // of the run
+	Name     string
+	SignalID string
+	Payload  []byte
+	Reply    func(consumedBy string, err error)
+}
+
+func (in *Signal) refuse(err error) { in.Reply("", err) }
+func (in *Signal) asks()            {}
+
+func (in *Signal) admit(r *Shard) {
+	run, err := r.find(in.ID)
+	if err != nil {
+		in.refuse(err)
+		return
+	}
+	r.give(run, in)
+}
+
+func (in *Signal) fold(r *Shard, run *Run, t *replay.Turn) {
+	if a, known := run.S.Mail.Find(in.SignalID); known {
+		if a.Name != in.Name || a.Payload != replay.HashBytes(in.Payload) || int(a.Size) != len(in.Payload) {
+			r.deny(in, ErrSignalConflict)
+			return
+		}
+		in.answer(r, run)
+		return
+	}
+	if err := writable(run); err != nil {
+		r.deny(in, err)
+		return
+	}
+	if r.noRoom(in) {
+		return
+	}
+	t.Signal(in.Name, in.SignalID, in.Payload)
+	in.answer(r, run)
+}
+
+func (in *Signal) answer(r *Shard, run *Run) {
+	r.atEnd(func() {
+		by := ""
+		if a, ok := run.S.Mail.Find(in.SignalID); ok && a.By >= 0 {
+			by = run.S.Graph.Def.Steps[a.By].Name
+		}
+		r.tell(in, func(err error) { in.Reply(by, err) })
+	})
+}
+
+// writable says why a run takes no facts from outside.
+func writable(run *Run) error {
+	switch {
+	case run.S.Status == replay.Quarantined:
+		return ErrRunQuarantined
+	case run.S.Status.Ended():
+		return ErrRunFinished
+	}
+	return nil
+}
+
+// Cancel ends a run.
+type Cancel struct {
+	ID, Reason string
+	Reply      func(error)
+}
+
+func (in *Cancel) refuse(err error) { in.Reply(err) }
+func (in *Cancel) asks()            {}
+
+func (in *Cancel) admit(r *Shard) {
+	run, err := r.find(in.ID)
+	if err != nil {
+		in.refuse(err)
+		return
+	}
+	r.give(run, in)
+}
+
+func (in *Cancel) fold(r *Shard, run *Run, t *replay.Turn) {
+	cancelled := run.S.Status == replay.Cancelled
+	if !run.S.Status.Ended() {
+		if r.noRoom(in) {
+			return
+		}
+		t.Decide() // what came before it in this turn may have ended the run: then it comes too late
+	}
+	if !run.S.Status.Ended() {
+		t.Cancel(in.Reason)
+		cancelled = true
+	}
+	r.tell(in, func(err error) {
+		if err == nil && !cancelled {
+			err = ErrRunFinished
+		}
+		in.Reply(err)
+	})
+}
+
+// Retry reopens a failed or cancelled run. State is the run folded from the journal when the shard said ErrAway.
+type Retry struct {
+	ID    string
+	State *replay.State
+	Reply func(error)
+}
+
+func (in *Retry) refuse(err error) { in.Reply(err) }
+func (in *Retry) asks()            {}
+
+func (in *Retry) admit(r *Shard) {
+	run, err := r.find(in.ID)
+	if err == ErrAway && in.State != nil {
+		run, err = r.comeBack(in.State)
+	}
+	if err != nil {
+		in.refuse(err)
+		return
+	}
+	r.give(run, in)
+}
+
+// comeBack takes a finished run, folded from the journal, into the books again.
+func (r *Shard) comeBack(s *replay.State) (*Run, error) {
+	h, ok, err := r.j.Head(s.Run)
+	if err != nil {
+		return nil, err
+	}
+	if !ok || h.LastSeq != s.LastSeq { // it moved while the caller read
+		return nil, ErrAway
+	}
+	def, err := r.Def(s.Graph.Digest)
+	if err != nil {
+		return nil, err
+	}
+	run := &Run{S: s, def: def, touched: r.turnNo}
+	r.runs[s.Run], r.ids[s.ID] = run, run
+	r.b.ended = append(r.b.ended, run) // leaves the books again unless it was reopened
+	return run, nil
+}
+
+func (in *Retry) fold(r *Shard, run *Run, t *replay.Turn) {
+	if st := run.S.Status; st != replay.Failed && st != replay.Cancelled {
+		r.deny(in, ErrRunNotFailed)
+		return
+	}
+	if run.S.Hurt {
+		r.deny(in, ErrRunQuarantined)
+		return
+	}
+	if r.noRoom(in) {
+		return
+	}
+	t.Reopen()
+	r.tell(in, in.Reply)
+}
+
+// Fire fires a timer of a run now.
+type Fire struct {
+	ID, Timer string
+	Reply     func(error)
+}
+
+func (in *Fire) refuse(err error) { in.Reply(err) }
+func (in *Fire) asks()            {}
+
+func (in *Fire) admit(r *Shard) {
+	run, err := r.find(in.ID)
+	if err != nil {
+		in.refuse(err)
+		return
+	}
+	r.give(run, in)
+}
+
+// NoTimer is ErrTimerNotFound with the names that would have been right.
+func NoTimer(g *flow.Graph, timer string) error {
+	if len(g.Timers) == 0 {
+		return fmt.Errorf("%w as %q: it has none", ErrTimerNotFound, timer)
+	}
+	return fmt.Errorf("%w as %q; it has: %s", ErrTimerNotFound, timer, strings.Join(slices.Sorted(maps.Keys(g.Timers)), ", "))
+}
+
+func (in *Fire) fold(r *Shard, run *Run, t *replay.Turn) {
+	step, ok := run.S.Graph.Timers[in.Timer]
+	if !ok {
+		in.refuse(NoTimer(run.S.Graph, in.Timer))
+		return
+	}
+	if run.S.Status == replay.Quarantined {
+		r.deny(in, ErrRunQuarantined)
+		return
+	}
+	if run.S.WaitsOn(step) {
+		if r.noRoom(in) {
+			return
+		}
+		t.Fire(step)
+	} else if run.S.Steps[step].State != replay.StepCompleted {
+		r.deny(in, ErrTimerNotWaiting)
+		return
+	}
+	r.tell(in, in.Reply)
+}
+
+// Delete removes a finished run.
+type Delete struct {
+	ID    string
+	Reply func(error)
+}
+
+func (in *Delete) refuse(err error) { in.Reply(err) }
+func (in *Delete) asks()            {}
+
+// admit waits for the end of the turn: what else came may have reopened the run.
+func (in *Delete) admit(r *Shard) { r.atEnd(func() { in.delete(r) }) }
+
+func (in *Delete) delete(r *Shard) {
+	run, err := r.find(in.ID)
+	if err == nil {
+		if !run.S.Status.Ended() {
+			err = ErrRunOpen
+		} else if len(run.S.Outs) > 0 {
+			err = fmt.Errorf("%w: an attempt of it is still out", ErrRunOpen)
+		}
+	}
+	if err != nil && err != ErrAway {
+		r.deny(in, err)
+		return
+	}
+	number, _, ok, err := r.j.Lookup(in.ID)
+	if err != nil || !ok { // it has ended, and its end is not durable yet
+		if err == nil {
+			err = ErrRunOpen
+		}
+		r.deny(in, err)
+		return
+	}
+	head, _, err := r.j.Head(number)
+	if err != nil {
+		in.refuse(err)
+		return
+	}
+	if run != nil && head.LastSeq != run.S.LastSeq {
+		r.deny(in, fmt.Errorf("%w: its end has only just been recorded; ask again", ErrRunOpen))
+		return
+	}
+	if r.noRoom(in) {
+		return
+	}
+	delete(r.ids, in.ID)
+	delete(r.runs, number)
+	r.gone[in.ID] = true
+	r.b.gone = append(r.b.gone, in.ID)
+	body := event.AppendArray(nil, 1)
+	body = event.AppendArray(body, 4)
+	body = event.AppendUint(body, number)
+	body = event.AppendString(body, in.ID)
+	body = event.AppendUint(body, head.LastSeq)
+	body = event.AppendUint(body, head.Events)
+	r.b.Purges = append(r.b.Purges, journal.Purge{Run: number, Until: r.now.Wall + r.cfg.TombstoneMS})
+	r.system(event.Event{Kind: event.RunsDeleted, Payload: body, Message: "asked for"})
+	r.tell(in, in.Reply)
+}
+
+// DeleteObject removes the state of an object.
+type DeleteObject struct {
+	Key   string
+	Reply func(error)
+}
+
+func (in *DeleteObject) refuse(err error) { in.Reply(err) }
+
+func (in *DeleteObject) admit(r *Shard) {
+	r.versions[in.Key] = 0
+	seq := r.system(event.Event{Kind: event.ObjectDeleted, Name: in.Key})
+	r.b.Objects = append(r.b.Objects, journal.Object{Key: in.Key, Seq: seq})
+	r.b.then = append(r.b.then, in.Reply)
+}
+
+// Set keeps a durable setting of the layers above; a nil value removes it.
+type Set struct {
+	Key   string
+	Value []byte
+	Reply func(error)
+}
+
+func (in *Set) refuse(err error) { in.Reply(err) }
+
+func (in *Set) admit(r *Shard) {
+	r.b.Rows = append(r.b.Rows, journal.Row{Key: in.Key, Value: in.Value})
+	r.b.then = append(r.b.then, in.Reply)
+}
+
+// Query reads a run in memory when what it reads is durable. The state must not be kept or changed.
+type Query struct {
+	ID    string
+	Read  func(r *Shard, run *Run)
+	Reply func(error)
+}
+
+func (in *Query) refuse(err error) { in.Reply(err) }
+func (in *Query) reads()           {}
+
+func (in *Query) admit(r *Shard) {
+	run, err := r.find(in.ID)
+	if err != nil {
+		in.refuse(err)
+		return
+	}
+	r.atEnd(func() {
+		in.Read(r, run)
+		r.tell(in, in.Reply)
+	})
+}
+
+// Inspect reads the shard itself. Like that of a Query, Read is called again when what it read was dropped for want of space.
+type Inspect struct {
+	Read func(r *Shard)
+	Done func()
+}
+
+func (in *Inspect) refuse(error) { in.Done() }
+func (in *Inspect) reads()       {}
+
+func (in *Inspect) admit(r *Shard) {
+	r.atEnd(func() {
+		in.Read(r)
+		r.tell(in, func(error) { in.Done() })
+	})
+}
+
+// Await asks to be told when a run has ended. Key names the asker for Forget.
+type Await struct {
+	ID    string
+	Key   any
+	Ended func(*replay.State) // the run as it ended, the caller's to keep; nil: ask for it
+	Reply func(error)         // ErrAway: it has ended; nil: Ended will be called
+}
+
+func (in *Await) refuse(err error) { in.Reply(err) }
+func (in *Await) reads()           {}
+
+func (in *Await) admit(r *Shard) {
+	run, err := r.find(in.ID)
+	if err != nil {
+		in.refuse(err)
+		return
+	}
+	if run.S.Status.Ended() {
+		r.tell(in, func(err error) { in.Reply(cmp.Or(err, ErrAway)) })
+		return
+	}
+	run.waiters = append(run.waiters, waiter{in.Key, in.Ended})
+	in.Reply(nil)
+}
+
+// Forget takes an Await back.
+type Forget struct {
+	ID  string
+	Key any
+}
+
+func (in *Forget) reads() {}
+
+func (in *Forget) admit(r *Shard) {
+	run := r.ids[in.ID]
+	if run == nil {
+		return
+	}
+	for i, w := range run.waiters {
+		if w.key == in.Key {
+			run.waiters = append(run.waiters[:i:i], run.waiters[i+1:]...)
+			return
+		}
+	}
+}

@@ -1,0 +1,136 @@
+package shard
+
+import (
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/internal/objects"
+	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/worker"
+)
+
+// What follows is for Inspect and Query: it reads, and changes nothing that is durable.
+
+// Working gives, by step, the heartbeat details of attempts under way, and the worker of each attempt whose start the
+// journal does not know yet.
+func (r *Shard) Working(run *Run) (beats map[int32][]byte, workers map[int32]string) {
+	for i := range run.S.Steps {
+		if st := run.S.Steps[i].State; st != replay.StepRunning && st != replay.StepScheduled {
+			continue
+		}
+		slot := r.Hub.Slot(run.S.Run, int32(i))
+		if slot == nil || slot.State != worker.Leased {
+			continue
+		}
+		if workers == nil {
+			beats, workers = map[int32][]byte{}, map[int32]string{}
+		}
+		workers[int32(i)] = slot.Worker
+		if slot.Local {
+			workers[int32(i)] = "in process"
+		}
+		if slot.Details != nil {
+			beats[int32(i)] = slot.Details
+		}
+	}
+	return beats, workers
+}
+
+// Before gives the key for which the request waits, who stands in front of it, whether that one holds it, and how many others
+// stand between.
+func (r *Shard) Before(request uint64) (key string, first objects.Owner, held bool, between int, ok bool) {
+	return r.table.Before(request)
+}
+
+// Key says who holds an object key and who waits for it.
+func (r *Shard) Key(key string) (holder *objects.Owner, queue []objects.Owner, ok bool) {
+	return r.table.Key(key)
+}
+
+// Keys gives every object key that somebody holds or wants.
+func (r *Shard) Keys() []string { return r.table.Keys() }
+
+// Silence says for how long (ms) nothing was heard of the worker that has a lease, and when (Unix ms) its step is offered to
+// others if that stays so; 0: never, the attempt runs in this process.
+func (r *Shard) Silence(s *worker.Slot) (silent, until int64) {
+	if s.Expires == 0 {
+		return 0, 0
+	}
+	return r.Hub.LeaseMS - (s.Expires - r.now.Mono), r.now.Wall + s.Expires - r.now.Mono
+}
+
+// Peek gives a run in memory's books; nil if it is not there.
+func (r *Shard) Peek(number uint64) *Run {
+	run, _ := r.run(number)
+	return run
+}
+
+// Workflows gives every workflow by name.
+func (r *Shard) Workflows() map[string]*Workflow { return r.flows }
+
+// Counts is how many runs are in memory's books, and how many of them are put away.
+func (r *Shard) Counts() (runs, parked int) { return len(r.runs) + len(r.parked), len(r.parked) }
+
+// OpenRuns gives the number of every run in the books.
+func (r *Shard) OpenRuns() []uint64 {
+	all := make([]uint64, 0, len(r.runs)+len(r.parked))
+	for n := range r.runs {
+		all = append(all, n)
+	}
+	for n := range r.parked {
+		all = append(all, n)
+	}
+	return all
+}
+
+// DecodeSnapshot gives the state that a snapshot holds.
+func DecodeSnapshot(b []byte, graphs func(flow.Digest) (*flow.Graph, error)) (*replay.State, error) {
+	_, _, body, err := splitParked(b)
+	if err != nil {
+		return nil, err
+	}
+	digest, err := replay.DigestOf(body)
+	if err != nil {
+		return nil, err
+	}
+	g, err := graphs(digest)
+	if err != nil {
+		return nil, err
+	}
+	return replay.Decode(body, g)
+}
+
+// Quarantine marks a run whose journal was found damaged while it was read.
+type Quarantine struct {
+	Run, Seq uint64
+	Why      string
+}
+
+func (in *Quarantine) admit(r *Shard) {
+	run, err := r.run(in.Run)
+	if r.newer[in.Run] != nil {
+		return
+	}
+	if err == nil && run != nil {
+		r.give(run, quarantine{in.Seq, damagedReason + ": " + in.Why})
+		return
+	}
+	r.quarantineEnded(in)
+}
+
+// quarantineEnded marks a run that has ended and cannot be folded any more, by its head alone.
+func (r *Shard) quarantineEnded(in *Quarantine) {
+	h, ok, err := r.j.Head(in.Run)
+	if err != nil || !ok || replay.RunState(h.State) == replay.Quarantined {
+		return
+	}
+	if snap, ok, err := r.j.Snapshot(in.Run); ok && err == nil {
+		if s, _, err := r.decode(snap.State); err == nil && s.Hurt {
+			return // it was quarantined for this, and then cancelled
+		}
+	}
+	h.State, h.Failed = uint8(replay.Quarantined), damagedReason
+	r.b.Heads = append(r.b.Heads, h)
+	if r.cfg.Damage != nil {
+		r.cfg.Damage(journal.Damage{Run: in.Run, Seq: in.Seq, Kind: "quarantined", Detail: in.Why})
+	}
+}

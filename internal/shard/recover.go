@@ -1,0 +1,571 @@
+package shard
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/fold"
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/internal/objects"
+	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/timers"
+	"github.com/agnt5/agnt5d/worker"
+)
+
+// damagedReason is what a quarantined run says of itself.
+const damagedReason = "its journal is damaged"
+
+// Recover folds the journal: snapshots of open runs, then what came after them. What is owed is offered again. The first
+// Turn after it journals what the restart itself decided.
+func (r *Shard) Recover(now Now) error {
+	r.now = now
+	if err := r.refoldAll(); err != nil {
+		return err
+	}
+	clean := r.clean
+	r.begin(now)
+	r.system(event.Event{Kind: event.EngineStarted, Message: r.cfg.Release, Forced: !clean})
+	r.readSilence()
+	r.owe(true)
+	r.beginSilence()
+	for i := range r.b.offers { // also what was lost and is offered anew: it may be what ended the engine
+		r.b.offers[i].careful = true
+	}
+	r.boot = r.finish()
+	r.catching = true
+	return nil
+}
+
+// Boot is the batch that Recover made. It must be written before anything else.
+func (r *Shard) Boot() *Batch { return r.boot }
+
+// again folds everything anew after a batch was dropped. What workers have, they keep.
+func (r *Shard) again() error {
+	r.Hub.Clear()
+	waiting := map[uint64][]waiter{}
+	for n, run := range r.runs {
+		if len(run.waiters) > 0 {
+			waiting[n] = run.waiters
+		}
+	}
+	if err := r.refoldAll(); err != nil {
+		return err
+	}
+	for n, w := range waiting {
+		run, err := r.run(n)
+		if err != nil {
+			return err
+		}
+		if run != nil {
+			run.waiters = w
+			continue
+		}
+		for _, waiter := range w { // its start was dropped, or it has ended: the journal knows
+			waiter.fn(nil)
+		}
+	}
+	r.begin(r.now)
+	r.b.Batch = &journal.Batch{}
+	r.owe(false)
+	b := r.b
+	r.b = nil
+	if r.silence.at != 0 { // what was written of it last may have been dropped
+		r.silence.at = r.now.Mono
+	}
+	if len(b.Records) > 0 {
+		return errors.New("shard: folding again after a full disk decided something new")
+	}
+	for _, slot := range r.Hub.Leases() { // nothing waits for these: what they answered was dropped, or was of no use
+		if run := r.runs[slot.Run]; run == nil || !run.expects(slot) {
+			r.Hub.Release(slot)
+		}
+	}
+	for _, o := range b.offers {
+		r.offer(o.run, o.step, o.attempt, true)
+	}
+	for _, slot := range b.handout {
+		r.handOut(slot)
+	}
+	return nil
+}
+
+// expects says whether the run's state knows of the attempt as one that may still answer.
+func (run *Run) expects(slot *worker.Slot) bool {
+	if o, out := run.S.Out(slot.Step); out && o.Attempt == slot.Attempt {
+		return true
+	}
+	st := &run.S.Steps[slot.Step]
+	if st.Attempt != slot.Attempt {
+		return false
+	}
+	switch run.S.Status {
+	case replay.Running:
+		return st.State == replay.StepScheduled || st.State == replay.StepRunning
+	case replay.Quarantined: // its answer is not recorded any more, but it holds its keys until it comes
+		return st.State == replay.StepRunning
+	}
+	return false
+}
+
+func (r *Shard) refoldAll() error {
+	r.forget()
+	r.next = r.j.NextSeq()
+	r.durable = r.next - 1
+	defs, err := r.j.Definitions()
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(defs, func(a, b journal.Definition) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version))
+	})
+	for _, d := range defs {
+		w := r.flows[d.Name]
+		if w == nil {
+			w = &Workflow{Name: d.Name}
+			r.flows[d.Name] = w
+		}
+		if int(d.Version) != len(w.Versions)+1 {
+			return fmt.Errorf("workflow %q: version %d follows version %d (run \"agnt5d doctor\")", d.Name, d.Version, len(w.Versions))
+		}
+		w.Versions = append(w.Versions, Version{d.Version, flow.Digest(d.Digest), d.At})
+		if d.Current {
+			w.Current = d.Version
+		}
+	}
+	rec := &recovery{r: r, hurt: map[uint64]journal.Damage{}, newer: map[uint64]bool{}}
+	if err := r.j.Recover(rec); err != nil {
+		return err
+	}
+	return rec.finish()
+}
+
+// recovery is the journal.Visitor of a shard that starts.
+type recovery struct {
+	r     *Shard
+	hurt  map[uint64]journal.Damage
+	newer map[uint64]bool // runs with a snapshot or a record that a newer release wrote
+}
+
+func (v *recovery) Clean(clean bool) { v.r.clean = clean }
+
+func (v *recovery) Snapshot(s journal.Snapshot) error {
+	r := v.r
+	idle, dues, body, err := splitParked(s.State)
+	if err == nil && idle && replay.Readable(body) {
+		for _, d := range dues {
+			r.due.Push(timers.Entry{Due: d.due, Run: s.Run, Step: d.step})
+		}
+		r.parked[s.Run] = parked{snap: s.Seq, last: s.Seq}
+		return nil
+	}
+	var st *replay.State
+	var def *Def
+	if err == nil {
+		st, def, err = r.decode(s.State)
+	}
+	if errors.Is(err, ErrNewerRelease) {
+		v.newer[s.Run] = true
+		return nil
+	}
+	if err != nil { // a snapshot is a cache: say so, and fold the run from the log
+		return v.Damaged(journal.Damage{Run: s.Run, Kind: "snapshot", Detail: err.Error()})
+	}
+	r.keep(&Run{S: st, def: def, snap: s.Seq})
+	return nil
+}
+
+func (r *Shard) keep(run *Run) {
+	r.runs[run.S.Run], r.ids[run.S.ID] = run, run
+}
+
+func (v *recovery) Record(rec journal.Record) error {
+	r := v.r
+	if rec.Run == 0 {
+		return nil
+	}
+	if _, hurt := v.hurt[rec.Run]; hurt || v.newer[rec.Run] {
+		return nil // finish reads it
+	}
+	if p, ok := r.parked[rec.Run]; ok && rec.Seq <= p.last {
+		return nil // in its snapshot already
+	}
+	run, err := r.run(rec.Run)
+	if r.newer[rec.Run] != nil {
+		v.newer[rec.Run] = true
+		return nil
+	}
+	if err != nil {
+		return v.Damaged(journal.Damage{Run: rec.Run, Kind: "snapshot", Detail: err.Error()})
+	}
+	var s *replay.State
+	if run != nil {
+		s = run.S
+	} else if rec.Prev != 0 && v.endedBefore(rec) {
+		return nil
+	}
+	s, err = fold.Record(s, &rec, r.graph, nil)
+	if errors.Is(err, ErrNewerRelease) {
+		v.newer[rec.Run] = true
+		return nil
+	}
+	if err != nil {
+		return v.Damaged(journal.Damage{Run: rec.Run, Seq: rec.Seq, Kind: "history", Detail: err.Error()})
+	}
+	if run == nil {
+		run = &Run{S: s, def: r.defs[s.Graph.Digest]}
+		r.keep(run)
+	}
+	s.Released()
+	if !s.Hurt { // of one that is, finish must know that its damage is not new
+		r.letGo(run)
+	}
+	return nil
+}
+
+// letGo takes a run that has ended out of the books.
+func (r *Shard) letGo(run *Run) {
+	if !run.S.Resident() && run.hurt == nil {
+		delete(r.runs, run.S.Run)
+		delete(r.ids, run.S.ID)
+	}
+}
+
+// endedBefore says whether a record that follows others, of a run that is not in the books, belongs to a run that ended and
+// whose snapshot is gone: recovery needs nothing of it.
+func (v *recovery) endedBefore(rec journal.Record) bool {
+	h, ok, err := v.r.j.Head(rec.Run)
+	return err == nil && ok && replay.RunState(h.State).Ended() && h.LastSeq >= rec.Seq
+}
+
+func (r *Shard) graph(d flow.Digest) (*flow.Graph, error) {
+	def, err := r.Def(d)
+	if err != nil {
+		return nil, err
+	}
+	return def.Graph, nil
+}
+
+func (v *recovery) Damaged(d journal.Damage) error {
+	if v.r.cfg.Damage != nil {
+		v.r.cfg.Damage(d)
+	}
+	if d.Run == 0 {
+		return nil
+	}
+	if old, ok := v.hurt[d.Run]; !ok || d.Kind != "snapshot" && old.Kind == "snapshot" {
+		v.hurt[d.Run] = d
+	}
+	return nil
+}
+
+// finish folds from their records the runs of which something is damaged or of a newer release. One with damage is brought to
+// where its intact records end, and marked for quarantine: its place in the journal goes on behind its last record that can be
+// found. One with a record that is not understood waits.
+func (v *recovery) finish() error {
+	r := v.r
+	todo := map[uint64]*refold{}
+	for number, d := range v.hurt {
+		if run, err := r.run(number); err == nil && run != nil && run.S.Hurt && run.S.LastSeq > d.Seq {
+			continue // it was quarantined for this before, and its snapshot stands behind the damage
+		}
+		todo[number] = &refold{hurt: &d}
+	}
+	for number := range v.newer {
+		if todo[number] == nil {
+			todo[number] = &refold{}
+		}
+	}
+	first := r.next
+	for number := range todo {
+		first = min(first, number)
+		delete(r.parked, number)
+		if run := r.runs[number]; run != nil {
+			delete(r.ids, run.S.ID)
+			delete(r.runs, number)
+		}
+	}
+	err := r.scan(first-1, func(rec *journal.Record) error {
+		if f := todo[rec.Run]; f != nil {
+			f.record(r, rec)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for number, f := range todo {
+		v.settle(number, f)
+	}
+	for _, run := range r.runs { // a run that was quarantined and then cancelled has a snapshot still
+		r.letGo(run)
+	}
+	return nil
+}
+
+// settle says what becomes of a run that was folded from its records.
+func (v *recovery) settle(number uint64, f *refold) {
+	r, s, d := v.r, f.s, f.hurt
+	if n := f.newer; n != nil {
+		n.Last, n.Events, n.s = f.last, f.events, s
+		r.hold(n)
+		return
+	}
+	if _, told := v.hurt[number]; d != nil && !told && r.cfg.Damage != nil {
+		r.cfg.Damage(*d)
+	}
+	if s == nil { // not even its first record can be read: reported, and left to "agnt5d verify"
+		return
+	}
+	if !s.Resident() && (d == nil || d.Kind == "snapshot") { // it has ended, and only a cache of it is lost
+		return
+	}
+	run := &Run{S: s, def: r.defs[s.Graph.Digest]}
+	if d != nil && d.Kind != "snapshot" {
+		run.hurt = d
+		if f.last < d.Seq {
+			f.last, f.events = d.Seq, s.Events+uint64(d.Count)
+		}
+		s.LastSeq, s.Events = f.last, max(f.events, s.Events)
+	}
+	r.keep(run)
+}
+
+// scan calls fn for every intact record after a sequence, in the order of the log.
+func (r *Shard) scan(after uint64, fn func(*journal.Record) error) error {
+	for {
+		from := after
+		err := r.j.Scan(after, 4096, func(rec journal.Record) error {
+			after = rec.Seq + uint64(rec.Count) - 1
+			return fn(&rec)
+		})
+		var damage *journal.DamageError
+		switch {
+		case errors.As(err, &damage):
+			after = damage.Seq + max(uint64(damage.Count), 1) - 1
+		case err != nil:
+			return err
+		case after == from:
+			return nil
+		}
+	}
+}
+
+// owe hands what every run in memory's books is owed to the parties. At boot it also decides what became of the attempts
+// that were under way when the engine stopped.
+func (r *Shard) owe(boot bool) {
+	var wants []objects.Owner
+	keys := map[uint64][]string{}
+	var held []uint64
+	want := func(s *replay.State, step int32, request uint64, holds bool) {
+		if request == 0 {
+			return
+		}
+		wants = append(wants, objects.Owner{Seq: request, Run: s.Run, Step: step})
+		keys[request] = s.Graph.Def.Steps[step].ObjectKeys
+		if holds {
+			held = append(held, request)
+		}
+	}
+	wantAll := func(s *replay.State) {
+		for _, o := range s.Outs {
+			want(s, o.Step, o.Request, true)
+		}
+		for i := range s.Steps {
+			want(s, int32(i), s.Steps[i].Request, s.Steps[i].Fence != 0)
+		}
+	}
+	for _, n := range r.newer { // its keys stay taken; nothing else is done for it
+		if n.s != nil {
+			wantAll(n.s)
+		}
+	}
+	numbers := make([]uint64, 0, len(r.runs))
+	for n := range r.runs {
+		numbers = append(numbers, n)
+	}
+	slices.Sort(numbers)
+	for _, n := range numbers {
+		run := r.runs[n]
+		s := run.S
+		s.Released()
+		wantAll(s)
+		for _, o := range s.Outs {
+			r.oweOut(run, o, boot)
+		}
+		if run.hurt != nil {
+			d := *run.hurt
+			r.give(run, quarantine{d.Seq, fmt.Sprintf("%s: record %d: %s", damagedReason, d.Seq, d.Detail)})
+			run.hurt = nil
+		}
+		if s.Status.Ended() {
+			continue
+		}
+		r.pushTimes(s)
+		for i := range s.Steps {
+			st := &s.Steps[i]
+			switch {
+			case s.Status == replay.Running:
+				r.oweStep(run, int32(i), st, boot)
+			case st.State == replay.StepRunning: // quarantined: the attempt holds its keys until it answers
+				r.oweHurt(run, int32(i), st)
+			}
+		}
+	}
+	slices.SortFunc(wants, func(a, b objects.Owner) int { return cmp.Compare(a.Seq, b.Seq) })
+	for _, o := range wants {
+		r.table.Request(o, keys[o.Seq])
+	}
+	for _, seq := range held {
+		r.table.Granted(seq)
+	}
+	if boot {
+		r.grant()
+		r.drain()
+	}
+}
+
+// oweStep offers a step that is scheduled, and says what became of an attempt that was under way.
+func (r *Shard) oweStep(run *Run, i int32, st *replay.Step, boot bool) {
+	slot := r.Hub.Slot(run.S.Run, i)
+	if slot != nil && slot.Attempt == st.Attempt && (st.State == replay.StepScheduled || st.State == replay.StepRunning) {
+		slot.State = worker.Leased
+		slot.Journaled = st.State == replay.StepRunning
+		if session := r.Hub.Session(slot.Worker); slot.Session == nil && session != nil { // it had answered, and that was dropped
+			r.Hub.Adopt(slot, session, r.now.Mono)
+		}
+		switch {
+		case !slot.Journaled && slot.Given:
+			run.leased++
+			r.starts = append(r.starts, slot)
+		case !slot.Journaled: // a careful one whose start was dropped with its batch
+			run.leased++
+			r.grants = append(r.grants, slot)
+		case !slot.Given:
+			r.b.handout = append(r.b.handout, slot)
+		}
+		r.Hub.Rearm(slot)
+		return
+	}
+	switch st.State {
+	case replay.StepScheduled:
+		r.b.offers = append(r.b.offers, offer{run: run, step: i, attempt: st.Attempt, careful: true})
+	case replay.StepRunning:
+		if st.Local {
+			if boot {
+				r.give(run, lost{i, st.Attempt, "engine_stopped"})
+			}
+			return
+		}
+		r.Hub.Restore(r.restored(run, i, st.Attempt, st.Boot, st.Worker, worker.Leased), r.now.Mono, r.leaseLeft(st.Worker))
+	}
+}
+
+// oweHurt waits for an attempt of a quarantined run; one in process died with the engine.
+func (r *Shard) oweHurt(run *Run, i int32, st *replay.Step) {
+	if slot := r.Hub.Slot(run.S.Run, i); slot != nil && slot.Attempt == st.Attempt {
+		slot.State = worker.Cancelled
+		r.Hub.Rearm(slot)
+	} else if !st.Local {
+		r.Hub.Restore(r.restored(run, i, st.Attempt, st.Boot, st.Worker, worker.Cancelled), r.now.Mono, r.leaseLeft(st.Worker))
+	}
+}
+
+// oweOut waits for an attempt of a run that has ended; one in process died with the engine.
+func (r *Shard) oweOut(run *Run, o replay.Out, boot bool) {
+	if slot := r.Hub.Slot(run.S.Run, o.Step); slot != nil && slot.Attempt == o.Attempt {
+		slot.State = worker.Cancelled
+		r.Hub.Rearm(slot)
+		return
+	}
+	if o.Local {
+		if boot {
+			r.give(run, lost{o.Step, o.Attempt, "engine_stopped"})
+		}
+		return
+	}
+	r.Hub.Restore(r.restored(run, o.Step, o.Attempt, o.Boot, o.Worker, worker.Cancelled), r.now.Mono, r.leaseLeft(o.Worker))
+}
+
+func (r *Shard) restored(run *Run, step int32, attempt uint32, boot uint64, name string, state worker.SlotState) worker.Slot {
+	slot := worker.Slot{Run: run.S.Run, Step: step, Attempt: attempt, Boot: boot, Handler: run.def.handlers[step], State: state, Given: true, Worker: name,
+		StartedAt: run.S.Steps[step].Since}
+	def := &run.S.Graph.Def.Steps[step]
+	if state == worker.Leased && def.TimeoutMS != nil {
+		slot.TimeoutMS = *def.TimeoutMS
+	}
+	if state == worker.Leased && def.HeartbeatTimeoutMS != nil {
+		slot.BeatMS = *def.HeartbeatTimeoutMS
+	}
+	return slot
+}
+
+// quarantine is damage found in a run.
+type quarantine struct {
+	seq uint64
+	why string
+}
+
+func (q quarantine) fold(_ *Shard, run *Run, t *replay.Turn) {
+	if !run.S.Hurt { // once: a cancelled run is not quarantined again for the damage that is known of it
+		t.Quarantine(q.seq, q.why)
+	}
+}
+
+// The form of a snapshot, and of a run put away: whether it is idle and when it must be looked at stand in front, so that a
+// start need not decode what only sleeps.
+//
+//	form(1 byte: 0 busy, 1 idle) n(uvarint) (step(uvarint) due(8 bytes))... state
+func appendParked(dst []byte, s *replay.State) []byte {
+	if !s.Idle() {
+		return s.Append(append(dst, 0, 0))
+	}
+	n := 0
+	for i := range s.Steps {
+		if s.Steps[i].Due != 0 && s.Steps[i].State.Open() {
+			n++
+		}
+	}
+	dst = binary.AppendUvarint(append(dst, 1), uint64(n))
+	for i := range s.Steps {
+		if st := &s.Steps[i]; st.Due != 0 && st.State.Open() {
+			dst = binary.AppendUvarint(dst, uint64(i))
+			dst = binary.BigEndian.AppendUint64(dst, uint64(st.Due))
+		}
+	}
+	return s.Append(dst)
+}
+
+type stepDue struct {
+	step int32
+	due  int64
+}
+
+func splitParked(b []byte) (idle bool, dues []stepDue, state []byte, err error) {
+	bad := errors.New("malformed snapshot")
+	if len(b) > 0 && b[0] > 1 {
+		return false, nil, nil, fmt.Errorf("snapshot of form %d: %w", b[0], ErrNewerRelease)
+	}
+	if len(b) < 2 {
+		return false, nil, nil, bad
+	}
+	idle = b[0] == 1
+	n, size := binary.Uvarint(b[1:])
+	if size <= 0 || n > uint64(len(b)) {
+		return false, nil, nil, bad
+	}
+	b = b[1+size:]
+	for range n {
+		step, size := binary.Uvarint(b)
+		if size <= 0 || len(b) < size+8 || step > 1<<30 {
+			return false, nil, nil, bad
+		}
+		dues = append(dues, stepDue{int32(step), int64(binary.BigEndian.Uint64(b[size:]))})
+		b = b[size+8:]
+	}
+	return idle, dues, b, nil
+}

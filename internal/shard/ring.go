@@ -1,0 +1,430 @@
+package shard
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/fold"
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/internal/objects"
+	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/timers"
+	"github.com/agnt5/agnt5d/worker"
+)
+
+// Journal is what the shard reads. What it writes, it hands out as batches.
+type Journal interface {
+	NextSeq() uint64
+	Secret() []byte
+	Recover(journal.Visitor) error
+	Lookup(id string) (run uint64, tombstoneUntil int64, ok bool, err error)
+	Head(run uint64) (journal.Head, bool, error)
+	Snapshot(run uint64) (journal.Snapshot, bool, error)
+	Object(key string) (journal.Object, bool, error)
+	RunRecords(run, last, fromN uint64, limit int) ([]journal.Record, error)
+	Scan(after uint64, limit int, fn func(journal.Record) error) error
+	Rows(prefix string) ([]journal.Row, error)
+	Definitions() ([]journal.Definition, error)
+	DefinitionBody(digest string) ([]byte, error)
+}
+
+// Config is what a shard is made with.
+type Config struct {
+	Journal Journal
+	Release string // of the software, for EngineStarted
+	Boot    uint64 // a random number, drawn for this start: what tells the tokens of two histories apart. 0: tokens of the old form
+
+	LeaseMS         int64          // remote leases; 0: 30,000
+	CheckpointBytes int64          // log bytes between two recovery points; 0: 32 MiB. Small: more snapshot writes; large: longer recovery
+	MaxLive         int            // idle runs kept unfolded in memory; 0: 20,000
+	LocalCapacity   int            // attempts at once in process; 0: 1,000
+	TombstoneMS     int64          // how long a deleted run's id is kept; 0: 90 days
+	Services        map[string]int // attempts at once by service; absent: no bound
+
+	// Execute runs an attempt in process. It must not block.
+	Execute func(*Spec)
+	// Cancel tells an attempt in process that nobody waits for its answer any more.
+	Cancel func(*worker.Slot, string)
+	// Damage hears of each damage found; Note of things an operator should read.
+	Damage func(journal.Damage)
+	// Newer hears of each run that waits for a newer release.
+	Newer func(Newer)
+}
+
+// Now is the time of a turn: the wall clock, and a clock that never goes back.
+type Now struct {
+	Wall int64 // Unix ms
+	Mono int64 // ms
+}
+
+// Errors that callers branch on; api maps them to status and code.
+var (
+	ErrRunNotFound      = errors.New("no such run")
+	ErrRunExpired       = errors.New("the run was deleted; its id is kept for a while so that it cannot start again by mistake")
+	ErrRunConflict      = errors.New("the id belongs to a run of another workflow or input")
+	ErrRunFinished      = errors.New("the run has finished")
+	ErrRunOpen          = errors.New("the run has not finished")
+	ErrRunNotFailed     = errors.New("only a failed or cancelled run can be retried")
+	ErrRunQuarantined   = errors.New("the run is quarantined: its journal is damaged; \"cancel\" ends it")
+	ErrSignalConflict   = errors.New("the signal id was used with another name or payload")
+	ErrTimerNotFound    = errors.New("the workflow has no such timer")
+	ErrTimerNotWaiting  = errors.New("the timer has not fired and nothing waits on it")
+	ErrWorkflowNotFound = errors.New("no such workflow")
+	ErrWorkerNotFound   = errors.New("no such worker session")
+	ErrDiskFull         = errors.New("the disk is full: nothing was recorded; try again when there is space")
+	ErrClosing          = errors.New("the engine is shutting down")
+	// ErrAway is the shard's answer for a run that is not in memory's books: fold it from the journal and ask again with its
+	// state.
+	ErrAway = errors.New("the run has ended and is not in memory")
+)
+
+// Shard is the core. It is not safe for concurrent use. Between two calls this holds, and Check looks whether it does:
+//
+//  1. No turn is under way: no batch, and no facts but of damage that was found when a full disk made the shard fold again. Batches
+//     under way end one behind the other, from durable to next.
+//  2. A run in memory stands under its number and its id, and is not put away as well; each keeps to the rules of its State.
+//  3. A run that has ended is in memory only while an attempt is out, or until the batches under way are durable.
+//  4. A run's leased is how many leases of it have a start that is not journaled: none unless it is running. Each of these waits in
+//     starts, or in grants when it was not handed out.
+//  5. Whoever works is expected: the run of a lease knows of the attempt, unless a batch under way releases it. A slot whose
+//     outcome is on its way is released by one.
+//  6. Whoever is expected works or can: each scheduled step is offered, leased, or waits for an attempt that is out; each running
+//     step has its lease, and so has each attempt that is out.
+//  7. The table of keys has exactly the requests of the states, and they hold their keys when the state says so.
+//  8. Who works under a key holds it: no other handler can have a task with that key.
+//  9. Every time that a running run waits for stands in the queue of times.
+//
+// Of a damaged run, and of one that a newer release has written on, less is known than happened: 7 and 8 leave out their keys.
+type Shard struct {
+	cfg Config
+	j   Journal
+	Hub *worker.Hub
+
+	table    *objects.Table
+	due      timers.Queue
+	runs     map[uint64]*Run
+	parked   map[uint64]parked
+	newer    map[uint64]*Newer
+	ids      map[string]*Run // of runs in memory
+	gone     map[string]bool // ids of runs whose deletion is on its way to the journal
+	defs     map[flow.Digest]*Def
+	flows    map[string]*Workflow
+	versions map[string]uint64 // of objects written by batches that may not be durable yet
+
+	now     Now
+	next    uint64 // sequence of the next event
+	durable uint64 // last durable sequence
+	turnNo  uint64
+	b       *Batch   // of the turn under way
+	spare   effects  // the lists of a batch that is done, to be used again
+	flying  []*Batch // handed out, not yet committed, in order
+	work    []*Run   // runs with facts to fold in this turn
+	turn    replay.Turn
+	folding *Run // whose turn it is
+	// stopping is flushStarts, made once: see replay.Turn.Stopping.
+	stopping func(*replay.Turn)
+	starts   []*worker.Slot // leases whose start the journal does not know yet, oldest first
+	first    int            // of starts
+	grants   []*worker.Slot // careful ones, to be journaled before they are handed out
+	local    *worker.Session
+
+	full     bool // out of space: reads only
+	kept     []Input
+	retold   []Input // whose answer hung on a batch that was dropped: they are admitted again
+	broken   error
+	clean    bool    // the last stop was a clean one
+	held     []Input // inputs that wait until what was overdue at the start has fired
+	catching bool
+	boot     *Batch // made by Recover
+
+	parkedAt, parkAt uint64            // turns of the last and the next look for idle runs
+	parking          []uint64          // idle runs that are being put away
+	parkSince        uint64            // the turn since which nobody has touched them
+	answers          []*worker.Session // whose waiting poll has something to say
+	sweepAt          int64             // monotonic ms: when sessions are looked at next
+	silence          silence           // of workers since the restart
+	turnedAt, wakeAt int64             // monotonic ms: of the last turn, and when the next was due by itself
+
+	logBytes   int64
+	checkpoint *checkpoint
+	last       []func() // to run at the end of the turn
+	Stats      Stats
+}
+
+// Stats counts what the shard did since it was made.
+type Stats struct {
+	Turns, Records, Events         uint64
+	StepsCompleted, AttemptsFailed uint64
+	AttemptsLost                   uint64
+	RunsStarted, RunsEnded         uint64
+	Signals, TimersFired           uint64
+	Parked, Unparked               uint64
+}
+
+// Def is a definition with what the shard looks up for each step.
+type Def struct {
+	Graph    *flow.Graph
+	Body     []byte
+	handlers []*worker.Handler // by step; nil for waits
+	keyed    bool
+}
+
+// Workflow is a name and its versions.
+type Workflow struct {
+	Name     string
+	Versions []Version // ascending; version n is at n-1
+	Current  uint32
+}
+
+// Version is one version of a workflow.
+type Version struct {
+	Version uint32
+	Digest  flow.Digest
+	At      int64 // Unix ms
+}
+
+// Run is a run in memory.
+type Run struct {
+	S       *replay.State
+	def     *Def
+	facts   []fact
+	snap    uint64 // LastSeq of the snapshot in the journal; 0: none
+	touched uint64 // number of the last turn that looked at it
+	leased  int    // leases whose start is not journaled
+	waiters []waiter
+	hurt    *journal.Damage // found at recovery, not yet journaled
+}
+
+type waiter struct {
+	key any
+	fn  func(*replay.State)
+}
+
+// parked is an idle run put away: its state encoded, as in a snapshot. Once the journal has that snapshot, memory need not.
+type parked struct {
+	state []byte // nil: the snapshot of snap, which is last, is in the journal
+	snap  uint64 // LastSeq of the snapshot in the journal; 0: none
+	last  uint64 // LastSeq
+}
+
+// Batch is what one turn wrote, and what follows from it when it is durable.
+type Batch struct {
+	*journal.Batch
+	effects
+	Last  uint64 // last sequence
+	arena []byte
+}
+
+// New gives a shard before Recover.
+func New(cfg Config) *Shard {
+	def := func(v *int64, d int64) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	def(&cfg.LeaseMS, 30_000)
+	def(&cfg.CheckpointBytes, 32<<20)
+	def(&cfg.TombstoneMS, 90*24*3600*1000)
+	if cfg.MaxLive == 0 {
+		cfg.MaxLive = 20_000
+	}
+	if cfg.LocalCapacity == 0 {
+		cfg.LocalCapacity = 1_000
+	}
+	r := &Shard{cfg: cfg, j: cfg.Journal}
+	r.stopping = r.flushStarts
+	r.Hub = worker.NewHub(cfg.LeaseMS)
+	for name, n := range cfg.Services {
+		r.Hub.Service(name).Limit = n
+	}
+	r.local = &worker.Session{ID: "local", Local: true, Capacity: cfg.LocalCapacity}
+	r.Hub.Join(r.local)
+	r.Hub.Want(r.local, 1<<30)
+	r.forget()
+	return r
+}
+
+// forget throws away everything that was folded; what workers have stays with the hub.
+func (r *Shard) forget() {
+	r.table = objects.NewTable()
+	r.due = timers.Queue{}
+	r.runs, r.parked, r.ids, r.gone = map[uint64]*Run{}, map[uint64]parked{}, map[string]*Run{}, map[string]bool{}
+	r.newer = map[uint64]*Newer{}
+	r.defs, r.flows = map[flow.Digest]*Def{}, map[string]*Workflow{}
+	r.versions = map[string]uint64{}
+	r.flying, r.work, r.b = nil, nil, nil
+	r.starts, r.first, r.grants = nil, 0, nil
+	r.checkpoint, r.parking = nil, nil
+	r.logBytes = 0
+}
+
+// Def gives the definition with that digest.
+func (r *Shard) Def(d flow.Digest) (*Def, error) {
+	if def := r.defs[d]; def != nil {
+		return def, nil
+	}
+	body, err := r.j.DefinitionBody(string(d))
+	if err != nil {
+		return nil, err
+	}
+	g, err := fold.Graph(d, body)
+	if err != nil {
+		return nil, err
+	}
+	return r.adopt(g, body), nil
+}
+
+func (r *Shard) adopt(g *flow.Graph, body []byte) *Def {
+	def := &Def{Graph: g, Body: body, handlers: make([]*worker.Handler, len(g.Def.Steps))}
+	for i := range g.Def.Steps {
+		s := &g.Def.Steps[i]
+		if s.Type == flow.TypeTask || s.Type == "" {
+			def.handlers[i] = r.Hub.Handler(s.Service, s.Handler)
+			def.handlers[i].Known = true
+			def.keyed = def.keyed || len(s.ObjectKeys) > 0
+		}
+	}
+	r.defs[g.Digest] = def
+	return def
+}
+
+// run gives the run of that number if it is in memory's books. One that is not understood when it is woken leaves them.
+func (r *Shard) run(number uint64) (*Run, error) {
+	if run := r.runs[number]; run != nil {
+		run.touched = r.turnNo
+		return run, nil
+	}
+	p, ok := r.parked[number]
+	if !ok {
+		return nil, nil
+	}
+	s, def, err := r.wake(number, p)
+	if errors.Is(err, ErrNewerRelease) {
+		n := newerOf(number, err)
+		n.Last, n.s = p.last, s
+		r.hold(n)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("run %d: %w", number, err)
+	}
+	delete(r.parked, number)
+	r.Stats.Unparked++
+	run := &Run{S: s, def: def, snap: p.snap, touched: r.turnNo}
+	r.runs[number] = run
+	r.ids[s.ID] = run
+	return run, nil
+}
+
+// wake gives the state of a run that was put away. A snapshot that cannot be read any more is a cache that is lost: the run is
+// folded from its records.
+func (r *Shard) wake(number uint64, p parked) (*replay.State, *Def, error) {
+	if p.state != nil {
+		return r.decode(p.state)
+	}
+	snap, ok, err := r.j.Snapshot(number)
+	if err == nil && (!ok || snap.Seq != p.snap) {
+		err = fmt.Errorf("want the one of record %d", p.snap)
+	}
+	if err == nil {
+		s, def, bad := r.decode(snap.State)
+		if bad == nil {
+			return s, def, nil
+		}
+		err = bad
+	}
+	if r.cfg.Damage != nil && !errors.Is(err, ErrNewerRelease) {
+		r.cfg.Damage(journal.Damage{Run: number, Kind: "snapshot", Detail: err.Error()})
+	}
+	s, err := fold.Run(r.j, number, p.last, r.graph)
+	if err != nil {
+		return s, nil, err
+	}
+	s.Released()
+	def, err := r.Def(s.Graph.Digest)
+	return s, def, err
+}
+
+func (r *Shard) decode(b []byte) (*replay.State, *Def, error) {
+	_, _, body, err := splitParked(b)
+	if err != nil {
+		return nil, nil, err
+	}
+	digest, err := replay.DigestOf(body)
+	if err != nil {
+		return nil, nil, err
+	}
+	def, err := r.Def(digest)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := replay.Decode(body, def.Graph)
+	return s, def, err
+}
+
+// find gives the run of that id if it is in memory's books; ErrAway when it has ended, ErrRunNotFound, ErrRunExpired.
+func (r *Shard) find(id string) (*Run, error) {
+	if run := r.ids[id]; run != nil {
+		run.touched = r.turnNo
+		return run, nil
+	}
+	if r.gone[id] {
+		return nil, ErrRunExpired
+	}
+	number, until, ok, err := r.j.Lookup(id)
+	switch {
+	case err != nil:
+		return nil, err
+	case until > r.now.Wall:
+		return nil, ErrRunExpired
+	case !ok || until != 0:
+		return nil, ErrRunNotFound
+	}
+	run, err := r.run(number)
+	if n := r.newer[number]; n != nil {
+		return nil, &NewerError{*n}
+	}
+	if run == nil && err == nil {
+		return nil, ErrAway
+	}
+	return run, err
+}
+
+// whenDurable runs fn when everything that the shard has decided up to now is durable. It may be called in a turn only.
+func (r *Shard) whenDurable(fn func(error)) { r.b.then = append(r.b.then, fn) }
+
+// tell answers in when everything that the shard has decided up to now is durable. When that is dropped for want of space, what the
+// answer says may not be so: in is admitted again, and gets its answer from what is on disk.
+func (r *Shard) tell(in Input, fn func(error)) {
+	r.whenDurable(func(err error) {
+		if err == ErrDiskFull {
+			r.retold = append(r.retold, in)
+			return
+		}
+		fn(err)
+	})
+}
+
+// deny refuses in for what the run's state says, when that is durable.
+func (r *Shard) deny(in interface {
+	Input
+	refuser
+}, why error) {
+	r.tell(in, func(err error) { in.refuse(cmp.Or(err, why)) })
+}
+
+// noRoom refuses what would have to write while the disk is full.
+func (r *Shard) noRoom(in refuser) bool {
+	if r.full {
+		in.refuse(ErrDiskFull)
+	}
+	return r.full
+}
+
+// atEnd runs fn when the turn's facts are folded and nothing has been decided after them: what fn reads is what whenDurable
+// waits for.
+func (r *Shard) atEnd(fn func()) { r.last = append(r.last, fn) }
+
+func (r *Shard) kindOf(run *Run, i int32) flow.StepType { return run.def.Graph.Def.Steps[i].Type }

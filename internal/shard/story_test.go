@@ -1,0 +1,330 @@
+package shard_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/fold"
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/internal/sim"
+	"github.com/agnt5/agnt5d/worker"
+)
+
+var update = flag.Bool("update", false, "rewrite what the stories expect")
+
+// TestStories tells each story in testdata/stories to a shard on a simulated disk. A story is blocks: commands, a line of four
+// dashes, and the events that became durable because of them.
+//
+//	workflow NAME            the following indented lines are its YAML
+//	start RUN WORKFLOW       complete RUN STEP [JSON]    fail RUN STEP [final]    started RUN STEP
+//	signal RUN NAME [ID]     cancel RUN                  retry RUN                fire RUN TIMER
+//	advance 5s               restart                     state RUN
+func TestStories(t *testing.T) {
+	files, err := filepath.Glob("../../testdata/stories/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no stories: %v", err)
+	}
+	for _, f := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(f), ".txt"), func(t *testing.T) { tell(t, f) })
+	}
+}
+
+func tell(t *testing.T, path string) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &story{t: t, disk: sim.NewDisk(), now: shard.Now{Wall: 1_800_000_000_000, Mono: 1}, tasks: map[string]*shard.Spec{}}
+	s.boot()
+	s.events() // the engine's own
+	var out strings.Builder
+	blocks := strings.Split(strings.TrimRight(string(b), "\n"), "\n\n")
+	for _, block := range blocks {
+		commands, want, has := strings.Cut(block, "\n----")
+		if !has {
+			commands = block
+		}
+		s.said = nil
+		s.do(commands)
+		got := strings.Join(append(s.said, s.events()...), "\n")
+		want = strings.Trim(want, "\n")
+		if got == "" {
+			got = "(nothing)"
+		}
+		if has && got != want && !*update {
+			t.Errorf("%s: after\n%s\n\ngot:\n%s\n\nwant:\n%s", path, commands, got, want)
+		}
+		out.WriteString(commands)
+		if has {
+			out.WriteString("\n----\n" + got)
+		}
+		out.WriteString("\n\n")
+	}
+	if *update {
+		if err := os.WriteFile(path, []byte(strings.TrimRight(out.String(), "\n")+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+type story struct {
+	t      *testing.T
+	disk   *sim.Disk
+	shard   *shard.Shard
+	now    shard.Now
+	tasks  map[string]*shard.Spec // "run/step" -> what a worker has
+	shown  uint64
+	serve  [][2]string // service and handler of what runs in process, besides svc/h
+	said   []string
+	number uint64 // of the engine's start
+}
+
+func (s *story) boot() {
+	s.shard = shard.New(shard.Config{Journal: s.disk, Release: "story", Boot: s.number, Execute: func(spec *shard.Spec) {
+		s.tasks[spec.ID+"/"+spec.Def.Graph.Def.Steps[spec.Step].Name] = spec
+	}})
+	if err := s.shard.Recover(s.now); err != nil {
+		s.t.Fatal(err)
+	}
+	for _, h := range []string{"h", "other"} {
+		s.shard.Serve("svc", h, func(context.Context, *worker.Task) (json.RawMessage, error) { return nil, nil })
+	}
+	for _, h := range s.serve {
+		if h[0] != "" {
+			s.shard.Serve(h[0], h[1], func(context.Context, *worker.Task) (json.RawMessage, error) { return nil, nil })
+		}
+	}
+	s.disk.Append(s.shard.Boot())
+	s.commit()
+}
+
+func (s *story) commit() {
+	for {
+		done := s.disk.Commit(s.disk.Queued())
+		for _, b := range done {
+			s.shard.Committed(b, nil, s.now)
+		}
+		b := s.shard.Turn(s.now, nil)
+		if b == nil {
+			return
+		}
+		s.disk.Append(b)
+	}
+}
+
+func (s *story) turn(in ...shard.Input) {
+	if b := s.shard.Turn(s.now, in); b != nil {
+		s.disk.Append(b)
+	}
+	if err := s.shard.Check(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.commit()
+	if err := s.shard.Check(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// reply notes a refusal.
+func (s *story) reply(err error) {
+	if err != nil {
+		s.said = append(s.said, "refused: "+err.Error())
+	}
+}
+
+func (s *story) do(commands string) {
+	lines := strings.Split(commands, "\n")
+	for i := 0; i < len(lines); i++ {
+		words := strings.Fields(lines[i])
+		if len(words) == 0 || strings.HasPrefix(words[0], "#") {
+			continue
+		}
+		switch arg := func(n int) string {
+			if n < len(words) {
+				return words[n]
+			}
+			return ""
+		}; words[0] {
+		case "workflow":
+			var yaml []string
+			for i+1 < len(lines) && strings.HasPrefix(lines[i+1], "  ") {
+				i++
+				yaml = append(yaml, strings.TrimPrefix(lines[i], "  "))
+			}
+			s.register(arg(1), strings.Join(yaml, "\n"))
+		case "start":
+			s.turn(&shard.Start{ID: arg(1), Given: true, Workflow: arg(2), Input: []byte("null"), Reply: func(_ shard.Started, err error) { s.reply(err) }})
+		case "complete":
+			in := s.answer(arg(1), arg(2))
+			in.Output = []byte("null")
+			if arg(3) != "" {
+				in.Output = []byte(arg(3))
+			}
+			s.turn(in)
+		case "fail":
+			in := s.answer(arg(1), arg(2))
+			in.Fail = &replay.AttemptError{Code: "handler_error", Message: "broken", Final: arg(3) == "final"}
+			s.turn(in)
+		case "signal":
+			id := arg(3)
+			if id == "" {
+				id = fmt.Sprintf("s%d", s.shown)
+			}
+			s.turn(&shard.Signal{ID: arg(1), Name: arg(2), SignalID: id, Payload: []byte("true"), Reply: func(_ string, err error) { s.reply(err) }})
+		case "cancel":
+			s.turn(&shard.Cancel{ID: arg(1), Reason: "story", Reply: s.reply})
+		case "retry":
+			in := &shard.Retry{ID: arg(1), Reply: s.reply}
+			if run, _, ok, _ := s.disk.Lookup(arg(1)); ok {
+				if st, err := s.folded(run); err == nil && st.Status.Ended() {
+					in.State = st
+				}
+			}
+			s.turn(in)
+		case "fire":
+			s.turn(&shard.Fire{ID: arg(1), Timer: arg(2), Reply: s.reply})
+		case "advance":
+			d, err := time.ParseDuration(arg(1))
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			s.now.Wall += d.Milliseconds()
+			s.now.Mono += d.Milliseconds()
+			s.turn()
+		case "restart":
+			s.tasks = map[string]*shard.Spec{}
+			s.boot()
+		case "state":
+			run, _, _, _ := s.disk.Lookup(arg(1))
+			st, err := s.folded(run)
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			text := st.Status.String()
+			for i := range st.Steps {
+				text += fmt.Sprintf(" %s=%s", st.Graph.Def.Steps[i].Name, st.Steps[i].State)
+			}
+			s.said = append(s.said, text)
+		default:
+			s.t.Fatalf("unknown command %q", lines[i])
+		}
+	}
+}
+
+func (s *story) answer(run, step string) *shard.Outcome {
+	spec := s.tasks[run+"/"+step]
+	if spec == nil {
+		s.t.Fatalf("no worker has %s/%s", run, step)
+	}
+	delete(s.tasks, run+"/"+step)
+	return &shard.Outcome{Slot: spec.Slot, Reply: func(res shard.Result, _ bool, err error) {
+		s.reply(err)
+		if res != shard.Recorded {
+			s.said = append(s.said, "answered: "+string(res))
+		}
+	}}
+}
+
+func (s *story) register(name, yaml string) {
+	d, problems := flow.ParseAny([]byte(yaml))
+	if len(problems) > 0 {
+		s.t.Fatal(problems)
+	}
+	body, err := flow.Canonical(d)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	own, _ := flow.Parse(body)
+	g, err := flow.NewGraph(own)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.turn(&shard.Register{Name: name, Graph: g, Body: body, Reply: func(_ shard.Registered, err error) { s.reply(err) }})
+}
+
+func (s *story) graph(d flow.Digest) (*flow.Graph, error) {
+	def, err := s.shard.Def(d)
+	if err != nil {
+		return nil, err
+	}
+	return def.Graph, nil
+}
+
+func (s *story) folded(run uint64) (*replay.State, error) {
+	records, err := s.disk.RunRecords(run, 1<<63, 1, 1<<30)
+	if err != nil || len(records) == 0 {
+		return nil, errors.Join(err, fmt.Errorf("run %d has no records", run))
+	}
+	return fold.Run(s.disk, run, records[len(records)-1].Seq, s.graph)
+}
+
+// events gives the events that became durable since the last call, a line each. Two runs are told apart by their ids.
+func (s *story) events() []string {
+	var lines []string
+	runs := map[uint64]bool{}
+	_ = s.disk.Scan(0, 1<<30, func(r journal.Record) error { runs[r.Run] = true; return nil })
+	delete(runs, 0)
+	_ = s.disk.Scan(s.shown, 1<<30, func(r journal.Record) error {
+		events, err := event.DecodeAll(r.Body)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for i, e := range events {
+			s.shown = r.Seq + uint64(i)
+			if r.Run == 0 {
+				continue
+			}
+			h, _, _ := s.disk.Head(r.Run)
+			lines = append(lines, s.line(s.shown, r, h.ID, len(runs) > 1, &e))
+		}
+		return nil
+	})
+	return lines
+}
+
+func (s *story) line(seq uint64, r journal.Record, id string, many bool, e *event.Event) string {
+	b := &strings.Builder{}
+	fmt.Fprintf(b, "%d %s", seq, e.Kind)
+	if many {
+		b.WriteString(" " + id)
+	}
+	st, _ := s.folded(r.Run)
+	if e.Kind.HasStep() {
+		b.WriteString(" " + st.Graph.Def.Steps[e.Step].Name)
+	}
+	switch e.Kind {
+	case event.StepScheduled, event.AttemptStarted, event.AttemptFailed, event.AttemptLost, event.AttemptEnded:
+		fmt.Fprintf(b, " %d", e.Attempt)
+	case event.StepFailed:
+		b.WriteString(" " + e.Code)
+	case event.StepCompleted:
+		if e.Ref != 0 {
+			fmt.Fprintf(b, " <- %d", e.Ref)
+		}
+	case event.SignalReceived:
+		b.WriteString(" " + e.Name)
+	case event.StepDeferred:
+		fmt.Fprintf(b, " to %s for %s", st.Graph.Def.Steps[e.Timer].Name, time.Duration(e.Due-r.At)*time.Millisecond)
+	case event.RetrySet, event.TimerSet, event.SignalAwaited:
+		if e.Due != 0 {
+			fmt.Fprintf(b, " %s", time.Duration(e.Due-r.At)*time.Millisecond)
+		}
+	case event.TimerFired:
+		if e.Forced {
+			b.WriteString(" by an operator")
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,101 @@
+package shard_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/internal/sim"
+	"github.com/agnt5/agnt5d/worker"
+)
+
+// The row that counts how long workers have been silent is damaged: it is said, the count begins anew, and the engine starts.
+func TestADamagedCountOfSilenceIsReported(t *testing.T) {
+	s := &story{t: t, disk: sim.NewDisk(), now: shard.Now{Wall: 1_800_000_000_000, Mono: 1}, tasks: map[string]*shard.Spec{}}
+	s.boot()
+	s.turn(&shard.Set{Key: "shard/silence", Value: []byte("{"), Reply: s.reply})
+	var damage []string
+	r := shard.New(shard.Config{Journal: s.disk, Damage: func(d journal.Damage) { damage = append(damage, d.Detail) }})
+	if err := r.Recover(s.now); err != nil {
+		t.Fatal(err)
+	}
+	if len(damage) != 1 || !strings.Contains(damage[0], "shard/silence") {
+		t.Errorf("reported: %q", damage)
+	}
+}
+
+// A journal of a release before there were boot numbers: the tokens that it gave have none. They are good until their step is
+// settled or given to another, under every later start; what is scheduled from then on has tokens with a number.
+func TestTokensOfBeforeStayGood(t *testing.T) {
+	s := &story{t: t, disk: sim.NewDisk(), now: shard.Now{Wall: 1_800_000_000_000, Mono: 1}, tasks: map[string]*shard.Spec{}}
+	s.boot()
+	s.register("w", "steps:\n- {name: a, service_name: far, handler_name: h}\n- {name: b, service_name: far, handler_name: h}\n- {name: c, service_name: far, handler_name: h, dependencies: [a]}")
+	s.do("start r w")
+	seq := uint64(0)
+	take := func() (tokens []worker.Token) {
+		seq++
+		s.turn(&shard.Poll{ID: "A", Seq: seq, Max: 5, Reply: func(a shard.PollAnswer, err error) {
+			s.reply(err)
+			for _, spec := range a.Tasks {
+				tokens = append(tokens, worker.Token{Run: spec.Slot.Run, Step: spec.Step, Attempt: spec.Attempt, Boot: spec.Boot, Worker: "A"})
+			}
+		}})
+		return tokens
+	}
+	join := func(tokens ...worker.Token) (lost []worker.Token) {
+		s.turn(&shard.Join{ID: "A", Service: "far", Handlers: []string{"h"}, Capacity: 9, Tokens: tokens, Reply: func(l []worker.Token, err error) {
+			s.reply(err)
+			lost = l
+		}})
+		return lost
+	}
+	bring := func(token worker.Token) (result shard.Result) {
+		s.turn(&shard.Poll{ID: "A", Outcomes: []*shard.Outcome{{Token: token, Output: []byte("1"), Hash: 1}}, Reply: func(a shard.PollAnswer, err error) {
+			s.reply(err)
+			result = a.Results[0].Result
+		}})
+		return result
+	}
+	join()
+	before := take()
+	if len(before) != 2 || before[0].Boot != 0 {
+		t.Fatalf("got %+v", before)
+	}
+	s.do("advance 1s") // both starts are journaled
+	for s.number = 7; s.number < 9; s.number++ {
+		s.boot()
+		if lost := join(before...); len(lost) != 0 {
+			t.Fatalf("start %d: lost %+v", s.number, lost)
+		}
+		forged := before[0]
+		forged.Boot = s.number
+		if got := bring(forged); got != shard.BadToken {
+			t.Errorf("a token with the number of this start for an attempt of before: %s", got)
+		}
+	}
+	if got := bring(before[0]); got != shard.Recorded {
+		t.Errorf("the first step: %s", got)
+	}
+	after := take()
+	if len(after) != 1 || after[0].Boot != 8 {
+		t.Fatalf("the step after it: %+v", after)
+	}
+	s.boot()
+	if lost := join(before[1], after[0]); len(lost) != 0 {
+		t.Errorf("lost: %+v", lost)
+	}
+	old := after[0]
+	old.Boot = 0
+	for _, c := range []struct {
+		worker.Token
+		want shard.Result
+	}{{old, shard.BadToken}, {after[0], shard.Recorded}, {before[1], shard.Recorded}} {
+		if got := bring(c.Token); got != c.want {
+			t.Errorf("%+v: %s, want %s", c.Token, got, c.want)
+		}
+	}
+	if len(s.said) > 0 {
+		t.Errorf("refused: %v", s.said)
+	}
+}

@@ -1,0 +1,379 @@
+package shard
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/internal/objects"
+	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/timers"
+	"github.com/agnt5/agnt5d/worker"
+)
+
+// Input is something that came from outside: a caller's wish or a party's report.
+type Input interface {
+	// admit finds the run that the input is about and gives it a fact to fold, or answers at once.
+	admit(r *Shard)
+}
+
+// refuser is an Input with somebody who waits for an answer.
+type refuser interface{ refuse(err error) }
+
+// reader is an Input that changes nothing; it is admitted when the disk is full, too.
+type reader interface{ reads() }
+
+// asker is an Input that may find what it wants done already, and says so; it is admitted when the disk is full, too, and must ask
+// noRoom before it writes.
+type asker interface{ asks() }
+
+// fact is what one turn of a run folds: folded is called in the order in which facts came.
+type fact interface {
+	fold(r *Shard, run *Run, t *replay.Turn)
+}
+
+// DueLimit is how many due times one turn takes before it looks at its inputs again.
+const DueLimit = 2_500
+
+// Turn takes the inputs and everything that is due, and gives what must be written; nil when nothing must.
+func (r *Shard) Turn(now Now, inputs []Input) *Batch {
+	r.begin(now)
+	r.forgive()
+	r.tellAgain()
+	if r.full {
+		r.turnFull(inputs)
+		return r.finish()
+	}
+	r.grant()
+	late := r.takeDue()
+	if r.catching { // what was overdue at the start fires before anything new is admitted
+		r.held = append(r.held, inputs...)
+		if inputs = nil; !late {
+			inputs, r.held, r.catching = r.held, nil, false
+		}
+	}
+	r.takeExpired()
+	r.takeStarts()
+	r.takeWaits()
+	r.takeSilence()
+	for _, in := range inputs {
+		in.admit(r)
+	}
+	r.drain()
+	r.parkSome()
+	r.snapshotSlice()
+	return r.finish()
+}
+
+// forgive gives every lease the time in which the shard did not turn although something was due: the process was stopped, or
+// starved. Signs of life lie unread then, and workers must not pay for that.
+func (r *Shard) forgive() {
+	last, planned := r.turnedAt, r.wakeAt
+	r.turnedAt, r.wakeAt = r.now.Mono, 0
+	if planned == 0 || r.now.Mono-max(last, planned) < r.cfg.LeaseMS/8 {
+		return
+	}
+	lost := r.now.Mono - last
+	r.Hub.Postpone(lost)
+	for _, s := range r.Hub.Sessions() {
+		s.LastSeen += lost
+	}
+	if r.sweepAt != 0 {
+		r.sweepAt += lost
+	}
+	if r.silence.at != 0 {
+		r.silence.at += lost
+	}
+}
+
+func (r *Shard) begin(now Now) {
+	r.now = now
+	r.turnNo++
+	r.Stats.Turns++
+	r.b = &Batch{Batch: &journal.Batch{}, effects: r.spare}
+	r.spare = effects{}
+}
+
+func (r *Shard) finish() *Batch {
+	for i := 0; i < len(r.last); i++ {
+		r.last[i]()
+	}
+	clear(r.last)
+	r.last = r.last[:0]
+	b := r.b
+	r.b = nil
+	if b.Batch.Empty() { // nothing to write: what follows from this turn follows from the last batch under way, if one is
+		if n := len(r.flying); n > 0 {
+			r.flying[n-1].merge(&b.effects)
+		} else {
+			r.publish(&b.effects)
+		}
+		r.recycle(b)
+		return nil
+	}
+	b.Last = r.next - 1
+	r.flying = append(r.flying, b)
+	return b
+}
+
+// drain folds the facts of every run that has some, until no run has.
+func (r *Shard) drain() {
+	for i := 0; i < len(r.work); i++ {
+		r.fold(r.work[i])
+	}
+	clear(r.work)
+	r.work = r.work[:0]
+}
+
+// give puts a fact in front of its run.
+func (r *Shard) give(run *Run, f fact) {
+	if len(run.facts) == 0 {
+		r.work = append(r.work, run)
+	}
+	run.facts = append(run.facts, f)
+}
+
+// recordBytes is where a record takes no more facts: the rest makes another record of the same turn. The journal takes
+// records of 512 MiB, and one fact is far below.
+const recordBytes = 64 << 20
+
+// fold is one turn of one run: its facts, then what follows from them, as one record.
+func (r *Shard) fold(run *Run) {
+	t := &r.turn
+	*t = replay.Turn{S: run.S, At: r.now.Wall, Seq: r.next, Boot: r.cfg.Boot, Events: t.Events[:0], Stopping: r.stopping}
+	r.folding = run
+	before, prev := run.S.Events, run.S.LastSeq
+	run.touched = r.turnNo
+	taken, size := 0, 0
+	for ; taken < len(run.facts) && size < recordBytes; taken++ {
+		had := len(t.Events)
+		run.facts[taken].fold(r, run, t)
+		for i := had; i < len(t.Events); i++ {
+			size += t.Events[i].Size()
+		}
+	}
+	if run.facts = slices.Delete(run.facts, 0, taken); len(run.facts) > 0 {
+		r.work = append(r.work, run)
+	}
+	if !r.full { // nothing that came was folded then
+		t.Decide()
+	}
+	if t.Err != nil {
+		r.fail(fmt.Errorf("shard: run %q: %w", run.S.ID, t.Err))
+		return
+	}
+	if len(t.Events) == 0 {
+		return
+	}
+	seq := r.record(run.S.Run, prev, before+1, t.Events)
+	run.S.EndRecord(seq)
+	r.follow(run, t.Events, seq)
+}
+
+// record appends one record to the batch and gives its sequence.
+func (r *Shard) record(run, prev, n uint64, events []event.Event) uint64 {
+	b, seq := r.b, r.next
+	start := len(b.arena)
+	b.arena = event.AppendBody(b.arena, events)
+	b.Records = append(b.Records, journal.Record{Seq: seq, Count: uint32(len(events)), Run: run, Prev: prev, N: n, At: r.now.Wall,
+		Body: b.arena[start:len(b.arena):len(b.arena)]})
+	r.next += uint64(len(events))
+	r.logBytes += int64(len(b.arena)-start) + 32
+	r.Stats.Records++
+	r.Stats.Events += uint64(len(events))
+	return seq
+}
+
+// system appends a record of the engine itself.
+func (r *Shard) system(e event.Event) uint64 {
+	return r.record(0, 0, 0, []event.Event{e})
+}
+
+// follow hands what was decided to the parties that act on it. What must not leave before it is durable is put on the batch.
+func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
+	s := run.S
+	for i := range events {
+		e := &events[i]
+		switch e.Kind {
+		case event.RunStarted:
+			r.Stats.RunsStarted++
+			r.runs[s.Run], r.ids[s.ID] = run, run
+			r.head(run)
+		case event.StepBlocked:
+			r.table.Request(objects.Owner{Seq: seq + uint64(i), Run: s.Run, Step: e.Step}, s.Graph.Def.Steps[e.Step].ObjectKeys)
+		case event.KeysGranted:
+			r.table.Granted(s.Steps[e.Step].Request)
+		case event.StepScheduled:
+			r.b.offers = append(r.b.offers, offer{run: run, step: e.Step, attempt: e.Attempt})
+		case event.StepCompleted:
+			if k := r.kindOf(run, e.Step); k == flow.TypeTask || k == "" {
+				r.Stats.StepsCompleted++
+			}
+			for _, o := range e.Objects {
+				r.b.Objects = append(r.b.Objects, journal.Object{Key: o.Key, Version: o.Version, Seq: seq + uint64(i), Fence: o.Fence, State: o.State})
+			}
+		case event.AttemptFailed:
+			r.Stats.AttemptsFailed++
+		case event.AttemptLost:
+			r.Stats.AttemptsLost++
+		case event.SignalReceived:
+			r.Stats.Signals++
+		case event.TimerFired:
+			r.Stats.TimersFired++
+		case event.RetrySet, event.StepDeferred, event.SignalAwaited, event.TimerSet:
+			if e.Due != 0 {
+				r.due.Push(timers.Entry{Due: e.Due, Run: s.Run, Step: e.Step})
+			}
+		case event.RunCompleted, event.RunFailed, event.RunCancelled:
+			r.end(run)
+		case event.RunReopened:
+			r.reopened(run)
+		case event.RunQuarantined:
+			r.stop(run)
+			r.head(run)
+			r.mark(run)
+		case event.AttemptEnded:
+			if s.Status == replay.Running && s.Steps[e.Step].State == replay.StepScheduled {
+				r.b.offers = append(r.b.offers, offer{run: run, step: e.Step, attempt: s.Steps[e.Step].Attempt})
+			}
+			if s.Status.Ended() { // the head says what the run's last record is
+				r.head(run)
+				r.b.ended = append(r.b.ended, run)
+			}
+			r.retireIfDone(run)
+		}
+	}
+	if !run.def.keyed {
+		return
+	}
+	for _, seq := range s.Released() {
+		r.table.Release(seq)
+	}
+	r.grant()
+}
+
+// grant gives each request whose turn has come to its run, as a fact.
+func (r *Shard) grant() {
+	for _, o := range r.table.Grantable() {
+		if run, err := r.run(o.Run); run != nil && err == nil {
+			r.give(run, granted{o})
+		}
+	}
+}
+
+type granted struct{ o objects.Owner }
+
+func (g granted) fold(r *Shard, run *Run, t *replay.Turn) {
+	st := &run.S.Steps[g.o.Step]
+	out, isOut := run.S.Out(g.o.Step)
+	switch {
+	case isOut && out.Request == g.o.Seq, st.Request == g.o.Seq && st.Fence != 0:
+		r.table.Granted(g.o.Seq) // it holds them; a damaged run, of which it is not known that it gave them back, stood in front
+	case run.S.Status == replay.Running && st.State == replay.StepBlocked && st.Request == g.o.Seq:
+		t.Grant(g.o.Step)
+	}
+}
+
+// end closes the books of a run that has ended.
+func (r *Shard) end(run *Run) {
+	r.Stats.RunsEnded++
+	if run.S.Status != replay.Completed {
+		r.stop(run)
+	}
+	r.head(run)
+	r.b.ended = append(r.b.ended, run)
+	r.retireIfDone(run)
+}
+
+// stop takes back the offers of a run that has ended or is quarantined, and tells those who work for it. An attempt that is out
+// and that nobody has will not answer: it ends at once.
+func (r *Shard) stop(run *Run) {
+	s := run.S
+	for i := range s.Steps {
+		slot := r.Hub.Slot(s.Run, int32(i))
+		out, isOut := s.Out(int32(i))
+		switch {
+		case slot != nil && slot.State == worker.Queued:
+			r.Hub.Withdraw(s.Run, int32(i))
+		case slot != nil && slot.State != worker.Answered && run.expects(slot):
+			if slot.Given {
+				if slot.State == worker.Leased {
+					slot.State = worker.Cancelled
+					r.b.cancels = append(r.b.cancels, cancelled{slot, "the run is " + s.Status.String()})
+				}
+				continue
+			}
+			slot.State = worker.Cancelled
+			r.b.release = append(r.b.release, slot) // its start was journaled, and nobody got it
+		}
+		if isOut {
+			r.give(run, lost{out.Step, out.Attempt, ""})
+		}
+	}
+}
+
+// retireIfDone drops the snapshot of a run that recovery need not know any more.
+func (r *Shard) retireIfDone(run *Run) {
+	if run.S.Hurt {
+		r.mark(run) // it cannot be folded from its records: the snapshot is what there is
+		return
+	}
+	if !run.S.Resident() && run.snap != 0 {
+		r.b.Snapshots = append(r.b.Snapshots, journal.Snapshot{Run: run.S.Run})
+		run.snap = 0
+	}
+}
+
+// reopened puts the times of a run that goes on back into the queue.
+func (r *Shard) reopened(run *Run) {
+	r.head(run)
+	r.mark(run) // its first records may lie before the point where recovery starts
+	r.pushTimes(run.S)
+}
+
+// mark writes the run's snapshot with this batch.
+func (r *Shard) mark(run *Run) {
+	run.snap = run.S.LastSeq
+	r.b.Snapshots = append(r.b.Snapshots, journal.Snapshot{Run: run.S.Run, Seq: run.snap, State: appendParked(nil, run.S)})
+}
+
+func (r *Shard) pushTimes(s *replay.State) {
+	for i := range s.Steps {
+		st := &s.Steps[i]
+		if st.Due != 0 && (st.State == replay.StepWaiting || st.State == replay.StepRetrying || st.State == replay.StepDeferred) {
+			r.due.Push(timers.Entry{Due: st.Due, Run: s.Run, Step: int32(i)})
+		}
+	}
+}
+
+// head writes the run's row for lists and look-ups.
+func (r *Shard) head(run *Run) {
+	s := run.S
+	h := journal.Head{Run: s.Run, ID: s.ID, Workflow: s.Workflow, Version: s.Version, State: uint8(s.Status), LastSeq: s.LastSeq,
+		Events: s.Events, CreatedAt: s.CreatedAt, EndedAt: s.EndedAt, Skipped: s.Skipped}
+	if s.Status.Ended() {
+		h.Digest = s.Digest()
+	}
+	if s.Status == replay.Failed {
+		h.Failed = s.Graph.Def.Steps[s.FailedBy].Name + ": " + s.Steps[s.FailedBy].Error.Code
+	}
+	for i := len(r.b.Heads) - 1; i >= 0 && i >= len(r.b.Heads)-2; i-- { // started and ended in one turn
+		if r.b.Heads[i].Run == h.Run {
+			r.b.Heads[i] = h
+			return
+		}
+	}
+	r.b.Heads = append(r.b.Heads, h)
+}
+
+// fail stops the shard: an invariant is broken, and nothing may be built on it.
+func (r *Shard) fail(err error) {
+	if r.broken == nil {
+		r.broken = err
+	}
+}
+
+// Broken is why the shard has stopped; nil while it has not.
+func (r *Shard) Broken() error { return r.broken }

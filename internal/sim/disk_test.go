@@ -1,0 +1,117 @@
+package sim
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/journal/journaltest"
+	"github.com/agnt5/agnt5d/internal/shard"
+)
+
+// The simulated disk keeps to the rules of any journal, or what the simulator proves would be about something else.
+func TestTheDiskIsAJournal(t *testing.T) {
+	disks := map[string]*Disk{}
+	journaltest.Run(t, func(_ *testing.T, dir string) journal.Log {
+		if disks[dir] == nil {
+			disks[dir] = NewDisk()
+		}
+		return &log{Disk: disks[dir]}
+	}, journaltest.Faults{})
+}
+
+// log commits each batch at once, and reads the few things that the shard never asks for.
+type log struct {
+	*Disk
+	closed bool
+}
+
+func (l *log) Append(b *journal.Batch, done func(error)) {
+	if l.closed {
+		done(journal.ErrClosed)
+		return
+	}
+	if err := b.Check(l.NextSeq()); err != nil {
+		done(err)
+		return
+	}
+	l.Disk.Append(&shard.Batch{Batch: b})
+	l.Commit(1)
+	done(nil)
+}
+
+func (l *log) Probe() error { return nil }
+
+func (l *log) Stats() journal.Stats {
+	return journal.Stats{NextSeq: l.NextSeq(), Records: uint64(len(l.records))}
+}
+
+func (l *log) Created() bool { return false }
+
+func (l *log) Runs(limit int) (int, error) { return min(len(l.heads), limit), nil }
+
+func (l *log) Broken() <-chan struct{} { return nil }
+
+func (l *log) Err() error { return nil }
+
+func (l *log) Close() error { l.closed = true; return nil }
+
+func (l *log) GetMany(seqs []uint64, fn func(int, journal.Record) error) error {
+	for i, s := range seqs {
+		r, err := l.Get(s)
+		if err != nil {
+			return err
+		}
+		if err := fn(i, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *log) Heads(f journal.HeadFilter) ([]journal.Head, error) {
+	var out []journal.Head
+	for _, h := range l.heads {
+		if (f.Workflow == "" || h.Workflow == f.Workflow) && (f.State == nil || h.State == *f.State) && strings.HasPrefix(h.ID, f.IDPrefix) &&
+			h.CreatedAt >= f.Since && (f.Until == 0 || h.CreatedAt < f.Until) && (f.Before == 0 || h.Run < f.Before) {
+			out = append(out, h)
+		}
+	}
+	slices.SortFunc(out, func(a, b journal.Head) int { return cmp.Compare(b.Run, a.Run) })
+	if f.Limit == 0 {
+		f.Limit = 100
+	}
+	return out[:min(len(out), f.Limit)], nil
+}
+
+func (l *log) Objects(prefix, after string, limit int) ([]journal.Object, error) {
+	var out []journal.Object
+	for k, o := range l.objects {
+		if strings.HasPrefix(k, prefix) && k > after {
+			out = append(out, o)
+		}
+	}
+	slices.SortFunc(out, func(a, b journal.Object) int { return strings.Compare(a.Key, b.Key) })
+	if limit > 0 {
+		out = out[:min(len(out), limit)]
+	}
+	return out, nil
+}
+
+func (l *log) Row(key string) ([]byte, bool, error) {
+	v, ok := l.rows[key]
+	return v, ok, nil
+}
+
+func (l *log) Rows(prefix string) ([]journal.Row, error) {
+	var out []journal.Row
+	for k, v := range l.rows {
+		if strings.HasPrefix(k, prefix) {
+			out = append(out, journal.Row{Key: k, Value: v})
+		}
+	}
+	slices.SortFunc(out, func(a, b journal.Row) int { return strings.Compare(a.Key, b.Key) })
+	return out, nil
+}

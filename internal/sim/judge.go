@@ -1,0 +1,638 @@
+package sim
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/fold"
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/internal/shard"
+)
+
+// Judge looks at what became durable and at what was acknowledged. What must hold:
+//
+//  1. The journal of each run folds without an impossible event, with positions 1..n and unbroken links.
+//  2. The shard's state equals that fold whenever nothing is under way; folding twice gives the same.
+//  3. What was acknowledged is in the journal: starts, signals, cancels, outcomes. What is shown is durable.
+//  4. For each step at most one completion, time-out or skip, ever; at most one final failure between two reopenings.
+//  5. A step starts, or is skipped, only as the definition says, worked out here a second time, naively.
+//  6. Attempts grow. A task is handed out only when its schedule is durable, and to one worker at a time.
+//  7. An object key has one holder; grants go in the order of requests on every key; each completed step counts each of its
+//     objects up exactly once.
+//  8. A signal is consumed by at most one wait; a timer fires at most once by itself, and never early.
+//  9. A run that has ended holds nothing but the keys of attempts still out, and nothing happens in it but their end.
+//  10. An outcome is recorded for the attempt that it was made for, and for no other: neither of another history, when a copy of
+//     the journal was put back, nor when its step was given to another since. Leases end however often the engine is started.
+//  11. In the quiet phase everything that is open comes to its end.
+//  12. Two handlers whose tasks name the same key do not work at once, whatever the shard believes: each works until it returns, or
+//     until the journal says that its attempt is over.
+//  13. The shard's own books are in order (Ring.Check).
+//
+// Of a damaged run the shard knows what stands in front of the damage, and so does the Judge from then on. What was lost with the
+// record (a grant, an attempt, a signal) binds nobody any more.
+type Judge struct {
+	w       *World
+	byRun   map[uint64]*track
+	byID    map[string]*track
+	byInput map[string]bool // started with the other input
+	order   []*track
+	holders map[string]place // key -> who holds it
+	wanted  map[string][]uint64
+	counts  map[string]int // key -> completed increments since it was last removed
+	ahead   int64          // of the planted clock
+	given   map[place]given
+	working []handler
+	graphs  map[flow.Digest]*flow.Graph
+}
+
+// handler is somebody who was given a task.
+type handler struct {
+	spec  *shard.Spec
+	who   string
+	epoch int
+}
+
+// traced is a run whose events are printed as they become durable, for debugging a seed.
+var traced uint64
+
+type place struct {
+	run  uint64
+	step int32
+}
+
+type given struct {
+	epoch   int
+	attempt uint32
+	who     string
+}
+
+// track is the Judge's own copy of a run.
+type track struct {
+	s        *replay.State
+	id       string
+	final    []int // completions, time-outs and skips by step
+	failed   []int // final failures since the run was last reopened
+	fired    []int
+	attempts []uint32
+	due      map[int32]int64
+	requests map[int32]uint64 // the newest by step
+	asked    map[uint64]int32 // step by request
+	payloads map[string][]byte
+	outcomes map[attemptOf]uint64 // recorded outcomes: hash
+	origins  map[attemptOf]origin
+	started  map[int32]uint32     // the newest attempt that somebody had, by step
+	begun    map[attemptOf]bool   // the journal knows that it started
+	over     map[attemptOf]bool   // the journal says that nothing is expected of it any more
+	had      map[attemptOf]string // who had it
+	cancels  int
+	reopened int
+	damaged  uint64 // the record of it that cannot be read; 0: none
+	hurt     bool   // it was quarantined
+	gone     bool   // deleted
+}
+
+type attemptOf struct {
+	step    int32
+	attempt uint32
+}
+
+func newJudge(w *World) *Judge {
+	return &Judge{w: w, byRun: map[uint64]*track{}, byID: map[string]*track{}, byInput: map[string]bool{}, holders: map[string]place{},
+		wanted: map[string][]uint64{}, counts: map[string]int{}, given: map[place]given{},
+		graphs: map[flow.Digest]*flow.Graph{}}
+}
+
+func (j *Judge) graph(d flow.Digest) (*flow.Graph, error) {
+	if g := j.graphs[d]; g != nil {
+		return g, nil
+	}
+	body, err := j.w.disk.DefinitionBody(string(d))
+	if err != nil {
+		return nil, err
+	}
+	def, problems := flow.Parse(body)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	g, err := flow.NewGraph(def)
+	if err == nil {
+		j.graphs[d] = g
+	}
+	return g, err
+}
+
+// reported hears of damage that the shard has found.
+func (j *Judge) reported(d journal.Damage) {
+	if t := j.byRun[d.Run]; t == nil || t.damaged != d.Seq {
+		j.w.fail("the shard reports damage: %+v", d)
+	}
+}
+
+// durable looks at records as they are committed.
+func (j *Judge) durable(records []journal.Record) {
+	for i := range records {
+		rec := &records[i]
+		if rec.Run == 0 {
+			j.system(rec)
+			continue
+		}
+		t := j.byRun[rec.Run]
+		var s *replay.State
+		if t != nil {
+			if metWhileFolding(rec) {
+				j.forgets(t)
+			}
+			s = t.s
+		}
+		// Rules about what follows are checked against the state before each event, so the events are folded one by one.
+		s = j.fold(t, s, rec)
+		_ = s
+	}
+}
+
+// metWhileFolding says whether the record quarantines its run because the shard met the damage while it folded the journal: at a
+// start, or after a full disk. Then it knows no more than what stands in front of it.
+func metWhileFolding(rec *journal.Record) bool {
+	events, err := event.DecodeAll(rec.Body)
+	return err == nil && slices.ContainsFunc(events, func(e event.Event) bool {
+		return e.Kind == event.RunQuarantined && strings.Contains(e.Message, fmt.Sprintf("record %d:", e.Ref))
+	})
+}
+
+// forgets folds a run as the shard has folded it that met its damage: what is known of it from now on is what stands in front of the
+// damage. Its place in the journal goes on behind its last record.
+func (j *Judge) forgets(t *track) {
+	var s *replay.State
+	var err error
+	for i := range j.w.disk.records {
+		if r := &j.w.disk.records[i]; r.Run == t.s.Run && r.Seq < t.damaged {
+			if s, err = fold.Record(s, r, j.graph, nil); err != nil {
+				j.w.fail("%v", err)
+			}
+		}
+	}
+	j.w.op("the fold meets the damage")
+	s.Released()
+	s.LastSeq, s.Events = t.s.LastSeq, t.s.Events
+	t.s = s
+	known := map[uint64]bool{}
+	for i := range s.Steps {
+		known[s.Steps[i].Request] = true
+	}
+	for _, o := range s.Outs {
+		known[o.Request] = true
+	}
+	for request := range t.asked {
+		if !known[request] {
+			j.free(request, t)
+		}
+	}
+}
+
+func (j *Judge) system(rec *journal.Record) {
+	events, err := event.DecodeAll(rec.Body)
+	if err != nil {
+		j.w.fail("record %d: %v", rec.Seq, err)
+	}
+	for _, e := range events {
+		j.w.op("event " + e.Kind.String())
+		if e.Kind == event.RunsDeleted {
+			for _, t := range j.order {
+				if _, ok := j.w.disk.ids[t.id]; !ok && t.s.Status.Ended() {
+					t.gone = true
+				}
+			}
+		}
+	}
+}
+
+func (j *Judge) fold(t *track, s *replay.State, rec *journal.Record) *replay.State {
+	w := j.w
+	if s != nil && (rec.Prev != s.LastSeq || rec.N != s.Events+1) {
+		w.fail("record %d of run %s follows %d at position %d, but the run's last record is %d with %d events", rec.Seq, s.ID, rec.Prev, rec.N, s.LastSeq, s.Events)
+	}
+	events, err := event.DecodeAll(rec.Body)
+	if err != nil {
+		w.fail("record %d: %v", rec.Seq, err)
+	}
+	for i := range events {
+		e := &events[i]
+		w.op("event " + e.Kind.String())
+		if s == nil {
+			g, err := j.graph(flow.Digest(e.Digest))
+			if err != nil {
+				w.fail("record %d: %v", rec.Seq, err)
+			}
+			s = replay.New(g)
+			n := len(g.Def.Steps)
+			t = &track{s: s, id: e.ID, final: make([]int, n), failed: make([]int, n), fired: make([]int, n), attempts: make([]uint32, n), due: map[int32]int64{},
+				requests: map[int32]uint64{}, asked: map[uint64]int32{}, payloads: map[string][]byte{}, outcomes: map[attemptOf]uint64{},
+				origins: map[attemptOf]origin{}, started: map[int32]uint32{}, begun: map[attemptOf]bool{}, over: map[attemptOf]bool{}, had: map[attemptOf]string{}}
+			if old := j.byID[e.ID]; old != nil && !old.gone {
+				w.fail("run %s was started twice, in records %d and %d", e.ID, old.s.Run, rec.Seq)
+			}
+			j.byRun[rec.Run], j.byID[e.ID] = t, t
+			j.order = append(j.order, t)
+		}
+		if rec.Run == traced {
+			fmt.Printf("%5d @%d %s step %d attempt %d %s\n", rec.Seq+uint64(i), rec.At, e.Kind, e.Step, e.Attempt, e.Code)
+		}
+		j.before(t, rec, e, rec.Seq+uint64(i))
+		if err := s.Apply(rec.Seq+uint64(i), rec.At, e); err != nil {
+			w.fail("run %s: %v", t.id, err)
+		}
+		j.after(t, rec, e, rec.Seq+uint64(i))
+	}
+	s.EndRecord(rec.Seq)
+	j.stops(s, events)
+	return s
+}
+
+// stops counts the ways in which a run stops while somebody works for it.
+func (j *Judge) stops(s *replay.State, events []event.Event) {
+	begins := false
+	for i := range events {
+		e := &events[i]
+		begins = begins || e.Kind == event.AttemptStarted
+		if !e.Kind.Stops() {
+			continue
+		}
+		if begins && s.Status == replay.Quarantined {
+			j.w.op("a run is quarantined whose attempt has just begun")
+		}
+		for _, o := range s.Outs {
+			if o.Request != 0 {
+				j.w.op("a run ends while a handler holds a key")
+			}
+			if e.Kind == event.RunFailed && s.Status == replay.Failed && s.Steps[s.FailedBy].Error.Code == replay.CodeSignalTimeout && *s.Graph.Def.Steps[s.FailedBy].Signal.TimeoutMS == 0 {
+				j.w.op("a wait of 0 ms ends a run in which somebody works")
+			}
+		}
+	}
+}
+
+// before checks an event against the state that it meets.
+func (j *Judge) before(t *track, rec *journal.Record, e *event.Event, seq uint64) {
+	w, s := j.w, t.s
+	step := e.Step
+	name := func() string { return t.id + "/" + s.Graph.Def.Steps[step].Name }
+	if e.Kind == event.RunQuarantined && t.damaged == 0 {
+		w.fail("run %s is quarantined, and nothing of it is damaged", t.id)
+	}
+	if s.Status.Ended() && e.Kind != event.AttemptEnded && e.Kind != event.RunReopened && e.Kind != event.RunQuarantined {
+		w.fail("run %s has ended, and then came %s", t.id, e.Kind)
+	}
+	switch e.Kind {
+	case event.StepBlocked, event.SignalAwaited, event.TimerSet, event.StepSkipped:
+		j.mayBegin(t, e)
+	case event.StepScheduled:
+		if len(s.Graph.Def.Steps[step].ObjectKeys) == 0 {
+			j.mayBegin(t, e)
+		}
+		if e.Attempt <= t.attempts[step] {
+			w.fail("%s: attempt %d is scheduled after attempt %d", name(), e.Attempt, t.attempts[step])
+		}
+		t.attempts[step] = e.Attempt
+	case event.KeysGranted:
+		for _, k := range s.Graph.Def.Steps[step].ObjectKeys {
+			if at, taken := j.holders[k]; taken {
+				w.fail("%s is granted key %s, which run %d step %d holds", name(), k, at.run, at.step)
+			}
+			if q := j.wanted[k]; len(q) == 0 || q[0] != t.requests[step] {
+				w.fail("%s is granted key %s out of order: its request is %d, the queue %v", name(), k, t.requests[step], q)
+			}
+			j.holders[k] = place{s.Run, step}
+		}
+	case event.StepCompleted:
+		if s.Graph.Def.Steps[step].Type == flow.TypeWaitTimer && s.Steps[step].State != replay.StepWaiting {
+			w.fail("timer %s completes while it is %s", name(), s.Steps[step].State)
+		}
+		for _, o := range e.Objects {
+			j.counts[o.Key]++
+			if string(o.State) != strconv.Itoa(j.counts[o.Key]) {
+				w.fail("%s sets object %s to %s, it has been counted up %d times", name(), o.Key, o.State, j.counts[o.Key])
+			}
+			if o.Version != uint64(j.counts[o.Key]) {
+				w.fail("%s writes version %d of object %s, its %d. time", name(), o.Version, o.Key, j.counts[o.Key])
+			}
+		}
+	case event.TimerFired:
+		if !e.Forced {
+			if t.fired[step]++; t.fired[step] > 1 {
+				w.fail("timer %s fires twice", name())
+			}
+			j.notEarly(t, rec, step)
+		}
+	case event.StepTimedOut:
+		if s.Steps[step].Due != 0 {
+			j.notEarly(t, rec, step)
+		}
+	}
+}
+
+func (j *Judge) notEarly(t *track, rec *journal.Record, step int32) {
+	if due := t.s.Steps[step].Due; rec.At-j.ahead < due {
+		j.w.fail("%s/%s is over at %d, before its time %d", t.id, t.s.Graph.Def.Steps[step].Name, rec.At-j.ahead, due)
+	}
+}
+
+// after keeps the books.
+func (j *Judge) after(t *track, rec *journal.Record, e *event.Event, seq uint64) {
+	w, s, step := j.w, t.s, e.Step
+	switch attempt := (attemptOf{step, e.Attempt}); e.Kind {
+	case event.AttemptStarted:
+		t.begun[attempt] = true
+	case event.StepCompleted, event.AttemptFailed, event.AttemptLost, event.AttemptEnded:
+		t.over[attempt] = true
+	}
+	switch e.Kind {
+	case event.StepScheduled:
+		t.origins[attemptOf{step, e.Attempt}] = origin{seq, rec.At}
+	case event.AttemptStarted:
+		t.started[step], t.had[attemptOf{step, e.Attempt}] = e.Attempt, e.Name
+	case event.StepBlocked:
+		t.requests[step], t.asked[seq] = seq, step
+		for _, k := range s.Graph.Def.Steps[step].ObjectKeys {
+			j.wanted[k] = append(j.wanted[k], seq)
+		}
+	case event.StepCompleted, event.StepTimedOut, event.StepSkipped:
+		if t.final[step]++; t.final[step] > 1 {
+			w.fail("%s/%s is settled twice, the second time by %s", t.id, s.Graph.Def.Steps[step].Name, e.Kind)
+		}
+		if e.Kind == event.StepCompleted && e.Attempt != 0 {
+			j.recorded(t, step, e.Attempt, e.Hash)
+			if want := strconv.Quote(t.id + "/" + s.Graph.Def.Steps[step].Name); string(e.Payload) != want {
+				w.fail("%s is completed with the output of %s", want, e.Payload)
+			}
+		}
+	case event.AttemptFailed:
+		j.recorded(t, step, e.Attempt, e.Hash)
+	case event.StepFailed:
+		if t.failed[step]++; t.failed[step] > 1 {
+			w.fail("%s/%s fails for good twice", t.id, s.Graph.Def.Steps[step].Name)
+		}
+	case event.RunReopened:
+		t.reopened++
+		clear(t.failed)
+	case event.RunQuarantined:
+		t.hurt = true
+	case event.RunCancelled:
+		if t.cancels++; t.hurt {
+			w.op("cancel of a quarantined run")
+		}
+	case event.SignalReceived:
+		t.payloads[e.ID] = bytes.Clone(e.Payload)
+	}
+	for _, request := range s.Released() {
+		j.free(request, t)
+	}
+}
+
+func (j *Judge) recorded(t *track, step int32, attempt uint32, hash uint64) {
+	k := attemptOf{step, attempt}
+	if _, twice := t.outcomes[k]; twice {
+		j.w.fail("%s/%s: two outcomes of attempt %d are recorded", t.id, t.s.Graph.Def.Steps[step].Name, attempt)
+	}
+	t.outcomes[k] = hash
+	if newest := t.started[step]; attempt < newest {
+		j.w.fail("%s/%s: an outcome of attempt %d is recorded, and attempt %d was given to somebody since", t.id, t.s.Graph.Def.Steps[step].Name, attempt, newest)
+	}
+}
+
+// free gives back the keys of a request.
+func (j *Judge) free(request uint64, t *track) {
+	step, ok := t.asked[request]
+	if !ok {
+		j.w.fail("run %s gives back request %d, which it never made", t.id, request)
+	}
+	for _, k := range t.s.Graph.Def.Steps[step].ObjectKeys {
+		q := j.wanted[k]
+		for i, x := range q {
+			if x == request {
+				if i == 0 && j.holders[k] == (place{t.s.Run, step}) {
+					delete(j.holders, k)
+				}
+				j.wanted[k] = append(q[:i:i], q[i+1:]...)
+				break
+			}
+		}
+	}
+}
+
+// mayBegin works out, naively, whether a step that has not been ready before may start or be skipped now.
+func (j *Judge) mayBegin(t *track, e *event.Event) {
+	s, i := t.s, e.Step
+	st := &s.Steps[i]
+	if st.State != replay.StepPending && st.State != replay.StepDormant {
+		return // retried, deferred or lost: it has been ready before
+	}
+	if t.reopened > 0 && t.attempts[i] > 0 || t.reopened > 0 {
+		return // becomes ready anew after a retry of the run; what it was is not kept here
+	}
+	if e.Kind == event.StepScheduled && st.Attempt > 0 {
+		return // released by a timer that was fired
+	}
+	if st.Attempt > 0 {
+		return
+	}
+	begin := e.Kind != event.StepSkipped
+	if want, why := naive(s, i); want != begin {
+		j.w.fail("%s/%s: %s, but %s", t.id, s.Graph.Def.Steps[i].Name, e.Kind, why)
+	}
+}
+
+// compare holds the shard against the fold, when nothing is under way.
+func (j *Judge) compare() {
+	w := j.w
+	if len(w.disk.queue) > 0 || w.rng.IntN(4) != 0 {
+		return
+	}
+	for _, t := range j.order {
+		if run := w.shard.Peek(t.s.Run); run != nil && run.S.LastSeq == t.s.LastSeq && !t.gone {
+			if a, b := run.S.Append(nil), t.s.Append(nil); !bytes.Equal(a, b) {
+				w.fail("run %s: the shard's state is not the fold of the journal\nring %x\nfold %x", t.id, a, b)
+			}
+		}
+	}
+}
+
+// refold folds a run from the disk.
+func (j *Judge) refold(t *track) (*replay.State, error) {
+	return fold.Run(j.w.disk, t.s.Run, t.s.LastSeq, j.graph)
+}
+
+// started checks an acknowledged start.
+func (j *Judge) started(id, workflow string) {
+	t := j.byID[id]
+	if t == nil {
+		j.w.fail("start of %s was acknowledged and is not in the journal", id)
+	} else if t.s.Workflow != workflow {
+		j.w.fail("run %s is of workflow %s, asked for was %s", id, t.s.Workflow, workflow)
+	}
+}
+
+// signalled checks an acknowledged signal.
+func (j *Judge) signalled(t *track, id, by string) {
+	if t = j.byID[t.id]; t.gone {
+		return
+	}
+	a, ok := t.s.Mail.Find(id)
+	if !ok {
+		j.w.fail("signal %s to %s was acknowledged and is not in the journal", id, t.id)
+	}
+	if by != "" && (a.By < 0 || t.s.Graph.Def.Steps[a.By].Name != by) {
+		j.w.fail("signal %s to %s: the answer says that %s took it, the journal does not", id, t.id, by)
+	}
+}
+
+// result checks what a worker was told of its outcome.
+func (j *Judge) result(o *reply, res shard.PollResult) {
+	t := j.byRun[o.token.Run]
+	if t == nil {
+		return
+	}
+	hash, recorded := t.outcomes[attemptOf{o.token.Step, o.token.Attempt}]
+	j.w.op("result " + string(res.Result))
+	if !t.ours(o) {
+		j.w.op("result of another history")
+		if res.Result == shard.Recorded || res.Result != shard.BadToken && !res.Look && !t.gone && !t.hurt { // a damaged run may not know
+			j.w.fail("%s step %d: the token of attempt %d is of another history, and its outcome is %s", t.id, o.token.Step, o.token.Attempt, res.Result)
+		}
+		return
+	}
+	switch res.Result {
+	case shard.BadToken:
+		j.w.fail("%s step %d: the token of attempt %d was made for it, and its outcome is bad_token", t.id, o.token.Step, o.token.Attempt)
+	case shard.Recorded, shard.Invalid:
+		if who := t.had[attemptOf{o.token.Step, o.token.Attempt}]; who != o.token.Worker {
+			j.w.fail("%s step %d: an outcome of attempt %d by %s is recorded, which %s had", t.id, o.token.Step, o.token.Attempt, o.token.Worker, who)
+		}
+		if !recorded || hash != o.in.Hash {
+			j.w.fail("%s step %d: outcome %d of attempt %d was acknowledged as %s; the journal has %v %d", t.id, o.token.Step, o.in.Hash, o.token.Attempt, res.Result, recorded, hash)
+		}
+	default:
+		if recorded && !res.Look && !t.gone && !t.hurt {
+			j.w.fail("%s step %d: an outcome of attempt %d is recorded, and the answer %s does not say so", t.id, o.token.Step, o.token.Attempt, res.Result)
+		}
+	}
+}
+
+// handedOut checks the moment in which a worker gets a task.
+func (j *Judge) handedOut(who string, s *shard.Spec) {
+	w, t := j.w, j.byRun[s.Slot.Run]
+	if t == nil {
+		w.fail("a task of run %d is handed out, which is not in the journal", s.Slot.Run)
+	}
+	at := place{s.Slot.Run, s.Step}
+	g := j.given[at]
+	if g == (given{w.epoch, s.Attempt, who}) {
+		return // the same answer to the same poll again
+	}
+	st := &t.s.Steps[s.Step]
+	if (st.State != replay.StepScheduled && st.State != replay.StepRunning) || st.Attempt != s.Attempt {
+		if t.s.Status == replay.Running {
+			w.fail("%s step %d attempt %d is handed out to %s; the journal has it %s at attempt %d", t.id, s.Step, s.Attempt, who, st.State, st.Attempt)
+		}
+	}
+	if g.epoch == w.epoch && g.attempt == s.Attempt {
+		w.fail("%s step %d attempt %d is handed out to %s, and was to %s", t.id, s.Step, s.Attempt, who, g.who)
+	}
+	j.given[at] = given{w.epoch, s.Attempt, who}
+	if _, out := t.s.Out(s.Step); out {
+		w.fail("%s step %d is handed out while an attempt from before its retry is out", t.id, s.Step)
+	}
+	for _, k := range t.s.Graph.Def.Steps[s.Step].ObjectKeys {
+		if j.holders[k] != at {
+			w.fail("%s step %d is handed out without its key %s", t.id, s.Step, k)
+		}
+	}
+	j.alone(who, s)
+}
+
+// alone checks that nobody works under a key of the task that is handed out. An attempt of an earlier epoch whose start was not
+// journaled is not known of.
+func (j *Judge) alone(who string, s *shard.Spec) {
+	j.working = slices.DeleteFunc(j.working, func(h handler) bool { return !j.w.works(h.spec) })
+	for _, h := range j.working {
+		o := h.spec
+		t, attempt := j.byRun[o.Slot.Run], attemptOf{o.Step, o.Attempt}
+		same := o.Slot.Run == s.Slot.Run && o.Step == s.Step && o.Attempt == s.Attempt
+		if _, answered := t.outcomes[attempt]; answered { // by another handler of that worker: it was given one token twice, in two histories
+			continue
+		}
+		if same || t.over[attempt] || t.damaged != 0 || h.epoch != j.w.epoch && !t.begun[attempt] {
+			continue
+		}
+		for _, k := range o.Def.Graph.Def.Steps[o.Step].ObjectKeys {
+			if slices.Contains(s.Def.Graph.Def.Steps[s.Step].ObjectKeys, k) {
+				j.w.fail("%s step %d is handed out to %s with key %s, under which %s works at %s step %d attempt %d", s.ID, s.Step, who, k, h.who, o.ID, o.Step, o.Attempt)
+			}
+		}
+	}
+	j.working = append(j.working, handler{s, who, j.w.epoch})
+}
+
+// end looks once more when everything is quiet.
+func (j *Judge) end() {
+	w := j.w
+	for _, t := range j.order {
+		if t.gone {
+			continue
+		}
+		h := w.disk.heads[t.s.Run]
+		if t.damaged == 0 {
+			j.again(t)
+		} else if !t.hurt && replay.RunState(h.State) == replay.Quarantined {
+			continue // it had ended when somebody met the damage
+		}
+		if t.s.Status.Ended() && len(t.s.Outs) == 0 && h.State != uint8(t.s.Status) {
+			w.fail("the head of %s says %d, the run is %s", t.id, h.State, t.s.Status)
+		}
+		if !t.s.Status.Ended() {
+			w.fail("run %s has not ended in the quiet phase: %s", t.id, open(t.s))
+		}
+		if len(t.s.Outs) > 0 {
+			w.fail("run %s has ended and attempts of it are still out: %+v", t.id, t.s.Outs)
+		}
+	}
+	for k, at := range j.holders {
+		w.fail("key %s is held by run %d step %d when everything has ended", k, at.run, at.step)
+	}
+	if keys := w.shard.Keys(); len(keys) > 0 {
+		w.fail("the shard's table still has %v", keys)
+	}
+	for k, n := range j.counts {
+		o, _, _ := w.disk.Object(k)
+		if string(o.State) != strconv.Itoa(n) {
+			w.fail("object %s is %s, it was counted up %d times", k, o.State, n)
+		}
+	}
+}
+
+// again folds a run once more.
+func (j *Judge) again(t *track) {
+	s, err := j.refold(t)
+	if err != nil {
+		j.w.fail("folding %s again: %v", t.id, err)
+	}
+	if !bytes.Equal(s.Digest(), t.s.Digest()) {
+		j.w.fail("run %s folds to two states", t.id)
+	}
+}
+
+func open(s *replay.State) string {
+	text := s.Status.String()
+	for i := range s.Steps {
+		st := &s.Steps[i]
+		if !st.State.Settled() {
+			text += fmt.Sprintf("; %s %s attempt %d due %d", s.Graph.Def.Steps[i].Name, st.State, st.Attempt, st.Due)
+		}
+	}
+	return text
+}

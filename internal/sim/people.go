@@ -1,0 +1,220 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/internal/shard"
+)
+
+// clientActs lets somebody ask for something new.
+func (w *World) clientActs() {
+	runs := w.judge.order
+	if len(runs) == 0 || w.chance(35) && len(runs) < 24 {
+		w.newStart()
+		return
+	}
+	r := runs[w.rng.IntN(len(runs))]
+	switch w.rng.IntN(20) {
+	case 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10:
+		w.newSignal(r, fmt.Sprintf("sig%d", w.rng.IntN(3)))
+	case 11:
+		w.newCancel(r)
+	case 12, 13, 14:
+		w.newRetry(r)
+	case 15:
+		w.newFire(r)
+	case 16:
+		w.newDelete(r)
+	default:
+		w.look(r)
+	}
+}
+
+// ask sends a request, and again until it is answered.
+func (w *World) ask(what string, send func(c *client)) {
+	w.op(what)
+	c := &client{what: what, again: send}
+	w.clients = append(w.clients, c)
+	c.wait, c.tries = true, 1
+	send(c)
+}
+
+func (w *World) retryClients() {
+	left := w.clients[:0]
+	for _, c := range w.clients {
+		if c.done || !w.calm && c.tries > 3 && w.chance(20) { // it gives up
+			continue
+		}
+		if !c.wait {
+			w.op("request sent again")
+			c.wait = true
+			c.tries++
+			c.again(c)
+		}
+		left = append(left, c)
+	}
+	w.clients = left
+}
+
+// answered says whether an answer settles the request; a full disk means "not recorded", ask again.
+func (w *World) answered(c *client, epoch int, err error) bool {
+	if epoch != w.epoch || c.done {
+		return false // the connection is gone
+	}
+	c.wait = false
+	if errors.Is(err, shard.ErrDiskFull) {
+		w.op("answer: disk full")
+		return false
+	}
+	c.done = true
+	return true
+}
+
+func (w *World) newStart() {
+	id := fmt.Sprintf("run-%d", w.Ops["start"])
+	name := w.flows[w.rng.IntN(len(w.flows))]
+	input := []byte(fmt.Sprintf(`{"n":%d}`, w.rng.IntN(100)))
+	w.ask("start", func(c *client) {
+		epoch := w.epoch
+		w.inbox = append(w.inbox, &shard.Start{ID: id, Given: true, Workflow: name, Input: input, Reply: func(got shard.Started, err error) {
+			if !w.answered(c, epoch, err) {
+				return
+			}
+			if err != nil && !(errors.Is(err, shard.ErrRunExpired)) {
+				w.fail("start of %s: %v", id, err)
+			}
+			if err == nil {
+				w.judge.started(id, name)
+			}
+		}})
+	})
+	if w.chance(10) {
+		w.op("start with another input")
+		epoch := w.epoch
+		w.inbox = append(w.inbox, &shard.Start{ID: id, Given: true, Workflow: name, Input: []byte(`"other"`), Reply: func(got shard.Started, err error) {
+			if epoch == w.epoch && err == nil && got.Created && w.judge.byID[id] != nil && string(w.judge.byID[id].s.Input.Data) != `"other"` {
+				w.fail("a start of %s with another input was taken for a new one", id)
+			}
+			if epoch == w.epoch && err == nil && got.Created {
+				w.judge.byInput[id] = true
+			}
+		}})
+	}
+}
+
+func (w *World) newSignal(r *track, name string) {
+	sid := fmt.Sprintf("signal-%d", w.Ops["signal"])
+	payload := []byte(fmt.Sprintf(`{"by":%q}`, sid))
+	w.ask("signal", func(c *client) {
+		epoch := w.epoch
+		w.inbox = append(w.inbox, &shard.Signal{ID: r.id, Name: name, SignalID: sid, Payload: payload, Reply: func(by string, err error) {
+			if !w.answered(c, epoch, err) {
+				return
+			}
+			switch {
+			case err == nil:
+				w.judge.signalled(r, sid, by)
+			case errors.Is(err, shard.ErrRunFinished), errors.Is(err, shard.ErrAway), errors.Is(err, shard.ErrRunNotFound), errors.Is(err, shard.ErrRunExpired):
+			case errors.Is(err, shard.ErrRunQuarantined) && r.damaged != 0:
+			default:
+				w.fail("signal %s to %s: %v", sid, r.id, err)
+			}
+		}})
+	})
+	if w.chance(10) {
+		w.op("signal with another payload")
+		epoch := w.epoch
+		w.inbox = append(w.inbox, &shard.Signal{ID: r.id, Name: name, SignalID: sid, Payload: []byte(`"other"`), Reply: func(_ string, err error) {
+			if epoch == w.epoch && err == nil && r.s.Status == replay.Running && string(r.payloads[sid]) == string(payload) {
+				w.fail("signal id %s was taken for two payloads", sid)
+			}
+		}})
+	}
+}
+
+func (w *World) newCancel(r *track) {
+	w.ask("cancel", func(c *client) {
+		epoch := w.epoch
+		w.inbox = append(w.inbox, &shard.Cancel{ID: r.id, Reason: "sim", Reply: func(err error) {
+			if w.answered(c, epoch, err) && err == nil && r.cancels == 0 {
+				w.fail("cancel of %s was acknowledged and is not in the journal", r.id)
+			}
+		}})
+	})
+}
+
+func (w *World) newRetry(r *track) {
+	epoch := w.epoch
+	if r.gone {
+		return
+	}
+	w.op("retry")
+	in := &shard.Retry{ID: r.id, Reply: func(err error) {
+		if epoch == w.epoch && err == nil && r.reopened == 0 {
+			w.fail("retry of %s was acknowledged and is not in the journal", r.id)
+		}
+	}}
+	if r.s.Status == replay.Failed || r.s.Status == replay.Cancelled {
+		s, err := w.judge.refold(r)
+		var damage *journal.DamageError
+		switch {
+		case errors.As(err, &damage) && r.damaged == damage.Seq:
+			w.meets(r)
+			return
+		case err != nil:
+			w.fail("%v", err)
+		}
+		in.State = s
+	}
+	w.inbox = append(w.inbox, in)
+}
+
+func (w *World) newFire(r *track) {
+	if len(r.s.Graph.Timers) == 0 {
+		return
+	}
+	w.op("fire")
+	for i := range r.s.Steps {
+		if t := r.s.Graph.Def.Steps[i].Timer; t != nil {
+			w.inbox = append(w.inbox, &shard.Fire{ID: r.id, Timer: t.Key, Reply: func(error) {}})
+			return
+		}
+	}
+}
+
+func (w *World) newDelete(r *track) {
+	if !r.s.Status.Ended() || w.calm {
+		return
+	}
+	w.op("delete")
+	epoch := w.epoch
+	w.inbox = append(w.inbox, &shard.Delete{ID: r.id, Reply: func(err error) {
+		if epoch == w.epoch && err == nil {
+			if _, ok := w.disk.ids[r.id]; ok {
+				w.fail("run %s was deleted and is still there", r.id)
+			}
+		}
+	}})
+}
+
+// look reads a run: what is shown must be durable.
+func (w *World) look(r *track) {
+	w.op("status")
+	epoch := w.epoch
+	var encoded []byte
+	w.inbox = append(w.inbox, &shard.Query{ID: r.id, Read: func(_ *shard.Shard, run *shard.Run) { encoded = run.S.Append(nil) }, Reply: func(err error) {
+		if epoch != w.epoch || err != nil {
+			return
+		}
+		s, derr := replay.Decode(encoded, r.s.Graph)
+		if derr != nil {
+			w.fail("status of %s: %v", r.id, derr)
+		}
+		if s.LastSeq > r.s.LastSeq {
+			w.fail("status of %s shows record %d, only %d is durable", r.id, s.LastSeq, r.s.LastSeq)
+		}
+	}})
+}

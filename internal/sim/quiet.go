@@ -1,0 +1,91 @@
+package sim
+
+import (
+	"fmt"
+
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/internal/shard"
+)
+
+// quiet ends the faults: the disk has room, workers answer, signals come, and the clock goes from one moment at which
+// something is due to the next. Everything that is open must come to its end.
+func (w *World) quiet() {
+	w.calm = true
+	if w.full {
+		w.space()
+	}
+	if w.chance(50) {
+		w.op("crash")
+		w.crash()
+	}
+	for round := range 4_000 {
+		w.turn()
+		w.commit(len(w.disk.queue))
+		for len(w.local) > 0 {
+			w.finishLocal()
+		}
+		for _, r := range w.remotes {
+			if !r.joined {
+				r.join()
+			}
+			for len(r.tasks) > 0 {
+				r.finish(0)
+			}
+			r.poll()
+		}
+		w.retryClients()
+		w.sendWanted()
+		if w.done() && len(w.inbox) == len(w.remotes)*0 && round > 5 {
+			return
+		}
+		if w.done() && round > 50 {
+			return
+		}
+		w.forward()
+	}
+}
+
+// done says that every run has ended and nothing of it is out.
+func (w *World) done() bool {
+	for _, t := range w.judge.order {
+		if !t.gone && (!t.s.Status.Ended() || len(t.s.Outs) > 0) {
+			return false
+		}
+	}
+	return len(w.disk.queue) == 0 && len(w.local) == 0
+}
+
+// sendWanted sends each signal that a run waits for without end, and cancels what is quarantined.
+func (w *World) sendWanted() {
+	for _, t := range w.judge.order {
+		if t.s.Status == replay.Quarantined {
+			w.inbox = append(w.inbox, &shard.Cancel{ID: t.id, Reason: "it is damaged", Reply: func(error) {}})
+		}
+		if t.s.Status != replay.Running {
+			continue
+		}
+		for i := range t.s.Steps {
+			def := &t.s.Graph.Def.Steps[i]
+			if def.Type != flow.TypeWaitSignal || t.s.Steps[i].State != replay.StepWaiting || t.s.Steps[i].Due != 0 {
+				continue
+			}
+			id := fmt.Sprintf("quiet-%s-%s-%d", t.id, def.Name, t.s.Events)
+			w.inbox = append(w.inbox, &shard.Signal{ID: t.id, Name: def.Signal.Name, SignalID: id, Payload: []byte("null"), Reply: func(string, error) {}})
+		}
+	}
+}
+
+// forward moves the clock to the next moment at which something is due.
+func (w *World) forward() {
+	wake := w.shard.NextWake()
+	d := int64(50)
+	if wake.Mono > w.mono {
+		d = wake.Mono - w.mono
+	}
+	if wake.Wall > w.wall && (wake.Mono == 0 || wake.Wall-w.wall < d) {
+		d = wake.Wall - w.wall
+	}
+	w.wall += d
+	w.mono += d
+}

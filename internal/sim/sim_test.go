@@ -1,0 +1,110 @@
+package sim
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+)
+
+var (
+	oneSeed = flag.Uint64("seed", 0, "run this one seed")
+	_       = func() bool {
+		flag.Uint64Var(&traced, "follow", 0, "print the events of the run with this number")
+		return true
+	}()
+	seeds = flag.Int("seeds", 0, "how many seeds to run; 0: as many as the suite has time for")
+)
+
+// steps is how long the faults of one seed go on.
+const steps = 600
+
+// floor is what must have happened over all seeds, or the run proves nothing.
+var floor = []string{
+	"crash", "crash while starting", "commit that nobody heard of", "disk full", "answer: disk full", "clock goes back", "clock jumps ahead",
+	"start", "start with another input", "signal", "signal with another payload", "cancel", "retry", "fire", "delete", "status", "request sent again",
+	"worker joins", "worker dies", "worker leaves", "worker forges a token", "response lost", "outcome sent again", "attempt failed",
+	"a copy is put back", "restarts in a row", "result bad_token", "result of another history",
+	"outcome for a foreign object", "a handler answers twice", "worker hears that an attempt is over",
+	"result recorded", "result stale_lease", "result run_finished", "result invalid",
+	"event RunStarted", "event StepBlocked", "event KeysGranted", "event StepScheduled", "event AttemptStarted", "event AttemptFailed",
+	"event AttemptLost", "event RetrySet", "event StepDeferred", "event StepCompleted", "event StepFailed", "event StepTimedOut",
+	"event StepSkipped", "event SignalAwaited", "event SignalReceived", "event TimerSet", "event TimerFired", "event RunCompleted",
+	"event RunFailed", "event RunCancelled", "event RunReopened", "event AttemptEnded", "event WorkflowRegistered", "event RunsDeleted",
+	"event EngineStarted", "event RunQuarantined",
+	"a record is damaged", "a reader meets the damage", "the fold meets the damage", "cancel of a quarantined run",
+	"a run is quarantined whose attempt has just begun", "a run ends while a handler holds a key",
+	"a wait of 0 ms ends a run in which somebody works",
+}
+
+func TestSeeds(t *testing.T) {
+	if *oneSeed != 0 {
+		if w, err := Run(*oneSeed, steps, NoBug); err != nil {
+			explain(t, w, err)
+			t.Fatal(err)
+		}
+		return
+	}
+	n := *seeds
+	if n == 0 {
+		n = 2500
+		if testing.Short() { // under the race detector
+			n = 200
+		}
+	}
+	from := uint64(1)
+	if s := os.Getenv("AGNT5_SIM_FROM"); s != "" {
+		from, _ = strconv.ParseUint(s, 10, 64)
+	}
+	all := map[string]int{}
+	failed := 0
+	for seed := from; seed < from+uint64(n); seed++ {
+		w, err := Run(seed, steps, NoBug)
+		if err != nil {
+			t.Errorf("%v\n  to see it again: go test ./internal/sim -run TestSeeds -seed %d", err, seed)
+			if failed++; failed > 4 {
+				t.FailNow()
+			}
+			continue
+		}
+		for k, v := range w.Ops {
+			all[k] += v
+		}
+	}
+	for _, k := range floor {
+		if all[k] == 0 {
+			t.Errorf("%q never happened in %d seeds", k, n)
+		}
+	}
+}
+
+func TestTheSameSeedIsTheSameHistory(t *testing.T) {
+	history := func() string {
+		w, err := Run(7, steps, NoBug)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := ""
+		for _, r := range w.disk.records {
+			text += fmt.Sprintf("%d %d %d %x\n", r.Seq, r.Run, r.At, r.Body)
+		}
+		return text
+	}
+	if a, b := history(), history(); a != b {
+		t.Fatal("seed 7 gave two histories")
+	}
+}
+
+func TestPlantedBugsAreFound(t *testing.T) {
+	for _, bug := range []Bug{EarlyAck, LostCommit, EarlyClock, DroppedRecord, StaleState, SameBoot} {
+		found := false
+		for seed := uint64(1); seed < 60 && !found; seed++ {
+			_, err := Run(seed, steps, bug)
+			found = err != nil
+		}
+		if !found {
+			t.Errorf("nobody noticed: %s", bug)
+		}
+	}
+}

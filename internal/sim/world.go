@@ -1,0 +1,429 @@
+package sim
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+
+	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/worker"
+)
+
+// Bug is a mistake that is planted to see whether the Judge finds it.
+type Bug string
+
+// Planted bugs.
+const (
+	NoBug         Bug = ""
+	EarlyAck      Bug = "acknowledge before the commit"
+	LostCommit    Bug = "lose the newest committed batch in a crash"
+	EarlyClock    Bug = "let timers see a clock that is ahead"
+	DroppedRecord Bug = "leave a record out of a commit"
+	StaleState    Bug = "recover from an old snapshot and forget the log after it"
+	SameBoot      Bug = "draw the same number at each start"
+)
+
+// World is everything around the shard, on one goroutine.
+type World struct {
+	Seed  uint64
+	bug   Bug
+	rng   *rand.Rand
+	wall  int64
+	mono  int64
+	disk  *Disk
+	shard  *shard.Shard
+	inbox []shard.Input
+	judge *Judge
+	epoch int   // counts restarts: what was asked of an earlier shard is never answered
+	calm  bool  // the quiet phase
+	full  bool  // the disk is full
+	copy  *Disk // of the file, to be put back
+
+	flows   []string
+	local   []*shard.Spec // attempts in process
+	remotes []*remote
+	clients []*client
+	Ops     map[string]int // what happened, by name
+}
+
+// client is somebody who asked for something and asks again until it is answered.
+type client struct {
+	what  string
+	again func(c *client) // sends the request
+	wait  bool            // an answer is under way
+	tries int
+	done  bool
+}
+
+// Run lives through one seed: faults for that many steps of the world, then quiet. The error is the first thing that may
+// not be.
+func Run(seed uint64, steps int, bug Bug) (w *World, err error) {
+	w = &World{Seed: seed, bug: bug, rng: rand.New(rand.NewPCG(seed, 5)), wall: 1_800_000_000_000, mono: 1, disk: NewDisk(), Ops: map[string]int{}}
+	w.judge = newJudge(w)
+	defer func() {
+		if p := recover(); p != nil {
+			if v, ok := p.(violation); ok {
+				err = v
+				return
+			}
+			panic(fmt.Sprintf("seed %d: %v", seed, p))
+		}
+	}()
+	w.boot()
+	for i := range 1 + w.rng.IntN(4) {
+		w.register(fmt.Sprintf("flow-%d", i))
+	}
+	for i := range 2 {
+		w.remotes = append(w.remotes, &remote{w: w, id: fmt.Sprintf("remote-%d", i)})
+	}
+	for range steps {
+		w.step()
+	}
+	w.quiet()
+	w.judge.end()
+	return w, nil
+}
+
+// violation is a broken invariant.
+type violation struct {
+	seed uint64
+	text string
+}
+
+func (v violation) Error() string { return fmt.Sprintf("seed %d: %s", v.seed, v.text) }
+
+func (w *World) fail(format string, args ...any) {
+	panic(violation{w.Seed, fmt.Sprintf(format, args...)})
+}
+
+func (w *World) now() shard.Now { return shard.Now{Wall: w.wall, Mono: w.mono} }
+
+func (w *World) chance(percent int) bool { return w.rng.IntN(100) < percent }
+
+// boot starts a shard on what the disk holds.
+func (w *World) boot() {
+	w.epoch++
+	w.local = nil
+	w.inbox = nil
+	w.full = false
+	if w.bug == StaleState && w.epoch > 2 && len(w.disk.records) > 40 {
+		w.disk.base = w.disk.records[len(w.disk.records)-2].Seq
+	}
+	boot := 1 + w.rng.Uint64N(1<<63)
+	if w.bug == SameBoot {
+		boot = 1
+	}
+	w.shard = shard.New(shard.Config{Journal: w.disk, Release: "sim", Boot: boot, LeaseMS: 30_000, CheckpointBytes: 6_000, MaxLive: 4, LocalCapacity: 1 + w.rng.IntN(8),
+		Services: map[string]int{"bounded": 1}, Execute: func(s *shard.Spec) { w.handOut("local", s); w.local = append(w.local, s) },
+		Cancel: func(*worker.Slot, string) {}, Damage: w.judge.reported})
+	w.shard.Stats = shard.Stats{}
+	if err := w.shard.Recover(w.now()); err != nil {
+		w.fail("recovery: %v", err)
+	}
+	for _, h := range handlers {
+		if h.local {
+			w.shard.Serve(h.service, h.name, func(ctx ctxT, t *worker.Task) (json.RawMessage, error) { return nil, nil })
+		}
+	}
+	w.disk.Append(w.shard.Boot())
+	if w.chance(90) || w.calm {
+		w.commit(len(w.disk.queue))
+	} else {
+		w.op("crash while starting")
+		w.crash()
+	}
+}
+
+// handlers are what steps may name. Those that are local run in process; the others belong to remote workers.
+var handlers = []struct {
+	service, name string
+	local         bool
+}{{"here", "work", true}, {"here", "more", true}, {"bounded", "one", true}, {"far", "work", false}, {"far", "more", false}}
+
+func (w *World) op(name string) { w.Ops[name]++ }
+
+// step is one thing that happens.
+func (w *World) step() {
+	switch n := w.rng.IntN(100); {
+	case n < 30:
+		w.turn()
+	case n < 50:
+		w.commitSome()
+	case n < 62:
+		w.finishLocal()
+	case n < 76:
+		w.remotes[w.rng.IntN(len(w.remotes))].act()
+	case n < 88:
+		w.clientActs()
+	case n < 96:
+		w.tick()
+	case n < 98:
+		w.fault()
+	default:
+		w.retryClients()
+	}
+}
+
+func (w *World) turn() {
+	in := w.inbox
+	w.inbox = nil
+	at := w.now()
+	if w.bug == EarlyClock {
+		at.Wall += 400
+		w.judge.ahead = 400
+	}
+	b := w.shard.Turn(at, in)
+	w.check()
+	if b == nil {
+		return
+	}
+	w.disk.Append(b)
+	if w.bug == EarlyAck {
+		w.shard.Committed(b, nil, w.now())
+	}
+	if w.full {
+		w.refuse()
+	}
+}
+
+func (w *World) commitSome() {
+	if n := len(w.disk.queue); n > 0 && !w.full {
+		w.commit(1 + w.rng.IntN(n))
+	}
+}
+
+// commit makes batches durable, lets the Judge look at them, and tells the shard.
+func (w *World) commit(n int) {
+	done := w.disk.Commit(n)
+	for _, b := range done {
+		records := b.Records
+		if w.bug == DroppedRecord && len(records) > 2 && w.chance(20) {
+			w.disk.records = w.disk.records[:len(w.disk.records)-1]
+			records = records[:len(records)-1]
+		}
+		w.judge.durable(records)
+	}
+	if w.bug != EarlyAck {
+		for _, b := range done {
+			w.shard.Committed(b, nil, w.now())
+			w.check()
+		}
+	}
+	w.judge.compare()
+}
+
+// refuse is a disk without space: everything that is queued is dropped, cleanly.
+func (w *World) refuse() {
+	lost := w.disk.Lose()
+	for _, b := range lost {
+		w.shard.Committed(b, journal.ErrFull, w.now())
+	}
+	w.check()
+}
+
+// check looks at the shard's books. Nothing else than a turn and a commit changes them.
+func (w *World) check() {
+	if err := w.shard.Check(); err != nil {
+		w.fail("%v", err)
+	}
+}
+
+// crash ends the engine at once: what was not committed is gone, and what was committed was perhaps not told.
+func (w *World) crash() {
+	if n := len(w.disk.queue); n > 0 && w.chance(50) {
+		w.op("commit that nobody heard of")
+		for _, b := range w.disk.Commit(1 + w.rng.IntN(n)) {
+			w.judge.durable(b.Records)
+		}
+	}
+	w.disk.Lose()
+	if w.bug == LostCommit && len(w.disk.records) > 30 {
+		w.disk.next = w.disk.records[len(w.disk.records)-1].Seq
+		w.disk.records = w.disk.records[:len(w.disk.records)-1]
+	}
+	for _, r := range w.remotes {
+		r.engineGone()
+	}
+	for _, c := range w.clients {
+		c.wait = false
+	}
+	w.boot()
+}
+
+func (w *World) fault() {
+	switch n := w.rng.IntN(100); {
+	case w.bug != NoBug && w.bug != SameBoot:
+	case n < 20:
+		w.copyOrPutBack()
+		return
+	case n < 25:
+		w.restartsInARow()
+		return
+	case n < 37 && w.bug == NoBug:
+		w.damage()
+		return
+	}
+	if w.bug == EarlyAck && w.chance(50) || w.chance(60) {
+		w.op("crash")
+		w.crash()
+		return
+	}
+	if w.full {
+		w.space()
+		return
+	}
+	if w.bug == NoBug {
+		w.op("disk full")
+		w.full = true
+		w.refuse()
+	}
+}
+
+// damage makes a record of a run unreadable: not its first one, without which nothing can be said of it. A restart meets it, or
+// somebody who reads the run.
+func (w *World) damage() {
+	var open, all []*track
+	for _, t := range w.judge.order {
+		if t.gone || t.damaged != 0 || t.s.LastSeq == t.s.Run {
+			continue
+		}
+		all = append(all, t)
+		if t.s.Resident() {
+			open = append(open, t)
+		}
+	}
+	if len(open) > 0 && w.chance(85) {
+		all = open
+	}
+	if len(all) == 0 {
+		return
+	}
+	t := all[w.rng.IntN(len(all))]
+	var seqs []uint64
+	for i := range w.disk.records {
+		if r := &w.disk.records[i]; r.Run == t.s.Run && r.N > 1 {
+			seqs = append(seqs, r.Seq)
+		}
+	}
+	t.damaged = seqs[w.rng.IntN(len(seqs))]
+	w.disk.Damage(t.damaged)
+	w.op("a record is damaged")
+	if w.chance(50) {
+		w.meets(t)
+	}
+}
+
+// meets is somebody who reads a damaged run: as the engine does, he tells the shard.
+func (w *World) meets(t *track) {
+	w.op("a reader meets the damage")
+	w.inbox = append(w.inbox, &shard.Quarantine{Run: t.s.Run, Seq: t.damaged, Why: "a bit has flipped"})
+}
+
+// space is a disk that has room again.
+func (w *World) space() {
+	w.full = false
+	if w.shard.Full() {
+		w.inbox = append(w.inbox, w.shard.Resume()...)
+	}
+}
+
+func (w *World) tick() {
+	d := int64(1 + w.rng.IntN(2_000))
+	switch w.rng.IntN(12) {
+	case 0:
+		d = int64(w.rng.IntN(90_000))
+	case 1:
+		w.op("clock goes back")
+		w.wall -= int64(w.rng.IntN(5_000))
+	case 2:
+		w.op("clock jumps ahead")
+		w.wall += int64(w.rng.IntN(3_600_000))
+	}
+	w.wall += d
+	w.mono += d
+}
+
+// handOut is the moment in which a worker gets a task: it must be due, and nobody else may have it.
+func (w *World) handOut(who string, s *shard.Spec) { w.judge.handedOut(who, s) }
+
+// works says whether the handler that got the task has not returned.
+func (w *World) works(s *shard.Spec) bool {
+	for _, r := range w.remotes {
+		if r.works(s) {
+			return true
+		}
+	}
+	return slices.Contains(w.local, s)
+}
+
+// finishLocal lets a handler of this process return.
+func (w *World) finishLocal() {
+	if len(w.local) == 0 {
+		return
+	}
+	i := w.rng.IntN(len(w.local))
+	s := w.local[i]
+	w.local = append(w.local[:i:i], w.local[i+1:]...)
+	in := &shard.Outcome{Slot: s.Slot}
+	w.decide(in, s)
+	w.inbox = append(w.inbox, in)
+	if w.chance(2) {
+		w.op("a handler answers twice")
+		again := *in
+		w.inbox = append(w.inbox, &again)
+	}
+}
+
+// decide says what a handler answers: mostly it completes its step, and counts its objects up.
+func (w *World) decide(in *shard.Outcome, s *shard.Spec) {
+	fails := 25
+	if w.calm {
+		fails = 0
+	}
+	switch {
+	case w.chance(fails):
+		w.op("attempt failed")
+		in.Fail = &replay.AttemptError{Code: "handler_error", Message: "no luck", Final: w.chance(10)}
+		return
+	case !w.calm && w.chance(2) && s.Slot != nil:
+		w.op("outcome for a foreign object")
+		in.Objects = []event.ObjectWrite{{Key: "foreign", State: []byte("1")}}
+	}
+	in.Output = []byte(strconv.Quote(s.ID + "/" + s.Def.Graph.Def.Steps[s.Step].Name))
+	for _, k := range s.Def.Graph.Def.Steps[s.Step].ObjectKeys {
+		o, _, _ := w.disk.Object(k)
+		n, _ := strconv.Atoi(string(o.State))
+		in.Objects = append(in.Objects, event.ObjectWrite{Key: k, State: []byte(strconv.Itoa(n + 1))})
+	}
+}
+
+// register makes up a workflow and registers it.
+func (w *World) register(name string) {
+	d := randomFlow(w.rng)
+	body, err := flow.Canonical(d)
+	if err != nil {
+		w.fail("canonical: %v", err)
+	}
+	own, problems := flow.Parse(body)
+	if len(problems) > 0 {
+		w.fail("a definition does not survive its canonical form: %v", problems)
+	}
+	g, err := flow.NewGraph(own)
+	if err != nil {
+		w.fail("graph: %v", err)
+	}
+	ok := false
+	w.inbox = append(w.inbox, &shard.Register{Name: name, Graph: g, Body: body, Reply: func(_ shard.Registered, err error) { ok = err == nil }})
+	w.turn()
+	w.commit(len(w.disk.queue))
+	if !ok {
+		w.fail("registering %s was not answered", name)
+	}
+	w.flows = append(w.flows, name)
+}

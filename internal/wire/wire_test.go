@@ -1,0 +1,307 @@
+package wire_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/worker"
+	"github.com/agnt5/agnt5d/internal/wire"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+func raw(s string) json.RawMessage { return json.RawMessage(s) }
+
+func ptr[T any](v T) *T { return &v }
+
+// Payloads whose bytes an encoder would change: white space, large numbers, characters that HTML minds, keys that stand twice.
+var payload = raw(`{ "n" : 12345678901234567890, "t": "<é&>", "n": 1 }`)
+
+func polled(n int) *wire.Polled {
+	p := &wire.Polled{Results: []worker.Result{{Token: "t0", Code: "recorded"}}, Cancelled: []string{"t9"}}
+	for i := range n {
+		p.Tasks = append(p.Tasks, &worker.Task{Token: fmt.Sprint("token", i), LeaseExpiresAt: "2026-11-23T08:00:00.000Z", WorkflowID: fmt.Sprint("run-", i), WorkflowName: "w",
+			Step: "s", ServiceName: "svc", HandlerName: "h", Attempt: 2, IdempotencyKey: fmt.Sprintf("run-%d/s", i), WorkflowInput: payload, InputData: raw("null"),
+			Dependencies: map[string]json.RawMessage{"b": raw("1"), "a": payload}, ObjectKeys: []string{"k"},
+			Objects: map[string]worker.Object{"k": {State: payload, Version: 1 << 60, Fence: 9}}, TraceParent: "00-x", TimeoutMS: 5, HeartbeatMS: 6})
+	}
+	return p
+}
+
+var messages = []any{
+	&wire.Register{ServiceName: "svc", ServiceVersion: "1", Handlers: []string{"a", "b"}, Capacity: 7, Workflows: map[string]json.RawMessage{"w": raw(`{"steps":[]}`)}, WorkerID: "w1", Tokens: []string{"t"}},
+	&wire.Registered{WorkerID: "w1", HeartbeatMS: 10_000, LeaseMS: 30_000, MaxWaitMS: 30_000, Lost: []string{"t"}},
+	&wire.Poll{Seq: 1 << 40, Max: 100, WaitMS: 30_000, Outcomes: []worker.Outcome{
+		{Token: "a", Status: worker.Completed, Output: payload, Objects: map[string]json.RawMessage{"k": payload, "l": raw("null")}},
+		{Token: "b", Status: worker.Failed, Error: &worker.Error{Message: "m", Code: "c", Type: "T", Retryable: ptr(false), Stack: "s\n", RetryAfterMS: 12}},
+		{Token: "c", Status: worker.Failed, Error: &worker.Error{Message: "m"}},
+	}},
+	polled(2),
+	&wire.Heartbeat{Tokens: []wire.Beat{{Token: "a"}, {Token: "b", Details: raw(`{"done":3}`)}}},
+	&wire.Beaten{Gone: []string{"a"}},
+}
+
+func fresh(v any) any {
+	switch v.(type) {
+	case *wire.Register:
+		return &wire.Register{}
+	case *wire.Registered:
+		return &wire.Registered{}
+	case *wire.Poll:
+		return &wire.Poll{}
+	case *wire.Polled:
+		return &wire.Polled{}
+	case *wire.Heartbeat:
+		return &wire.Heartbeat{}
+	}
+	return &wire.Beaten{}
+}
+
+// Every message comes back as it went, in both media types, its payloads byte for byte.
+func TestMessagesComeBackAsTheyWent(t *testing.T) {
+	same := []cmp.Option{cmpopts.IgnoreUnexported(worker.Task{}), cmpopts.EquateEmpty()}
+	for _, media := range []string{wire.JSON, wire.Msgpack} {
+		for _, v := range messages {
+			body, err := wire.Encode([]byte("kept"), media, v)
+			if err != nil {
+				t.Fatalf("%T in %s: %v", v, media, err)
+			}
+			if string(body[:4]) != "kept" {
+				t.Errorf("%T in %s: it does not append", v, media)
+			}
+			if media == wire.JSON && !json.Valid(body[4:]) {
+				t.Errorf("%T: not JSON: %s", v, body)
+			}
+			got := fresh(v)
+			if err := wire.Decode(body[4:], media, got); err != nil {
+				t.Errorf("%T in %s: %v", v, media, err)
+			}
+			if diff := cmp.Diff(v, got, same...); diff != "" {
+				t.Errorf("%T in %s (-sent +got)\n%s", v, media, diff)
+			}
+		}
+	}
+}
+
+// grown gives a body with one more field in each of its objects, as a later release may send it. The field holds a value of each
+// kind that msgpack and JSON know.
+func grown(t *testing.T, body []byte, media string) []byte {
+	t.Helper()
+	var v any
+	var err error
+	if media == wire.JSON {
+		dec := json.NewDecoder(bytes.NewReader(body))
+		dec.UseNumber()
+		err = dec.Decode(&v)
+	} else {
+		err = msgpack.Unmarshal(body, &v)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := []any{nil, true, false, 1, -1, -200, -70_000, 300, 70_000, 1 << 40, -1 << 40, 1.5, "text", strings.Repeat("long", 20_000), map[string]any{"a": []any{1}, "b": map[string]any{}}}
+	if media == wire.Msgpack {
+		more = append(more, float32(2.5), []byte("bytes"), make([]byte, 300), make([]byte, 70_000), time.Unix(1, 2), make([]int, 20), make([]int, 70_000))
+	}
+	free := map[string]bool{"workflows": true, "dependencies": true, "objects": true} // keys of the caller's own
+	var grow func(v any, own bool)
+	grow = func(v any, own bool) {
+		switch v := v.(type) {
+		case map[string]any:
+			for k, in := range v {
+				switch k {
+				case "workflow_input", "input_data", "output", "state", "details":
+				default:
+					grow(in, free[k])
+				}
+			}
+			if !own {
+				v["newer"] = more
+			}
+		case []any:
+			for _, in := range v {
+				grow(in, false)
+			}
+		}
+	}
+	grow(v, false)
+	if media == wire.JSON {
+		body, err = json.Marshal(v)
+	} else {
+		var buf bytes.Buffer
+		enc := msgpack.NewEncoder(&buf)
+		enc.UseCompactInts(true)
+		err = enc.Encode(v)
+		body = buf.Bytes()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// What a newer daemon adds to its answers is passed over, at every depth. What a newer worker adds to a request is refused by
+// name: the daemon cannot do what it asks.
+func TestAnswersMayGrowAndRequestsMayNot(t *testing.T) {
+	same := []cmp.Option{cmpopts.IgnoreUnexported(worker.Task{}), cmpopts.EquateEmpty(), cmp.Comparer(func(a, b json.RawMessage) bool { return (a == nil) == (b == nil) })}
+	for _, media := range []string{wire.JSON, wire.Msgpack} {
+		for _, v := range messages {
+			body, err := wire.Encode(nil, media, v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := fresh(v)
+			err = wire.Decode(grown(t, body, media), media, got)
+			switch v.(type) {
+			case *wire.Registered, *wire.Polled, *wire.Beaten:
+				if diff := cmp.Diff(v, got, same...); err != nil || diff != "" {
+					t.Errorf("%T in %s: %v (-sent +got)\n%s", v, media, err, diff)
+				}
+			default:
+				if err == nil || err.Error() != `unknown field "newer"` {
+					t.Errorf("%T in %s: %v", v, media, err)
+				}
+			}
+		}
+	}
+}
+
+// Whatever is sent, decoding ends with a value or an error.
+func FuzzDecode(f *testing.F) {
+	for _, v := range messages {
+		for _, media := range []string{wire.JSON, wire.Msgpack} {
+			body, err := wire.Encode(nil, media, v)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(body, media == wire.Msgpack)
+		}
+	}
+	f.Fuzz(func(t *testing.T, body []byte, packed bool) {
+		media := wire.JSON
+		if packed {
+			media = wire.Msgpack
+		}
+		for _, v := range messages {
+			got := fresh(v)
+			if wire.Decode(body, media, got) != nil || !packed {
+				continue
+			}
+			again, err := wire.Encode(nil, media, got)
+			if err != nil {
+				t.Fatalf("%T: %v", got, err)
+			}
+			twice := fresh(v)
+			if err := wire.Decode(again, media, twice); err != nil {
+				t.Fatalf("%T: what was written is not read: %v", got, err)
+			}
+		}
+	})
+}
+
+// A poll's answer with 100 tasks, written and read.
+func BenchmarkPoll(b *testing.B) {
+	p := polled(100)
+	for _, media := range []string{wire.JSON, wire.Msgpack} {
+		body, err := wire.Encode(nil, media, p)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run("encode/"+media, func(b *testing.B) {
+			b.ReportAllocs()
+			room := make([]byte, 0, 2*len(body))
+			for b.Loop() {
+				if _, err := wire.Encode(room, media, p); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run("decode/"+media, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				var got wire.Polled
+				if err := wire.Decode(body, media, &got); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// What a request makes the daemon hold is bounded by its bytes, however many elements they spell.
+func TestElementsAreBounded(t *testing.T) {
+	const n = 4 << 20
+	empty := bytes.Repeat([]byte{0x80}, n) // maps without fields
+	list := func(key string) []byte {
+		b := event.AppendString(event.AppendMap(nil, 1), key)
+		return append(event.AppendArray(b, n), empty...)
+	}
+	texts := append(event.AppendArray(event.AppendString(event.AppendMap(nil, 1), "handlers"), n), bytes.Repeat([]byte{0xa0}, n)...)
+	objects := event.AppendString(event.AppendMap(event.AppendArray(event.AppendString(event.AppendMap(nil, 1), "outcomes"), 1), 1), "objects")
+	objects = event.AppendMap(objects, n/8)
+	for i := range n / 8 {
+		objects = event.AppendBin(event.AppendString(objects, fmt.Sprint(i)), nil)
+	}
+	for _, c := range []struct {
+		media string
+		body  []byte
+		v     any
+	}{
+		{wire.Msgpack, list("outcomes"), &wire.Poll{}},
+		{wire.Msgpack, list("tokens"), &wire.Heartbeat{}},
+		{wire.Msgpack, texts, &wire.Register{}},
+		{wire.Msgpack, objects, &wire.Poll{}},
+		{wire.JSON, []byte(`{"outcomes":[` + strings.Repeat("{},", n) + `{}]}`), &wire.Poll{}},
+		{wire.JSON, []byte(`{"tokens":[` + strings.Repeat("null,", n) + `{}]}`), &wire.Heartbeat{}},
+		{wire.JSON, []byte(`{"handlers":[` + strings.Repeat(`"",`, n) + `""]}`), &wire.Register{}},
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		err := wire.Decode(c.body, c.media, c.v)
+		runtime.ReadMemStats(&after)
+		if err == nil || !strings.Contains(err.Error(), "110000 elements") {
+			t.Errorf("%T in %s: %v", c.v, c.media, err)
+		}
+		if got := after.TotalAlloc - before.TotalAlloc; got > 128<<20 {
+			t.Errorf("%T in %s: %d bytes of %d took %d MiB", c.v, c.media, len(c.body), cap(c.body), got>>20)
+		}
+	}
+	// A worker with as many leases as there may be beats for all of them.
+	full := &wire.Heartbeat{}
+	for range 100_000 {
+		full.Tokens = append(full.Tokens, wire.Beat{Token: "t"})
+	}
+	for _, media := range []string{wire.JSON, wire.Msgpack} {
+		body, err := wire.Encode(nil, media, full)
+		if err == nil {
+			err = wire.Decode(body, media, &wire.Heartbeat{})
+		}
+		if err != nil {
+			t.Errorf("100,000 tokens in %s: %v", media, err)
+		}
+	}
+}
+
+// A field that stands twice in msgpack is an error that names it, at every depth.
+func TestMsgpackFieldsStandOnce(t *testing.T) {
+	pair := func(b []byte, key string) []byte { return event.AppendInt(event.AppendString(b, key), 1) }
+	twice := pair(pair(event.AppendMap(nil, 2), "max"), "max")
+	under := event.AppendArray(event.AppendString(event.AppendMap(nil, 1), "outcomes"), 1)
+	under = event.AppendMap(event.AppendString(event.AppendMap(under, 1), "objects"), 2)
+	under = event.AppendBin(event.AppendString(event.AppendBin(event.AppendString(under, "k"), nil), "k"), nil)
+	for key, body := range map[string][]byte{"max": twice, "k": under} {
+		if err := wire.Decode(body, wire.Msgpack, &wire.Poll{}); err == nil || err.Error() != `"`+key+`" stands there twice` {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+	if err := wire.Decode(pair(event.AppendMap(nil, 1), "MAX"), wire.Msgpack, &wire.Poll{}); err == nil || !strings.Contains(err.Error(), `"MAX"`) {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,206 @@
+// Package model holds what is shown of the engine: runs, events, objects, workers, workflows. The same shapes are Go values
+// in an embedder's program, JSON over HTTP, and -o json at the command line. Payloads are json.RawMessage and hold the bytes
+// that came in.
+package model
+
+import (
+	"bytes"
+	"encoding/json"
+)
+
+// Status is a run as it is.
+type Status struct {
+	WorkflowID   string                `json:"workflow_id"`
+	WorkflowName string                `json:"workflow_name"`
+	Version      uint32                `json:"version"`
+	State        string                `json:"state"` // running, completed, failed, cancelled, quarantined
+	Input        json.RawMessage       `json:"input"`
+	Output       json.RawMessage       `json:"output"` // null until the run has completed
+	Error        *RunError             `json:"error,omitempty"`
+	Reason       string                `json:"reason,omitempty"` // of a cancellation or quarantine, or why the run waits for a newer release
+	CreatedAt    string                `json:"created_at"`
+	CompletedAt  string                `json:"completed_at,omitempty"`
+	Steps        map[string]StepStatus `json:"steps"`
+	StepCounts   map[string]int        `json:"step_counts"` // by state
+	Reasons      []Reason              `json:"reasons,omitempty"`
+	LastSeq      uint64                `json:"last_seq"`
+	Events       uint64                `json:"events"`
+	TraceParent  string                `json:"traceparent,omitempty"`
+
+	// Order names the steps in definition order. It does not travel: over HTTP the definition says it.
+	Order []string `json:"-"`
+}
+
+// RunError is why a run failed.
+type RunError struct {
+	Step    string `json:"step"`
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Attempt uint32 `json:"attempt"`
+}
+
+// StepStatus is a step as it is.
+type StepStatus struct {
+	State     string          `json:"state"`
+	Type      string          `json:"type"`
+	Attempt   uint32          `json:"attempt"`
+	Failures  uint32          `json:"failures,omitempty"` // of the retry budget
+	Since     string          `json:"since"`              // when it came into this state
+	Due       string          `json:"due,omitempty"`      // of a wait, timer, retry or deferral
+	TimerKey  string          `json:"timer_key,omitempty"`
+	Worker    string          `json:"worker,omitempty"`
+	Output    json.RawMessage `json:"output,omitempty"`
+	Error     *StepError      `json:"error,omitempty"` // of the last failed attempt
+	Heartbeat json.RawMessage `json:"heartbeat,omitempty"`
+}
+
+// StepError is why a step's last attempt failed.
+type StepError struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Type    string `json:"type,omitempty"`
+	Stack   string `json:"stack,omitempty"`
+	Attempt uint32 `json:"attempt"`
+}
+
+// RunHead is a run as lists show it.
+type RunHead struct {
+	WorkflowID   string `json:"workflow_id"`
+	WorkflowName string `json:"workflow_name"`
+	Version      uint32 `json:"version"`
+	State        string `json:"state"`
+	CreatedAt    string `json:"created_at"`
+	CompletedAt  string `json:"completed_at,omitempty"`
+	Skipped      uint32 `json:"skipped,omitempty"`
+	Error        string `json:"error,omitempty"` // step: code
+
+	// Number is where the run stands in the journal: lists go on after it. It does not travel.
+	Number uint64 `json:"-"`
+}
+
+// Event is one entry of the journal as people and programs read it.
+type Event struct {
+	Seq        uint64         `json:"seq"`
+	N          uint64         `json:"n,omitempty"` // position in the run, from 1; 0: the engine's own
+	At         string         `json:"at"`
+	WorkflowID string         `json:"workflow_id,omitempty"`
+	Kind       string         `json:"kind"`
+	Step       string         `json:"step,omitempty"`
+	Attempt    uint32         `json:"attempt,omitempty"`
+	Data       map[string]any `json:"data,omitempty"`
+
+	// NewerRelease says that a newer release of agnt5d wrote the event: all that is known of it here is its kind.
+	NewerRelease bool `json:"newer_release,omitempty"`
+}
+
+// UnmarshalJSON keeps payloads byte for byte: input, output, payload and objects stay json.RawMessage, whatever else stands in
+// Data becomes a string, a number or a bool.
+func (e *Event) UnmarshalJSON(b []byte) error {
+	type plain Event
+	shadow := struct {
+		*plain
+		Data map[string]json.RawMessage `json:"data"`
+	}{plain: (*plain)(e)}
+	if err := json.Unmarshal(b, &shadow); err != nil {
+		return err
+	}
+	e.Data = nil
+	for key, raw := range shadow.Data {
+		if e.Data == nil {
+			e.Data = make(map[string]any, len(shadow.Data))
+		}
+		e.Data[key] = raw
+		switch key {
+		case "input", "output", "payload", "objects":
+			continue
+		}
+		var v any
+		dec := json.NewDecoder(bytes.NewReader(raw))
+		dec.UseNumber()
+		if err := dec.Decode(&v); err != nil {
+			return err
+		}
+		e.Data[key] = v
+	}
+	return nil
+}
+
+// Reason says why an open step does not move, and which command would help.
+type Reason struct {
+	Step    string `json:"step,omitempty"`
+	Code    string `json:"code"` // signal, timer, no_worker, key_held, retry_at, running, service_full, disk_full, quarantined, newer_release, queued
+	Detail  string `json:"detail"`
+	Command string `json:"command,omitempty"`
+	// When the reason is that of more than one step: how many, and the first few of them. Detail is then about the first.
+	Count int      `json:"count,omitempty"`
+	Steps []string `json:"steps,omitempty"`
+}
+
+// Object is an object key as it is: its durable state, who holds it and who waits for it.
+type Object struct {
+	Key     string          `json:"key"`
+	State   json.RawMessage `json:"state"`   // null when there is none
+	Version uint64          `json:"version"` // counts writes; 0: none
+	Fence   uint64          `json:"fence"`   // under which it was written last, or is held now
+	Holder  *Holder         `json:"holder,omitempty"`
+	Queue   []Holder        `json:"queue,omitempty"` // who waits, in order
+}
+
+// Holder is a step of a run.
+type Holder struct {
+	WorkflowID string `json:"workflow_id"`
+	Step       string `json:"step"`
+}
+
+// Version is one version of a workflow, as Register answers it.
+type Version struct {
+	Name    string `json:"name"`
+	Version uint32 `json:"version"`
+	Digest  string `json:"digest"`
+	Created bool   `json:"-"` // it is new
+}
+
+// Workflow is a name with its versions, as lists show it; Definition is there when one was asked for.
+type Workflow struct {
+	Name       string          `json:"name"`
+	Version    uint32          `json:"version"` // the one shown: the current one unless another was asked for
+	Current    uint32          `json:"current"`
+	Digest     string          `json:"digest"`
+	CreatedAt  string          `json:"created_at"`
+	Versions   int             `json:"versions"`
+	Definition json.RawMessage `json:"definition,omitempty"` // canonical
+}
+
+// Service is a web service that runs handlers: the daemon POSTs each task to it.
+type Service struct {
+	Name      string   `json:"name"`
+	URL       string   `json:"url"` // tasks go to URL/{handler}
+	Handlers  []string `json:"handlers"`
+	Capacity  int      `json:"capacity"`         // requests at once; 0: 10
+	TimeoutMS int64    `json:"timeout_ms"`       // of one request; 0: 60,000
+	Secret    string   `json:"secret,omitempty"` // of the signature; given out only when it was made
+}
+
+// Worker is a session of a worker.
+type Worker struct {
+	WorkerID       string   `json:"worker_id"`
+	ServiceName    string   `json:"service_name"`
+	ServiceVersion string   `json:"service_version,omitempty"`
+	Handlers       []string `json:"handlers"`
+	Capacity       int      `json:"capacity"`
+	Waiting        bool     `json:"waiting"` // a poll of it waits for tasks
+	JoinedAt       string   `json:"joined_at"`
+	SilentMS       int64    `json:"silent_ms"` // since it was last heard of
+	Running        []Task   `json:"running"`   // what it works on
+	Push           bool     `json:"push,omitempty"`
+}
+
+// Task is one attempt in a worker's hands.
+type Task struct {
+	WorkflowID string          `json:"workflow_id"`
+	Step       string          `json:"step"`
+	Attempt    uint32          `json:"attempt"`
+	Since      string          `json:"since"`
+	Cancelled  bool            `json:"cancelled,omitempty"` // its run has ended; it is waited for, for its keys
+	Heartbeat  json.RawMessage `json:"heartbeat,omitempty"`
+}
