@@ -237,36 +237,6 @@ var workflowNames = completer(func(ctx context.Context, c *client.Client, typed 
 	return out
 })
 
-// local shows a time of the daemon in the reader's zone, to the second.
-func local(at string) string {
-	t, err := time.Parse(time.RFC3339, at)
-	if err != nil {
-		return at
-	}
-	return t.Local().Format("2006-01-02 15:04:05")
-}
-
-// age says how long ago a time of the daemon was.
-func age(at string) string {
-	t, err := time.Parse(time.RFC3339, at)
-	if err != nil {
-		return ""
-	}
-	return short(time.Since(t))
-}
-
-func short(d time.Duration) string {
-	switch d = max(d, 0); {
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", int(d.Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
-	}
-	return fmt.Sprintf("%dd", int(d.Hours()/24))
-}
-
 // clip shortens a text to one line.
 func clip(s string, n int) string {
 	s = strings.Join(strings.Fields(s), " ")

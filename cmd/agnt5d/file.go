@@ -5,18 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/engine"
-	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/fold"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/journal/bolt"
-	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/model"
+	"github.com/agnt5/agnt5d/replay"
 )
 
 // file is a journal that no engine holds, opened to be read.
@@ -129,43 +127,6 @@ func (f *file) lie(d journal.Damage) error {
 		text += " of run " + f.name(d.Run)
 	}
 	return exit(exitError, "%s: %s: %s", f.path, text, d.Detail)
-}
-
-// line prints an event on one line, in the notation that tests and docs use as well.
-func line(e *engine.Event) string {
-	b := &strings.Builder{}
-	fmt.Fprintf(b, "%6d %s", e.Seq, e.Kind)
-	if e.NewerRelease {
-		b.WriteString(" (written by a newer release of agnt5d)")
-	}
-	if e.Step != "" {
-		b.WriteString(" " + e.Step)
-	}
-	if e.Attempt > 1 || e.Kind == event.AttemptStarted.String() {
-		fmt.Fprintf(b, " attempt %d", e.Attempt)
-	}
-	for _, k := range []string{"workflow_name", "version", "worker", "timer", "name", "signal_id", "signal_seq", "due", "code", "message", "reason", "forced", "unclean", "key", "release", "damaged_seq"} {
-		v, ok := e.Data[k]
-		if !ok || v == false || v == "" {
-			continue
-		}
-		if s := fmt.Sprint(v); len(s) > 120 {
-			v = s[:117] + "..."
-		}
-		fmt.Fprintf(b, " %s=%v", k, v)
-	}
-	for _, k := range []string{"input", "output", "payload"} {
-		if v, ok := e.Data[k]; ok {
-			s := fmt.Sprintf("%s", v)
-			if len(s) > 80 {
-				s = s[:77] + "..."
-			}
-			if s != "null" {
-				fmt.Fprintf(b, " %s=%s", k, s)
-			}
-		}
-	}
-	return b.String()
 }
 
 // state folds a run up to its last record, or to the first that a newer release wrote.

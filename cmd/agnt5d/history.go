@@ -7,8 +7,8 @@ import (
 	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/journal"
-	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/model"
+	"github.com/agnt5/agnt5d/replay"
 	"github.com/spf13/cobra"
 )
 
@@ -23,36 +23,39 @@ func newHistoryCmd() *cobra.Command {
 	}
 	addFile(cmd, &path)
 	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
-		print := printEvent(cmd, o)
+		print := printEvent(cmd, o, false)
 		if path != "" {
 			return fileHistory(path, args[0], print)
 		}
-		for after := uint64(0); ; {
-			events, next, err := c.Events(cmd.Context(), args[0], after, 1000)
-			if err != nil {
-				return err
-			}
-			for i := range events {
-				if err := print(events[i]); err != nil {
-					return err
-				}
-			}
-			if len(events) == 0 {
-				return nil
-			}
-			after = next
-		}
+		return history(cmd, c, args[0], print)
 	})
 }
 
+// history gives a run's events, page after page.
+func history(cmd *cobra.Command, c *client.Client, run string, each func(model.Event) error) error {
+	for after := uint64(0); ; {
+		events, next, err := c.Events(cmd.Context(), run, after, 1000)
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		for i := range events {
+			if err := each(events[i]); err != nil {
+				return err
+			}
+		}
+		after = next
+	}
+}
+
 // printEvent prints a line for each event: compact text, or JSON.
-func printEvent(cmd *cobra.Command, o *remote) func(model.Event) error {
+func printEvent(cmd *cobra.Command, o *remote, named bool) func(model.Event) error {
 	out := cmd.OutOrStdout()
+	l := &eventLines{in: zone(cmd), named: named}
 	return func(e model.Event) error {
 		if o.json() {
 			return printJSON(out, e)
 		}
-		_, err := fmt.Fprintln(out, line(&e))
+		_, err := fmt.Fprintln(out, l.line(&e))
 		return err
 	}
 }
@@ -100,20 +103,14 @@ func newTailCmd() *cobra.Command {
 			}
 			after = last.Durable
 		}
-		print := printEvent(cmd, o)
+		print := printEvent(cmd, o, run == "")
 		var err error
 		if run != "" {
 			err = c.Follow(cmd.Context(), run, after, print)
 		} else {
-			err = c.FollowAll(cmd.Context(), after, func(e model.Event) error {
-				if !o.json() && e.WorkflowID != "" {
-					_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s  [%s]\n", line(&e), e.WorkflowID)
-					return err
-				}
-				return print(e)
-			})
+			err = c.FollowAll(cmd.Context(), after, print)
 		}
-		if errors.Is(err, cmd.Context().Err()) {
+		if cmd.Context().Err() != nil && errors.Is(err, cmd.Context().Err()) {
 			return nil // Ctrl-C is how it ends
 		}
 		return err

@@ -111,6 +111,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return exit(exitUsage, "%w%s (see \"%s --help\")", durationHint(err), flagHint(cmd, err), cmd.CommandPath())
 	})
+	addUTC(root)
 	for _, verb := range verbs {
 		root.AddCommand(verb())
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -131,6 +130,7 @@ func broken(f *file, err error) error {
 
 func show(cmd *cobra.Command, f *file, run uint64, o replayFlags) error {
 	out := cmd.OutOrStdout()
+	l := &eventLines{in: zone(cmd), named: run == 0}
 	w := newWalker(f)
 	w.each = func(e engine.Event, _ *replay.State, changed []string) error {
 		if o.format == "json" {
@@ -139,11 +139,7 @@ func show(cmd *cobra.Command, f *file, run uint64, o replayFlags) error {
 				Changed []string `json:"changed,omitempty"`
 			}{e, changed})
 		}
-		if run == 0 && e.WorkflowID != "" {
-			fmt.Fprintf(out, "%s  [%s]\n", line(&e), e.WorkflowID)
-		} else {
-			fmt.Fprintln(out, line(&e))
-		}
+		fmt.Fprintln(out, l.line(&e))
 		for _, c := range changed {
 			fmt.Fprintf(out, "         %s\n", c)
 		}
@@ -193,14 +189,15 @@ func stateAt(cmd *cobra.Command, f *file, run uint64, o replayFlags) error {
 			fmt.Fprintf(cmd.ErrOrStderr(), "run %s: %v\n", f.name(n), w.newer[n])
 			continue
 		}
-		if err := printState(cmd.OutOrStdout(), w.states[n], o.format); err != nil {
+		if err := printState(cmd, w.states[n], o.format); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func printState(out io.Writer, s *replay.State, format string) error {
+func printState(cmd *cobra.Command, s *replay.State, format string) error {
+	out := cmd.OutOrStdout()
 	if format == "json" {
 		return json.NewEncoder(out).Encode(stateJSON(s))
 	}
@@ -212,7 +209,7 @@ func printState(out io.Writer, s *replay.State, format string) error {
 			fmt.Fprintf(out, ", attempt %d", st.Attempt)
 		}
 		if st.Due != 0 && st.State.Open() {
-			fmt.Fprintf(out, ", until %s", replay.FormatTime(st.Due))
+			fmt.Fprintf(out, ", until %s", local(replay.FormatTime(st.Due), zone(cmd)))
 		}
 		if st.Error != nil && st.State != replay.StepCompleted {
 			fmt.Fprintf(out, ", %s: %.100s", st.Error.Code, st.Error.Message)
@@ -338,10 +335,11 @@ func step(cmd *cobra.Command, f *file, run uint64) error {
 		return exit(exitUsage, "replay --step: name the run with --run ID")
 	}
 	var seqs []uint64
-	var lines []string
+	var texts []string
+	l := &eventLines{in: zone(cmd)}
 	w := newWalker(f)
 	w.each = func(e engine.Event, _ *replay.State, _ []string) error {
-		seqs, lines = append(seqs, e.Seq), append(lines, line(&e))
+		seqs, texts = append(seqs, e.Seq), append(texts, l.line(&e))
 		return nil
 	}
 	if err := f.scan(run, run-1, func(r *journal.Record) error { return w.record(r, 0) }, func(d journal.Damage) error {
@@ -352,5 +350,5 @@ func step(cmd *cobra.Command, f *file, run uint64) error {
 	}); err != nil {
 		return broken(f, err)
 	}
-	return walk(cmd, f, run, seqs, lines)
+	return walk(cmd, f, run, seqs, texts)
 }

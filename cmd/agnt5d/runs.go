@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/flow"
@@ -144,7 +143,7 @@ func newListCmd() *cobra.Command {
 			if r.Skipped > 0 && note == "" {
 				note = fmt.Sprintf("%d skipped", r.Skipped)
 			}
-			rows = append(rows, []string{r.WorkflowID, r.WorkflowName, fmt.Sprint(r.Version), r.State, local(r.CreatedAt), took, clip(note, 60)})
+			rows = append(rows, []string{r.WorkflowID, r.WorkflowName, fmt.Sprint(r.Version), r.State, local(r.CreatedAt, zone(cmd)), took, clip(note, 60)})
 		}
 		if err := table(cmd.OutOrStdout(), rows); err != nil {
 			return err
@@ -183,18 +182,6 @@ func listRuns(cmd *cobra.Command, c *client.Client, f client.Filter, limit int, 
 		}
 		cursor = next
 	}
-}
-
-func between(from, to string) string {
-	a, err1 := time.Parse(time.RFC3339, from)
-	b, err2 := time.Parse(time.RFC3339, to)
-	if err1 != nil || err2 != nil {
-		return ""
-	}
-	if d := b.Sub(a); d < time.Minute {
-		return fmt.Sprintf("%.1fs", d.Seconds())
-	}
-	return short(b.Sub(a))
 }
 
 func addFilter(cmd *cobra.Command, f *client.Filter) {
@@ -247,7 +234,7 @@ func explain(cmd *cobra.Command, st *model.Status) error {
 	case st.CompletedAt != "":
 		fmt.Fprintf(out, "the run has completed\n")
 	}
-	printReasons(out, st.Reasons, "", "  ")
+	printReasons(out, st.Reasons, "", "  ", zone(cmd))
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/agnt5/agnt5d/client"
@@ -32,6 +33,7 @@ func newShowCmd() *cobra.Command {
 	cmd.Flags().BoolVar(&how.all, "all", false, fmt.Sprintf("draw every step by itself; else steps that are alike are folded when there are more than %d", foldOver))
 	cmd.Flags().StringSliceVar(&how.only, "only", nil, `draw only steps in these states, "failed,running" say`)
 	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
+		how.in = zone(cmd)
 		for _, state := range how.only {
 			if marks[state] == "" {
 				return exit(exitUsage, "--only %q: want a state of a step: %s", state, strings.Join(slices.Sorted(maps.Keys(marks)), ", "))
@@ -46,6 +48,9 @@ func newShowCmd() *cobra.Command {
 		}
 		def, err := definitionOf(cmd, c, st, path)
 		if err != nil {
+			return err
+		}
+		if how.took, err = durations(cmd, c, st, path); err != nil {
 			return err
 		}
 		return drawRun(cmd.OutOrStdout(), st, def, how)
@@ -63,6 +68,27 @@ func statusOf(cmd *cobra.Command, c *client.Client, run, path string) (*model.St
 	}
 	defer f.Close()
 	return f.status(run)
+}
+
+// timedMost is how many events a run may have for show to read them all and say how long its steps took.
+const timedMost = 10_000
+
+// durations says how long the steps of a run took that have ended, by its history. A run that is too long for that gives none.
+func durations(cmd *cobra.Command, c *client.Client, st *model.Status, path string) (map[string]string, error) {
+	if st.Events > timedMost {
+		return nil, nil
+	}
+	took, l := map[string]string{}, timeline{}
+	each := func(e model.Event) error {
+		if _, d := l.add(&e); d != "" && e.Step != "" {
+			took[e.Step] = d
+		}
+		return nil
+	}
+	if path != "" {
+		return took, fileHistory(path, st.WorkflowID, each)
+	}
+	return took, history(cmd, c, st.WorkflowID, each)
 }
 
 func definitionOf(cmd *cobra.Command, c *client.Client, st *model.Status, path string) (*flow.Definition, error) {
@@ -105,13 +131,15 @@ const (
 
 // drawing is how a run is drawn.
 type drawing struct {
-	all  bool     // fold nothing
-	only []string // draw the steps in these states alone; nil: all
+	in   *time.Location
+	took map[string]string // how long the last attempt of a step took that has ended; nil: not known
+	all  bool              // fold nothing
+	only []string          // draw the steps in these states alone; nil: all
 }
 
 func drawRun(out io.Writer, st *model.Status, def *flow.Definition, how drawing) error {
 	fmt.Fprintf(out, "run %s  %s version %d  %s", st.WorkflowID, st.WorkflowName, st.Version, st.State)
-	fmt.Fprintf(out, "\nstarted %s", local(st.CreatedAt))
+	fmt.Fprintf(out, "\nstarted %s", local(st.CreatedAt, how.in))
 	if st.CompletedAt != "" {
 		fmt.Fprintf(out, ", took %s", between(st.CreatedAt, st.CompletedAt))
 	}
@@ -134,7 +162,7 @@ func drawRun(out io.Writer, st *model.Status, def *flow.Definition, how drawing)
 	}
 	if len(st.Reasons) > 0 {
 		fmt.Fprintf(out, "\n%s:\n", reasonsTitle(st.Reasons))
-		printReasons(out, st.Reasons, "  ", "      ")
+		printReasons(out, st.Reasons, "  ", "      ", how.in)
 	}
 	return nil
 }
@@ -147,7 +175,7 @@ func reasonsTitle(reasons []model.Reason) string {
 }
 
 // printReasons prints why each open step does not move, and the command that would help.
-func printReasons(out io.Writer, reasons []model.Reason, before, deeper string) {
+func printReasons(out io.Writer, reasons []model.Reason, before, deeper string, in *time.Location) {
 	for _, r := range reasons {
 		step := r.Step
 		if step == "" {
@@ -156,7 +184,7 @@ func printReasons(out io.Writer, reasons []model.Reason, before, deeper string) 
 		if r.Count > 1 {
 			step += fmt.Sprintf(" and %d more (%s)", r.Count-1, alike(r))
 		}
-		fmt.Fprintf(out, "%s%s: %s (%s)\n", before, step, r.Detail, r.Code)
+		fmt.Fprintf(out, "%s%s: %s (%s)\n", before, step, localTimes(r.Detail, in), r.Code)
 		if r.Command != "" {
 			fmt.Fprintf(out, "%s%s\n", deeper, r.Command)
 		}
@@ -209,7 +237,7 @@ func drawSteps(out io.Writer, st *model.Status, def *flow.Definition, how drawin
 		}
 		shown++
 		rail := strings.Replace(rails[i], diagram.Here, marks[step.State], 1)
-		line := fmt.Sprintf("  %s%s %-*s  %-10s%s", rail, strings.Repeat(" ", width-utf8.RuneCountInString(rails[i])), names, node.Name, step.State, about(&def.Steps[index[node.Name]], &step))
+		line := fmt.Sprintf("  %s%s %-*s  %-10s%s", rail, strings.Repeat(" ", width-utf8.RuneCountInString(rails[i])), names, node.Name, step.State, about(&def.Steps[index[node.Name]], &step, how))
 		if tangled && len(before[i]) > 0 {
 			line += "  after " + few(before[i])
 		}
@@ -274,8 +302,11 @@ func indent(s string) string {
 }
 
 // about is what stands behind a step's state.
-func about(def *flow.Step, s *model.StepStatus) string {
+func about(def *flow.Step, s *model.StepStatus, how drawing) string {
 	var parts []string
+	if took := how.took[def.Name]; took != "" {
+		parts = append(parts, took)
+	}
 	if s.Attempt > 1 {
 		parts = append(parts, fmt.Sprintf("attempt %d", s.Attempt))
 	}
@@ -283,7 +314,7 @@ func about(def *flow.Step, s *model.StepStatus) string {
 		parts = append(parts, "on "+s.Worker+" for "+age(s.Since))
 	}
 	if s.Due != "" {
-		parts = append(parts, "until "+local(s.Due))
+		parts = append(parts, "until "+local(s.Due, how.in))
 	}
 	if def.Timer != nil {
 		parts = append(parts, "timer "+def.Timer.Key)

@@ -29,7 +29,7 @@ func walk(cmd *cobra.Command, f *file, run uint64, seqs []uint64, lines []string
 		}
 		if w.states[run] == nil {
 			fmt.Fprintln(out, w.newer[run])
-		} else if err := printState(out, w.states[run], ""); err != nil {
+		} else if err := printState(cmd, w.states[run], ""); err != nil {
 			return err
 		}
 		fmt.Fprint(out, "[n]ext [p]revious, a number, [q]uit> ")
