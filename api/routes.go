@@ -5,8 +5,8 @@ import (
 
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/flow"
-	"github.com/agnt5/agnt5d/push"
 	"github.com/agnt5/agnt5d/internal/wire"
+	"github.com/agnt5/agnt5d/push"
 )
 
 // route is one row of the HTTP surface. The mux and the OpenAPI document are both made from the table, so that they cannot

@@ -21,9 +21,9 @@ import (
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/ids"
 	"github.com/agnt5/agnt5d/internal/nearest"
-	"github.com/agnt5/agnt5d/push"
-	"github.com/agnt5/agnt5d/model"
 	"github.com/agnt5/agnt5d/internal/wire"
+	"github.com/agnt5/agnt5d/model"
+	"github.com/agnt5/agnt5d/push"
 )
 
 // Options are a server's settings. The zero value means the defaults that each field names.

@@ -11,8 +11,8 @@ import (
 
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/flow"
-	"github.com/agnt5/agnt5d/push"
 	"github.com/agnt5/agnt5d/internal/wire"
+	"github.com/agnt5/agnt5d/push"
 )
 
 // minPollBody is the least that one poll may bring; it grows with the payloads that are allowed. An SDK sends fewer outcomes at

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/engine"
-	"github.com/agnt5/agnt5d/worker"
 	"github.com/agnt5/agnt5d/internal/wire"
+	"github.com/agnt5/agnt5d/worker"
 )
 
 func (s *site) start(workflow, id string) {

@@ -397,7 +397,7 @@ func (c *Client) List(ctx context.Context, f Filter, limit int, cursor string) (
 	}
 	var out struct {
 		Runs       []model.RunHead `json:"runs"`
-		NextCursor string         `json:"next_cursor"`
+		NextCursor string          `json:"next_cursor"`
 	}
 	err := c.get(ctx, "/v1/runs?"+v.Encode(), &out)
 	return out.Runs, out.NextCursor, err
@@ -416,7 +416,7 @@ func (c *Client) AllEvents(ctx context.Context, after uint64, limit int) ([]mode
 func (c *Client) events(ctx context.Context, path string, after uint64, limit int) ([]model.Event, uint64, error) {
 	var out struct {
 		Events    []model.Event `json:"events"`
-		NextAfter uint64       `json:"next_after"`
+		NextAfter uint64        `json:"next_after"`
 	}
 	err := c.get(ctx, fmt.Sprintf("%s?after=%d&limit=%d", path, after, limit), &out)
 	return out.Events, out.NextAfter, err
@@ -524,7 +524,7 @@ func (c *Client) Objects(ctx context.Context, prefix string, limit int, cursor s
 	}
 	var out struct {
 		Objects    []model.Object `json:"objects"`
-		NextCursor string        `json:"next_cursor"`
+		NextCursor string         `json:"next_cursor"`
 	}
 	err := c.get(ctx, "/v1/objects?"+v.Encode(), &out)
 	return out.Objects, out.NextCursor, err

@@ -16,9 +16,9 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/wire"
 	"github.com/agnt5/agnt5d/model"
 	"github.com/agnt5/agnt5d/worker"
-	"github.com/agnt5/agnt5d/internal/wire"
 )
 
 // WorkerOptions are a worker's settings. The zero value means the defaults that each field names.

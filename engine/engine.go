@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/flow"
-	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/timers"
 	"github.com/agnt5/agnt5d/worker"
 )

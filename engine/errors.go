@@ -1,8 +1,8 @@
 package engine
 
 import (
-	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/journal"
 )
 
 // Errors that callers branch on, with errors.Is.

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/flow"
-	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/worker"
 )
 

@@ -6,8 +6,8 @@ import (
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/ids"
-	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/worker"
 )
 

@@ -5,9 +5,9 @@ import (
 	"sync"
 
 	"github.com/agnt5/agnt5d/internal/fold"
+	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/internal/shard"
 )
 
 // newerCode is the reason of a run that waits for a newer release.

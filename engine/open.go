@@ -6,9 +6,9 @@ import (
 	"io"
 	"time"
 
+	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/journal/bolt"
-	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/timers"
 	"github.com/agnt5/agnt5d/worker"
 )

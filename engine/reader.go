@@ -3,9 +3,9 @@ package engine
 import (
 	"context"
 
+	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/internal/shard"
 )
 
 // Reader shows what a journal holds that no engine has open.

@@ -11,11 +11,11 @@ import (
 	"slices"
 	"time"
 
-	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/flow"
-	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/model"
+	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/worker"
 )
 

@@ -1,8 +1,8 @@
 package engine
 
 import (
-	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/journal"
 )
 
 // Stats is what the engine did since it was opened, and how it stands.

@@ -8,10 +8,10 @@ import (
 	"strconv"
 
 	"github.com/agnt5/agnt5d/flow"
-	"github.com/agnt5/agnt5d/journal"
-	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/model"
+	"github.com/agnt5/agnt5d/replay"
 )
 
 // What the engine shows. The shapes stand in package view, which programs without an engine can read as well.

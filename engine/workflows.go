@@ -5,8 +5,8 @@ import (
 	"context"
 	"slices"
 
-	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/replay"
 )
 
 // Workflows lists every workflow with its current version, by name.

@@ -21,8 +21,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/agnt5/agnt5d/worker"
 	"github.com/agnt5/agnt5d/internal/wire"
+	"github.com/agnt5/agnt5d/worker"
 )
 
 // OutcomeType is the media type of an answer that says more than the output: {output?, objects?}.

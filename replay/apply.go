@@ -3,8 +3,8 @@ package replay
 import (
 	"fmt"
 
-	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/signals"
 )
 

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/replay"
 )
 

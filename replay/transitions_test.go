@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/replay"
 )
 

@@ -5,8 +5,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/timers"
 )
 

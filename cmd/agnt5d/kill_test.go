@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/engine"
-	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/worker"
 )

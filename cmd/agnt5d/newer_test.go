@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"github.com/agnt5/agnt5d/engine"
-	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/journal/bolt"
 	"github.com/agnt5/agnt5d/worker"

@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"testing"
 
-	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/internal/fold"
-	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/internal/sim"
+	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/worker"
 )
 
@@ -21,7 +21,7 @@ type bed struct {
 	r     *shard.Shard
 	now   shard.Now
 	tasks map[string]*shard.Spec // "run/step" -> what a worker has
-	seq   uint64                // of A's last poll
+	seq   uint64                 // of A's last poll
 
 	name    string // of the case, for failures
 	signals int

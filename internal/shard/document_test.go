@@ -8,9 +8,9 @@ import (
 	"testing"
 
 	"github.com/agnt5/agnt5d/flow"
-	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/internal/sim"
+	"github.com/agnt5/agnt5d/replay"
 )
 
 // TestEveryDefinitionOfTheGuideRunsToItsEnd runs each definition of the user's guide twice: every signal comes in time; and no

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/flow"
-	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/replay"
 )
 
 // Every way in which a run ends or is taken out of service: an attempt that has just begun, whose start the journal does not know,

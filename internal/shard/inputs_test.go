@@ -7,9 +7,9 @@ import (
 	"testing"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/worker"
 )
 

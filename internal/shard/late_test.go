@@ -5,9 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/internal/sim"
+	"github.com/agnt5/agnt5d/replay"
 )
 
 // In one turn come what settles the last step and a cancel. Whichever stands first wins, and the other is told so.

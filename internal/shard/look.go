@@ -2,8 +2,8 @@ package shard
 
 import (
 	"github.com/agnt5/agnt5d/flow"
-	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/internal/objects"
+	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/worker"
 )

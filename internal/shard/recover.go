@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/internal/fold"
-	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/internal/objects"
+	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/timers"
 	"github.com/agnt5/agnt5d/worker"

@@ -12,13 +12,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/internal/fold"
-	"github.com/agnt5/agnt5d/journal"
-	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/internal/sim"
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/worker"
 )
 
@@ -82,7 +82,7 @@ func tell(t *testing.T, path string) {
 type story struct {
 	t      *testing.T
 	disk   *sim.Disk
-	shard   *shard.Shard
+	shard  *shard.Shard
 	now    shard.Now
 	tasks  map[string]*shard.Spec // "run/step" -> what a worker has
 	shown  uint64

@@ -4,9 +4,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/internal/sim"
+	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/worker"
 )
 

@@ -4,8 +4,8 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/replay"
 )
 
 // clone is a copy of the file, as it is at one moment.

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/journal"
 )
 
 // Disk is a journal in memory: what is committed survives a crash, what is only appended does not. It keeps to the same

@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/journal/journaltest"
-	"github.com/agnt5/agnt5d/internal/shard"
 )
 
 // The simulated disk keeps to the rules of any journal, or what the simulator proves would be about something else.

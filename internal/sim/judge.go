@@ -7,12 +7,12 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/internal/fold"
+	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/internal/shard"
 )
 
 // Judge looks at what became durable and at what was acknowledged. What must hold:

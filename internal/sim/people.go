@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/internal/shard"
 )
 
 // clientActs lets somebody ask for something new.

@@ -4,8 +4,8 @@ import (
 	"fmt"
 
 	"github.com/agnt5/agnt5d/flow"
-	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/replay"
 )
 
 // quiet ends the faults: the disk has room, workers answer, signals come, and the clock goes from one moment at which

@@ -7,11 +7,11 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/worker"
 )
 
@@ -37,7 +37,7 @@ type World struct {
 	wall  int64
 	mono  int64
 	disk  *Disk
-	shard  *shard.Shard
+	shard *shard.Shard
 	inbox []shard.Input
 	judge *Judge
 	epoch int   // counts restarts: what was asked of an earlier shard is never answered

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/internal/event"
-	"github.com/agnt5/agnt5d/worker"
 	"github.com/agnt5/agnt5d/internal/wire"
+	"github.com/agnt5/agnt5d/worker"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/vmihailenco/msgpack/v5"
