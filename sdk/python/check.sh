@@ -16,3 +16,8 @@ rm -rf dist build
 .venv/bin/python -m venv --clear .venv/clean
 .venv/clean/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-index dist/agnt5d-*.whl
 .venv/clean/bin/python -c 'import agnt5, importlib.resources as r; assert (r.files("agnt5") / "py.typed").is_file(); print("wheel installs, agnt5", agnt5.__version__)'
+# The plugin as pip installs it: the tests among the examples, as they stand.
+rm -rf .venv/plugged src/*.egg-info
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-index --target .venv/plugged dist/agnt5d-*.whl
+here=$PWD
+(cd ../../examples/python && AGNT5D_BIN="$here/../../bin/agnt5d" PYTHONPATH="$here/.venv/plugged" "$here/.venv/bin/python" -m pytest -q -p no:cacheprovider -p no:asyncio testing_definitions.py integration.py)

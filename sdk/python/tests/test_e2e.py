@@ -131,7 +131,7 @@ def test_approval(daemon: Daemon, answered: str) -> None:
 @pytest.mark.parametrize(
     "name",
     sorted(
-        p.stem for p in EXAMPLES.glob("*.py") if not p.stem.endswith("_worker") and p.stem not in ("integration", "testing_definitions")
+        p.stem for p in EXAMPLES.glob("*.py") if not p.stem.endswith("_worker") and p.stem not in ("conftest", "integration", "testing_definitions")
     ),
 )
 def test_the_other_files_run(name: str) -> None:
@@ -148,15 +148,15 @@ def test_the_other_files_run(name: str) -> None:
 
 
 def test_the_tests_among_the_examples() -> None:
-    """The two test functions, by pytest; and everything else as a script in which they find what they need."""
+    """As they stand, by pytest with the plugin: two of definitions, and one that polls a run at http://localhost:8080."""
     out = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "testing_definitions.py"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "agnt5._pytest", "testing_definitions.py", "integration.py"],
         cwd=EXAMPLES,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
     )
-    assert "2 passed" in out.stdout, out.stdout + out.stderr
+    assert "3 passed" in out.stdout, out.stdout + out.stderr
 
 
 def test_the_polling_client_at_its_default_url(tmp_path: pathlib.Path) -> None:

@@ -17,6 +17,11 @@ from .errors import UnknownAnswer, Unreachable, api_error
 DEFAULT_URL = "http://localhost:8080"
 
 
+def default_address() -> str:
+    """Where the default address leads. agnt5.testing puts a daemon of its own there."""
+    return DEFAULT_URL
+
+
 def api_key(key: str | None) -> str | None:
     """The key that is sent. None is AGNT5_API_KEY. Raises ValueError."""
     text = key or os.environ.get("AGNT5_API_KEY")
@@ -28,6 +33,8 @@ def api_key(key: str | None) -> str | None:
 def base_url(url: str | None) -> urllib.parse.SplitResult:
     """Read the daemon's address. None is AGNT5_URL, else DEFAULT_URL. Raises ValueError."""
     text = url or os.environ.get("AGNT5_URL") or DEFAULT_URL
+    if text == DEFAULT_URL:
+        text = default_address()
     if "://" not in text:
         text = "http://" + text
     parts = urllib.parse.urlsplit(text)  # which drops line breaks

@@ -1,0 +1,3 @@
+"""What the tests of this folder need: the workflow and the handlers of the sequential pipeline."""
+
+import data_worker  # noqa: F401
