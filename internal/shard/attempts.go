@@ -380,32 +380,3 @@ func (f lost) fold(r *Shard, run *Run, t *replay.Turn) {
 		t.Lose(f.step, f.attempt, f.why)
 	}
 }
-
-// dueNow is a time that has come.
-type dueNow struct {
-	step int32
-	due  int64
-}
-
-func (f dueNow) fold(_ *Shard, _ *Run, t *replay.Turn) { t.Due(f.step, f.due) }
-
-// takeDue gives what is due to its runs, up to DueLimit. It reports whether more is due.
-func (r *Shard) takeDue() (more bool) {
-	for range DueLimit {
-		e, ok := r.due.Peek()
-		if !ok || e.Due > r.now.Wall {
-			return false
-		}
-		r.due.Pop()
-		run, err := r.run(e.Run)
-		if err != nil {
-			r.fail(err)
-			return false
-		}
-		if run != nil {
-			r.give(run, dueNow{e.Step, e.Due})
-		}
-	}
-	e, ok := r.due.Peek()
-	return ok && e.Due <= r.now.Wall
-}

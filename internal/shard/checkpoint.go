@@ -3,7 +3,6 @@ package shard
 import (
 	"slices"
 
-	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/worker"
 )
@@ -67,28 +66,6 @@ func (r *Shard) slice(maxRuns, maxBytes int) {
 		}
 		r.checkpoint = nil
 	}
-}
-
-// snapshot puts the run's state into the batch if the journal has an older one, and gives its size.
-func (r *Shard) snapshot(number uint64) int {
-	if run := r.runs[number]; run != nil {
-		if run.snap >= run.S.LastSeq || !run.S.Resident() {
-			return 0
-		}
-		run.snap = run.S.LastSeq
-		state := appendParked(nil, run.S)
-		r.b.Snapshots = append(r.b.Snapshots, journal.Snapshot{Run: number, Seq: run.snap, State: state})
-		return len(state)
-	}
-	p, ok := r.parked[number]
-	if !ok || p.snap >= p.last {
-		return 0
-	}
-	p.snap = p.last
-	r.parked[number] = p
-	r.b.stored = append(r.b.stored, storedSnap{number, p.snap})
-	r.b.Snapshots = append(r.b.Snapshots, journal.Snapshot{Run: number, Seq: p.snap, State: p.state})
-	return len(p.state)
 }
 
 // parkRuns bounds what one turn puts away.

@@ -1,9 +1,7 @@
 package shard
 
 import (
-	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/objects"
-	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/worker"
 )
@@ -80,57 +78,4 @@ func (r *Shard) OpenRuns() []uint64 {
 		all = append(all, n)
 	}
 	return all
-}
-
-// DecodeSnapshot gives the state that a snapshot holds.
-func DecodeSnapshot(b []byte, graphs func(flow.Digest) (*flow.Graph, error)) (*replay.State, error) {
-	_, _, body, err := splitParked(b)
-	if err != nil {
-		return nil, err
-	}
-	digest, err := replay.DigestOf(body)
-	if err != nil {
-		return nil, err
-	}
-	g, err := graphs(digest)
-	if err != nil {
-		return nil, err
-	}
-	return replay.Decode(body, g)
-}
-
-// Quarantine marks a run whose journal was found damaged while it was read.
-type Quarantine struct {
-	Run, Seq uint64
-	Why      string
-}
-
-func (in *Quarantine) admit(r *Shard) {
-	run, err := r.run(in.Run)
-	if r.newer[in.Run] != nil {
-		return
-	}
-	if err == nil && run != nil {
-		r.give(run, quarantine{in.Seq, damagedReason + ": " + in.Why})
-		return
-	}
-	r.quarantineEnded(in)
-}
-
-// quarantineEnded marks a run that has ended and cannot be folded any more, by its head alone.
-func (r *Shard) quarantineEnded(in *Quarantine) {
-	h, ok, err := r.j.Head(in.Run)
-	if err != nil || !ok || replay.RunState(h.State) == replay.Quarantined {
-		return
-	}
-	if snap, ok, err := r.j.Snapshot(in.Run); ok && err == nil {
-		if s, _, err := r.decode(snap.State); err == nil && s.Hurt {
-			return // it was quarantined for this, and then cancelled
-		}
-	}
-	h.State, h.Failed = uint8(replay.Quarantined), damagedReason
-	r.b.Heads = append(r.b.Heads, h)
-	if r.cfg.Damage != nil {
-		r.cfg.Damage(journal.Damage{Run: in.Run, Seq: in.Seq, Kind: "quarantined", Detail: in.Why})
-	}
 }

@@ -2,7 +2,6 @@ package shard
 
 import (
 	"cmp"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,9 +15,6 @@ import (
 	"github.com/agnt5/agnt5d/timers"
 	"github.com/agnt5/agnt5d/worker"
 )
-
-// damagedReason is what a quarantined run says of itself.
-const damagedReason = "its journal is damaged"
 
 // Recover folds the journal: snapshots of open runs, then what came after them. What is owed is offered again. The first
 // Turn after it journals what the restart itself decided.
@@ -502,70 +498,4 @@ func (r *Shard) restored(run *Run, step int32, attempt uint32, boot uint64, name
 		slot.BeatMS = *def.HeartbeatTimeoutMS
 	}
 	return slot
-}
-
-// quarantine is damage found in a run.
-type quarantine struct {
-	seq uint64
-	why string
-}
-
-func (q quarantine) fold(_ *Shard, run *Run, t *replay.Turn) {
-	if !run.S.Hurt { // once: a cancelled run is not quarantined again for the damage that is known of it
-		t.Quarantine(q.seq, q.why)
-	}
-}
-
-// The form of a snapshot, and of a run put away: whether it is idle and when it must be looked at stand in front, so that a
-// start need not decode what only sleeps.
-//
-//	form(1 byte: 0 busy, 1 idle) n(uvarint) (step(uvarint) due(8 bytes))... state
-func appendParked(dst []byte, s *replay.State) []byte {
-	if !s.Idle() {
-		return s.Append(append(dst, 0, 0))
-	}
-	n := 0
-	for i := range s.Steps {
-		if s.Steps[i].Due != 0 && s.Steps[i].State.Open() {
-			n++
-		}
-	}
-	dst = binary.AppendUvarint(append(dst, 1), uint64(n))
-	for i := range s.Steps {
-		if st := &s.Steps[i]; st.Due != 0 && st.State.Open() {
-			dst = binary.AppendUvarint(dst, uint64(i))
-			dst = binary.BigEndian.AppendUint64(dst, uint64(st.Due))
-		}
-	}
-	return s.Append(dst)
-}
-
-type stepDue struct {
-	step int32
-	due  int64
-}
-
-func splitParked(b []byte) (idle bool, dues []stepDue, state []byte, err error) {
-	bad := errors.New("malformed snapshot")
-	if len(b) > 0 && b[0] > 1 {
-		return false, nil, nil, fmt.Errorf("snapshot of form %d: %w", b[0], ErrNewerRelease)
-	}
-	if len(b) < 2 {
-		return false, nil, nil, bad
-	}
-	idle = b[0] == 1
-	n, size := binary.Uvarint(b[1:])
-	if size <= 0 || n > uint64(len(b)) {
-		return false, nil, nil, bad
-	}
-	b = b[1+size:]
-	for range n {
-		step, size := binary.Uvarint(b)
-		if size <= 0 || len(b) < size+8 || step > 1<<30 {
-			return false, nil, nil, bad
-		}
-		dues = append(dues, stepDue{int32(step), int64(binary.BigEndian.Uint64(b[size:]))})
-		b = b[size+8:]
-	}
-	return idle, dues, b, nil
 }

@@ -22,6 +22,13 @@ type Input interface {
 // refuser is an Input with somebody who waits for an answer.
 type refuser interface{ refuse(err error) }
 
+// Refuse answers an input that will not be admitted.
+func Refuse(in Input, err error) {
+	if f, ok := in.(refuser); ok {
+		f.refuse(err)
+	}
+}
+
 // reader is an Input that changes nothing; it is admitted when the disk is full, too.
 type reader interface{ reads() }
 
@@ -33,9 +40,6 @@ type asker interface{ asks() }
 type fact interface {
 	fold(r *Shard, run *Run, t *replay.Turn)
 }
-
-// DueLimit is how many due times one turn takes before it looks at its inputs again.
-const DueLimit = 2_500
 
 // Turn takes the inputs and everything that is due, and gives what must be written; nil when nothing must.
 func (r *Shard) Turn(now Now, inputs []Input) *Batch {
@@ -65,27 +69,6 @@ func (r *Shard) Turn(now Now, inputs []Input) *Batch {
 	r.parkSome()
 	r.snapshotSlice()
 	return r.finish()
-}
-
-// forgive gives every lease the time in which the shard did not turn although something was due: the process was stopped, or
-// starved. Signs of life lie unread then, and workers must not pay for that.
-func (r *Shard) forgive() {
-	last, planned := r.turnedAt, r.wakeAt
-	r.turnedAt, r.wakeAt = r.now.Mono, 0
-	if planned == 0 || r.now.Mono-max(last, planned) < r.cfg.LeaseMS/8 {
-		return
-	}
-	lost := r.now.Mono - last
-	r.Hub.Postpone(lost)
-	for _, s := range r.Hub.Sessions() {
-		s.LastSeen += lost
-	}
-	if r.sweepAt != 0 {
-		r.sweepAt += lost
-	}
-	if r.silence.at != 0 {
-		r.silence.at += lost
-	}
 }
 
 func (r *Shard) begin(now Now) {
@@ -331,21 +314,6 @@ func (r *Shard) reopened(run *Run) {
 	r.head(run)
 	r.mark(run) // its first records may lie before the point where recovery starts
 	r.pushTimes(run.S)
-}
-
-// mark writes the run's snapshot with this batch.
-func (r *Shard) mark(run *Run) {
-	run.snap = run.S.LastSeq
-	r.b.Snapshots = append(r.b.Snapshots, journal.Snapshot{Run: run.S.Run, Seq: run.snap, State: appendParked(nil, run.S)})
-}
-
-func (r *Shard) pushTimes(s *replay.State) {
-	for i := range s.Steps {
-		st := &s.Steps[i]
-		if st.Due != 0 && (st.State == replay.StepWaiting || st.State == replay.StepRetrying || st.State == replay.StepDeferred) {
-			r.due.Push(timers.Entry{Due: st.Due, Run: s.Run, Step: int32(i)})
-		}
-	}
 }
 
 // head writes the run's row for lists and look-ups.

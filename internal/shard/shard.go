@@ -347,23 +347,6 @@ func (r *Shard) wake(number uint64, p parked) (*replay.State, *Def, error) {
 	return s, def, err
 }
 
-func (r *Shard) decode(b []byte) (*replay.State, *Def, error) {
-	_, _, body, err := splitParked(b)
-	if err != nil {
-		return nil, nil, err
-	}
-	digest, err := replay.DigestOf(body)
-	if err != nil {
-		return nil, nil, err
-	}
-	def, err := r.Def(digest)
-	if err != nil {
-		return nil, nil, err
-	}
-	s, err := replay.Decode(body, def.Graph)
-	return s, def, err
-}
-
 // find gives the run of that id if it is in memory's books; ErrAway when it has ended, ErrRunNotFound, ErrRunExpired.
 func (r *Shard) find(id string) (*Run, error) {
 	if run := r.ids[id]; run != nil {

@@ -1,0 +1,57 @@
+package shard
+
+import (
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/replay"
+)
+
+// damagedReason is what a quarantined run says of itself.
+const damagedReason = "its journal is damaged"
+
+// quarantine is damage found in a run.
+type quarantine struct {
+	seq uint64
+	why string
+}
+
+func (q quarantine) fold(_ *Shard, run *Run, t *replay.Turn) {
+	if !run.S.Hurt { // once: a cancelled run is not quarantined again for the damage that is known of it
+		t.Quarantine(q.seq, q.why)
+	}
+}
+
+// Quarantine marks a run whose journal was found damaged while it was read.
+type Quarantine struct {
+	Run, Seq uint64
+	Why      string
+}
+
+func (in *Quarantine) admit(r *Shard) {
+	run, err := r.run(in.Run)
+	if r.newer[in.Run] != nil {
+		return
+	}
+	if err == nil && run != nil {
+		r.give(run, quarantine{in.Seq, damagedReason + ": " + in.Why})
+		return
+	}
+	r.quarantineEnded(in)
+}
+
+// quarantineEnded marks a run that has ended and cannot be folded any more, by its head alone.
+func (r *Shard) quarantineEnded(in *Quarantine) {
+	h, ok, err := r.j.Head(in.Run)
+	if err != nil || !ok || replay.RunState(h.State) == replay.Quarantined {
+		return
+	}
+	if snap, ok, err := r.j.Snapshot(in.Run); ok && err == nil {
+		if s, _, err := r.decode(snap.State); err == nil && s.Hurt {
+			return // it was quarantined for this, and then cancelled
+		}
+	}
+	h.State, h.Failed = uint8(replay.Quarantined), damagedReason
+	r.b.Heads = append(r.b.Heads, h)
+	if r.cfg.Damage != nil {
+		r.cfg.Damage(journal.Damage{Run: in.Run, Seq: in.Seq, Kind: "quarantined", Detail: in.Why})
+	}
+}

@@ -1,0 +1,47 @@
+package shard
+
+import (
+	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/timers"
+)
+
+// DueLimit is how many due times one turn takes before it looks at its inputs again.
+const DueLimit = 2_500
+
+// dueNow is a time that has come.
+type dueNow struct {
+	step int32
+	due  int64
+}
+
+func (f dueNow) fold(_ *Shard, _ *Run, t *replay.Turn) { t.Due(f.step, f.due) }
+
+// takeDue gives what is due to its runs, up to DueLimit. It reports whether more is due.
+func (r *Shard) takeDue() (more bool) {
+	for range DueLimit {
+		e, ok := r.due.Peek()
+		if !ok || e.Due > r.now.Wall {
+			return false
+		}
+		r.due.Pop()
+		run, err := r.run(e.Run)
+		if err != nil {
+			r.fail(err)
+			return false
+		}
+		if run != nil {
+			r.give(run, dueNow{e.Step, e.Due})
+		}
+	}
+	e, ok := r.due.Peek()
+	return ok && e.Due <= r.now.Wall
+}
+
+func (r *Shard) pushTimes(s *replay.State) {
+	for i := range s.Steps {
+		st := &s.Steps[i]
+		if st.Due != 0 && (st.State == replay.StepWaiting || st.State == replay.StepRetrying || st.State == replay.StepDeferred) {
+			r.due.Push(timers.Entry{Due: st.Due, Run: s.Run, Step: int32(i)})
+		}
+	}
+}
