@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,16 +26,22 @@ var update = flag.Bool("update", false, "write docs/openapi.json anew")
 
 // site is a daemon's HTTP surface over a real engine on a real file, at a real socket.
 type site struct {
-	t   *testing.T
-	eng *engine.Engine
-	srv *httptest.Server
-	api *api.Server
-	url string
+	close func()
+	t     *testing.T
+	eng   *engine.Engine
+	srv   *httptest.Server
+	api   *api.Server
+	url   string
 }
 
 func open(t *testing.T, o engine.Options) *site {
 	t.Helper()
-	eng, err := engine.Open(filepath.Join(t.TempDir(), "runs.db"), o)
+	return openAt(t, filepath.Join(t.TempDir(), "runs.db"), o)
+}
+
+func openAt(t *testing.T, path string, o engine.Options) *site {
+	t.Helper()
+	eng, err := engine.Open(path, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +52,7 @@ func open(t *testing.T, o engine.Options) *site {
 	h := api.New(eng, api.Options{Push: pushes})
 	s := &site{t: t, eng: eng, api: h, srv: httptest.NewServer(h)}
 	s.url = s.srv.URL
-	t.Cleanup(func() {
+	s.close = sync.OnceFunc(func() {
 		h.Stop()
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
@@ -55,6 +62,7 @@ func open(t *testing.T, o engine.Options) *site {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(s.close)
 	return s
 }
 

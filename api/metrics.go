@@ -24,7 +24,7 @@ func newMetrics(eng *engine.Engine) *metrics {
 	m.requests = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "agnt5_http_request_seconds",
 		Help: "Time from a request to its answer, by route and status; long polls and streams last as long as they wait.", Buckets: []float64{.001, .005, .025, .1, .5, 2.5, 10}},
 		[]string{"route", "status"})
-	m.registry.MustRegister(m.requests, &engineCollector{eng}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.requests, &engineCollector{eng}, buildInfo(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 	return m
 }
@@ -54,7 +54,6 @@ var figures = []figure{
 	counter("attempts_failed_total", "Attempts whose handler failed.", func(s *engine.Stats) uint64 { return s.AttemptsFailed }),
 	counter("attempts_lost_total", "Attempts whose worker went away.", func(s *engine.Stats) uint64 { return s.AttemptsLost }),
 	counter("runs_started_total", "Runs started.", func(s *engine.Stats) uint64 { return s.RunsStarted }),
-	counter("runs_ended_total", "Runs that ended, however.", func(s *engine.Stats) uint64 { return s.RunsEnded }),
 	counter("signals_total", "Signals received.", func(s *engine.Stats) uint64 { return s.Signals }),
 	counter("timers_fired_total", "Timers fired.", func(s *engine.Stats) uint64 { return s.TimersFired }),
 	counter("events_total", "Events written.", func(s *engine.Stats) uint64 { return s.Events }),
@@ -81,6 +80,9 @@ func (c *engineCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, f := range figures {
 		ch <- f.desc
 	}
+	for _, d := range labelled {
+		ch <- d
+	}
 }
 
 // Collect reads the engine once. A stopped engine gives nothing, and the scrape still answers.
@@ -91,5 +93,9 @@ func (c *engineCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, f := range figures {
 		ch <- prometheus.MustNewConstMetric(f.desc, f.kind, f.of(&s))
+	}
+	collectLabelled(ch, &s)
+	if free, ok := diskFree(c.eng.Path()); ok {
+		ch <- prometheus.MustNewConstMetric(diskFreeDesc, prometheus.GaugeValue, float64(free))
 	}
 }

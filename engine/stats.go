@@ -8,7 +8,9 @@ import (
 // Stats is what the engine did since it was opened, and how it stands.
 type Stats struct {
 	shard.Stats
+	shard.Figures
 	Journal journal.Stats
+	Now     int64 // Unix ms, when they were read
 
 	OpenRuns int  // in memory's books
 	Parked   int  // of them, put away
@@ -35,6 +37,7 @@ func (e *Engine) Stats() (Stats, error) {
 			}
 		}
 		s.DiskFull = r.Full()
+		s.Figures, s.Now = r.Figures(), e.now().Wall
 	})
 	if !ok {
 		return s, e.err()

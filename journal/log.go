@@ -1,5 +1,7 @@
 package journal
 
+import "github.com/agnt5/agnt5d/internal/meter"
+
 // Log is a journal: what an engine writes to and reads from. Its methods may be called from any goroutine. What a read could
 // not understand is a *DamageError.
 type Log interface {
@@ -87,4 +89,7 @@ type Stats struct {
 	NextSeq   uint64
 	FileBytes int64 // length of the file
 	UsedBytes int64 // without what is filled ahead or free
+
+	CommitTook    meter.Histogram // from a transaction's begin to its end on stable storage
+	CommitRecords meter.Sizes     // records that each held
 }

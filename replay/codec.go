@@ -275,6 +275,27 @@ func DigestOf(b []byte) (flow.Digest, error) {
 	return "", errors.New("replay: encoded state without a digest")
 }
 
+// WorkflowOf reads the workflow's name from an encoded state.
+func WorkflowOf(b []byte) (string, error) {
+	r, n, err := open(b)
+	if err != nil {
+		return "", err
+	}
+	for range n {
+		switch r.Uint() {
+		case kRun:
+			r.Uint()
+		case kID:
+			_ = r.String()
+		case kWorkflow:
+			return r.String(), r.Err()
+		default:
+			return "", errors.New("replay: encoded state without a workflow")
+		}
+	}
+	return "", errors.New("replay: encoded state without a workflow")
+}
+
 // Readable says whether this release reads states of the encoding that b has.
 func Readable(b []byte) bool { return len(b) > 0 && b[0] == Encoding }
 

@@ -64,6 +64,21 @@ func (h *Handler) Sessions() int { return len(h.sessions) }
 // Queued is how many offers wait in the handler's queue.
 func (h *Handler) Queued() int { return h.queue.n }
 
+// Oldest is when the step that has waited longest in the handler's queue was offered, in Unix milliseconds; 0: none waits.
+func (h *Handler) Oldest() (at int64) {
+	for _, r := range h.queue.ring[h.queue.head:] {
+		for _, s := range r.slots[r.head:] {
+			if s != nil && s.State == Queued && s.run == r {
+				if at == 0 || s.OfferedAt < at {
+					at = s.OfferedAt
+				}
+				break
+			}
+		}
+	}
+	return at
+}
+
 // Full says that the service's bound keeps its offers back.
 func (h *Handler) Full() bool { return h.Service.Limit > 0 && h.Service.leased >= h.Service.Limit }
 
@@ -92,6 +107,7 @@ type Slot struct {
 	Journaled   bool     // the journal knows that the attempt started
 	Local       bool     // a session of this process has or had it
 	Careful     bool     // the start must be on disk before the handler is called in process
+	OfferedAt   int64    // Unix ms: since when the step waits for a worker
 	StartedAt   int64    // Unix ms
 	StartedMono int64    // monotonic ms
 	Expires     int64    // monotonic ms; 0: never (in process)
@@ -155,6 +171,15 @@ func (h *Hub) Service(name string) *Service {
 	s := &Service{Name: name}
 	h.services[name] = s
 	return s
+}
+
+// Handlers gives every handler that is known.
+func (h *Hub) Handlers(yield func(*Handler) bool) {
+	for _, f := range h.handlers {
+		if !yield(f) {
+			return
+		}
+	}
 }
 
 // Served gives the handlers of a service that somebody serves, sorted.

@@ -23,7 +23,8 @@ var may = map[string][]string{
 	"internal/objects":    {},
 	"timers":              {"flow", "internal/cron"},
 	"replay":              {"internal/event", "flow", "signals", "timers"},
-	"journal":             {},
+	"internal/meter":      {},
+	"journal":             {"internal/meter"},
 	"journal/bolt":        {"journal"},
 	"journal/journaltest": {"journal"},
 	"worker":              {},
@@ -31,11 +32,11 @@ var may = map[string][]string{
 	"model":               {"internal/jsontext"},
 	"internal/diagram":    {"flow"},
 	"internal/fold":       {"internal/event", "flow", "journal", "replay"},
-	"internal/shard":      {"internal/event", "flow", "internal/fold", "journal", "internal/objects", "replay", "timers", "worker"},
+	"internal/shard":      {"internal/event", "flow", "internal/fold", "internal/meter", "journal", "internal/objects", "replay", "timers", "worker"},
 	"engine":              {"internal/event", "flow", "internal/fold", "internal/ids", "journal", "journal/bolt", "replay", "internal/shard", "timers", "model", "worker"},
 	"internal/sim":        {"internal/event", "flow", "internal/fold", "journal", "replay", "internal/shard", "worker"},
 	"push":                {"engine", "flow", "model", "worker", "internal/wire"},
-	"api":                 {"engine", "flow", "internal/ids", "internal/nearest", "push", "internal/shard", "model", "internal/wire"},
+	"api":                 {"engine", "flow", "internal/ids", "internal/meter", "internal/nearest", "push", "internal/shard", "model", "internal/wire"},
 	"client":              {"flow", "internal/ids", "model", "worker", "internal/wire"},
 }
 

@@ -146,6 +146,7 @@ func (in *Outcome) fold(r *Shard, run *Run, t *replay.Turn) {
 				Message: fmt.Sprintf("the outcome sets object %q, which is not one of the step's object_keys", key)}
 		}
 	}
+	r.meters.answered(run, step, slot, r.now.Wall, in.Fail == nil)
 	if in.Fail != nil {
 		t.Fail(step, attempt, *in.Fail)
 		if in.Invalid {
@@ -353,12 +354,14 @@ func (f expired) fold(r *Shard, run *Run, t *replay.Turn) {
 		r.b.release = append(r.b.release, s)
 		r.b.cancels = append(r.b.cancels, cancelled{s, why})
 		r.Hub.Answer(s)
+		r.meters.answered(run, s.Step, s, r.now.Wall, false)
 		t.Fail(s.Step, s.Attempt, replay.AttemptError{Code: "attempt_timeout", Message: why})
 	case worker.HeartbeatTimeout:
 		why = fmt.Sprintf("no heartbeat for heartbeat_timeout_ms of %d", s.BeatMS)
 		r.b.release = append(r.b.release, s)
 		r.b.cancels = append(r.b.cancels, cancelled{s, why})
 		r.Hub.Answer(s)
+		r.meters.answered(run, s.Step, s, r.now.Wall, false)
 		t.Fail(s.Step, s.Attempt, replay.AttemptError{Code: "heartbeat_timeout", Message: why})
 	}
 }

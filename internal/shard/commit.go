@@ -99,7 +99,7 @@ func (r *Shard) offer(run *Run, step int32, attempt uint32, careful bool) {
 		return
 	}
 	def := &s.Graph.Def.Steps[step]
-	slot := worker.Slot{Run: s.Run, Step: step, Attempt: attempt, Boot: st.Boot, Handler: run.def.handlers[step], Careful: careful}
+	slot := worker.Slot{Run: s.Run, Step: step, Attempt: attempt, Boot: st.Boot, Handler: run.def.handlers[step], OfferedAt: st.Since, Careful: careful}
 	if def.TimeoutMS != nil {
 		slot.TimeoutMS = *def.TimeoutMS
 	}
@@ -161,6 +161,7 @@ func (r *Shard) handOut(slot *worker.Slot) {
 		return
 	}
 	slot.Given = true
+	r.meters.started(run, slot)
 	spec := r.spec(run, slot)
 	if slot.Session.Local {
 		r.cfg.Execute(spec)

@@ -14,7 +14,11 @@ type dueNow struct {
 	due  int64
 }
 
-func (f dueNow) fold(_ *Shard, _ *Run, t *replay.Turn) { t.Due(f.step, f.due) }
+func (f dueNow) fold(r *Shard, _ *Run, t *replay.Turn) {
+	if t.Due(f.step, f.due) {
+		r.meters.timerLag.Milliseconds(t.At - f.due)
+	}
+}
 
 // takeDue gives what is due to its runs, up to DueLimit. It reports whether more is due.
 func (r *Shard) takeDue() (more bool) {

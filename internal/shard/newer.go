@@ -80,6 +80,7 @@ func (r *Shard) Waits(number uint64) (*Newer, *replay.State) {
 
 // refold is a run that recovery folds from its records alone: something of it is damaged, or of a newer release.
 type refold struct {
+	slept        bool            // it was put away: counted as open by its snapshot
 	hurt         *journal.Damage // nil: nothing is damaged
 	newer        *Newer          // nil: everything is understood
 	s            *replay.State

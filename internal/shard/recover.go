@@ -110,6 +110,7 @@ func (run *Run) expects(slot *worker.Slot) bool {
 
 func (r *Shard) refoldAll() error {
 	r.forget()
+	r.meters.closeAll()
 	r.next = r.j.NextSeq()
 	r.durable = r.next - 1
 	defs, err := r.j.Definitions()
@@ -157,6 +158,7 @@ func (v *recovery) Snapshot(s journal.Snapshot) error {
 			r.due.Push(timers.Entry{Due: d.due, Run: s.Run, Step: d.step})
 		}
 		r.parked[s.Run] = parked{snap: s.Seq, last: s.Seq}
+		r.meters.sleeps(body, 1)
 		return nil
 	}
 	var st *replay.State
@@ -187,10 +189,14 @@ func (v *recovery) Record(rec journal.Record) error {
 	if _, hurt := v.hurt[rec.Run]; hurt || v.newer[rec.Run] {
 		return nil // finish reads it
 	}
-	if p, ok := r.parked[rec.Run]; ok && rec.Seq <= p.last {
+	p, slept := r.parked[rec.Run]
+	if slept && rec.Seq <= p.last {
 		return nil // in its snapshot already
 	}
 	run, err := r.run(rec.Run)
+	if slept && run != nil {
+		r.meters.open(run.S.Workflow, -1) // finish counts those in memory
+	}
 	if r.newer[rec.Run] != nil {
 		v.newer[rec.Run] = true
 		return nil
@@ -266,7 +272,12 @@ func (v *recovery) finish() error {
 	r := v.r
 	todo := map[uint64]*refold{}
 	for number, d := range v.hurt {
-		if run, err := r.run(number); err == nil && run != nil && run.S.Hurt && run.S.LastSeq > d.Seq {
+		_, slept := r.parked[number]
+		run, err := r.run(number)
+		if slept && run != nil {
+			r.meters.open(run.S.Workflow, -1)
+		}
+		if err == nil && run != nil && run.S.Hurt && run.S.LastSeq > d.Seq {
 			continue // it was quarantined for this before, and its snapshot stands behind the damage
 		}
 		todo[number] = &refold{hurt: &d}
@@ -279,6 +290,7 @@ func (v *recovery) finish() error {
 	first := r.next
 	for number := range todo {
 		first = min(first, number)
+		_, todo[number].slept = r.parked[number]
 		delete(r.parked, number)
 		if run := r.runs[number]; run != nil {
 			delete(r.ids, run.S.ID)
@@ -300,6 +312,11 @@ func (v *recovery) finish() error {
 	for _, run := range r.runs { // a run that was quarantined and then cancelled has a snapshot still
 		r.letGo(run)
 	}
+	for _, run := range r.runs {
+		if !run.S.Status.Ended() {
+			r.meters.open(run.S.Workflow, 1)
+		}
+	}
 	return nil
 }
 
@@ -313,6 +330,9 @@ func (v *recovery) settle(number uint64, f *refold) {
 	}
 	if _, told := v.hurt[number]; d != nil && !told && r.cfg.Damage != nil {
 		r.cfg.Damage(*d)
+	}
+	if s != nil && f.slept {
+		r.meters.open(s.Workflow, -1)
 	}
 	if s == nil { // not even its first record can be read: reported, and left to "agnt5d verify"
 		return

@@ -7,6 +7,7 @@ import (
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/fold"
+	"github.com/agnt5/agnt5d/internal/meter"
 	"github.com/agnt5/agnt5d/internal/objects"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
@@ -151,6 +152,7 @@ type Shard struct {
 	checkpoint *checkpoint
 	last       []func() // to run at the end of the turn
 	Stats      Stats
+	meters     *meters
 }
 
 // Stats counts what the shard did since it was made.
@@ -169,6 +171,9 @@ type Def struct {
 	Body     []byte
 	handlers []*worker.Handler // by step; nil for waits
 	keyed    bool
+
+	metered   []*meter.Histogram // by step, of the workflow meteredAs
+	meteredAs string
 }
 
 // Workflow is a name and its versions.
@@ -233,7 +238,7 @@ func New(cfg Config) *Shard {
 	if cfg.LocalCapacity == 0 {
 		cfg.LocalCapacity = 1_000
 	}
-	r := &Shard{cfg: cfg, j: cfg.Journal}
+	r := &Shard{cfg: cfg, j: cfg.Journal, meters: newMeters()}
 	r.stopping = r.flushStarts
 	r.Hub = worker.NewHub(cfg.LeaseMS)
 	for name, n := range cfg.Services {

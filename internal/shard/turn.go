@@ -183,6 +183,7 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 		case event.RunStarted:
 			r.Stats.RunsStarted++
 			r.runs[s.Run], r.ids[s.ID] = run, run
+			r.meters.open(s.Workflow, 1)
 			r.head(run)
 		case event.StepBlocked:
 			r.table.Request(objects.Owner{Seq: seq + uint64(i), Run: s.Run, Step: e.Step}, s.Graph.Def.Steps[e.Step].ObjectKeys)
@@ -201,6 +202,7 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 			r.Stats.AttemptsFailed++
 		case event.AttemptLost:
 			r.Stats.AttemptsLost++
+			r.meters.lost(run, e.Step)
 		case event.SignalReceived:
 			r.Stats.Signals++
 		case event.TimerFired:
@@ -262,6 +264,7 @@ func (g granted) fold(r *Shard, run *Run, t *replay.Turn) {
 // end closes the books of a run that has ended.
 func (r *Shard) end(run *Run) {
 	r.Stats.RunsEnded++
+	r.meters.ended(run.S)
 	if run.S.Status != replay.Completed {
 		r.stop(run)
 	}
@@ -311,6 +314,7 @@ func (r *Shard) retireIfDone(run *Run) {
 
 // reopened puts the times of a run that goes on back into the queue.
 func (r *Shard) reopened(run *Run) {
+	r.meters.open(run.S.Workflow, 1)
 	r.head(run)
 	r.mark(run) // its first records may lie before the point where recovery starts
 	r.pushTimes(run.S)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/agnt5/agnt5d/journal"
 	"go.etcd.io/bbolt"
@@ -25,6 +26,7 @@ func needOf(group []queued) int64 {
 
 // commit writes the batches of a group in one transaction. nil: they are on stable storage.
 func (j *Journal) commit(group []queued) (err error) {
+	began := time.Now()
 	if err := j.place.look(); err != nil {
 		return err
 	}
@@ -62,6 +64,8 @@ func (j *Journal) commit(group []queued) (err error) {
 	j.mu.Lock()
 	j.tail = w.tail
 	j.stats.Commits++
+	j.stats.CommitTook.Observe(time.Since(began))
+	j.stats.CommitRecords.Observe(int(w.records))
 	j.stats.Batches += batches
 	j.stats.Appended += w.records
 	j.stats.PutBytes += w.bytes
