@@ -10,7 +10,7 @@ import pathlib
 
 import pytest
 
-from agnt5 import _validate, workflows
+from agnt5 import Worker, _validate, register_function, workflows
 from agnt5._cron import cron_problem, zone_problem
 from agnt5.workflows import (
     FlowDefinition,
@@ -186,3 +186,23 @@ def test_what_a_helper_needs_is_known_to_type_checkers_and_said_at_registration(
         params = inspect.signature(helper).parameters
         assert needed == {name for name, p in params.items() if p.kind is p.KEYWORD_ONLY and p.default is p.empty}
         assert FlowDefinition([helper("a")]).validate()  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_a_place_in_a_path_names_nothing(name: str) -> None:
+    flow = FlowDefinition(
+        [
+            task_step(name, service_name=name, handler_name=name, object_keys=[name]),
+            wait_signal_step("w", signal_name=name),
+            wait_timer_step("t", timer_key=name, delay_ms=1),
+        ]
+    )
+    problems = flow.validate()
+    assert len(problems) == 6 and all("a place in a path" in p.detail for p in problems), problems
+    assert {p.code for p in problems} == {"name_invalid", "object_key_invalid"}
+    with pytest.raises(ValueError, match="a place in a path"):
+        register_workflow(name, FlowDefinition([task_step("a", service_name="s", handler_name="h")]))
+    with pytest.raises(ValueError, match="a place in a path"):
+        Worker(name)
+    with pytest.raises(ValueError, match="a place in a path"):
+        register_function(name, print)

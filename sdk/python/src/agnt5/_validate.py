@@ -12,6 +12,8 @@ from .errors import Problem
 
 _NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}", re.ASCII)
 _WANT_NAME = "want 1 to 128 of letters, digits, _ : . -"
+_PLACES = (".", "..")
+_NOT_A_PLACE = "which means a place in a path and so can name nothing"
 _WANT_TYPE = "want task, wait_signal or wait_timer"
 _MAX_MS = 9223372036854
 _MAX_INT = 2**63 - 1
@@ -72,6 +74,8 @@ def name_problem(name: str) -> str | None:
     if not _NAME.fullmatch(name):
         bad = next(c for c in name if not _NAME.fullmatch(c))
         return f"{_quote(name)} holds {bad!r}; {_WANT_NAME}"
+    if name in _PLACES:
+        return f"is {_quote(name)}, {_NOT_A_PLACE}"
     return None
 
 
@@ -421,6 +425,8 @@ class Validator:
                 self.add(
                     i, "object_key_invalid", f"object key {_quote(key)} holds what does not print; want 1 to 256 bytes of printable UTF-8"
                 )
+            elif key in _PLACES:
+                self.add(i, "object_key_invalid", f"object key is {_quote(key)}, {_NOT_A_PLACE}")
             seen.add(key)
         for key in ("timeout_ms", "heartbeat_timeout_ms"):
             if s.fields.get(key) == 0:

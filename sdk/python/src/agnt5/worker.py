@@ -9,21 +9,23 @@ import functools
 import json
 import logging
 import os
-import queue
 import random
-import signal
 import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
+from ._attempt import Attempt, Watch, about, some
 from ._failure import error_of, message_of, one_line, outcome_of, said
 from ._http import Connection, base_url, segment
 from ._http import api_key as _api_key
-from ._json import Unsettled, nested_over, read_quickly
+from ._json import nested_over, read_quickly
+from ._stop import hook, unhook
+from ._threads import Threads
 from ._validate import name_problem
+from ._wire import items, joined, number, poll, polled, refusal, success, too_much
 from .errors import Agnt5Error, ApiError, NonRetryableError, UnknownAnswer, Unreachable
 from .functions import Context, Handler, handlers
 from .workflows import FlowDefinition, get_registered_workflows
@@ -34,34 +36,14 @@ _BATCH = 1000
 _BATCH_BYTES = 8 << 20
 _MAX_DETAILS = 4 << 10
 _MAX_NESTING = 60  # of heartbeat details; the daemon takes 64 in all
-_MAX_OUTCOME = 30 << 20  # bytes that are worth sending at all
 _MOMENT = 0.001
 _DEFAULT_ATTEMPTS = 3
-_SAY_AGAIN = 60.0  # seconds
-_STOP_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
 
 
-class _Attempt:
-    """One attempt in this worker's hands, until the daemon has answered for its outcome."""
-
-    __slots__ = ("ctx", "details", "future", "over_since", "returned", "spoke")
-
-    def __init__(self, ctx: Context | None) -> None:
-        self.ctx = ctx  # None: the task could not be read
-        self.spoke = False
-        self.details = ""  # JSON
-        self.future: asyncio.Future[Any] | None = None  # of an async handler
-        self.over_since = 0.0  # when nobody waited for it any more
-        self.returned = False
-
-    def __str__(self) -> str:
-        ctx = self.ctx
-        return "a task that could not be read" if ctx is None else f"{ctx.handler_name} ({_about(ctx)})"
-
-    def end(self) -> None:
-        """Cancel an async handler; on the loop."""
-        if self.future is not None:
-            self.future.cancel()
+def attempts_of(flow: FlowDefinition) -> dict[str, int]:
+    """How many attempts each step has."""
+    steps = flow.to_dict()["steps"]
+    return {step["name"]: int((step.get("retry") or {}).get("max_attempts") or _DEFAULT_ATTEMPTS) for step in steps}
 
 
 class Worker:
@@ -104,7 +86,7 @@ class Worker:
         self._handlers: dict[str, Handler] = {}
         self._lock = threading.Condition()
         self._joining = threading.Lock()
-        self._open: dict[str, _Attempt] = {}
+        self._open: dict[str, Attempt] = {}
         self._done: deque[tuple[str, str]] = deque()  # token and outcome, to be sent
         self._generation = 0
         self._session: dict[str, Any] = {}
@@ -119,8 +101,8 @@ class Worker:
         self._stopped: asyncio.Event | None = None
         self._hooked = False  # stop signals
         self._poller: Connection | None = None
-        self._pool: _Threads | None = None
-        self._watch = _Watch(capacity)
+        self._pool: Threads | None = None
+        self._watch = Watch(capacity)
         self._last_attempts: dict[str, dict[str, int]] = {}  # by workflow and step
 
     @property
@@ -177,16 +159,16 @@ class Worker:
         self._handlers = handlers() if self._functions is None else {n: Handler(n, f) for n, f in self._functions.items()}
         if not self._handlers:
             raise ValueError("there is nothing to serve: decorate a function with @function first")
-        self._last_attempts = {name: _attempts(flow) for name, flow in self._published().items()}
+        self._last_attempts = {name: attempts_of(flow) for name, flow in self._published().items()}
         self._loop = asyncio.get_running_loop()
         self._stopped = asyncio.Event()
         self._failure = None
-        self._pool = _Threads(self.capacity)
+        self._pool = Threads(self.capacity)
         own = concurrent.futures.ThreadPoolExecutor(1, "agnt5-own")  # handlers may have used up the loop's
         self._taking.set()
         self._ended.clear()
         self._hurry.clear()
-        self._hook_signals()
+        self._hooked = hook(self, self._loop)
         threads = [
             threading.Thread(target=self._guard, args=(body,), name=f"agnt5-{body.__name__}", daemon=True)
             for body in (self._pump, self._report, self._heartbeat)
@@ -209,7 +191,7 @@ class Worker:
             for thread in threads:
                 if thread.is_alive():
                     await self._loop.run_in_executor(own, thread.join, 5.0)
-            self._unhook_signals()
+            unhook(self, self._loop)
             self._pool.close()
             await self._loop.run_in_executor(own, self._leave)
             own.shutdown(wait=False)
@@ -221,32 +203,6 @@ class Worker:
             _log.warning("these had not returned, and are offered to others: %s", left)
         return drained
 
-    def _hook_signals(self) -> None:
-        """SIGTERM, SIGINT and SIGHUP stop every worker of the process. What is ignored (by nohup, say) stays so."""
-        assert self._loop is not None
-        _running.add(self)
-        for sig in _STOP_SIGNALS:
-            try:
-                was = signal.getsignal(sig)
-                if was == signal.SIG_IGN:
-                    continue
-                self._loop.add_signal_handler(sig, _stop_all)
-                _hooked.setdefault(sig, was)
-                self._hooked = True
-            except (NotImplementedError, RuntimeError, ValueError):  # not the main thread, or a system without them
-                return
-
-    def _unhook_signals(self) -> None:
-        assert self._loop is not None
-        _running.discard(self)
-        if not _running:
-            for sig in list(_hooked):
-                try:
-                    self._loop.remove_signal_handler(sig)
-                    del _hooked[sig]
-                except (NotImplementedError, RuntimeError, ValueError):
-                    return
-
     def _signalled(self) -> None:
         if self._stopped is not None and self._stopped.is_set():
             self._hurry.set()
@@ -257,7 +213,7 @@ class Worker:
         with self._lock:
             left = [str(attempt) for attempt in self._open.values()]
         if left:
-            _log.info("stopping; waiting up to %g s (until the next signal) for: %s", self._drain, _some(left))
+            _log.info("stopping; waiting up to %g s (until the next signal) for: %s", self._drain, some(left))
         until = time.monotonic() + self._drain
         while time.monotonic() < until and not self._hurry.is_set():
             with self._lock:
@@ -286,11 +242,11 @@ class Worker:
             while self._generation == generation and not self._ended.is_set():
                 body = self._registration()
                 try:
-                    got = _joined(conn, conn.call("POST", "/v1/workers", body))
+                    got = joined(conn, conn.call("POST", "/v1/workers", body))
                 except (Unreachable, ApiError) as why:
                     if isinstance(why, UnknownAnswer) and why.status < 500 and not self._session:
                         raise Agnt5Error(f"this worker cannot join: {why}") from None  # a wrong address, most likely
-                    if _refusal(why):
+                    if refusal(why):
                         raise Agnt5Error(f"the daemon at {conn.url} refuses this worker: {why}") from None
                     self._gone(why)
                 else:
@@ -370,7 +326,7 @@ class Worker:
 
         While that waits, _report brings outcomes.
         """
-        wait_ms = int(_number(self._session, "max_wait_ms", 30_000))
+        wait_ms = int(number(self._session, "max_wait_ms", 30_000))
         with self._connection(wait_ms / 1000 + 15) as conn:
             conn.read = read_quickly
             self._poller = conn
@@ -387,7 +343,7 @@ class Worker:
                 continue
             path, generation = self._at()
             try:
-                got = _polled(conn, conn.call("POST", path + "/poll", _poll(seq, room, 0 if batch else wait_ms, batch)), batch)
+                got = polled(conn, conn.call("POST", path + "/poll", poll(seq, room, 0 if batch else wait_ms, batch)), batch)
             except (Unreachable, ApiError) as why:
                 if not batch and not self._taking.is_set():
                     return
@@ -395,12 +351,12 @@ class Worker:
                     self._join(generation)
                     seq += 1
                     continue
-                if batch and _too_much(why):
+                if batch and too_much(why):
                     seq += 1
                     self._one_by_one(conn, batch, why)
                     batch = []
                     continue
-                if _refusal(why):
+                if refusal(why):
                     raise Agnt5Error(f"the daemon at {conn.url} refuses a poll: {why}") from None
                 self._gone(why)
                 if self._ended.wait(pause * random.uniform(0.5, 1)):
@@ -446,7 +402,7 @@ class Worker:
     def _start(self, tasks: list[dict[str, Any]], unsettled: bool) -> None:
         assert self._pool is not None and self._loop is not None
         worker_id = self.worker_id
-        on_loop: list[tuple[_Attempt, str, Context, Handler]] = []
+        on_loop: list[tuple[Attempt, str, Context, Handler]] = []
         for task in tasks:
             token = str(task["token"])
             try:
@@ -454,7 +410,7 @@ class Worker:
                 ctx._unsettled = unsettled
             except (KeyError, TypeError) as why:
                 ctx, unreadable = None, NonRetryableError(f"the task cannot be read: no {said(why)}", code="task_unreadable")
-            attempt = _Attempt(ctx)
+            attempt = Attempt(ctx)
             with self._lock:
                 if token in self._open:  # the answer to a poll came twice
                     continue
@@ -475,7 +431,7 @@ class Worker:
         if on_loop:
             self._loop.call_soon_threadsafe(self._start_on_loop, on_loop)
 
-    def _start_on_loop(self, attempts: list[tuple[_Attempt, str, Context, Handler]]) -> None:
+    def _start_on_loop(self, attempts: list[tuple[Attempt, str, Context, Handler]]) -> None:
         for attempt, token, ctx, handler in attempts:
             attempt.future = asyncio.ensure_future(self._run_async(token, ctx, handler))
 
@@ -483,7 +439,7 @@ class Worker:
         try:
             ctx._settle()
             args, kwargs = handler.arguments(ctx)
-            outcome = _success(token, handler.fn(*args, **kwargs), ctx)
+            outcome = success(token, handler.fn(*args, **kwargs), ctx)
         except BaseException as why:
             outcome = self._failed(token, ctx, why)
         self._finish(token, outcome)
@@ -495,7 +451,7 @@ class Worker:
             if ctx._unsettled:
                 await asyncio.get_running_loop().run_in_executor(None, ctx._settle)
             args, kwargs = handler.arguments(ctx)
-            outcome = _success(token, await handler.fn(*args, **kwargs), ctx)
+            outcome = success(token, await handler.fn(*args, **kwargs), ctx)
         except BaseException as why:
             outcome = self._failed(token, ctx, why)
         self._finish(token, outcome)
@@ -505,11 +461,11 @@ class Worker:
         error = error_of(why)
         try:
             if ctx._cancelled:
-                _log.debug("%s ended after it was cancelled: %s", _about(ctx), one_line(error["message"]))
+                _log.debug("%s ended after it was cancelled: %s", about(ctx), one_line(error["message"]))
             elif error.get("retryable", True) and ctx.attempt < self._last_attempts.get(ctx.workflow_name, {}).get(ctx.step_name, 0):
-                _log.warning("%s failed and may be tried again: %s", _about(ctx), one_line(error["message"]))
+                _log.warning("%s failed and may be tried again: %s", about(ctx), one_line(error["message"]))
             else:
-                _log.warning("%s failed: %s\n%s", _about(ctx), one_line(error["message"]), error["stack"].rstrip("\n"))
+                _log.warning("%s failed: %s\n%s", about(ctx), one_line(error["message"]), error["stack"].rstrip("\n"))
         except Exception:  # a log that somebody has set up
             pass
         return outcome_of(token, error)
@@ -557,14 +513,14 @@ class Worker:
         """Send outcomes once. False: they are not answered for yet."""
         path, generation = self._at()
         try:
-            got = _polled(conn, conn.call("POST", path + "/poll", _poll(0, 0, 0, batch)), batch)
+            got = polled(conn, conn.call("POST", path + "/poll", poll(0, 0, 0, batch)), batch)
         except (Unreachable, ApiError) as why:
             if isinstance(why, ApiError) and why.code == "worker_not_found":
                 self._join(generation)
-            elif _too_much(why):
+            elif too_much(why):
                 self._one_by_one(conn, batch, why)
                 return True
-            elif _refusal(why):
+            elif refusal(why):
                 raise Agnt5Error(f"the daemon at {conn.url} refuses outcomes: {why}") from None
             else:
                 self._gone(why)
@@ -585,19 +541,19 @@ class Worker:
                     outcome = outcome_of(token, error_of(refused))
                 path, generation = self._at()
                 try:
-                    got = _polled(conn, conn.call("POST", path + "/poll", _poll(0, 0, 0, [(token, outcome)])), [(token, outcome)])
+                    got = polled(conn, conn.call("POST", path + "/poll", poll(0, 0, 0, [(token, outcome)])), [(token, outcome)])
                 except (Unreachable, ApiError) as again:
                     if isinstance(again, ApiError) and again.code == "worker_not_found":
                         self._join(generation)
                         continue
-                    if _too_much(again):
+                    if too_much(again):
                         if last:
                             _log.error("the daemon refuses even that; the lease of %s runs out: %s", self._open.get(token), again)
                             self._answered([(token, outcome)], [])
                             break
                         last, why = True, again
                         continue
-                    if _refusal(again):
+                    if refusal(again):
                         raise Agnt5Error(f"the daemon at {conn.url} refuses an outcome: {again}") from None
                     self._gone(again)
                     if self._ended.wait(pause * random.uniform(0.5, 1)):
@@ -642,7 +598,7 @@ class Worker:
         conn = Connection(self._base, self._key, 10.0)
         try:
             while not self._ended.is_set():
-                every = max(_number(self._session, "heartbeat_ms", 10_000) / 1000, 0.01)  # a daemon that came back may want another
+                every = max(number(self._session, "heartbeat_ms", 10_000) / 1000, 0.01)  # a daemon that came back may want another
                 if known != self._generation:
                     conn.close()
                     known, conn = self._generation, Connection(self._base, self._key, every)
@@ -681,13 +637,13 @@ class Worker:
         except (Unreachable, ApiError) as why:
             if isinstance(why, ApiError) and why.code == "worker_not_found":
                 self._join(generation)
-            elif _too_much(why) and any(beats.values()):
+            elif too_much(why) and any(beats.values()):
                 _log.warning("a heartbeat was refused, what handlers said is left out: %s", why)
                 self._send_beats(conn, dict.fromkeys(beats, ""))
             else:
                 self._gone(why)
             return
-        for token in _list(got, "gone"):
+        for token in items(got, "gone"):
             self._cancel(token)
 
     def _look(self, patience: float) -> None:
@@ -696,230 +652,3 @@ class Worker:
             under_way = [attempt for attempt in self._open.values() if not attempt.returned]
         if self._loop is not None:
             self._watch.look(under_way, patience, self._loop)
-
-
-class _Watch:
-    """Looks for handlers that do not return although nobody waits for them, and for those that hold the event loop."""
-
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._told: set[int] = set()
-        self._again = 0.0
-        self._asked = 0.0  # when the loop was asked for a sign of life; 0: it gave one
-        self._held = False
-
-    def look(self, under_way: list[_Attempt], patience: float, loop: asyncio.AbstractEventLoop) -> None:
-        now = time.monotonic()
-        over = [attempt for attempt in under_way if attempt.over_since and now - attempt.over_since >= patience]
-        told = {id(attempt) for attempt in over}
-        if over and (not told <= self._told or now >= self._again):
-            self._again = now + _SAY_AGAIN
-            _log.warning(
-                "%d of %d %s are still in handlers whose attempts are over: %s. A handler that is not async cannot be stopped: give what it "
-                "waits for a time limit, or look at ctx.is_cancelled.%s",
-                len(over),
-                self._capacity,
-                "places" if any(attempt.future for attempt in over) else "threads",
-                _some([f"{attempt}, over for {now - attempt.over_since:.0f} s" for attempt in over]),
-                " Nothing more is taken until one returns." if len(over) >= self._capacity else "",
-            )
-        self._told = told
-        if self._asked and now - self._asked >= patience and not self._held:
-            self._held = True
-            _log.warning(
-                "the event loop has been held for %.0f s, and no async handler goes on; under way: %s. An async handler must not block: await, use "
-                "asyncio.to_thread, or make it a plain function.",
-                now - self._asked,
-                _some([str(attempt) for attempt in under_way if attempt.future]) or "none",
-            )
-        elif not self._asked:
-            self._asked, self._held = now, False
-            try:
-                loop.call_soon_threadsafe(self._alive)
-            except RuntimeError:  # the loop has ended
-                pass
-
-    def _alive(self) -> None:
-        self._asked = 0.0
-
-
-_running: set[Worker] = set()
-_hooked: dict[int, Any] = {}  # what the stop signals did before
-
-
-def _stop_all() -> None:
-    for worker in list(_running):
-        worker._signalled()
-
-
-_mask = threading.local()  # of the signals of a thread that forks
-
-
-def _before_fork() -> None:
-    """A signal that comes to the new process before it has its own handlers waits until it has."""
-    if _hooked:
-        _mask.was = signal.pthread_sigmask(signal.SIG_BLOCK, list(_hooked))
-
-
-def _after_fork_here() -> None:
-    was = vars(_mask).pop("was", None)
-    if was is not None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, was)
-
-
-def _after_fork_in_child() -> None:
-    """A process that a handler forks is none of the worker: a signal to it must not wake the worker's loop."""
-    try:
-        if _hooked:
-            signal.set_wakeup_fd(-1)
-        for sig, was in _hooked.items():
-            signal.signal(sig, was if was is not None else signal.SIG_DFL)
-    except ValueError:  # not the main thread of the child
-        pass
-    _running.clear()
-    _hooked.clear()
-    _after_fork_here()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_here, after_in_child=_after_fork_in_child)
-
-
-def _about(ctx: Context) -> str:
-    return f"run {ctx.workflow_id}, step {ctx.step_name}, attempt {ctx.attempt}"
-
-
-def _some(texts: list[str]) -> str:
-    """The first ten."""
-    return ", ".join(texts[:10]) + (f" and {len(texts) - 10} more" if len(texts) > 10 else "")
-
-
-def _attempts(flow: FlowDefinition) -> dict[str, int]:
-    """How many attempts each step has."""
-    steps = flow.to_dict()["steps"]
-    return {step["name"]: int((step.get("retry") or {}).get("max_attempts") or _DEFAULT_ATTEMPTS) for step in steps}
-
-
-def _joined(conn: Connection, answer: tuple[int, Any]) -> dict[str, Any]:
-    """The session that a registration opened. Fields that a newer daemon adds do not matter."""
-    status, got = answer
-    if not isinstance(got, dict) or not isinstance(got.get("worker_id"), str) or got["worker_id"] in ("", ".", ".."):
-        raise UnknownAnswer(status, "unknown_answer", f"{conn.url} answered {status}, not as agnt5d does: is that the daemon's address?")
-    return got
-
-
-class _Polled(NamedTuple):
-    """What a poll brought."""
-
-    tasks: list[dict[str, Any]]
-    results: list[dict[str, Any]]
-    cancelled: list[str]
-    unsettled: bool
-    """Some task holds integers that take long to convert."""
-
-
-def _polled(conn: Connection, answer: tuple[int, Any], batch: list[tuple[str, str]]) -> _Polled:
-    """Read the answer to a poll. Fields that a newer daemon adds do not matter."""
-    status, got = answer
-    if status == 204 and not batch:
-        got = {}
-    if not isinstance(got, dict) or (batch and not isinstance(got.get("results"), list)):
-        raise UnknownAnswer(status, "unknown_answer", f"{conn.url} answered a poll with {status}, not as agnt5d does")
-    return _Polled(
-        [task for task in _list(got, "tasks") if isinstance(task, dict) and task.get("token")],
-        [result for result in _list(got, "results") if isinstance(result, dict)],
-        [token for token in _list(got, "cancelled") if isinstance(token, str)],
-        isinstance(got, Unsettled),
-    )
-
-
-def _list(got: Any, key: str) -> list[Any]:
-    value = got.get(key) if isinstance(got, dict) else None
-    return value if isinstance(value, list) else []
-
-
-def _number(got: dict[str, Any], key: str, default: int) -> float:
-    value = got.get(key)
-    return value if isinstance(value, (int, float)) and 0 < value < 1e9 else default
-
-
-def _refusal(why: Exception) -> bool:
-    """Whether the daemon itself has said no, so that asking again gives the same. What cannot be read is no refusal."""
-    return isinstance(why, ApiError) and not isinstance(why, UnknownAnswer) and why.status < 500 and why.status not in (408, 429)
-
-
-def _too_much(why: Exception) -> bool:
-    """Whether it is what was sent that is not taken; 413 may come from a proxy, too."""
-    return isinstance(why, ApiError) and (why.status == 413 or (_refusal(why) and why.status in (400, 409, 415, 422)))
-
-
-def _poll(seq: int, room: int, wait_ms: int, batch: list[tuple[str, str]]) -> bytes:
-    head = f'{{"seq":{seq},"max":{room},"wait_ms":{wait_ms}' if room else '{"max":0,"wait_ms":0'
-    if batch:
-        head += ',"outcomes":[' + ",".join(outcome for _, outcome in batch) + "]"
-    return (head + "}").encode()
-
-
-class _Threads:
-    """Threads for sync handlers: as many as are busy at once, at most a limit. A queue that costs little is the point."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._idle = 0
-        self._made = 0
-
-    def submit(self, call: Callable[[], None]) -> None:
-        """Run it in a thread. Raises RuntimeError when there is no thread at all, and the system gives none."""
-        with self._lock:
-            more = self._idle <= self._queue.qsize() and self._made < self._limit
-            self._made += more
-        if more:
-            try:
-                threading.Thread(target=self._body, name="agnt5-handler", daemon=True).start()
-            except RuntimeError:
-                with self._lock:
-                    self._made -= 1
-                    if not self._made:
-                        raise
-        self._queue.put(call)
-
-    def _body(self) -> None:
-        while True:
-            with self._lock:
-                self._idle += 1
-            try:
-                call = self._queue.get()
-            finally:
-                with self._lock:
-                    self._idle -= 1
-            if call is None:
-                return
-            try:
-                call()
-            except BaseException:  # something was thrown into this thread from outside, between two attempts
-                _log.exception("a thread of handlers goes on after")
-
-    def close(self) -> None:
-        for _ in range(self._made):
-            self._queue.put(None)
-
-
-def _success(token: str, output: Any, ctx: Context) -> str:
-    try:
-        text = f'{{"token":{json.dumps(token)},"status":"completed","output":{json.dumps(output, allow_nan=False)}'
-        if "objects" in ctx.__dict__:
-            changed = ctx.objects.changed()
-            if changed:
-                text += f',"objects":{json.dumps(changed, allow_nan=False)}'
-    except MemoryError:
-        raise
-    except Exception as why:  # values of other types may raise what they like when they are looked at
-        raise NonRetryableError(f"what the handler returned or set is not JSON: {said(why)}", code="output_invalid") from why
-    if len(text) > _MAX_OUTCOME:
-        raise NonRetryableError(
-            f"the handler's output and object state are {len(text)} bytes, no daemon takes more than {_MAX_OUTCOME}",
-            code="outcome_too_large",
-        )
-    return text + "}"
