@@ -86,7 +86,7 @@ func (e *Engine) sayOpen(name string, boot *shard.Batch, took time.Duration) {
 	}
 	open, _ := e.r.Counts()
 	e.o.Logger.Info("engine open", "file", name, "created", e.j.Created(), "runs_open", open, "runs", runs,
-		"events", boot.Records[0].Seq-1, "took", took.Round(time.Millisecond).String())
+		"events", boot.Records[0].Seq-journal.ShardOf(boot.Records[0].Seq).First(), "took", took.Round(time.Millisecond).String())
 }
 
 func (e *Engine) now() shard.Now {

@@ -56,7 +56,7 @@ func TestEveryDefinitionOfTheGuideRunsToItsEnd(t *testing.T) {
 
 // live runs a definition until nothing moves any more.
 func live(t *testing.T, body []byte, signals bool) *replay.State {
-	s := &story{t: t, disk: sim.NewDisk(), now: shard.Now{Wall: 1_800_000_000_000, Mono: 1}, tasks: map[string]*shard.Spec{}}
+	s := &story{t: t, disk: sim.NewDisk(0), now: shard.Now{Wall: 1_800_000_000_000, Mono: 1}, tasks: map[string]*shard.Spec{}}
 	d, _ := flow.Read(body)
 	for i := range d.Steps {
 		s.serve = append(s.serve, [2]string{d.Steps[i].Service, d.Steps[i].Handler})

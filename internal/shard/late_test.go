@@ -24,7 +24,7 @@ func TestACancelInTheTurnOfTheLastOutcome(t *testing.T) {
 		"an outcome after which a wait times out":   {"steps:\n- {name: a, service_name: svc, handler_name: h}\n- {name: b, type: wait_signal, signal: {name: never, timeout_ms: 0}, dependencies: [a]}", false, replay.Failed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := &story{t: t, disk: sim.NewDisk(), now: shard.Now{Wall: 1_800_000_000_000, Mono: 1}, tasks: map[string]*shard.Spec{}}
+			s := &story{t: t, disk: sim.NewDisk(0), now: shard.Now{Wall: 1_800_000_000_000, Mono: 1}, tasks: map[string]*shard.Spec{}}
 			s.boot()
 			s.register("w", c.yaml)
 			s.do("start r w")

@@ -11,7 +11,7 @@ import (
 
 // However much comes to one run in one turn, no record grows towards what the journal does not take.
 func TestALargeTurnOfOneRunIsSeveralRecords(t *testing.T) {
-	s := &story{t: t, disk: sim.NewDisk(), now: shard.Now{Wall: 1_800_000_000_000, Mono: 1}, tasks: map[string]*shard.Spec{}}
+	s := &story{t: t, disk: sim.NewDisk(0), now: shard.Now{Wall: 1_800_000_000_000, Mono: 1}, tasks: map[string]*shard.Spec{}}
 	s.boot()
 	s.register("w", "steps:\n  - name: a\n    type: wait_signal\n    signal: {name: stop}\n")
 	var inputs []shard.Input

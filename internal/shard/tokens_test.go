@@ -12,7 +12,7 @@ import (
 
 // The row that counts how long workers have been silent is damaged: it is said, the count begins anew, and the engine starts.
 func TestADamagedCountOfSilenceIsReported(t *testing.T) {
-	s := &story{t: t, disk: sim.NewDisk(), now: shard.Now{Wall: 1_800_000_000_000, Mono: 1}, tasks: map[string]*shard.Spec{}}
+	s := &story{t: t, disk: sim.NewDisk(0), now: shard.Now{Wall: 1_800_000_000_000, Mono: 1}, tasks: map[string]*shard.Spec{}}
 	s.boot()
 	s.turn(&shard.Set{Key: "shard/silence", Value: []byte("{"), Reply: s.reply})
 	var damage []string
@@ -28,7 +28,7 @@ func TestADamagedCountOfSilenceIsReported(t *testing.T) {
 // A journal of a release before there were boot numbers: the tokens that it gave have none. They are good until their step is
 // settled or given to another, under every later start; what is scheduled from then on has tokens with a number.
 func TestTokensOfBeforeStayGood(t *testing.T) {
-	s := &story{t: t, disk: sim.NewDisk(), now: shard.Now{Wall: 1_800_000_000_000, Mono: 1}, tasks: map[string]*shard.Spec{}}
+	s := &story{t: t, disk: sim.NewDisk(0), now: shard.Now{Wall: 1_800_000_000_000, Mono: 1}, tasks: map[string]*shard.Spec{}}
 	s.boot()
 	s.register("w", "steps:\n- {name: a, service_name: far, handler_name: h}\n- {name: b, service_name: far, handler_name: h}\n- {name: c, service_name: far, handler_name: h, dependencies: [a]}")
 	s.do("start r w")

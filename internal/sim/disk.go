@@ -31,9 +31,9 @@ type Disk struct {
 	queue []*shard.Batch // appended, in order
 }
 
-// NewDisk gives an empty one.
-func NewDisk() *Disk {
-	return &Disk{heads: map[uint64]journal.Head{}, ids: map[string]uint64{}, dead: map[string]int64{}, bodies: map[string][]byte{},
+// NewDisk gives the empty log of a shard.
+func NewDisk(s journal.Shard) *Disk {
+	return &Disk{next: s.First(), heads: map[uint64]journal.Head{}, ids: map[string]uint64{}, dead: map[string]int64{}, bodies: map[string][]byte{},
 		objects: map[string]journal.Object{}, snapshots: map[uint64]journal.Snapshot{}, rows: map[string][]byte{}, damaged: map[uint64]bool{}, clean: true}
 }
 
@@ -135,7 +135,7 @@ func (d *Disk) apply(b *journal.Batch) {
 
 // NextSeq is the sequence of the next event.
 func (d *Disk) NextSeq() uint64 {
-	return max(d.next, 1)
+	return d.next
 }
 
 // Secret is the one of every simulated file.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/agnt5/agnt5d/internal/shard"
+	core "github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/journal/journaltest"
 )
@@ -14,9 +14,9 @@ import (
 // The simulated disk keeps to the rules of any journal, or what the simulator proves would be about something else.
 func TestTheDiskIsAJournal(t *testing.T) {
 	disks := map[string]*Disk{}
-	journaltest.Run(t, func(_ *testing.T, dir string) journal.Log {
+	journaltest.Run(t, func(_ *testing.T, dir string, shard journal.Shard) journal.Log {
 		if disks[dir] == nil {
-			disks[dir] = NewDisk()
+			disks[dir] = NewDisk(shard)
 		}
 		return &log{Disk: disks[dir]}
 	}, journaltest.Faults{})
@@ -37,7 +37,7 @@ func (l *log) Append(b *journal.Batch, done func(error)) {
 		done(err)
 		return
 	}
-	l.Disk.Append(&shard.Batch{Batch: b})
+	l.Disk.Append(&core.Batch{Batch: b})
 	l.Commit(1)
 	done(nil)
 }

@@ -64,7 +64,7 @@ type client struct {
 // Run lives through one seed: faults for that many steps of the world, then quiet. The error is the first thing that may
 // not be.
 func Run(seed uint64, steps int, bug Bug) (w *World, err error) {
-	w = &World{Seed: seed, bug: bug, rng: rand.New(rand.NewPCG(seed, 5)), wall: 1_800_000_000_000, mono: 1, disk: NewDisk(), Ops: map[string]int{}}
+	w = &World{Seed: seed, bug: bug, rng: rand.New(rand.NewPCG(seed, 5)), wall: 1_800_000_000_000, mono: 1, disk: NewDisk(0), Ops: map[string]int{}}
 	w.judge = newJudge(w)
 	defer func() {
 		if p := recover(); p != nil {

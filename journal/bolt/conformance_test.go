@@ -15,8 +15,8 @@ var fill func(*testing.T, journal.Log) func()
 
 func TestConformance(t *testing.T) {
 	path := func(dir string) string { return filepath.Join(dir, "agnt5.db") }
-	journaltest.Run(t, func(t *testing.T, dir string) journal.Log {
-		j, err := Open(path(dir), Options{})
+	journaltest.Run(t, func(t *testing.T, dir string, shard journal.Shard) journal.Log {
+		j, err := Open(path(dir), Options{Shard: shard})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -24,6 +24,8 @@ type Options struct {
 	// GroupBytes bounds what is committed at once. 0: 32 MiB. Small: more syncs under load; large: more memory, and a longer
 	// wait for the first of the group.
 	GroupBytes int
+	// Shard is the shard of a file that is created. A file that is there has its own, which its sequences tell.
+	Shard journal.Shard
 }
 
 // Journal is an open journal. Its methods may be called from any goroutine.

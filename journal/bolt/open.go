@@ -66,7 +66,7 @@ func openLocked(path string, o Options, timeout time.Duration) (*Journal, error)
 	_ = os.Remove(path + newSuffix) // a creation or compaction that was cut short
 	_ = os.Remove(path + compactSuffix)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		if err := create(path); err != nil {
+		if err := create(path, o.Shard); err != nil {
 			return nil, err
 		}
 		j, err := openFile(path, o, false, timeout)
@@ -268,13 +268,13 @@ const newSuffix = ".new"
 
 // create makes an empty journal beside path and puts it in place when it is whole. The directory is synced, for otherwise
 // the file's name, and with it all that was acknowledged since, may be gone after a power cut.
-func create(path string) error {
+func create(path string, shard journal.Shard) error {
 	temp := path + newSuffix
 	db, err := bbolt.Open(temp, 0o600, &bbolt.Options{FreelistType: bbolt.FreelistMapType})
 	if err != nil {
 		return err
 	}
-	err = db.Update(createRows)
+	err = db.Update(func(tx *bbolt.Tx) error { return createRows(tx, shard) })
 	if closed := db.Close(); err == nil {
 		err = closed
 	}
@@ -290,7 +290,7 @@ func create(path string) error {
 	return err
 }
 
-func createRows(tx *bbolt.Tx) error {
+func createRows(tx *bbolt.Tx, shard journal.Shard) error {
 	for _, b := range allBuckets {
 		if _, err := tx.CreateBucket(b.name); err != nil {
 			return err
@@ -306,7 +306,7 @@ func createRows(tx *bbolt.Tx) error {
 		metaBucket.seal(key, value)
 		return meta.Put(key, value)
 	}
-	first := tail{next: 1, clean: true}
+	first := tail{next: shard.First(), clean: true}
 	return errors.Join(
 		put(formatKey, binary.BigEndian.AppendUint32([]byte(formatMagic), FormatVersion)),
 		put(secretKey, secret),

@@ -107,7 +107,7 @@ func missing(tx *bbolt.Tx, seq uint64, next []byte) error {
 	if err != nil {
 		return err
 	}
-	if seq == 0 || seq >= t.next || hole > seq {
+	if seq < t.first() || seq >= t.next || hole > seq {
 		return journal.ErrNotFound
 	}
 	d := journal.Damage{Seq: seq, Kind: "record", Detail: "missing"}
@@ -228,9 +228,9 @@ func logAfter(tx *bbolt.Tx, after uint64) (*logReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &logReader{tx: tx, c: tx.Bucket(logBucket.name).Cursor(), want: after + 1, tail: t}
+	l := &logReader{tx: tx, c: tx.Bucket(logBucket.name).Cursor(), want: max(after+1, t.first()), tail: t}
 	k, v := l.c.Seek(seqKey(l.want))
-	if after == 0 || k != nil && seqOf(k) == l.want {
+	if l.want == t.first() || k != nil && seqOf(k) == l.want {
 		return l.stand(k, v), nil
 	}
 	if k == nil {

@@ -35,6 +35,9 @@ func (t *tail) append(dst []byte) []byte {
 	return append(dst, 0)
 }
 
+// first is the sequence of the first event of the log.
+func (t *tail) first() uint64 { return journal.ShardOf(t.next).First() }
+
 func decodeTail(p []byte) (tail, error) {
 	d := decoder{p: p}
 	t := tail{next: d.uvarint(), records: d.uvarint(), base: d.uvarint(), last: d.uvarint(), clean: d.byte() == 1}

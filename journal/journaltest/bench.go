@@ -14,6 +14,7 @@ type bench struct {
 	open   Open
 	faults Faults
 	dir    string
+	shard  journal.Shard
 	log    journal.Log
 	next   uint64
 	all    []journal.Record          // in the order of the log
@@ -30,9 +31,9 @@ func (b *bench) reopen() {
 	} else {
 		b.Cleanup(func() { _ = b.log.Close() })
 	}
-	b.log = b.open(b.T, b.dir)
+	b.log = b.open(b.T, b.dir, b.shard)
 	if b.next == 0 {
-		b.next = 1
+		b.next = b.shard.First()
 	}
 	if got := b.log.NextSeq(); got != b.next {
 		b.Fatalf("the log goes on at %d, want %d", got, b.next)
@@ -55,7 +56,7 @@ func (b *bench) try(batch *journal.Batch) error {
 
 // record makes a run's next record; 0: the run that it begins.
 func (b *bench) record(run uint64, count uint32, body string) journal.Record {
-	r := journal.Record{Seq: b.next, Count: count, Run: run, N: 1, At: 1_790_000_000_000 + int64(b.next)*7, Body: []byte(body)}
+	r := journal.Record{Seq: b.next, Count: count, Run: run, N: 1, At: 1_790_000_000_000 + int64(b.next-b.shard.First())*7, Body: []byte(body)}
 	if run == 0 {
 		r.Run = r.Seq
 	} else if before, ok := b.last[run]; ok {
@@ -87,7 +88,7 @@ func (b *bench) steps(run uint64, n int) {
 func (b *bench) head(run uint64, id, workflow string, state uint8) journal.Head {
 	last := b.last[run]
 	h := journal.Head{Run: run, ID: id, Workflow: workflow, Version: 2, State: state, LastSeq: last.Seq, Events: last.N + uint64(last.Count) - 1,
-		CreatedAt: 1_790_000_000_000 + int64(run)*7}
+		CreatedAt: 1_790_000_000_000 + int64(run-b.shard.First())*7}
 	if state != journal.OpenState {
 		h.EndedAt, h.Digest, h.Failed, h.Skipped = last.At, []byte("digest "+id), "pay: declined", 3
 	}

@@ -2,14 +2,14 @@
 // called by the tests of each implementation:
 //
 //	func TestConformance(t *testing.T) {
-//		journaltest.Run(t, func(t *testing.T, dir string) journal.Log {
-//			j, err := bolt.Open(filepath.Join(dir, "agnt5.db"), bolt.Options{})
+//		journaltest.Run(t, func(t *testing.T, dir string, shard journal.Shard) journal.Log {
+//			j, err := bolt.Open(filepath.Join(dir, "agnt5.db"), bolt.Options{Shard: shard})
 //			...
 //			return j
 //		}, journaltest.Faults{})
 //	}
 //
-// The rules, each of them a test of that name:
+// The rules, each of them a test of that name, hold for the log of any shard, wherever its sequences begin:
 //
 //  1. What was acknowledged is there after the journal was closed and opened again, byte for byte.
 //  2. Batches are acknowledged in the order in which they were appended, and one that does not continue the log is refused.

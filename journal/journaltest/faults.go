@@ -87,7 +87,7 @@ func damage(b *bench) {
 		b.Fatal(err)
 	}
 	b.faults.Damage(b.T, b.dir, bad.Seq)
-	b.log = b.open(b.T, b.dir)
+	b.log = b.open(b.T, b.dir, b.shard)
 
 	named := func(what string, err error) {
 		b.Helper()

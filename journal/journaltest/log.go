@@ -1,13 +1,14 @@
 package journaltest
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/agnt5/agnt5d/journal"
 )
 
-// Open opens the journal in a directory, and creates it when there is none yet.
-type Open func(t *testing.T, dir string) journal.Log
+// Open opens the journal in a directory, and creates that of a shard when there is none yet.
+type Open func(t *testing.T, dir string, shard journal.Shard) journal.Log
 
 // Faults are what a journal's test can do to what the journal is kept on. Without one, the rule that needs it is not checked.
 type Faults struct {
@@ -17,8 +18,14 @@ type Faults struct {
 	Fill func(t *testing.T, log journal.Log) (back func())
 }
 
-// Run checks a kind of journal against all rules.
+// Run checks a kind of journal against all rules: one that is a file, whose shard is 0, and one of another shard.
 func Run(t *testing.T, open Open, faults Faults) {
+	for _, shard := range []journal.Shard{0, 3} {
+		t.Run(fmt.Sprint("Shard", shard), func(t *testing.T) { run(t, open, faults, shard) })
+	}
+}
+
+func run(t *testing.T, open Open, faults Faults, shard journal.Shard) {
 	for _, rule := range []struct {
 		name string
 		test func(*bench)
@@ -41,7 +48,7 @@ func Run(t *testing.T, open Open, faults Faults) {
 			continue
 		}
 		t.Run(rule.name, func(t *testing.T) {
-			b := &bench{T: t, open: open, faults: faults, dir: t.TempDir(), last: map[uint64]journal.Record{}}
+			b := &bench{T: t, open: open, faults: faults, shard: shard, dir: t.TempDir(), last: map[uint64]journal.Record{}}
 			b.reopen()
 			rule.test(b)
 		})
