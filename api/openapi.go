@@ -43,7 +43,7 @@ type generator struct {
 }
 
 func (g *generator) operation(r *route) object {
-	op := object{"operationId": r.ID, "summary": r.Summary, "tags": []string{r.Tag}}
+	op := object{"operationId": r.ID, "summary": r.Summary, "tags": []string{r.Tag}, "x-agnt5-scope": string(r.Scope)}
 	var params []object
 	for _, part := range strings.Split(r.Path, "/") {
 		if name, ok := strings.CutPrefix(part, "{"); ok && part != "{$}" {

@@ -1,0 +1,77 @@
+package api
+
+import "net/http"
+
+// route is one row of the HTTP surface. The mux and the OpenAPI document are both made from the table, so that they cannot
+// tell two stories.
+type route struct {
+	Method, Path string
+	ID           string // operationId
+	Scope        scope  // what an access token must allow; nothing asks for one yet
+	Summary      string
+	Tag          string
+	Free         bool // it costs little, and is answered however many requests are under way
+	Query        []param
+	Headers      []string // of headers
+	Body         any      // a value of the body's type; nil: none
+	BodyNote     string   // what the type does not say
+	Limit        int64    // of the body, in bytes; 0: a payload and what stands around it
+	Types        []string // media types of body and answer besides JSON
+	Answers      []answer
+	Codes        []string // errors of its own, besides those that every route may answer
+
+	before func(*Server, *http.Request) error // looks at a request before a large body is read; nil: nothing to look at
+	handle func(*Server, http.ResponseWriter, *http.Request) error
+}
+
+// scope is what an access token allows. Nothing enforces it yet.
+type scope string
+
+const (
+	scopePublic  scope = "public"  // open without a token
+	scopeRead    scope = "read"    // to look at everything but the journal file
+	scopeOperate scope = "operate" // to start, signal, cancel and retry runs, too
+	scopeWorker  scope = "worker"  // to be a worker of a service
+	scopeAdmin   scope = "admin"   // everything: definitions, deletion, services, backup
+)
+
+type param struct {
+	Name, Type, Note string
+}
+
+type answer struct {
+	Status int
+	Body   any // nil: none
+	Note   string
+}
+
+var listParams = []param{
+	{"workflow", "string", "only runs of this workflow"},
+	{"state", "string", "only runs in this state: running, completed, failed, cancelled, quarantined"},
+	{"id_prefix", "string", "only runs whose id begins so"},
+	{"since", "date-time", "only runs started at or after this time"},
+	{"until", "date-time", "only runs started before this time"},
+}
+
+// manyParams are those of what is done to many runs at once.
+var manyParams = append(append([]param{}, listParams...),
+	param{"all", "boolean", "true: every run, when no filter is given; one of the two must be"},
+	param{"dry_run", "boolean", "true: only count what matches; done is 0"})
+
+const manyNote = "Filters, all and dry_run may stand in the query or in the body. A filter that is empty is refused, and so is a request with neither a filter nor all=true."
+
+var paging = []param{{"limit", "integer", "at most so many (default 100, at most 1,000)"}, {"cursor", "string", "next_cursor of the page before"}}
+
+var stepsParam = []param{{"steps", "string", "which steps the answer shows: all (default), open or none"}}
+
+// headers that routes read.
+var headers = map[string]string{
+	"Prefer":          "wait=S waits up to S seconds (at most 300) for the run's end",
+	"Idempotency-Key": "stands for the id when the body has none",
+	"If-None-Match":   "an ETag: 304 when the run's history has not grown since",
+	"Last-Event-ID":   "of an event stream that goes on",
+	"Traceparent":     "W3C trace context, kept with the run and handed to its workers",
+}
+
+// anyJSON stands for any JSON value in the OpenAPI document.
+type anyJSON struct{}
