@@ -56,7 +56,7 @@ func (in *Outcome) key() (run uint64, step int32, attempt uint32, boot uint64) {
 }
 
 func (in *Outcome) admit(r *Shard) {
-	number, step, attempt, boot := in.key()
+	number, step, _, _ := in.key()
 	if in.Slot != nil {
 		r.b.given = append(r.b.given, in)
 	}
@@ -76,7 +76,7 @@ func (in *Outcome) admit(r *Shard) {
 		in.answer(r, RunFinished, true)
 		return
 	}
-	if int(step) >= len(run.S.Steps) || !run.S.Hurt && run.S.Steps[step].Alien(attempt, boot) { // a damaged run may not know its own
+	if int(step) >= len(run.S.Steps) {
 		in.answer(r, BadToken, false)
 		return
 	}
@@ -97,6 +97,11 @@ func (in *Outcome) answer(r *Shard, result Result, look bool) {
 
 func (in *Outcome) fold(r *Shard, run *Run, t *replay.Turn) {
 	_, step, attempt, boot := in.key()
+	// A damaged run may not know its own tokens. That it is damaged may be a fact of this very turn, which stands in front.
+	if !run.S.Hurt && run.S.Steps[step].Alien(attempt, boot) {
+		in.answer(r, BadToken, false)
+		return
+	}
 	slot := r.Hub.Slot(run.S.Run, step)
 	if out, ok := run.S.Out(step); ok && out.Attempt == attempt && out.Boot == boot { // its run ended meanwhile: it only gives back its keys
 		if r.noRoom(in) {

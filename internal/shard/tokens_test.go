@@ -4,9 +4,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/internal/sim"
 	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/worker"
 )
 
@@ -97,5 +99,47 @@ func TestTokensOfBeforeStayGood(t *testing.T) {
 	}
 	if len(s.said) > 0 {
 		t.Errorf("refused: %v", s.said)
+	}
+}
+
+// A full disk lets the shard fold the journal anew, and it meets a damaged record: of its run it knows less than it knew. A token
+// that it made is not called a forgery for that, also not in the very turn in which the run is quarantined.
+func TestATokenOfADamagedRunIsNotCalledAForgery(t *testing.T) {
+	b := newBed(t)
+	b.register("w", flow.Task("a", "far", "work", flow.WithRetry(flow.Retry{MaxAttempts: 3})))
+	b.join()
+	b.start("one", "w")
+	b.poll()
+	fails := b.outcome("one/a")
+	fails.Fail = &replay.AttemptError{Code: "handler_error", Message: "no"}
+	b.do(&shard.Poll{ID: "A", Outcomes: []*shard.Outcome{fails}, Reply: func(shard.PollAnswer, error) {}})
+	delete(b.tasks, "one/a")
+	b.advance(120_000)
+	b.join()
+	if b.poll(); b.tasks["one/a"].Attempt != 2 {
+		t.Fatalf("the worker has %+v", b.tasks["one/a"])
+	}
+	records, err := b.disk.RunRecords(b.number("one"), 1<<62, 1, 1<<30)
+	if err != nil || len(records) < 2 {
+		t.Fatalf("%d records, %v", len(records), err)
+	}
+	b.disk.Damage(records[1].Seq)
+	b.turn(&shard.Set{Key: "x", Value: []byte("1"), Reply: func(error) {}})
+	for _, lost := range b.disk.Lose() {
+		b.r.Committed(lost, journal.ErrFull, b.now)
+	}
+	var got shard.Result
+	poll := &shard.Poll{ID: "A", Outcomes: []*shard.Outcome{b.outcome("one/a")}, Reply: func(a shard.PollAnswer, err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = a.Results[0].Result
+	}}
+	b.do(append(b.r.Resume(), poll)...)
+	if s := b.r.Peek(b.number("one")); s == nil || s.S.Status != replay.Quarantined {
+		t.Fatalf("the run is not quarantined: %+v", s)
+	}
+	if got != shard.RunFinished {
+		t.Errorf("the outcome of the attempt that it was given: %q, want %q", got, shard.RunFinished)
 	}
 }
