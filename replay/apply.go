@@ -3,7 +3,6 @@ package replay
 import (
 	"fmt"
 
-	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/signals"
 )
@@ -32,15 +31,15 @@ func (s *State) Apply(seq uint64, at int64, e *event.Event) error {
 
 // Near calls fn for each step whose state an event can change, once Apply has folded it. Most events are about one step; one
 // that ends a run, or reopens it, may be about all.
-func (s *State) Near(e *event.Event, fn func(step int32)) {
+func (s *State) Near(e *event.Event, fn func(Instance)) {
 	switch e.Kind {
 	case event.RunFailed, event.RunCompleted, event.RunCancelled, event.RunReopened:
-		for i := range s.Steps {
-			fn(int32(i))
+		for i := range s.All() {
+			fn(i)
 		}
 		return
 	case event.TimerFired: // what was deferred to it
-		for _, near := range [...][]int32{s.Graph.Deps[e.Step], s.Graph.Dependents[e.Step]} {
+		for _, near := range [...][]Instance{s.Deps(e.Step), s.dependents(e.Step)} {
 			for _, i := range near {
 				fn(i)
 			}
@@ -60,10 +59,9 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 	}
 	var st *Step
 	if e.Kind.HasStep() {
-		if e.Step < 0 || int(e.Step) >= len(s.Steps) {
-			return fmt.Sprintf("step %d of %d", e.Step, len(s.Steps))
+		if st = s.At(e.Step); st == nil {
+			return fmt.Sprintf("step %d of %d", e.Step, s.next())
 		}
-		st = &s.Steps[e.Step]
 	}
 	switch e.Kind {
 	case event.RunStarted:
@@ -87,22 +85,22 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		return "the run is " + s.Status.String()
 	}
 	if st != nil {
-		if want := typeOf[e.Kind]; want != "" && s.Graph.Def.Steps[e.Step].Type != want {
-			return "the step is not a " + string(want)
+		if why := s.Kind(e.Step).refuses(e.Kind, st); why != "" {
+			return why
 		}
 	}
 	switch e.Kind {
 	case event.StepBlocked:
-		return s.blocked(seq, at, e, st)
+		s.blocked(seq, at, st)
 	case event.KeysGranted:
-		if st.State != StepBlocked || st.Fence != 0 {
+		if st.Fence != 0 {
 			return "the step does not wait for keys"
 		}
 		st.Fence = seq
 	case event.StepScheduled:
 		return s.scheduled(at, e, st)
 	case event.AttemptStarted:
-		if st.State != StepScheduled || e.Attempt != st.Attempt {
+		if e.Attempt != st.Attempt {
 			return fmt.Sprintf("the step is %s at attempt %d", st.State, st.Attempt)
 		}
 		st.to(StepRunning, at)
@@ -110,7 +108,7 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 	case event.AttemptFailed:
 		return s.attemptFailed(at, e, st)
 	case event.AttemptLost:
-		if !st.out() || e.Attempt != st.Attempt {
+		if e.Attempt != st.Attempt {
 			return fmt.Sprintf("the step is %s at attempt %d", st.State, st.Attempt)
 		}
 		st.Losses++
@@ -120,51 +118,30 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		st.Worker = ""
 		st.to(StepRetrying, at)
 	case event.RetrySet:
-		if st.State != StepRetrying {
-			return "the step is " + st.State.String()
-		}
 		st.Due = e.Due
 	case event.StepDeferred:
 		return s.deferred(at, e, st)
 	case event.StepCompleted:
 		return s.completed(seq, at, e, st)
 	case event.StepFailed:
-		if !st.State.Open() && st.State != StepPending && st.State != StepDormant {
-			return "the step is " + st.State.String()
-		}
-		if s.Graph.Def.Steps[e.Step].Type == flow.TypeWaitSignal {
-			s.Mail.Leave(s.Graph.Def.Steps[e.Step].Signal.Name, e.Step)
-		}
 		if st.Error == nil || st.Error.Code != e.Code || st.Error.Attempt != e.Attempt {
 			st.Error = &StepError{Code: e.Code, Message: e.Message, Attempt: e.Attempt}
 		}
-		st.Due = 0
 		s.release(st)
 		st.forget()
-		st.to(StepFailed, at)
+		s.leave(e.Step, st, StepFailed, at)
 	case event.StepTimedOut:
-		if st.State != StepWaiting && !ready(st) {
-			return "the step is " + st.State.String()
-		}
-		s.Mail.Leave(s.Graph.Def.Steps[e.Step].Signal.Name, e.Step)
-		st.Due = 0
-		st.to(StepTimedOut, at)
+		s.leave(e.Step, st, StepTimedOut, at)
 		s.settle(e.Step)
 	case event.StepSkipped:
-		if !ready(st) {
-			return "the step is " + st.State.String()
-		}
 		s.Skipped++
 		st.to(StepSkipped, at)
 		s.settle(e.Step)
 	case event.SignalAwaited:
-		if !ready(st) {
-			return "the step is " + st.State.String()
-		}
 		st.again = false
 		st.Due = e.Due
 		st.to(StepWaiting, at)
-		s.Mail.Await(s.Graph.Def.Steps[e.Step].Signal.Name, e.Step)
+		s.Mail.Await(s.Spec(e.Step).Signal.Name, e.Step)
 	case event.SignalReceived:
 		if _, known := s.Mail.Find(e.ID); known {
 			return fmt.Sprintf("signal %q has been received", e.ID)
@@ -172,9 +149,6 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		s.Mail.Receive(signals.Arrival{ID: e.ID, Name: e.Name, Seq: seq, Payload: HashBytes(e.Payload), Size: uint32(len(e.Payload)), By: signals.Unconsumed})
 		s.keepSignal(seq, e.Payload)
 	case event.TimerSet:
-		if !ready(st) {
-			return "the step is " + st.State.String()
-		}
 		st.Due = e.Due
 		st.to(StepWaiting, at)
 	case event.TimerFired:
@@ -185,24 +159,12 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		}
 		s.end(Completed, at)
 	case event.RunFailed:
-		if st.State != StepFailed {
-			return "the step is " + st.State.String()
-		}
 		s.FailedBy = e.Step
 		s.end(Failed, at)
 	default:
 		return "it is not an event of a run"
 	}
 	return ""
-}
-
-// typeOf says which type of step an event belongs to; events that are not in it may be about any.
-var typeOf = [256]flow.StepType{
-	event.StepBlocked: flow.TypeTask, event.KeysGranted: flow.TypeTask, event.StepScheduled: flow.TypeTask,
-	event.AttemptStarted: flow.TypeTask, event.AttemptFailed: flow.TypeTask, event.AttemptLost: flow.TypeTask,
-	event.RetrySet: flow.TypeTask, event.StepDeferred: flow.TypeTask, event.AttemptEnded: flow.TypeTask,
-	event.StepTimedOut: flow.TypeWaitSignal, event.SignalAwaited: flow.TypeWaitSignal,
-	event.TimerSet: flow.TypeWaitTimer, event.TimerFired: flow.TypeWaitTimer,
 }
 
 func (st *Step) to(state StepState, at int64) { st.State, st.Since = state, at }
@@ -220,20 +182,14 @@ func (s *State) start(seq uint64, at int64, e *event.Event) string {
 	s.CreatedAt = at
 	for i := range s.Steps {
 		s.Steps[i].Since = at
-		if s.Steps[i].need == 0 && s.Steps[i].State == StepPending {
-			s.agenda.push(int32(i))
-		}
 	}
 	return ""
 }
 
 // scheduled is reached from pending (no keys), blocked (keys granted), retrying (due, or an attempt lost) and deferred.
 func (s *State) scheduled(at int64, e *event.Event, st *Step) string {
-	switch {
-	case ready(st), st.State == StepRetrying, st.State == StepDeferred:
-	case st.State == StepBlocked && st.Fence != 0:
-	default:
-		return "the step is " + st.State.String()
+	if st.State == StepBlocked && st.Fence == 0 {
+		return "the step waits for keys"
 	}
 	if e.Attempt <= st.Attempt {
 		return fmt.Sprintf("attempt %d after attempt %d", e.Attempt, st.Attempt)
@@ -250,20 +206,16 @@ func (s *State) scheduled(at int64, e *event.Event, st *Step) string {
 	return ""
 }
 
-func (s *State) blocked(seq uint64, at int64, _ *event.Event, st *Step) string {
-	if !ready(st) && st.State != StepDeferred {
-		return "the step is " + st.State.String()
-	}
+func (s *State) blocked(seq uint64, at int64, st *Step) {
 	if st.State == StepDeferred {
 		st.Failures, st.Losses = 0, 0
 	}
 	st.again, st.Due, st.Request, st.Fence = false, 0, seq, 0
 	st.to(StepBlocked, at)
-	return ""
 }
 
 func (s *State) attemptFailed(at int64, e *event.Event, st *Step) string {
-	if !st.out() || e.Attempt > st.Attempt {
+	if e.Attempt > st.Attempt {
 		return fmt.Sprintf("the step is %s at attempt %d", st.State, st.Attempt)
 	}
 	st.Failures++
@@ -276,64 +228,37 @@ func (s *State) attemptFailed(at int64, e *event.Event, st *Step) string {
 }
 
 func (s *State) deferred(at int64, e *event.Event, st *Step) string {
-	if st.State != StepRetrying || e.Timer < 0 || int(e.Timer) >= len(s.Steps) {
-		return fmt.Sprintf("the step is %s, the timer step %d", st.State, e.Timer)
+	timer := s.At(e.Timer)
+	if timer == nil {
+		return fmt.Sprintf("the timer is step %d of %d", e.Timer, s.next())
 	}
 	st.Timer, st.Due = e.Timer, e.Due
-	s.Steps[e.Timer].Failures++
+	timer.Failures++
 	s.release(st)
 	st.to(StepDeferred, at)
 	return ""
 }
 
 func (s *State) completed(seq uint64, at int64, e *event.Event, st *Step) string {
-	def := &s.Graph.Def.Steps[e.Step]
-	switch def.Type {
-	case flow.TypeWaitSignal:
-		if st.State != StepWaiting && !ready(st) {
-			return "the step is " + st.State.String()
-		}
-		a, ok := s.Mail.Take(def.Signal.Name, e.Ref, e.Step)
-		if !ok {
-			return fmt.Sprintf("no signal %q waits in event %d", def.Signal.Name, e.Ref)
-		}
-		s.Mail.Leave(def.Signal.Name, e.Step)
-		st.Output = s.signalPayload(a)
-	case flow.TypeWaitTimer:
-		if st.State != StepWaiting {
-			return "the step is " + st.State.String()
-		}
-		st.Output = keep(seq, e.Payload)
-	default:
-		if !st.out() || e.Attempt > st.Attempt {
-			return fmt.Sprintf("the step is %s at attempt %d", st.State, st.Attempt)
-		}
-		st.Output = keep(seq, e.Payload)
-		st.Worker = ""
-		s.release(st)
-		st.forget()
+	if why := s.Kind(e.Step).complete(s, seq, e, st); why != "" {
+		return why
 	}
-	st.Due, st.again = 0, false
-	st.to(StepCompleted, at)
-	if len(s.Graph.Dependents[e.Step]) == 0 {
+	st.again = false
+	s.leave(e.Step, st, StepCompleted, at)
+	if s.sink(e.Step) {
 		s.outBytes += uint64(st.Output.Len)
 	}
 	s.settle(e.Step)
 	return ""
 }
 
-// settle tells those that look at the step: its dependents, and the step that its on_timeout names.
-func (s *State) settle(i int32) {
-	s.open--
-	for _, d := range s.Graph.Dependents[i] {
-		s.Steps[d].need--
-		if s.Steps[d].need == 0 {
-			s.agenda.push(d)
-		}
+// leave ends whatever the instance waits for.
+func (s *State) leave(i Instance, st *Step, to StepState, at int64) {
+	if s.Kind(i).mail {
+		s.Mail.Leave(s.Spec(i).Signal.Name, i)
 	}
-	if e := s.Graph.OnTimeout[i]; e >= 0 {
-		s.agenda.push(e)
-	}
+	st.Due = 0
+	st.to(to, at)
 }
 
 func (s *State) release(st *Step) {
@@ -343,30 +268,6 @@ func (s *State) release(st *Step) {
 	}
 }
 
-// fired frees the deferred steps of a timer that an operator fired; the timer itself completes by its own StepCompleted.
-func (s *State) fired(at int64, e *event.Event) {
-	if !e.Forced {
-		return
-	}
-	free := func(near []int32) {
-		for _, i := range near {
-			if st := &s.Steps[i]; st.State == StepDeferred && st.Timer == e.Step {
-				s.becomeReadyAgain(i, at)
-			}
-		}
-	}
-	free(s.Graph.Deps[e.Step])
-	free(s.Graph.Dependents[e.Step])
-}
-
-// becomeReadyAgain puts a step that has been ready before in front of Decide, with fresh budgets.
-func (s *State) becomeReadyAgain(i int32, at int64) {
-	st := &s.Steps[i]
-	st.Failures, st.Losses, st.Due, st.again = 0, 0, 0, true
-	st.to(StepPending, at)
-	s.agenda.push(i)
-}
-
 func (s *State) end(status RunState, at int64) {
 	s.Status, s.EndedAt = status, at
 	s.agenda = s.agenda[:0]
@@ -374,13 +275,12 @@ func (s *State) end(status RunState, at int64) {
 	if status == Completed {
 		return
 	}
-	for i := range s.Steps {
-		st := &s.Steps[i]
+	for i, st := range s.All() {
 		if !st.State.Open() {
 			continue
 		}
 		if st.State == StepRunning {
-			s.Outs = append(s.Outs, Out{Step: int32(i), Attempt: st.Attempt, Request: st.Request, Local: st.Local, Worker: st.Worker, Boot: st.Boot})
+			s.Outs = append(s.Outs, Out{Step: i, Attempt: st.Attempt, Request: st.Request, Local: st.Local, Worker: st.Worker, Boot: st.Boot})
 			st.Request, st.Fence, st.Worker = 0, 0, ""
 		}
 		s.release(st)
@@ -396,22 +296,19 @@ func (s *State) reopen(at int64) string {
 		return "the run is " + s.Status.String()
 	}
 	s.Status, s.EndedAt, s.FailedBy, s.Reason = Running, 0, -1, ""
-	for i := range s.Steps {
-		st := &s.Steps[i]
-		typ := s.Graph.Def.Steps[i].Type
+	for i, st := range s.All() {
+		k := s.Kind(i)
 		switch {
-		case typ == flow.TypeWaitTimer && st.State == StepCancelled && st.Was == StepWaiting:
-			st.to(StepWaiting, at)
+		case st.State == StepCancelled && k.stays != nil && k.stays(st):
+			st.to(st.Was, at)
 		case st.State == StepCancelled && st.Was == StepDeferred:
 			st.to(StepDeferred, at)
 		case st.State == StepCancelled, st.State == StepFailed:
-			s.becomeReadyAgain(int32(i), at)
+			s.becomeReadyAgain(st, at)
 			st.Floor = st.Attempt
-		case ready(st): // what it waited for may have been settled in the very turn that ended the run
-			s.agenda.push(int32(i))
 		}
 		st.Was = 0
-		if typ == flow.TypeWaitTimer {
+		if k.absorbs {
 			st.Failures = 0
 		}
 	}

@@ -1,10 +1,6 @@
 package replay
 
-import (
-	"fmt"
-
-	"github.com/agnt5/agnt5d/flow"
-)
+import "fmt"
 
 // Check says which of the rules in the doc of State is broken; nil: none. It may be called between two records.
 func (s *State) Check() error {
@@ -18,19 +14,18 @@ func (s *State) check() string {
 	var open int32
 	var skipped uint32
 	var outBytes uint64
-	for i := range s.Steps {
-		st := &s.Steps[i]
-		if !st.State.Settled() {
+	for i, st := range s.All() {
+		if !st.State.Settled() && int(i) < len(s.Steps) {
 			open++
 		}
 		if st.State == StepSkipped {
 			skipped++
 		}
-		if st.State == StepCompleted && len(s.Graph.Dependents[i]) == 0 {
+		if st.State == StepCompleted && s.sink(i) {
 			outBytes += uint64(st.Output.Len)
 		}
-		if why := s.checkStep(int32(i), st); why != "" {
-			return fmt.Sprintf("%s (step %q is %s)", why, s.Graph.Def.Steps[i].Name, st.State)
+		if why := s.checkStep(i, st); why != "" {
+			return fmt.Sprintf("%s (step %q is %s)", why, s.Name(i), st.State)
 		}
 	}
 	if s.open != open || s.Skipped != skipped || s.outBytes != outBytes {
@@ -42,9 +37,9 @@ func (s *State) check() string {
 	if why := s.checkWaits(); why != "" {
 		return why
 	}
-	seen := map[int32]bool{}
+	seen := map[Instance]bool{}
 	for _, o := range s.Outs {
-		if seen[o.Step] || o.Attempt > s.Steps[o.Step].Attempt || s.Steps[o.Step].State == StepRunning {
+		if st := s.At(o.Step); seen[o.Step] || st == nil || o.Attempt > st.Attempt || st.State == StepRunning {
 			return fmt.Sprintf("7: attempt %d of step %d is out beside another", o.Attempt, o.Step)
 		}
 		seen[o.Step] = true
@@ -52,36 +47,38 @@ func (s *State) check() string {
 	switch {
 	case s.Status.Ended() != (s.EndedAt != 0):
 		return fmt.Sprintf("8: it ended at %d", s.EndedAt)
-	case s.Status == Failed && (s.FailedBy < 0 || s.Steps[s.FailedBy].State != StepFailed):
+	case s.Status == Failed && (s.FailedBy < 0 || s.At(s.FailedBy).State != StepFailed):
 		return fmt.Sprintf("8: it failed by step %d", s.FailedBy)
 	}
 	return ""
 }
 
-func (s *State) checkStep(i int32, st *Step) string {
-	need := int32(0)
-	for _, d := range s.Graph.Deps[i] {
-		if !s.Steps[d].State.Settled() {
-			need++
+func (s *State) checkStep(i Instance, st *Step) string {
+	if int(i) < len(s.Steps) {
+		need := int32(0)
+		for _, d := range s.Graph.Deps[i] {
+			if !s.Steps[d].State.Settled() {
+				need++
+			}
 		}
-	}
-	if st.need != need {
-		return fmt.Sprintf("1: it needs %d, want %d", st.need, need)
-	}
-	if s.Status == Running && s.verdict(i) != leave {
-		return "2: its turn has come"
+		if st.need != need {
+			return fmt.Sprintf("1: it needs %d, want %d", st.need, need)
+		}
+		if s.Status == Running && s.verdict(i) != leave {
+			return "2: its turn has come"
+		}
 	}
 	if st.State.Open() && s.Status != Running && s.Status != Quarantined {
 		return "3: an open step"
 	}
-	keyed := len(s.Graph.Def.Steps[i].ObjectKeys) > 0
+	keyed := len(s.Spec(i).ObjectKeys) > 0
 	holds := st.State == StepScheduled || st.State == StepRunning || st.State == StepRetrying
 	switch {
 	case st.Request != 0 && (!keyed || !holds && st.State != StepBlocked), st.Request == 0 && keyed && (holds || st.State == StepBlocked),
 		holds && keyed && st.Fence <= st.Request, !holds && st.Fence != 0:
 		return fmt.Sprintf("4: request %d, fence %d", st.Request, st.Fence)
 	}
-	timed := st.State == StepRetrying || st.State == StepDeferred || st.State == StepWaiting && s.Graph.Def.Steps[i].Type == flow.TypeWaitTimer
+	timed := st.State == StepRetrying || st.State == StepDeferred || st.State == StepWaiting && s.Kind(i).timed
 	if st.Due == 0 && timed || st.Due != 0 && !timed && st.State != StepWaiting && st.State != StepCancelled {
 		return fmt.Sprintf("5: its time is %d", st.Due)
 	}
@@ -89,16 +86,16 @@ func (s *State) checkStep(i int32, st *Step) string {
 }
 
 func (s *State) checkWaits() string {
-	waits := map[int32]bool{}
+	waits := map[Instance]bool{}
 	for _, i := range s.Mail.Waits() {
-		if waits[i] || s.Steps[i].State != StepWaiting {
-			return fmt.Sprintf("6: step %q stands in the mailbox and is %s", s.Graph.Def.Steps[i].Name, s.Steps[i].State)
+		if st := s.At(i); waits[i] || st == nil || st.State != StepWaiting {
+			return fmt.Sprintf("6: step %q stands in the mailbox twice, or does not wait", s.Name(i))
 		}
 		waits[i] = true
 	}
-	for i := range s.Steps {
-		if s.Steps[i].State == StepWaiting && s.Graph.Def.Steps[i].Type == flow.TypeWaitSignal && !waits[int32(i)] {
-			return fmt.Sprintf("6: step %q waits and does not stand in the mailbox", s.Graph.Def.Steps[i].Name)
+	for i, st := range s.All() {
+		if st.State == StepWaiting && s.Kind(i).mail && !waits[i] {
+			return fmt.Sprintf("6: step %q waits and does not stand in the mailbox", s.Name(i))
 		}
 	}
 	return ""

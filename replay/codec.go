@@ -17,7 +17,11 @@ import (
 //	state   = Encoding(1 byte) fields
 //	fields  = msgpack map: field number -> value, ascending, zero values left out
 //	payload = msgpack array [sequence, length] or [sequence, length, bytes] when length is at most 48
-const Encoding = 1
+//
+// A state with instances beyond its definition has encoding 2; any other one is encoded as it was before there were some.
+const Encoding = 2
+
+const encodingOfSteps = 1 // of a state that holds the steps of its definition and nothing else
 
 // Numbers of the fields of a state; they are the format.
 const (
@@ -43,6 +47,7 @@ const (
 	kWaits
 	kHurt
 	kBoot
+	kAdded // from encoding 2 on
 )
 
 // Numbers of the fields of a step.
@@ -173,7 +178,61 @@ func (s *State) Append(dst []byte) []byte {
 		f.uint(kHurt, 1)
 	}
 	f.uint(kBoot, s.Boot)
+	if !s.Grown() {
+		return f.flush(append(dst, encodingOfSteps))
+	}
+	s.appendAdded(&f)
 	return f.flush(append(dst, Encoding))
+}
+
+// appendAdded writes how many instances were added, and those that are kept: number, step, name, spec (a definition of one step; empty:
+// that of the step), fields of a step.
+func (s *State) appendAdded(f *fields) {
+	var in fields
+	f.key(kAdded)
+	f.buf = event.AppendArray(f.buf, 1+len(s.added))
+	f.buf = event.AppendUint(f.buf, uint64(s.grown))
+	for _, a := range s.added {
+		f.buf = event.AppendArray(f.buf, 5)
+		f.buf = event.AppendUint(f.buf, uint64(a.i))
+		f.buf = event.AppendUint(f.buf, uint64(a.of))
+		f.buf = event.AppendString(f.buf, a.name)
+		f.buf = event.AppendBin(f.buf, a.body)
+		a.fields(&in)
+		f.buf = in.flush(f.buf)
+	}
+}
+
+func (s *State) readAdded(r *event.Reader) error {
+	n := r.Array()
+	if n == 0 {
+		return errors.New("replay: encoded state: no count of added instances")
+	}
+	s.grown = int32(r.Uint())
+	last := Instance(len(s.Steps)) - 1
+	for range n - 1 {
+		r.Array()
+		a := &added{i: Instance(r.Uint()), of: Instance(r.Uint()), name: r.String(), body: append([]byte(nil), r.Bin()...)}
+		if err := a.read(r); err != nil {
+			return err
+		}
+		if r.Err() != nil {
+			return nil // the caller says so
+		}
+		if a.i <= last || a.i >= s.next() || uint(a.of) >= uint(len(s.Steps)) {
+			return fmt.Errorf("replay: encoded state: instance %d of step %d: %w", a.i, a.of, event.ErrFormat)
+		}
+		last = a.i
+		if len(a.body) > 0 {
+			def, problems := flow.Parse(a.body)
+			if len(problems) > 0 || len(def.Steps) != 1 {
+				return fmt.Errorf("replay: encoded state: the spec of instance %d: %v: %w", a.i, problems, event.ErrFormat)
+			}
+			a.own = &def.Steps[0]
+		}
+		s.added = append(s.added, a)
+	}
+	return nil
 }
 
 func (st *Step) fields(f *fields) {
@@ -297,13 +356,13 @@ func WorkflowOf(b []byte) (string, error) {
 }
 
 // Readable says whether this release reads states of the encoding that b has.
-func Readable(b []byte) bool { return len(b) > 0 && b[0] == Encoding }
+func Readable(b []byte) bool { return len(b) > 0 && (b[0] == Encoding || b[0] == encodingOfSteps) }
 
 func open(b []byte) (*event.Reader, int, error) {
 	if len(b) == 0 {
 		return nil, 0, errors.New("replay: empty encoded state")
 	}
-	if b[0] != Encoding {
+	if !Readable(b) {
 		return nil, 0, fmt.Errorf("replay: encoded state of version %d, this release reads %d: %w", b[0], Encoding, event.ErrFormat)
 	}
 	r := event.NewReader(b[1:])
@@ -317,7 +376,7 @@ func Decode(b []byte, g *flow.Graph) (*State, error) {
 		return nil, err
 	}
 	s := New(g)
-	var waits []int32
+	var waits []Instance
 	for range n {
 		if r.Err() != nil {
 			break
@@ -355,14 +414,14 @@ func Decode(b []byte, g *flow.Graph) (*State, error) {
 		case kOuts:
 			for range r.Array() {
 				n := r.Array()
-				o := Out{Step: int32(r.Uint()), Attempt: uint32(r.Uint()), Request: r.Uint(), Local: r.Bool(), Worker: r.String()}
+				o := Out{Step: Instance(r.Uint()), Attempt: uint32(r.Uint()), Request: r.Uint(), Local: r.Bool(), Worker: r.String()}
 				if n == 6 {
 					o.Boot = r.Uint()
 				}
 				s.Outs = append(s.Outs, o)
 			}
 		case kFailedBy:
-			s.FailedBy = int32(r.Uint()) - 1
+			s.FailedBy = Instance(r.Uint()) - 1
 		case kReason:
 			s.Reason = r.String()
 		case kCreatedAt:
@@ -381,9 +440,13 @@ func Decode(b []byte, g *flow.Graph) (*State, error) {
 			s.Hurt = r.Uint() == 1
 		case kBoot:
 			s.Boot = r.Uint()
+		case kAdded:
+			if err := s.readAdded(r); err != nil {
+				return nil, err
+			}
 		case kWaits:
 			for range r.Array() {
-				waits = append(waits, int32(r.Uint()))
+				waits = append(waits, Instance(r.Uint()))
 			}
 		default:
 			return nil, fmt.Errorf("replay: encoded state has an unknown field %d: %w", k, event.ErrFormat)
@@ -406,7 +469,7 @@ func (st *Step) read(r *event.Reader) error {
 		case kLocal:
 			st.Local = r.Uint() == 1
 		case kTimer:
-			st.Timer = int32(r.Uint())
+			st.Timer = Instance(r.Uint())
 		case kAttempt:
 			st.Attempt = uint32(r.Uint())
 		case kFailures:
@@ -474,13 +537,21 @@ func (s *State) readArrivals(r *event.Reader) {
 }
 
 // derive works out what the encoding leaves to be worked out: counts, sums and who waits for what.
-func (s *State) derive(waits []int32) error {
+func (s *State) derive(waits []Instance) error {
 	s.open, s.outBytes = 0, 0
-	for i := range s.Steps {
-		st := &s.Steps[i]
-		if int(st.State) >= len(stepStates) || int(st.Timer) >= len(s.Steps) {
+	for i, st := range s.All() {
+		if int(st.State) >= len(stepStates) || s.At(st.Timer) == nil {
 			return fmt.Errorf("replay: encoded state: step %d is in state %d, timer %d: %w", i, st.State, st.Timer, event.ErrFormat)
 		}
+		if st.State == StepCompleted && s.sink(i) {
+			s.outBytes += uint64(st.Output.Len)
+		}
+		if waits == nil && st.State == StepWaiting && s.Kind(i).mail {
+			s.Mail.Await(s.Spec(i).Signal.Name, i)
+		}
+	}
+	for i := range s.Steps {
+		st := &s.Steps[i]
 		if !st.State.Settled() {
 			s.open++
 		}
@@ -490,24 +561,14 @@ func (s *State) derive(waits []int32) error {
 				st.need++
 			}
 		}
-		if st.State == StepCompleted && len(s.Graph.Dependents[i]) == 0 {
-			s.outBytes += uint64(st.Output.Len)
-		}
-	}
-	if waits == nil {
-		for i := range s.Steps {
-			if s.Steps[i].State == StepWaiting && s.Graph.Def.Steps[i].Type == flow.TypeWaitSignal {
-				waits = append(waits, int32(i))
-			}
-		}
 	}
 	for _, i := range waits {
-		if int(i) >= len(s.Steps) || s.Graph.Def.Steps[i].Type != flow.TypeWaitSignal {
+		if s.At(i) == nil || !s.Kind(i).mail {
 			return fmt.Errorf("replay: encoded state: step %d does not wait for a signal", i)
 		}
-		s.Mail.Await(s.Graph.Def.Steps[i].Signal.Name, i)
+		s.Mail.Await(s.Spec(i).Signal.Name, i)
 	}
-	if int(s.FailedBy) >= len(s.Steps) || int(s.Status) >= len(runStates) {
+	if s.FailedBy >= 0 && s.At(s.FailedBy) == nil || int(s.Status) >= len(runStates) {
 		return fmt.Errorf("replay: encoded state: state %d, failed by step %d: %w", s.Status, s.FailedBy, event.ErrFormat)
 	}
 	return nil

@@ -99,14 +99,14 @@ func keep(seq uint64, b []byte) Payload {
 	return p
 }
 
-// Step is one step of a run.
+// Step is where one instance of a run stands: a step, or one that was added.
 type Step struct {
 	State    StepState
 	Was      StepState // before it was cancelled
 	Local    bool      // the attempt that runs was started in process
 	again    bool      // becomes ready anew in this turn, whatever its dependencies
 	need     int32     // dependencies not settled
-	Timer    int32     // of a deferred step: the timer that absorbed it
+	Timer    Instance  // of a deferred step: the timer that absorbed it
 	Attempt  uint32    // the newest attempt; 0: none yet
 	Floor    uint32    // attempts up to this one were cancelled; their tokens are never good again
 	Failures uint32    // failed attempts of this retry budget; of a timer: failures absorbed
@@ -131,7 +131,7 @@ type StepError struct {
 
 // Out is an attempt that a worker had when its run ended: it may still answer, and holds its keys till then.
 type Out struct {
-	Step    int32
+	Step    Instance
 	Attempt uint32
 	Request uint64
 	Local   bool
@@ -160,12 +160,12 @@ type State struct {
 	Status   RunState
 	Input    Payload
 	Trace    string
-	Steps    []Step
+	Steps    []Step // of the definition; At gives any instance
 	Mail     signals.Mailbox
 	Outs     []Out
-	FailedBy int32  // the step that failed the run; -1: none
-	Reason   string // of a cancellation or quarantine
-	Hurt     bool   // its records are damaged: what is known stands in its snapshot
+	FailedBy Instance // the step that failed the run; -1: none
+	Reason   string   // of a cancellation or quarantine
+	Hurt     bool     // its records are damaged: what is known stands in its snapshot
 
 	CreatedAt int64  // Unix ms
 	EndedAt   int64  // Unix ms; 0: open
@@ -175,7 +175,9 @@ type State struct {
 	Skipped   uint32 // steps skipped
 	Boot      uint64 // of the newest events that carry one; see event.Event
 
-	open     int32             // steps not settled
+	added    []*added          // instances beyond the definition, by number, but for those that were dropped
+	grown    int32             // how many were added
+	open     int32             // steps of the definition that are not settled
 	outBytes uint64            // of the outputs of completed sinks
 	agenda   agenda            // steps to be looked at in this turn
 	released []uint64          // requests for keys that ended since Released was last called
@@ -195,7 +197,7 @@ func New(g *flow.Graph) *State {
 }
 
 // Step gives the step of that name.
-func (s *State) Step(name string) (int32, bool) {
+func (s *State) Step(name string) (Instance, bool) {
 	i, ok := s.Graph.Index[name]
 	return i, ok
 }
@@ -230,7 +232,7 @@ func (s *State) Released() []uint64 {
 }
 
 // Out says whether an attempt of the step from before the run ended has not answered yet.
-func (s *State) Out(step int32) (Out, bool) {
+func (s *State) Out(step Instance) (Out, bool) {
 	for _, o := range s.Outs {
 		if o.Step == step {
 			return o, true
@@ -244,12 +246,12 @@ func (s *State) Idle() bool {
 	if s.Status != Running || len(s.Outs) > 0 {
 		return false
 	}
-	for i := range s.Steps {
-		switch s.Steps[i].State {
+	for _, st := range s.All() {
+		switch st.State {
 		case StepBlocked, StepScheduled, StepRunning:
 			return false
 		case StepRetrying:
-			if s.Steps[i].Request != 0 {
+			if st.Request != 0 {
 				return false
 			}
 		}
@@ -259,61 +261,3 @@ func (s *State) Idle() bool {
 
 // Resident says that the run must be kept in memory's books: it is open, or attempts of it are still out.
 func (s *State) Resident() bool { return !s.Status.Ended() || len(s.Outs) > 0 }
-
-// agenda is a min-heap of steps: what became ready in one turn goes in definition order.
-type agenda []int32
-
-func (a *agenda) push(i int32) {
-	h := append(*a, i)
-	for at := len(h) - 1; at > 0; {
-		up := (at - 1) / 2
-		if h[up] <= h[at] {
-			break
-		}
-		h[up], h[at] = h[at], h[up]
-		at = up
-	}
-	*a = h
-}
-
-func (a *agenda) pop() int32 {
-	h := *a
-	top := h[0]
-	last := len(h) - 1
-	h[0] = h[last]
-	h = h[:last]
-	for at := 0; ; {
-		down := 2*at + 1
-		if down >= last {
-			break
-		}
-		if down+1 < last && h[down+1] < h[down] {
-			down++
-		}
-		if h[at] <= h[down] {
-			break
-		}
-		h[at], h[down] = h[down], h[at]
-		at = down
-	}
-	*a = h
-	return top
-}
-
-// WaitsOn says that the timer of that step is waiting, or that steps deferred to it are.
-func (s *State) WaitsOn(timer int32) bool {
-	if s.Status != Running {
-		return false
-	}
-	if s.Steps[timer].State == StepWaiting {
-		return true
-	}
-	for _, near := range [...][]int32{s.Graph.Deps[timer], s.Graph.Dependents[timer]} {
-		for _, i := range near {
-			if s.Steps[i].State == StepDeferred && s.Steps[i].Timer == timer {
-				return true
-			}
-		}
-	}
-	return false
-}

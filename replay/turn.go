@@ -7,7 +7,6 @@ import (
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/event"
-	"github.com/agnt5/agnt5d/timers"
 )
 
 // MaxTask is the largest task with all its dependencies, and the largest output of a run, in bytes.
@@ -43,11 +42,22 @@ func (t *Turn) add(e event.Event) {
 			return
 		}
 	}
-	if err := t.S.Apply(t.Seq+uint64(len(t.Events)), t.At, &e); err != nil {
-		t.Err = err
+	n := len(t.Events)
+	t.Events = append(t.Events, e)
+	if err := t.S.Apply(t.Seq+uint64(n), t.At, &t.Events[n]); err != nil {
+		t.Events, t.Err = t.Events[:n], err
 		return
 	}
-	t.Events = append(t.Events, e)
+	switch e.Kind {
+	case event.RunStarted:
+		t.S.program().Begin(t)
+	case event.StepCompleted, event.StepTimedOut, event.StepSkipped, event.StepFailed:
+		t.S.program().Settled(t, e.Step)
+	case event.TimerFired:
+		if e.Forced {
+			t.S.program().Freed(t, e.Step)
+		}
+	}
 }
 
 // Start folds a run's first fact.
@@ -57,20 +67,20 @@ func (t *Turn) Start(id, workflow string, version uint32, input []byte, trace st
 }
 
 // Grant says that the step holds all its keys.
-func (t *Turn) Grant(step int32) {
+func (t *Turn) Grant(step Instance) {
 	t.add(event.Event{Kind: event.KeysGranted, Step: step})
 	t.schedule(step)
 }
 
 // Started says that a worker has the attempt.
-func (t *Turn) Started(step int32, attempt uint32, worker string, at int64, local bool) {
+func (t *Turn) Started(step Instance, attempt uint32, worker string, at int64, local bool) {
 	t.add(event.Event{Kind: event.AttemptStarted, Step: step, Attempt: attempt, Name: worker, Time: at, Forced: local})
 }
 
 // Complete says that the attempt completed its step. An output with which the run's output would be too large fails the
 // step for good instead.
-func (t *Turn) Complete(step int32, attempt uint32, output []byte, objects []event.ObjectWrite, hash uint64) {
-	if len(t.S.Graph.Dependents[step]) == 0 && t.S.outBytes+uint64(len(output)) > MaxTask {
+func (t *Turn) Complete(step Instance, attempt uint32, output []byte, objects []event.ObjectWrite, hash uint64) {
+	if t.S.sink(step) && t.S.outBytes+uint64(len(output)) > MaxTask {
 		t.Fail(step, attempt, AttemptError{Code: CodeTaskTooLarge, Final: true, Hash: hash,
 			Message: fmt.Sprintf("with this output of %d bytes the run's output is over %d bytes", len(output), MaxTask)})
 		return
@@ -95,15 +105,15 @@ type AttemptError struct {
 
 // Fail says that the attempt failed, and decides what becomes of the step: another attempt, a deferral to a timer beside it,
 // or the end of the run.
-func (t *Turn) Fail(step int32, attempt uint32, why AttemptError) {
+func (t *Turn) Fail(step Instance, attempt uint32, why AttemptError) {
 	t.add(event.Event{Kind: event.AttemptFailed, Step: step, Attempt: attempt, Code: why.Code, Message: why.Message,
 		Type: why.Type, Stack: why.Stack, Forced: why.Final, Due: why.NotBefore, Hash: why.Hash})
 	if t.Err != nil {
 		return
 	}
-	st := &t.S.Steps[step]
+	st := t.S.At(step)
 	if !why.Final {
-		policy := flow.RetryPolicy(&t.S.Graph.Def.Steps[step])
+		policy := flow.RetryPolicy(t.S.Spec(step))
 		if int64(st.Failures) < policy.MaxAttempts {
 			due := max(t.At+policy.Backoff(int(st.Failures)).Milliseconds(), why.NotBefore)
 			t.add(event.Event{Kind: event.RetrySet, Step: step, Due: due})
@@ -113,39 +123,22 @@ func (t *Turn) Fail(step int32, attempt uint32, why AttemptError) {
 			return
 		}
 	}
-	t.failRun(step, attempt, why.Code, why.Message)
+	t.fail(step, attempt, why.Code, why.Message)
 }
 
-// absorb defers the step to the first timer beside it that has budget left.
-func (t *Turn) absorb(step int32) bool {
-	for _, i := range t.S.Graph.Beside[step] {
-		timer, def := &t.S.Steps[i], t.S.Graph.Def.Steps[i].Timer
-		if timer.State == StepSkipped || def.MaxRetries == nil || int64(timer.Failures) >= *def.MaxRetries {
-			continue
-		}
-		due, err := timers.AbsorbDue(def, int(timer.Failures)+1, time.UnixMilli(t.At))
-		if err != nil {
-			continue
-		}
-		t.add(event.Event{Kind: event.StepDeferred, Step: step, Timer: i, Due: due.UnixMilli()})
-		return true
-	}
-	return false
-}
-
-func (t *Turn) failRun(step int32, attempt uint32, code, message string) {
+// fail says that the step has failed for good. The Program decides what that means for the run.
+func (t *Turn) fail(step Instance, attempt uint32, code, message string) {
 	t.add(event.Event{Kind: event.StepFailed, Step: step, Attempt: attempt, Code: code, Message: message})
-	t.add(event.Event{Kind: event.RunFailed, Step: step})
 }
 
 // Lose says that the worker of the attempt is gone. The step is offered again, its budget untouched.
-func (t *Turn) Lose(step int32, attempt uint32, why string) {
+func (t *Turn) Lose(step Instance, attempt uint32, why string) {
 	t.add(event.Event{Kind: event.AttemptLost, Step: step, Attempt: attempt, Code: why})
 	if t.Err != nil {
 		return
 	}
-	if n := t.S.Steps[step].Losses; n >= MaxLosses {
-		t.failRun(step, attempt, CodeAttemptsLost, fmt.Sprintf("%d attempts in a row were lost: each time the worker went away before it answered", n))
+	if n := t.S.At(step).Losses; n >= MaxLosses {
+		t.fail(step, attempt, CodeAttemptsLost, fmt.Sprintf("%d attempts in a row were lost: each time the worker went away before it answered", n))
 		return
 	}
 	t.schedule(step)
@@ -163,9 +156,9 @@ func (t *Turn) Signal(name, id string, payload []byte) {
 }
 
 // Due says that the clock has reached due for the step. It reports whether the step waited for that time.
-func (t *Turn) Due(step int32, due int64) bool {
-	st := &t.S.Steps[step]
-	if t.Err != nil || t.S.Status != Running || st.Due != due || due == 0 || t.At < due {
+func (t *Turn) Due(step Instance, due int64) bool {
+	st := t.S.At(step)
+	if t.Err != nil || t.S.Status != Running || st == nil || st.Due != due || due == 0 || t.At < due {
 		return false
 	}
 	switch st.State {
@@ -174,11 +167,7 @@ func (t *Turn) Due(step int32, due int64) bool {
 	case StepDeferred:
 		t.begin(step)
 	case StepWaiting:
-		if t.S.Graph.Def.Steps[step].Type == flow.TypeWaitTimer {
-			t.fire(step, false)
-		} else {
-			t.timeOut(step)
-		}
+		t.S.Kind(step).due(t, step)
 	default:
 		return false
 	}
@@ -186,11 +175,11 @@ func (t *Turn) Due(step int32, due int64) bool {
 }
 
 // Fire is an operator's wish: it releases the steps deferred to the timer, and the timer itself if it is waiting.
-func (t *Turn) Fire(step int32) { t.fire(step, true) }
+func (t *Turn) Fire(step Instance) { t.fire(step, true) }
 
-func (t *Turn) fire(step int32, forced bool) {
+func (t *Turn) fire(step Instance, forced bool) {
 	t.add(event.Event{Kind: event.TimerFired, Step: step, Forced: forced})
-	if t.Err == nil && t.S.Steps[step].State == StepWaiting {
+	if t.Err == nil && t.S.At(step).State == StepWaiting {
 		t.add(event.Event{Kind: event.StepCompleted, Step: step, Payload: FiredAt(t.At)})
 	}
 }
@@ -227,23 +216,23 @@ func digits(b []byte, n int) {
 	}
 }
 
-func (t *Turn) timeOut(step int32) {
-	sig := t.S.Graph.Def.Steps[step].Signal
-	if t.S.Graph.OnTimeout[step] >= 0 {
+func (t *Turn) timeOut(step Instance) {
+	sig := t.S.Spec(step).Signal
+	if sig.OnTimeout != "" {
 		t.add(event.Event{Kind: event.StepTimedOut, Step: step})
 		return
 	}
-	t.failRun(step, 0, CodeSignalTimeout, fmt.Sprintf("signal %q did not come within %d ms", sig.Name, *sig.TimeoutMS))
+	t.fail(step, 0, CodeSignalTimeout, fmt.Sprintf("signal %q did not come within %d ms", sig.Name, *sig.TimeoutMS))
 }
 
 // Cancel ends the run.
-func (t *Turn) Cancel(reason string) { t.add(event.Event{Kind: event.RunCancelled, Message: reason}) }
+func (t *Turn) Cancel(reason string) { t.S.program().Cancel(t, reason) }
 
 // Reopen lets a failed or cancelled run go on.
-func (t *Turn) Reopen() { t.add(event.Event{Kind: event.RunReopened}) }
+func (t *Turn) Reopen() { t.S.program().Reopen(t) }
 
 // Ended says that an attempt that was out when its run ended has answered, or will not.
-func (t *Turn) Ended(step int32, attempt uint32) {
+func (t *Turn) Ended(step Instance, attempt uint32) {
 	t.add(event.Event{Kind: event.AttemptEnded, Step: step, Attempt: attempt})
 }
 
@@ -252,89 +241,30 @@ func (t *Turn) Quarantine(seq uint64, why string) {
 	t.add(event.Event{Kind: event.RunQuarantined, Ref: seq, Message: why})
 }
 
-// Decide adds what follows from the facts until nothing more does. Steps that became ready go in definition order.
+// Decide adds what follows from the facts until nothing more does.
 func (t *Turn) Decide() {
-	s := t.S
-	for t.Err == nil && s.Status == Running && len(s.agenda) > 0 {
-		t.consider(s.agenda.pop())
-	}
-	if t.Err == nil && s.Status == Running && s.open == 0 {
-		t.add(event.Event{Kind: event.RunCompleted})
+	if t.Err == nil && t.S.Status == Running {
+		t.S.program().Decide(t)
 	}
 }
 
-// consider starts or skips a step whose turn may have come.
-func (t *Turn) consider(i int32) {
-	switch t.S.verdict(i) {
-	case begin:
-		t.begin(i)
-	case skip:
-		t.add(event.Event{Kind: event.StepSkipped, Step: i})
+// begin starts an instance that is ready.
+func (t *Turn) begin(i Instance) { t.S.Kind(i).begin(t, i) }
+
+// offer schedules a task, or asks for its keys first.
+func (t *Turn) offer(i Instance) {
+	if size := t.S.TaskSize(i); size > MaxTask {
+		t.fail(i, t.S.At(i).Attempt, CodeTaskTooLarge, fmt.Sprintf("the task with its dependencies is %d bytes, the limit is %d", size, MaxTask))
+		return
 	}
+	if len(t.S.Spec(i).ObjectKeys) > 0 {
+		t.add(event.Event{Kind: event.StepBlocked, Step: i})
+		return
+	}
+	t.schedule(i)
 }
 
-// verdict is what becomes of a step that is looked at.
-type verdict uint8
-
-const (
-	leave verdict = iota // it is not its turn, or it has had it
-	begin
-	skip
-)
-
-func (s *State) verdict(i int32) verdict {
-	st := &s.Steps[i]
-	if !ready(st) {
-		return leave
-	}
-	if st.again {
-		return begin
-	}
-	if st.State == StepDormant {
-		woken, all := s.woken(i)
-		switch {
-		case !woken && all:
-			return skip
-		case !woken:
-			return leave
-		}
-	}
-	switch {
-	case st.need > 0:
-		return leave
-	case !s.allowed(i):
-		return skip
-	}
-	return begin
-}
-
-// begin starts a step that is ready.
-func (t *Turn) begin(i int32) {
-	def, st := &t.S.Graph.Def.Steps[i], &t.S.Steps[i]
-	switch def.Type {
-	case flow.TypeWaitSignal:
-		t.await(i, def.Signal)
-	case flow.TypeWaitTimer:
-		due, err := timers.Due(def.Timer, time.UnixMilli(t.At))
-		if err != nil { // validation refuses what never fires; zone data may have gone since
-			t.failRun(i, 0, "timer_invalid", err.Error())
-			return
-		}
-		t.add(event.Event{Kind: event.TimerSet, Step: i, Due: due.UnixMilli()})
-	default:
-		if size := t.S.TaskSize(i); size > MaxTask {
-			t.failRun(i, st.Attempt, CodeTaskTooLarge, fmt.Sprintf("the task with its dependencies is %d bytes, the limit is %d", size, MaxTask))
-			return
-		}
-		if len(def.ObjectKeys) > 0 {
-			t.add(event.Event{Kind: event.StepBlocked, Step: i})
-			return
-		}
-		t.schedule(i)
-	}
-}
-
-func (t *Turn) await(i int32, sig *flow.Signal) {
+func (t *Turn) await(i Instance, sig *flow.Signal) {
 	if a, ok := t.S.Mail.Earliest(sig.Name); ok {
 		t.add(event.Event{Kind: event.StepCompleted, Step: i, Ref: a.Seq})
 		return
@@ -350,11 +280,11 @@ func (t *Turn) await(i int32, sig *flow.Signal) {
 	t.add(event.Event{Kind: event.SignalAwaited, Step: i, Due: t.At + *sig.TimeoutMS})
 }
 
-func (t *Turn) schedule(i int32) {
+func (t *Turn) schedule(i Instance) {
 	if t.Err != nil {
 		return
 	}
-	e := event.Event{Kind: event.StepScheduled, Step: i, Attempt: t.S.Steps[i].Attempt + 1}
+	e := event.Event{Kind: event.StepScheduled, Step: i, Attempt: t.S.At(i).Attempt + 1}
 	if t.Boot != t.S.Boot {
 		e.Boot = t.Boot
 	}
@@ -362,90 +292,12 @@ func (t *Turn) schedule(i int32) {
 }
 
 // TaskSize is the number of payload bytes that a task carries: inputs and the outputs of its completed dependencies.
-func (s *State) TaskSize(i int32) uint64 {
-	size := uint64(s.Input.Len) + uint64(len(s.Graph.Def.Steps[i].InputData))
-	for _, d := range s.Graph.Deps[i] {
+func (s *State) TaskSize(i Instance) uint64 {
+	size := uint64(s.Input.Len) + uint64(len(s.Spec(i).InputData))
+	for _, d := range s.Deps(i) {
 		if s.Steps[d].State == StepCompleted {
 			size += uint64(s.Steps[d].Output.Len)
 		}
 	}
 	return size
-}
-
-// woken says, of a step that waits name in on_timeout, whether one of them timed out, and whether all of them are settled.
-func (s *State) woken(i int32) (woken, all bool) {
-	all = true
-	for _, w := range s.Graph.NamedBy[i] {
-		woken = woken || s.Steps[w].State == StepTimedOut
-		all = all && s.Steps[w].State.Settled()
-	}
-	return woken, all
-}
-
-// allowed says whether a step whose dependencies are all settled may start: each is completed or made good.
-func (s *State) allowed(i int32) bool {
-	deps := s.Graph.Deps[i]
-	all := true
-	for _, d := range deps {
-		all = all && s.counts(d, i)
-	}
-	return all || s.madeGood(i)
-}
-
-// counts says whether the dependency counts as completed for the step; for a step that a wait names in on_timeout, that
-// wait's time-out does.
-func (s *State) counts(dep, step int32) bool {
-	switch s.Steps[dep].State {
-	case StepCompleted:
-		return true
-	case StepTimedOut:
-		return s.Graph.OnTimeout[dep] == step
-	}
-	return false
-}
-
-// madeGood follows the joins: a dependency on the branch that a wait did not take is made good by a good one on the other.
-func (s *State) madeGood(i int32) bool {
-	joins := s.Graph.Joins[i]
-	if len(joins) == 0 {
-		return false
-	}
-	deps := s.Graph.Deps[i]
-	good := make([]bool, len(deps))
-	left := 0
-	for at, d := range deps {
-		good[at] = s.counts(d, i)
-		if !good[at] {
-			left++
-		}
-	}
-	mend := func(branch, other []int32) {
-		for _, o := range other {
-			if !good[o] {
-				continue
-			}
-			for _, b := range branch {
-				if !good[b] {
-					good[b] = true
-					left--
-				}
-			}
-			return
-		}
-	}
-	for before := -1; left > 0 && left != before; {
-		before = left
-		for _, j := range joins {
-			switch s.Steps[j.Wait].State {
-			case StepCompleted:
-				mend(j.TimedOut, j.Answered)
-			case StepTimedOut:
-				mend(j.Answered, j.TimedOut)
-			case StepSkipped:
-				mend(j.TimedOut, j.Answered)
-				mend(j.Answered, j.TimedOut)
-			}
-		}
-	}
-	return left == 0
 }

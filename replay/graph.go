@@ -1,0 +1,279 @@
+package replay
+
+import (
+	"time"
+
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/timers"
+)
+
+// Graph is the Program of a workflow that is a graph of steps. Its part of the state are the steps' counts of dependencies that
+// have not settled, the agenda, and the size of the run's output so far.
+type Graph struct{ *flow.Graph }
+
+// Begin looks at the steps that depend on nothing.
+func (g Graph) Begin(t *Turn) {
+	for i := range t.S.Steps {
+		if st := &t.S.Steps[i]; st.need == 0 && st.State == StepPending {
+			t.S.agenda.push(Instance(i))
+		}
+	}
+}
+
+// Settled looks at those that wait for the step: its dependents, and the step that its on_timeout names. One that failed for good
+// fails the run.
+func (g Graph) Settled(t *Turn, i Instance) {
+	s := t.S
+	if s.At(i).State == StepFailed {
+		t.add(event.Event{Kind: event.RunFailed, Step: i})
+		return
+	}
+	for _, d := range s.dependents(i) {
+		if s.Steps[d].need == 0 {
+			s.agenda.push(d)
+		}
+	}
+	if int(i) < len(g.OnTimeout) && g.OnTimeout[i] >= 0 {
+		s.agenda.push(g.OnTimeout[i])
+	}
+}
+
+// Decide starts and skips the steps whose turn has come, in the order of the definition, and completes the run.
+func (g Graph) Decide(t *Turn) {
+	s := t.S
+	for t.Err == nil && s.Status == Running && len(s.agenda) > 0 {
+		t.consider(s.agenda.pop())
+	}
+	if t.Err == nil && s.Status == Running && s.open == 0 {
+		t.add(event.Event{Kind: event.RunCompleted})
+	}
+}
+
+// Freed looks at the steps that an operator freed from a timer.
+func (g Graph) Freed(t *Turn, timer Instance) {
+	for _, near := range [...][]Instance{g.Deps[timer], g.Dependents[timer]} {
+		for _, i := range near {
+			if t.S.Steps[i].again {
+				t.S.agenda.push(i)
+			}
+		}
+	}
+}
+
+// Reopen lets the run go on: what failed or was cancelled is ready anew, and what it waited for may have settled in the very turn
+// that ended the run.
+func (g Graph) Reopen(t *Turn) {
+	t.add(event.Event{Kind: event.RunReopened})
+	if t.Err != nil {
+		return
+	}
+	for i := range t.S.Steps {
+		if ready(&t.S.Steps[i]) {
+			t.S.agenda.push(Instance(i))
+		}
+	}
+}
+
+// Cancel ends the run.
+func (g Graph) Cancel(t *Turn, reason string) {
+	t.add(event.Event{Kind: event.RunCancelled, Message: reason})
+}
+
+// settle counts, for those that depend on the step, one dependency less.
+func (s *State) settle(i Instance) {
+	if int(i) >= len(s.Steps) {
+		return
+	}
+	s.open--
+	for _, d := range s.Graph.Dependents[i] {
+		s.Steps[d].need--
+	}
+}
+
+// consider starts or skips a step whose turn may have come.
+func (t *Turn) consider(i Instance) {
+	switch t.S.verdict(i) {
+	case begin:
+		t.begin(i)
+	case skip:
+		t.add(event.Event{Kind: event.StepSkipped, Step: i})
+	}
+}
+
+// verdict is what becomes of a step that is looked at.
+type verdict uint8
+
+const (
+	leave verdict = iota // it is not its turn, or it has had it
+	begin
+	skip
+)
+
+func (s *State) verdict(i Instance) verdict {
+	st := &s.Steps[i]
+	if !ready(st) {
+		return leave
+	}
+	if st.again {
+		return begin
+	}
+	if st.State == StepDormant {
+		woken, all := s.woken(i)
+		switch {
+		case !woken && all:
+			return skip
+		case !woken:
+			return leave
+		}
+	}
+	switch {
+	case st.need > 0:
+		return leave
+	case !s.allowed(i):
+		return skip
+	}
+	return begin
+}
+
+// absorb defers the step to the first timer beside it that has budget left.
+func (t *Turn) absorb(step Instance) bool {
+	if int(step) >= len(t.S.Steps) { // timers absorb steps of the definition
+		return false
+	}
+	for _, i := range t.S.Graph.Beside[step] {
+		timer, def := &t.S.Steps[i], t.S.Graph.Def.Steps[i].Timer
+		if timer.State == StepSkipped || def.MaxRetries == nil || int64(timer.Failures) >= *def.MaxRetries {
+			continue
+		}
+		due, err := timers.AbsorbDue(def, int(timer.Failures)+1, time.UnixMilli(t.At))
+		if err != nil {
+			continue
+		}
+		t.add(event.Event{Kind: event.StepDeferred, Step: step, Timer: i, Due: due.UnixMilli()})
+		return true
+	}
+	return false
+}
+
+// fired frees the deferred steps of a timer that an operator fired; the timer itself completes by its own StepCompleted.
+func (s *State) fired(at int64, e *event.Event) {
+	if !e.Forced {
+		return
+	}
+	if int(e.Step) >= len(s.Steps) {
+		return
+	}
+	for _, near := range [...][]Instance{s.Graph.Deps[e.Step], s.Graph.Dependents[e.Step]} {
+		for _, i := range near {
+			if st := &s.Steps[i]; st.State == StepDeferred && st.Timer == e.Step {
+				s.becomeReadyAgain(st, at)
+			}
+		}
+	}
+}
+
+// becomeReadyAgain makes a step that has been ready before ready anew, with fresh budgets.
+func (s *State) becomeReadyAgain(st *Step, at int64) {
+	st.Failures, st.Losses, st.Due, st.again = 0, 0, 0, true
+	st.to(StepPending, at)
+}
+
+// WaitsOn says that the timer of that step is waiting, or that steps deferred to it are.
+func (s *State) WaitsOn(timer Instance) bool {
+	if s.Status != Running {
+		return false
+	}
+	if s.At(timer).State == StepWaiting {
+		return true
+	}
+	if int(timer) >= len(s.Steps) {
+		return false
+	}
+	for _, near := range [...][]Instance{s.Graph.Deps[timer], s.Graph.Dependents[timer]} {
+		for _, i := range near {
+			if s.Steps[i].State == StepDeferred && s.Steps[i].Timer == timer {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// woken says, of a step that waits name in on_timeout, whether one of them timed out, and whether all of them are settled.
+func (s *State) woken(i Instance) (woken, all bool) {
+	all = true
+	for _, w := range s.Graph.NamedBy[i] {
+		woken = woken || s.Steps[w].State == StepTimedOut
+		all = all && s.Steps[w].State.Settled()
+	}
+	return woken, all
+}
+
+// allowed says whether a step whose dependencies are all settled may start: each is completed or made good.
+func (s *State) allowed(i Instance) bool {
+	deps := s.Graph.Deps[i]
+	all := true
+	for _, d := range deps {
+		all = all && s.counts(d, i)
+	}
+	return all || s.madeGood(i)
+}
+
+// counts says whether the dependency counts as completed for the step; for a step that a wait names in on_timeout, that
+// wait's time-out does.
+func (s *State) counts(dep, step Instance) bool {
+	switch s.Steps[dep].State {
+	case StepCompleted:
+		return true
+	case StepTimedOut:
+		return s.Graph.OnTimeout[dep] == step
+	}
+	return false
+}
+
+// madeGood follows the joins: a dependency on the branch that a wait did not take is made good by a good one on the other.
+func (s *State) madeGood(i Instance) bool {
+	joins := s.Graph.Joins[i]
+	if len(joins) == 0 {
+		return false
+	}
+	deps := s.Graph.Deps[i]
+	good := make([]bool, len(deps))
+	left := 0
+	for at, d := range deps {
+		good[at] = s.counts(d, i)
+		if !good[at] {
+			left++
+		}
+	}
+	mend := func(branch, other []Instance) {
+		for _, o := range other {
+			if !good[o] {
+				continue
+			}
+			for _, b := range branch {
+				if !good[b] {
+					good[b] = true
+					left--
+				}
+			}
+			return
+		}
+	}
+	for before := -1; left > 0 && left != before; {
+		before = left
+		for _, j := range joins {
+			switch s.Steps[j.Wait].State {
+			case StepCompleted:
+				mend(j.TimedOut, j.Answered)
+			case StepTimedOut:
+				mend(j.Answered, j.TimedOut)
+			case StepSkipped:
+				mend(j.TimedOut, j.Answered)
+				mend(j.Answered, j.TimedOut)
+			}
+		}
+	}
+	return left == 0
+}
