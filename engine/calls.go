@@ -286,7 +286,7 @@ func (e *Engine) oldSignal(run, name, id string, payload []byte) (string, error)
 	case a.Name != name || a.Payload != replay.HashBytes(payload) || int(a.Size) != len(payload):
 		return "", ErrSignalConflict
 	case a.By >= 0:
-		return s.Graph.Def.Steps[a.By].Name, nil
+		return s.Name(a.By), nil
 	}
 	return "", nil
 }
@@ -398,7 +398,7 @@ func (e *Engine) FireTimer(ctx context.Context, run, timer string) error {
 	switch {
 	case !ok:
 		return shard.NoTimer(s.Graph, timer)
-	case s.Steps[step].State == replay.StepCompleted:
+	case s.At(step).State == replay.StepCompleted:
 		return nil
 	}
 	return ErrTimerNotWaiting

@@ -143,9 +143,9 @@ func (e *Engine) checkPayload(what string, b []byte) error {
 
 // fillTask reads what a task carries and is not in memory.
 func (e *Engine) fillTask(spec *shard.Spec, t *worker.Task) error {
-	def := &spec.Def.Graph.Def.Steps[spec.Step]
-	*t = worker.Task{WorkflowID: spec.ID, WorkflowName: spec.Workflow, Step: def.Name, ServiceName: def.Service, HandlerName: def.Handler,
-		Attempt: spec.Attempt, IdempotencyKey: spec.ID + "/" + def.Name, InputData: def.InputData, ObjectKeys: def.ObjectKeys, TraceParent: spec.Trace,
+	def := spec.What
+	*t = worker.Task{WorkflowID: spec.ID, WorkflowName: spec.Workflow, Step: spec.Name, ServiceName: def.Service, HandlerName: def.Handler,
+		Attempt: spec.Attempt, IdempotencyKey: spec.ID + "/" + spec.Name, InputData: def.InputData, ObjectKeys: def.ObjectKeys, TraceParent: spec.Trace,
 		TimeoutMS: spec.Slot.TimeoutMS, HeartbeatMS: spec.Slot.BeatMS}
 	if t.InputData == nil {
 		t.InputData = json.RawMessage("null")

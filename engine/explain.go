@@ -25,9 +25,9 @@ func reasons(r *shard.Shard, run *shard.Run) []Reason {
 		all = append(all, Reason{Code: "disk_full", Detail: "the disk is full: nothing is dispatched until there is space"})
 	}
 	f := folder{all: all, same: map[*worker.Handler]int{}, more: map[string]int{}, said: map[string]int{}}
-	for i := range s.Steps {
-		if s.Steps[i].State.Open() {
-			f.add(r, run, int32(i))
+	for i, st := range s.All() {
+		if st.State.Open() {
+			f.add(r, run, i)
 		}
 	}
 	return f.all
@@ -49,7 +49,7 @@ type folder struct {
 }
 
 func (f *folder) add(r *shard.Shard, run *shard.Run, i int32) {
-	name := run.S.Graph.Def.Steps[i].Name
+	name := run.S.Name(i)
 	if h := queuedFor(r, run, i); h != nil {
 		if at, ok := f.same[h]; ok {
 			f.count(at, name)
@@ -85,7 +85,7 @@ func (f *folder) count(at int, name string) {
 
 // queuedFor gives the handler whose turn a step waits for; nil when a worker has the step, or it waits for something else.
 func queuedFor(r *shard.Shard, run *shard.Run, i int32) *worker.Handler {
-	if st := run.S.Steps[i].State; st != replay.StepScheduled && st != replay.StepRunning {
+	if st := run.S.At(i).State; st != replay.StepScheduled && st != replay.StepRunning {
 		return nil
 	}
 	if _, out := run.S.Out(i); out {
@@ -94,18 +94,15 @@ func queuedFor(r *shard.Shard, run *shard.Run, i int32) *worker.Handler {
 	if slot := r.Hub.Slot(run.S.Run, i); slot != nil && slot.State != worker.Queued {
 		return nil
 	}
-	def := &run.S.Graph.Def.Steps[i]
+	def := run.S.Spec(i)
 	return r.Hub.Handler(def.Service, def.Handler)
 }
 
 // codeOf is the code of a step's reason.
 func codeOf(s *replay.State, i int32) string {
-	switch s.Steps[i].State {
+	switch s.At(i).State {
 	case replay.StepWaiting:
-		if s.Graph.Def.Steps[i].Type == flow.TypeWaitTimer {
-			return "timer"
-		}
-		return "signal"
+		return s.Kind(i).Reason
 	case replay.StepRetrying:
 		return "retry_at"
 	case replay.StepDeferred:
@@ -118,26 +115,18 @@ func codeOf(s *replay.State, i int32) string {
 
 func reason(r *shard.Shard, run *shard.Run, i int32, depth int) Reason {
 	s := run.S
-	def, st := &s.Graph.Def.Steps[i], &s.Steps[i]
-	out := Reason{Step: def.Name, Code: codeOf(s, i)}
+	def, st := s.Spec(i), s.At(i)
+	out := Reason{Step: s.Name(i), Code: codeOf(s, i)}
 	due := replay.FormatTime(st.Due)
 	switch st.State {
 	case replay.StepWaiting:
-		if def.Type == flow.TypeWaitTimer {
-			out.Detail = fmt.Sprintf("waits for timer %q until %s", def.Timer.Key, due)
-			out.Command = fmt.Sprintf("agnt5d fire %s %s", ids.Word(s.ID), def.Timer.Key)
-			break
-		}
-		out.Detail = fmt.Sprintf("waits for signal %q", def.Signal.Name)
-		if st.Due != 0 {
-			out.Detail += " until " + due
-		}
-		out.Command = fmt.Sprintf("agnt5d signal %s %s", ids.Word(s.ID), def.Signal.Name)
+		detail, verb, arg := s.Kind(i).Explain(def, st)
+		out.Detail, out.Command = detail, fmt.Sprintf("agnt5d %s %s %s", verb, ids.Word(s.ID), arg)
 	case replay.StepRetrying:
 		policy := flow.RetryPolicy(def)
 		out.Detail = fmt.Sprintf("failed attempt %d of %d (%s); retry %d of %d at %s", st.Failures, policy.MaxAttempts, errorText(st.Error), st.Failures, policy.MaxAttempts-1, due)
 	case replay.StepDeferred:
-		key := s.Graph.Def.Steps[st.Timer].Timer.Key
+		key := s.Spec(st.Timer).Timer.Key
 		out.Detail = fmt.Sprintf("failed (%s) and waits for timer %q again until %s", errorText(st.Error), key, due)
 		out.Command = fmt.Sprintf("agnt5d fire %s %s", ids.Word(s.ID), key)
 	case replay.StepBlocked:
@@ -175,7 +164,7 @@ func keyHeld(r *shard.Shard, st *replay.Step, depth int) (detail, command string
 	if other == nil {
 		return fmt.Sprintf("waits for key %q, which is %s by another run", key, how), ""
 	}
-	text := fmt.Sprintf("waits for key %q, which is %s by run %s, step %s", key, how, other.S.ID, other.S.Graph.Def.Steps[owner.Step].Name)
+	text := fmt.Sprintf("waits for key %q, which is %s by run %s, step %s", key, how, other.S.ID, other.S.Name(owner.Step))
 	switch {
 	case between == 1:
 		text += "; 1 other is before this one"
@@ -196,8 +185,8 @@ func why(r *shard.Shard, run *shard.Run, step int32, depth int) string {
 	if o, out := run.S.Out(step); out {
 		return fmt.Sprintf("was cancelled while worker %s has attempt %d: it keeps the key until that answers or its lease runs out", nameOf(o.Worker), o.Attempt)
 	}
-	if !run.S.Steps[step].State.Open() {
-		return "is " + run.S.Steps[step].State.String()
+	if !run.S.At(step).State.Open() {
+		return "is " + run.S.At(step).State.String()
 	}
 	return reason(r, run, step, depth).Detail
 }
@@ -218,7 +207,7 @@ func where(s *worker.Slot) string {
 
 func explainTask(r *shard.Shard, run *shard.Run, i int32, out *Reason) {
 	s := run.S
-	def, st := &s.Graph.Def.Steps[i], &s.Steps[i]
+	def, st := s.Spec(i), s.At(i)
 	slot := r.Hub.Slot(s.Run, i)
 	h := r.Hub.Handler(def.Service, def.Handler)
 	if o, is := s.Out(i); is {

@@ -28,15 +28,15 @@ func holders(o *Object, r *shard.Shard) {
 	o.Holder, o.Queue = nil, nil
 	name := func(run uint64, step int32) Holder {
 		if other := r.Peek(run); other != nil {
-			return Holder{WorkflowID: other.S.ID, Step: other.S.Graph.Def.Steps[step].Name}
+			return Holder{WorkflowID: other.S.ID, Step: other.S.Name(step)}
 		}
 		return Holder{}
 	}
 	if holder != nil {
 		h := name(holder.Run, holder.Step)
 		o.Holder = &h
-		if other := r.Peek(holder.Run); other != nil && other.S.Steps[holder.Step].Fence > o.Fence {
-			o.Fence = other.S.Steps[holder.Step].Fence
+		if other := r.Peek(holder.Run); other != nil && other.S.At(holder.Step).Fence > o.Fence {
+			o.Fence = other.S.At(holder.Step).Fence
 		}
 	}
 	for _, w := range queue {

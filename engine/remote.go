@@ -458,7 +458,7 @@ func (e *Engine) Workers(ctx context.Context) ([]Worker, error) {
 				if run == nil {
 					continue
 				}
-				w.Running = append(w.Running, model.Task{WorkflowID: run.S.ID, Step: run.S.Graph.Def.Steps[slot.Step].Name, Attempt: slot.Attempt,
+				w.Running = append(w.Running, model.Task{WorkflowID: run.S.ID, Step: run.S.Name(slot.Step), Attempt: slot.Attempt,
 					Since: replay.FormatTime(slot.StartedAt), Cancelled: slot.State == worker.Cancelled, Heartbeat: slot.Details})
 			}
 			slices.SortFunc(w.Running, func(a, b model.Task) int { return bytes.Compare([]byte(a.Since), []byte(b.Since)) })

@@ -126,17 +126,17 @@ func (e *Engine) statusOf(l *look, o statusOptions) (*Status, error) {
 		out.CompletedAt = replay.FormatTime(s.EndedAt)
 	}
 	if s.FailedBy >= 0 {
-		st := &s.Steps[s.FailedBy]
-		out.Error = &RunError{Step: s.Graph.Def.Steps[s.FailedBy].Name, Code: st.Error.Code, Message: st.Error.Message, Attempt: st.Error.Attempt}
+		st := s.At(s.FailedBy)
+		out.Error = &RunError{Step: s.Name(s.FailedBy), Code: st.Error.Code, Message: st.Error.Message, Attempt: st.Error.Attempt}
 	}
 	var err error
 	if out.Input, err = e.payload(s.Input); err != nil {
 		return nil, e.hurt(s.Run, err)
 	}
-	for i := range s.Steps {
-		def, st := &s.Graph.Def.Steps[i], &s.Steps[i]
+	for i, st := range s.All() {
+		def, name := s.Spec(i), s.Name(i)
 		state := st.State.String()
-		w, working := l.workers[int32(i)] // the journal does not know of its start yet, or need not
+		w, working := l.workers[i] // the journal does not know of its start yet, or need not
 		if working {
 			state = replay.StepRunning.String()
 		}
@@ -144,11 +144,8 @@ func (e *Engine) statusOf(l *look, o statusOptions) (*Status, error) {
 		if o.steps == "none" || o.steps == "open" && !st.State.Open() {
 			continue
 		}
-		out.Order = append(out.Order, def.Name)
-		step := StepStatus{State: state, Type: string(def.Type), Attempt: st.Attempt, Failures: st.Failures, Since: replay.FormatTime(st.Since), Worker: st.Worker}
-		if step.Type == "" {
-			step.Type = string(flow.TypeTask)
-		}
+		out.Order = append(out.Order, name)
+		step := StepStatus{State: state, Type: string(s.Kind(i).Type), Attempt: st.Attempt, Failures: st.Failures, Since: replay.FormatTime(st.Since), Worker: st.Worker}
 		if st.Local {
 			step.Worker = "in process"
 		}
@@ -164,13 +161,13 @@ func (e *Engine) statusOf(l *look, o statusOptions) (*Status, error) {
 		if st.Error != nil {
 			step.Error = &StepError{Code: st.Error.Code, Message: st.Error.Message, Type: st.Error.Type, Stack: st.Error.Stack, Attempt: st.Error.Attempt}
 		}
-		step.Heartbeat = l.beats[int32(i)]
+		step.Heartbeat = l.beats[i]
 		if st.State == replay.StepCompleted {
 			if step.Output, err = e.payload(st.Output); err != nil {
 				return nil, e.hurt(s.Run, err)
 			}
 		}
-		out.Steps[def.Name] = step
+		out.Steps[name] = step
 	}
 	if s.Status == replay.Completed {
 		if out.Output, err = e.output(s); err != nil {
@@ -194,7 +191,7 @@ func (e *Engine) output(s *replay.State) (json.RawMessage, error) {
 		if len(out) > 1 {
 			out = append(out, ',')
 		}
-		out = strconv.AppendQuote(out, s.Graph.Def.Steps[i].Name)
+		out = strconv.AppendQuote(out, s.Name(i))
 		out = append(out, ':')
 		out = append(out, b...)
 	}

@@ -202,9 +202,8 @@ func printState(cmd *cobra.Command, s *replay.State, format string) error {
 		return json.NewEncoder(out).Encode(stateJSON(s))
 	}
 	fmt.Fprintf(out, "run %s  %s  version %d  %s  %d events\n", s.ID, s.Workflow, s.Version, s.Status, s.Events)
-	for i := range s.Steps {
-		st := &s.Steps[i]
-		fmt.Fprintf(out, "  %-30s %s", s.Graph.Def.Steps[i].Name, st.State)
+	for i, st := range s.All() {
+		fmt.Fprintf(out, "  %-30s %s", s.Name(i), st.State)
 		if st.Attempt > 0 {
 			fmt.Fprintf(out, ", attempt %d", st.Attempt)
 		}
@@ -221,8 +220,7 @@ func printState(cmd *cobra.Command, s *replay.State, format string) error {
 
 func stateJSON(s *replay.State) map[string]any {
 	steps := map[string]any{}
-	for i := range s.Steps {
-		st := &s.Steps[i]
+	for i, st := range s.All() {
 		one := map[string]any{"state": st.State.String(), "attempt": st.Attempt, "since": replay.FormatTime(st.Since)}
 		if st.Due != 0 && st.State.Open() {
 			one["due"] = replay.FormatTime(st.Due)
@@ -230,7 +228,7 @@ func stateJSON(s *replay.State) map[string]any {
 		if st.Error != nil {
 			one["error"] = map[string]any{"code": st.Error.Code, "message": st.Error.Message, "attempt": st.Error.Attempt}
 		}
-		steps[s.Graph.Def.Steps[i].Name] = one
+		steps[s.Name(i)] = one
 	}
 	return map[string]any{"workflow_id": s.ID, "workflow_name": s.Workflow, "version": s.Version, "state": s.Status.String(), "events": s.Events,
 		"created_at": replay.FormatTime(s.CreatedAt), "steps": steps, "digest": fmt.Sprintf("%x", s.Digest())}

@@ -112,13 +112,13 @@ var errStop = errors.New("stop")
 // shape is the state of a run and of each of its steps, as it was shown last.
 type shape struct {
 	run   replay.RunState
-	steps []replay.StepState
+	steps map[replay.Instance]replay.StepState
 }
 
 func shapeOf(s *replay.State) *shape {
-	out := &shape{run: s.Status, steps: make([]replay.StepState, len(s.Steps))}
-	for i := range s.Steps {
-		out.steps[i] = s.Steps[i].State
+	out := &shape{run: s.Status, steps: make(map[replay.Instance]replay.StepState, len(s.Steps))}
+	for i, st := range s.All() {
+		out.steps[i] = st.State
 	}
 	return out
 }
@@ -127,9 +127,9 @@ func shapeOf(s *replay.State) *shape {
 // has as many events as it has steps, and more.
 func (b *shape) follow(s *replay.State, e *event.Event) []string {
 	var out []string
-	s.Near(e, func(i int32) {
-		if was, is := b.steps[i], s.Steps[i].State; was != is {
-			out = append(out, fmt.Sprintf("%s %s → %s", s.Graph.Def.Steps[i].Name, was, is))
+	s.Near(e, func(i replay.Instance) {
+		if was, is := b.steps[i], s.At(i).State; was != is {
+			out = append(out, fmt.Sprintf("%s %s → %s", s.Name(i), was, is))
 			b.steps[i] = is
 		}
 	})

@@ -76,7 +76,10 @@ func (in *Outcome) admit(r *Shard) {
 		in.answer(r, RunFinished, true)
 		return
 	}
-	if int(step) >= len(run.S.Steps) {
+	if st := run.S.At(step); st == nil && run.S.Dropped(step) {
+		in.answer(r, in.late(run), true)
+		return
+	} else if st == nil {
 		in.answer(r, BadToken, false)
 		return
 	}
@@ -129,7 +132,7 @@ func (in *Outcome) fold(r *Shard, run *Run, t *replay.Turn) {
 	if r.noRoom(in) {
 		return
 	}
-	st := &run.S.Steps[step]
+	st := run.S.At(step)
 	worked := in.Token.Worker
 	if slot != nil && slot.State == worker.Leased {
 		r.journalStart(run, slot, t)
@@ -187,7 +190,7 @@ func (in *Outcome) late(run *Run) Result {
 // good says whether the attempt may still settle its step: it has the lease; or its step was not given to another since,
 // and no outcome of it was recorded.
 func (in *Outcome) good(run *Run, slot *worker.Slot, step int32, attempt uint32, boot uint64) bool {
-	st := &run.S.Steps[step]
+	st := run.S.At(step)
 	if run.S.Status != replay.Running || !st.Answers(attempt, boot, in.Token.Worker) {
 		return false
 	}
@@ -210,7 +213,7 @@ func (in *Outcome) good(run *Run, slot *worker.Slot, step int32, attempt uint32,
 func (in *Outcome) foreign(run *Run, step int32) (string, bool) {
 next:
 	for _, o := range in.Objects {
-		for _, k := range run.S.Graph.Def.Steps[step].ObjectKeys {
+		for _, k := range run.S.Spec(step).ObjectKeys {
 			if k == o.Key {
 				continue next
 			}
@@ -266,11 +269,11 @@ func (r *Shard) flushStarts(t *replay.Turn) {
 	if run.leased == 0 {
 		return
 	}
-	for i := range run.S.Steps {
-		if run.S.Steps[i].State != replay.StepScheduled {
+	for i, st := range run.S.All() {
+		if st.State != replay.StepScheduled {
 			continue
 		}
-		if slot := r.Hub.Slot(run.S.Run, int32(i)); slot != nil && slot.State == worker.Leased && slot.Attempt == run.S.Steps[i].Attempt {
+		if slot := r.Hub.Slot(run.S.Run, i); slot != nil && slot.State == worker.Leased && slot.Attempt == st.Attempt {
 			r.journalStart(run, slot, t)
 		}
 	}
@@ -280,7 +283,7 @@ func (r *Shard) flushStarts(t *replay.Turn) {
 type started struct{ slot *worker.Slot }
 
 func (f started) fold(r *Shard, run *Run, t *replay.Turn) {
-	st := &run.S.Steps[f.slot.Step]
+	st := run.S.At(f.slot.Step)
 	if f.slot.State == worker.Leased && !f.slot.Journaled && run.S.Status == replay.Running &&
 		st.State == replay.StepScheduled && st.Attempt == f.slot.Attempt {
 		r.journalStart(run, f.slot, t)
@@ -340,7 +343,7 @@ func (f expired) fold(r *Shard, run *Run, t *replay.Turn) {
 		r.b.release = append(r.b.release, s)
 		return
 	}
-	st := &run.S.Steps[s.Step]
+	st := run.S.At(s.Step)
 	if s.State != worker.Leased || run.S.Status != replay.Running || st.Attempt != s.Attempt ||
 		(st.State != replay.StepScheduled && st.State != replay.StepRunning) {
 		r.Hub.Answer(s)
@@ -383,7 +386,7 @@ func (f lost) fold(r *Shard, run *Run, t *replay.Turn) {
 		t.Ended(f.step, f.attempt)
 		return
 	}
-	st := &run.S.Steps[f.step]
+	st := run.S.At(f.step)
 	if run.S.Status == replay.Running && st.Attempt == f.attempt && (st.State == replay.StepScheduled || st.State == replay.StepRunning) {
 		t.Lose(f.step, f.attempt, f.why)
 	}

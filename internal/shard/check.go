@@ -132,7 +132,7 @@ func (c *check) leases() string {
 
 // holds says whether the slot's step holds each of its keys, as far as no damaged run wants them.
 func (c *check) holds(run *Run, s *worker.Slot) bool {
-	for _, k := range run.S.Graph.Def.Steps[s.Step].ObjectKeys {
+	for _, k := range run.S.Spec(s.Step).ObjectKeys {
 		holder, _, _ := c.r.table.Key(k)
 		if (holder == nil || holder.Run != s.Run || holder.Step != s.Step) && !c.disturbed(run, s.Step) {
 			return false
@@ -143,7 +143,7 @@ func (c *check) holds(run *Run, s *worker.Slot) bool {
 
 // disturbed says whether a damaged run, or one of a newer release, holds or wants one of the step's keys.
 func (c *check) disturbed(run *Run, step int32) bool {
-	for _, k := range run.S.Graph.Def.Steps[step].ObjectKeys {
+	for _, k := range run.S.Spec(step).ObjectKeys {
 		holder, queue, _ := c.r.table.Key(k)
 		if holder != nil {
 			queue = append(queue, *holder)
@@ -163,8 +163,8 @@ func (run *Run) damaged() bool { return run.S.Hurt || len(run.facts) > 0 }
 func (c *check) run(run *Run) string {
 	r, s := c.r, run.S
 	leased := 0
-	for i := range s.Steps {
-		st, slot := &s.Steps[i], r.Hub.Slot(s.Run, int32(i))
+	for i, st := range s.All() {
+		slot := r.Hub.Slot(s.Run, i)
 		if slot != nil && slot.State == worker.Leased && !slot.Journaled {
 			leased++
 			if !c.waiting[slot] {
@@ -174,11 +174,11 @@ func (c *check) run(run *Run) string {
 		if s.Status != replay.Running || run.damaged() {
 			continue
 		}
-		if why := c.works(run, int32(i), st, slot); why != "" {
-			return fmt.Sprintf("6: step %q, attempt %d, %s", s.Graph.Def.Steps[i].Name, st.Attempt, why)
+		if why := c.works(run, i, st, slot); why != "" {
+			return fmt.Sprintf("6: step %q, attempt %d, %s", s.Name(i), st.Attempt, why)
 		}
-		if st.Due != 0 && st.State.Open() && !c.times[timers.Entry{Due: st.Due, Run: s.Run, Step: int32(i)}] {
-			return fmt.Sprintf("9: step %q is %s until %d, and nobody looks then", s.Graph.Def.Steps[i].Name, st.State, st.Due)
+		if st.Due != 0 && st.State.Open() && !c.times[timers.Entry{Due: st.Due, Run: s.Run, Step: i}] {
+			return fmt.Sprintf("9: step %q is %s until %d, and nobody looks then", s.Name(i), st.State, st.Due)
 		}
 	}
 	if run.leased != leased || leased > 0 && s.Status != replay.Running {
@@ -189,7 +189,7 @@ func (c *check) run(run *Run) string {
 			break // its quarantine ends those that nobody has
 		}
 		if slot := r.Hub.Slot(s.Run, o.Step); slot == nil || slot.Attempt != o.Attempt || slot.State != worker.Cancelled {
-			return fmt.Sprintf("6: attempt %d of step %q is out, and nobody has it", o.Attempt, s.Graph.Def.Steps[o.Step].Name)
+			return fmt.Sprintf("6: attempt %d of step %q is out, and nobody has it", o.Attempt, s.Name(o.Step))
 		}
 	}
 	return ""
@@ -231,8 +231,8 @@ func (c *check) keys() string {
 		}
 	}
 	for _, run := range r.runs {
-		for i := range run.S.Steps {
-			if q := run.S.Steps[i].Request; q != 0 && !wanted[q] {
+		for _, st := range run.S.All() {
+			if q := st.Request; q != 0 && !wanted[q] {
 				return fmt.Sprintf("7: run %q wants keys by request %d, which the table does not know", run.S.ID, q)
 			}
 		}
@@ -257,7 +257,7 @@ func (c *check) request(o objects.Owner, held bool, key string) string {
 	holds := false
 	if out, ok := run.S.Out(o.Step); ok && out.Request == o.Seq {
 		holds = true
-	} else if st := &run.S.Steps[o.Step]; st.Request == o.Seq {
+	} else if st := run.S.At(o.Step); st.Request == o.Seq {
 		holds = st.Fence != 0
 	} else {
 		return fmt.Sprintf("7: key %q is wanted by request %d of run %q, which does not know of it", key, o.Seq, run.S.ID)

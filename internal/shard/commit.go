@@ -91,15 +91,15 @@ func (r *Shard) cancel(s *worker.Slot, why string) {
 // the run is still out.
 func (r *Shard) offer(run *Run, step int32, attempt uint32, careful bool) {
 	s := run.S
-	st := &s.Steps[step]
+	st := s.At(step)
 	if s.Status != replay.Running || st.State != replay.StepScheduled || st.Attempt != attempt {
 		return
 	}
 	if _, out := s.Out(step); out {
 		return
 	}
-	def := &s.Graph.Def.Steps[step]
-	slot := worker.Slot{Run: s.Run, Step: step, Attempt: attempt, Boot: st.Boot, Handler: run.def.handlers[step], OfferedAt: st.Since, Careful: careful}
+	def := s.Spec(step)
+	slot := worker.Slot{Run: s.Run, Step: step, Attempt: attempt, Boot: st.Boot, Handler: r.handlerOf(run, step), OfferedAt: st.Since, Careful: careful}
 	if def.TimeoutMS != nil {
 		slot.TimeoutMS = *def.TimeoutMS
 	}
@@ -177,7 +177,9 @@ type Spec struct {
 	Workflow string
 	Trace    string
 	Def      *Def
-	Step     int32
+	Step     replay.Instance
+	Name     string       // of the step
+	What     *replay.Spec // what it does
 	Attempt  uint32
 	Boot     uint64 // of the attempt's token
 	Input    replay.Payload
@@ -196,19 +198,19 @@ type Dep struct {
 
 func (r *Shard) spec(run *Run, slot *worker.Slot) *Spec {
 	s := run.S
-	st := &s.Steps[slot.Step]
-	spec := &Spec{Slot: slot, ID: s.ID, Workflow: s.Workflow, Trace: s.Trace, Def: run.def, Step: slot.Step, Attempt: slot.Attempt, Boot: slot.Boot,
-		Input: s.Input, Fence: st.Fence}
+	st := s.At(slot.Step)
+	spec := &Spec{Slot: slot, ID: s.ID, Workflow: s.Workflow, Trace: s.Trace, Def: run.def, Step: slot.Step, Name: s.Name(slot.Step), What: s.Spec(slot.Step),
+		Attempt: slot.Attempt, Boot: slot.Boot, Input: s.Input, Fence: st.Fence}
 	if slot.Expires != 0 {
 		spec.Expires = r.now.Wall + slot.Expires - r.now.Mono
 	}
-	if deps := s.Graph.Deps[slot.Step]; len(deps) > 0 {
+	if deps := s.Deps(slot.Step); len(deps) > 0 {
 		if spec.Deps = spec.few[:0]; len(deps) > len(spec.few) {
 			spec.Deps = make([]Dep, 0, len(deps))
 		}
 		for _, d := range deps {
-			if s.Steps[d].State == replay.StepCompleted {
-				spec.Deps = append(spec.Deps, Dep{s.Graph.Def.Steps[d].Name, s.Steps[d].Output})
+			if s.At(d).State == replay.StepCompleted {
+				spec.Deps = append(spec.Deps, Dep{s.Name(d), s.At(d).Output})
 			}
 		}
 	}

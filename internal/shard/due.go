@@ -42,10 +42,5 @@ func (r *Shard) takeDue() (more bool) {
 }
 
 func (r *Shard) pushTimes(s *replay.State) {
-	for i := range s.Steps {
-		st := &s.Steps[i]
-		if st.Due != 0 && (st.State == replay.StepWaiting || st.State == replay.StepRetrying || st.State == replay.StepDeferred) {
-			r.due.Push(timers.Entry{Due: st.Due, Run: s.Run, Step: int32(i)})
-		}
-	}
+	s.Dues(func(i replay.Instance, due int64) { r.due.Push(timers.Entry{Due: due, Run: s.Run, Step: i}) })
 }

@@ -204,7 +204,7 @@ func (in *Signal) answer(r *Shard, run *Run) {
 	r.atEnd(func() {
 		by := ""
 		if a, ok := run.S.Mail.Find(in.SignalID); ok && a.By >= 0 {
-			by = run.S.Graph.Def.Steps[a.By].Name
+			by = run.S.Name(a.By)
 		}
 		r.tell(in, func(err error) { in.Reply(by, err) })
 	})
@@ -357,7 +357,7 @@ func (in *Fire) fold(r *Shard, run *Run, t *replay.Turn) {
 			return
 		}
 		t.Fire(step)
-	} else if run.S.Steps[step].State != replay.StepCompleted {
+	} else if run.S.At(step).State != replay.StepCompleted {
 		r.deny(in, ErrTimerNotWaiting)
 		return
 	}

@@ -11,23 +11,23 @@ import (
 // Working gives, by step, the heartbeat details of attempts under way, and the worker of each attempt whose start the
 // journal does not know yet.
 func (r *Shard) Working(run *Run) (beats map[int32][]byte, workers map[int32]string) {
-	for i := range run.S.Steps {
-		if st := run.S.Steps[i].State; st != replay.StepRunning && st != replay.StepScheduled {
+	for i, st := range run.S.All() {
+		if st.State != replay.StepRunning && st.State != replay.StepScheduled {
 			continue
 		}
-		slot := r.Hub.Slot(run.S.Run, int32(i))
+		slot := r.Hub.Slot(run.S.Run, i)
 		if slot == nil || slot.State != worker.Leased {
 			continue
 		}
 		if workers == nil {
 			beats, workers = map[int32][]byte{}, map[int32]string{}
 		}
-		workers[int32(i)] = slot.Worker
+		workers[i] = slot.Worker
 		if slot.Local {
-			workers[int32(i)] = "in process"
+			workers[i] = "in process"
 		}
 		if slot.Details != nil {
-			beats[int32(i)] = slot.Details
+			beats[i] = slot.Details
 		}
 	}
 	return beats, workers

@@ -95,7 +95,7 @@ func (run *Run) expects(slot *worker.Slot) bool {
 	if o, out := run.S.Out(slot.Step); out && o.Attempt == slot.Attempt {
 		return true
 	}
-	st := &run.S.Steps[slot.Step]
+	st := run.S.At(slot.Step)
 	if st.Attempt != slot.Attempt {
 		return false
 	}
@@ -382,7 +382,7 @@ func (r *Shard) owe(boot bool) {
 			return
 		}
 		wants = append(wants, objects.Owner{Seq: request, Run: s.Run, Step: step})
-		keys[request] = s.Graph.Def.Steps[step].ObjectKeys
+		keys[request] = s.Spec(step).ObjectKeys
 		if holds {
 			held = append(held, request)
 		}
@@ -391,8 +391,8 @@ func (r *Shard) owe(boot bool) {
 		for _, o := range s.Outs {
 			want(s, o.Step, o.Request, true)
 		}
-		for i := range s.Steps {
-			want(s, int32(i), s.Steps[i].Request, s.Steps[i].Fence != 0)
+		for i, st := range s.All() {
+			want(s, i, st.Request, st.Fence != 0)
 		}
 	}
 	for _, n := range r.newer { // its keys stay taken; nothing else is done for it
@@ -422,13 +422,12 @@ func (r *Shard) owe(boot bool) {
 			continue
 		}
 		r.pushTimes(s)
-		for i := range s.Steps {
-			st := &s.Steps[i]
+		for i, st := range s.All() {
 			switch {
 			case s.Status == replay.Running:
-				r.oweStep(run, int32(i), st, boot)
+				r.oweStep(run, i, st, boot)
 			case st.State == replay.StepRunning: // quarantined: the attempt holds its keys until it answers
-				r.oweHurt(run, int32(i), st)
+				r.oweHurt(run, i, st)
 			}
 		}
 	}
@@ -508,9 +507,9 @@ func (r *Shard) oweOut(run *Run, o replay.Out, boot bool) {
 }
 
 func (r *Shard) restored(run *Run, step int32, attempt uint32, boot uint64, name string, state worker.SlotState) worker.Slot {
-	slot := worker.Slot{Run: run.S.Run, Step: step, Attempt: attempt, Boot: boot, Handler: run.def.handlers[step], State: state, Given: true, Worker: name,
-		StartedAt: run.S.Steps[step].Since}
-	def := &run.S.Graph.Def.Steps[step]
+	slot := worker.Slot{Run: run.S.Run, Step: step, Attempt: attempt, Boot: boot, Handler: r.handlerOf(run, step), State: state, Given: true, Worker: name,
+		StartedAt: run.S.At(step).Since}
+	def := run.S.Spec(step)
 	if state == worker.Leased && def.TimeoutMS != nil {
 		slot.TimeoutMS = *def.TimeoutMS
 	}

@@ -86,11 +86,11 @@ func (in *Join) admit(r *Shard) {
 // not know: if the step is still to be offered, the worker has it.
 func (r *Shard) adoptUnjournaled(t worker.Token, s *worker.Session) bool {
 	run, err := r.run(t.Run)
-	if err != nil || run == nil || int(t.Step) >= len(run.S.Steps) || run.S.Status != replay.Running {
+	if err != nil || run == nil || run.S.Status != replay.Running {
 		return false
 	}
-	st := &run.S.Steps[t.Step]
-	if st.State != replay.StepScheduled || st.Attempt != t.Attempt || st.Boot != t.Boot || !r.Hub.Withdraw(t.Run, t.Step) {
+	st := run.S.At(t.Step)
+	if st == nil || st.State != replay.StepScheduled || st.Attempt != t.Attempt || st.Boot != t.Boot || !r.Hub.Withdraw(t.Run, t.Step) {
 		return false
 	}
 	slot := r.Hub.Restore(r.restored(run, t.Step, t.Attempt, t.Boot, s.ID, worker.Leased), r.now.Mono, r.cfg.LeaseMS)
@@ -128,7 +128,7 @@ func (f lostSlot) fold(r *Shard, run *Run, t *replay.Turn) {
 		return
 	}
 	if s.State == worker.Leased && !s.Journaled {
-		st := &run.S.Steps[s.Step]
+		st := run.S.At(s.Step)
 		if run.S.Status == replay.Running && st.State == replay.StepScheduled && st.Attempt == s.Attempt {
 			r.journalStart(run, s, t)
 		}

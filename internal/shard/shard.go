@@ -415,4 +415,11 @@ func (r *Shard) noRoom(in refuser) bool {
 // waits for.
 func (r *Shard) atEnd(fn func()) { r.last = append(r.last, fn) }
 
-func (r *Shard) kindOf(run *Run, i int32) flow.StepType { return run.def.Graph.Def.Steps[i].Type }
+// handlerOf gives the handler that a task of the run wants.
+func (r *Shard) handlerOf(run *Run, i replay.Instance) *worker.Handler {
+	if int(i) < len(run.def.handlers) {
+		return run.def.handlers[i]
+	}
+	spec := run.S.Spec(i)
+	return r.Hub.Handler(spec.Service, spec.Handler)
+}

@@ -19,18 +19,12 @@ func appendParked(dst []byte, s *replay.State) []byte {
 		return s.Append(append(dst, 0, 0))
 	}
 	n := 0
-	for i := range s.Steps {
-		if s.Steps[i].Due != 0 && s.Steps[i].State.Open() {
-			n++
-		}
-	}
+	s.Dues(func(replay.Instance, int64) { n++ })
 	dst = binary.AppendUvarint(append(dst, 1), uint64(n))
-	for i := range s.Steps {
-		if st := &s.Steps[i]; st.Due != 0 && st.State.Open() {
-			dst = binary.AppendUvarint(dst, uint64(i))
-			dst = binary.BigEndian.AppendUint64(dst, uint64(st.Due))
-		}
-	}
+	s.Dues(func(i replay.Instance, due int64) {
+		dst = binary.AppendUvarint(dst, uint64(i))
+		dst = binary.BigEndian.AppendUint64(dst, uint64(due))
+	})
 	return s.Append(dst)
 }
 

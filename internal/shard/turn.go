@@ -186,13 +186,13 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 			r.meters.open(s.Workflow, 1)
 			r.head(run)
 		case event.StepBlocked:
-			r.table.Request(objects.Owner{Seq: seq + uint64(i), Run: s.Run, Step: e.Step}, s.Graph.Def.Steps[e.Step].ObjectKeys)
+			r.table.Request(objects.Owner{Seq: seq + uint64(i), Run: s.Run, Step: e.Step}, s.Spec(e.Step).ObjectKeys)
 		case event.KeysGranted:
-			r.table.Granted(s.Steps[e.Step].Request)
+			r.table.Granted(s.At(e.Step).Request)
 		case event.StepScheduled:
 			r.b.offers = append(r.b.offers, offer{run: run, step: e.Step, attempt: e.Attempt})
 		case event.StepCompleted:
-			if k := r.kindOf(run, e.Step); k == flow.TypeTask || k == "" {
+			if s.Kind(e.Step).Type == flow.TypeTask {
 				r.Stats.StepsCompleted++
 			}
 			for _, o := range e.Objects {
@@ -220,8 +220,8 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 			r.head(run)
 			r.mark(run)
 		case event.AttemptEnded:
-			if s.Status == replay.Running && s.Steps[e.Step].State == replay.StepScheduled {
-				r.b.offers = append(r.b.offers, offer{run: run, step: e.Step, attempt: s.Steps[e.Step].Attempt})
+			if s.Status == replay.Running && s.At(e.Step).State == replay.StepScheduled {
+				r.b.offers = append(r.b.offers, offer{run: run, step: e.Step, attempt: s.At(e.Step).Attempt})
 			}
 			if s.Status.Ended() { // the head says what the run's last record is
 				r.head(run)
@@ -230,7 +230,7 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 			r.retireIfDone(run)
 		}
 	}
-	if !run.def.keyed {
+	if !run.def.keyed && !s.Grown() {
 		return
 	}
 	for _, seq := range s.Released() {
@@ -251,7 +251,7 @@ func (r *Shard) grant() {
 type granted struct{ o objects.Owner }
 
 func (g granted) fold(r *Shard, run *Run, t *replay.Turn) {
-	st := &run.S.Steps[g.o.Step]
+	st := run.S.At(g.o.Step)
 	out, isOut := run.S.Out(g.o.Step)
 	switch {
 	case isOut && out.Request == g.o.Seq, st.Request == g.o.Seq && st.Fence != 0:
@@ -277,12 +277,12 @@ func (r *Shard) end(run *Run) {
 // and that nobody has will not answer: it ends at once.
 func (r *Shard) stop(run *Run) {
 	s := run.S
-	for i := range s.Steps {
-		slot := r.Hub.Slot(s.Run, int32(i))
-		out, isOut := s.Out(int32(i))
+	for i := range s.All() {
+		slot := r.Hub.Slot(s.Run, i)
+		out, isOut := s.Out(i)
 		switch {
 		case slot != nil && slot.State == worker.Queued:
-			r.Hub.Withdraw(s.Run, int32(i))
+			r.Hub.Withdraw(s.Run, i)
 		case slot != nil && slot.State != worker.Answered && run.expects(slot):
 			if slot.Given {
 				if slot.State == worker.Leased {
@@ -329,7 +329,7 @@ func (r *Shard) head(run *Run) {
 		h.Digest = s.Digest()
 	}
 	if s.Status == replay.Failed {
-		h.Failed = s.Graph.Def.Steps[s.FailedBy].Name + ": " + s.Steps[s.FailedBy].Error.Code
+		h.Failed = s.Name(s.FailedBy) + ": " + s.At(s.FailedBy).Error.Code
 	}
 	for i := len(r.b.Heads) - 1; i >= 0 && i >= len(r.b.Heads)-2; i-- { // started and ended in one turn
 		if r.b.Heads[i].Run == h.Run {

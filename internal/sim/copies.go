@@ -53,9 +53,9 @@ func (w *World) restartsInARow() {
 	w.turn()
 	w.commit(len(w.disk.queue))
 	for _, t := range w.judge.order {
-		for i := range t.s.Steps {
-			if st := &t.s.Steps[i]; !t.gone && t.s.Status == replay.Running && st.State == replay.StepRunning && !st.Local {
-				w.fail("%s/%s: worker %s has attempt %d still, after twelve starts without it", t.id, t.s.Graph.Def.Steps[i].Name, st.Worker, st.Attempt)
+		for i, st := range t.s.All() {
+			if !t.gone && t.s.Status == replay.Running && st.State == replay.StepRunning && !st.Local {
+				w.fail("%s/%s: worker %s has attempt %d still, after twelve starts without it", t.id, t.s.Name(i), st.Worker, st.Attempt)
 			}
 		}
 		for _, o := range t.s.Outs {

@@ -182,8 +182,8 @@ func (j *Judge) forgets(t *track) {
 	s.LastSeq, s.Events = t.s.LastSeq, t.s.Events
 	t.s = s
 	known := map[uint64]bool{}
-	for i := range s.Steps {
-		known[s.Steps[i].Request] = true
+	for _, st := range s.All() {
+		known[st.Request] = true
 	}
 	for _, o := range s.Outs {
 		known[o.Request] = true
@@ -270,7 +270,7 @@ func (j *Judge) stops(s *replay.State, events []event.Event) {
 			if o.Request != 0 {
 				j.w.op("a run ends while a handler holds a key")
 			}
-			if e.Kind == event.RunFailed && s.Status == replay.Failed && s.Steps[s.FailedBy].Error.Code == replay.CodeSignalTimeout && *s.Graph.Def.Steps[s.FailedBy].Signal.TimeoutMS == 0 {
+			if e.Kind == event.RunFailed && s.Status == replay.Failed && s.At(s.FailedBy).Error.Code == replay.CodeSignalTimeout && *s.Spec(s.FailedBy).Signal.TimeoutMS == 0 {
 				j.w.op("a wait of 0 ms ends a run in which somebody works")
 			}
 		}
@@ -281,7 +281,7 @@ func (j *Judge) stops(s *replay.State, events []event.Event) {
 func (j *Judge) before(t *track, rec *journal.Record, e *event.Event, seq uint64) {
 	w, s := j.w, t.s
 	step := e.Step
-	name := func() string { return t.id + "/" + s.Graph.Def.Steps[step].Name }
+	name := func() string { return t.id + "/" + s.Name(step) }
 	if e.Kind == event.RunQuarantined && t.damaged == 0 {
 		w.fail("run %s is quarantined, and nothing of it is damaged", t.id)
 	}
@@ -292,7 +292,7 @@ func (j *Judge) before(t *track, rec *journal.Record, e *event.Event, seq uint64
 	case event.StepBlocked, event.SignalAwaited, event.TimerSet, event.StepSkipped:
 		j.mayBegin(t, e)
 	case event.StepScheduled:
-		if len(s.Graph.Def.Steps[step].ObjectKeys) == 0 {
+		if len(s.Spec(step).ObjectKeys) == 0 {
 			j.mayBegin(t, e)
 		}
 		if e.Attempt <= t.attempts[step] {
@@ -300,7 +300,7 @@ func (j *Judge) before(t *track, rec *journal.Record, e *event.Event, seq uint64
 		}
 		t.attempts[step] = e.Attempt
 	case event.KeysGranted:
-		for _, k := range s.Graph.Def.Steps[step].ObjectKeys {
+		for _, k := range s.Spec(step).ObjectKeys {
 			if at, taken := j.holders[k]; taken {
 				w.fail("%s is granted key %s, which run %d step %d holds", name(), k, at.run, at.step)
 			}
@@ -310,8 +310,8 @@ func (j *Judge) before(t *track, rec *journal.Record, e *event.Event, seq uint64
 			j.holders[k] = place{s.Run, step}
 		}
 	case event.StepCompleted:
-		if s.Graph.Def.Steps[step].Type == flow.TypeWaitTimer && s.Steps[step].State != replay.StepWaiting {
-			w.fail("timer %s completes while it is %s", name(), s.Steps[step].State)
+		if s.Spec(step).Type == flow.TypeWaitTimer && s.At(step).State != replay.StepWaiting {
+			w.fail("timer %s completes while it is %s", name(), s.At(step).State)
 		}
 		for _, o := range e.Objects {
 			j.counts[o.Key]++
@@ -330,15 +330,15 @@ func (j *Judge) before(t *track, rec *journal.Record, e *event.Event, seq uint64
 			j.notEarly(t, rec, step)
 		}
 	case event.StepTimedOut:
-		if s.Steps[step].Due != 0 {
+		if s.At(step).Due != 0 {
 			j.notEarly(t, rec, step)
 		}
 	}
 }
 
 func (j *Judge) notEarly(t *track, rec *journal.Record, step int32) {
-	if due := t.s.Steps[step].Due; rec.At-j.ahead < due {
-		j.w.fail("%s/%s is over at %d, before its time %d", t.id, t.s.Graph.Def.Steps[step].Name, rec.At-j.ahead, due)
+	if due := t.s.At(step).Due; rec.At-j.ahead < due {
+		j.w.fail("%s/%s is over at %d, before its time %d", t.id, t.s.Name(step), rec.At-j.ahead, due)
 	}
 }
 
@@ -358,16 +358,16 @@ func (j *Judge) after(t *track, rec *journal.Record, e *event.Event, seq uint64)
 		t.started[step], t.had[attemptOf{step, e.Attempt}] = e.Attempt, e.Name
 	case event.StepBlocked:
 		t.requests[step], t.asked[seq] = seq, step
-		for _, k := range s.Graph.Def.Steps[step].ObjectKeys {
+		for _, k := range s.Spec(step).ObjectKeys {
 			j.wanted[k] = append(j.wanted[k], seq)
 		}
 	case event.StepCompleted, event.StepTimedOut, event.StepSkipped:
 		if t.final[step]++; t.final[step] > 1 {
-			w.fail("%s/%s is settled twice, the second time by %s", t.id, s.Graph.Def.Steps[step].Name, e.Kind)
+			w.fail("%s/%s is settled twice, the second time by %s", t.id, s.Name(step), e.Kind)
 		}
 		if e.Kind == event.StepCompleted && e.Attempt != 0 {
 			j.recorded(t, step, e.Attempt, e.Hash)
-			if want := strconv.Quote(t.id + "/" + s.Graph.Def.Steps[step].Name); string(e.Payload) != want {
+			if want := strconv.Quote(t.id + "/" + s.Name(step)); string(e.Payload) != want {
 				w.fail("%s is completed with the output of %s", want, e.Payload)
 			}
 		}
@@ -375,7 +375,7 @@ func (j *Judge) after(t *track, rec *journal.Record, e *event.Event, seq uint64)
 		j.recorded(t, step, e.Attempt, e.Hash)
 	case event.StepFailed:
 		if t.failed[step]++; t.failed[step] > 1 {
-			w.fail("%s/%s fails for good twice", t.id, s.Graph.Def.Steps[step].Name)
+			w.fail("%s/%s fails for good twice", t.id, s.Name(step))
 		}
 	case event.RunReopened:
 		t.reopened++
@@ -397,11 +397,11 @@ func (j *Judge) after(t *track, rec *journal.Record, e *event.Event, seq uint64)
 func (j *Judge) recorded(t *track, step int32, attempt uint32, hash uint64) {
 	k := attemptOf{step, attempt}
 	if _, twice := t.outcomes[k]; twice {
-		j.w.fail("%s/%s: two outcomes of attempt %d are recorded", t.id, t.s.Graph.Def.Steps[step].Name, attempt)
+		j.w.fail("%s/%s: two outcomes of attempt %d are recorded", t.id, t.s.Name(step), attempt)
 	}
 	t.outcomes[k] = hash
 	if newest := t.started[step]; attempt < newest {
-		j.w.fail("%s/%s: an outcome of attempt %d is recorded, and attempt %d was given to somebody since", t.id, t.s.Graph.Def.Steps[step].Name, attempt, newest)
+		j.w.fail("%s/%s: an outcome of attempt %d is recorded, and attempt %d was given to somebody since", t.id, t.s.Name(step), attempt, newest)
 	}
 }
 
@@ -411,7 +411,7 @@ func (j *Judge) free(request uint64, t *track) {
 	if !ok {
 		j.w.fail("run %s gives back request %d, which it never made", t.id, request)
 	}
-	for _, k := range t.s.Graph.Def.Steps[step].ObjectKeys {
+	for _, k := range t.s.Spec(step).ObjectKeys {
 		q := j.wanted[k]
 		for i, x := range q {
 			if x == request {
@@ -428,7 +428,7 @@ func (j *Judge) free(request uint64, t *track) {
 // mayBegin works out, naively, whether a step that has not been ready before may start or be skipped now.
 func (j *Judge) mayBegin(t *track, e *event.Event) {
 	s, i := t.s, e.Step
-	st := &s.Steps[i]
+	st := s.At(i)
 	if st.State != replay.StepPending && st.State != replay.StepDormant {
 		return // retried, deferred or lost: it has been ready before
 	}
@@ -443,7 +443,7 @@ func (j *Judge) mayBegin(t *track, e *event.Event) {
 	}
 	begin := e.Kind != event.StepSkipped
 	if want, why := naive(s, i); want != begin {
-		j.w.fail("%s/%s: %s, but %s", t.id, s.Graph.Def.Steps[i].Name, e.Kind, why)
+		j.w.fail("%s/%s: %s, but %s", t.id, s.Name(i), e.Kind, why)
 	}
 }
 
@@ -486,7 +486,7 @@ func (j *Judge) signalled(t *track, id, by string) {
 	if !ok {
 		j.w.fail("signal %s to %s was acknowledged and is not in the journal", id, t.id)
 	}
-	if by != "" && (a.By < 0 || t.s.Graph.Def.Steps[a.By].Name != by) {
+	if by != "" && (a.By < 0 || t.s.Name(a.By) != by) {
 		j.w.fail("signal %s to %s: the answer says that %s took it, the journal does not", id, t.id, by)
 	}
 }
@@ -534,7 +534,7 @@ func (j *Judge) handedOut(who string, s *shard.Spec) {
 	if g == (given{w.epoch, s.Attempt, who}) {
 		return // the same answer to the same poll again
 	}
-	st := &t.s.Steps[s.Step]
+	st := t.s.At(s.Step)
 	if (st.State != replay.StepScheduled && st.State != replay.StepRunning) || st.Attempt != s.Attempt {
 		if t.s.Status == replay.Running {
 			w.fail("%s step %d attempt %d is handed out to %s; the journal has it %s at attempt %d", t.id, s.Step, s.Attempt, who, st.State, st.Attempt)
@@ -547,7 +547,7 @@ func (j *Judge) handedOut(who string, s *shard.Spec) {
 	if _, out := t.s.Out(s.Step); out {
 		w.fail("%s step %d is handed out while an attempt from before its retry is out", t.id, s.Step)
 	}
-	for _, k := range t.s.Graph.Def.Steps[s.Step].ObjectKeys {
+	for _, k := range t.s.Spec(s.Step).ObjectKeys {
 		if j.holders[k] != at {
 			w.fail("%s step %d is handed out without its key %s", t.id, s.Step, k)
 		}
@@ -569,8 +569,8 @@ func (j *Judge) alone(who string, s *shard.Spec) {
 		if same || t.over[attempt] || t.damaged != 0 || h.epoch != j.w.epoch && !t.begun[attempt] {
 			continue
 		}
-		for _, k := range o.Def.Graph.Def.Steps[o.Step].ObjectKeys {
-			if slices.Contains(s.Def.Graph.Def.Steps[s.Step].ObjectKeys, k) {
+		for _, k := range o.What.ObjectKeys {
+			if slices.Contains(s.What.ObjectKeys, k) {
 				j.w.fail("%s step %d is handed out to %s with key %s, under which %s works at %s step %d attempt %d", s.ID, s.Step, who, k, h.who, o.ID, o.Step, o.Attempt)
 			}
 		}
@@ -628,10 +628,9 @@ func (j *Judge) again(t *track) {
 
 func open(s *replay.State) string {
 	text := s.Status.String()
-	for i := range s.Steps {
-		st := &s.Steps[i]
+	for i, st := range s.All() {
 		if !st.State.Settled() {
-			text += fmt.Sprintf("; %s %s attempt %d due %d", s.Graph.Def.Steps[i].Name, st.State, st.Attempt, st.Due)
+			text += fmt.Sprintf("; %s %s attempt %d due %d", s.Name(i), st.State, st.Attempt, st.Due)
 		}
 	}
 	return text

@@ -177,8 +177,8 @@ func (w *World) newFire(r *track) {
 		return
 	}
 	w.op("fire")
-	for i := range r.s.Steps {
-		if t := r.s.Graph.Def.Steps[i].Timer; t != nil {
+	for i := range r.s.All() {
+		if t := r.s.Spec(i).Timer; t != nil {
 			w.inbox = append(w.inbox, &shard.Fire{ID: r.id, Timer: t.Key, Reply: func(error) {}})
 			return
 		}

@@ -65,9 +65,9 @@ func (w *World) sendWanted() {
 		if t.s.Status != replay.Running {
 			continue
 		}
-		for i := range t.s.Steps {
-			def := &t.s.Graph.Def.Steps[i]
-			if def.Type != flow.TypeWaitSignal || t.s.Steps[i].State != replay.StepWaiting || t.s.Steps[i].Due != 0 {
+		for i, st := range t.s.All() {
+			def := t.s.Spec(i)
+			if def.Type != flow.TypeWaitSignal || st.State != replay.StepWaiting || st.Due != 0 {
 				continue
 			}
 			id := fmt.Sprintf("quiet-%s-%s-%d", t.id, def.Name, t.s.Events)

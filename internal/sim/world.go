@@ -395,8 +395,8 @@ func (w *World) decide(in *shard.Outcome, s *shard.Spec) {
 		w.op("outcome for a foreign object")
 		in.Objects = []event.ObjectWrite{{Key: "foreign", State: []byte("1")}}
 	}
-	in.Output = []byte(strconv.Quote(s.ID + "/" + s.Def.Graph.Def.Steps[s.Step].Name))
-	for _, k := range s.Def.Graph.Def.Steps[s.Step].ObjectKeys {
+	in.Output = []byte(strconv.Quote(s.ID + "/" + s.Name))
+	for _, k := range s.What.ObjectKeys {
 		o, _, _ := w.disk.Object(k)
 		n, _ := strconv.Atoi(string(o.State))
 		in.Objects = append(in.Objects, event.ObjectWrite{Key: k, State: []byte(strconv.Itoa(n + 1))})
