@@ -181,10 +181,10 @@ func (e *Engine) statusOf(l *look, o statusOptions) (*Status, error) {
 func (e *Engine) output(s *replay.State) (json.RawMessage, error) {
 	out := []byte{'{'}
 	for _, i := range s.Graph.Sinks {
-		if s.Steps[i].State != replay.StepCompleted {
+		if s.At(i).State != replay.StepCompleted {
 			continue
 		}
-		b, err := e.payload(s.Steps[i].Output)
+		b, err := e.payload(s.At(i).Output)
 		if err != nil {
 			return nil, err
 		}

@@ -60,15 +60,15 @@ func (m *meters) ended(s *replay.State) {
 
 // started counts how long a step waited until a worker took it.
 func (m *meters) started(run *Run, slot *worker.Slot) {
-	if st := &run.S.Steps[slot.Step]; st.State == replay.StepScheduled && st.Attempt == slot.Attempt {
+	if st := run.S.At(slot.Step); st.State == replay.StepScheduled && st.Attempt == slot.Attempt {
 		m.handlers.Of(slot.Handler).Waited.Milliseconds(slot.StartedAt - st.Since)
 	}
 }
 
 // answered counts an attempt's outcome, and how long it took. slot is nil for one that outlived a restart.
 func (m *meters) answered(run *Run, step int32, slot *worker.Slot, now int64, completed bool) {
-	h := m.handlers.Of(run.def.handlers[step])
-	began := run.S.Steps[step].Since
+	h := m.handlers.Of(run.handlerOf(step))
+	began := run.S.At(step).Since
 	if slot != nil {
 		began = slot.StartedAt
 	}
@@ -81,7 +81,7 @@ func (m *meters) answered(run *Run, step int32, slot *worker.Slot, now int64, co
 }
 
 // lost counts an attempt whose worker went away.
-func (m *meters) lost(run *Run, step int32) { m.handlers.Of(run.def.handlers[step]).Lost++ }
+func (m *meters) lost(run *Run, step int32) { m.handlers.Of(run.handlerOf(step)).Lost++ }
 
 // step gives the meter of a step. Most definitions belong to one workflow, whose meters stand with it.
 func (m *meters) step(run *Run, step int32) *meter.Histogram {
@@ -89,11 +89,11 @@ func (m *meters) step(run *Run, step int32) *meter.Histogram {
 	if def.metered == nil {
 		def.metered, def.meteredAs = make([]*meter.Histogram, len(def.handlers)), run.S.Workflow
 	}
-	if def.meteredAs != run.S.Workflow {
-		return m.steps.Of(StepKey{run.S.Workflow, def.Graph.Def.Steps[step].Name})
+	if def.meteredAs != run.S.Workflow || int(step) >= len(def.metered) {
+		return m.steps.Of(StepKey{run.S.Workflow, run.S.Spec(step).Name})
 	}
 	if def.metered[step] == nil {
-		def.metered[step] = m.steps.Of(StepKey{run.S.Workflow, def.Graph.Def.Steps[step].Name})
+		def.metered[step] = m.steps.Of(StepKey{run.S.Workflow, run.S.Spec(step).Name})
 	}
 	return def.metered[step]
 }

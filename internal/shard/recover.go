@@ -507,7 +507,7 @@ func (r *Shard) oweOut(run *Run, o replay.Out, boot bool) {
 }
 
 func (r *Shard) restored(run *Run, step int32, attempt uint32, boot uint64, name string, state worker.SlotState) worker.Slot {
-	slot := worker.Slot{Run: run.S.Run, Step: step, Attempt: attempt, Boot: boot, Handler: r.handlerOf(run, step), State: state, Given: true, Worker: name,
+	slot := worker.Slot{Run: run.S.Run, Step: step, Attempt: attempt, Boot: boot, Handler: run.handlerOf(step), State: state, Given: true, Worker: name,
 		StartedAt: run.S.At(step).Since}
 	def := run.S.Spec(step)
 	if state == worker.Leased && def.TimeoutMS != nil {

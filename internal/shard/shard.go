@@ -170,6 +170,7 @@ type Def struct {
 	Graph    *flow.Graph
 	Body     []byte
 	handlers []*worker.Handler // by step; nil for waits
+	hub      *worker.Hub
 	keyed    bool
 
 	metered   []*meter.Histogram // by step, of the workflow meteredAs
@@ -282,7 +283,7 @@ func (r *Shard) Def(d flow.Digest) (*Def, error) {
 }
 
 func (r *Shard) adopt(g *flow.Graph, body []byte) *Def {
-	def := &Def{Graph: g, Body: body, handlers: make([]*worker.Handler, len(g.Def.Steps))}
+	def := &Def{Graph: g, Body: body, hub: r.Hub, handlers: make([]*worker.Handler, len(g.Def.Steps))}
 	for i := range g.Def.Steps {
 		s := &g.Def.Steps[i]
 		if s.Type == flow.TypeTask || s.Type == "" {
@@ -416,10 +417,10 @@ func (r *Shard) noRoom(in refuser) bool {
 func (r *Shard) atEnd(fn func()) { r.last = append(r.last, fn) }
 
 // handlerOf gives the handler that a task of the run wants.
-func (r *Shard) handlerOf(run *Run, i replay.Instance) *worker.Handler {
+func (run *Run) handlerOf(i replay.Instance) *worker.Handler {
 	if int(i) < len(run.def.handlers) {
 		return run.def.handlers[i]
 	}
 	spec := run.S.Spec(i)
-	return r.Hub.Handler(spec.Service, spec.Handler)
+	return run.def.hub.Handler(spec.Service, spec.Handler)
 }
