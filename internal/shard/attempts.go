@@ -101,7 +101,7 @@ func (in *Outcome) answer(r *Shard, result Result, look bool) {
 func (in *Outcome) fold(r *Shard, run *Run, t *replay.Turn) {
 	_, step, attempt, boot := in.key()
 	// A damaged run may not know its own tokens. That it is damaged may be a fact of this very turn, which stands in front.
-	if !run.S.Hurt && run.S.Steps[step].Alien(attempt, boot) {
+	if !run.S.Hurt && run.S.At(step).Alien(attempt, boot) {
 		in.answer(r, BadToken, false)
 		return
 	}
