@@ -447,3 +447,19 @@ func TestHealthAndFigures(t *testing.T) {
 	}
 	s.want(503, "shutting_down", "POST", "/v1/workflows/w/runs", `{}`)
 }
+
+func TestTheClockOfADaemonUnderTestMoves(t *testing.T) {
+	s := open(t, engine.Options{Clock: engine.NewTestClock()})
+	s.want(201, "", "PUT", "/v1/workflows/w", `{"steps":[{"name":"t","type":"wait_timer","timer":{"key":"k","delay":"48h"}}]}`)
+	s.want(201, "", "POST", "/v1/workflows/w/runs", `{"workflow_id":"r"}`)
+	s.want(200, "", "POST", "/v1/test-clock", `{"advance":"47h"}`)
+	if r := s.want(200, "", "GET", "/v1/runs/r", ""); r.json["state"] != "running" {
+		t.Errorf("after 47 hours: %s", r.text)
+	}
+	s.want(200, "", "POST", "/v1/test-clock", `{"advance":"1h1s"}`)
+	if r := s.want(200, "", "GET", "/v1/runs/r", ""); r.json["state"] != "completed" {
+		t.Errorf("after 48 hours: %s", r.text)
+	}
+	s.want(400, "invalid_request", "POST", "/v1/test-clock", `{"advance":"soon"}`)
+	open(t, engine.Options{}).want(404, "no_test_clock", "POST", "/v1/test-clock", `{"advance":"1h"}`)
+}

@@ -427,6 +427,18 @@ var routes = []route{
 		handle: (*Server).journalCopy,
 	},
 	{
+		Method:  "POST",
+		Path:    "/v1/test-clock",
+		ID:      "advanceClock",
+		Tag:     "daemon",
+		Summary: "Move the clock of a daemon under test ahead",
+		Scope:   scopeAdmin,
+		Body:    advanceBody{},
+		Answers: []answer{{200, clockTime{}, "what was due is taken"}},
+		Codes:   []string{"no_test_clock"},
+		handle:  (*Server).advanceClock,
+	},
+	{
 		Method:  "GET",
 		Path:    "/healthz",
 		ID:      "health",

@@ -3,8 +3,8 @@
 //	eng, err := engine.Open("runs.db", engine.Options{})
 //	err = engine.Handle(eng, "etl-service", "extract_data", func(ctx context.Context, in ExtractIn) (ExtractOut, error) { ... })
 //	err = eng.Register("data_pipeline", flow.Definition{Steps: []flow.Step{
-//		flow.TypeTask("extract", "etl-service", "extract_data"),
-//		flow.TypeTask("load", "etl-service", "load_data", flow.After("extract")),
+//		flow.Task("extract", "etl-service", "extract_data"),
+//		flow.Task("load", "etl-service", "load_data", flow.After("extract")),
 //	}})
 //	run, err := eng.Start(ctx, "data_pipeline", map[string]any{"day": "2026-11-23"}, engine.WithID("etl-2026-11-23"))
 //	status, err := eng.Wait(ctx, run)

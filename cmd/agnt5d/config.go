@@ -31,6 +31,7 @@ type config struct {
 	MaxBodies      int64              `yaml:"max_bodies"`
 	MemoryLimit    int64              `yaml:"memory_limit"`
 	LogFormat      string             `yaml:"log_format"`
+	TestClock      bool               `yaml:"test_clock"`
 	Services       map[string]service `yaml:"services"`
 
 	strange []string // AGNT5D_ names in the environment that are no setting
@@ -69,6 +70,7 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.IntVar(&c.MaxConnections, "max-connections", c.MaxConnections, "connections at once; further ones wait")
 	f.Int64Var(&c.MaxBodies, "max-bodies", c.MaxBodies, "bytes of the bodies of all requests under way together; further ones are refused as busy")
 	f.Int64Var(&c.MemoryLimit, "memory-limit", c.MemoryLimit, "bytes that the garbage collector tries to stay under; 0: four fifths of the control group's limit. GOMEMLIMIT comes first")
+	f.BoolVar(&c.TestClock, "test-clock", c.TestClock, "for tests: POST /v1/test-clock moves the time of timers, time-outs and retries ahead")
 	f.StringVar(&c.LogFormat, "log-format", c.LogFormat, "text or json; default: text at a terminal, else json")
 }
 

@@ -86,7 +86,12 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 		headroom = int(min(limit/8, 64<<20))
 		log.Info("memory", "limit", limit)
 	}
-	eng, err := engine.Open(o.File, engine.Options{GCHeadroom: headroom, Logger: log, Services: o.limits(), Lease: o.Lease, Drain: o.Drain, MaxPayload: o.MaxPayload, Release: engine.Release()})
+	var clock engine.Clock // the machine's
+	if o.TestClock {
+		clock = engine.NewTestClock()
+		log.Warn("this daemon is for tests: POST /v1/test-clock moves its time ahead")
+	}
+	eng, err := engine.Open(o.File, engine.Options{Clock: clock, GCHeadroom: headroom, Logger: log, Services: o.limits(), Lease: o.Lease, Drain: o.Drain, MaxPayload: o.MaxPayload, Release: engine.Release()})
 	if err != nil {
 		code := exitError
 		if errors.Is(err, bolt.ErrLocked) {

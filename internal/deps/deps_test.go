@@ -35,6 +35,7 @@ var may = map[string][]string{
 	"internal/shard":      {"internal/event", "flow", "internal/fold", "internal/meter", "journal", "internal/objects", "replay", "timers", "worker"},
 	"engine":              {"internal/event", "flow", "internal/fold", "internal/ids", "journal", "journal/bolt", "replay", "internal/shard", "timers", "model", "worker"},
 	"internal/sim":        {"internal/event", "flow", "internal/fold", "journal", "replay", "internal/shard", "worker"},
+	"enginetest":          {"engine", "flow", "worker"},
 	"push":                {"engine", "flow", "model", "worker", "internal/wire"},
 	"api":                 {"engine", "flow", "internal/ids", "internal/meter", "internal/nearest", "push", "internal/shard", "model", "internal/wire"},
 	"client":              {"flow", "internal/ids", "model", "worker", "internal/wire"},

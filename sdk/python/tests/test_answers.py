@@ -85,6 +85,7 @@ CALLS = {
     "cancel_workflow": {"workflow_id": "r"},
     "retry_workflow": {"workflow_id": "r"},
     "fire_timer": {"workflow_id": "r", "timer_key": "t"},
+    "advance_clock": {"advance": "1h"},
     "delete_workflow": {"workflow_id": "r"},
     "list_workflows": {"workflow_name": "w", "state": "running", "id_prefix": "r", "since": "2026-01-01T00:00:00Z", "until": "2026-01-01T00:00:00Z"},
     "list_workflows_page": {"workflow_name": "w", "state": "running", "id_prefix": "r", "cursor": "c"},
@@ -109,7 +110,7 @@ CALLS = {
 
 
 DOTS_ARE_FINE = {"state", "id_prefix", "since", "until", "cursor", "prefix"}  # filters, not names
-NOT_LOOKED_AT = {"definition", "url", "handlers"}
+NOT_LOOKED_AT = {"definition", "url", "handlers", "advance"}
 
 
 def use(client: SyncClient, call: str, **given: object) -> object:

@@ -97,6 +97,8 @@ async def test_the_whole_api_is_covered(daemon: Daemon) -> None:
         assert isinstance(await client.list_workers(), list) and "version" in await client.get_version()
         with pytest.raises(NotFound, match="timer_not_found"):
             await client.fire_timer("r1", "t")
+        with pytest.raises(NotFound, match="no_test_clock"):
+            await client.advance_clock("1h")
         await client.cancel_workflow("r1")
         asked = set(proxy.asked)
         await client.close()

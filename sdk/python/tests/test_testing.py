@@ -54,6 +54,15 @@ def test_a_project_tests_its_workflow(tmp_path: pathlib.Path) -> None:
         tmp_path,
         APPROVAL
         + """
+    def test_two_days_pass(agnt5):
+        agnt5.stub("mail", "send", returns="sent")
+        agnt5.stub("web", "publish", returns="out")
+        run = agnt5.start("approval", {"topic": "bees"}).wait_for("approved", "waiting")
+        agnt5.advance("1h")
+        run.wait_for("escalate", "completed")
+        agnt5.advance("1d")
+        run.wait()
+
     def test_published(agnt5):
         sent = agnt5.stub("mail", "send", returns="sent")
         published = agnt5.stub("web", "publish", does=lambda ctx, night: night)
@@ -129,7 +138,7 @@ def test_a_project_tests_its_workflow(tmp_path: pathlib.Path) -> None:
         assert not folder.exists()
     """,
     )
-    assert "10 passed" in said, said
+    assert "11 passed" in said, said
 
 
 def test_another_daemon_can_be_named(tmp_path: pathlib.Path) -> None:

@@ -297,6 +297,11 @@ class Calls:
         _object((yield from self._ask("POST", _run(workflow_id, f"/timers/{segment('timer_key', timer_key)}/fire"), {})))
 
     @call
+    def advance_clock(self, advance: str) -> Steps[str]:
+        """Move the clock of a daemon under test (``serve --test-clock``) ahead, by ``"48h"`` say, and get its time. Raises NotFound (``no_test_clock``)."""
+        return str(_object((yield from self._ask("POST", "/v1/test-clock", {"advance": advance})), "now")["now"])
+
+    @call
     def delete_workflow(self, workflow_id: str) -> Steps[None]:
         """Delete a finished run and its history. Raises Conflict (``run_open``)."""
         yield from self._ask("DELETE", _run(workflow_id))

@@ -54,7 +54,7 @@ def find_daemon() -> str:
 
 
 class Daemon:
-    """``agnt5d serve`` on a free port, with a journal in a folder of its own that is removed at the end.
+    """``agnt5d serve --test-clock`` on a free port, with a journal in a folder of its own that is removed at the end.
 
     ``flags`` are added to its command line. kill() and start() are there for tests of what survives.
     """
@@ -73,7 +73,7 @@ class Daemon:
         environ = {key: value for key, value in os.environ.items() if not key.startswith("AGNT5D_")}
         with log.open("a") as errors:
             self.process = subprocess.Popen(
-                [find_daemon(), "serve", "--listen", self._listen, "--file", str(self.folder / "runs.db"), *self._flags],
+                [find_daemon(), "serve", "--test-clock", "--listen", self._listen, "--file", str(self.folder / "runs.db"), *self._flags],
                 stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL, text=True, env=environ,
             )  # fmt: skip
         assert self.process.stdout is not None
@@ -362,6 +362,13 @@ class Kit:
     def run(self, workflow_name: str, input_data: Any = None, timeout: float = 30.0) -> Run:
         """Start a run and wait for its end."""
         return self.start(workflow_name, input_data).wait(timeout)
+
+    def advance(self, duration: str) -> None:
+        """Move the daemon's clock ahead, by ``"48h"`` say: timers, time-outs of waits and retries that are due then come now.
+
+        What follows from them, the next timer say, is due later: advance again. Leases and attempts under way are not touched.
+        """
+        self.client.advance_clock(duration)
 
     def close(self) -> None:
         """End what is open, and the workers."""
