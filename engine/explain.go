@@ -102,7 +102,7 @@ func queuedFor(r *shard.Shard, run *shard.Run, i int32) *worker.Handler {
 func codeOf(s *replay.State, i int32) string {
 	switch s.At(i).State {
 	case replay.StepWaiting:
-		return s.Kind(i).Reason
+		return s.At(i).Kind().Reason
 	case replay.StepRetrying:
 		return "retry_at"
 	case replay.StepDeferred:
@@ -120,7 +120,7 @@ func reason(r *shard.Shard, run *shard.Run, i int32, depth int) Reason {
 	due := replay.FormatTime(st.Due)
 	switch st.State {
 	case replay.StepWaiting:
-		detail, verb, arg := s.Kind(i).Explain(def, st)
+		detail, verb, arg := s.At(i).Kind().Explain(def, st)
 		out.Detail, out.Command = detail, fmt.Sprintf("agnt5d %s %s %s", verb, ids.Word(s.ID), arg)
 	case replay.StepRetrying:
 		policy := flow.RetryPolicy(def)

@@ -145,7 +145,7 @@ func (e *Engine) statusOf(l *look, o statusOptions) (*Status, error) {
 			continue
 		}
 		out.Order = append(out.Order, name)
-		step := StepStatus{State: state, Type: string(s.Kind(i).Type), Attempt: st.Attempt, Failures: st.Failures, Since: replay.FormatTime(st.Since), Worker: st.Worker}
+		step := StepStatus{State: state, Type: string(st.Kind().Type), Attempt: st.Attempt, Failures: st.Failures, Since: replay.FormatTime(st.Since), Worker: st.Worker}
 		if st.Local {
 			step.Worker = "in process"
 		}

@@ -85,7 +85,7 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		return "the run is " + s.Status.String()
 	}
 	if st != nil {
-		if why := s.Kind(e.Step).refuses(e.Kind, st); why != "" {
+		if why := st.Kind().refuses(e.Kind, st); why != "" {
 			return why
 		}
 	}
@@ -240,7 +240,7 @@ func (s *State) deferred(at int64, e *event.Event, st *Step) string {
 }
 
 func (s *State) completed(seq uint64, at int64, e *event.Event, st *Step) string {
-	if why := s.Kind(e.Step).complete(s, seq, e, st); why != "" {
+	if why := st.Kind().complete(s, seq, e, st); why != "" {
 		return why
 	}
 	st.again = false
@@ -254,7 +254,7 @@ func (s *State) completed(seq uint64, at int64, e *event.Event, st *Step) string
 
 // leave ends whatever the instance waits for.
 func (s *State) leave(i Instance, st *Step, to StepState, at int64) {
-	if s.Kind(i).mail {
+	if st.Kind().mail {
 		s.Mail.Leave(s.Spec(i).Signal.Name, i)
 	}
 	st.Due = 0
@@ -296,8 +296,8 @@ func (s *State) reopen(at int64) string {
 		return "the run is " + s.Status.String()
 	}
 	s.Status, s.EndedAt, s.FailedBy, s.Reason = Running, 0, -1, ""
-	for i, st := range s.All() {
-		k := s.Kind(i)
+	for _, st := range s.All() {
+		k := st.Kind()
 		switch {
 		case st.State == StepCancelled && k.stays != nil && k.stays(st):
 			st.to(st.Was, at)

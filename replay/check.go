@@ -78,7 +78,7 @@ func (s *State) checkStep(i Instance, st *Step) string {
 		holds && keyed && st.Fence <= st.Request, !holds && st.Fence != 0:
 		return fmt.Sprintf("4: request %d, fence %d", st.Request, st.Fence)
 	}
-	timed := st.State == StepRetrying || st.State == StepDeferred || st.State == StepWaiting && s.Kind(i).timed
+	timed := st.State == StepRetrying || st.State == StepDeferred || st.State == StepWaiting && st.Kind().timed
 	if st.Due == 0 && timed || st.Due != 0 && !timed && st.State != StepWaiting && st.State != StepCancelled {
 		return fmt.Sprintf("5: its time is %d", st.Due)
 	}
@@ -94,7 +94,7 @@ func (s *State) checkWaits() string {
 		waits[i] = true
 	}
 	for i, st := range s.All() {
-		if st.State == StepWaiting && s.Kind(i).mail && !waits[i] {
+		if st.State == StepWaiting && st.Kind().mail && !waits[i] {
 			return fmt.Sprintf("6: step %q waits and does not stand in the mailbox", s.Name(i))
 		}
 	}

@@ -231,6 +231,7 @@ func (s *State) readAdded(r *event.Reader) error {
 			a.own = &def.Steps[0]
 		}
 		s.added = append(s.added, a)
+		a.kind = kindOf(s.Spec(a.i).Type)
 	}
 	return nil
 }
@@ -546,7 +547,7 @@ func (s *State) derive(waits []Instance) error {
 		if st.State == StepCompleted && s.sink(i) {
 			s.outBytes += uint64(st.Output.Len)
 		}
-		if waits == nil && st.State == StepWaiting && s.Kind(i).mail {
+		if waits == nil && st.State == StepWaiting && st.Kind().mail {
 			s.Mail.Await(s.Spec(i).Signal.Name, i)
 		}
 	}
@@ -563,7 +564,7 @@ func (s *State) derive(waits []Instance) error {
 		}
 	}
 	for _, i := range waits {
-		if s.At(i) == nil || !s.Kind(i).mail {
+		if st := s.At(i); st == nil || !st.Kind().mail {
 			return fmt.Errorf("replay: encoded state: step %d does not wait for a signal", i)
 		}
 		s.Mail.Await(s.Spec(i).Signal.Name, i)

@@ -121,9 +121,9 @@ func (s *State) add(of Instance, name string, own *Spec, at int64) (Instance, er
 			return 0, err
 		}
 	}
-	a.Since = at
 	s.added = append(s.added, a)
 	s.grown++
+	a.Since, a.kind = at, kindOf(s.Spec(a.i).Type)
 	return a.i, nil
 }
 

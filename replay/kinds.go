@@ -63,14 +63,14 @@ func init() {
 	}
 }
 
-// KindOf gives the row of a type of step; "" is a task.
-func KindOf(t flow.StepType) *Kind {
-	for _, k := range Kinds {
+// kindOf gives the place in Kinds of a type of step; "" is a task.
+func kindOf(t flow.StepType) uint8 {
+	for i, k := range Kinds {
 		if k.Type == t {
-			return k
+			return uint8(i)
 		}
 	}
-	return Kinds[0]
+	return 0
 }
 
 // common is what may follow for every type.
@@ -169,7 +169,12 @@ var waitTimer = Kind{
 }
 
 // Kind gives the row of the instance's type.
-func (s *State) Kind(i Instance) *Kind { return KindOf(s.Spec(i).Type) }
+func (st *Step) Kind() *Kind { return Kinds[st.kind] }
+
+// May says whether an event may follow when an instance is in that state, as far as its state goes.
+func (k *Kind) May(e event.Kind, from StepState) bool {
+	return int(e) < len(k.follows) && k.follows[e].Has(from)
+}
 
 // refuses says why an event cannot follow; "": it can, as far as the state of the instance goes.
 func (k *Kind) refuses(e event.Kind, st *Step) string {

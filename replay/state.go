@@ -104,6 +104,7 @@ type Step struct {
 	State    StepState
 	Was      StepState // before it was cancelled
 	Local    bool      // the attempt that runs was started in process
+	kind     uint8     // place of its type in Kinds
 	again    bool      // becomes ready anew in this turn, whatever its dependencies
 	need     int32     // dependencies not settled
 	Timer    Instance  // of a deferred step: the timer that absorbed it
@@ -188,7 +189,7 @@ type State struct {
 func New(g *flow.Graph) *State {
 	s := &State{Graph: g, FailedBy: -1, Steps: make([]Step, len(g.Def.Steps)), open: int32(len(g.Def.Steps))}
 	for i := range s.Steps {
-		s.Steps[i].need = int32(len(g.Deps[i]))
+		s.Steps[i].need, s.Steps[i].kind = int32(len(g.Deps[i])), kindOf(g.Def.Steps[i].Type)
 		if len(g.NamedBy[i]) > 0 {
 			s.Steps[i].State = StepDormant
 		}

@@ -20,22 +20,31 @@ const transitions = "testdata/transitions.txt"
 // not in it is refused. A release may add lines; a line that changes or goes breaks old journals.
 func TestTransitions(t *testing.T) {
 	var b strings.Builder
-	for _, step := range []struct {
-		name string
-		step flow.Step
-	}{
-		{"task", flow.Task("s", "svc", "h")},
-		{"wait_signal", flow.WaitSignal("s", "go", flow.Timeout(1, "late"))},
-		{"wait_timer", flow.WaitTimer("s", "key", flow.Cron("0 3 * * *"))},
-	} {
-		g, err := flow.NewGraph(&flow.Definition{Steps: []flow.Step{step.step, flow.Task("late", "svc", "h")}})
+	samples := map[flow.StepType]flow.Step{
+		flow.TypeTask:       flow.Task("s", "svc", "h"),
+		flow.TypeWaitSignal: flow.WaitSignal("s", "go", flow.Timeout(1, "late")),
+		flow.TypeWaitTimer:  flow.WaitTimer("s", "key", flow.Cron("0 3 * * *")),
+	}
+	for _, row := range replay.Kinds {
+		sample, ok := samples[row.Type]
+		if !ok {
+			t.Fatalf("no sample of a %s", row.Type)
+		}
+		g, err := flow.NewGraph(&flow.Definition{Steps: []flow.Step{sample, flow.Task("late", "svc", "h")}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for from := replay.StepPending; from <= replay.StepCancelled; from++ {
 			for kind := event.StepBlocked; kind <= event.AttemptEnded; kind++ {
-				if to, ok := follow(t, g, from, kind); ok && kind.HasStep() {
-					fmt.Fprintf(&b, "%-11s %-9s + %-14s = %s\n", step.name, from, kind, to)
+				to, ok := follow(t, g, from, kind)
+				if !kind.HasStep() {
+					continue
+				}
+				if ok {
+					fmt.Fprintf(&b, "%-11s %-9s + %-14s = %s\n", row.Type, from, kind, to)
+				}
+				if kind != event.AttemptEnded && ok != row.May(kind, from) { // that one is about an attempt of before the run ended
+					t.Errorf("%s %s + %s: the table of kinds says %v, Apply says %v", row.Type, from, kind, row.May(kind, from), ok)
 				}
 			}
 		}

@@ -167,7 +167,7 @@ func (t *Turn) Due(step Instance, due int64) bool {
 	case StepDeferred:
 		t.begin(step)
 	case StepWaiting:
-		t.S.Kind(step).due(t, step)
+		st.Kind().due(t, step)
 	default:
 		return false
 	}
@@ -249,7 +249,7 @@ func (t *Turn) Decide() {
 }
 
 // begin starts an instance that is ready.
-func (t *Turn) begin(i Instance) { t.S.Kind(i).begin(t, i) }
+func (t *Turn) begin(i Instance) { t.S.At(i).Kind().begin(t, i) }
 
 // offer schedules a task, or asks for its keys first.
 func (t *Turn) offer(i Instance) {

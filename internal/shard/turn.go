@@ -192,7 +192,7 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 		case event.StepScheduled:
 			r.b.offers = append(r.b.offers, offer{run: run, step: e.Step, attempt: e.Attempt})
 		case event.StepCompleted:
-			if s.Kind(e.Step).Type == flow.TypeTask {
+			if s.At(e.Step).Kind().Type == flow.TypeTask {
 				r.Stats.StepsCompleted++
 			}
 			for _, o := range e.Objects {
