@@ -6,7 +6,7 @@ import (
 
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/flow"
-	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/model"
 )
 
@@ -74,30 +74,6 @@ func problem(code, detail string) *model.Problem {
 	return &model.Problem{Type: "/errors/" + c.Name, Title: c.Title, Status: c.Status, Code: c.Name, Detail: detail, Help: c.Way}
 }
 
-// sentinels is which code an error of the engine has.
-var sentinels = []struct {
-	err  error
-	code string
-}{
-	{engine.ErrRunNotFound, "run_not_found"},
-	{engine.ErrRunExpired, "run_expired"},
-	{engine.ErrRunConflict, "run_conflict"},
-	{engine.ErrRunFinished, "run_finished"},
-	{engine.ErrRunOpen, "run_open"},
-	{engine.ErrRunNotFailed, "run_not_failed"},
-	{engine.ErrRunQuarantined, "run_quarantined"},
-	{engine.ErrNewerRelease, "newer_release"},
-	{engine.ErrSignalConflict, "signal_conflict"},
-	{engine.ErrTimerNotFound, "timer_not_found"},
-	{engine.ErrTimerNotWaiting, "timer_not_waiting"},
-	{engine.ErrNoTestClock, "no_test_clock"},
-	{engine.ErrWorkflowNotFound, "workflow_not_found"},
-	{engine.ErrWorkerNotFound, "worker_not_found"},
-	{engine.ErrDiskFull, "disk_full"},
-	{shard.ErrClosing, "shutting_down"},
-	{engine.ErrClosed, "shutting_down"},
-}
-
 // problemOf turns any error into an answer. Only what is ours to explain goes out; the rest stays in the log.
 func (s *Server) problemOf(err error) *model.Problem {
 	var p *model.Problem
@@ -129,10 +105,9 @@ func (s *Server) problemOf(err error) *model.Problem {
 	if errors.As(err, &large) {
 		return problem("payload_too_large", "the body is over the limit of "+itoa(large.Limit)+" bytes")
 	}
-	for _, s := range sentinels {
-		if errors.Is(err, s.err) {
-			return problem(s.code, err.Error())
-		}
+	var refused *refusal.Refusal
+	if errors.As(err, &refused) {
+		return problem(refused.Code(), err.Error())
 	}
 	if s.eng.Err() != nil || errors.Is(err, engine.ErrBroken) {
 		return problem("engine_stopped", "")

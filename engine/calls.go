@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/flow"
-	"github.com/agnt5/agnt5d/internal/event"
-	"github.com/agnt5/agnt5d/internal/fold"
+	"github.com/agnt5/agnt5d/internal/archive"
+	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/oklog/ulid/v2"
@@ -146,7 +146,7 @@ func (e *Engine) StartRun(ctx context.Context, workflow string, input any, opts 
 		return "", false, err
 	}
 	if e.draining.Load() {
-		return "", false, shard.ErrClosing
+		return "", false, refusal.ErrClosing
 	}
 	type answer struct {
 		got shard.Started
@@ -169,31 +169,15 @@ func (e *Engine) StartRun(ctx context.Context, workflow string, input any, opts 
 
 // sameStart says whether the run that has that id was started with that workflow and input.
 func (e *Engine) sameStart(id, workflow string, input json.RawMessage) error {
-	number, _, ok, err := e.j.Lookup(id)
+	number, err := e.archive.Find(id, e.o.Clock.Now().UnixMilli())
 	if err != nil {
 		return err
 	}
-	if !ok {
-		return ErrRunNotFound
-	}
-	rec, err := e.j.Get(number)
+	first, err := e.archive.First(number)
 	if err != nil {
-		return err
+		return e.hurt(number, err)
 	}
-	same := false
-	err = event.Read(rec.Body, rec.Count, func(i int, ev *event.Event, opaque bool) error {
-		if i == 0 && opaque {
-			return e.hurt(number, ErrNewerRelease)
-		}
-		if i == 0 {
-			same = ev.Kind == event.RunStarted && ev.Name == workflow && flow.EqualJSON(ev.Payload, input)
-		}
-		return nil
-	})
-	if err == nil && !same {
-		err = ErrRunConflict
-	}
-	return err
+	return replay.MatchStart(first.Name, first.Payload, workflow, input)
 }
 
 // marshal makes JSON of what a caller gave, and checks it.
@@ -279,63 +263,11 @@ func (e *Engine) oldSignal(run, name, id string, payload []byte) (string, error)
 	if err != nil {
 		return "", err
 	}
-	a, known := s.Mail.Find(id)
-	switch {
-	case !known:
-		return "", ErrRunFinished
-	case a.Name != name || a.Payload != replay.HashBytes(payload) || int(a.Size) != len(payload):
-		return "", ErrSignalConflict
-	case a.By >= 0:
-		return s.Name(a.By), nil
+	by, received, err := s.MatchSignal(name, id, payload)
+	if err == nil && !received {
+		err = ErrRunFinished
 	}
-	return "", nil
-}
-
-// away folds a run that has ended from the journal.
-func (e *Engine) away(id string) (*replay.State, error) {
-	number, until, ok, err := e.j.Lookup(id)
-	switch {
-	case err != nil:
-		return nil, err
-	case until > e.o.Clock.Now().UnixMilli():
-		return nil, ErrRunExpired
-	case !ok || until != 0:
-		return nil, ErrRunNotFound
-	}
-	head, ok, err := e.j.Head(number)
-	if err != nil {
-		return nil, err
-	}
-	if !ok {
-		return nil, ErrRunNotFound
-	}
-	if snap, ok, err := e.j.Snapshot(number); err == nil && ok && snap.Seq == head.LastSeq {
-		if s, err := shard.DecodeSnapshot(snap.State, e.graph); err == nil {
-			return s, nil
-		}
-	}
-	s, err := fold.Run(e.j, number, head.LastSeq, e.graph)
-	if err != nil {
-		return nil, e.hurt(number, err)
-	}
-	return s, nil
-}
-
-// graph finds the graph of a definition.
-func (e *Engine) graph(d flow.Digest) (*flow.Graph, error) {
-	if g, ok := e.graphs.Load(d); ok {
-		return g.(*flow.Graph), nil
-	}
-	body, err := e.j.DefinitionBody(string(d))
-	if err != nil {
-		return nil, err
-	}
-	g, err := fold.Graph(d, body)
-	if err != nil {
-		return nil, err
-	}
-	e.graphs.Store(d, g)
-	return g, nil
+	return by, err
 }
 
 // Limits of texts that a run keeps, in bytes.
@@ -357,10 +289,11 @@ func (e *Engine) Cancel(ctx context.Context, run, reason string) error {
 	if err != nil {
 		return err
 	}
-	if replay.RunState(head.State) == replay.Cancelled {
-		return nil
+	cancelled, err := replay.RunState(head.State).MatchCancel()
+	if err == nil && !cancelled { // damaged after it had ended
+		err = ErrRunFinished
 	}
-	return ErrRunFinished
+	return err
 }
 
 // Retry reopens a failed or cancelled run: what was settled stays, the failed step and each cancelled one become ready anew.
@@ -377,8 +310,8 @@ func (e *Engine) Retry(ctx context.Context, run string) error {
 		if in.State, err = e.away(run); err != nil {
 			return err
 		}
-		if st := in.State.Status; st != replay.Failed && st != replay.Cancelled {
-			return ErrRunNotFailed
+		if err := in.State.MatchRetry(); err != nil {
+			return err
 		}
 	}
 	return fmt.Errorf("engine: run %q keeps changing; try again", run)
@@ -394,14 +327,11 @@ func (e *Engine) FireTimer(ctx context.Context, run, timer string) error {
 	if err != nil {
 		return err
 	}
-	step, ok := s.Graph.Timers[timer]
-	switch {
-	case !ok:
-		return shard.NoTimer(s.Graph, timer)
-	case s.At(step).State == replay.StepCompleted:
-		return nil
+	_, fired, err := s.MatchFire(timer)
+	if err == nil && !fired {
+		err = ErrTimerNotWaiting
 	}
-	return ErrTimerNotWaiting
+	return err
 }
 
 // Delete removes a finished run and its history. Its id cannot be used again for Options.Tombstones.
@@ -411,10 +341,6 @@ func (e *Engine) Delete(ctx context.Context, run string) error {
 
 // Wait waits until the run has ended and gives its status.
 func (e *Engine) Wait(ctx context.Context, run string, opts ...StatusOption) (*Status, error) {
-	o := statusOptions{steps: "all"}
-	for _, opt := range opts {
-		opt(&o)
-	}
 	ended := make(chan *replay.State, 1)
 	key := new(int)
 	err := callErr(ctx, e, func(done func(error)) shard.Input {
@@ -434,7 +360,7 @@ func (e *Engine) Wait(ctx context.Context, run string, opts ...StatusOption) (*S
 	select {
 	case s := <-ended:
 		if s != nil {
-			return e.status(&look{s: s}, o)
+			return e.status(&archive.Look{S: s}, stepsOf(opts))
 		}
 		return e.Status(ctx, run, opts...)
 	case <-ctx.Done():

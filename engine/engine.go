@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/timers"
@@ -24,9 +25,10 @@ import (
 
 // Engine is a running engine on one journal. It is safe for concurrent use.
 type Engine struct {
-	o Options
-	j journal.Log
-	r *shard.Shard // owned by loop
+	o       Options
+	j       journal.Log
+	archive *archive.Archive
+	r       *shard.Shard // owned by loop
 
 	mu      sync.Mutex
 	inbox   []shard.Input
@@ -39,7 +41,6 @@ type Engine struct {
 
 	durable atomic.Uint64 // last durable sequence
 	news    broadcast     // tells watchers that durable grew
-	graphs  sync.Map      // flow.Digest -> *flow.Graph
 
 	tasks    sync.WaitGroup // handlers that run in this process
 	crew     worker.Crew[*attempt]
@@ -60,9 +61,6 @@ type commit struct {
 	b   *shard.Batch
 	err error
 }
-
-// ErrClosed is what calls on a closed engine return.
-var ErrClosed = errors.New("engine: closed")
 
 type brokenError struct{ err error }
 

@@ -1,27 +1,36 @@
 package engine
 
 import (
-	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/internal/archive"
+	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/journal"
 )
 
 // Errors that callers branch on, with errors.Is.
 var (
-	ErrRunNotFound      = shard.ErrRunNotFound
-	ErrRunExpired       = shard.ErrRunExpired
-	ErrRunConflict      = shard.ErrRunConflict
-	ErrRunFinished      = shard.ErrRunFinished
-	ErrRunOpen          = shard.ErrRunOpen
-	ErrRunNotFailed     = shard.ErrRunNotFailed
-	ErrRunQuarantined   = shard.ErrRunQuarantined
-	ErrSignalConflict   = shard.ErrSignalConflict
-	ErrTimerNotFound    = shard.ErrTimerNotFound
-	ErrTimerNotWaiting  = shard.ErrTimerNotWaiting
-	ErrWorkflowNotFound = shard.ErrWorkflowNotFound
-	ErrWorkerNotFound   = shard.ErrWorkerNotFound
-	ErrNewerRelease     = shard.ErrNewerRelease
-	ErrDiskFull         = shard.ErrDiskFull
+	ErrRunNotFound      = refusal.ErrRunNotFound
+	ErrRunExpired       = refusal.ErrRunExpired
+	ErrRunConflict      = refusal.ErrRunConflict
+	ErrRunFinished      = refusal.ErrRunFinished
+	ErrRunOpen          = refusal.ErrRunOpen
+	ErrRunNotFailed     = refusal.ErrRunNotFailed
+	ErrRunQuarantined   = refusal.ErrRunQuarantined
+	ErrSignalConflict   = refusal.ErrSignalConflict
+	ErrTimerNotFound    = refusal.ErrTimerNotFound
+	ErrTimerNotWaiting  = refusal.ErrTimerNotWaiting
+	ErrWorkflowNotFound = refusal.ErrWorkflowNotFound
+	ErrWorkerNotFound   = refusal.ErrWorkerNotFound
+	ErrNewerRelease     = refusal.ErrNewerRelease
+	ErrDiskFull         = refusal.ErrDiskFull
+	// ErrNoTestClock: the engine was opened with another clock than a TestClock.
+	ErrNoTestClock = refusal.ErrNoTestClock
+	// ErrClosing is what calls that would begin something get while the engine stops, ErrClosed what every call gets afterwards.
+	ErrClosing = refusal.ErrClosing
+	ErrClosed  = refusal.ErrClosed
 	// ErrBroken: the engine has stopped by itself, because a commit failed in a way that leaves unknown what was recorded, or the
 	// file was deleted, moved, replaced or cut under it. Every call gets it until the engine is opened again.
 	ErrBroken = journal.ErrBroken
 )
+
+// NewerError refuses what was asked of a run that a newer release of agnt5d wrote on.
+type NewerError = archive.NewerError

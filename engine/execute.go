@@ -151,13 +151,13 @@ func (e *Engine) fillTask(spec *shard.Spec, t *worker.Task) error {
 		t.InputData = json.RawMessage("null")
 	}
 	var err error
-	if t.WorkflowInput, err = e.payload(spec.Input); err != nil {
+	if t.WorkflowInput, err = e.archive.Payload(spec.Input); err != nil {
 		return fmt.Errorf("workflow input: %w", err)
 	}
 	if len(spec.Deps) > 0 {
 		t.Dependencies = make(map[string]json.RawMessage, len(spec.Deps))
 		for _, d := range spec.Deps {
-			if t.Dependencies[d.Name], err = e.payload(d.Output); err != nil {
+			if t.Dependencies[d.Name], err = e.archive.Payload(d.Output); err != nil {
 				return fmt.Errorf("output of %s: %w", d.Name, err)
 			}
 		}
@@ -176,31 +176,6 @@ func (e *Engine) fillTask(spec *shard.Spec, t *worker.Task) error {
 		}
 	}
 	return nil
-}
-
-// payload gives the bytes of a payload, from memory or from the journal.
-func (e *Engine) payload(p replay.Payload) (json.RawMessage, error) {
-	if p.Data != nil || p.Seq == 0 {
-		if p.Data == nil {
-			return json.RawMessage("null"), nil
-		}
-		return p.Data, nil
-	}
-	rec, err := e.j.Get(p.Seq)
-	if err != nil {
-		return nil, err
-	}
-	var out json.RawMessage
-	err = event.Decode(rec.Body, func(i int, ev *event.Event) error {
-		if rec.Seq+uint64(i) == p.Seq {
-			out = append(out, ev.Payload...)
-		}
-		return nil
-	})
-	if err == nil && len(out) != int(p.Len) {
-		err = fmt.Errorf("event %d holds %d bytes, want %d", p.Seq, len(out), p.Len)
-	}
-	return out, err
 }
 
 // cancelAttempt tells a handler in this process that nobody waits for it. The loop calls it.

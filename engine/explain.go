@@ -6,10 +6,16 @@ import (
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/ids"
+	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/worker"
 )
+
+// ReasonsAtRest says why a run would not move if an engine opened its journal now, without any worker.
+func ReasonsAtRest(s *replay.State) []Reason {
+	return reasons(shard.New(shard.Config{}), &shard.Run{S: s})
+}
 
 // reasons explains every open step of a run in memory. The loop calls it.
 func reasons(r *shard.Shard, run *shard.Run) []Reason {
@@ -117,7 +123,7 @@ func reason(r *shard.Shard, run *shard.Run, i int32, depth int) Reason {
 	s := run.S
 	def, st := s.Spec(i), s.At(i)
 	out := Reason{Step: s.Name(i), Code: codeOf(s, i)}
-	due := replay.FormatTime(st.Due)
+	due := rfc3339.Format(st.Due)
 	switch st.State {
 	case replay.StepWaiting:
 		detail, verb, arg := s.At(i).Kind().Explain(def, st)
@@ -216,9 +222,9 @@ func explainTask(r *shard.Shard, run *shard.Run, i int32, out *Reason) {
 	}
 	switch {
 	case slot != nil && slot.State != worker.Queued:
-		out.Detail = fmt.Sprintf("is running attempt %d %s since %s", st.Attempt, where(slot), replay.FormatTime(slot.StartedAt))
+		out.Detail = fmt.Sprintf("is running attempt %d %s since %s", st.Attempt, where(slot), rfc3339.Format(slot.StartedAt))
 		if silent, until := r.Silence(slot); until != 0 && silent > r.Hub.LeaseMS/2 {
-			out.Detail += fmt.Sprintf("; the worker has been silent for %d s: unless it speaks, the step is offered to others at %s", silent/1000, replay.FormatTime(until))
+			out.Detail += fmt.Sprintf("; the worker has been silent for %d s: unless it speaks, the step is offered to others at %s", silent/1000, rfc3339.Format(until))
 			out.Command = "agnt5d workers"
 		}
 	case h.Sessions() == 0:

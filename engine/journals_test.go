@@ -14,8 +14,7 @@ import (
 	"testing"
 
 	"github.com/agnt5/agnt5d/engine"
-	"github.com/agnt5/agnt5d/flow"
-	"github.com/agnt5/agnt5d/internal/fold"
+	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/journal/bolt"
 	"github.com/agnt5/agnt5d/replay"
 )
@@ -78,23 +77,13 @@ func TestRecordedJournalsFoldToTheirDigests(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer j.Close()
-		graphs := func(d flow.Digest) (*flow.Graph, error) {
-			body, err := j.DefinitionBody(string(d))
-			if err != nil {
-				return nil, err
-			}
-			def, problems := flow.Parse(body)
-			if len(problems) > 0 {
-				return nil, problems
-			}
-			return flow.NewGraph(def)
-		}
+		past := archive.New(j)
 		for _, want := range runs {
 			number, _, _, err := j.Lookup(want.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, err := fold.Run(j, number, want.LastSeq, graphs)
+			s, err := past.FoldRun(number, want.LastSeq)
 			if err != nil {
 				t.Errorf("%s: %s: %v", name, want.ID, err)
 				continue

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/shard"
 )
 
@@ -16,7 +17,7 @@ func (e *Engine) Object(ctx context.Context, key string) (Object, error) {
 	if err != nil {
 		return Object{}, err
 	}
-	o := Object{Key: key, State: orNull(row.State), Version: row.Version, Fence: row.Fence}
+	o := Object{Key: key, State: archive.OrNull(row.State), Version: row.Version, Fence: row.Fence}
 	if !e.inspect(func(r *shard.Shard) { holders(&o, r) }) {
 		return o, e.err()
 	}
@@ -49,11 +50,10 @@ func (e *Engine) Objects(ctx context.Context, prefix, after string, limit int) (
 	if limit <= 0 {
 		limit = 100
 	}
-	rows, err := e.j.Objects(prefix, after, limit)
+	out, err := archive.Objects(e.j, prefix, after, limit)
 	if err != nil {
 		return nil, err
 	}
-	out := objectsOf(rows)
 	if !e.inspect(func(r *shard.Shard) {
 		for i := range out {
 			holders(&out[i], r)

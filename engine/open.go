@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/journal/bolt"
@@ -35,11 +36,11 @@ func Open(path string, o Options) (*Engine, error) {
 // password.
 func OpenOn(j journal.Log, name string, o Options) (*Engine, error) {
 	o = o.withDefaults()
-	e := &Engine{o: o, j: j, tokens: worker.NewSigner(j.Secret()), wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	e := &Engine{o: o, j: j, archive: archive.New(j), tokens: worker.NewSigner(j.Secret()), wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 	e.headroom = make([]byte, max(o.GCHeadroom, 0))
 	e.news.ch = make(chan struct{})
 	began := time.Now()
-	e.r = shard.New(shard.Config{Journal: j, Release: o.Release, Boot: newBoot(), LeaseMS: o.Lease.Milliseconds(), CheckpointBytes: o.CheckpointBytes,
+	e.r = shard.New(shard.Config{Journal: j, Archive: e.archive, Release: o.Release, Boot: newBoot(), LeaseMS: o.Lease.Milliseconds(), CheckpointBytes: o.CheckpointBytes,
 		MaxLive: o.MaxLive, LocalCapacity: o.Concurrency, TombstoneMS: o.Tombstones.Milliseconds(), Services: o.Services,
 		Execute: e.execute, Cancel: e.cancelAttempt, Damage: e.damaged, Newer: e.waits})
 	if err := e.r.Recover(e.now()); err != nil {

@@ -12,10 +12,12 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/internal/refusal"
+	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/model"
-	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/worker"
 )
 
@@ -149,7 +151,7 @@ func (e *Engine) Poll(ctx context.Context, workerID string, req PollRequest) (Po
 		return PollAnswer{}, badRequest("seq: a poll for tasks carries a number that grows with each new poll, from 1")
 	}
 	if e.draining.Load() && req.Max > 0 && len(req.Outcomes) == 0 {
-		return PollAnswer{}, shard.ErrClosing
+		return PollAnswer{}, refusal.ErrClosing
 	}
 	if e.draining.Load() {
 		req.Max = 0
@@ -246,7 +248,7 @@ func (e *Engine) tasksOf(workerID string, specs []*shard.Spec, out *PollAnswer) 
 		}
 		task.Token = e.tokens.Sign(token)
 		if spec.Expires != expires {
-			expires, expiresAt = spec.Expires, replay.FormatTime(spec.Expires)
+			expires, expiresAt = spec.Expires, rfc3339.Format(spec.Expires)
 		}
 		task.LeaseExpiresAt = expiresAt
 		out.Tasks = append(out.Tasks, task)
@@ -371,7 +373,7 @@ func hashOutcome(o *worker.Outcome) uint64 {
 	}
 	part([]byte(o.Status))
 	if o.Status == worker.Completed {
-		part(bytes.TrimSpace(orNull(o.Output)))
+		part(bytes.TrimSpace(archive.OrNull(o.Output)))
 		if len(o.Objects) > 0 {
 			for _, key := range slices.Sorted(maps.Keys(o.Objects)) {
 				part([]byte(key))
@@ -439,7 +441,7 @@ func (e *Engine) Workers(ctx context.Context) ([]Worker, error) {
 				continue
 			}
 			w := Worker{WorkerID: s.ID, ServiceName: s.Service, ServiceVersion: s.Version, Handlers: []string{}, Capacity: s.Capacity,
-				JoinedAt: replay.FormatTime(s.JoinedAt), Waiting: shard.Waiting(s), SilentMS: now.Mono - s.LastSeen, Running: []model.Task{}}
+				JoinedAt: rfc3339.Format(s.JoinedAt), Waiting: shard.Waiting(s), SilentMS: now.Mono - s.LastSeen, Running: []model.Task{}}
 			if s.Local {
 				w.WorkerID, w.SilentMS = "in process", 0
 			}
@@ -459,7 +461,7 @@ func (e *Engine) Workers(ctx context.Context) ([]Worker, error) {
 					continue
 				}
 				w.Running = append(w.Running, model.Task{WorkflowID: run.S.ID, Step: run.S.Name(slot.Step), Attempt: slot.Attempt,
-					Since: replay.FormatTime(slot.StartedAt), Cancelled: slot.State == worker.Cancelled, Heartbeat: slot.Details})
+					Since: rfc3339.Format(slot.StartedAt), Cancelled: slot.State == worker.Cancelled, Heartbeat: slot.Details})
 			}
 			slices.SortFunc(w.Running, func(a, b model.Task) int { return bytes.Compare([]byte(a.Since), []byte(b.Since)) })
 			out = append(out, w)

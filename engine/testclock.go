@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"sync/atomic"
 	"time"
 
@@ -24,9 +23,6 @@ func NewTestClock() *TestClock { return &TestClock{machineClock: machineClock{ti
 
 // Now is the machine's time and as much as the clock was moved ahead.
 func (c *TestClock) Now() time.Time { return c.machineClock.Now().Add(time.Duration(c.ahead.Load())) }
-
-// ErrNoTestClock: the engine was opened with another clock than a TestClock.
-var ErrNoTestClock = errors.New("this engine has no test clock, so its time cannot be moved")
 
 // Advance moves the engine's TestClock ahead, and returns its time when everything that is due then has been taken and is
 // durable. What follows from that (a task's outcome, the next timer) comes later: move again for what it sets.

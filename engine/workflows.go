@@ -5,8 +5,8 @@ import (
 	"context"
 	"slices"
 
+	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/internal/shard"
-	"github.com/agnt5/agnt5d/replay"
 )
 
 // Workflows lists every workflow with its current version, by name.
@@ -49,5 +49,5 @@ func (e *Engine) Workflow(ctx context.Context, name string, version uint32) (Wor
 
 func workflow(w *shard.Workflow, version uint32) Workflow {
 	v := w.Versions[version-1]
-	return Workflow{Name: w.Name, Version: version, Current: w.Current, Digest: string(v.Digest), CreatedAt: replay.FormatTime(v.At), Versions: len(w.Versions)}
+	return Workflow{Name: w.Name, Version: version, Current: w.Current, Digest: string(v.Digest), CreatedAt: rfc3339.Format(v.At), Versions: len(w.Versions)}
 }

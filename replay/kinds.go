@@ -6,6 +6,7 @@ import (
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/timers"
 )
 
@@ -120,7 +121,7 @@ var waitSignal = Kind{
 	Explain: func(spec *Spec, st *Step) (detail, verb, arg string) {
 		detail = fmt.Sprintf("waits for signal %q", spec.Signal.Name)
 		if st.Due != 0 {
-			detail += " until " + FormatTime(st.Due)
+			detail += " until " + rfc3339.Format(st.Due)
 		}
 		return detail, "signal", spec.Signal.Name
 	},
@@ -148,7 +149,7 @@ var waitTimer = Kind{
 		event.StepCompleted: In(StepWaiting),
 	},
 	Explain: func(spec *Spec, st *Step) (detail, verb, arg string) {
-		return fmt.Sprintf("waits for timer %q until %s", spec.Timer.Key, FormatTime(st.Due)), "fire", spec.Timer.Key
+		return fmt.Sprintf("waits for timer %q until %s", spec.Timer.Key, rfc3339.Format(st.Due)), "fire", spec.Timer.Key
 	},
 	begin: func(t *Turn, i Instance) {
 		due, err := timers.Due(t.S.Spec(i).Timer, time.UnixMilli(t.At))

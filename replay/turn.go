@@ -3,10 +3,10 @@ package replay
 import (
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/internal/rfc3339"
 )
 
 // MaxTask is the largest task with all its dependencies, and the largest output of a run, in bytes.
@@ -186,34 +186,7 @@ func (t *Turn) fire(step Instance, forced bool) {
 
 // FiredAt is the output of a timer that fired at that time.
 func FiredAt(ms int64) []byte {
-	return []byte(`{"fired_at":` + strconv.Quote(FormatTime(ms)) + `}`)
-}
-
-// FormatTime prints Unix milliseconds as RFC 3339 with milliseconds in UTC.
-func FormatTime(ms int64) string {
-	t := time.UnixMilli(ms).UTC()
-	year, month, day := t.Date()
-	if year < 0 || year > 9999 {
-		return t.Format("2006-01-02T15:04:05.000Z")
-	}
-	hour, minute, second := t.Clock()
-	b := [24]byte{4: '-', 7: '-', 10: 'T', 13: ':', 16: ':', 19: '.', 23: 'Z'}
-	digits(b[0:4], year)
-	digits(b[5:7], int(month))
-	digits(b[8:10], day)
-	digits(b[11:13], hour)
-	digits(b[14:16], minute)
-	digits(b[17:19], second)
-	digits(b[20:23], t.Nanosecond()/1_000_000)
-	return string(b[:])
-}
-
-// digits writes a number with leading zeros: statuses hold many times, and the library's formatter is made for any layout.
-func digits(b []byte, n int) {
-	for i := len(b) - 1; i >= 0; i-- {
-		b[i] = byte('0' + n%10)
-		n /= 10
-	}
+	return []byte(`{"fired_at":` + strconv.Quote(rfc3339.Format(ms)) + `}`)
 }
 
 func (t *Turn) timeOut(step Instance) {

@@ -9,8 +9,8 @@ import (
 
 	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/engine"
-	"github.com/agnt5/agnt5d/flow"
-	"github.com/agnt5/agnt5d/internal/fold"
+	"github.com/agnt5/agnt5d/internal/archive"
+	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/journal/bolt"
 	"github.com/agnt5/agnt5d/model"
@@ -20,9 +20,8 @@ import (
 // file is a journal that no engine holds, opened to be read.
 type file struct {
 	*bolt.Journal
-	path   string
-	graphs map[flow.Digest]*flow.Graph
-	ids    map[uint64]string
+	*archive.Archive
+	path string
 }
 
 // openFile opens a journal without changing a byte of it.
@@ -34,87 +33,59 @@ func openFile(path string) (*file, error) {
 		}
 		return nil, noFile(err)
 	}
-	return &file{Journal: j, path: path, graphs: map[flow.Digest]*flow.Graph{}, ids: map[uint64]string{}}, nil
-}
-
-func (f *file) graph(d flow.Digest) (*flow.Graph, error) {
-	if g := f.graphs[d]; g != nil {
-		return g, nil
-	}
-	body, err := f.DefinitionBody(string(d))
-	if err != nil {
-		return nil, err
-	}
-	g, err := fold.Graph(d, body)
-	if err == nil {
-		f.graphs[d] = g
-	}
-	return g, err
-}
-
-// name is what a run is called: its id, or its number when its head cannot be read.
-func (f *file) name(run uint64) string {
-	if id, ok := f.ids[run]; ok {
-		return id
-	}
-	h, ok, err := f.Head(run)
-	if err != nil || !ok {
-		return fmt.Sprintf("#%d", run)
-	}
-	f.ids[run] = h.ID
-	return h.ID
+	return &file{j, archive.New(j), path}, nil
 }
 
 // find gives the number of the run with an id.
 func (f *file) find(id string) (uint64, error) {
-	run, until, ok, err := f.Lookup(id)
+	run, err := f.Find(id, 0)
+	var deleted *archive.DeletedError
 	switch {
+	case errors.As(err, &deleted):
+		return 0, exit(exitNotFound, "run %q was deleted; its id is kept until %s", id, rfc3339.Format(deleted.Until))
+	case errors.Is(err, engine.ErrRunNotFound):
+		return 0, exit(exitNotFound, "no run %q in %s (\"agnt5d replay %s\" shows every run)", id, f.path, f.path)
 	case err != nil:
 		return 0, &exitErr{exitError, err}
-	case until != 0:
-		return 0, exit(exitNotFound, "run %q was deleted; its id is kept until %s", id, replay.FormatTime(until))
-	case !ok:
-		return 0, exit(exitNotFound, "no run %q in %s (\"agnt5d replay %s\" shows every run)", id, f.path, f.path)
 	}
 	return run, nil
 }
 
-// scan calls fn for each record, of one run or (0) of all, in the order of the log. Damage is handed to hurt, which says
-// whether to go on.
-func (f *file) scan(run, after uint64, fn func(*journal.Record) error, hurt func(journal.Damage) error) error {
-	for {
-		from := after
-		var batch []journal.Record
-		err := f.Scan(after, 1024, func(r journal.Record) error {
-			r.Body = append([]byte(nil), r.Body...)
-			batch = append(batch, r)
-			return nil
-		})
-		for i := range batch {
-			after = batch[i].Seq + uint64(batch[i].Count) - 1
-			if run == 0 || batch[i].Run == run {
-				if err := fn(&batch[i]); err != nil {
-					return err
-				}
-			}
-		}
-		var d *journal.DamageError
+// walk takes a walk over the records of one run or (0) of all, up to the sequence until (0: to their end). Damage to them ends it.
+func (f *file) walk(w *archive.Walk, run, until uint64) error {
+	for rec, err := range f.Records(max(run, 1) - 1) {
+		gap, is := archive.Gap(err)
 		switch {
-		case errors.As(err, &d):
-			if err := hurt(d.Damage); err != nil {
-				return err
-			}
-			if next := d.Seq + max(uint64(d.Count), 1) - 1; next > after {
-				after = next
-				continue
-			}
-			return err
-		case err != nil:
-			return err
-		case after == from:
+		case is && (run == 0 || gap.Run == run):
+			return f.lie(gap)
+		case is:
+			continue
+		case err == nil && until != 0 && rec.Seq > until:
 			return nil
+		case err == nil && (run == 0 || rec.Run == run):
+			err = w.Record(rec, until)
+		}
+		if errors.Is(err, archive.ErrStop) {
+			return nil
+		}
+		if err != nil {
+			return f.broken(err)
 		}
 	}
+	return nil
+}
+
+// broken names the run of a history that does not fold.
+func (f *file) broken(err error) error {
+	var b *archive.BrokenError
+	if errors.As(err, &b) {
+		return exit(exitError, "%s: record %d of run %s: %v", f.path, b.Seq, f.Name(b.Run), b.Why)
+	}
+	var x *exitErr
+	if !errors.As(err, &x) {
+		return &exitErr{exitError, err}
+	}
+	return err
 }
 
 // lie ends a check: what is on disk is not what was written.
@@ -124,42 +95,44 @@ func (f *file) lie(d journal.Damage) error {
 		text = fmt.Sprintf("%s %d", d.Kind, d.Seq)
 	}
 	if d.Run != 0 {
-		text += " of run " + f.name(d.Run)
+		text += " of run " + f.Name(d.Run)
 	}
 	return exit(exitError, "%s: %s: %s", f.path, text, d.Detail)
 }
 
-// state folds a run up to its last record, or to the first that a newer release wrote.
-func (f *file) state(run uint64) (*replay.State, *engine.NewerError, error) {
-	w := newWalker(f)
-	err := f.scan(run, run-1, func(r *journal.Record) error { return w.record(r, 0) }, func(d journal.Damage) error {
-		if d.Run == run {
-			return f.lie(d)
-		}
-		return nil
-	})
-	return w.states[run], w.newer[run], broken(f, err)
-}
-
-// status gives a run as it would be if an engine opened the file now.
+// status gives a run as it would be if an engine opened the file now. Who works on it only an engine knows.
 func (f *file) status(id string) (*model.Status, error) {
 	run, err := f.find(id)
 	if err != nil {
 		return nil, err
 	}
-	s, newer, err := f.state(run)
-	if err != nil {
+	w := f.Walk()
+	if err := f.walk(w, run, 0); err != nil {
 		return nil, err
 	}
-	if newer != nil {
-		return engine.NewReader(f.Journal).Waiting(id, s, newer)
+	look := &archive.Look{S: w.States[run]}
+	if newer := w.Newer[run]; newer != nil {
+		head, err := f.Archive.Head(run)
+		if err != nil {
+			return nil, f.broken(err)
+		}
+		look = archive.Waiting(head, w.States[run], newer)
+	} else {
+		look.Reasons = engine.ReasonsAtRest(look.S)
 	}
-	return engine.NewReader(f.Journal).Status(s)
+	return f.Status(look, archive.AllSteps)
 }
 
 // page gives a page of runs, as the client does for a daemon.
 func (f *file) page(_ context.Context, want client.Filter, limit int, cursor string) ([]model.RunHead, string, error) {
-	filter := engine.ListFilter{Workflow: want.Workflow, State: want.State, IDPrefix: want.IDPrefix, Limit: limit}
+	filter := journal.HeadFilter{Workflow: want.Workflow, IDPrefix: want.IDPrefix, Limit: limit}
+	if want.State != "" {
+		state, ok := replay.ParseRunState(want.State)
+		if !ok {
+			return nil, "", exit(exitUsage, "%q is no state of a run: want running, completed, failed, cancelled or quarantined", want.State)
+		}
+		filter.State = (*uint8)(&state)
+	}
 	for text, into := range map[string]*int64{want.Since: &filter.Since, want.Until: &filter.Until} {
 		if text == "" {
 			continue
@@ -173,7 +146,7 @@ func (f *file) page(_ context.Context, want client.Filter, limit int, cursor str
 	if cursor != "" {
 		filter.Before, _ = strconv.ParseUint(cursor, 10, 64) // our own, from below
 	}
-	runs, err := engine.NewReader(f.Journal).List(filter)
+	runs, err := archive.Runs(f.Journal, filter)
 	if err != nil || len(runs) < limit {
 		return runs, "", err
 	}

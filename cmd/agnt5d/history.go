@@ -5,8 +5,6 @@ import (
 	"fmt"
 
 	"github.com/agnt5/agnt5d/client"
-	"github.com/agnt5/agnt5d/engine"
-	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/model"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/spf13/cobra"
@@ -70,15 +68,9 @@ func fileHistory(path, id string, print func(model.Event) error) error {
 	if err != nil {
 		return err
 	}
-	w := newWalker(f)
-	w.each = func(e engine.Event, _ *replay.State, _ []string) error { return print(e) }
-	err = f.scan(run, run-1, func(r *journal.Record) error { return w.record(r, 0) }, func(d journal.Damage) error {
-		if d.Run == run {
-			return f.lie(d)
-		}
-		return nil
-	})
-	return broken(f, err)
+	w := f.Walk()
+	w.Each = func(e model.Event, _ *replay.State, _ []string) error { return print(e) }
+	return f.walk(w, run, 0)
 }
 
 func newTailCmd() *cobra.Command {

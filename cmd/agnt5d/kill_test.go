@@ -18,7 +18,6 @@ import (
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/event"
-	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/worker"
 )
 
@@ -225,10 +224,13 @@ func judgeKilled(t *testing.T, dir string, atLeast int) {
 	counted := map[string]int{}
 	starts := map[uint64]bool{}
 	lost, killed := 0, 0
-	err = f.scan(0, 0, func(r *journal.Record) error {
+	for r, err := range f.Records(0) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		events, err := event.DecodeAll(r.Body)
 		if err != nil {
-			return err
+			t.Fatal(err)
 		}
 		for _, e := range events {
 			switch e.Kind {
@@ -249,10 +251,6 @@ func judgeKilled(t *testing.T, dir string, atLeast int) {
 				}
 			}
 		}
-		return nil
-	}, f.lie)
-	if err != nil {
-		t.Fatal(err)
 	}
 	for step, n := range settled {
 		if n != 1 {

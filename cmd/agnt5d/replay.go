@@ -5,13 +5,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/engine"
-	"github.com/agnt5/agnt5d/internal/fold"
+	"github.com/agnt5/agnt5d/internal/archive"
+	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/model"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/spf13/cobra"
 )
@@ -115,27 +119,14 @@ p goes back, a number goes there, q ends.`,
 	return cmd
 }
 
-// broken names the run of a history that does not fold.
-func broken(f *file, err error) error {
-	var b *fold.BrokenError
-	if errors.As(err, &b) {
-		return exit(exitError, "%s: record %d of run %s: %v", f.path, b.Seq, f.name(b.Run), b.Why)
-	}
-	var x *exitErr
-	if err != nil && !errors.As(err, &x) {
-		return &exitErr{exitError, err}
-	}
-	return err
-}
-
 func show(cmd *cobra.Command, f *file, run uint64, o replayFlags) error {
 	out := cmd.OutOrStdout()
 	l := &eventLines{in: zone(cmd), named: run == 0}
-	w := newWalker(f)
-	w.each = func(e engine.Event, _ *replay.State, changed []string) error {
+	w := f.Walk()
+	w.Each = func(e model.Event, _ *replay.State, changed []string) error {
 		if o.format == "json" {
 			return json.NewEncoder(out).Encode(struct {
-				engine.Event
+				model.Event
 				Changed []string `json:"changed,omitempty"`
 			}{e, changed})
 		}
@@ -145,38 +136,20 @@ func show(cmd *cobra.Command, f *file, run uint64, o replayFlags) error {
 		}
 		return nil
 	}
-	after := uint64(0)
-	if run != 0 {
-		after = run - 1
-	}
-	err := f.scan(run, after, func(r *journal.Record) error { return w.record(r, 0) }, func(d journal.Damage) error {
-		if run == 0 || d.Run == run {
-			return f.lie(d)
-		}
-		return nil
-	})
-	return broken(f, err)
+	return f.walk(w, run, 0)
 }
 
 // stateAt shows the state of one run, or of all, as it was after an event.
 func stateAt(cmd *cobra.Command, f *file, run uint64, o replayFlags) error {
-	w := newWalker(f)
-	order := []uint64{}
-	after := uint64(0)
-	if run != 0 {
-		after = run - 1
+	w := f.Walk()
+	if err := f.walk(w, run, o.at); err != nil {
+		return err
 	}
-	err := f.scan(run, after, func(r *journal.Record) error {
-		if r.Seq > o.at {
-			return errStop
+	order := slices.Sorted(maps.Keys(w.States))
+	for n := range w.Newer { // a newer release began it
+		if w.States[n] == nil {
+			order = append(order, n)
 		}
-		if r.Run != 0 && r.Prev == 0 {
-			order = append(order, r.Run)
-		}
-		return w.record(r, o.at)
-	}, f.lie)
-	if err != nil && !errors.Is(err, errStop) {
-		return broken(f, err)
 	}
 	if last := f.NextSeq() - 1; o.at > last {
 		return exit(exitNotFound, "%s: event %d is not there; the last one is %d", f.path, o.at, last)
@@ -185,11 +158,11 @@ func stateAt(cmd *cobra.Command, f *file, run uint64, o replayFlags) error {
 		return exit(exitNotFound, "no run had begun at event %d", o.at)
 	}
 	for _, n := range order {
-		if w.states[n] == nil { // a newer release began it
-			fmt.Fprintf(cmd.ErrOrStderr(), "run %s: %v\n", f.name(n), w.newer[n])
+		if w.States[n] == nil {
+			fmt.Fprintf(cmd.ErrOrStderr(), "run %s: %v\n", f.Name(n), w.Newer[n])
 			continue
 		}
-		if err := printState(cmd, w.states[n], o.format); err != nil {
+		if err := printState(cmd, w.States[n], o.format); err != nil {
 			return err
 		}
 	}
@@ -208,7 +181,7 @@ func printState(cmd *cobra.Command, s *replay.State, format string) error {
 			fmt.Fprintf(out, ", attempt %d", st.Attempt)
 		}
 		if st.Due != 0 && st.State.Open() {
-			fmt.Fprintf(out, ", until %s", local(replay.FormatTime(st.Due), zone(cmd)))
+			fmt.Fprintf(out, ", until %s", local(rfc3339.Format(st.Due), zone(cmd)))
 		}
 		if st.Error != nil && st.State != replay.StepCompleted {
 			fmt.Fprintf(out, ", %s: %.100s", st.Error.Code, st.Error.Message)
@@ -221,9 +194,9 @@ func printState(cmd *cobra.Command, s *replay.State, format string) error {
 func stateJSON(s *replay.State) map[string]any {
 	steps := map[string]any{}
 	for i, st := range s.All() {
-		one := map[string]any{"state": st.State.String(), "attempt": st.Attempt, "since": replay.FormatTime(st.Since)}
+		one := map[string]any{"state": st.State.String(), "attempt": st.Attempt, "since": rfc3339.Format(st.Since)}
 		if st.Due != 0 && st.State.Open() {
-			one["due"] = replay.FormatTime(st.Due)
+			one["due"] = rfc3339.Format(st.Due)
 		}
 		if st.Error != nil {
 			one["error"] = map[string]any{"code": st.Error.Code, "message": st.Error.Message, "attempt": st.Error.Attempt}
@@ -231,7 +204,7 @@ func stateJSON(s *replay.State) map[string]any {
 		steps[s.Name(i)] = one
 	}
 	return map[string]any{"workflow_id": s.ID, "workflow_name": s.Workflow, "version": s.Version, "state": s.Status.String(), "events": s.Events,
-		"created_at": replay.FormatTime(s.CreatedAt), "steps": steps, "digest": fmt.Sprintf("%x", s.Digest())}
+		"created_at": rfc3339.Format(s.CreatedAt), "steps": steps, "digest": fmt.Sprintf("%x", s.Digest())}
 }
 
 // check looks at everything twice. The first lie ends it.
@@ -253,33 +226,34 @@ func check(cmd *cobra.Command, f *file, format string) error {
 	for pass := range sums {
 		sums[pass] = map[uint64][]byte{}
 		runs, events = 0, 0
-		w := newWalker(f)
-		err := f.scan(0, 0, func(r *journal.Record) error {
-			events += uint64(r.Count)
-			if err := w.record(r, 0); err != nil || r.Run == 0 {
-				return err
+		w := f.Walk()
+		for rec, err := range f.Records(0) {
+			if err != nil {
+				return f.broken(err)
 			}
-			if w.newer[r.Run] != nil {
-				if r.Prev == 0 {
-					runs++
-				}
-				return nil
+			events += uint64(rec.Count)
+			if err := w.Record(rec, 0); err != nil {
+				return f.broken(err)
 			}
-			if r.Prev == 0 {
+			if rec.Run == 0 {
+				continue
+			}
+			if rec.Prev == 0 {
 				runs++
 			}
-			return compare(f, w, r, sums[pass])
-		}, f.lie)
-		if err != nil {
-			return broken(f, err)
+			if w.Newer[rec.Run] == nil {
+				if err := compare(f, w, rec, sums[pass]); err != nil {
+					return f.broken(err)
+				}
+			}
 		}
-		for n, s := range w.states {
+		for n, s := range w.States {
 			sums[pass][n] = s.Digest()
 		}
 	}
 	for n, sum := range sums[0] {
 		if !bytes.Equal(sum, sums[1][n]) {
-			return exit(exitError, "%s: run %s folds to two states, %x and %x", f.path, f.name(n), sum, sums[1][n])
+			return exit(exitError, "%s: run %s folds to two states, %x and %x", f.path, f.Name(n), sum, sums[1][n])
 		}
 	}
 	out := cmd.OutOrStdout()
@@ -303,23 +277,23 @@ func check(cmd *cobra.Command, f *file, format string) error {
 }
 
 // compare holds the state after a record against what the run's head and snapshot say of that very record.
-func compare(f *file, w *walker, r *journal.Record, sums map[uint64][]byte) error {
-	s := w.states[r.Run]
+func compare(f *file, w *archive.Walk, r *journal.Record, sums map[uint64][]byte) error {
+	s := w.States[r.Run]
 	if s.Status != replay.Running { // heads with a digest are written when a run ends
-		h, ok, err := f.Head(r.Run)
-		if err != nil {
+		h, err := f.Archive.Head(r.Run)
+		if err != nil && !errors.Is(err, engine.ErrRunNotFound) {
 			return err
 		}
-		if ok && h.LastSeq == r.Seq {
+		if err == nil && h.LastSeq == r.Seq {
 			sum := s.Digest()
 			if len(h.Digest) > 0 && !bytes.Equal(h.Digest, sum) {
 				return exit(exitError, "%s: record %d of run %s: folds to digest %x, its head says %x", f.path, r.Seq, s.ID, sum, h.Digest)
 			}
 			if len(s.Outs) == 0 { // nothing more comes
 				sums[r.Run] = sum
-				delete(w.states, r.Run)
+				delete(w.States, r.Run)
 				if s.Status == replay.Failed || s.Status == replay.Cancelled { // unless it is retried: keep it
-					w.states[r.Run] = s
+					w.States[r.Run] = s
 				}
 			}
 		}
@@ -335,18 +309,13 @@ func step(cmd *cobra.Command, f *file, run uint64) error {
 	var seqs []uint64
 	var texts []string
 	l := &eventLines{in: zone(cmd)}
-	w := newWalker(f)
-	w.each = func(e engine.Event, _ *replay.State, _ []string) error {
+	w := f.Walk()
+	w.Each = func(e model.Event, _ *replay.State, _ []string) error {
 		seqs, texts = append(seqs, e.Seq), append(texts, l.line(&e))
 		return nil
 	}
-	if err := f.scan(run, run-1, func(r *journal.Record) error { return w.record(r, 0) }, func(d journal.Damage) error {
-		if d.Run == run {
-			return f.lie(d)
-		}
-		return nil
-	}); err != nil {
-		return broken(f, err)
+	if err := f.walk(w, run, 0); err != nil {
+		return err
 	}
 	return walk(cmd, f, run, seqs, texts)
 }

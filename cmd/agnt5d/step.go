@@ -2,12 +2,10 @@ package main
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
-	"github.com/agnt5/agnt5d/journal"
 	"github.com/spf13/cobra"
 )
 
@@ -17,19 +15,13 @@ func walk(cmd *cobra.Command, f *file, run uint64, seqs []uint64, lines []string
 	in := bufio.NewScanner(cmd.InOrStdin())
 	for at := 0; ; {
 		fmt.Fprintf(out, "event %d of %d: %s\n", at+1, len(seqs), strings.TrimSpace(lines[at]))
-		w := newWalker(f)
-		err := f.scan(run, run-1, func(r *journal.Record) error {
-			if r.Seq > seqs[at] {
-				return errStop
-			}
-			return w.record(r, seqs[at])
-		}, func(journal.Damage) error { return nil })
-		if err != nil && !errors.Is(err, errStop) {
-			return broken(f, err)
+		w := f.Walk()
+		if err := f.walk(w, run, seqs[at]); err != nil {
+			return err
 		}
-		if w.states[run] == nil {
-			fmt.Fprintln(out, w.newer[run])
-		} else if err := printState(cmd, w.states[run], ""); err != nil {
+		if w.States[run] == nil {
+			fmt.Fprintln(out, w.Newer[run])
+		} else if err := printState(cmd, w.States[run], ""); err != nil {
 			return err
 		}
 		fmt.Fprint(out, "[n]ext [p]revious, a number, [q]uit> ")

@@ -35,7 +35,7 @@ func newVerifyCmd() *cobra.Command {
 			stats, err := f.verify(cmd.Context(), func(d journal.Damage) {
 				one := map[string]any{"seq": d.Seq, "kind": d.Kind, "detail": d.Detail}
 				if d.Run != 0 {
-					one["run"] = f.name(d.Run)
+					one["run"] = f.Name(d.Run)
 				}
 				found = append(found, one)
 				if format != "json" {

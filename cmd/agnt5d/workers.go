@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/client"
-	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/model"
 	"github.com/spf13/cobra"
 )
@@ -84,7 +84,7 @@ func listObjects(cmd *cobra.Command, c *client.Client, prefix string, limit int,
 		if limit <= 0 {
 			limit = 1 << 30
 		}
-		return engine.NewReader(f.Journal).Objects(prefix, "", limit)
+		return archive.Objects(f.Journal, prefix, "", limit)
 	}
 	all := []model.Object{}
 	for cursor := ""; ; {

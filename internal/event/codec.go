@@ -3,6 +3,8 @@ package event
 import (
 	"errors"
 	"fmt"
+
+	"github.com/agnt5/agnt5d/internal/refusal"
 )
 
 // Format is the version byte of every body that this release writes.
@@ -12,7 +14,7 @@ import (
 const Format = 0
 
 // ErrFormat is wrapped by Decode's errors for bodies that a newer release wrote.
-var ErrFormat = errors.New("written by a newer release of agnt5d")
+var ErrFormat = refusal.ErrNewerRelease
 
 // AppendBody appends the body of one record: the format byte and every event.
 func AppendBody(dst []byte, events []Event) []byte {

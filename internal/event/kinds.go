@@ -35,7 +35,7 @@ const (
 	// Facts of the engine itself; they stand in records of no run.
 
 	WorkflowRegistered Kind = 40 // Name, Version, Digest
-	RunsDeleted        Kind = 41 // Payload: msgpack, see journal format; Message (why)
+	RunsDeleted        Kind = 41 // Payload (AppendDeleted), Message (why)
 	ObjectDeleted      Kind = 42 // Name (key)
 	EngineStarted      Kind = 43 // Message (release); Forced: the last stop was not a clean one
 )

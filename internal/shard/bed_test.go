@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/event"
-	"github.com/agnt5/agnt5d/internal/fold"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/internal/sim"
 	"github.com/agnt5/agnt5d/replay"
@@ -170,13 +170,7 @@ func (b *bed) folded(id string) *replay.State {
 	b.t.Helper()
 	number := b.number(id)
 	h, _, _ := b.disk.Head(number)
-	s, err := fold.Run(b.disk, number, h.LastSeq, func(d flow.Digest) (*flow.Graph, error) {
-		def, err := b.r.Def(d)
-		if err != nil {
-			return nil, err
-		}
-		return def.Graph, nil
-	})
+	s, err := archive.New(b.disk).FoldRun(number, h.LastSeq)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package shard
 import (
 	"slices"
 
+	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/worker"
 )
@@ -94,7 +95,7 @@ func (r *Shard) parkSome() {
 		}
 		p := parked{snap: run.snap, last: run.S.LastSeq}
 		if p.snap != p.last || len(r.flying) > 0 { // the snapshot may not be durable yet
-			p.state = appendParked(make([]byte, 0, 192), run.S)
+			p.state = archive.AppendSnapshot(make([]byte, 0, 192), run.S)
 		}
 		r.parked[number] = p
 		delete(r.runs, number)

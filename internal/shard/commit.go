@@ -3,6 +3,7 @@ package shard
 import (
 	"errors"
 
+	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/worker"
@@ -228,7 +229,7 @@ func (r *Shard) drop(b *Batch) {
 		}
 	}
 	for _, fn := range b.then {
-		fn(ErrDiskFull)
+		fn(refusal.ErrDiskFull)
 	}
 	if len(r.flying) > 0 {
 		return // the batches behind it are dropped, too, and come in their order
@@ -277,7 +278,7 @@ func (r *Shard) turnFull(inputs []Input) {
 		case *Poll:
 			in.admitFull(r)
 		case refuser:
-			in.refuse(ErrDiskFull)
+			in.refuse(refusal.ErrDiskFull)
 		}
 	}
 	r.drain()

@@ -1,16 +1,13 @@
 package shard
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
 )
@@ -57,7 +54,7 @@ func (in *Register) admit(r *Shard) {
 		got.Version, got.Created = uint32(len(w.Versions)+1), true
 		w.Versions = append(w.Versions, Version{got.Version, in.Graph.Digest, r.now.Wall})
 		if r.defs[in.Graph.Digest] == nil {
-			r.adopt(in.Graph, in.Body)
+			r.adopt(r.archive.Keep(in.Graph))
 		}
 	}
 	w.Current = got.Version
@@ -101,20 +98,20 @@ func (in *Start) admit(r *Shard) {
 	if in.Given {
 		run, err := r.find(in.ID)
 		switch {
-		case err == ErrAway, errors.Is(err, ErrNewerRelease):
+		case err == ErrAway, errors.Is(err, refusal.ErrNewerRelease):
 			in.Reply(Started{ID: in.ID, Away: true}, nil)
 			return
 		case run != nil:
 			r.tell(in, func(err error) { in.again(run, err) })
 			return
-		case err != ErrRunNotFound:
+		case err != refusal.ErrRunNotFound:
 			in.refuse(err)
 			return
 		}
 	}
 	w := r.flows[in.Workflow]
 	if w == nil || w.Current == 0 {
-		in.refuse(ErrWorkflowNotFound)
+		in.refuse(refusal.ErrWorkflowNotFound)
 		return
 	}
 	in.version = w.Versions[w.Current-1]
@@ -145,18 +142,15 @@ func (in *Start) fold(r *Shard, run *Run, t *replay.Turn) {
 // again answers a start whose run exists: the same workflow and input get it, others a conflict. A large input is not in
 // memory; the caller compares it.
 func (in *Start) again(run *Run, err error) {
-	switch {
-	case err != nil:
-		in.refuse(err)
-	case run.S.Workflow != in.Workflow:
-		in.refuse(ErrRunConflict)
-	case run.S.Input.Data == nil:
-		in.Reply(Started{ID: in.ID, Run: run.S.Run, Away: true}, nil)
-	case !bytes.Equal(run.S.Input.Data, in.Input) && !flow.EqualJSON(run.S.Input.Data, in.Input):
-		in.refuse(ErrRunConflict)
-	default:
-		in.Reply(Started{ID: in.ID, Run: run.S.Run}, nil)
+	known := true
+	if err == nil {
+		known, err = run.S.MatchStart(in.Workflow, in.Input)
 	}
+	if err != nil {
+		in.refuse(err)
+		return
+	}
+	in.Reply(Started{ID: in.ID, Run: run.S.Run, Away: !known}, nil)
 }
 
 // Signal brings a signal.
@@ -181,44 +175,24 @@ func (in *Signal) admit(r *Shard) {
 }
 
 func (in *Signal) fold(r *Shard, run *Run, t *replay.Turn) {
-	if a, known := run.S.Mail.Find(in.SignalID); known {
-		if a.Name != in.Name || a.Payload != replay.HashBytes(in.Payload) || int(a.Size) != len(in.Payload) {
-			r.deny(in, ErrSignalConflict)
-			return
-		}
-		in.answer(r, run)
-		return
-	}
-	if err := writable(run); err != nil {
+	_, received, err := run.S.MatchSignal(in.Name, in.SignalID, in.Payload)
+	switch {
+	case err != nil:
 		r.deny(in, err)
 		return
-	}
-	if r.noRoom(in) {
+	case !received && r.noRoom(in):
 		return
+	case !received:
+		t.Signal(in.Name, in.SignalID, in.Payload)
 	}
-	t.Signal(in.Name, in.SignalID, in.Payload)
 	in.answer(r, run)
 }
 
 func (in *Signal) answer(r *Shard, run *Run) {
 	r.atEnd(func() {
-		by := ""
-		if a, ok := run.S.Mail.Find(in.SignalID); ok && a.By >= 0 {
-			by = run.S.Name(a.By)
-		}
+		by, _, _ := run.S.MatchSignal(in.Name, in.SignalID, in.Payload)
 		r.tell(in, func(err error) { in.Reply(by, err) })
 	})
-}
-
-// writable says why a run takes no facts from outside.
-func writable(run *Run) error {
-	switch {
-	case run.S.Status == replay.Quarantined:
-		return ErrRunQuarantined
-	case run.S.Status.Ended():
-		return ErrRunFinished
-	}
-	return nil
 }
 
 // Cancel ends a run.
@@ -240,7 +214,6 @@ func (in *Cancel) admit(r *Shard) {
 }
 
 func (in *Cancel) fold(r *Shard, run *Run, t *replay.Turn) {
-	cancelled := run.S.Status == replay.Cancelled
 	if !run.S.Status.Ended() {
 		if r.noRoom(in) {
 			return
@@ -249,14 +222,9 @@ func (in *Cancel) fold(r *Shard, run *Run, t *replay.Turn) {
 	}
 	if !run.S.Status.Ended() {
 		t.Cancel(in.Reason)
-		cancelled = true
 	}
-	r.tell(in, func(err error) {
-		if err == nil && !cancelled {
-			err = ErrRunFinished
-		}
-		in.Reply(err)
-	})
+	_, late := run.S.Status.MatchCancel()
+	r.tell(in, func(err error) { in.Reply(cmp.Or(err, late)) })
 }
 
 // Retry reopens a failed or cancelled run. State is the run folded from the journal when the shard said ErrAway.
@@ -301,12 +269,8 @@ func (r *Shard) comeBack(s *replay.State) (*Run, error) {
 }
 
 func (in *Retry) fold(r *Shard, run *Run, t *replay.Turn) {
-	if st := run.S.Status; st != replay.Failed && st != replay.Cancelled {
-		r.deny(in, ErrRunNotFailed)
-		return
-	}
-	if run.S.Hurt {
-		r.deny(in, ErrRunQuarantined)
+	if err := run.S.MatchRetry(); err != nil {
+		r.deny(in, err)
 		return
 	}
 	if r.noRoom(in) {
@@ -334,32 +298,16 @@ func (in *Fire) admit(r *Shard) {
 	r.give(run, in)
 }
 
-// NoTimer is ErrTimerNotFound with the names that would have been right.
-func NoTimer(g *flow.Graph, timer string) error {
-	if len(g.Timers) == 0 {
-		return fmt.Errorf("%w as %q: it has none", ErrTimerNotFound, timer)
-	}
-	return fmt.Errorf("%w as %q; it has: %s", ErrTimerNotFound, timer, strings.Join(slices.Sorted(maps.Keys(g.Timers)), ", "))
-}
-
 func (in *Fire) fold(r *Shard, run *Run, t *replay.Turn) {
-	step, ok := run.S.Graph.Timers[in.Timer]
-	if !ok {
-		in.refuse(NoTimer(run.S.Graph, in.Timer))
+	step, fired, err := run.S.MatchFire(in.Timer)
+	switch {
+	case err != nil:
+		r.deny(in, err)
 		return
-	}
-	if run.S.Status == replay.Quarantined {
-		r.deny(in, ErrRunQuarantined)
+	case !fired && r.noRoom(in):
 		return
-	}
-	if run.S.WaitsOn(step) {
-		if r.noRoom(in) {
-			return
-		}
+	case !fired:
 		t.Fire(step)
-	} else if run.S.At(step).State != replay.StepCompleted {
-		r.deny(in, ErrTimerNotWaiting)
-		return
 	}
 	r.tell(in, in.Reply)
 }
@@ -380,9 +328,9 @@ func (in *Delete) delete(r *Shard) {
 	run, err := r.find(in.ID)
 	if err == nil {
 		if !run.S.Status.Ended() {
-			err = ErrRunOpen
+			err = refusal.ErrRunOpen
 		} else if len(run.S.Outs) > 0 {
-			err = fmt.Errorf("%w: an attempt of it is still out", ErrRunOpen)
+			err = fmt.Errorf("%w: an attempt of it is still out", refusal.ErrRunOpen)
 		}
 	}
 	if err != nil && err != ErrAway {
@@ -392,7 +340,7 @@ func (in *Delete) delete(r *Shard) {
 	number, _, ok, err := r.j.Lookup(in.ID)
 	if err != nil || !ok { // it has ended, and its end is not durable yet
 		if err == nil {
-			err = ErrRunOpen
+			err = refusal.ErrRunOpen
 		}
 		r.deny(in, err)
 		return
@@ -403,7 +351,7 @@ func (in *Delete) delete(r *Shard) {
 		return
 	}
 	if run != nil && head.LastSeq != run.S.LastSeq {
-		r.deny(in, fmt.Errorf("%w: its end has only just been recorded; ask again", ErrRunOpen))
+		r.deny(in, fmt.Errorf("%w: its end has only just been recorded; ask again", refusal.ErrRunOpen))
 		return
 	}
 	if r.noRoom(in) {
@@ -413,12 +361,7 @@ func (in *Delete) delete(r *Shard) {
 	delete(r.runs, number)
 	r.gone[in.ID] = true
 	r.b.gone = append(r.b.gone, in.ID)
-	body := event.AppendArray(nil, 1)
-	body = event.AppendArray(body, 4)
-	body = event.AppendUint(body, number)
-	body = event.AppendString(body, in.ID)
-	body = event.AppendUint(body, head.LastSeq)
-	body = event.AppendUint(body, head.Events)
+	body := event.AppendDeleted(nil, event.Deleted{Run: number, ID: in.ID, Last: head.LastSeq, Events: head.Events})
 	r.b.Purges = append(r.b.Purges, journal.Purge{Run: number, Until: r.now.Wall + r.cfg.TombstoneMS})
 	r.system(event.Event{Kind: event.RunsDeleted, Payload: body, Message: "asked for"})
 	r.tell(in, in.Reply)

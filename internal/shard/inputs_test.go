@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
@@ -28,7 +29,7 @@ func TestARunWhoseRetryIsRefusedLeavesTheBooks(t *testing.T) {
 		var err error
 		b.turn(&shard.Retry{ID: "one", State: state, Reply: func(e error) { err = e }})
 		b.do()
-		if !errors.Is(err, shard.ErrRunQuarantined) {
+		if !errors.Is(err, refusal.ErrRunQuarantined) {
 			t.Errorf("the retry: %v", err)
 		}
 		if b.r.Peek(b.number("one")) != nil {

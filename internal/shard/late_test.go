@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/internal/sim"
 	"github.com/agnt5/agnt5d/replay"
@@ -51,7 +52,7 @@ func TestACancelInTheTurnOfTheLastOutcome(t *testing.T) {
 			if got := replay.RunState(head.State); got != c.state {
 				t.Errorf("the run is %s, want %s", got, c.state)
 			}
-			if len(cancelled) != 1 || (cancelled[0] == nil) != (c.state == replay.Cancelled) || cancelled[0] != nil && !errors.Is(cancelled[0], shard.ErrRunFinished) {
+			if len(cancelled) != 1 || (cancelled[0] == nil) != (c.state == replay.Cancelled) || cancelled[0] != nil && !errors.Is(cancelled[0], refusal.ErrRunFinished) {
 				t.Errorf("the cancel is told %v", cancelled)
 			}
 			if (result == shard.Recorded) == c.first {

@@ -2,63 +2,16 @@ package shard
 
 import (
 	"errors"
-	"fmt"
 
+	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/event"
-	"github.com/agnt5/agnt5d/internal/fold"
+	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
 )
 
-// ErrNewerRelease is wrapped by what is said of a run that a newer release has written on.
-var ErrNewerRelease = event.ErrFormat
-
-// Newer is a run with a record, a snapshot or a definition that this release does not understand. It waits for the release
-// that does: nothing is written about it, and no recovery point passes it. Its id stays taken, and so do the object keys that
-// the events before that record asked for.
-type Newer struct {
-	Run    uint64
-	Seq    uint64 // the first record that is not understood; 0: not known
-	Last   uint64 // the run's last record
-	Events uint64 // up to and with it
-	Why    string
-
-	s *replay.State // what the events before say; nil: nothing
-}
-
-// NewerError refuses what was asked of such a run.
-type NewerError struct{ Newer }
-
-func (e *NewerError) Error() string {
-	return fmt.Sprintf("the run waits, unchanged: record %d was %s (%s); start that release again", e.Seq, ErrNewerRelease, e.Why)
-}
-
-func (e *NewerError) Unwrap() error { return ErrNewerRelease }
-
-// newerOf makes a Newer of an error that wraps ErrNewerRelease.
-func newerOf(run uint64, err error) *Newer {
-	n := &Newer{Run: run, Why: err.Error()}
-	var b *fold.BrokenError
-	if errors.As(err, &b) {
-		n.Seq, n.Why = b.Seq, b.Why.Error()
-	}
-	return n
-}
-
-// IsNewer gives err as a NewerError about the run, if a newer release is why.
-func IsNewer(run uint64, err error) (*NewerError, bool) {
-	var known *NewerError
-	switch {
-	case errors.As(err, &known):
-		return known, true
-	case errors.Is(err, ErrNewerRelease):
-		return &NewerError{*newerOf(run, err)}, true
-	}
-	return nil, false
-}
-
 // hold takes a run out of the books until the release that understands it is back.
-func (r *Shard) hold(n *Newer) {
+func (r *Shard) hold(n *archive.Newer) {
 	delete(r.parked, n.Run)
 	if run := r.runs[n.Run]; run != nil {
 		delete(r.ids, run.S.ID)
@@ -71,9 +24,9 @@ func (r *Shard) hold(n *Newer) {
 }
 
 // Waits gives a run that waits for a newer release, and what its events say as far as they are understood, which may be nil.
-func (r *Shard) Waits(number uint64) (*Newer, *replay.State) {
+func (r *Shard) Waits(number uint64) (*archive.Newer, *replay.State) {
 	if n := r.newer[number]; n != nil {
-		return n, n.s
+		return n, n.State
 	}
 	return nil, nil
 }
@@ -82,7 +35,7 @@ func (r *Shard) Waits(number uint64) (*Newer, *replay.State) {
 type refold struct {
 	slept        bool            // it was put away: counted as open by its snapshot
 	hurt         *journal.Damage // nil: nothing is damaged
-	newer        *Newer          // nil: everything is understood
+	newer        *archive.Newer  // nil: everything is understood
 	s            *replay.State
 	last, events uint64
 }
@@ -96,7 +49,7 @@ func (f *refold) record(r *Shard, rec *journal.Record) {
 	var err error
 	if f.hurt == nil || f.hurt.Kind == "snapshot" || rec.Seq < f.hurt.Seq {
 		var next *replay.State
-		if next, err = fold.Record(f.s, rec, r.graph, nil); err == nil || errors.Is(err, ErrNewerRelease) {
+		if next, err = archive.Fold(f.s, rec, r.archive.Graph, nil); err == nil || errors.Is(err, refusal.ErrNewerRelease) {
 			f.s = next
 		}
 	} else {
@@ -104,9 +57,10 @@ func (f *refold) record(r *Shard, rec *journal.Record) {
 	}
 	switch {
 	case err == nil:
-	case errors.Is(err, ErrNewerRelease):
-		f.newer = newerOf(rec.Run, err)
-		f.newer.Seq = rec.Seq
+	case errors.Is(err, refusal.ErrNewerRelease):
+		n := archive.NewerOf(rec.Run, err)
+		n.Seq = rec.Seq
+		f.newer = &n
 	case f.hurt == nil || f.hurt.Kind == "snapshot":
 		f.hurt = &journal.Damage{Run: rec.Run, Seq: rec.Seq, Count: rec.Count, Kind: "history", Detail: err.Error()}
 	}

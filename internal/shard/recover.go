@@ -7,9 +7,10 @@ import (
 	"slices"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/event"
-	"github.com/agnt5/agnt5d/internal/fold"
 	"github.com/agnt5/agnt5d/internal/objects"
+	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/timers"
@@ -152,13 +153,13 @@ func (v *recovery) Clean(clean bool) { v.r.clean = clean }
 
 func (v *recovery) Snapshot(s journal.Snapshot) error {
 	r := v.r
-	idle, dues, body, err := splitParked(s.State)
-	if err == nil && idle && replay.Readable(body) {
-		for _, d := range dues {
-			r.due.Push(timers.Entry{Due: d.due, Run: s.Run, Step: d.step})
+	snap, err := archive.ParseSnapshot(s.State)
+	if err == nil && snap.Idle && replay.Readable(snap.State) {
+		for _, d := range snap.Dues {
+			r.due.Push(timers.Entry{Due: d.At, Run: s.Run, Step: d.Step})
 		}
 		r.parked[s.Run] = parked{snap: s.Seq, last: s.Seq}
-		r.meters.sleeps(body, 1)
+		r.meters.sleeps(snap.State, 1)
 		return nil
 	}
 	var st *replay.State
@@ -166,7 +167,7 @@ func (v *recovery) Snapshot(s journal.Snapshot) error {
 	if err == nil {
 		st, def, err = r.decode(s.State)
 	}
-	if errors.Is(err, ErrNewerRelease) {
+	if errors.Is(err, refusal.ErrNewerRelease) {
 		v.newer[s.Run] = true
 		return nil
 	}
@@ -210,8 +211,8 @@ func (v *recovery) Record(rec journal.Record) error {
 	} else if rec.Prev != 0 && v.endedBefore(rec) {
 		return nil
 	}
-	s, err = fold.Record(s, &rec, r.graph, nil)
-	if errors.Is(err, ErrNewerRelease) {
+	s, err = archive.Fold(s, &rec, r.archive.Graph, nil)
+	if errors.Is(err, refusal.ErrNewerRelease) {
 		v.newer[rec.Run] = true
 		return nil
 	}
@@ -219,7 +220,7 @@ func (v *recovery) Record(rec journal.Record) error {
 		return v.Damaged(journal.Damage{Run: rec.Run, Seq: rec.Seq, Kind: "history", Detail: err.Error()})
 	}
 	if run == nil {
-		run = &Run{S: s, def: r.defs[s.Graph.Digest]}
+		run = r.runOf(s)
 		r.keep(run)
 	}
 	s.Released()
@@ -227,6 +228,15 @@ func (v *recovery) Record(rec journal.Record) error {
 		r.letGo(run)
 	}
 	return nil
+}
+
+// runOf gives the run of a state that was folded just now.
+func (r *Shard) runOf(s *replay.State) *Run {
+	def := r.defs[s.Graph.Digest]
+	if def == nil {
+		def = r.adopt(s.Graph)
+	}
+	return &Run{S: s, def: def}
 }
 
 // letGo takes a run that has ended out of the books.
@@ -242,14 +252,6 @@ func (r *Shard) letGo(run *Run) {
 func (v *recovery) endedBefore(rec journal.Record) bool {
 	h, ok, err := v.r.j.Head(rec.Run)
 	return err == nil && ok && replay.RunState(h.State).Ended() && h.LastSeq >= rec.Seq
-}
-
-func (r *Shard) graph(d flow.Digest) (*flow.Graph, error) {
-	def, err := r.Def(d)
-	if err != nil {
-		return nil, err
-	}
-	return def.Graph, nil
 }
 
 func (v *recovery) Damaged(d journal.Damage) error {
@@ -297,14 +299,16 @@ func (v *recovery) finish() error {
 			delete(r.runs, number)
 		}
 	}
-	err := r.scan(first-1, func(rec *journal.Record) error {
+	for rec, err := range r.archive.Records(first - 1) {
+		if _, gap := archive.Gap(err); gap { // the journal has told of it
+			continue
+		}
+		if err != nil {
+			return err
+		}
 		if f := todo[rec.Run]; f != nil {
 			f.record(r, rec)
 		}
-		return nil
-	})
-	if err != nil {
-		return err
 	}
 	for number, f := range todo {
 		v.settle(number, f)
@@ -324,7 +328,7 @@ func (v *recovery) finish() error {
 func (v *recovery) settle(number uint64, f *refold) {
 	r, s, d := v.r, f.s, f.hurt
 	if n := f.newer; n != nil {
-		n.Last, n.Events, n.s = f.last, f.events, s
+		n.Last, n.Events, n.State = f.last, f.events, s
 		r.hold(n)
 		return
 	}
@@ -340,7 +344,7 @@ func (v *recovery) settle(number uint64, f *refold) {
 	if !s.Resident() && (d == nil || d.Kind == "snapshot") { // it has ended, and only a cache of it is lost
 		return
 	}
-	run := &Run{S: s, def: r.defs[s.Graph.Digest]}
+	run := r.runOf(s)
 	if d != nil && d.Kind != "snapshot" {
 		run.hurt = d
 		if f.last < d.Seq {
@@ -349,26 +353,6 @@ func (v *recovery) settle(number uint64, f *refold) {
 		s.LastSeq, s.Events = f.last, max(f.events, s.Events)
 	}
 	r.keep(run)
-}
-
-// scan calls fn for every intact record after a sequence, in the order of the log.
-func (r *Shard) scan(after uint64, fn func(*journal.Record) error) error {
-	for {
-		from := after
-		err := r.j.Scan(after, 4096, func(rec journal.Record) error {
-			after = rec.Seq + uint64(rec.Count) - 1
-			return fn(&rec)
-		})
-		var damage *journal.DamageError
-		switch {
-		case errors.As(err, &damage):
-			after = damage.Seq + max(uint64(damage.Count), 1) - 1
-		case err != nil:
-			return err
-		case after == from:
-			return nil
-		}
-	}
 }
 
 // owe hands what every run in memory's books is owed to the parties. At boot it also decides what became of the attempts
@@ -396,8 +380,8 @@ func (r *Shard) owe(boot bool) {
 		}
 	}
 	for _, n := range r.newer { // its keys stay taken; nothing else is done for it
-		if n.s != nil {
-			wantAll(n.s)
+		if n.State != nil {
+			wantAll(n.State)
 		}
 	}
 	numbers := make([]uint64, 0, len(r.runs))

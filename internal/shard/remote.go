@@ -3,6 +3,7 @@ package shard
 import (
 	"slices"
 
+	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/worker"
 )
@@ -43,7 +44,7 @@ func (in *Join) refuse(err error) { in.Reply(nil, err) }
 func (in *Join) admit(r *Shard) {
 	if old := r.Hub.Session(in.ID); old != nil {
 		if old.Local {
-			in.refuse(ErrWorkerNotFound)
+			in.refuse(refusal.ErrWorkerNotFound)
 			return
 		}
 		r.leave(old, "worker_came_back", in.Tokens)
@@ -142,7 +143,7 @@ func (f lostSlot) fold(r *Shard, run *Run, t *replay.Turn) {
 func (r *Shard) leave(s *worker.Session, why string, but []worker.Token) {
 	m := remoteOf(s)
 	if m != nil && m.wait != nil {
-		m.wait.Reply(PollAnswer{}, ErrWorkerNotFound)
+		m.wait.Reply(PollAnswer{}, refusal.ErrWorkerNotFound)
 		m.wait = nil
 	}
 	keep := make(map[worker.Token]bool, len(but))
@@ -159,7 +160,7 @@ func (r *Shard) leave(s *worker.Session, why string, but []worker.Token) {
 // Known asks whether there is a session of that worker.
 type Known struct {
 	ID    string
-	Reply func(error) // ErrWorkerNotFound: there is none
+	Reply func(error) // refusal.ErrWorkerNotFound: there is none
 }
 
 func (in *Known) refuse(err error) { in.Reply(err) }
@@ -167,7 +168,7 @@ func (in *Known) reads()           {}
 
 func (in *Known) admit(r *Shard) {
 	if s := r.Hub.Session(in.ID); s == nil || s.Local {
-		in.Reply(ErrWorkerNotFound)
+		in.Reply(refusal.ErrWorkerNotFound)
 		return
 	}
 	in.Reply(nil)
@@ -184,7 +185,7 @@ func (in *Leave) refuse(err error) { in.Reply(err) }
 func (in *Leave) admit(r *Shard) {
 	s := r.Hub.Session(in.ID)
 	if s == nil || s.Local {
-		in.refuse(ErrWorkerNotFound)
+		in.refuse(refusal.ErrWorkerNotFound)
 		return
 	}
 	r.leave(s, "worker_left", nil)
@@ -228,7 +229,7 @@ func (in *Poll) admit(r *Shard) {
 		m = remoteOf(s)
 	}
 	if m == nil {
-		in.refuse(ErrWorkerNotFound)
+		in.refuse(refusal.ErrWorkerNotFound)
 		return
 	}
 	s.LastSeen = r.now.Mono
@@ -263,7 +264,7 @@ func (in *Poll) admit(r *Shard) {
 // admitFull is admit while the disk is full: an outcome that was recorded before gets its result, and there are no tasks.
 func (in *Poll) admitFull(r *Shard) {
 	if s := r.Hub.Session(in.ID); s == nil || remoteOf(s) == nil || len(in.Outcomes) == 0 {
-		in.refuse(ErrDiskFull)
+		in.refuse(refusal.ErrDiskFull)
 		return
 	}
 	in.Max = 0
@@ -495,7 +496,7 @@ func (in *Beat) reads()           {}
 func (in *Beat) admit(r *Shard) {
 	s := r.Hub.Session(in.ID)
 	if s == nil || s.Local {
-		in.refuse(ErrWorkerNotFound)
+		in.refuse(refusal.ErrWorkerNotFound)
 		return
 	}
 	s.LastSeen = r.now.Mono

@@ -6,9 +6,10 @@ import (
 	"fmt"
 
 	"github.com/agnt5/agnt5d/flow"
-	"github.com/agnt5/agnt5d/internal/fold"
+	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/meter"
 	"github.com/agnt5/agnt5d/internal/objects"
+	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/timers"
@@ -17,25 +18,20 @@ import (
 
 // Journal is what the shard reads. What it writes, it hands out as batches.
 type Journal interface {
+	archive.Log
 	NextSeq() uint64
 	Secret() []byte
 	Recover(journal.Visitor) error
-	Lookup(id string) (run uint64, tombstoneUntil int64, ok bool, err error)
-	Head(run uint64) (journal.Head, bool, error)
-	Snapshot(run uint64) (journal.Snapshot, bool, error)
 	Object(key string) (journal.Object, bool, error)
-	RunRecords(run, last, fromN uint64, limit int) ([]journal.Record, error)
-	Scan(after uint64, limit int, fn func(journal.Record) error) error
 	Rows(prefix string) ([]journal.Row, error)
-	Definitions() ([]journal.Definition, error)
-	DefinitionBody(digest string) ([]byte, error)
 }
 
 // Config is what a shard is made with.
 type Config struct {
 	Journal Journal
-	Release string // of the software, for EngineStarted
-	Boot    uint64 // a random number, drawn for this start: what tells the tokens of two histories apart. 0: tokens of the old form
+	Archive *archive.Archive // of the Journal; nil: one of its own
+	Release string           // of the software, for EngineStarted
+	Boot    uint64           // a random number, drawn for this start: what tells the tokens of two histories apart. 0: tokens of the old form
 
 	LeaseMS         int64          // remote leases; 0: 30,000
 	CheckpointBytes int64          // log bytes between two recovery points; 0: 32 MiB. Small: more snapshot writes; large: longer recovery
@@ -51,7 +47,7 @@ type Config struct {
 	// Damage hears of each damage found; Note of things an operator should read.
 	Damage func(journal.Damage)
 	// Newer hears of each run that waits for a newer release.
-	Newer func(Newer)
+	Newer func(archive.Newer)
 }
 
 // Now is the time of a turn: the wall clock, and a clock that never goes back.
@@ -60,26 +56,8 @@ type Now struct {
 	Mono int64 // ms
 }
 
-// Errors that callers branch on; api maps them to status and code.
-var (
-	ErrRunNotFound      = errors.New("no such run")
-	ErrRunExpired       = errors.New("the run was deleted; its id is kept for a while so that it cannot start again by mistake")
-	ErrRunConflict      = errors.New("the id belongs to a run of another workflow or input")
-	ErrRunFinished      = errors.New("the run has finished")
-	ErrRunOpen          = errors.New("the run has not finished")
-	ErrRunNotFailed     = errors.New("only a failed or cancelled run can be retried")
-	ErrRunQuarantined   = errors.New("the run is quarantined: its journal is damaged; \"cancel\" ends it")
-	ErrSignalConflict   = errors.New("the signal id was used with another name or payload")
-	ErrTimerNotFound    = errors.New("the workflow has no such timer")
-	ErrTimerNotWaiting  = errors.New("the timer has not fired and nothing waits on it")
-	ErrWorkflowNotFound = errors.New("no such workflow")
-	ErrWorkerNotFound   = errors.New("no such worker session")
-	ErrDiskFull         = errors.New("the disk is full: nothing was recorded; try again when there is space")
-	ErrClosing          = errors.New("the engine is shutting down")
-	// ErrAway is the shard's answer for a run that is not in memory's books: fold it from the journal and ask again with its
-	// state.
-	ErrAway = errors.New("the run has ended and is not in memory")
-)
+// ErrAway is the shard's answer for a run that is not in memory's books: fold it from the journal and ask again with its state.
+var ErrAway = errors.New("the run has ended and is not in memory")
 
 // Shard is the core. It is not safe for concurrent use. Between two calls this holds, and Check looks whether it does:
 //
@@ -99,15 +77,16 @@ var (
 //
 // Of a damaged run, and of one that a newer release has written on, less is known than happened: 7 and 8 leave out their keys.
 type Shard struct {
-	cfg Config
-	j   Journal
-	Hub *worker.Hub
+	cfg     Config
+	j       Journal
+	archive *archive.Archive
+	Hub     *worker.Hub
 
 	table    *objects.Table
 	due      timers.Queue
 	runs     map[uint64]*Run
 	parked   map[uint64]parked
-	newer    map[uint64]*Newer
+	newer    map[uint64]*archive.Newer
 	ids      map[string]*Run // of runs in memory
 	gone     map[string]bool // ids of runs whose deletion is on its way to the journal
 	defs     map[flow.Digest]*Def
@@ -168,7 +147,6 @@ type Stats struct {
 // Def is a definition with what the shard looks up for each step.
 type Def struct {
 	Graph    *flow.Graph
-	Body     []byte
 	handlers []*worker.Handler // by step; nil for waits
 	hub      *worker.Hub
 	keyed    bool
@@ -239,7 +217,10 @@ func New(cfg Config) *Shard {
 	if cfg.LocalCapacity == 0 {
 		cfg.LocalCapacity = 1_000
 	}
-	r := &Shard{cfg: cfg, j: cfg.Journal, meters: newMeters()}
+	r := &Shard{cfg: cfg, j: cfg.Journal, archive: cfg.Archive, meters: newMeters()}
+	if r.archive == nil {
+		r.archive = archive.New(r.j)
+	}
 	r.stopping = r.flushStarts
 	r.Hub = worker.NewHub(cfg.LeaseMS)
 	for name, n := range cfg.Services {
@@ -257,7 +238,7 @@ func (r *Shard) forget() {
 	r.table = objects.NewTable()
 	r.due = timers.Queue{}
 	r.runs, r.parked, r.ids, r.gone = map[uint64]*Run{}, map[uint64]parked{}, map[string]*Run{}, map[string]bool{}
-	r.newer = map[uint64]*Newer{}
+	r.newer = map[uint64]*archive.Newer{}
 	r.defs, r.flows = map[flow.Digest]*Def{}, map[string]*Workflow{}
 	r.versions = map[string]uint64{}
 	r.flying, r.work, r.b = nil, nil, nil
@@ -271,19 +252,15 @@ func (r *Shard) Def(d flow.Digest) (*Def, error) {
 	if def := r.defs[d]; def != nil {
 		return def, nil
 	}
-	body, err := r.j.DefinitionBody(string(d))
+	g, err := r.archive.Graph(d)
 	if err != nil {
 		return nil, err
 	}
-	g, err := fold.Graph(d, body)
-	if err != nil {
-		return nil, err
-	}
-	return r.adopt(g, body), nil
+	return r.adopt(g), nil
 }
 
-func (r *Shard) adopt(g *flow.Graph, body []byte) *Def {
-	def := &Def{Graph: g, Body: body, hub: r.Hub, handlers: make([]*worker.Handler, len(g.Def.Steps))}
+func (r *Shard) adopt(g *flow.Graph) *Def {
+	def := &Def{Graph: g, hub: r.Hub, handlers: make([]*worker.Handler, len(g.Def.Steps))}
 	for i := range g.Def.Steps {
 		s := &g.Def.Steps[i]
 		if s.Type == flow.TypeTask || s.Type == "" {
@@ -307,10 +284,10 @@ func (r *Shard) run(number uint64) (*Run, error) {
 		return nil, nil
 	}
 	s, def, err := r.wake(number, p)
-	if errors.Is(err, ErrNewerRelease) {
-		n := newerOf(number, err)
-		n.Last, n.s = p.last, s
-		r.hold(n)
+	if errors.Is(err, refusal.ErrNewerRelease) {
+		n := archive.NewerOf(number, err)
+		n.Last, n.State = p.last, s
+		r.hold(&n)
 		return nil, nil
 	}
 	if err != nil {
@@ -341,10 +318,10 @@ func (r *Shard) wake(number uint64, p parked) (*replay.State, *Def, error) {
 		}
 		err = bad
 	}
-	if r.cfg.Damage != nil && !errors.Is(err, ErrNewerRelease) {
+	if r.cfg.Damage != nil && !errors.Is(err, refusal.ErrNewerRelease) {
 		r.cfg.Damage(journal.Damage{Run: number, Kind: "snapshot", Detail: err.Error()})
 	}
-	s, err := fold.Run(r.j, number, p.last, r.graph)
+	s, err := r.archive.FoldRun(number, p.last)
 	if err != nil {
 		return s, nil, err
 	}
@@ -360,20 +337,15 @@ func (r *Shard) find(id string) (*Run, error) {
 		return run, nil
 	}
 	if r.gone[id] {
-		return nil, ErrRunExpired
+		return nil, refusal.ErrRunExpired
 	}
-	number, until, ok, err := r.j.Lookup(id)
-	switch {
-	case err != nil:
+	number, err := r.archive.Find(id, r.now.Wall)
+	if err != nil {
 		return nil, err
-	case until > r.now.Wall:
-		return nil, ErrRunExpired
-	case !ok || until != 0:
-		return nil, ErrRunNotFound
 	}
 	run, err := r.run(number)
 	if n := r.newer[number]; n != nil {
-		return nil, &NewerError{*n}
+		return nil, &archive.NewerError{Newer: *n}
 	}
 	if run == nil && err == nil {
 		return nil, ErrAway
@@ -388,7 +360,7 @@ func (r *Shard) whenDurable(fn func(error)) { r.b.then = append(r.b.then, fn) }
 // answer says may not be so: in is admitted again, and gets its answer from what is on disk.
 func (r *Shard) tell(in Input, fn func(error)) {
 	r.whenDurable(func(err error) {
-		if err == ErrDiskFull {
+		if err == refusal.ErrDiskFull {
 			r.retold = append(r.retold, in)
 			return
 		}
@@ -407,7 +379,7 @@ func (r *Shard) deny(in interface {
 // noRoom refuses what would have to write while the disk is full.
 func (r *Shard) noRoom(in refuser) bool {
 	if r.full {
-		in.refuse(ErrDiskFull)
+		in.refuse(refusal.ErrDiskFull)
 	}
 	return r.full
 }

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/event"
-	"github.com/agnt5/agnt5d/internal/fold"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/internal/sim"
 	"github.com/agnt5/agnt5d/journal"
@@ -254,20 +254,12 @@ func (s *story) register(name, yaml string) {
 	s.turn(&shard.Register{Name: name, Graph: g, Body: body, Reply: func(_ shard.Registered, err error) { s.reply(err) }})
 }
 
-func (s *story) graph(d flow.Digest) (*flow.Graph, error) {
-	def, err := s.shard.Def(d)
-	if err != nil {
-		return nil, err
-	}
-	return def.Graph, nil
-}
-
 func (s *story) folded(run uint64) (*replay.State, error) {
 	records, err := s.disk.RunRecords(run, 1<<63, 1, 1<<30)
 	if err != nil || len(records) == 0 {
 		return nil, errors.Join(err, fmt.Errorf("run %d has no records", run))
 	}
-	return fold.Run(s.disk, run, records[len(records)-1].Seq, s.graph)
+	return archive.New(s.disk).FoldRun(run, records[len(records)-1].Seq)
 }
 
 // events gives the events that became durable since the last call, a line each. Two runs are told apart by their ids.

@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/event"
-	"github.com/agnt5/agnt5d/internal/fold"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
@@ -48,7 +48,7 @@ type Judge struct {
 	ahead   int64          // of the planted clock
 	given   map[place]given
 	working []handler
-	graphs  map[flow.Digest]*flow.Graph
+	archive *archive.Archive
 }
 
 // handler is somebody who was given a task.
@@ -105,26 +105,7 @@ type attemptOf struct {
 func newJudge(w *World) *Judge {
 	return &Judge{w: w, byRun: map[uint64]*track{}, byID: map[string]*track{}, byInput: map[string]bool{}, holders: map[string]place{},
 		wanted: map[string][]uint64{}, counts: map[string]int{}, given: map[place]given{},
-		graphs: map[flow.Digest]*flow.Graph{}}
-}
-
-func (j *Judge) graph(d flow.Digest) (*flow.Graph, error) {
-	if g := j.graphs[d]; g != nil {
-		return g, nil
-	}
-	body, err := j.w.disk.DefinitionBody(string(d))
-	if err != nil {
-		return nil, err
-	}
-	def, problems := flow.Parse(body)
-	if len(problems) > 0 {
-		return nil, problems
-	}
-	g, err := flow.NewGraph(def)
-	if err == nil {
-		j.graphs[d] = g
-	}
-	return g, err
+		archive: archive.New(w.disk)}
 }
 
 // reported hears of damage that the shard has found.
@@ -172,7 +153,7 @@ func (j *Judge) forgets(t *track) {
 	var err error
 	for i := range j.w.disk.records {
 		if r := &j.w.disk.records[i]; r.Run == t.s.Run && r.Seq < t.damaged {
-			if s, err = fold.Record(s, r, j.graph, nil); err != nil {
+			if s, err = archive.Fold(s, r, j.archive.Graph, nil); err != nil {
 				j.w.fail("%v", err)
 			}
 		}
@@ -225,7 +206,7 @@ func (j *Judge) fold(t *track, s *replay.State, rec *journal.Record) *replay.Sta
 		e := &events[i]
 		w.op("event " + e.Kind.String())
 		if s == nil {
-			g, err := j.graph(flow.Digest(e.Digest))
+			g, err := j.archive.Graph(flow.Digest(e.Digest))
 			if err != nil {
 				w.fail("record %d: %v", rec.Seq, err)
 			}
@@ -464,7 +445,7 @@ func (j *Judge) compare() {
 
 // refold folds a run from the disk.
 func (j *Judge) refold(t *track) (*replay.State, error) {
-	return fold.Run(j.w.disk, t.s.Run, t.s.LastSeq, j.graph)
+	return j.archive.FoldRun(t.s.Run, t.s.LastSeq)
 }
 
 // started checks an acknowledged start.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
@@ -65,7 +66,7 @@ func (w *World) answered(c *client, epoch int, err error) bool {
 		return false // the connection is gone
 	}
 	c.wait = false
-	if errors.Is(err, shard.ErrDiskFull) {
+	if errors.Is(err, refusal.ErrDiskFull) {
 		w.op("answer: disk full")
 		return false
 	}
@@ -83,7 +84,7 @@ func (w *World) newStart() {
 			if !w.answered(c, epoch, err) {
 				return
 			}
-			if err != nil && !(errors.Is(err, shard.ErrRunExpired)) {
+			if err != nil && !(errors.Is(err, refusal.ErrRunExpired)) {
 				w.fail("start of %s: %v", id, err)
 			}
 			if err == nil {
@@ -117,8 +118,8 @@ func (w *World) newSignal(r *track, name string) {
 			switch {
 			case err == nil:
 				w.judge.signalled(r, sid, by)
-			case errors.Is(err, shard.ErrRunFinished), errors.Is(err, shard.ErrAway), errors.Is(err, shard.ErrRunNotFound), errors.Is(err, shard.ErrRunExpired):
-			case errors.Is(err, shard.ErrRunQuarantined) && r.damaged != 0:
+			case errors.Is(err, refusal.ErrRunFinished), errors.Is(err, shard.ErrAway), errors.Is(err, refusal.ErrRunNotFound), errors.Is(err, refusal.ErrRunExpired):
+			case errors.Is(err, refusal.ErrRunQuarantined) && r.damaged != 0:
 			default:
 				w.fail("signal %s to %s: %v", sid, r.id, err)
 			}

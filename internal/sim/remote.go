@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 
+	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/worker"
 )
@@ -148,7 +149,7 @@ func (r *remote) poll() {
 		}
 		r.asking = false
 		if err != nil {
-			if errors.Is(err, shard.ErrWorkerNotFound) {
+			if errors.Is(err, refusal.ErrWorkerNotFound) {
 				r.joined = false
 			}
 			return
@@ -199,7 +200,7 @@ func (r *remote) beat() {
 		if epoch != w.epoch {
 			return
 		}
-		if errors.Is(err, shard.ErrWorkerNotFound) {
+		if errors.Is(err, refusal.ErrWorkerNotFound) {
 			r.joined, r.asking = false, false
 		}
 		if w.chance(60) || w.calm {

@@ -1,7 +1,4 @@
-// Package fold joins the journal's bytes to the fold: it reads records, checks that they follow each other, and applies
-// their events. replay sees no bytes and journal no meaning; whoever needs both (recovery, the status of a finished run,
-// "agnt5d replay") comes here.
-package fold
+package archive
 
 import (
 	"fmt"
@@ -27,9 +24,9 @@ func (e *BrokenError) Error() string {
 
 func (e *BrokenError) Unwrap() error { return e.Why }
 
-// Graph gives the graph of a stored definition. One that is not valid here was so when it was stored, and its digest holds: a
+// ParseGraph makes the graph of a stored definition. One that is not valid here was so when it was stored, and its digest holds: a
 // newer release has written it, and the error wraps event.ErrFormat.
-func Graph(d flow.Digest, body []byte) (*flow.Graph, error) {
+func ParseGraph(d flow.Digest, body []byte) (*flow.Graph, error) {
 	newer := func(why error) error { return fmt.Errorf("definition %s: %w: %v", d, event.ErrFormat, why) }
 	def, problems := flow.Parse(body)
 	if len(problems) > 0 {
@@ -42,9 +39,9 @@ func Graph(d flow.Digest, body []byte) (*flow.Graph, error) {
 	return g, nil
 }
 
-// Record folds one record into s, and gives the new state; s is nil before a run's first record. A record that s has folded
+// Fold folds one record into s, and gives the new state; s is nil before a run's first record. A record that s has folded
 // already is passed over. each, if it is not nil, is called after each event; its error ends the fold and comes back as it is.
-func Record(s *replay.State, rec *journal.Record, graphs Graphs, each func(s *replay.State, i int, e *event.Event) error) (*replay.State, error) {
+func Fold(s *replay.State, rec *journal.Record, graphs Graphs, each func(s *replay.State, i int, e *event.Event) error) (*replay.State, error) {
 	broken := func(format string, args ...any) error {
 		return &BrokenError{Run: rec.Run, Seq: rec.Seq, Why: fmt.Errorf(format, args...)}
 	}
@@ -93,36 +90,20 @@ func Record(s *replay.State, rec *journal.Record, graphs Graphs, each func(s *re
 	return s, nil
 }
 
-// Records reads a run's records forward.
-type Records interface {
-	RunRecords(run, last, fromN uint64, limit int) ([]journal.Record, error)
-}
-
-// page is how many records are read in one transaction.
-const page = 512
-
-// Run folds a run from its first record up to and with the record last. After an error the state is what could be folded: when
+// FoldRun folds a run from its first record up to and with the record last. After an error the state is what could be folded: when
 // the error wraps event.ErrFormat, every event before the first that is not understood.
-func Run(j Records, run, last uint64, graphs Graphs) (*replay.State, error) {
+func (a *Archive) FoldRun(run, last uint64) (*replay.State, error) {
 	var s *replay.State
-	from := uint64(1)
-	for {
-		records, err := j.RunRecords(run, last, from, page)
+	for rec, err := range a.Run(run, last, 1) {
+		if err == nil {
+			s, err = Fold(s, rec, a.Graph, nil)
+		}
 		if err != nil {
 			return s, err
 		}
-		for i := range records {
-			if s, err = Record(s, &records[i], graphs, nil); err != nil {
-				return s, err
-			}
-			if records[i].Seq == last {
-				return s, nil
-			}
-		}
-		if len(records) == 0 {
-			return s, &BrokenError{Run: run, Seq: last, Why: fmt.Errorf("the run's records end before it")}
-		}
-		end := records[len(records)-1]
-		from = end.N + uint64(end.Count)
 	}
+	if s == nil || s.LastSeq != last {
+		return s, &BrokenError{Run: run, Seq: last, Why: fmt.Errorf("the run's records end before it")}
+	}
+	return s, nil
 }

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/agnt5/agnt5d/internal/archive"
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/journal/bolt"
+	"github.com/agnt5/agnt5d/replay"
+)
+
+// audit is what a look at a whole journal found.
+type audit struct {
+	bolt.Verified
+	newer []newerRun
+}
+
+// newerRun is a run that a newer release wrote on.
+type newerRun struct {
+	Run    string `json:"run"`
+	Seq    uint64 `json:"seq"` // the first record that is not understood
+	Detail string `json:"detail"`
+}
+
+func (n *newerRun) String() string {
+	return fmt.Sprintf("run %s: record %d was written by a newer release of agnt5d (%s); it is not damaged, and waits for that release", n.Run, n.Seq, n.Detail)
+}
+
+// verify looks at all of the journal as a start would: at every checksum and link, and at whether each run folds. A run of which
+// something is damaged is not reported again for what follows from that.
+func (f *file) verify(ctx context.Context, report func(journal.Damage)) (audit, error) {
+	out := audit{newer: []newerRun{}}
+	var err error
+	hurt := map[uint64]bool{}
+	out.Verified, err = f.Verify(ctx, func(d journal.Damage) {
+		hurt[d.Run] = true
+		report(d)
+	})
+	if err != nil {
+		return out, err
+	}
+	w := f.Walk()
+	for r, err := range f.Records(0) {
+		if _, gap := archive.Gap(err); gap {
+			continue
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return out, err
+		}
+		if r.Run == 0 || hurt[r.Run] {
+			continue
+		}
+		known := w.Newer[r.Run]
+		err = w.Record(r, 0)
+		if n := w.Newer[r.Run]; n != nil && known == nil {
+			out.newer = append(out.newer, newerRun{f.Name(r.Run), n.Seq, n.Why})
+		}
+		if s := w.States[r.Run]; s != nil && s.Status == replay.Completed && len(s.Outs) == 0 {
+			delete(w.States, r.Run) // nothing more comes
+		}
+		var broken *archive.BrokenError
+		if errors.As(err, &broken) {
+			hurt[r.Run] = true
+			if hurt[0] { // whose a damaged record is may not be known
+				continue
+			}
+			out.Damages++
+			report(journal.Damage{Seq: broken.Seq, Run: broken.Run, Kind: "history", Detail: broken.Why.Error()})
+			continue
+		}
+		if err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}

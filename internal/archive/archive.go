@@ -1,0 +1,238 @@
+package archive
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/internal/refusal"
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/replay"
+)
+
+// Log is what an Archive reads: a part of journal.Log.
+type Log interface {
+	Get(seq uint64) (journal.Record, error)
+	Scan(after uint64, limit int, fn func(journal.Record) error) error
+	RunRecords(run, last, fromN uint64, limit int) ([]journal.Record, error)
+	Lookup(id string) (run uint64, tombstoneUntil int64, ok bool, err error)
+	Head(run uint64) (journal.Head, bool, error)
+	Snapshot(run uint64) (journal.Snapshot, bool, error)
+	Definitions() ([]journal.Definition, error)
+	DefinitionBody(digest string) ([]byte, error)
+}
+
+// Archive reads a log. It is safe for concurrent use.
+type Archive struct {
+	j      Log
+	graphs sync.Map // flow.Digest -> *flow.Graph
+
+	mu    sync.Mutex
+	names map[uint64]named // of runs whose events were read lately
+}
+
+// named is a run as its events are shown.
+type named struct {
+	id string
+	g  *flow.Graph // nil: a newer release wrote what would tell
+}
+
+// New gives an Archive of a log, which stays the caller's.
+func New(j Log) *Archive { return &Archive{j: j, names: map[uint64]named{}} }
+
+// DeletedError is the refusal.ErrRunExpired of a run that was deleted.
+type DeletedError struct {
+	ID    string
+	Until int64 // Unix ms: how long the id is kept
+}
+
+func (e *DeletedError) Error() string { return refusal.ErrRunExpired.Error() }
+func (e *DeletedError) Unwrap() error { return refusal.ErrRunExpired }
+
+// Find gives the number of the run with an id, or refusal.ErrRunNotFound, or a *DeletedError while a deleted run's id is still kept
+// at the time now (Unix ms).
+func (a *Archive) Find(id string, now int64) (uint64, error) {
+	run, until, ok, err := a.j.Lookup(id)
+	switch {
+	case err != nil:
+		return 0, err
+	case until > now:
+		return 0, &DeletedError{id, until}
+	case !ok || until != 0:
+		return 0, refusal.ErrRunNotFound
+	}
+	return run, nil
+}
+
+// FindHead is Find that gives the run's head.
+func (a *Archive) FindHead(id string, now int64) (journal.Head, error) {
+	run, err := a.Find(id, now)
+	if err != nil {
+		return journal.Head{}, err
+	}
+	return a.Head(run)
+}
+
+// Head gives a run's head, or refusal.ErrRunNotFound.
+func (a *Archive) Head(run uint64) (journal.Head, error) {
+	h, ok, err := a.j.Head(run)
+	if err == nil && !ok {
+		err = refusal.ErrRunNotFound
+	}
+	return h, err
+}
+
+// Name is what a run is called: its id, or its number when its head cannot be read.
+func (a *Archive) Name(run uint64) string {
+	if n, ok := a.known(run); ok {
+		return n.id
+	}
+	h, err := a.Head(run)
+	if err != nil {
+		return fmt.Sprintf("#%d", run)
+	}
+	return h.ID
+}
+
+func (a *Archive) known(run uint64) (named, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	n, ok := a.names[run]
+	return n, ok
+}
+
+// namesKept is of how many runs the archive remembers ids and graphs.
+const namesKept = 10_000
+
+// named gives a run's id and graph.
+func (a *Archive) named(run uint64) (named, error) {
+	if n, ok := a.known(run); ok {
+		return n, nil
+	}
+	h, err := a.Head(run)
+	if err != nil {
+		return named{}, err
+	}
+	g, err := a.GraphOf(run)
+	if err != nil {
+		return named{}, err
+	}
+	n := named{h.ID, g}
+	a.remember(run, n)
+	return n, nil
+}
+
+func (a *Archive) remember(run uint64, n named) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.names) >= namesKept {
+		clear(a.names)
+	}
+	a.names[run] = n
+}
+
+// Graph gives the graph of a definition. It is made once, and shared.
+func (a *Archive) Graph(d flow.Digest) (*flow.Graph, error) {
+	if g, ok := a.graphs.Load(d); ok {
+		return g.(*flow.Graph), nil
+	}
+	body, err := a.j.DefinitionBody(string(d))
+	if err != nil {
+		return nil, err
+	}
+	g, err := ParseGraph(d, body)
+	if err != nil {
+		return nil, err
+	}
+	return a.Keep(g), nil
+}
+
+// Keep remembers the graph of a definition that is on its way to the journal. It gives the one that is shared.
+func (a *Archive) Keep(g *flow.Graph) *flow.Graph {
+	got, _ := a.graphs.LoadOrStore(g.Digest, g)
+	return got.(*flow.Graph)
+}
+
+// GraphOf gives the graph of a run; nil when a newer release wrote what would tell.
+func (a *Archive) GraphOf(run uint64) (*flow.Graph, error) {
+	first, err := a.First(run)
+	if err == nil {
+		var g *flow.Graph
+		if g, err = a.Graph(flow.Digest(first.Digest)); err == nil {
+			return g, nil
+		}
+	}
+	if errors.Is(err, event.ErrFormat) {
+		return nil, nil
+	}
+	return nil, err
+}
+
+// First gives a run's first event, its RunStarted. What a newer release wrote wraps event.ErrFormat.
+func (a *Archive) First(run uint64) (event.Event, error) {
+	var first event.Event
+	rec, err := a.j.Get(run)
+	if err != nil {
+		return first, err
+	}
+	err = event.Read(rec.Body, rec.Count, func(i int, ev *event.Event, opaque bool) error {
+		switch {
+		case i > 0:
+		case opaque:
+			return fmt.Errorf("the run's start is of kind %d: %w", ev.Kind, event.ErrFormat)
+		case ev.Kind != event.RunStarted:
+			return fmt.Errorf("the run begins with %s", ev.Kind)
+		default:
+			first = *ev
+			first.Payload = append([]byte(nil), ev.Payload...)
+		}
+		return nil
+	})
+	if err != nil {
+		return first, &BrokenError{Run: run, Seq: run, Why: err}
+	}
+	return first, nil
+}
+
+// Ended folds a run that has ended. Its snapshot is what there is of one that was damaged, and is quicker than its records.
+func (a *Archive) Ended(h journal.Head) (*replay.State, error) {
+	if snap, ok, err := a.j.Snapshot(h.Run); err == nil && ok && snap.Seq == h.LastSeq {
+		if s, err := a.Decode(snap.State); err == nil {
+			return s, nil
+		}
+	}
+	return a.FoldRun(h.Run, h.LastSeq)
+}
+
+// Payload gives the bytes of a payload, from memory or from the journal.
+func (a *Archive) Payload(p replay.Payload) (json.RawMessage, error) {
+	if p.Data != nil || p.Seq == 0 {
+		return OrNull(p.Data), nil
+	}
+	rec, err := a.j.Get(p.Seq)
+	if err != nil {
+		return nil, err
+	}
+	var out json.RawMessage
+	err = event.Decode(rec.Body, func(i int, ev *event.Event) error {
+		if rec.Seq+uint64(i) == p.Seq {
+			out = append(out, ev.Payload...)
+		}
+		return nil
+	})
+	if err == nil && len(out) != int(p.Len) {
+		err = fmt.Errorf("event %d holds %d bytes, want %d", p.Seq, len(out), p.Len)
+	}
+	return out, err
+}
+
+// OrNull gives the bytes of a payload, of which none stand for null.
+func OrNull(b []byte) []byte {
+	if len(b) == 0 {
+		return []byte("null")
+	}
+	return b
+}

@@ -1,0 +1,117 @@
+package archive
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/internal/rfc3339"
+	"github.com/agnt5/agnt5d/model"
+)
+
+// Show makes of a journaled event what people see of it. g is the run's graph, nil for the engine's own events.
+func Show(seq, n uint64, at int64, run string, g *flow.Graph, e *event.Event) model.Event {
+	out := model.Event{Seq: seq, N: n, At: rfc3339.Format(at), WorkflowID: run, Kind: e.Kind.String(), Attempt: e.Attempt, Data: map[string]any{}}
+	name := func(i int32) string {
+		if g != nil && int(i) < len(g.Def.Steps) {
+			return g.Def.Steps[i].Name
+		}
+		return fmt.Sprintf("#%d", i)
+	}
+	if e.Kind.HasStep() {
+		out.Step = name(e.Step)
+	}
+	put := func(key, v string) {
+		if v != "" {
+			out.Data[key] = v
+		}
+	}
+	when := func(key string, ms int64) {
+		if ms != 0 {
+			out.Data[key] = rfc3339.Format(ms)
+		}
+	}
+	switch e.Kind {
+	case event.RunStarted:
+		put("workflow_name", e.Name)
+		out.Data["version"] = e.Version
+		put("digest", e.Digest)
+		put("traceparent", e.Trace)
+		out.Data["input"] = json.RawMessage(OrNull(e.Payload))
+	case event.AttemptStarted:
+		put("worker", e.Name)
+		if e.Forced {
+			put("worker", "in process")
+		}
+		when("started_at", e.Time)
+	case event.AttemptFailed, event.AttemptLost, event.StepFailed:
+		put("code", e.Code)
+		put("message", e.Message)
+		put("type", e.Type)
+		put("stack", e.Stack)
+		if e.Kind == event.AttemptFailed {
+			out.Data["retryable"] = !e.Forced
+		}
+		when("not_before", e.Due)
+	case event.StepCompleted:
+		if e.Ref != 0 {
+			out.Data["signal_seq"] = e.Ref
+		} else {
+			out.Data["output"] = json.RawMessage(OrNull(e.Payload))
+		}
+		if len(e.Objects) > 0 {
+			objects := map[string]any{}
+			for _, o := range e.Objects {
+				objects[o.Key] = map[string]any{"state": json.RawMessage(OrNull(o.State)), "version": o.Version, "fence": o.Fence}
+			}
+			out.Data["objects"] = objects
+		}
+	case event.StepDeferred:
+		put("timer", name(e.Timer))
+		when("due", e.Due)
+	case event.RetrySet, event.SignalAwaited, event.TimerSet:
+		when("due", e.Due)
+	case event.SignalReceived:
+		put("name", e.Name)
+		put("signal_id", e.ID)
+		out.Data["payload"] = json.RawMessage(OrNull(e.Payload))
+	case event.TimerFired:
+		out.Data["forced"] = e.Forced
+	case event.RunCancelled:
+		put("reason", e.Message)
+	case event.RunQuarantined:
+		out.Data["damaged_seq"] = e.Ref
+		put("message", e.Message)
+	case event.WorkflowRegistered:
+		put("workflow_name", e.Name)
+		out.Data["version"] = e.Version
+		put("digest", e.Digest)
+	case event.ObjectDeleted:
+		put("key", e.Name)
+	case event.EngineStarted:
+		put("release", e.Message)
+		out.Data["unclean"] = e.Forced
+	case event.RunsDeleted:
+		put("reason", e.Message)
+		out.Data["workflow_ids"] = deleted(e.Payload)
+	}
+	if len(out.Data) == 0 {
+		out.Data = nil
+	}
+	return out
+}
+
+// Opaque is Show of an event that a newer release wrote: of its data nothing is known here.
+func Opaque(seq, n uint64, at int64, run string, kind event.Kind) model.Event {
+	return model.Event{Seq: seq, N: n, At: rfc3339.Format(at), WorkflowID: run, Kind: kind.String(), NewerRelease: true}
+}
+
+// deleted is the ids of the runs that a RunsDeleted names.
+func deleted(payload []byte) []string {
+	ids := []string{}
+	for _, d := range event.ReadDeleted(payload) {
+		ids = append(ids, d.ID)
+	}
+	return ids
+}

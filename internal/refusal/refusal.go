@@ -1,0 +1,41 @@
+// Package refusal is the one list of why a call is refused. Each has the code that the HTTP surface answers, so that nobody else need
+// list them: whatever wraps one carries its code.
+package refusal
+
+// Refusal is an error that callers branch on: in Go with errors.Is, elsewhere by its code.
+type Refusal struct{ code, text string }
+
+func (r *Refusal) Error() string { return r.text }
+
+// Code is the stable code of the HTTP surface.
+func (r *Refusal) Code() string { return r.code }
+
+// All is every refusal.
+var All []*Refusal
+
+func refusal(code, text string) error {
+	r := &Refusal{code, text}
+	All = append(All, r)
+	return r
+}
+
+// The refusals.
+var (
+	ErrRunNotFound      = refusal("run_not_found", "no such run")
+	ErrRunExpired       = refusal("run_expired", "the run was deleted; its id is kept for a while so that it cannot start again by mistake")
+	ErrRunConflict      = refusal("run_conflict", "the id belongs to a run of another workflow or input")
+	ErrRunFinished      = refusal("run_finished", "the run has finished")
+	ErrRunOpen          = refusal("run_open", "the run has not finished")
+	ErrRunNotFailed     = refusal("run_not_failed", "only a failed or cancelled run can be retried")
+	ErrRunQuarantined   = refusal("run_quarantined", "the run is quarantined: its journal is damaged; \"cancel\" ends it")
+	ErrNewerRelease     = refusal("newer_release", "written by a newer release of agnt5d")
+	ErrSignalConflict   = refusal("signal_conflict", "the signal id was used with another name or payload")
+	ErrTimerNotFound    = refusal("timer_not_found", "the workflow has no such timer")
+	ErrTimerNotWaiting  = refusal("timer_not_waiting", "the timer has not fired and nothing waits on it")
+	ErrNoTestClock      = refusal("no_test_clock", "this engine has no test clock, so its time cannot be moved")
+	ErrWorkflowNotFound = refusal("workflow_not_found", "no such workflow")
+	ErrWorkerNotFound   = refusal("worker_not_found", "no such worker session")
+	ErrDiskFull         = refusal("disk_full", "the disk is full: nothing was recorded; try again when there is space")
+	ErrClosing          = refusal("shutting_down", "the engine is shutting down")
+	ErrClosed           = refusal("shutting_down", "engine: closed")
+)

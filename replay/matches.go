@@ -1,0 +1,107 @@
+package replay
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/refusal"
+)
+
+// What is asked of a run may have been asked before, and its answer lost. These are the rules of whether it was, one for each thing
+// that can be asked: the same for a run in memory and for one that was folded from the journal.
+
+// MatchStart says whether a start with that workflow and input is the start of a run again: nil, it is; refusal.ErrRunConflict,
+// it is that of another.
+func MatchStart(runWorkflow string, runInput []byte, workflow string, input []byte) error {
+	if runWorkflow != workflow || !bytes.Equal(runInput, input) && !flow.EqualJSON(runInput, input) {
+		return refusal.ErrRunConflict
+	}
+	return nil
+}
+
+// MatchStart is MatchStart of the run. known is false when its input is too large to lie in memory: then the journal knows.
+func (s *State) MatchStart(workflow string, input []byte) (known bool, err error) {
+	if s.Workflow == workflow && s.Input.Data == nil {
+		return false, nil
+	}
+	return true, MatchStart(s.Workflow, s.Input.Data, workflow, input)
+}
+
+// MatchSignal says whether the run has received a signal: nil and true, it has, and by is the step that took it ("": none yet);
+// refusal.ErrSignalConflict, it has one of that id and another name or payload. Otherwise err is why it takes none.
+func (s *State) MatchSignal(name, id string, payload []byte) (by string, received bool, err error) {
+	a, received := s.Mail.Find(id)
+	switch {
+	case !received:
+		return "", false, s.closed()
+	case a.Name != name || a.Payload != HashBytes(payload) || int(a.Size) != len(payload):
+		return "", false, refusal.ErrSignalConflict
+	case a.By >= 0:
+		by = s.Name(a.By)
+	}
+	return by, true, nil
+}
+
+// closed says why a run takes no facts from outside.
+func (s *State) closed() error {
+	switch {
+	case s.Status == Quarantined:
+		return refusal.ErrRunQuarantined
+	case s.Status.Ended():
+		return refusal.ErrRunFinished
+	}
+	return nil
+}
+
+// MatchCancel says what a cancel means to a run in that state: nil and true, it was cancelled before; refusal.ErrRunFinished, it
+// has ended in another way.
+func (s RunState) MatchCancel() (cancelled bool, err error) {
+	switch {
+	case s == Cancelled:
+		return true, nil
+	case s.Ended():
+		return false, refusal.ErrRunFinished
+	}
+	return false, nil
+}
+
+// MatchRetry says why the run cannot be retried. A run that was retried is running: to ask again is refused, as it may have failed
+// anew meanwhile.
+func (s *State) MatchRetry() error {
+	switch {
+	case s.Status != Failed && s.Status != Cancelled:
+		return refusal.ErrRunNotFailed
+	case s.Hurt:
+		return refusal.ErrRunQuarantined
+	}
+	return nil
+}
+
+// MatchFire gives the step of a timer that is to fire now, and whether it has fired before and nothing waits on it anew. Otherwise
+// err is why it cannot fire.
+func (s *State) MatchFire(timer string) (step Instance, fired bool, err error) {
+	step, ok := s.Graph.Timers[timer]
+	switch {
+	case !ok:
+		return step, false, noTimer(s.Graph, timer)
+	case s.Status == Quarantined:
+		return step, false, refusal.ErrRunQuarantined
+	case s.WaitsOn(step):
+		return step, false, nil
+	case s.At(step).State == StepCompleted:
+		return step, true, nil
+	}
+	return step, false, refusal.ErrTimerNotWaiting
+}
+
+// noTimer is refusal.ErrTimerNotFound with the names that would have been right.
+func noTimer(g *flow.Graph, timer string) error {
+	if len(g.Timers) == 0 {
+		return fmt.Errorf("%w as %q: it has none", refusal.ErrTimerNotFound, timer)
+	}
+	return fmt.Errorf("%w as %q; it has: %s", refusal.ErrTimerNotFound, timer, strings.Join(slices.Sorted(maps.Keys(g.Timers)), ", "))
+}
