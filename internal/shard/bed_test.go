@@ -10,6 +10,7 @@ import (
 	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/internal/sim"
+	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/worker"
 )
@@ -25,6 +26,7 @@ type bed struct {
 
 	name    string // of the case, for failures
 	signals int
+	damage  []journal.Damage // reported
 }
 
 func newBed(t *testing.T) *bed {
@@ -37,7 +39,8 @@ func newBed(t *testing.T) *bed {
 func (b *bed) boot() {
 	b.t.Helper()
 	clear(b.tasks)
-	b.r = shard.New(shard.Config{Journal: b.disk, Release: "bed", Cancel: func(*worker.Slot, string) {}, Execute: b.took})
+	b.r = shard.New(shard.Config{Journal: b.disk, Release: "bed", Cancel: func(*worker.Slot, string) {}, Execute: b.took,
+		Damage: func(d journal.Damage) { b.damage = append(b.damage, d) }})
 	if err := b.r.Recover(b.now); err != nil {
 		b.t.Fatal(err)
 	}

@@ -248,10 +248,10 @@ func (r *Shard) letGo(run *Run) {
 }
 
 // endedBefore says whether a record that follows others, of a run that is not in the books, belongs to a run that ended and
-// whose snapshot is gone: recovery needs nothing of it.
+// whose snapshot is gone: recovery needs nothing of it. That damage was met in it since, as its head may say, changes nothing.
 func (v *recovery) endedBefore(rec journal.Record) bool {
 	h, ok, err := v.r.j.Head(rec.Run)
-	return err == nil && ok && replay.RunState(h.State).Ended() && h.LastSeq >= rec.Seq
+	return err == nil && ok && (replay.RunState(h.State).Ended() || h.EndedAt != 0) && h.LastSeq >= rec.Seq
 }
 
 func (v *recovery) Damaged(d journal.Damage) error {
