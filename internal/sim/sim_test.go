@@ -4,7 +4,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
+	"sync"
 	"testing"
 )
 
@@ -59,18 +61,36 @@ func TestSeeds(t *testing.T) {
 	}
 	all := map[string]int{}
 	failed := 0
-	for seed := from; seed < from+uint64(n); seed++ {
-		w, err := Run(seed, steps, NoBug)
-		if err != nil {
-			t.Errorf("%v\n  to see it again: go test ./internal/sim -run TestSeeds -seed %d", err, seed)
-			if failed++; failed > 4 {
-				t.FailNow()
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	next := from
+	for range runtime.GOMAXPROCS(0) { // seeds have nothing in common
+		wg.Go(func() {
+			for {
+				mu.Lock()
+				seed := next
+				next++
+				over := seed >= from+uint64(n) || failed > 4
+				mu.Unlock()
+				if over {
+					return
+				}
+				w, err := Run(seed, steps, NoBug)
+				mu.Lock()
+				if err != nil {
+					failed++
+					t.Errorf("%v\n  to see it again: go test ./internal/sim -run TestSeeds -seed %d", err, seed)
+				}
+				for k, v := range w.Ops {
+					all[k] += v
+				}
+				mu.Unlock()
 			}
-			continue
-		}
-		for k, v := range w.Ops {
-			all[k] += v
-		}
+		})
+	}
+	wg.Wait()
+	if failed > 0 {
+		return
 	}
 	for _, k := range floor {
 		if all[k] == 0 {
