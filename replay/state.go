@@ -225,6 +225,12 @@ func (st *Step) Answers(attempt uint32, boot uint64, worker string) bool {
 	return false
 }
 
+// UnderWay says that the run is running and the attempt is the newest of the instance, offered or in a worker's hands.
+func (s *State) UnderWay(i Instance, attempt uint32) bool {
+	st := s.At(i)
+	return s.Status == Running && st != nil && st.Attempt == attempt && st.out()
+}
+
 // Released takes the requests for object keys that ended since the last call.
 func (s *State) Released() []uint64 {
 	r := s.released

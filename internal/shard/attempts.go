@@ -48,15 +48,16 @@ func (in *Outcome) refuse(err error) {
 	}
 }
 
-func (in *Outcome) key() (run uint64, step int32, attempt uint32, boot uint64) {
-	if in.Slot != nil {
-		return in.Slot.Run, in.Slot.Step, in.Slot.Attempt, in.Slot.Boot
+// claim is the attempt that the outcome says it is of.
+func (in *Outcome) claim() claim {
+	if s := in.Slot; s != nil {
+		return claim{Token: worker.Token{Run: s.Run, Step: s.Step, Attempt: s.Attempt, Boot: s.Boot}, slot: s}
 	}
-	return in.Token.Run, in.Token.Step, in.Token.Attempt, in.Token.Boot
+	return claim{Token: in.Token}
 }
 
 func (in *Outcome) admit(r *Shard) {
-	number, step, _, _ := in.key()
+	number := in.claim().Run
 	if in.Slot != nil {
 		r.b.given = append(r.b.given, in)
 	}
@@ -76,13 +77,6 @@ func (in *Outcome) admit(r *Shard) {
 		in.answer(r, RunFinished, true)
 		return
 	}
-	if st := run.S.At(step); st == nil && run.S.Dropped(step) {
-		in.answer(r, in.late(run), true)
-		return
-	} else if st == nil {
-		in.answer(r, BadToken, false)
-		return
-	}
 	r.give(run, in)
 }
 
@@ -99,114 +93,78 @@ func (in *Outcome) answer(r *Shard, result Result, look bool) {
 }
 
 func (in *Outcome) fold(r *Shard, run *Run, t *replay.Turn) {
-	_, step, attempt, boot := in.key()
-	// A damaged run may not know its own tokens. That it is damaged may be a fact of this very turn, which stands in front.
-	if !run.S.Hurt && run.S.At(step).Alien(attempt, boot) {
+	c := in.claim()
+	slot := r.Hub.Slot(run.S.Run, c.Step)
+	switch where := standing(run, slot, c); where {
+	case alien:
 		in.answer(r, BadToken, false)
-		return
-	}
-	slot := r.Hub.Slot(run.S.Run, step)
-	if out, ok := run.S.Out(step); ok && out.Attempt == attempt && out.Boot == boot { // its run ended meanwhile: it only gives back its keys
+	case ended: // it only gives back its keys
 		if r.noRoom(in) {
 			return
 		}
-		t.Ended(step, attempt)
-		if slot != nil && slot.Attempt == attempt && (slot.State == worker.Cancelled || slot.State == worker.Leased) {
+		t.Ended(c.Step, c.Attempt)
+		if slot != nil && slot.Attempt == c.Attempt && (slot.State == worker.Cancelled || slot.State == worker.Leased) {
 			r.b.release = append(r.b.release, slot)
 		}
-		in.answer(r, in.late(run), false)
-		return
-	}
-	if !in.good(run, slot, step, attempt, boot) {
-		if in.from(slot) && (slot.State == worker.Leased || slot.State == worker.Cancelled) { // the handler has returned, and nobody wants its answer
+		in.answer(r, unwanted(run), false)
+	case late, stale:
+		if c.has(slot) && (slot.State == worker.Leased || slot.State == worker.Cancelled) { // the handler has returned, and nobody wants its answer
 			r.Hub.Answer(slot)
 			r.b.release = append(r.b.release, slot)
 		}
-		late := in.late(run)
+		result := unwanted(run)
 		r.atEnd(func() { // the outcome that was first may stand in this very turn
 			in.Last = run.S.LastSeq
-			in.answer(r, late, !run.S.Hurt)
+			in.answer(r, result, !run.S.Hurt)
 		})
-		return
-	}
-	if r.noRoom(in) {
-		return
-	}
-	st := run.S.At(step)
-	worked := in.Token.Worker
-	if slot != nil && slot.State == worker.Leased {
-		r.journalStart(run, slot, t)
-		r.Hub.Answer(slot)
-		r.b.release = append(r.b.release, slot)
-	} else if st.State == replay.StepScheduled && st.Attempt == attempt { // given out before a restart, its start not journaled
-		r.Hub.Withdraw(run.S.Run, step)
-		t.Started(step, attempt, worked, r.now.Wall, false)
-	} else { // a lost attempt that answers before the step was given to another
-		r.Hub.Withdraw(run.S.Run, step)
-		if slot != nil && slot.State != worker.Queued {
-			r.b.release = append(r.b.release, slot)
+	case holding, lostButOpen:
+		if r.noRoom(in) {
+			return
 		}
+		if where == holding {
+			r.journalStart(run, slot, t)
+			r.Hub.Answer(slot)
+			r.b.release = append(r.b.release, slot)
+		} else {
+			r.Hub.Withdraw(run.S.Run, c.Step)
+			if run.S.At(c.Step).Attempt == c.Attempt { // given out before a restart, its start not journaled
+				t.Started(c.Step, c.Attempt, c.Worker, r.now.Wall, false)
+			}
+		}
+		in.settle(r, run, t, slot)
 	}
+}
+
+// settle folds what the attempt came to.
+func (in *Outcome) settle(r *Shard, run *Run, t *replay.Turn, slot *worker.Slot) {
+	c := in.claim()
 	if in.Fail == nil {
-		if key, ok := in.foreign(run, step); ok {
+		if key, ok := in.foreign(run, c.Step); ok {
 			in.Invalid = true
 			in.Fail = &replay.AttemptError{Code: "object_not_held", Final: true, Hash: in.Hash,
 				Message: fmt.Sprintf("the outcome sets object %q, which is not one of the step's object_keys", key)}
 		}
 	}
-	r.meters.answered(run, step, slot, r.now.Wall, in.Fail == nil)
+	r.meters.answered(run, c.Step, slot, r.now.Wall, in.Fail == nil)
 	if in.Fail != nil {
-		t.Fail(step, attempt, *in.Fail)
+		t.Fail(c.Step, c.Attempt, *in.Fail)
 		if in.Invalid {
 			in.answer(r, Invalid, false)
 			return
 		}
 	} else {
-		r.number(in.Objects, st.Fence)
-		t.Complete(step, attempt, in.Output, in.Objects, in.Hash)
+		r.number(in.Objects, run.S.At(c.Step).Fence)
+		t.Complete(c.Step, c.Attempt, in.Output, in.Objects, in.Hash)
 	}
 	in.answer(r, Recorded, false)
 }
 
-// from says whether the outcome is that of the attempt which has the slot.
-func (in *Outcome) from(slot *worker.Slot) bool {
-	switch {
-	case slot == nil:
-		return false
-	case in.Slot != nil:
-		return in.Slot == slot
-	}
-	return holds(slot, in.Token)
-}
-
-// late is the result for an attempt that nobody waits for.
-func (in *Outcome) late(run *Run) Result {
+// unwanted is the result for an attempt that nobody waits for.
+func unwanted(run *Run) Result {
 	if run.S.Status != replay.Running {
 		return RunFinished
 	}
 	return StaleLease
-}
-
-// good says whether the attempt may still settle its step: it has the lease; or its step was not given to another since,
-// and no outcome of it was recorded.
-func (in *Outcome) good(run *Run, slot *worker.Slot, step int32, attempt uint32, boot uint64) bool {
-	st := run.S.At(step)
-	if run.S.Status != replay.Running || !st.Answers(attempt, boot, in.Token.Worker) {
-		return false
-	}
-	if st.State != replay.StepScheduled && st.State != replay.StepRunning {
-		return false
-	}
-	if slot != nil && slot.State != worker.Queued {
-		if in.Slot != nil {
-			return slot == in.Slot && slot.State == worker.Leased && slot.Attempt == attempt
-		}
-		return slot.State == worker.Leased && holds(slot, in.Token)
-	}
-	if in.Slot != nil {
-		return false
-	}
-	return st.State == replay.StepScheduled
 }
 
 // foreign gives an object that the outcome sets and the step does not hold.
@@ -343,9 +301,7 @@ func (f expired) fold(r *Shard, run *Run, t *replay.Turn) {
 		r.b.release = append(r.b.release, s)
 		return
 	}
-	st := run.S.At(s.Step)
-	if s.State != worker.Leased || run.S.Status != replay.Running || st.Attempt != s.Attempt ||
-		(st.State != replay.StepScheduled && st.State != replay.StepRunning) {
+	if s.State != worker.Leased || !run.S.UnderWay(s.Step, s.Attempt) {
 		r.Hub.Answer(s)
 		r.b.release = append(r.b.release, s)
 		return
@@ -386,8 +342,7 @@ func (f lost) fold(r *Shard, run *Run, t *replay.Turn) {
 		t.Ended(f.step, f.attempt)
 		return
 	}
-	st := run.S.At(f.step)
-	if run.S.Status == replay.Running && st.Attempt == f.attempt && (st.State == replay.StepScheduled || st.State == replay.StepRunning) {
+	if run.S.UnderWay(f.step, f.attempt) {
 		t.Lose(f.step, f.attempt, f.why)
 	}
 }
