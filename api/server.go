@@ -321,7 +321,7 @@ func (rt *route) checkQuery(r *http.Request) error {
 			return problem("invalid_request", "unknown parameter "+quote(name)+nearest.Did(name, known))
 		}
 		if len(v) > 1 {
-			return problem("invalid_request", name+" stands there twice")
+			return problem("invalid_request", name+" is given twice")
 		}
 	}
 	return nil

@@ -74,7 +74,7 @@ func (e *Engine) Join(ctx context.Context, req JoinRequest) (Joined, error) {
 			return Joined{}, badRequest("handlers: %v", err)
 		}
 		if seen[h] {
-			return Joined{}, badRequest("handlers: %q stands there twice", h)
+			return Joined{}, badRequest("handlers: %q is given twice", h)
 		}
 		seen[h] = true
 	}

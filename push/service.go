@@ -45,7 +45,7 @@ func check(s *Service) error {
 			return fmt.Errorf("handlers: %w", err)
 		}
 		if slices.Contains(s.Handlers[:i], h) {
-			return fmt.Errorf("handlers: %q stands there twice", h)
+			return fmt.Errorf("handlers: %q is given twice", h)
 		}
 	}
 	if s.Capacity == 0 {

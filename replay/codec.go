@@ -7,6 +7,7 @@ import (
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/internal/pack"
 	"github.com/agnt5/agnt5d/signals"
 )
 
@@ -81,21 +82,21 @@ type fields struct {
 func (f *fields) uint(k int, v uint64) {
 	if v != 0 {
 		f.key(k)
-		f.buf = event.AppendUint(f.buf, v)
+		f.buf = pack.AppendUint(f.buf, v)
 	}
 }
 
 func (f *fields) int(k int, v int64) {
 	if v != 0 {
 		f.key(k)
-		f.buf = event.AppendInt(f.buf, v)
+		f.buf = pack.AppendInt(f.buf, v)
 	}
 }
 
 func (f *fields) string(k int, v string) {
 	if v != "" {
 		f.key(k)
-		f.buf = event.AppendString(f.buf, v)
+		f.buf = pack.AppendString(f.buf, v)
 	}
 }
 
@@ -108,22 +109,22 @@ func (f *fields) payload(k int, p Payload) {
 	if p.Len <= snapshotBytes {
 		n = 3
 	}
-	f.buf = event.AppendArray(f.buf, n)
-	f.buf = event.AppendUint(f.buf, p.Seq)
-	f.buf = event.AppendUint(f.buf, uint64(p.Len))
+	f.buf = pack.AppendArray(f.buf, n)
+	f.buf = pack.AppendUint(f.buf, p.Seq)
+	f.buf = pack.AppendUint(f.buf, uint64(p.Len))
 	if n == 3 {
-		f.buf = event.AppendBin(f.buf, p.Data)
+		f.buf = pack.AppendBin(f.buf, p.Data)
 	}
 }
 
 func (f *fields) key(k int) {
 	f.n++
-	f.buf = event.AppendUint(f.buf, uint64(k))
+	f.buf = pack.AppendUint(f.buf, uint64(k))
 }
 
 // flush appends the map to dst and makes f empty again.
 func (f *fields) flush(dst []byte) []byte {
-	dst = append(event.AppendMap(dst, f.n), f.buf...)
+	dst = append(pack.AppendMap(dst, f.n), f.buf...)
 	f.buf, f.n = f.buf[:0], 0
 	return dst
 }
@@ -140,7 +141,7 @@ func (s *State) Append(dst []byte) []byte {
 	f.payload(kInput, s.Input)
 	f.string(kTrace, s.Trace)
 	f.key(kSteps)
-	f.buf = event.AppendArray(f.buf, len(s.Steps))
+	f.buf = pack.AppendArray(f.buf, len(s.Steps))
 	for i := range s.Steps {
 		s.Steps[i].fields(&in)
 		f.buf = in.flush(f.buf)
@@ -148,20 +149,20 @@ func (s *State) Append(dst []byte) []byte {
 	s.arrivals(&f)
 	if len(s.Outs) > 0 {
 		f.key(kOuts)
-		f.buf = event.AppendArray(f.buf, len(s.Outs))
+		f.buf = pack.AppendArray(f.buf, len(s.Outs))
 		for _, o := range s.Outs {
 			n := 5
 			if o.Boot != 0 {
 				n = 6
 			}
-			f.buf = event.AppendArray(f.buf, n)
-			f.buf = event.AppendUint(f.buf, uint64(o.Step))
-			f.buf = event.AppendUint(f.buf, uint64(o.Attempt))
-			f.buf = event.AppendUint(f.buf, o.Request)
-			f.buf = event.AppendBool(f.buf, o.Local)
-			f.buf = event.AppendString(f.buf, o.Worker)
+			f.buf = pack.AppendArray(f.buf, n)
+			f.buf = pack.AppendUint(f.buf, uint64(o.Step))
+			f.buf = pack.AppendUint(f.buf, uint64(o.Attempt))
+			f.buf = pack.AppendUint(f.buf, o.Request)
+			f.buf = pack.AppendBool(f.buf, o.Local)
+			f.buf = pack.AppendString(f.buf, o.Worker)
 			if n == 6 {
-				f.buf = event.AppendUint(f.buf, o.Boot)
+				f.buf = pack.AppendUint(f.buf, o.Boot)
 			}
 		}
 	}
@@ -190,20 +191,20 @@ func (s *State) Append(dst []byte) []byte {
 func (s *State) appendAdded(f *fields) {
 	var in fields
 	f.key(kAdded)
-	f.buf = event.AppendArray(f.buf, 1+len(s.added))
-	f.buf = event.AppendUint(f.buf, uint64(s.grown))
+	f.buf = pack.AppendArray(f.buf, 1+len(s.added))
+	f.buf = pack.AppendUint(f.buf, uint64(s.grown))
 	for _, a := range s.added {
-		f.buf = event.AppendArray(f.buf, 5)
-		f.buf = event.AppendUint(f.buf, uint64(a.i))
-		f.buf = event.AppendUint(f.buf, uint64(a.of))
-		f.buf = event.AppendString(f.buf, a.name)
-		f.buf = event.AppendBin(f.buf, a.body)
+		f.buf = pack.AppendArray(f.buf, 5)
+		f.buf = pack.AppendUint(f.buf, uint64(a.i))
+		f.buf = pack.AppendUint(f.buf, uint64(a.of))
+		f.buf = pack.AppendString(f.buf, a.name)
+		f.buf = pack.AppendBin(f.buf, a.body)
 		a.fields(&in)
 		f.buf = in.flush(f.buf)
 	}
 }
 
-func (s *State) readAdded(r *event.Reader) error {
+func (s *State) readAdded(r *pack.Reader) error {
 	n := r.Array()
 	if n == 0 {
 		return errors.New("replay: encoded state: no count of added instances")
@@ -256,11 +257,11 @@ func (st *Step) fields(f *fields) {
 	f.string(kWorker, st.Worker)
 	if e := st.Error; e != nil {
 		f.key(kError)
-		f.buf = event.AppendArray(f.buf, 5)
+		f.buf = pack.AppendArray(f.buf, 5)
 		for _, v := range []string{e.Code, e.Message, e.Type, e.Stack} {
-			f.buf = event.AppendString(f.buf, v)
+			f.buf = pack.AppendString(f.buf, v)
 		}
-		f.buf = event.AppendUint(f.buf, uint64(e.Attempt))
+		f.buf = pack.AppendUint(f.buf, uint64(e.Attempt))
 	}
 	f.uint(kFloor, uint64(st.Floor))
 	f.uint(kStepBoot, st.Boot)
@@ -274,20 +275,20 @@ func (s *State) arrivals(f *fields) {
 		return
 	}
 	f.key(kArrivals)
-	f.buf = event.AppendArray(f.buf, len(all))
+	f.buf = pack.AppendArray(f.buf, len(all))
 	for _, a := range all {
 		var small []byte
 		if a.By == signals.Unconsumed && a.Size <= snapshotBytes {
 			small = s.arrived[a.Seq]
 		}
-		f.buf = event.AppendArray(f.buf, 7)
-		f.buf = event.AppendString(f.buf, a.ID)
-		f.buf = event.AppendString(f.buf, a.Name)
-		f.buf = event.AppendUint(f.buf, a.Seq)
-		f.buf = event.AppendUint(f.buf, a.Payload)
-		f.buf = event.AppendUint(f.buf, uint64(a.Size))
-		f.buf = event.AppendUint(f.buf, uint64(a.By+1))
-		f.buf = event.AppendBin(f.buf, small)
+		f.buf = pack.AppendArray(f.buf, 7)
+		f.buf = pack.AppendString(f.buf, a.ID)
+		f.buf = pack.AppendString(f.buf, a.Name)
+		f.buf = pack.AppendUint(f.buf, a.Seq)
+		f.buf = pack.AppendUint(f.buf, a.Payload)
+		f.buf = pack.AppendUint(f.buf, uint64(a.Size))
+		f.buf = pack.AppendUint(f.buf, uint64(a.By+1))
+		f.buf = pack.AppendBin(f.buf, small)
 	}
 }
 
@@ -302,9 +303,9 @@ func (s *State) waits(f *fields) {
 		return
 	}
 	f.key(kWaits)
-	f.buf = event.AppendArray(f.buf, len(order))
+	f.buf = pack.AppendArray(f.buf, len(order))
 	for _, i := range order {
-		f.buf = event.AppendUint(f.buf, uint64(i))
+		f.buf = pack.AppendUint(f.buf, uint64(i))
 	}
 }
 
@@ -359,14 +360,14 @@ func WorkflowOf(b []byte) (string, error) {
 // Readable says whether this release reads states of the encoding that b has.
 func Readable(b []byte) bool { return len(b) > 0 && (b[0] == Encoding || b[0] == encodingOfSteps) }
 
-func open(b []byte) (*event.Reader, int, error) {
+func open(b []byte) (*pack.Reader, int, error) {
 	if len(b) == 0 {
 		return nil, 0, errors.New("replay: empty encoded state")
 	}
 	if !Readable(b) {
 		return nil, 0, fmt.Errorf("replay: encoded state of version %d, this release reads %d: %w", b[0], Encoding, event.ErrFormat)
 	}
-	r := event.NewReader(b[1:])
+	r := pack.NewReader(b[1:])
 	return r, r.Map(), nil
 }
 
@@ -459,7 +460,7 @@ func Decode(b []byte, g *flow.Graph) (*State, error) {
 	return s, s.derive(waits)
 }
 
-func (st *Step) read(r *event.Reader) error {
+func (st *Step) read(r *pack.Reader) error {
 	st.State = 0
 	for range r.Map() {
 		switch k := r.Uint(); k {
@@ -507,7 +508,7 @@ func (st *Step) read(r *event.Reader) error {
 	return nil
 }
 
-func readPayload(r *event.Reader) Payload {
+func readPayload(r *pack.Reader) Payload {
 	n := r.Array()
 	p := Payload{Seq: r.Uint(), Len: uint32(r.Uint())}
 	if n == 3 {
@@ -523,7 +524,7 @@ func own(b []byte) []byte {
 	return append(make([]byte, 0, len(b)), b...)
 }
 
-func (s *State) readArrivals(r *event.Reader) {
+func (s *State) readArrivals(r *pack.Reader) {
 	for range r.Array() {
 		if r.Err() != nil {
 			return

@@ -13,7 +13,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/internal/pack"
 	"github.com/agnt5/agnt5d/internal/wire"
 )
 
@@ -59,7 +59,7 @@ func TestHostileBodiesCostLittleMemory(t *testing.T) {
 	}
 	const size = 30 << 20
 	packed := func(key string) []byte {
-		b := event.AppendArray(event.AppendString(event.AppendMap(nil, 1), key), size)
+		b := pack.AppendArray(pack.AppendString(pack.AppendMap(nil, 1), key), size)
 		return append(b, bytes.Repeat([]byte{0x80}, size)...)
 	}
 	bodies := map[string][]byte{"poll": packed("outcomes"), "heartbeat": packed("tokens")}

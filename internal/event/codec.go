@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/agnt5/agnt5d/internal/pack"
 	"github.com/agnt5/agnt5d/internal/refusal"
 )
 
@@ -31,8 +32,8 @@ func appendEvent(dst []byte, e *Event) []byte {
 	for n > 0 && e.isZero(layout[n-1]) {
 		n--
 	}
-	dst = AppendArray(dst, n+1)
-	dst = AppendUint(dst, uint64(e.Kind))
+	dst = pack.AppendArray(dst, n+1)
+	dst = pack.AppendUint(dst, uint64(e.Kind))
 	for _, f := range layout[:n] {
 		dst = e.appendField(dst, f)
 	}
@@ -88,54 +89,54 @@ func (e *Event) isZero(f field) bool {
 func (e *Event) appendField(dst []byte, f field) []byte {
 	switch f {
 	case fStep:
-		return AppendUint(dst, uint64(uint32(e.Step)))
+		return pack.AppendUint(dst, uint64(uint32(e.Step)))
 	case fAttempt:
-		return AppendUint(dst, uint64(e.Attempt))
+		return pack.AppendUint(dst, uint64(e.Attempt))
 	case fTimer:
-		return AppendUint(dst, uint64(uint32(e.Timer)))
+		return pack.AppendUint(dst, uint64(uint32(e.Timer)))
 	case fDue:
-		return AppendInt(dst, e.Due)
+		return pack.AppendInt(dst, e.Due)
 	case fTime:
-		return AppendInt(dst, e.Time)
+		return pack.AppendInt(dst, e.Time)
 	case fRef:
-		return AppendUint(dst, e.Ref)
+		return pack.AppendUint(dst, e.Ref)
 	case fHash:
-		return AppendUint(dst, e.Hash)
+		return pack.AppendUint(dst, e.Hash)
 	case fVersion:
-		return AppendUint(dst, uint64(e.Version))
+		return pack.AppendUint(dst, uint64(e.Version))
 	case fForced:
-		return AppendBool(dst, e.Forced)
+		return pack.AppendBool(dst, e.Forced)
 	case fName:
-		return AppendString(dst, e.Name)
+		return pack.AppendString(dst, e.Name)
 	case fID:
-		return AppendString(dst, e.ID)
+		return pack.AppendString(dst, e.ID)
 	case fDigest:
-		return AppendString(dst, e.Digest)
+		return pack.AppendString(dst, e.Digest)
 	case fCode:
-		return AppendString(dst, e.Code)
+		return pack.AppendString(dst, e.Code)
 	case fMessage:
-		return AppendString(dst, e.Message)
+		return pack.AppendString(dst, e.Message)
 	case fType:
-		return AppendString(dst, e.Type)
+		return pack.AppendString(dst, e.Type)
 	case fStack:
-		return AppendString(dst, e.Stack)
+		return pack.AppendString(dst, e.Stack)
 	case fTrace:
-		return AppendString(dst, e.Trace)
+		return pack.AppendString(dst, e.Trace)
 	case fPayload:
-		return AppendBin(dst, e.Payload)
+		return pack.AppendBin(dst, e.Payload)
 	case fObjects:
-		dst = AppendArray(dst, len(e.Objects))
+		dst = pack.AppendArray(dst, len(e.Objects))
 		for i := range e.Objects {
 			o := &e.Objects[i]
-			dst = AppendArray(dst, 4)
-			dst = AppendString(dst, o.Key)
-			dst = AppendBin(dst, o.State)
-			dst = AppendUint(dst, o.Version)
-			dst = AppendUint(dst, o.Fence)
+			dst = pack.AppendArray(dst, 4)
+			dst = pack.AppendString(dst, o.Key)
+			dst = pack.AppendBin(dst, o.State)
+			dst = pack.AppendUint(dst, o.Version)
+			dst = pack.AppendUint(dst, o.Fence)
 		}
 		return dst
 	case fBoot:
-		return AppendUint(dst, e.Boot)
+		return pack.AppendUint(dst, e.Boot)
 	}
 	return dst
 }
@@ -149,9 +150,9 @@ func Decode(body []byte, fn func(i int, e *Event) error) error {
 	if body[0] > Format {
 		return fmt.Errorf("event: format %d, this release reads up to %d: %w", body[0], Format, ErrFormat)
 	}
-	r := Reader{buf: body[1:]}
+	r := *pack.NewReader(body[1:])
 	var e Event
-	for i := 0; len(r.buf) > 0; i++ {
+	for i := 0; r.Len() > 0; i++ {
 		e = Event{}
 		if err := decodeEvent(&r, &e); err != nil {
 			return fmt.Errorf("event: event %d of the record: %w", i, err)
@@ -177,8 +178,8 @@ func Read(body []byte, count uint32, fn func(i int, e *Event, opaque bool) error
 	if len(body) == 0 {
 		return errors.New("event: empty body")
 	}
-	r := Reader{buf: body[1:]}
-	for i := 0; len(r.buf) > 0; i++ {
+	r := *pack.NewReader(body[1:])
+	for i := 0; r.Len() > 0; i++ {
 		at, e := r, Event{}
 		err := decodeEvent(&r, &e)
 		opaque := errors.Is(err, ErrFormat)
@@ -187,7 +188,7 @@ func Read(body []byte, count uint32, fn func(i int, e *Event, opaque bool) error
 			for n := r.Array(); n > 0; n-- {
 				r.Skip()
 			}
-			e, err = Event{Kind: kindAt(at)}, r.err
+			e, err = Event{Kind: kindAt(at)}, r.Err()
 		}
 		if err != nil {
 			return fmt.Errorf("event: event %d of the record: %w", i, err)
@@ -200,7 +201,7 @@ func Read(body []byte, count uint32, fn func(i int, e *Event, opaque bool) error
 }
 
 // kindAt is the kind of the event that a reader stands before; 0 when it is no number of a kind.
-func kindAt(r Reader) Kind {
+func kindAt(r pack.Reader) Kind {
 	r.Array()
 	if k := r.Uint(); k <= 255 {
 		return Kind(k)
@@ -218,11 +219,11 @@ func DecodeAll(body []byte) ([]Event, error) {
 	return all, err
 }
 
-func decodeEvent(r *Reader, e *Event) error {
+func decodeEvent(r *pack.Reader, e *Event) error {
 	n := r.Array()
 	k := r.Uint()
-	if r.err != nil {
-		return r.err
+	if r.Err() != nil {
+		return r.Err()
 	}
 	if k >= uint64(len(layouts)) || layouts[k] == nil {
 		return fmt.Errorf("unknown kind %d: %w", k, ErrFormat)
@@ -235,19 +236,19 @@ func decodeEvent(r *Reader, e *Event) error {
 	for _, f := range layout[:n-1] {
 		e.readField(r, f)
 	}
-	return r.err
+	return r.Err()
 }
 
-func (e *Event) readField(r *Reader, f field) {
+func (e *Event) readField(r *pack.Reader, f field) {
 	switch f {
 	case fBoot:
 		e.Boot = r.Uint()
 	case fStep:
-		e.Step = r.int32()
+		e.Step = r.Int32()
 	case fAttempt:
-		e.Attempt = r.uint32()
+		e.Attempt = r.Uint32()
 	case fTimer:
-		e.Timer = r.int32()
+		e.Timer = r.Int32()
 	case fDue:
 		e.Due = r.Int()
 	case fTime:
@@ -257,7 +258,7 @@ func (e *Event) readField(r *Reader, f field) {
 	case fHash:
 		e.Hash = r.Uint()
 	case fVersion:
-		e.Version = r.uint32()
+		e.Version = r.Uint32()
 	case fForced:
 		e.Forced = r.Bool()
 	case fName:
@@ -280,9 +281,9 @@ func (e *Event) readField(r *Reader, f field) {
 		e.Payload = r.Bin()
 	case fObjects:
 		n := r.Array()
-		for i := 0; i < n && r.err == nil; i++ {
+		for i := 0; i < n && r.Err() == nil; i++ {
 			if r.Array() != 4 {
-				r.fail("object write")
+				r.Fail("object write")
 				return
 			}
 			e.Objects = append(e.Objects, ObjectWrite{Key: r.String(), State: r.Bin(), Version: r.Uint(), Fence: r.Uint()})

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/agnt5/agnt5d/internal/pack"
 	"github.com/google/go-cmp/cmp"
 	"github.com/vmihailenco/msgpack/v5"
 )
@@ -116,9 +117,9 @@ func TestEveryKindHasANameAndALayout(t *testing.T) {
 func TestNewerIsAnErrorNeverSkipped(t *testing.T) {
 	for name, body := range map[string][]byte{
 		"format":       {Format + 1},
-		"kind":         append([]byte{Format}, AppendUint(AppendArray(nil, 1), 39)...),
-		"field":        append([]byte{Format}, AppendUint(AppendUint(AppendArray(nil, 2), uint64(RunCompleted)), 1)...),
-		"kind too big": append([]byte{Format}, AppendUint(AppendArray(nil, 1), 1<<40)...),
+		"kind":         append([]byte{Format}, pack.AppendUint(pack.AppendArray(nil, 1), 39)...),
+		"field":        append([]byte{Format}, pack.AppendUint(pack.AppendUint(pack.AppendArray(nil, 2), uint64(RunCompleted)), 1)...),
+		"kind too big": append([]byte{Format}, pack.AppendUint(pack.AppendArray(nil, 1), 1<<40)...),
 	} {
 		if _, err := DecodeAll(body); err == nil || !strings.Contains(err.Error(), "newer release") {
 			t.Errorf("%s: %v", name, err)
@@ -175,10 +176,10 @@ func BenchmarkDecodeStep(b *testing.B) {
 }
 
 func TestBinKeepsNilAndEmptyApart(t *testing.T) {
-	if b := NewReader(AppendBin(nil, nil)).Bin(); b != nil {
+	if b := pack.NewReader(pack.AppendBin(nil, nil)).Bin(); b != nil {
 		t.Errorf("nil came back as %v", b)
 	}
-	if b := NewReader(AppendBin(nil, []byte{})).Bin(); b == nil || !bytes.Equal(b, nil) {
+	if b := pack.NewReader(pack.AppendBin(nil, []byte{})).Bin(); b == nil || !bytes.Equal(b, nil) {
 		t.Errorf("empty came back as %v", b)
 	}
 }

@@ -1,5 +1,7 @@
 package event
 
+import "github.com/agnt5/agnt5d/internal/pack"
+
 // Deleted is a run that a RunsDeleted says was removed.
 type Deleted struct {
 	Run    uint64
@@ -10,13 +12,13 @@ type Deleted struct {
 
 // AppendDeleted appends the payload of a RunsDeleted: an array of [run, id, last, events].
 func AppendDeleted(dst []byte, runs ...Deleted) []byte {
-	dst = AppendArray(dst, len(runs))
+	dst = pack.AppendArray(dst, len(runs))
 	for _, d := range runs {
-		dst = AppendArray(dst, 4)
-		dst = AppendUint(dst, d.Run)
-		dst = AppendString(dst, d.ID)
-		dst = AppendUint(dst, d.Last)
-		dst = AppendUint(dst, d.Events)
+		dst = pack.AppendArray(dst, 4)
+		dst = pack.AppendUint(dst, d.Run)
+		dst = pack.AppendString(dst, d.ID)
+		dst = pack.AppendUint(dst, d.Last)
+		dst = pack.AppendUint(dst, d.Events)
 	}
 	return dst
 }
@@ -24,7 +26,7 @@ func AppendDeleted(dst []byte, runs ...Deleted) []byte {
 // ReadDeleted gives the runs of a RunsDeleted's payload, as far as it can be read.
 func ReadDeleted(payload []byte) []Deleted {
 	var out []Deleted
-	r := NewReader(payload)
+	r := pack.NewReader(payload)
 	for n := r.Array(); n > 0 && r.Array() == 4; n-- {
 		d := Deleted{Run: r.Uint(), ID: r.String(), Last: r.Uint(), Events: r.Uint()}
 		if r.Err() != nil {

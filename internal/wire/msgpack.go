@@ -3,97 +3,123 @@ package wire
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 
-	"github.com/agnt5/agnt5d/internal/event"
-	"github.com/agnt5/agnt5d/worker"
+	"github.com/vmihailenco/msgpack/v5"
 )
 
+// Messages are encoded by github.com/vmihailenco/msgpack. Those that travel for every step write and read their fields
+// themselves (EncodeMsgpack, DecodeMsgpack): without reflection, payloads without a copy, and names that come again and again kept
+// once. The others are read by their tags. Before anything is decoded, scan has looked at all of it.
+
 func appendMsgpack(b []byte, v any) ([]byte, error) {
-	switch v := v.(type) {
-	case *Register:
-		b = event.AppendMap(b, 7)
-		b = text(b, "service_name", v.ServiceName)
-		b = text(b, "service_version", v.ServiceVersion)
-		b = texts(b, "handlers", v.Handlers)
-		b = number(b, "capacity", int64(v.Capacity))
-		b = bins(b, "workflows", v.Workflows)
-		b = text(b, "worker_id", v.WorkerID)
-		b = texts(b, "tokens", v.Tokens)
-	case *Registered:
-		b = event.AppendMap(b, 5)
-		b = text(b, "worker_id", v.WorkerID)
-		b = number(b, "heartbeat_ms", v.HeartbeatMS)
-		b = number(b, "lease_ms", v.LeaseMS)
-		b = number(b, "max_wait_ms", v.MaxWaitMS)
-		b = texts(b, "lost", v.Lost)
-	case *Poll:
-		b = event.AppendMap(b, 4)
-		b = number(b, "seq", int64(v.Seq))
-		b = number(b, "max", int64(v.Max))
-		b = number(b, "wait_ms", v.WaitMS)
-		b = event.AppendArray(event.AppendString(b, "outcomes"), len(v.Outcomes))
-		for i := range v.Outcomes {
-			b = packOutcome(b, &v.Outcomes[i])
-		}
-	case *Polled:
-		b = event.AppendMap(b, 3)
-		b = event.AppendArray(event.AppendString(b, "tasks"), len(v.Tasks))
-		for _, t := range v.Tasks {
-			b = packTask(b, t)
-		}
-		b = event.AppendArray(event.AppendString(b, "results"), len(v.Results))
-		for i := range v.Results {
-			b = event.AppendMap(b, 2)
-			b = text(b, "token", v.Results[i].Token)
-			b = text(b, "code", v.Results[i].Code)
-		}
-		b = texts(b, "cancelled", v.Cancelled)
-	case *Heartbeat:
-		b = event.AppendMap(b, 1)
-		b = event.AppendArray(event.AppendString(b, "tokens"), len(v.Tokens))
-		for _, t := range v.Tokens {
-			if t.Details == nil {
-				b = text(event.AppendMap(b, 1), "token", t.Token)
-				continue
-			}
-			b = text(event.AppendMap(b, 2), "token", t.Token)
-			b = bin(b, "details", t.Details)
-		}
-	case *Beaten:
-		b = texts(event.AppendMap(b, 1), "gone", v.Gone)
-	default:
-		return b, fmt.Errorf("%T has no msgpack form", v)
+	to := &sink{b}
+	enc := msgpack.GetEncoder()
+	defer msgpack.PutEncoder(enc)
+	enc.Reset(to)
+	enc.SetCustomStructTag("json")
+	enc.UseCompactInts(true)
+	if err := enc.Encode(v); err != nil {
+		return b, err
 	}
-	return b, nil
+	return to.b, nil
 }
 
-func text(b []byte, key, v string) []byte {
-	return event.AppendString(event.AppendString(b, key), v)
-}
-
-func number(b []byte, key string, v int64) []byte {
-	return event.AppendInt(event.AppendString(b, key), v)
-}
-
-func bin(b []byte, key string, v []byte) []byte {
-	return event.AppendBin(event.AppendString(b, key), v)
-}
-
-func texts(b []byte, key string, list []string) []byte {
-	b = event.AppendArray(event.AppendString(b, key), len(list))
-	for _, s := range list {
-		b = event.AppendString(b, s)
+func readMsgpack(b []byte, v any) error {
+	if err := scan(b, v); err != nil {
+		return err
 	}
-	return b
+	dec := msgpack.GetDecoder()
+	defer msgpack.PutDecoder(dec)
+	dec.Reset(&source{b: b})
+	dec.SetCustomStructTag("json")
+	return dec.Decode(v)
 }
 
-func bins(b []byte, key string, m map[string]json.RawMessage) []byte {
-	b = event.AppendMap(event.AppendString(b, key), len(m))
+// sink is where an encoder writes; it never fails.
+type sink struct{ b []byte }
+
+func (s *sink) Write(p []byte) (int, error) {
+	s.b = append(s.b, p...)
+	return len(p), nil
+}
+
+func (s *sink) WriteByte(c byte) error {
+	s.b = append(s.b, c)
+	return nil
+}
+
+// source is what a decoder reads from.
+type source struct {
+	b     []byte
+	at    int
+	known map[string]string // see same
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n := copy(p, s.b[s.at:])
+	s.at += n
+	if n == 0 && len(p) > 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+func (s *source) ReadByte() (byte, error) {
+	if s.at >= len(s.b) {
+		return 0, io.EOF
+	}
+	s.at++
+	return s.b[s.at-1], nil
+}
+
+func (s *source) UnreadByte() error {
+	s.at--
+	return nil
+}
+
+// writer puts fields into a sink, which takes all that it is given: there are no errors to hand on.
+type writer struct{ *msgpack.Encoder }
+
+func (w writer) text(key, v string) {
+	_ = w.EncodeString(key)
+	_ = w.EncodeString(v)
+}
+
+// number writes what is below 0 in 8 bytes: releases from before the library read no other form.
+func (w writer) number(key string, v int64) {
+	_ = w.EncodeString(key)
+	if v < 0 {
+		_ = w.EncodeInt64(v)
+		return
+	}
+	_ = w.EncodeUint(uint64(v))
+}
+
+func (w writer) bin(key string, v []byte) {
+	_ = w.EncodeString(key)
+	_ = w.EncodeBytes(v)
+}
+
+func (w writer) list(key string, n int) {
+	_ = w.EncodeString(key)
+	_ = w.EncodeArrayLen(n)
+}
+
+func (w writer) texts(key string, all []string) {
+	w.list(key, len(all))
+	for _, s := range all {
+		_ = w.EncodeString(s)
+	}
+}
+
+func (w writer) bins(key string, m map[string]json.RawMessage) {
+	_ = w.EncodeString(key)
+	_ = w.EncodeMapLen(len(m))
 	for _, k := range keys(m) {
-		b = bin(b, k, m[k])
+		w.bin(k, m[k])
 	}
-	return b
 }
 
 // keys gives the keys of a map in order.
@@ -109,418 +135,99 @@ func keys[T any](m map[string]T) []string {
 	return list
 }
 
-func packTask(b []byte, t *worker.Task) []byte {
-	b = event.AppendMap(b, 17)
-	b = text(b, "token", t.Token)
-	b = text(b, "lease_expires_at", t.LeaseExpiresAt)
-	b = text(b, "workflow_id", t.WorkflowID)
-	b = text(b, "workflow_name", t.WorkflowName)
-	b = text(b, "step", t.Step)
-	b = text(b, "service_name", t.ServiceName)
-	b = text(b, "handler_name", t.HandlerName)
-	b = number(b, "attempt", int64(t.Attempt))
-	b = text(b, "idempotency_key", t.IdempotencyKey)
-	b = bin(b, "workflow_input", t.WorkflowInput)
-	b = bin(b, "input_data", t.InputData)
-	b = bins(b, "dependencies", t.Dependencies)
-	b = texts(b, "object_keys", t.ObjectKeys)
-	b = event.AppendMap(event.AppendString(b, "objects"), len(t.Objects))
-	for _, key := range keys(t.Objects) {
-		o := t.Objects[key]
-		b = event.AppendMap(event.AppendString(b, key), 3)
-		b = bin(b, "state", o.State)
-		b = number(b, "version", int64(o.Version))
-		b = number(b, "fence", int64(o.Fence))
-	}
-	b = text(b, "traceparent", t.TraceParent)
-	b = number(b, "timeout_ms", t.TimeoutMS)
-	return number(b, "heartbeat_timeout_ms", t.HeartbeatMS)
+// reader reads what scan has passed. The first error sticks; later reads give zero. Nil is read as zero.
+type reader struct {
+	dec *msgpack.Decoder
+	src *source
+	err error
 }
 
-func packOutcome(b []byte, o *worker.Outcome) []byte {
-	n := 3
-	if len(o.Objects) > 0 {
-		n++
+func readerOf(dec *msgpack.Decoder) *reader {
+	src, ok := dec.Buffered().(*source)
+	if !ok {
+		return &reader{dec: dec, src: &source{}, err: fmt.Errorf("messages are read by wire.Decode")}
 	}
-	if o.Error != nil {
-		n++
-	}
-	b = event.AppendMap(b, n)
-	b = text(b, "token", o.Token)
-	b = text(b, "status", o.Status)
-	b = bin(b, "output", o.Output)
-	if len(o.Objects) > 0 {
-		b = bins(b, "objects", o.Objects)
-	}
-	if e := o.Error; e != nil {
-		b = event.AppendString(b, "error")
-		n := 5
-		if e.Retryable != nil {
-			n++
-		}
-		b = event.AppendMap(b, n)
-		b = text(b, "message", e.Message)
-		b = text(b, "code", e.Code)
-		b = text(b, "type", e.Type)
-		b = text(b, "stack", e.Stack)
-		b = number(b, "retry_after_ms", e.RetryAfterMS)
-		if e.Retryable != nil {
-			b = event.AppendBool(event.AppendString(b, "retryable"), *e.Retryable)
-		}
-	}
-	return b
+	return &reader{dec: dec, src: src}
 }
 
-// unpacker reads a body. The first error sticks.
-type unpacker struct {
-	*event.Reader
-	lenient bool // an answer: a field that is not known is passed over
-	left    int  // elements of lists and maps that a request may still have; below 0 from the start: no bound
-	err     error
-	known   map[string]string
+// read calls one of the decoder's methods.
+func read[T any](r *reader, next func(*msgpack.Decoder) (T, error)) (v T) {
+	if r.err == nil {
+		v, r.err = next(r.dec)
+	}
+	return v
 }
+
+func (r *reader) int() int64   { return read(r, (*msgpack.Decoder).DecodeInt64) }
+func (r *reader) uint() uint64 { return read(r, (*msgpack.Decoder).DecodeUint64) }
+
+// bytes reads a string or bytes, which point into the source. Nil comes back as nil.
+func (r *reader) bytes() []byte {
+	n := read(r, (*msgpack.Decoder).DecodeBytesLen)
+	if r.err != nil || n < 0 {
+		return nil
+	}
+	from := r.src.at
+	if n > len(r.src.b)-from {
+		r.err = io.ErrUnexpectedEOF
+		return nil
+	}
+	r.src.at += n
+	return r.src.b[from:r.src.at:r.src.at]
+}
+
+func (r *reader) text() string { return string(r.bytes()) }
 
 // same reads a string of which there are few in a body: names, codes.
-func (u *unpacker) same() string {
-	b := u.Text()
-	s, ok := u.known[string(b)]
+func (r *reader) same() string {
+	b := r.bytes()
+	s, ok := r.src.known[string(b)]
 	if !ok && len(b) > 0 {
-		if u.known == nil {
-			u.known = map[string]string{}
+		if r.src.known == nil {
+			r.src.known = map[string]string{}
 		}
 		s = string(b)
-		u.known[s] = s
+		r.src.known[s] = s
 	}
 	return s
 }
 
-func readMsgpack(b []byte, v any) error {
-	u := &unpacker{Reader: event.NewReader(b), lenient: answer(v), left: maxElements}
-	if u.lenient { // the worker has asked for it
-		u.left = -1
+// null passes over nil, if that is what comes.
+func (r *reader) null() bool {
+	if r.err != nil || r.src.at >= len(r.src.b) || r.src.b[r.src.at] != 0xc0 {
+		return false
 	}
-	u.message(v)
-	switch {
-	case u.err != nil:
-		return u.err
-	case u.Err() != nil:
-		return fmt.Errorf("msgpack: %w", u.Err())
-	case u.Len() > 0:
-		return fmt.Errorf("msgpack: there is something after the value")
-	}
-	return nil
+	r.src.at++
+	return true
 }
 
-// fields reads a map and hands each key to field, which reads its value, or says that it knows no such field.
-func (u *unpacker) fields(field func(key []byte) bool) {
-	var room [20][]byte
-	seen := room[:0]
-	for n := u.Map(); n > 0 && u.Err() == nil && u.err == nil; n-- {
-		key := u.Text()
-		for _, k := range seen {
-			if u.err == nil && string(k) == string(key) {
-				u.err = fmt.Errorf("%q stands there twice", key)
-				return
-			}
-		}
-		seen = append(seen, key)
-		switch {
-		case u.Err() != nil || field(key) || u.err != nil:
-		case u.lenient:
-			u.Skip()
-		default:
-			u.err = fmt.Errorf("unknown field %q", worker.Cut(string(key), maxShown))
+// fields hands each key of a map to field, which reads its value, or says that it knows no such field: an answer may have some.
+func (r *reader) fields(field func(key []byte) bool) {
+	for n := read(r, (*msgpack.Decoder).DecodeMapLen); n > 0 && r.err == nil; n-- {
+		if key := r.bytes(); r.err == nil && !field(key) {
+			r.err = r.dec.Skip()
 		}
 	}
 }
 
-// count takes n elements from what the request may have.
-func (u *unpacker) count(n int) int {
-	if u.left < 0 {
-		return n
-	}
-	if u.left -= n; u.left < 0 {
-		u.left = 0
-		if u.err == nil {
-			u.err = tooMany()
-		}
-		return 0
-	}
-	return n
-}
-
-func (u *unpacker) each(fn func()) {
-	for n := u.count(u.Array()); n > 0 && u.Err() == nil && u.err == nil; n-- {
-		fn()
+func (r *reader) each(element func()) {
+	for n := read(r, (*msgpack.Decoder).DecodeArrayLen); n > 0 && r.err == nil; n-- {
+		element()
 	}
 }
 
-func (u *unpacker) texts(into *[]string) { u.each(func() { *into = append(*into, u.String()) }) }
+func (r *reader) texts(into *[]string) { r.each(func() { *into = append(*into, r.text()) }) }
 
 // bins reads a map of payloads, nil as an empty one.
-func (u *unpacker) bins(into *map[string]json.RawMessage) {
-	n := u.count(u.Map())
-	if n == 0 {
+func (r *reader) bins(into *map[string]json.RawMessage) {
+	n := read(r, (*msgpack.Decoder).DecodeMapLen)
+	if n <= 0 {
 		return
 	}
 	m := make(map[string]json.RawMessage, min(n, 64))
-	for ; n > 0 && u.Err() == nil; n-- {
-		key := u.same()
-		if _, twice := m[key]; twice && u.Err() == nil {
-			u.err = fmt.Errorf("%q stands there twice", worker.Cut(key, maxShown))
-			return
-		}
-		m[key] = u.Bin()
+	for ; n > 0 && r.err == nil; n-- {
+		key := r.same()
+		m[key] = r.bytes()
 	}
 	*into = m
-}
-
-func (u *unpacker) int(field []byte) int {
-	v := u.Int()
-	if v > 1<<31 || v < -1<<31 {
-		u.err = fmt.Errorf("%s: %d is out of range", field, v)
-		return 0
-	}
-	return int(v)
-}
-
-func (u *unpacker) message(v any) {
-	switch v := v.(type) {
-	case *Register:
-		u.fields(func(key []byte) bool {
-			switch string(key) {
-			case "service_name":
-				v.ServiceName = u.String()
-			case "service_version":
-				v.ServiceVersion = u.String()
-			case "handlers":
-				u.texts(&v.Handlers)
-			case "capacity":
-				v.Capacity = u.int(key)
-			case "workflows":
-				u.bins(&v.Workflows)
-			case "worker_id":
-				v.WorkerID = u.String()
-			case "tokens":
-				u.texts(&v.Tokens)
-			default:
-				return false
-			}
-			return true
-		})
-	case *Registered:
-		u.fields(func(key []byte) bool {
-			switch string(key) {
-			case "worker_id":
-				v.WorkerID = u.String()
-			case "heartbeat_ms":
-				v.HeartbeatMS = u.Int()
-			case "lease_ms":
-				v.LeaseMS = u.Int()
-			case "max_wait_ms":
-				v.MaxWaitMS = u.Int()
-			case "lost":
-				u.texts(&v.Lost)
-			default:
-				return false
-			}
-			return true
-		})
-	case *Poll:
-		u.fields(func(key []byte) bool {
-			switch string(key) {
-			case "seq":
-				v.Seq = u.Uint()
-			case "max":
-				v.Max = u.int(key)
-			case "wait_ms":
-				v.WaitMS = u.Int()
-			case "outcomes":
-				u.each(func() { v.Outcomes = append(v.Outcomes, u.outcome()) })
-			default:
-				return false
-			}
-			return true
-		})
-	case *Polled:
-		u.fields(func(key []byte) bool {
-			switch string(key) {
-			case "tasks":
-				u.each(func() { v.Tasks = append(v.Tasks, u.task()) })
-			case "results":
-				u.each(func() { v.Results = append(v.Results, u.result()) })
-			case "cancelled":
-				u.texts(&v.Cancelled)
-			default:
-				return false
-			}
-			return true
-		})
-	case *Heartbeat:
-		u.fields(func(key []byte) bool {
-			if string(key) != "tokens" {
-				return false
-			}
-			u.each(func() { v.Tokens = append(v.Tokens, u.beat()) })
-			return true
-		})
-	case *Beaten:
-		u.fields(func(key []byte) bool {
-			if string(key) != "gone" {
-				return false
-			}
-			u.texts(&v.Gone)
-			return true
-		})
-	default:
-		u.err = fmt.Errorf("%T has no msgpack form", v)
-	}
-}
-
-func (u *unpacker) outcome() (o worker.Outcome) {
-	u.fields(func(key []byte) bool {
-		switch string(key) {
-		case "token":
-			o.Token = u.String()
-		case "status":
-			o.Status = u.same()
-		case "output":
-			o.Output = u.Bin()
-		case "objects":
-			u.bins(&o.Objects)
-		case "error":
-			o.Error = u.failure()
-		default:
-			return false
-		}
-		return true
-	})
-	return o
-}
-
-func (u *unpacker) failure() *worker.Error {
-	e := &worker.Error{}
-	u.fields(func(key []byte) bool {
-		switch string(key) {
-		case "message":
-			e.Message = u.String()
-		case "code":
-			e.Code = u.String()
-		case "type":
-			e.Type = u.String()
-		case "stack":
-			e.Stack = u.String()
-		case "retryable":
-			v := u.Bool()
-			e.Retryable = &v
-		case "retry_after_ms":
-			e.RetryAfterMS = u.Int()
-		default:
-			return false
-		}
-		return true
-	})
-	return e
-}
-
-func (u *unpacker) beat() (b Beat) {
-	u.fields(func(key []byte) bool {
-		switch string(key) {
-		case "token":
-			b.Token = u.String()
-		case "details":
-			if b.Details = u.Bin(); b.Details == nil {
-				b.Details = json.RawMessage("null")
-			}
-		default:
-			return false
-		}
-		return true
-	})
-	return b
-}
-
-func (u *unpacker) result() (r worker.Result) {
-	u.fields(func(key []byte) bool {
-		switch string(key) {
-		case "token":
-			r.Token = u.String()
-		case "code":
-			r.Code = u.same()
-		default:
-			return false
-		}
-		return true
-	})
-	return r
-}
-
-func (u *unpacker) task() *worker.Task {
-	t := &worker.Task{}
-	u.fields(func(key []byte) bool {
-		switch string(key) {
-		case "token":
-			t.Token = u.String()
-		case "lease_expires_at":
-			t.LeaseExpiresAt = u.same()
-		case "workflow_id":
-			t.WorkflowID = u.String()
-		case "workflow_name":
-			t.WorkflowName = u.same()
-		case "step":
-			t.Step = u.same()
-		case "service_name":
-			t.ServiceName = u.same()
-		case "handler_name":
-			t.HandlerName = u.same()
-		case "attempt":
-			t.Attempt = uint32(u.int(key))
-		case "idempotency_key":
-			t.IdempotencyKey = u.String()
-		case "workflow_input":
-			t.WorkflowInput = u.Bin()
-		case "input_data":
-			t.InputData = u.Bin()
-		case "dependencies":
-			u.bins(&t.Dependencies)
-		case "object_keys":
-			u.texts(&t.ObjectKeys)
-		case "objects":
-			u.objects(t)
-		case "traceparent":
-			t.TraceParent = u.String()
-		case "timeout_ms":
-			t.TimeoutMS = u.Int()
-		case "heartbeat_timeout_ms":
-			t.HeartbeatMS = u.Int()
-		default:
-			return false
-		}
-		return true
-	})
-	return t
-}
-
-func (u *unpacker) objects(t *worker.Task) {
-	for n := u.Map(); n > 0 && u.Err() == nil; n-- {
-		if t.Objects == nil {
-			t.Objects = map[string]worker.Object{}
-		}
-		key := u.String()
-		var o worker.Object
-		u.fields(func(key []byte) bool {
-			switch string(key) {
-			case "state":
-				o.State = u.Bin()
-			case "version":
-				o.Version = u.Uint()
-			case "fence":
-				o.Fence = u.Uint()
-			default:
-				return false
-			}
-			return true
-		})
-		t.Objects[key] = o
-	}
 }

@@ -5,7 +5,6 @@ package wire
 import (
 	"encoding/json"
 	"fmt"
-	"reflect"
 	"strings"
 
 	"github.com/agnt5/agnt5d/worker"
@@ -17,15 +16,15 @@ const (
 	Msgpack = "application/msgpack"
 )
 
-// Register opens a session.
+// Register opens a session. In msgpack, what is empty is sent too: so did every release.
 type Register struct {
 	ServiceName    string                     `json:"service_name"`
-	ServiceVersion string                     `json:"service_version,omitempty"` // informational
+	ServiceVersion string                     `json:"service_version,omitempty" msgpack:"service_version"` // informational
 	Handlers       []string                   `json:"handlers"`
-	Capacity       int                        `json:"capacity"`            // open leases at once
-	Workflows      map[string]json.RawMessage `json:"workflows,omitempty"` // definitions to publish, by name
-	WorkerID       string                     `json:"worker_id,omitempty"` // of the session that comes back
-	Tokens         []string                   `json:"tokens,omitempty"`    // what it still works on
+	Capacity       int                        `json:"capacity"`                                // open leases at once
+	Workflows      map[string]json.RawMessage `json:"workflows,omitempty" msgpack:"workflows"` // definitions to publish, by name
+	WorkerID       string                     `json:"worker_id,omitempty" msgpack:"worker_id"` // of the session that comes back
+	Tokens         []string                   `json:"tokens,omitempty" msgpack:"tokens"`       // what it still works on
 }
 
 // Registered is the answer: how often to send a heartbeat, how long a lease lives without one, how long a poll may wait, and
@@ -116,32 +115,11 @@ func decodeJSON(b []byte, v any, lenient bool) error {
 	return explain(json.Unmarshal(b, v))
 }
 
-// kindOf is what JSON calls a Go type.
-func kindOf(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.Pointer:
-		return kindOf(t.Elem())
-	case reflect.String:
-		return "a string"
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Slice, reflect.Array:
-		return "an array"
-	case reflect.Struct, reflect.Map:
-		return "an object"
-	}
-	return "a number"
-}
-
 // explain says in our words what encoding/json says in its own.
 func explain(err error) error {
 	switch err := err.(type) {
 	case *json.UnmarshalTypeError:
-		field := err.Field
-		if field == "" {
-			field = "the body"
-		}
-		return fmt.Errorf("%s: want %s, not %s", field, kindOf(err.Type), err.Value)
+		return &mismatch{err.Field, kindOf(err.Type), err.Value}
 	case nil:
 		return nil
 	default:

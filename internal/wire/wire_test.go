@@ -2,14 +2,17 @@ package wire_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/internal/pack"
 	"github.com/agnt5/agnt5d/internal/wire"
 	"github.com/agnt5/agnt5d/worker"
 	"github.com/google/go-cmp/cmp"
@@ -240,14 +243,14 @@ func TestElementsAreBounded(t *testing.T) {
 	const n = 4 << 20
 	empty := bytes.Repeat([]byte{0x80}, n) // maps without fields
 	list := func(key string) []byte {
-		b := event.AppendString(event.AppendMap(nil, 1), key)
-		return append(event.AppendArray(b, n), empty...)
+		b := pack.AppendString(pack.AppendMap(nil, 1), key)
+		return append(pack.AppendArray(b, n), empty...)
 	}
-	texts := append(event.AppendArray(event.AppendString(event.AppendMap(nil, 1), "handlers"), n), bytes.Repeat([]byte{0xa0}, n)...)
-	objects := event.AppendString(event.AppendMap(event.AppendArray(event.AppendString(event.AppendMap(nil, 1), "outcomes"), 1), 1), "objects")
-	objects = event.AppendMap(objects, n/8)
+	texts := append(pack.AppendArray(pack.AppendString(pack.AppendMap(nil, 1), "handlers"), n), bytes.Repeat([]byte{0xa0}, n)...)
+	objects := pack.AppendString(pack.AppendMap(pack.AppendArray(pack.AppendString(pack.AppendMap(nil, 1), "outcomes"), 1), 1), "objects")
+	objects = pack.AppendMap(objects, n/8)
 	for i := range n / 8 {
-		objects = event.AppendBin(event.AppendString(objects, fmt.Sprint(i)), nil)
+		objects = pack.AppendBin(pack.AppendString(objects, fmt.Sprint(i)), nil)
 	}
 	for _, c := range []struct {
 		media string
@@ -289,19 +292,79 @@ func TestElementsAreBounded(t *testing.T) {
 	}
 }
 
-// A field that stands twice in msgpack is an error that names it, at every depth.
-func TestMsgpackFieldsStandOnce(t *testing.T) {
-	pair := func(b []byte, key string) []byte { return event.AppendInt(event.AppendString(b, key), 1) }
-	twice := pair(pair(event.AppendMap(nil, 2), "max"), "max")
-	under := event.AppendArray(event.AppendString(event.AppendMap(nil, 1), "outcomes"), 1)
-	under = event.AppendMap(event.AppendString(event.AppendMap(under, 1), "objects"), 2)
-	under = event.AppendBin(event.AppendString(event.AppendBin(event.AppendString(under, "k"), nil), "k"), nil)
-	for key, body := range map[string][]byte{"max": twice, "k": under} {
-		if err := wire.Decode(body, wire.Msgpack, &wire.Poll{}); err == nil || err.Error() != `"`+key+`" stands there twice` {
-			t.Errorf("%s: %v", key, err)
+// refusals are bodies that must be refused, and what the error says. The names are those of testdata/wire/refused.json.
+func refusals(t *testing.T) (all []struct{ Name, Message, JSON, Msgpack, Says string }) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("..", "..", "testdata", "wire", "refused.json"))
+	if err == nil {
+		err = json.Unmarshal(b, &all)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// What is wrong with a request is said in the same words in both media types, and names the field, at every depth.
+func TestWhatIsWrongIsNamed(t *testing.T) {
+	for _, c := range refusals(t) {
+		bodies := map[string][]byte{}
+		if c.JSON != "" {
+			bodies[wire.JSON] = []byte(c.JSON)
+		}
+		if c.Msgpack != "" {
+			b, err := hex.DecodeString(strings.ReplaceAll(c.Msgpack, " ", ""))
+			if err != nil {
+				t.Fatal(err)
+			}
+			bodies[wire.Msgpack] = b
+		}
+		for media, body := range bodies {
+			var v any
+			for _, s := range spoken {
+				if kind(s.v) == c.Message {
+					v = fresh(s.v)
+				}
+			}
+			if err := wire.Decode(body, media, v); err == nil || err.Error() != c.Says {
+				t.Errorf("%s in %s: got %v, want %s", c.Name, media, err, c.Says)
+			}
 		}
 	}
-	if err := wire.Decode(pair(event.AppendMap(nil, 1), "MAX"), wire.Msgpack, &wire.Poll{}); err == nil || !strings.Contains(err.Error(), `"MAX"`) {
-		t.Error(err)
+}
+
+// A few bytes never make the decoder allocate much, nor use up the stack, whatever message they are taken for.
+func TestDeclaredLengthsAndDepthAreNotTrusted(t *testing.T) {
+	field := func(key string, rest ...byte) []byte {
+		return append(pack.AppendString(pack.AppendMap(nil, 1), key), rest...)
+	}
+	deep := func(of byte) []byte { return bytes.Repeat([]byte{of}, 4<<20) }
+	for name, body := range map[string][]byte{
+		"array of 2^32":      field("tokens", 0xdd, 0xff, 0xff, 0xff, 0xff),
+		"map of 2^32":        field("workflows", 0xdf, 0xff, 0xff, 0xff, 0xff),
+		"bytes of 2^32":      field("output", 0xc6, 0xff, 0xff, 0xff, 0xff),
+		"string of 2^32":     field("worker_id", 0xdb, 0xff, 0xff, 0xff, 0xff),
+		"extension of 2^32":  field("newer", 0xc9, 0xff, 0xff, 0xff, 0xff, 1),
+		"fields of 2^32":     {0xdf, 0xff, 0xff, 0xff, 0xff},
+		"nested arrays":      field("newer", deep(0x91)...),
+		"nested maps":        field("newer", deep(0x81)...),
+		"nested known lists": field("tasks", deep(0x91)...),
+		"only arrays":        deep(0x91),
+		"nothing":            {},
+		"two values":         {0x80, 0x80},
+		"never used":         field("newer", 0xc1),
+	} {
+		for _, m := range messages {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			err := wire.Decode(body, wire.Msgpack, fresh(m))
+			runtime.ReadMemStats(&after)
+			if err == nil {
+				t.Errorf("%s as %s: no error", name, kind(m))
+			}
+			if got := after.TotalAlloc - before.TotalAlloc; got > 64<<10 {
+				t.Errorf("%s as %s: took %d bytes", name, kind(m), got)
+			}
+		}
 	}
 }

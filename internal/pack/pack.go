@@ -1,13 +1,13 @@
-package event
+// Package pack writes and reads the forms of msgpack that the journal is made of, by hand and without an allocation: events and
+// snapshots are written for every step. What is not that hot is encoded with github.com/vmihailenco/msgpack, which a test of
+// package event holds these forms to (docs/adr/0004).
+package pack
 
 import (
 	"encoding/binary"
 	"fmt"
 	"math"
 )
-
-// The appenders write msgpack by hand into a buffer that the caller reuses: a tenth of the time of a reflecting encoder,
-// and the journal writes nothing else. A test holds them to github.com/vmihailenco/msgpack.
 
 // AppendArray appends an array header.
 func AppendArray(dst []byte, n int) []byte {
@@ -110,7 +110,8 @@ func (r *Reader) Err() error { return r.err }
 // Len is how many bytes remain.
 func (r *Reader) Len() int { return len(r.buf) }
 
-func (r *Reader) fail(what string) {
+// Fail makes what was read malformed. The first failure stays.
+func (r *Reader) Fail(what string) {
 	if r.err == nil {
 		r.err = fmt.Errorf("malformed %s with %d bytes left", what, len(r.buf))
 	}
@@ -119,7 +120,7 @@ func (r *Reader) fail(what string) {
 
 func (r *Reader) take(n int, what string) []byte {
 	if n < 0 || n > len(r.buf) {
-		r.fail(what)
+		r.Fail(what)
 		return nil
 	}
 	b := r.buf[:n:n]
@@ -144,8 +145,7 @@ func (r *Reader) be(n int, what string) uint64 {
 
 // Array reads an array header; the count is never more than the bytes that remain.
 func (r *Reader) Array() int {
-	n := r.header(0x90, 0xdc, "array")
-	return n
+	return r.header(0x90, 0xdc, "array")
 }
 
 // Map reads a map header.
@@ -163,11 +163,11 @@ func (r *Reader) header(fix, wide byte, what string) int {
 	case c == wide+1:
 		n = r.be(4, what)
 	default:
-		r.fail(what)
+		r.Fail(what)
 		return 0
 	}
 	if n > uint64(len(r.buf)) {
-		r.fail(what)
+		r.Fail(what)
 		return 0
 	}
 	return int(n)
@@ -189,7 +189,7 @@ func (r *Reader) Uint() uint64 {
 	case c == 0xcf:
 		return r.be(8, "integer")
 	}
-	r.fail("integer")
+	r.Fail("integer")
 	return 0
 }
 
@@ -201,25 +201,27 @@ func (r *Reader) Int() int64 {
 	}
 	v := r.Uint()
 	if v > math.MaxInt64 {
-		r.fail("integer")
+		r.Fail("integer")
 		return 0
 	}
 	return int64(v)
 }
 
-func (r *Reader) int32() int32 {
+// Int32 reads a number that is not negative: the index of a step.
+func (r *Reader) Int32() int32 {
 	v := r.Uint()
 	if v > math.MaxInt32 {
-		r.fail("step index")
+		r.Fail("step index")
 		return 0
 	}
 	return int32(v)
 }
 
-func (r *Reader) uint32() uint32 {
+// Uint32 reads an unsigned integer of 32 bits.
+func (r *Reader) Uint32() uint32 {
 	v := r.Uint()
 	if v > math.MaxUint32 {
-		r.fail("32-bit integer")
+		r.Fail("32-bit integer")
 		return 0
 	}
 	return uint32(v)
@@ -232,7 +234,7 @@ func (r *Reader) Bool() bool {
 		return true
 	case 0xc2:
 	default:
-		r.fail("boolean")
+		r.Fail("boolean")
 	}
 	return false
 }
@@ -274,40 +276,92 @@ func (r *Reader) Bin() []byte {
 	return r.take(n, "bytes")
 }
 
+// Kind is what a value is.
+type Kind uint8
+
+// Kinds of values.
+const (
+	Nil Kind = iota
+	Bool
+	Uint     // a whole number from 0
+	Negative // a whole number below 0
+	Float
+	String
+	Bin
+	Array
+	Map
+	Ext // an extension, a time for example
+)
+
+// Head reads what a value of any type begins with. n is the number itself for Uint, the bytes that follow for String, Bin and Ext,
+// the elements of an Array, and the pairs of a Map; never more than the bytes that remain can hold. Other values are read whole.
+func (r *Reader) Head() (k Kind, n uint64) {
+	c := r.byte("value")
+	least := uint64(1) // bytes of each
+	switch {
+	case r.err != nil:
+		return Nil, 0
+	case c < 0x80:
+		return Uint, uint64(c)
+	case c >= 0xe0:
+		return Negative, 0
+	case c < 0x90:
+		k, n, least = Map, uint64(c&0x0f), 2
+	case c < 0xa0:
+		k, n = Array, uint64(c&0x0f)
+	case c < 0xc0:
+		k, n = String, uint64(c&0x1f)
+	case c == 0xc0:
+		return Nil, 0
+	case c == 0xc2 || c == 0xc3:
+		return Bool, 0
+	case c >= 0xc4 && c <= 0xc6:
+		k, n = Bin, r.be(1<<(c-0xc4), "bytes")
+	case c >= 0xc7 && c <= 0xc9:
+		k, n = Ext, r.be(1<<(c-0xc7), "extension")+1 // the byte that names its type
+	case c == 0xca || c == 0xcb:
+		r.take(4<<(c-0xca), "number")
+		return Float, 0
+	case c >= 0xcc && c <= 0xcf:
+		return Uint, r.be(1<<(c-0xcc), "integer")
+	case c >= 0xd0 && c <= 0xd3:
+		size := 1 << (c - 0xd0)
+		v := int64(r.be(size, "integer")<<(64-8*size)) >> (64 - 8*size)
+		if v < 0 {
+			return Negative, 0
+		}
+		return Uint, uint64(v)
+	case c >= 0xd4 && c <= 0xd8:
+		k, n = Ext, 1+1<<(c-0xd4)
+	case c >= 0xd9 && c <= 0xdb:
+		k, n = String, r.be(1<<(c-0xd9), "string")
+	case c == 0xdc || c == 0xdd:
+		k, n = Array, r.be(2<<(c-0xdc), "array")
+	case c == 0xde || c == 0xdf:
+		k, n, least = Map, r.be(2<<(c-0xde), "map"), 2
+	default: // 0xc1 is never used
+		r.Fail("value")
+	}
+	if n > uint64(len(r.buf))/least {
+		r.Fail("value")
+		return Nil, 0
+	}
+	return k, n
+}
+
+// Take reads n bytes, as many as Head said; they point into the Reader's buffer.
+func (r *Reader) Take(n uint64) []byte { return r.take(int(n), "value") }
+
 // Skip passes over one value of any type, with all that it holds. It takes no stack, however deep the value is.
 func (r *Reader) Skip() {
 	for left := uint64(1); left > 0 && r.err == nil; left-- {
-		c := r.byte("value")
-		switch {
-		case c < 0x80, c >= 0xe0, c == 0xc0, c == 0xc2, c == 0xc3: // a small number, nil, true or false
-		case c < 0x90:
-			left += 2 * uint64(c&0x0f)
-		case c < 0xa0:
-			left += uint64(c & 0x0f)
-		case c < 0xc0:
-			r.take(int(c&0x1f), "value")
-		case c >= 0xc4 && c <= 0xc6:
-			r.take(int(r.be(1<<(c-0xc4), "value")), "value")
-		case c >= 0xc7 && c <= 0xc9: // an extension: its length does not count the byte that names its type
-			r.take(int(r.be(1<<(c-0xc7), "value"))+1, "value")
-		case c == 0xca:
-			r.take(4, "value")
-		case c == 0xcb:
-			r.take(8, "value")
-		case c >= 0xcc && c <= 0xcf:
-			r.take(1<<(c-0xcc), "value")
-		case c >= 0xd0 && c <= 0xd3:
-			r.take(1<<(c-0xd0), "value")
-		case c >= 0xd4 && c <= 0xd8:
-			r.take(1+1<<(c-0xd4), "value")
-		case c >= 0xd9 && c <= 0xdb:
-			r.take(int(r.be(1<<(c-0xd9), "value")), "value")
-		case c == 0xdc || c == 0xdd:
-			left += r.be(2<<(c-0xdc), "value")
-		case c == 0xde || c == 0xdf:
-			left += 2 * r.be(2<<(c-0xde), "value")
-		default: // 0xc1 is never used
-			r.fail("value")
+		switch k, n := r.Head(); k {
+		case Array:
+			left += n
+		case Map:
+			left += 2 * n
+		case String, Bin, Ext:
+			r.Take(n)
 		}
 	}
 }
