@@ -73,6 +73,9 @@ func New(base string, o Options) (*Client, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, fmt.Errorf("daemon address %q: want one like %s", base, DefaultURL)
 	}
+	if o.Patience < 0 {
+		return nil, fmt.Errorf("client: option Patience is %s, want 0 or more", o.Patience)
+	}
 	if o.Key == "" {
 		o.Key = os.Getenv("AGNT5_API_KEY")
 	}

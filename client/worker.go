@@ -23,14 +23,14 @@ import (
 
 // WorkerOptions are a worker's settings. The zero value means the defaults that each field names.
 type WorkerOptions struct {
-	// Version is informational.
+	// Version is informational, 256 bytes at most.
 	Version string
-	// Capacity is how many attempts it works on at once. 0: 100.
+	// Capacity is how many attempts it works on at once, up to 100,000. 0: 100.
 	Capacity int
-	// Drain is how long Run waits for handlers when its context ends. 0: 10 s.
+	// Drain is how long Run waits for handlers when its context ends. 0: 10 s; negative: it does not wait.
 	Drain time.Duration
 	// GCHeadroom is how much more than it needs the heap may grow before the garbage collector runs: a worker's own heap is
-	// small and its tasks are short-lived, so that the collector would run all the time. 0: 32 MiB; below 0: none.
+	// small and its tasks are short-lived, so that the collector would run all the time. 0: 32 MiB; negative: none; at most 1 GiB.
 	GCHeadroom int
 	// Logger hears what an operator should know. nil: nothing is logged.
 	Logger *slog.Logger
@@ -68,8 +68,9 @@ type attempt struct {
 	details json.RawMessage // of the handler's own heartbeat, to be sent; nil: it has not spoken since
 }
 
-// NewWorker gives a worker for a service of the daemon.
+// NewWorker gives a worker for a service of the daemon. An option that is out of its range Run says.
 func NewWorker(c *Client, service string, o WorkerOptions) *Worker {
+	bad := o.check()
 	if o.Capacity == 0 {
 		o.Capacity = 100
 	}
@@ -82,9 +83,28 @@ func NewWorker(c *Client, service string, o WorkerOptions) *Worker {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Worker{c: c, service: service, o: o, handlers: map[string]worker.Func{}, flows: map[string]json.RawMessage{}, open: map[string]*attempt{},
+	return &Worker{c: c, service: service, o: o, bad: bad, handlers: map[string]worker.Func{}, flows: map[string]json.RawMessage{}, open: map[string]*attempt{},
 		free: make(chan struct{}, 1), ready: make(chan struct{}, 1), beat: make(chan struct{}, 1), rejoined: make(chan struct{}, 1)}
 }
+
+// check says which option is out of its range. 0 is in each: it stands for the default.
+func (o *WorkerOptions) check() error {
+	switch {
+	case o.Capacity < 0 || o.Capacity > maxCapacity:
+		return fmt.Errorf("worker: option Capacity is %d, want 1 to %d, or 0 for 100", o.Capacity, maxCapacity)
+	case o.GCHeadroom > maxHeadroom:
+		return fmt.Errorf("worker: option GCHeadroom is %d, want at most %d, 0 for 32 MiB, or less than 0 for none", o.GCHeadroom, maxHeadroom)
+	case len(o.Version) > maxVersion:
+		return fmt.Errorf("worker: option Version has %d bytes, want at most %d", len(o.Version), maxVersion)
+	}
+	return nil
+}
+
+const (
+	maxCapacity = 100_000 // the daemon takes no more
+	maxVersion  = 256
+	maxHeadroom = 1 << 30
+)
 
 // Handle registers a typed handler, with the signature of engine.Handle. What is wrong with it Run says.
 func Handle[In, Out any](w *Worker, name string, fn func(ctx context.Context, in In) (Out, error)) {
@@ -342,7 +362,7 @@ func (w *Worker) room(ctx context.Context) int {
 	}
 }
 
-var errCancelled = errors.Join(context.Canceled, errors.New("the run was cancelled, or the lease is lost: nobody waits for this attempt"))
+var errCancelled = errors.New("the run was cancelled, or the lease is lost: nobody waits for this attempt")
 
 func (w *Worker) start(work context.Context, tasks []*worker.Task) {
 	all := make([]attempt, len(tasks))
@@ -360,7 +380,7 @@ func (w *Worker) start(work context.Context, tasks []*worker.Task) {
 	for i := range fresh {
 		a := &fresh[i]
 		a.Task.OnHeartbeat(func(details json.RawMessage) error {
-			if err := a.Err(); err != nil {
+			if err := context.Cause(a); err != nil {
 				return err
 			}
 			if len(details) > maxDetails {

@@ -181,13 +181,13 @@ func (e *Engine) fillTask(spec *shard.Spec, t *worker.Task) error {
 // cancelAttempt tells a handler in this process that nobody waits for it. The loop calls it.
 func (e *Engine) cancelAttempt(slot *worker.Slot, why string) {
 	if a, ok := slot.Data.(*attempt); ok {
-		a.Cancel(errors.Join(context.Canceled, errors.New(why)))
+		a.Cancel(errors.New(why))
 	}
 }
 
 // beat carries a handler's heartbeat to the loop.
 func (e *Engine) beat(a *attempt, details json.RawMessage) error {
-	if err := a.Err(); err != nil {
+	if err := context.Cause(a); err != nil {
 		return err
 	}
 	if len(details) > maxDetails {

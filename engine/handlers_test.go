@@ -82,8 +82,12 @@ func TestFailuresAndWhatTheRunSaysOfThem(t *testing.T) {
 	handle(t, eng, "final", func(context.Context, *worker.Task) (json.RawMessage, error) {
 		return nil, flow.NonRetryable(errors.New("no such customer"))
 	})
+	ended := make(chan error, 2)
 	handle(t, eng, "slow", func(ctx context.Context, _ *worker.Task) (json.RawMessage, error) {
+		ctx, cancel := context.WithCancel(ctx) // as a call inside of it does
+		defer cancel()
 		<-ctx.Done()
+		ended <- context.Cause(ctx)
 		return nil, ctx.Err()
 	})
 	handle(t, eng, "nonsense", func(context.Context, *worker.Task) (json.RawMessage, error) { return json.RawMessage(`{"a":`), nil })
@@ -104,6 +108,11 @@ func TestFailuresAndWhatTheRunSaysOfThem(t *testing.T) {
 		status := runOne(t, eng, name, nil)
 		if status.State != "failed" || status.Error == nil || status.Error.Code != code || status.Error.Step != "a" || status.Error.Attempt != 1 {
 			t.Errorf("%s: %s %+v, want %s", name, status.State, status.Error, code)
+		}
+	}
+	for range cap(ended) {
+		if why := <-ended; why == nil || why == context.Canceled || why.Error() == "" {
+			t.Errorf("the context of a handler does not say why it has ended: %v", why)
 		}
 	}
 }

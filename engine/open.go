@@ -22,8 +22,11 @@ var (
 )
 
 // Open opens the journal at path, makes it if there is none, folds it, and starts the engine. When another process holds
-// the file the error names it.
+// the file the error names it. An option that is out of its range is an error before anything is opened.
 func Open(path string, o Options) (*Engine, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	j, err := bolt.Open(path, bolt.Options{})
 	if err != nil {
 		return nil, err
@@ -35,6 +38,9 @@ func Open(path string, o Options) (*Engine, error) {
 // closed with the engine, and when OpenOn fails. name is what errors and the log call it: a file, or a database without its
 // password.
 func OpenOn(j journal.Log, name string, o Options) (*Engine, error) {
+	if err := o.check(); err != nil {
+		return nil, errors.Join(err, j.Close())
+	}
 	o = o.withDefaults()
 	e := &Engine{o: o, j: j, archive: archive.New(j), tokens: worker.NewSigner(j.Secret()), wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 	e.headroom = make([]byte, max(o.GCHeadroom, 0))

@@ -32,7 +32,7 @@ type Options struct {
 	Logger *slog.Logger
 	// Allow is what may be dialled besides loopback.
 	Allow []netip.Prefix
-	// MaxOutput is the largest answer, in bytes. 0: 1 MiB.
+	// MaxOutput is the largest answer, in bytes, up to 64 MiB. 0: 1 MiB.
 	MaxOutput int64
 }
 
@@ -50,6 +50,9 @@ type Manager struct {
 func Start(eng *engine.Engine, o Options) (*Manager, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.MaxOutput < 0 || o.MaxOutput > 64<<20 {
+		return nil, fmt.Errorf("push: option MaxOutput is %d, want 1 to %d, or 0 for 1 MiB", o.MaxOutput, 64<<20)
 	}
 	if o.MaxOutput == 0 {
 		o.MaxOutput = 1 << 20

@@ -6,38 +6,49 @@ import (
 	"time"
 )
 
-// Attempt is the context of a handler: it carries the task, and ends when it is told to. It is made to lie
-// inside of what else its owner keeps of the attempt.
+// Attempt is the context of a handler: it carries the task, and ends when it is told to. Embed it in what else you keep of an
+// attempt. To derive a context from it costs no goroutine.
 type Attempt struct {
 	Task   *Task
 	Parent context.Context // for values; nil: none. Its end is not the attempt's.
 
-	mu   sync.Mutex
-	done chan struct{}
-	err  error
+	mu     sync.Mutex
+	ctx    context.Context // does the work, from when somebody asks for it: most handlers never do
+	cancel context.CancelCauseFunc
+	why    error // it was cancelled
 }
 
 // Deadline is none: the engine measures timeout_ms, and says when it is over.
 func (a *Attempt) Deadline() (time.Time, bool) { return time.Time{}, false }
 
-// Done is closed when the attempt has been cancelled.
-func (a *Attempt) Done() <-chan struct{} {
+// inner is a context that package context knows, so that others can hang on it.
+func (a *Attempt) inner() context.Context {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.done == nil {
-		a.done = make(chan struct{})
-		if a.err != nil {
-			close(a.done)
+	if a.ctx == nil {
+		values := a.Parent
+		if values == nil {
+			values = context.Background()
+		}
+		a.ctx, a.cancel = context.WithCancelCause(context.WithoutCancel(values))
+		if a.why != nil {
+			a.cancel(a.why)
 		}
 	}
-	return a.done
+	return a.ctx
 }
 
-// Err is why it was cancelled.
+// Done is closed when the attempt has been cancelled.
+func (a *Attempt) Done() <-chan struct{} { return a.inner().Done() }
+
+// Err is context.Canceled once the attempt has been cancelled; context.Cause says why.
 func (a *Attempt) Err() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.err
+	if a.why != nil {
+		return context.Canceled
+	}
+	return nil
 }
 
 // Value gives the task, and the parent's values.
@@ -45,22 +56,21 @@ func (a *Attempt) Value(key any) any {
 	if key == TaskKey {
 		return a.Task
 	}
-	if a.Parent != nil {
-		return a.Parent.Value(key)
-	}
-	return nil
+	return a.inner().Value(key)
 }
 
-// Cancel ends the context. The first reason stays.
+// Cancel ends the context. The first reason stays, and is its cause; nil: context.Canceled.
 func (a *Attempt) Cancel(why error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.err != nil {
+	if a.why != nil {
 		return
 	}
-	a.err = why
-	if a.done != nil {
-		close(a.done)
+	if a.why = why; why == nil {
+		a.why = context.Canceled
+	}
+	if a.cancel != nil {
+		a.cancel(a.why)
 	}
 }
 
