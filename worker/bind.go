@@ -5,16 +5,19 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"unicode"
 )
 
 // Binding: how a handler's input is filled.
 //
-// Each exported field of the input struct, by its JSON name, is a parameter. It is taken from the first place that has it:
-// input_data; a dependency of that name; a key of the only dependency's output, if that is an object; a key of the
-// workflow's input. Found nowhere it stays zero, or, tagged `agnt5:"required"`, fails the attempt for good.
+// Each field of the input struct that encoding/json knows, by its JSON name, is a parameter. It is taken from the first place that
+// has it: input_data; a dependency of that name; a key of the only dependency's output, if that is an object; a key of the
+// workflow's input. Found nowhere it stays zero, or, tagged `agnt5:"required"`, fails the attempt for good. What is found is what
+// json.Unmarshal makes of an object with these keys.
 //
-// A map with string keys gets the union of these places, the first place winning. Any other input gets the only
-// dependency's output, or, without dependencies, the workflow's input. An empty struct gets nothing.
+// A map with string keys gets the union of these places, the first place winning. If its values are neither any nor
+// json.RawMessage, an only dependency whose output is an object gives the keys of that object, and not its own name. Any other
+// input gets the only dependency's output, or, without dependencies, the workflow's input. An empty struct gets nothing.
 
 type plan struct {
 	kind   inputKind
@@ -27,51 +30,110 @@ const (
 	inputNothing inputKind = iota
 	inputStruct
 	inputMap
+	inputTypedMap
 	inputValue
 )
 
 type param struct {
 	name     string
-	index    []int
 	required bool
 }
 
 func planFor[In any]() (*plan, error) {
 	t := reflect.TypeFor[In]()
+	if err := jsonType(t, readers, map[reflect.Type]bool{}); err != nil {
+		return nil, fmt.Errorf("worker: the handler's input %s cannot be read from JSON: %w", t, err)
+	}
 	if t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct {
 		t = t.Elem()
 	}
-	if reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()) {
-		return &plan{kind: inputValue}, nil
-	}
 	switch {
+	case speaks(t, readers):
+		return &plan{kind: inputValue}, nil
 	case t.Kind() == reflect.Map && t.Key().Kind() == reflect.String:
-		return &plan{kind: inputMap}, nil
+		if e := t.Elem(); e.Kind() == reflect.Interface || e == reflect.TypeFor[json.RawMessage]() {
+			return &plan{kind: inputMap}, nil
+		}
+		return &plan{kind: inputTypedMap}, nil
 	case t.Kind() != reflect.Struct:
 		return &plan{kind: inputValue}, nil
 	case t.NumField() == 0:
 		return &plan{kind: inputNothing}, nil
 	}
-	p := &plan{kind: inputStruct}
-	seen := map[string]bool{}
-	for _, f := range reflect.VisibleFields(t) {
-		if !f.IsExported() || f.Anonymous {
-			continue
-		}
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if name == "-" {
-			continue
-		}
-		if name == "" {
-			name = f.Name
-		}
-		if seen[name] {
-			return nil, fmt.Errorf("worker: input %s has two fields named %q", t, name)
-		}
-		seen[name] = true
-		p.fields = append(p.fields, param{name, f.Index, f.Tag.Get("agnt5") == "required"})
+	fields, err := params(t)
+	if err != nil {
+		return nil, fmt.Errorf("worker: the handler's input %s: %w", t, err)
 	}
-	return p, nil
+	return &plan{inputStruct, fields}, nil
+}
+
+// params gives the fields that encoding/json reads, each name once: of an embedded struct those that nothing nearer hides.
+func params(t reflect.Type) (all []param, err error) {
+	seen := map[string]bool{} // in front of this depth
+	walked := map[reflect.Type]bool{t: true}
+	for level := []reflect.Type{t}; len(level) > 0; {
+		var next []reflect.Type
+		here := map[string]bool{}
+		for _, t := range level {
+			for i := range t.NumField() {
+				f := t.Field(i)
+				name, inner, ok := jsonField(f)
+				switch {
+				case !ok || seen[name] && inner == nil:
+				case inner == nil && here[name]:
+					return nil, fmt.Errorf("it has two fields named %q", name)
+				case inner == nil:
+					here[name] = true
+					all = append(all, param{name, f.Tag.Get("agnt5") == "required"})
+				case f.Type.Kind() == reflect.Pointer && !f.IsExported():
+					return nil, fmt.Errorf("it embeds %s, which encoding/json cannot set because the type is not exported; embed the struct itself, or give the field a name", f.Type)
+				case !walked[inner]:
+					walked[inner] = true
+					next = append(next, inner)
+				}
+			}
+		}
+		for name := range here {
+			seen[name] = true
+		}
+		level = next
+	}
+	return all, nil
+}
+
+// jsonField gives the name under which encoding/json knows the field, or the embedded struct whose fields stand for it. ok is false
+// when it does not look at it.
+func jsonField(f reflect.StructField) (name string, inner reflect.Type, ok bool) {
+	tag := f.Tag.Get("json")
+	t := f.Type
+	if t.Kind() == reflect.Pointer && t.Name() == "" {
+		t = t.Elem()
+	}
+	isStruct := t.Kind() == reflect.Struct
+	if tag == "-" || !f.IsExported() && !(f.Anonymous && isStruct) {
+		return "", nil, false
+	}
+	name, _, _ = strings.Cut(tag, ",")
+	if !jsonName(name) {
+		name = ""
+	}
+	switch {
+	case name == "" && f.Anonymous && isStruct:
+		return "", t, true
+	case name == "":
+		name = f.Name
+	}
+	return name, nil, true
+}
+
+// jsonName says whether encoding/json takes a name from a tag.
+func jsonName(name string) bool {
+	for _, c := range name {
+		if !strings.ContainsRune("!#$%&()*+-./:;<=>?@[]^_{|}~ ", c) && !unicode.IsLetter(c) && !unicode.IsDigit(c) {
+			return false
+		}
+	}
+	return name != ""
 }
 
 func (p *plan) bind(t *Task, in any) error {
@@ -90,13 +152,17 @@ func (p *plan) bind(t *Task, in any) error {
 		return unmarshal(raw, in, "input")
 	}
 	places := t.places()
-	if p.kind == inputMap {
+	switch p.kind {
+	case inputTypedMap:
+		if len(t.Dependencies) == 1 && places[2] != nil { // by itself it would be a value of another kind
+			places[1] = nil
+		}
+		return unmarshal(union(places), in, "input")
+	case inputMap:
 		return unmarshal(union(places), in, "input")
 	}
-	v := reflect.ValueOf(in).Elem()
-	if v.Kind() == reflect.Pointer {
+	if v := reflect.ValueOf(in).Elem(); v.Kind() == reflect.Pointer {
 		v.Set(reflect.New(v.Type().Elem()))
-		v = v.Elem()
 	}
 	for _, f := range p.fields {
 		raw, ok := find(places, f.name)
@@ -106,11 +172,7 @@ func (p *plan) bind(t *Task, in any) error {
 			}
 			continue
 		}
-		field, err := v.FieldByIndexErr(f.index)
-		if err != nil {
-			return unbound("parameter %q: %v", f.name, err)
-		}
-		if err := unmarshal(raw, field.Addr().Interface(), fmt.Sprintf("parameter %q", f.name)); err != nil {
+		if err := unmarshal(union([]map[string]json.RawMessage{{f.name: raw}}), in, fmt.Sprintf("parameter %q", f.name)); err != nil {
 			return err
 		}
 	}

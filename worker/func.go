@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -19,6 +20,9 @@ func Adapt[In, Out any](fn func(ctx context.Context, in In) (Out, error)) (Func,
 	plan, err := planFor[In]()
 	if err != nil {
 		return nil, err
+	}
+	if err := jsonType(reflect.TypeFor[Out](), writers, map[reflect.Type]bool{}); err != nil {
+		return nil, fmt.Errorf("worker: the handler's output %s cannot be written as JSON: %w", reflect.TypeFor[Out](), err)
 	}
 	return func(ctx context.Context, t *Task) (json.RawMessage, error) {
 		var in In
