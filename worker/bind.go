@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -172,7 +173,8 @@ func (p *plan) bind(t *Task, in any) error {
 			}
 			continue
 		}
-		if err := unmarshal(union([]map[string]json.RawMessage{{f.name: raw}}), in, fmt.Sprintf("parameter %q", f.name)); err != nil {
+		name, _ := json.Marshal(f.name)
+		if err := unmarshal(slices.Concat([]byte("{"), name, []byte(":"), raw, []byte("}")), in, fmt.Sprintf("parameter %q", f.name)); err != nil {
 			return err
 		}
 	}
