@@ -33,9 +33,14 @@ type Engine struct {
 	mu      sync.Mutex
 	inbox   []shard.Input
 	commits []commit
+	rows    []*shard.Rows // that were read for the shard
 	wake    chan struct{} // capacity 1
 	probeAt int64         // monotonic ms: when a full disk is asked for space next; the loop's own
 	clock   *timers.Service
+
+	reader  shard.Reader
+	near    bool // rows are read on the loop
+	reading int  // how many goroutines read; the loop's own
 
 	tokens *worker.Signer
 
@@ -112,25 +117,77 @@ func (e *Engine) loop() {
 	defer e.clock.Stop()
 	var inputs []shard.Input
 	var commits []commit
+	var rows []*shard.Rows
 	for {
 		runtime.Gosched() // whoever is about to bring something brings it to this turn
 		e.mu.Lock()
 		inputs, e.inbox = e.inbox, inputs[:0]
 		commits, e.commits = e.commits, commits[:0]
+		rows, e.rows = e.rows, rows[:0]
 		e.mu.Unlock()
 		e.land(commits)
 		clear(commits)
-		if b := e.r.Turn(e.now(), inputs); b != nil {
+		e.give(rows)
+		clear(rows)
+		e.r.Take(e.now(), inputs)
+		clear(inputs)
+		e.fetch()
+		if b := e.r.Turn(e.now(), nil); b != nil {
 			e.j.Append(b.Batch, func(err error) { e.landed(b, err) })
 		}
-		clear(inputs)
+		e.fetch() // what came of the turn may want something, too
 		if err := cmp.Or(e.r.Broken(), e.j.Err()); err != nil {
+			e.r.Stop(err)
 			e.breakDown(err)
 			return
 		}
 		if !e.sleep() {
 			return
 		}
+	}
+}
+
+// maxReaders bounds how many goroutines read for the shard at once. What is wanted meanwhile is read by the next one, together.
+const maxReaders = 16
+
+// fetch reads what the shard wants: at once when the journal is near, and in a goroutine when it is not.
+func (e *Engine) fetch() {
+	for e.reading < maxReaders {
+		w := e.r.Wanted()
+		if w == nil {
+			return
+		}
+		if e.near {
+			e.r.Give(e.reader.Read(w))
+			continue
+		}
+		e.reading++
+		go func() {
+			rows := e.reader.Read(w)
+			e.mu.Lock()
+			e.rows = append(e.rows, rows)
+			e.mu.Unlock()
+			e.poke()
+		}()
+	}
+}
+
+func (e *Engine) give(rows []*shard.Rows) {
+	e.reading -= len(rows)
+	for _, r := range rows {
+		e.r.Give(r)
+	}
+}
+
+// fetchAll reads until nothing is wanted and nobody reads.
+func (e *Engine) fetchAll() {
+	for e.fetch(); e.reading > 0; e.fetch() {
+		<-e.wake
+		e.mu.Lock()
+		rows := e.rows
+		e.rows = nil
+		e.mu.Unlock()
+		e.give(rows)
 	}
 }
 
@@ -299,8 +356,13 @@ func (e *Engine) rest() {
 	inputs := e.inbox
 	e.inbox = nil
 	e.mu.Unlock()
+	e.r.Take(e.now(), inputs)
+	e.fetchAll()
 	last := make(chan struct{})
-	batches := []*shard.Batch{e.r.Turn(e.now(), inputs), e.r.Rest(e.now())}
+	batches := []*shard.Batch{e.r.Turn(e.now(), nil), e.r.Rest(e.now())}
+	if batches[1] == nil { // it broke
+		return
+	}
 	for i, b := range batches {
 		if b == nil {
 			continue

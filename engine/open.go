@@ -49,6 +49,10 @@ func OpenOn(j journal.Log, name string, o Options) (*Engine, error) {
 	e.r = shard.New(shard.Config{Journal: j, Archive: e.archive, Release: o.Release, Boot: newBoot(), LeaseMS: o.Lease.Milliseconds(), CheckpointBytes: o.CheckpointBytes,
 		MaxLive: o.MaxLive, LocalCapacity: o.Concurrency, TombstoneMS: o.Tombstones.Milliseconds(), Services: o.Services,
 		Execute: e.execute, Cancel: e.cancelAttempt, Damage: e.damaged, Newer: e.waits})
+	e.reader = shard.Reader{Journal: j, Archive: e.archive, Damage: e.damaged}
+	if near, ok := j.(journal.Near); ok {
+		e.near = near.Near()
+	}
 	if err := e.r.Recover(e.now()); err != nil {
 		return nil, errors.Join(fmt.Errorf("engine: recovering %s: %w", name, err), j.Close())
 	}

@@ -187,21 +187,16 @@ func (r *Shard) number(writes []event.ObjectWrite, fence uint64) {
 		o := &writes[i]
 		v, ok := r.versions[o.Key]
 		if !ok {
-			row, _, err := r.j.Object(o.Key)
-			if err != nil {
-				r.fail(err)
-				return
+			err := errNotRead
+			if why, told := r.needs.objects.row(o.Key); told {
+				err = *why
 			}
-			v = row.Version
+			r.fail(fmt.Errorf("object %q: %w", o.Key, err))
+			return
 		}
-		o.Version, o.Fence = v+1, fence
+		o.Version, o.Fence = v.n+1, fence
 		if string(o.State) == "null" {
 			o.State = nil
-		}
-		if o.State == nil {
-			r.versions[o.Key] = 0
-		} else {
-			r.versions[o.Key] = o.Version
 		}
 	}
 }

@@ -56,10 +56,19 @@ func (b *bed) took(s *shard.Spec) { b.tasks[s.ID+"/"+s.Def.Graph.Def.Steps[s.Ste
 // turn folds the inputs; what it wrote is not durable yet.
 func (b *bed) turn(in ...shard.Input) {
 	b.t.Helper()
-	if batch := b.r.Turn(b.now, in); batch != nil {
+	give(b.r, b.disk, b.now, in)
+	if batch := b.r.Turn(b.now, nil); batch != nil {
 		b.disk.Append(batch)
 	}
 	b.check()
+}
+
+// give takes inputs, and reads at once what they need.
+func give(r *shard.Shard, disk *sim.Disk, now shard.Now, in []shard.Input) {
+	r.Take(now, in)
+	for w := r.Wanted(); w != nil; w = r.Wanted() {
+		r.Give(disk.Reader().Read(w))
+	}
 }
 
 func (b *bed) commit() {

@@ -79,7 +79,7 @@ func (r *Shard) parkSome() {
 		if len(r.runs) < r.cfg.MaxLive || r.turnNo < r.parkAt {
 			return
 		}
-		r.parkSince, r.parkAt = r.parkedAt, r.turnNo+64
+		r.parkSince, r.parkAt = r.parkedAt, r.turnNo+r.cfg.ParkTurns
 		r.parkedAt = r.turnNo
 		for n, run := range r.runs {
 			if r.idle(run) {
@@ -100,6 +100,7 @@ func (r *Shard) parkSome() {
 		r.parked[number] = p
 		delete(r.runs, number)
 		delete(r.ids, run.S.ID)
+		r.left(run.S.ID, number)
 		r.Stats.Parked++
 	}
 	if r.parking = r.parking[n:]; len(r.parking) == 0 {
@@ -115,6 +116,9 @@ func (r *Shard) idle(run *Run) bool {
 
 // Rest makes the last batch of a clean stop: what workers were given last, and a whole recovery point.
 func (r *Shard) Rest(now Now) *Batch {
+	if r.broken != nil {
+		return nil
+	}
 	r.begin(now)
 	for _, slot := range r.starts[r.first:] {
 		if slot.State == worker.Leased && !slot.Journaled && !slot.Local {

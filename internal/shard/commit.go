@@ -24,13 +24,11 @@ func (r *Shard) Committed(b *Batch, err error, now Now) {
 		r.durable = b.Last
 		r.publish(&b.effects)
 		r.recycle(b)
-		if len(r.flying) == 0 && len(r.versions) > 1<<16 {
-			clear(r.versions)
-		}
+		r.shed()
 	case errors.Is(err, journal.ErrFull):
 		r.drop(b)
 	default:
-		r.fail(err)
+		r.Stop(err)
 		for _, fn := range b.then {
 			fn(err)
 		}
@@ -56,11 +54,12 @@ func (r *Shard) publish(b *effects) {
 	}
 	for _, s := range b.stored {
 		if p, ok := r.parked[s.run]; ok && p.snap == s.seq && p.last == s.seq {
-			p.state = nil
+			p.state, r.needs.moved = nil, true
 			r.parked[s.run] = p
 		}
 	}
 	for _, id := range b.gone { // the journal says it from now on
+		r.left(id, r.gone[id])
 		delete(r.gone, id)
 	}
 	for _, fn := range b.then {
@@ -130,6 +129,7 @@ func (r *Shard) close(run *Run) {
 	if r.ids[s.ID] == run {
 		delete(r.ids, s.ID)
 	}
+	r.left(s.ID, s.Run)
 }
 
 // dispatch gives offers to whoever wants them.
@@ -253,11 +253,19 @@ func (r *Shard) Resume() []Input {
 // tellAgain answers those whose answer was dropped with a batch from what is on disk, as if it were full still: what they wanted and
 // is not there was not recorded, and in which order they came does not matter.
 func (r *Shard) tellAgain() {
-	if len(r.retold) == 0 || len(r.flying) > 0 {
+	if len(r.retold) == 0 || len(r.flying) > 0 || r.toldWaits {
 		return
 	}
-	inputs, full := r.retold, r.full
-	r.retold, r.full = nil, true
+	var inputs, wait []Input
+	for _, in := range r.retold {
+		if r.met(in) {
+			inputs = append(inputs, in)
+		} else {
+			wait = append(wait, in)
+		}
+	}
+	full := r.full
+	r.retold, r.toldWaits, r.full = wait, len(wait) > 0, true
 	r.turnFull(inputs)
 	r.full = full
 }

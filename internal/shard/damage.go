@@ -40,17 +40,17 @@ func (in *Quarantine) admit(r *Shard) {
 
 // quarantineEnded marks a run that has ended and cannot be folded any more, by its head alone.
 func (r *Shard) quarantineEnded(in *Quarantine) {
-	h, ok, err := r.j.Head(in.Run)
-	if err != nil || !ok || replay.RunState(h.State) == replay.Quarantined {
+	row, ok := r.needs.heads.row(in.Run)
+	if !ok || row.err != nil || !row.known || replay.RunState(row.head.State) == replay.Quarantined || r.gone[row.head.ID] != 0 {
 		return
 	}
-	if snap, ok, err := r.j.Snapshot(in.Run); ok && err == nil {
-		if s, _, err := r.decode(snap.State); err == nil && s.Hurt {
-			return // it was quarantined for this, and then cancelled
-		}
+	if row.hurt {
+		return // it was quarantined for this, and then cancelled
 	}
+	h := row.head
 	h.State, h.Failed = uint8(replay.Quarantined), damagedReason
 	r.b.Heads = append(r.b.Heads, h)
+	r.whenDurable(func(error) { r.left(h.ID, h.Run) })
 	if r.cfg.Damage != nil {
 		r.cfg.Damage(journal.Damage{Run: in.Run, Seq: in.Seq, Kind: "quarantined", Detail: in.Why})
 	}

@@ -20,14 +20,11 @@ func (f dueNow) fold(r *Shard, _ *Run, t *replay.Turn) {
 	}
 }
 
-// takeDue gives what is due to its runs, up to DueLimit. It reports whether more is due.
+// takeDue gives what is due to its runs, as far as Take found it. It reports whether more is due.
 func (r *Shard) takeDue() (more bool) {
-	for range DueLimit {
-		e, ok := r.due.Peek()
-		if !ok || e.Due > r.now.Wall {
-			return false
-		}
-		r.due.Pop()
+	due := r.needs.due
+	r.needs.due = due[:0]
+	for _, e := range due {
 		run, err := r.run(e.Run)
 		if err != nil {
 			r.fail(err)
@@ -37,8 +34,7 @@ func (r *Shard) takeDue() (more bool) {
 			r.give(run, dueNow{e.Step, e.Due})
 		}
 	}
-	e, ok := r.due.Peek()
-	return ok && e.Due <= r.now.Wall
+	return r.overdue()
 }
 
 func (r *Shard) pushTimes(s *replay.State) {

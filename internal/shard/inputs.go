@@ -54,7 +54,7 @@ func (in *Register) admit(r *Shard) {
 		got.Version, got.Created = uint32(len(w.Versions)+1), true
 		w.Versions = append(w.Versions, Version{got.Version, in.Graph.Digest, r.now.Wall})
 		if r.defs[in.Graph.Digest] == nil {
-			r.adopt(r.archive.Keep(in.Graph))
+			r.define(in.Graph)
 		}
 	}
 	w.Current = got.Version
@@ -251,18 +251,11 @@ func (in *Retry) admit(r *Shard) {
 
 // comeBack takes a finished run, folded from the journal, into the books again.
 func (r *Shard) comeBack(s *replay.State) (*Run, error) {
-	h, ok, err := r.j.Head(s.Run)
-	if err != nil {
-		return nil, err
-	}
-	if !ok || h.LastSeq != s.LastSeq { // it moved while the caller read
+	row, ok := r.needs.ids.row(s.ID)
+	if !ok || row.head.Run != s.Run || row.head.LastSeq != s.LastSeq { // it moved while the caller read
 		return nil, ErrAway
 	}
-	def, err := r.Def(s.Graph.Digest)
-	if err != nil {
-		return nil, err
-	}
-	run := &Run{S: s, def: def, touched: r.turnNo}
+	run := &Run{S: s, def: r.define(s.Graph), touched: r.turnNo}
 	r.runs[s.Run], r.ids[s.ID] = run, run
 	r.b.ended = append(r.b.ended, run) // leaves the books again unless it was reopened
 	return run, nil
@@ -337,21 +330,9 @@ func (in *Delete) delete(r *Shard) {
 		r.deny(in, err)
 		return
 	}
-	number, _, ok, err := r.j.Lookup(in.ID)
-	if err != nil || !ok { // it has ended, and its end is not durable yet
-		if err == nil {
-			err = refusal.ErrRunOpen
-		}
-		r.deny(in, err)
-		return
-	}
-	head, _, err := r.j.Head(number)
+	number, last, events, err := r.dead(in.ID, run)
 	if err != nil {
-		in.refuse(err)
-		return
-	}
-	if run != nil && head.LastSeq != run.S.LastSeq {
-		r.deny(in, fmt.Errorf("%w: its end has only just been recorded; ask again", refusal.ErrRunOpen))
+		r.deny(in, err)
 		return
 	}
 	if r.noRoom(in) {
@@ -359,12 +340,32 @@ func (in *Delete) delete(r *Shard) {
 	}
 	delete(r.ids, in.ID)
 	delete(r.runs, number)
-	r.gone[in.ID] = true
+	r.gone[in.ID] = number
 	r.b.gone = append(r.b.gone, in.ID)
-	body := event.AppendDeleted(nil, event.Deleted{Run: number, ID: in.ID, Last: head.LastSeq, Events: head.Events})
+	body := event.AppendDeleted(nil, event.Deleted{Run: number, ID: in.ID, Last: last, Events: events})
 	r.b.Purges = append(r.b.Purges, journal.Purge{Run: number, Until: r.now.Wall + r.cfg.TombstoneMS})
 	r.system(event.Event{Kind: event.RunsDeleted, Payload: body, Message: "asked for"})
 	r.tell(in, in.Reply)
+}
+
+// dead gives the number of a run that has ended, in memory or not, and where it ended.
+func (r *Shard) dead(id string, run *Run) (number, last, events uint64, err error) {
+	if run != nil {
+		if run.S.LastSeq > r.durable {
+			err = fmt.Errorf("%w: its end has only just been recorded; ask again", refusal.ErrRunOpen)
+		}
+		return run.S.Run, run.S.LastSeq, run.S.Events, err
+	}
+	row, ok := r.needs.ids.row(id)
+	switch {
+	case !ok:
+		return 0, 0, 0, errNotRead
+	case row.headErr != nil:
+		return 0, 0, 0, row.headErr
+	case row.head.Run == 0:
+		return 0, 0, 0, refusal.ErrRunNotFound
+	}
+	return row.Run, row.head.LastSeq, row.head.Events, nil
 }
 
 // DeleteObject removes the state of an object.
@@ -376,8 +377,8 @@ type DeleteObject struct {
 func (in *DeleteObject) refuse(err error) { in.Reply(err) }
 
 func (in *DeleteObject) admit(r *Shard) {
-	r.versions[in.Key] = 0
 	seq := r.system(event.Event{Kind: event.ObjectDeleted, Name: in.Key})
+	r.versions[in.Key] = version{0, seq}
 	r.b.Objects = append(r.b.Objects, journal.Object{Key: in.Key, Seq: seq})
 	r.b.then = append(r.b.then, in.Reply)
 }

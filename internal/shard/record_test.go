@@ -29,7 +29,8 @@ func TestALargeTurnOfOneRunIsSeveralRecords(t *testing.T) {
 		inputs = append(inputs, &shard.Signal{ID: "r", Name: "more", SignalID: fmt.Sprint(i), Payload: payload, Reply: answer})
 	}
 	inputs = append(inputs, &shard.Signal{ID: "r", Name: "stop", SignalID: "stop", Reply: answer})
-	b := s.shard.Turn(s.now, inputs)
+	give(s.shard, s.disk, s.now, inputs)
+	b := s.shard.Turn(s.now, nil)
 	if err := s.shard.Broken(); err != nil {
 		t.Fatal(err)
 	}

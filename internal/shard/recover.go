@@ -20,7 +20,8 @@ import (
 // Recover folds the journal: snapshots of open runs, then what came after them. What is owed is offered again. The first
 // Turn after it journals what the restart itself decided.
 func (r *Shard) Recover(now Now) error {
-	r.now = now
+	r.now, r.j = now, r.cfg.Journal
+	defer func() { r.j = nil }()
 	if err := r.refoldAll(); err != nil {
 		return err
 	}
@@ -43,6 +44,8 @@ func (r *Shard) Boot() *Batch { return r.boot }
 
 // again folds everything anew after a batch was dropped. What workers have, they keep.
 func (r *Shard) again() error {
+	r.j = r.cfg.Journal
+	defer func() { r.j = nil }()
 	r.Hub.Clear()
 	waiting := map[uint64][]waiter{}
 	for n, run := range r.runs {

@@ -16,13 +16,12 @@ import (
 	"github.com/agnt5/agnt5d/worker"
 )
 
-// Journal is what the shard reads. What it writes, it hands out as batches.
+// Journal is what the shard reads while it recovers. What it writes, it hands out as batches; what else it must know, it asks for,
+// see needs.
 type Journal interface {
 	archive.Log
 	NextSeq() uint64
-	Secret() []byte
 	Recover(journal.Visitor) error
-	Object(key string) (journal.Object, bool, error)
 	Rows(prefix string) ([]journal.Row, error)
 }
 
@@ -36,6 +35,7 @@ type Config struct {
 	LeaseMS         int64          // remote leases; 0: 30,000
 	CheckpointBytes int64          // log bytes between two recovery points; 0: 32 MiB. Small: more snapshot writes; large: longer recovery
 	MaxLive         int            // idle runs kept unfolded in memory; 0: 20,000
+	ParkTurns       uint64         // turns between two looks for idle runs; 0: 64
 	LocalCapacity   int            // attempts at once in process; 0: 1,000
 	TombstoneMS     int64          // how long a deleted run's id is kept; 0: 90 days
 	Services        map[string]int // attempts at once by service; absent: no bound
@@ -78,7 +78,7 @@ var ErrAway = errors.New("the run has ended and is not in memory")
 // Of a damaged run, and of one that a newer release has written on, less is known than happened: 7 and 8 leave out their keys.
 type Shard struct {
 	cfg     Config
-	j       Journal
+	j       Journal // nil but while it recovers
 	archive *archive.Archive
 	Hub     *worker.Hub
 
@@ -87,11 +87,12 @@ type Shard struct {
 	runs     map[uint64]*Run
 	parked   map[uint64]parked
 	newer    map[uint64]*archive.Newer
-	ids      map[string]*Run // of runs in memory
-	gone     map[string]bool // ids of runs whose deletion is on its way to the journal
+	ids      map[string]*Run   // of runs in memory
+	gone     map[string]uint64 // runs whose deletion is on its way to the journal, by id
 	defs     map[flow.Digest]*Def
 	flows    map[string]*Workflow
-	versions map[string]uint64 // of objects written by batches that may not be durable yet
+	versions map[string]version // of objects, as far as they are known
+	shedAt   int                // how many of them are too many
 
 	now     Now
 	next    uint64 // sequence of the next event
@@ -110,14 +111,18 @@ type Shard struct {
 	grants   []*worker.Slot // careful ones, to be journaled before they are handed out
 	local    *worker.Session
 
-	full     bool // out of space: reads only
-	kept     []Input
-	retold   []Input // whose answer hung on a batch that was dropped: they are admitted again
-	broken   error
-	clean    bool    // the last stop was a clean one
-	held     []Input // inputs that wait until what was overdue at the start has fired
-	catching bool
-	boot     *Batch // made by Recover
+	full      bool // out of space: reads only
+	kept      []Input
+	retold    []Input // whose answer hung on a batch that was dropped: they are admitted again
+	toldWaits bool    // those that are left need something of the journal
+	broken    error
+	clean     bool // the last stop was a clean one
+	catching  bool // what was overdue at the start has not fired yet: inputs wait in ready
+	needs     needs
+	ready     []Input // for the next turn
+	admitted  []Input // by the last one; its space is used again
+	held      []Input // they, or what stands in front of them, need something of the journal
+	boot      *Batch  // made by Recover
 
 	parkedAt, parkAt uint64            // turns of the last and the next look for idle runs
 	parking          []uint64          // idle runs that are being put away
@@ -142,6 +147,7 @@ type Stats struct {
 	RunsStarted, RunsEnded         uint64
 	Signals, TimersFired           uint64
 	Parked, Unparked               uint64
+	Stale                          uint64 // answers of the journal that came too late to be true
 }
 
 // Def is a definition with what the shard looks up for each step.
@@ -214,12 +220,15 @@ func New(cfg Config) *Shard {
 	if cfg.MaxLive == 0 {
 		cfg.MaxLive = 20_000
 	}
+	if cfg.ParkTurns == 0 {
+		cfg.ParkTurns = 64
+	}
 	if cfg.LocalCapacity == 0 {
 		cfg.LocalCapacity = 1_000
 	}
-	r := &Shard{cfg: cfg, j: cfg.Journal, archive: cfg.Archive, meters: newMeters()}
+	r := &Shard{cfg: cfg, archive: cfg.Archive, meters: newMeters()}
 	if r.archive == nil {
-		r.archive = archive.New(r.j)
+		r.archive = archive.New(cfg.Journal)
 	}
 	r.stopping = r.flushStarts
 	r.Hub = worker.NewHub(cfg.LeaseMS)
@@ -237,10 +246,11 @@ func New(cfg Config) *Shard {
 func (r *Shard) forget() {
 	r.table = objects.NewTable()
 	r.due = timers.Queue{}
-	r.runs, r.parked, r.ids, r.gone = map[uint64]*Run{}, map[uint64]parked{}, map[string]*Run{}, map[string]bool{}
+	r.runs, r.parked, r.ids, r.gone = map[uint64]*Run{}, map[uint64]parked{}, map[string]*Run{}, map[string]uint64{}
 	r.newer = map[uint64]*archive.Newer{}
 	r.defs, r.flows = map[flow.Digest]*Def{}, map[string]*Workflow{}
-	r.versions = map[string]uint64{}
+	r.versions, r.shedAt = map[string]version{}, keptVersions
+	r.needs, r.toldWaits = newNeeds(), false
 	r.flying, r.work, r.b = nil, nil, nil
 	r.starts, r.first, r.grants = nil, 0, nil
 	r.checkpoint, r.parking = nil, nil
@@ -252,11 +262,25 @@ func (r *Shard) Def(d flow.Digest) (*Def, error) {
 	if def := r.defs[d]; def != nil {
 		return def, nil
 	}
+	if r.j == nil {
+		if why, told := r.needs.graphs.row(d); told {
+			return nil, *why
+		}
+		return nil, errNotRead
+	}
 	g, err := r.archive.Graph(d)
 	if err != nil {
 		return nil, err
 	}
 	return r.adopt(g), nil
+}
+
+// define gives the definition with that graph, which may be another copy of the one that is known.
+func (r *Shard) define(g *flow.Graph) *Def {
+	if def := r.defs[g.Digest]; def != nil {
+		return def
+	}
+	return r.adopt(r.archive.Keep(g))
 }
 
 func (r *Shard) adopt(g *flow.Graph) *Def {
@@ -283,68 +307,77 @@ func (r *Shard) run(number uint64) (*Run, error) {
 	if !ok {
 		return nil, nil
 	}
-	s, def, err := r.wake(number, p)
+	s, err := r.wake(number, p)
 	if errors.Is(err, refusal.ErrNewerRelease) {
-		n := archive.NewerOf(number, err)
-		n.Last, n.State = p.last, s
-		r.hold(&n)
+		r.tooNew(number, p, s, err)
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("run %d: %w", number, err)
 	}
-	delete(r.parked, number)
-	r.Stats.Unparked++
-	run := &Run{S: s, def: def, snap: p.snap, touched: r.turnNo}
-	r.runs[number] = run
-	r.ids[s.ID] = run
-	return run, nil
+	return r.rise(number, p, s), nil
 }
 
-// wake gives the state of a run that was put away. A snapshot that cannot be read any more is a cache that is lost: the run is
-// folded from its records.
-func (r *Shard) wake(number uint64, p parked) (*replay.State, *Def, error) {
+// wake gives the state of a run that was put away. While the shard recovers it reads the journal.
+func (r *Shard) wake(number uint64, p parked) (*replay.State, error) {
 	if p.state != nil {
-		return r.decode(p.state)
+		return r.archive.Decode(p.state)
+	}
+	if why, told := r.needs.runs.row(number); told {
+		return nil, *why
+	}
+	if r.j == nil {
+		return nil, errNotRead
 	}
 	snap, ok, err := r.j.Snapshot(number)
-	if err == nil && (!ok || snap.Seq != p.snap) {
-		err = fmt.Errorf("want the one of record %d", p.snap)
-	}
-	if err == nil {
-		s, def, bad := r.decode(snap.State)
-		if bad == nil {
-			return s, def, nil
-		}
-		err = bad
-	}
-	if r.cfg.Damage != nil && !errors.Is(err, refusal.ErrNewerRelease) {
-		r.cfg.Damage(journal.Damage{Run: number, Kind: "snapshot", Detail: err.Error()})
-	}
-	s, err := r.archive.FoldRun(number, p.last)
-	if err != nil {
-		return s, nil, err
-	}
-	s.Released()
-	def, err := r.Def(s.Graph.Digest)
-	return s, def, err
+	reader := Reader{Archive: r.archive, Damage: r.cfg.Damage}
+	return reader.wake(Sleeper{number, p.last}, journal.Found[journal.Snapshot]{Row: snap, OK: ok, Err: err})
 }
 
-// find gives the run of that id if it is in memory's books; ErrAway when it has ended, ErrRunNotFound, ErrRunExpired.
+// rise takes a run that was put away into memory.
+func (r *Shard) rise(number uint64, p parked, s *replay.State) *Run {
+	def := r.define(s.Graph)
+	s.Graph = def.Graph
+	run := &Run{S: s, def: def, snap: p.snap, touched: r.turnNo}
+	delete(r.parked, number)
+	r.runs[number], r.ids[s.ID] = run, run
+	r.Stats.Unparked++
+	return run
+}
+
+// tooNew takes a run that was put away, and that is not understood, out of the books. s is what is understood of it.
+func (r *Shard) tooNew(number uint64, p parked, s *replay.State, err error) {
+	n := archive.NewerOf(number, err)
+	n.Last, n.State = p.last, s
+	r.hold(&n)
+}
+
+// errNotRead is a mistake of ours: what needs says, find and run must not miss.
+var errNotRead = errors.New("the journal was not asked for it")
+
+// find gives the run of that id if it is in memory's books; ErrAway when it has ended, ErrRunNotFound, ErrRunExpired. needID has asked
+// for what it needs.
 func (r *Shard) find(id string) (*Run, error) {
 	if run := r.ids[id]; run != nil {
 		run.touched = r.turnNo
 		return run, nil
 	}
-	if r.gone[id] {
+	if r.gone[id] != 0 {
 		return nil, refusal.ErrRunExpired
 	}
-	number, err := r.archive.Find(id, r.now.Wall)
-	if err != nil {
-		return nil, err
+	row, ok := r.needs.ids.row(id)
+	switch {
+	case !ok:
+		return nil, errNotRead
+	case row.err != nil:
+		return nil, row.err
+	case row.Until > r.now.Wall:
+		return nil, refusal.ErrRunExpired
+	case !row.known || row.Until != 0:
+		return nil, refusal.ErrRunNotFound
 	}
-	run, err := r.run(number)
-	if n := r.newer[number]; n != nil {
+	run, err := r.run(row.Run)
+	if n := r.newer[row.Run]; n != nil {
 		return nil, &archive.NewerError{Newer: *n}
 	}
 	if run == nil && err == nil {

@@ -116,6 +116,7 @@ func (s *story) commit() {
 		for _, b := range done {
 			s.shard.Committed(b, nil, s.now)
 		}
+		give(s.shard, s.disk, s.now, nil)
 		b := s.shard.Turn(s.now, nil)
 		if b == nil {
 			return
@@ -125,7 +126,8 @@ func (s *story) commit() {
 }
 
 func (s *story) turn(in ...shard.Input) {
-	if b := s.shard.Turn(s.now, in); b != nil {
+	give(s.shard, s.disk, s.now, in)
+	if b := s.shard.Turn(s.now, nil); b != nil {
 		s.disk.Append(b)
 	}
 	if err := s.shard.Check(); err != nil {

@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -43,19 +44,26 @@ type fact interface {
 
 // Turn takes the inputs and everything that is due, and gives what must be written; nil when nothing must.
 func (r *Shard) Turn(now Now, inputs []Input) *Batch {
+	if r.broken != nil { // nothing may be built on what it knows
+		return nil
+	}
+	r.Take(now, inputs)
 	r.begin(now)
 	r.forgive()
 	r.tellAgain()
+	inputs, r.ready = r.ready, r.admitted[:0]
+	r.admitted = inputs
 	if r.full {
 		r.turnFull(inputs)
+		clear(inputs)
 		return r.finish()
 	}
 	r.grant()
 	late := r.takeDue()
 	if r.catching { // what was overdue at the start fires before anything new is admitted
-		r.held = append(r.held, inputs...)
-		if inputs = nil; !late {
-			inputs, r.held, r.catching = r.held, nil, false
+		if r.catching = late; late {
+			r.ready = append(r.ready, inputs...)
+			inputs = nil
 		}
 	}
 	r.takeExpired()
@@ -65,6 +73,7 @@ func (r *Shard) Turn(now Now, inputs []Input) *Batch {
 	for _, in := range inputs {
 		in.admit(r)
 	}
+	clear(r.admitted)
 	r.drain()
 	r.parkSome()
 	r.snapshotSlice()
@@ -189,6 +198,9 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 			r.table.Request(objects.Owner{Seq: seq + uint64(i), Run: s.Run, Step: e.Step}, s.Spec(e.Step).ObjectKeys)
 		case event.KeysGranted:
 			r.table.Granted(s.At(e.Step).Request)
+			for _, k := range s.Spec(e.Step).ObjectKeys {
+				r.needVersion(k) // so that its outcome need not wait
+			}
 		case event.StepScheduled:
 			r.b.offers = append(r.b.offers, offer{run: run, step: e.Step, attempt: e.Attempt})
 		case event.StepCompleted:
@@ -197,6 +209,11 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 			}
 			for _, o := range e.Objects {
 				r.b.Objects = append(r.b.Objects, journal.Object{Key: o.Key, Version: o.Version, Seq: seq + uint64(i), Fence: o.Fence, State: o.State})
+				v := version{o.Version, seq + uint64(i)}
+				if o.State == nil {
+					v.n = 0
+				}
+				r.versions[o.Key] = v
 			}
 		case event.AttemptFailed:
 			r.Stats.AttemptsFailed++
@@ -338,6 +355,23 @@ func (r *Shard) head(run *Run) {
 		}
 	}
 	r.b.Heads = append(r.b.Heads, h)
+}
+
+// Stop ends the shard for a reason from outside. When another engine has taken the journal over, the attempts in process are
+// cancelled: it may start them anew.
+func (r *Shard) Stop(err error) {
+	if !errors.Is(err, journal.ErrFenced) || r.cfg.Cancel == nil {
+		r.fail(err)
+		return
+	}
+	if r.broken == nil {
+		for _, slot := range r.Hub.Leases() {
+			if slot.Local && slot.Given {
+				r.cfg.Cancel(slot, err.Error())
+			}
+		}
+	}
+	r.fail(err)
 }
 
 // fail stops the shard: an invariant is broken, and nothing may be built on it.

@@ -11,7 +11,7 @@ type Wake struct {
 // NextWake gives it.
 func (r *Shard) NextWake() Wake {
 	var w Wake
-	if e, ok := r.due.Peek(); ok {
+	if e, ok := r.due.Peek(); ok && r.needs.dozes < DueLimit { // else it comes when those have been read that came before it
 		w.Wall = e.Due
 	}
 	early := func(at int64) {
@@ -32,7 +32,8 @@ func (r *Shard) NextWake() Wake {
 	if r.sweepAt != 0 {
 		early(r.sweepAt)
 	}
-	if len(r.grants) > 0 || len(r.parking) > 0 || len(r.retold) > 0 && len(r.flying) == 0 {
+	if len(r.grants) > 0 || len(r.parking) > 0 || len(r.retold) > 0 && !r.toldWaits && len(r.flying) == 0 || len(r.needs.due) > 0 ||
+		len(r.ready) > 0 && !r.catching {
 		early(r.now.Mono)
 	}
 	r.wakeAt = w.Mono

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 )
@@ -46,6 +47,11 @@ func (d *Disk) read(r *journal.Record) error {
 		return nil
 	}
 	return &journal.DamageError{Damage: journal.Damage{Seq: r.Seq, Count: r.Count, Run: r.Run, Kind: "record", Detail: "a bit has flipped"}}
+}
+
+// Reader reads what a shard wants.
+func (d *Disk) Reader() *shard.Reader {
+	return &shard.Reader{Journal: d, Archive: archive.New(d)}
 }
 
 // Append queues a batch; Commit makes it durable.

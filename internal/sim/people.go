@@ -60,7 +60,7 @@ func (w *World) retryClients() {
 	w.clients = left
 }
 
-// answered says whether an answer settles the request; a full disk means "not recorded", ask again.
+// answered says whether an answer settles the request; a full disk and a fenced engine mean "not recorded", ask again.
 func (w *World) answered(c *client, epoch int, err error) bool {
 	if epoch != w.epoch || c.done {
 		return false // the connection is gone
@@ -68,6 +68,10 @@ func (w *World) answered(c *client, epoch int, err error) bool {
 	c.wait = false
 	if errors.Is(err, refusal.ErrDiskFull) {
 		w.op("answer: disk full")
+		return false
+	}
+	if errors.Is(err, journal.ErrFenced) {
+		w.op("answer: fenced")
 		return false
 	}
 	c.done = true

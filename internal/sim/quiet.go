@@ -12,6 +12,8 @@ import (
 // something is due to the next. Everything that is open must come to its end.
 func (w *World) quiet() {
 	w.calm = true
+	w.connect()
+	w.readAll()
 	if w.full {
 		w.space()
 	}
@@ -53,7 +55,7 @@ func (w *World) done() bool {
 			return false
 		}
 	}
-	return len(w.disk.queue) == 0 && len(w.local) == 0
+	return len(w.disk.queue) == 0 && len(w.local) == 0 && w.shard.Held() == 0
 }
 
 // sendWanted sends each signal that a run waits for without end, and cancels what is quarantined.

@@ -38,6 +38,9 @@ var floor = []string{
 	"a record is damaged", "a reader meets the damage", "the fold meets the damage", "cancel of a quarantined run",
 	"a run is quarantined whose attempt has just begun", "a run ends while a handler holds a key",
 	"a wait of 0 ms ends a run in which somebody works",
+	"a read is answered late", "a read is answered before an earlier one", "an input waits for a read", "an answer is too old",
+	"the connection is lost in a commit", "connected again: it was not recorded", "connected again: it was recorded",
+	"another engine takes the journal over",
 }
 
 func TestSeeds(t *testing.T) {

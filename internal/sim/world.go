@@ -31,19 +31,22 @@ const (
 
 // World is everything around the shard, on one goroutine.
 type World struct {
-	Seed  uint64
-	bug   Bug
-	rng   *rand.Rand
-	wall  int64
-	mono  int64
-	disk  *Disk
-	shard *shard.Shard
-	inbox []shard.Input
-	judge *Judge
-	epoch int   // counts restarts: what was asked of an earlier shard is never answered
-	calm  bool  // the quiet phase
-	full  bool  // the disk is full
-	copy  *Disk // of the file, to be put back
+	Seed      uint64
+	bug       Bug
+	rng       *rand.Rand
+	wall      int64
+	mono      int64
+	disk      *Disk
+	shard     *shard.Shard
+	inbox     []shard.Input
+	judge     *Judge
+	epoch     int   // counts restarts: what was asked of an earlier shard is never answered
+	calm      bool  // the quiet phase
+	full      bool  // the disk is full
+	copy      *Disk // of the file, to be put back
+	reads     []*reading
+	doubt     *doubt
+	cancelled map[*worker.Slot]bool // attempts in process whose handlers were told
 
 	flows   []string
 	local   []*shard.Spec // attempts in process
@@ -110,7 +113,8 @@ func (w *World) chance(percent int) bool { return w.rng.IntN(100) < percent }
 func (w *World) boot() {
 	w.epoch++
 	w.local = nil
-	w.inbox = nil
+	w.inbox, w.reads, w.doubt = nil, nil, nil
+	w.cancelled = map[*worker.Slot]bool{}
 	w.full = false
 	if w.bug == StaleState && w.epoch > 2 && len(w.disk.records) > 40 {
 		w.disk.base = w.disk.records[len(w.disk.records)-2].Seq
@@ -119,9 +123,9 @@ func (w *World) boot() {
 	if w.bug == SameBoot {
 		boot = 1
 	}
-	w.shard = shard.New(shard.Config{Journal: w.disk, Release: "sim", Boot: boot, LeaseMS: 30_000, CheckpointBytes: 6_000, MaxLive: 4, LocalCapacity: 1 + w.rng.IntN(8),
+	w.shard = shard.New(shard.Config{Journal: w.disk, Release: "sim", Boot: boot, LeaseMS: 30_000, CheckpointBytes: 6_000, MaxLive: 1 + w.rng.IntN(4), ParkTurns: 1 + w.rng.Uint64N(8), LocalCapacity: 1 + w.rng.IntN(8),
 		Services: map[string]int{"bounded": 1}, Execute: func(s *shard.Spec) { w.handOut("local", s); w.local = append(w.local, s) },
-		Cancel: func(*worker.Slot, string) {}, Damage: w.judge.reported})
+		Cancel: func(s *worker.Slot, _ string) { w.cancelled[s] = true }, Damage: w.judge.reported})
 	w.shard.Stats = shard.Stats{}
 	if err := w.shard.Recover(w.now()); err != nil {
 		w.fail("recovery: %v", err)
@@ -150,6 +154,9 @@ func (w *World) op(name string) { w.Ops[name]++ }
 
 // step is one thing that happens.
 func (w *World) step() {
+	if w.chance(20) {
+		w.readSome()
+	}
 	switch n := w.rng.IntN(100); {
 	case n < 30:
 		w.turn()
@@ -178,7 +185,10 @@ func (w *World) turn() {
 		at.Wall += 400
 		w.judge.ahead = 400
 	}
-	b := w.shard.Turn(at, in)
+	w.shard.Take(at, in)
+	w.inquire()
+	b := w.shard.Turn(at, nil)
+	w.inquire()
 	w.check()
 	if b == nil {
 		return
@@ -193,7 +203,16 @@ func (w *World) turn() {
 }
 
 func (w *World) commitSome() {
-	if n := len(w.disk.queue); n > 0 && !w.full {
+	n := len(w.disk.queue)
+	switch {
+	case w.doubt != nil:
+		if w.chance(30) {
+			w.connect()
+		}
+	case n == 0 || w.full:
+	case w.bug == NoBug && w.chance(3):
+		w.loseConnection(1 + w.rng.IntN(n))
+	default:
 		w.commit(1 + w.rng.IntN(n))
 	}
 }
@@ -247,6 +266,11 @@ func (w *World) crash() {
 		w.disk.next = w.disk.records[len(w.disk.records)-1].Seq
 		w.disk.records = w.disk.records[:len(w.disk.records)-1]
 	}
+	w.restart()
+}
+
+// restart starts a new engine in the place of one that is gone.
+func (w *World) restart() {
 	for _, r := range w.remotes {
 		r.engineGone()
 	}
@@ -268,7 +292,11 @@ func (w *World) fault() {
 	case n < 37 && w.bug == NoBug:
 		w.damage()
 		return
+	case n < 44 && w.bug == NoBug:
+		w.fence()
+		return
 	}
+	w.connect()
 	if w.bug == EarlyAck && w.chance(50) || w.chance(60) {
 		w.op("crash")
 		w.crash()

@@ -1,0 +1,175 @@
+package shard
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/archive"
+	"github.com/agnt5/agnt5d/internal/refusal"
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/replay"
+)
+
+// Want is what the shard wants to know of the journal. It does not change once Wanted has given it.
+type Want struct {
+	IDs     []string
+	Runs    []Sleeper
+	Heads   []uint64 // of runs that are not in memory's books
+	Objects []string // keys, for their versions
+	Digests []flow.Digest
+}
+
+// Sleeper is a run whose state only the journal has: it is that of its record Last.
+type Sleeper struct{ Run, Last uint64 }
+
+// Rows is what was read for a Want, in the order of its lists.
+type Rows struct {
+	want    *Want
+	ids     []idRow
+	runs    []runRow
+	heads   []headRow
+	objects []objectRow
+	graphs  []graphRow
+}
+
+type idRow struct {
+	journal.ID
+	known bool
+	err   error
+
+	head    journal.Head // of the run; Run 0: there is none
+	headErr error
+}
+
+type runRow struct {
+	s   *replay.State
+	err error
+}
+
+type headRow struct {
+	head  journal.Head
+	known bool
+	hurt  bool // its snapshot says that it was quarantined
+	err   error
+}
+
+type objectRow struct {
+	version uint64
+	err     error
+}
+
+type graphRow struct {
+	g   *flow.Graph
+	err error
+}
+
+// Reader reads what a shard wants. Read may be called from any goroutine.
+type Reader struct {
+	Journal journal.Reads
+	Archive *archive.Archive     // of the Journal
+	Damage  func(journal.Damage) // hears of each snapshot that cannot be read; nil: nobody does
+}
+
+// Read reads what is wanted, as it stands in the journal now or later.
+func (d *Reader) Read(w *Want) *Rows {
+	rows := &Rows{want: w, ids: make([]idRow, len(w.IDs)), runs: make([]runRow, len(w.Runs)), heads: make([]headRow, len(w.Heads)),
+		objects: make([]objectRow, len(w.Objects)), graphs: make([]graphRow, len(w.Digests))}
+	for i, digest := range w.Digests {
+		rows.graphs[i].g, rows.graphs[i].err = d.Archive.Graph(digest)
+	}
+	for i, id := range ask(w.IDs, func(part []string) []journal.Found[journal.ID] {
+		return journal.Ask(d.Journal, &journal.Question{IDs: part}).IDs
+	}) {
+		rows.ids[i].ID, rows.ids[i].known, rows.ids[i].err = id.Row, id.OK, id.Err
+	}
+	d.heads(w, rows)
+	d.snapshots(w, rows)
+	for i, o := range ask(w.Objects, func(part []string) []journal.Found[journal.Object] {
+		return journal.Ask(d.Journal, &journal.Question{Objects: part}).Objects
+	}) {
+		rows.objects[i] = objectRow{o.Row.Version, o.Err}
+	}
+	return rows
+}
+
+// ask asks for as many keys at once as a question may have.
+func ask[K, T any](keys []K, read func([]K) []journal.Found[T]) []journal.Found[T] {
+	if len(keys) <= journal.MaxAsked {
+		if len(keys) == 0 {
+			return nil
+		}
+		return read(keys)
+	}
+	var all []journal.Found[T]
+	for len(keys) > 0 {
+		n := min(len(keys), journal.MaxAsked)
+		all = append(all, read(keys[:n])...)
+		keys = keys[n:]
+	}
+	return all
+}
+
+// heads reads those that are wanted, and those of the runs that ids lead to.
+func (d *Reader) heads(w *Want, rows *Rows) {
+	runs := append([]uint64(nil), w.Heads...)
+	var of []*idRow
+	for i := range rows.ids {
+		if row := &rows.ids[i]; row.err == nil && row.Run != 0 {
+			runs, of = append(runs, row.Run), append(of, row)
+		}
+	}
+	for i, h := range ask(runs, func(part []uint64) []journal.Found[journal.Head] {
+		return journal.Ask(d.Journal, &journal.Question{Heads: part}).Heads
+	}) {
+		if i < len(w.Heads) {
+			rows.heads[i] = headRow{head: h.Row, known: h.OK, err: h.Err}
+		} else {
+			row := of[i-len(w.Heads)]
+			row.head, row.headErr = h.Row, h.Err
+		}
+	}
+}
+
+// snapshots reads the states of sleepers, and looks at what is left of runs that have ended.
+func (d *Reader) snapshots(w *Want, rows *Rows) {
+	runs := make([]uint64, 0, len(w.Runs)+len(w.Heads))
+	for _, s := range w.Runs {
+		runs = append(runs, s.Run)
+	}
+	runs = append(runs, w.Heads...)
+	for i, snap := range ask(runs, func(part []uint64) []journal.Found[journal.Snapshot] {
+		return journal.Ask(d.Journal, &journal.Question{Snapshots: part}).Snapshots
+	}) {
+		if i < len(w.Runs) {
+			rows.runs[i].s, rows.runs[i].err = d.wake(w.Runs[i], snap)
+		} else if snap.OK && snap.Err == nil {
+			s, err := d.Archive.Decode(snap.Row.State)
+			rows.heads[i-len(w.Runs)].hurt = err == nil && s.Hurt
+		}
+	}
+}
+
+// wake gives the state of a run that was put away. A snapshot that cannot be read any more is a cache that is lost: the run is
+// folded from its records. After an error the state is what could be folded.
+func (d *Reader) wake(run Sleeper, snap journal.Found[journal.Snapshot]) (*replay.State, error) {
+	err := snap.Err
+	if err == nil && (!snap.OK || snap.Row.Seq != run.Last) {
+		err = fmt.Errorf("want the one of record %d", run.Last)
+	}
+	if err == nil {
+		s, bad := d.Archive.Decode(snap.Row.State)
+		if bad == nil {
+			return s, nil
+		}
+		err = bad
+	}
+	if d.Damage != nil && !errors.Is(err, refusal.ErrNewerRelease) {
+		d.Damage(journal.Damage{Run: run.Run, Kind: "snapshot", Detail: err.Error()})
+	}
+	s, err := d.Archive.FoldRun(run.Run, run.Last)
+	if err == nil {
+		s.Released()
+	}
+	return s, err
+}
