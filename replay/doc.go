@@ -10,7 +10,7 @@
 //     fold every old history to the same state.
 //  2. There is no clock here, no randomness, no goroutine, no I/O. Time enters as the time of a record; Apply reads nothing
 //     but the event and the state. (Decide may ask for the next match of a cron text: its answer is recorded as a time.)
-//  3. What is owed after a crash is read off the state: Owed names each step that some party must act on.
+//  3. What is owed after a crash is read off the state: Owed, Dues, Outs and requests for keys name all that some party must act on.
 //  4. The cost of a turn follows what changed, not the size of the graph, but for the end and the reopening of a run.
 //  5. Payloads are references into the journal (Payload.Seq); small ones are also kept beside the reference.
 //

@@ -9,12 +9,10 @@ import (
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/event"
-	"github.com/agnt5/agnt5d/internal/objects"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/timers"
-	"github.com/agnt5/agnt5d/worker"
 )
 
 // Recover folds the journal: snapshots of open runs, then what came after them. What is owed is offered again. The first
@@ -92,24 +90,6 @@ func (r *Shard) again() error {
 		r.handOut(slot)
 	}
 	return nil
-}
-
-// expects says whether the run's state knows of the attempt as one that may still answer.
-func (run *Run) expects(slot *worker.Slot) bool {
-	if o, out := run.S.Out(slot.Step); out && o.Attempt == slot.Attempt {
-		return true
-	}
-	st := run.S.At(slot.Step)
-	if st.Attempt != slot.Attempt {
-		return false
-	}
-	switch run.S.Status {
-	case replay.Running:
-		return st.State == replay.StepScheduled || st.State == replay.StepRunning
-	case replay.Quarantined: // its answer is not recorded any more, but it holds its keys until it comes
-		return st.State == replay.StepRunning
-	}
-	return false
 }
 
 func (r *Shard) refoldAll() error {
@@ -356,152 +336,4 @@ func (v *recovery) settle(number uint64, f *refold) {
 		s.LastSeq, s.Events = f.last, max(f.events, s.Events)
 	}
 	r.keep(run)
-}
-
-// owe hands what every run in memory's books is owed to the parties. At boot it also decides what became of the attempts
-// that were under way when the engine stopped.
-func (r *Shard) owe(boot bool) {
-	var wants []objects.Owner
-	keys := map[uint64][]string{}
-	var held []uint64
-	want := func(s *replay.State, step int32, request uint64, holds bool) {
-		if request == 0 {
-			return
-		}
-		wants = append(wants, objects.Owner{Seq: request, Run: s.Run, Step: step})
-		keys[request] = s.Spec(step).ObjectKeys
-		if holds {
-			held = append(held, request)
-		}
-	}
-	wantAll := func(s *replay.State) {
-		for _, o := range s.Outs {
-			want(s, o.Step, o.Request, true)
-		}
-		for i, st := range s.All() {
-			want(s, i, st.Request, st.Fence != 0)
-		}
-	}
-	for _, n := range r.newer { // its keys stay taken; nothing else is done for it
-		if n.State != nil {
-			wantAll(n.State)
-		}
-	}
-	numbers := make([]uint64, 0, len(r.runs))
-	for n := range r.runs {
-		numbers = append(numbers, n)
-	}
-	slices.Sort(numbers)
-	for _, n := range numbers {
-		run := r.runs[n]
-		s := run.S
-		s.Released()
-		wantAll(s)
-		for _, o := range s.Outs {
-			r.oweOut(run, o, boot)
-		}
-		if run.hurt != nil {
-			d := *run.hurt
-			r.give(run, quarantine{d.Seq, fmt.Sprintf("%s: record %d: %s", damagedReason, d.Seq, d.Detail)})
-			run.hurt = nil
-		}
-		if s.Status.Ended() {
-			continue
-		}
-		r.pushTimes(s)
-		for i, st := range s.All() {
-			switch {
-			case s.Status == replay.Running:
-				r.oweStep(run, i, st, boot)
-			case st.State == replay.StepRunning: // quarantined: the attempt holds its keys until it answers
-				r.oweHurt(run, i, st)
-			}
-		}
-	}
-	slices.SortFunc(wants, func(a, b objects.Owner) int { return cmp.Compare(a.Seq, b.Seq) })
-	for _, o := range wants {
-		r.table.Request(o, keys[o.Seq])
-	}
-	for _, seq := range held {
-		r.table.Granted(seq)
-	}
-	if boot {
-		r.grant()
-		r.drain()
-	}
-}
-
-// oweStep offers a step that is scheduled, and says what became of an attempt that was under way.
-func (r *Shard) oweStep(run *Run, i int32, st *replay.Step, boot bool) {
-	slot := r.Hub.Slot(run.S.Run, i)
-	if slot != nil && slot.Attempt == st.Attempt && (st.State == replay.StepScheduled || st.State == replay.StepRunning) {
-		slot.State = worker.Leased
-		slot.Journaled = st.State == replay.StepRunning
-		if session := r.Hub.Session(slot.Worker); slot.Session == nil && session != nil { // it had answered, and that was dropped
-			r.Hub.Adopt(slot, session, r.now.Mono)
-		}
-		switch {
-		case !slot.Journaled && slot.Given:
-			run.leased++
-			r.starts = append(r.starts, slot)
-		case !slot.Journaled: // a careful one whose start was dropped with its batch
-			run.leased++
-			r.grants = append(r.grants, slot)
-		case !slot.Given:
-			r.b.handout = append(r.b.handout, slot)
-		}
-		r.Hub.Rearm(slot)
-		return
-	}
-	switch st.State {
-	case replay.StepScheduled:
-		r.b.offers = append(r.b.offers, offer{run: run, step: i, attempt: st.Attempt, careful: true})
-	case replay.StepRunning:
-		if st.Local {
-			if boot {
-				r.give(run, lost{i, st.Attempt, "engine_stopped"})
-			}
-			return
-		}
-		r.Hub.Restore(r.restored(run, i, st.Attempt, st.Boot, st.Worker, worker.Leased), r.now.Mono, r.leaseLeft(st.Worker))
-	}
-}
-
-// oweHurt waits for an attempt of a quarantined run; one in process died with the engine.
-func (r *Shard) oweHurt(run *Run, i int32, st *replay.Step) {
-	if slot := r.Hub.Slot(run.S.Run, i); slot != nil && slot.Attempt == st.Attempt {
-		slot.State = worker.Cancelled
-		r.Hub.Rearm(slot)
-	} else if !st.Local {
-		r.Hub.Restore(r.restored(run, i, st.Attempt, st.Boot, st.Worker, worker.Cancelled), r.now.Mono, r.leaseLeft(st.Worker))
-	}
-}
-
-// oweOut waits for an attempt of a run that has ended; one in process died with the engine.
-func (r *Shard) oweOut(run *Run, o replay.Out, boot bool) {
-	if slot := r.Hub.Slot(run.S.Run, o.Step); slot != nil && slot.Attempt == o.Attempt {
-		slot.State = worker.Cancelled
-		r.Hub.Rearm(slot)
-		return
-	}
-	if o.Local {
-		if boot {
-			r.give(run, lost{o.Step, o.Attempt, "engine_stopped"})
-		}
-		return
-	}
-	r.Hub.Restore(r.restored(run, o.Step, o.Attempt, o.Boot, o.Worker, worker.Cancelled), r.now.Mono, r.leaseLeft(o.Worker))
-}
-
-func (r *Shard) restored(run *Run, step int32, attempt uint32, boot uint64, name string, state worker.SlotState) worker.Slot {
-	slot := worker.Slot{Run: run.S.Run, Step: step, Attempt: attempt, Boot: boot, Handler: run.handlerOf(step), State: state, Given: true, Worker: name,
-		StartedAt: run.S.At(step).Since}
-	def := run.S.Spec(step)
-	if state == worker.Leased && def.TimeoutMS != nil {
-		slot.TimeoutMS = *def.TimeoutMS
-	}
-	if state == worker.Leased && def.HeartbeatTimeoutMS != nil {
-		slot.BeatMS = *def.HeartbeatTimeoutMS
-	}
-	return slot
 }
