@@ -97,6 +97,7 @@ func (s *site) send(method, path, body string, header ...string) *reply {
 	}
 	r := &reply{Response: resp, text: string(b)}
 	_ = json.Unmarshal(b, &r.json)
+	conforms(s.t, req, resp, b)
 	return r
 }
 
@@ -241,7 +242,7 @@ func TestListsGoOnWhereTheyWere(t *testing.T) {
 	s.want(201, "", "POST", "/v1/workflows/other/runs", `{"workflow_id":"x"}`)
 	var seen []string
 	for cursor := ""; ; {
-		r := s.want(200, "", "GET", "/v1/runs?workflow=w&limit=10&cursor="+cursor, "")
+		r := s.want(200, "", "GET", "/v1/runs?workflow=w&limit=10"+cursor, "")
 		for _, run := range r.json["runs"].([]any) {
 			seen = append(seen, run.(map[string]any)["workflow_id"].(string))
 		}
@@ -249,7 +250,7 @@ func TestListsGoOnWhereTheyWere(t *testing.T) {
 		if next == "" {
 			break
 		}
-		cursor = next
+		cursor = "&cursor=" + next
 	}
 	if len(seen) != 25 || seen[0] != "run-24" || seen[24] != "run-00" {
 		t.Errorf("got %v", seen)
@@ -259,7 +260,7 @@ func TestListsGoOnWhereTheyWere(t *testing.T) {
 			t.Errorf("%s: %s", query, r.text)
 		}
 	}
-	for _, query := range []string{"state=odd", "since=yesterday", "cursor=zzz", "limit=many", "what=1", "state=failed&state=running"} {
+	for _, query := range []string{"state=odd", "since=yesterday", "cursor=zzz", "cursor=", "limit=many", "limit=0", "limit=1001", "limit=", "until=", "what=1", "state=failed&state=running"} {
 		s.want(400, "invalid_request", "GET", "/v1/runs?"+query, "")
 	}
 	r := s.want(200, "", "POST", "/v1/runs/cancel", `{"workflow":"w","id_prefix":"run-0"}`)

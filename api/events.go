@@ -13,11 +13,10 @@ import (
 )
 
 type eventList struct {
-	Events    []engine.Event `json:"events"`
-	NextAfter uint64         `json:"next_after"` // ask with after= this for what follows
+	Events     []engine.Event `json:"events"`
+	NextCursor string         `json:"next_cursor"` // of what follows, now or later
+	NextAfter  uint64         `json:"next_after"`  // the same as a sequence; next_cursor goes on when a journal is more than one file
 }
-
-const maxEvents = 1000
 
 func (s *Server) runEvents(w http.ResponseWriter, r *http.Request) error {
 	return s.events(w, r, r.PathValue("id"))
@@ -27,33 +26,25 @@ func (s *Server) allEvents(w http.ResponseWriter, r *http.Request) error { retur
 
 // events answers a page of events, of one run or of all, or follows them live.
 func (s *Server) events(w http.ResponseWriter, r *http.Request, run string) error {
-	get := r.URL.Query().Get
-	after, err := number("after", get("after"), 0, 1<<63)
+	stream := strings.Contains(r.Header.Get("Accept"), "text/event-stream")
+	from, err := eventsAfter(r, stream)
 	if err != nil {
 		return err
 	}
-	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
-		if id := r.Header.Get("Last-Event-ID"); id != "" {
-			if after, err = number("Last-Event-ID", id, 0, 1<<63); err != nil {
-				return err
-			}
-		}
-		return s.follow(w, r, run, after)
+	q := r.URL.Query()
+	if stream {
+		return s.follow(w, r, run, from, q.Get("named") == "true")
 	}
-	limit, err := number("limit", get("limit"), 100, 1<<31)
-	if err != nil {
-		return err
-	}
-	n := min(max(int(limit), 1), maxEvents)
-	out := eventList{Events: []engine.Event{}, NextAfter: after}
+	n := number(q.Get("limit"), defaultPage)
+	out := eventList{Events: []engine.Event{}, NextAfter: from}
 	if run == "" {
-		events, next, err := s.eng.Feed(r.Context(), after, n)
+		events, next, err := s.eng.Feed(r.Context(), from, n)
 		if err != nil {
 			return err
 		}
 		out.Events, out.NextAfter = append(out.Events, events...), next
 	} else {
-		events, err := s.eng.History(r.Context(), run, after, n)
+		events, err := s.eng.History(r.Context(), run, from, n)
 		if err != nil {
 			return about(err, run)
 		}
@@ -62,6 +53,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request, run string) erro
 			out.NextAfter = events[len(events)-1].Seq
 		}
 	}
+	out.NextCursor = after(inEvents, out.NextAfter)
 	return s.reply(w, http.StatusOK, out)
 }
 
@@ -72,14 +64,14 @@ const (
 )
 
 // follow is an event stream. Events are read from the journal as the reader takes them: a slow one delays only itself.
-func (s *Server) follow(w http.ResponseWriter, r *http.Request, run string, after uint64) error {
+func (s *Server) follow(w http.ResponseWriter, r *http.Request, run string, from uint64, named bool) error {
 	if run != "" {
 		st, err := s.eng.Status(r.Context(), run, engine.NoSteps())
 		if err != nil {
 			return about(err, run)
 		}
 		if st.CompletedAt != "" {
-			more, err := s.eng.History(r.Context(), run, after, 1)
+			more, err := s.eng.History(r.Context(), run, from, 1)
 			if err != nil {
 				return about(err, run)
 			}
@@ -110,7 +102,7 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request, run string, afte
 		}
 		return nil
 	}
-	if err := send([]byte(": from " + strconv.FormatUint(after, 10) + "\n\n")); err != nil {
+	if err := send([]byte(": from " + strconv.FormatUint(from, 10) + "\n\n")); err != nil {
 		return err
 	}
 	if err := ctl.Flush(); err != nil {
@@ -119,7 +111,7 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request, run string, afte
 	events := make(chan engine.Event, 64)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- s.eng.Watch(ctx, engine.WatchFilter{Run: run, After: after}, func(e engine.Event) error {
+		ended <- s.eng.Watch(ctx, engine.WatchFilter{Run: run, After: from}, func(e engine.Event) error {
 			select {
 			case events <- e:
 				return nil
@@ -137,7 +129,7 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request, run string, afte
 			if !ok {
 				return <-ended
 			}
-			if err := s.sendEvents(e, events, send, ctl); err != nil {
+			if err := s.sendEvents(e, named, events, send, ctl); err != nil {
 				return err
 			}
 			quiet.Reset(keepAlive)
@@ -157,15 +149,19 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request, run string, afte
 // lineEnd is what ends a line of an event stream: a carriage return alone, too.
 func lineEnd(r rune) bool { return r == '\n' || r == '\r' }
 
-// sendEvents sends an event, and with it whatever else is ready, in one flush.
-func (s *Server) sendEvents(e engine.Event, more <-chan engine.Event, send func([]byte) error, ctl *http.ResponseController) error {
+// sendEvents sends an event, and with it whatever else is ready, in one flush. A named one has its kind as its event field: a browser
+// hands it to those who listen to that kind, and not to onmessage.
+func (s *Server) sendEvents(e engine.Event, named bool, more <-chan engine.Event, send func([]byte) error, ctl *http.ResponseController) error {
 	var buf []byte
 	for {
 		data, err := model.Marshal(e)
 		if err != nil {
 			return err
 		}
-		buf = fmt.Appendf(buf, "id: %d\nevent: %s\n", e.Seq, e.Kind)
+		buf = fmt.Appendf(buf, "id: %s\n", after(inEvents, e.Seq))
+		if named {
+			buf = fmt.Appendf(buf, "event: %s\n", e.Kind)
+		}
 		for line := range bytes.FieldsFuncSeq(data, lineEnd) { // a payload may hold line breaks; between JSON tokens they mean nothing
 			buf = append(append(append(buf, "data: "...), line...), '\n')
 		}

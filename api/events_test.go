@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -68,7 +69,7 @@ func TestAnEventStreamGoesOnWhereItWas(t *testing.T) {
 	s := open(t, engine.Options{})
 	s.want(201, "", "PUT", "/v1/workflows/w", `{"steps":[{"name":"a","service_name":"svc","handler_name":"h"},{"name":"go","type":"wait_signal","dependencies":["a"],"signal":{"name":"go"}}]}`)
 	s.start("w", "r")
-	live := s.stream("/v1/runs/r/events")
+	live := s.stream("/v1/runs/r/events?named=true")
 	if ct := live.resp.Header.Get("Content-Type"); ct != "text/event-stream" {
 		t.Fatal(ct)
 	}
@@ -81,7 +82,7 @@ func TestAnEventStreamGoesOnWhereItWas(t *testing.T) {
 				t.Fatalf("the stream ended before %s: %v", until, kinds)
 			}
 			var full model.Event
-			if err := json.Unmarshal([]byte(e["data"]), &full); err != nil || fmt.Sprint(full.Seq) != e["id"] || full.Kind != e["event"] {
+			if err := json.Unmarshal([]byte(e["data"]), &full); err != nil || full.Seq == 0 || e["id"] == "" || full.Kind != e["event"] {
 				t.Fatalf("%v: %v", e, err)
 			}
 			kinds, ids = append(kinds, e["event"]), append(ids, e["id"])
@@ -95,7 +96,7 @@ func TestAnEventStreamGoesOnWhereItWas(t *testing.T) {
 	take(live, "SignalAwaited")
 	live.resp.Body.Close()
 	s.want(202, "", "POST", "/v1/runs/r/signals/go", `{}`)
-	again := s.stream("/v1/runs/r/events", "Last-Event-ID", ids[len(ids)-1])
+	again := s.stream("/v1/runs/r/events?named=true", "Last-Event-ID", ids[len(ids)-1])
 	take(again, "RunCompleted")
 	if e := again.next(); e != nil {
 		t.Errorf("after the end: %v", e)
@@ -115,6 +116,51 @@ func TestAnEventStreamGoesOnWhereItWas(t *testing.T) {
 	if over.resp.StatusCode != http.StatusNoContent {
 		t.Errorf("a browser would ask for ever: %s", over.resp.Status)
 	}
+	if plain := s.stream("/v1/runs/r/events").next(); plain["event"] != "" || !strings.Contains(plain["data"], `"kind":"RunStarted"`) || plain["id"] != ids[0] {
+		t.Errorf("a browser does not hand this to onmessage: %v", plain)
+	}
+	numbered := s.want(200, "", "GET", "/v1/runs/r/events?limit=3", "") // a stream that a daemon of before gave went on by a number
+	old := s.stream("/v1/runs/r/events", "Last-Event-ID", fmt.Sprint(numbered.json["next_after"]))
+	if e := old.next(); e["id"] != ids[3] {
+		t.Errorf("got %v, want %s", e, ids[3])
+	}
+	s.want(400, "invalid_request", "GET", "/v1/events", "", "Accept", "text/event-stream", "Last-Event-ID", "what is this")
+	s.want(400, "invalid_request", "GET", "/v1/events?named=perhaps", "", "Accept", "text/event-stream")
+}
+
+// Pages and streams go on by the same cursor, of one run and of all; one that was made for another list is refused.
+func TestEventsGoOnByTheirCursor(t *testing.T) {
+	s := open(t, engine.Options{})
+	s.want(201, "", "PUT", "/v1/workflows/w", oneTask)
+	for i := range 4 {
+		s.start("w", fmt.Sprint("r", i))
+	}
+	for _, path := range []string{"/v1/events", "/v1/runs/r1/events"} {
+		var whole, pages []any
+		whole = s.want(200, "", "GET", path+"?limit=1000", "").json["events"].([]any)
+		query := ""
+		for {
+			r := s.want(200, "", "GET", path+"?limit=1"+query, "")
+			page := r.json["events"].([]any)
+			pages = append(pages, page...)
+			query = "&cursor=" + r.json["next_cursor"].(string)
+			if len(page) == 0 {
+				break
+			}
+		}
+		if len(whole) == 0 || !reflect.DeepEqual(whole, pages) {
+			t.Errorf("%s: %d events at once, %d by pages", path, len(whole), len(pages))
+		}
+		first := s.stream(path).next()
+		r := s.want(200, "", "GET", path+"?cursor="+first["id"], "")
+		if got := r.json["events"].([]any); len(got) != len(whole)-1 {
+			t.Errorf("%s: after the first event of a stream come %d of %d", path, len(got), len(whole))
+		}
+	}
+	runs := s.want(200, "", "GET", "/v1/runs?limit=1", "").json["next_cursor"].(string)
+	s.want(400, "invalid_request", "GET", "/v1/events?cursor="+runs, "")
+	s.want(400, "invalid_request", "GET", "/v1/objects?cursor="+runs, "")
+	s.want(400, "invalid_request", "GET", "/v1/events?after=1&cursor="+s.want(200, "", "GET", "/v1/events", "").json["next_cursor"].(string), "")
 }
 
 // Readers of a stream who take nothing do not delay a commit.

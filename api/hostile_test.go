@@ -272,7 +272,7 @@ func TestAStreamOfOneRun(t *testing.T) {
 	s := open(t, engine.Options{})
 	s.want(201, "", "PUT", "/v1/workflows/w", `{"steps":[{"name":"a","type":"wait_signal","signal":{"name":"go"}}]}`)
 	s.want(201, "", "POST", "/v1/workflows/w/runs", "{\"workflow_id\":\"r\",\"input_data\":{\"a\":\r1,\r\n\"b\":\n2}}")
-	st := s.stream("/v1/runs/r/events")
+	st := s.stream("/v1/runs/r/events?named=true")
 	first := st.next()
 	var e map[string]any
 	if err := json.Unmarshal([]byte(first["data"]), &e); err != nil || e["kind"] != "RunStarted" {

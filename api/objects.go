@@ -13,19 +13,21 @@ type objectList struct {
 
 func (s *Server) listObjects(w http.ResponseWriter, r *http.Request) error {
 	get := r.URL.Query().Get
-	limit, err := number("limit", get("limit"), 100, 1<<31)
-	if err != nil {
-		return err
+	n, place := number(get("limit"), defaultPage), ""
+	if c := get("cursor"); c != "" {
+		var err error
+		if place, err = fromCursor("cursor", inObjects, c); err != nil {
+			return err
+		}
 	}
-	n := min(max(int(limit), 1), maxPage)
-	all, err := s.eng.Objects(r.Context(), get("prefix"), get("cursor"), n+1)
+	all, err := s.eng.Objects(r.Context(), get("prefix"), place, n+1)
 	if err != nil {
 		return err
 	}
 	out := objectList{Objects: all}
 	if len(all) > n {
 		out.Objects = all[:n]
-		out.NextCursor = all[n-1].Key
+		out.NextCursor = toCursor(inObjects, all[n-1].Key)
 	}
 	return s.reply(w, http.StatusOK, out)
 }

@@ -3,16 +3,18 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"reflect"
 	"slices"
 	"strings"
 
+	"github.com/agnt5/agnt5d/internal/wire"
 	"github.com/agnt5/agnt5d/model"
 )
 
-// Spec is the OpenAPI 3.1 document, made from the routes and the Go types of what they take and give.
+// Spec is the OpenAPI 3.1 document, made from the routes, the kinds and the Go types of what they take and give.
 func Spec() []byte {
-	g := &generator{schemas: map[string]any{}}
+	g := &generator{schemas: object{}, responses: object{}}
 	paths := map[string]map[string]any{}
 	for i := range routes {
 		r := &routes[i]
@@ -22,14 +24,18 @@ func Spec() []byte {
 		}
 		paths[path][strings.ToLower(r.Method)] = g.operation(r)
 	}
-	g.schema(reflect.TypeFor[model.Problem]())
 	doc := object{
 		"openapi": "3.1.0",
 		"info": object{"title": "agnt5d", "version": "v1", "license": object{"name": "Apache-2.0", "identifier": "Apache-2.0"},
-			"description": "Durable workflows over HTTP. Errors are application/problem+json with a stable code. JSON is snake_case, times are RFC 3339 with milliseconds in UTC, *_ms are integers. Within /v1 things are only added."},
-		"servers":    []object{{"url": "http://127.0.0.1:8080"}},
-		"paths":      paths,
-		"components": object{"schemas": g.schemas},
+			"description": "Durable workflows over HTTP. Errors are application/problem+json with a stable code. JSON is snake_case, times are RFC 3339 with milliseconds in UTC, *_ms are integers. Within /v1 things are only added: fields of answers, codes, event kinds, values of state. GET routes answer HEAD, too. x-agnt5-scope is what an access token must allow; nothing asks for one yet."},
+		"servers":  []object{{"url": "/", "description": "the address that the document came from"}},
+		"security": []object{{}, {"bearer": []string{}}},
+		"paths":    paths,
+		"components": object{
+			"schemas":         g.schemas,
+			"responses":       g.responses,
+			"securitySchemes": object{"bearer": object{"type": "http", "scheme": "bearer", "description": "An access token. None is asked for yet."}},
+		},
 	}
 	b, err := json.MarshalIndent(doc, "", "  ") // keys come out sorted
 	if err != nil {
@@ -39,126 +45,177 @@ func Spec() []byte {
 }
 
 type generator struct {
-	schemas map[string]any
+	schemas, responses object
 }
 
 func (g *generator) operation(r *route) object {
 	op := object{"operationId": r.ID, "summary": r.Summary, "tags": []string{r.Tag}, "x-agnt5-scope": string(r.Scope)}
-	var params []object
-	for _, part := range strings.Split(r.Path, "/") {
-		if name, ok := strings.CutPrefix(part, "{"); ok && part != "{$}" {
-			params = append(params, object{"name": strings.TrimSuffix(name, "}"), "in": "path", "required": true, "schema": object{"type": "string"}})
-		}
+	if r.Scope == scopePublic {
+		op["security"] = []object{}
 	}
-	for _, p := range r.Query {
-		schema := object{"type": p.Type}
-		if p.Type == "date-time" {
-			schema = object{"type": "string", "format": "date-time"}
-		}
-		params = append(params, object{"name": p.Name, "in": "query", "description": p.Note, "schema": schema})
-	}
-	for _, h := range r.Headers {
-		params = append(params, object{"name": h, "in": "header", "description": headers[h], "schema": object{"type": "string"}})
-	}
-	if params != nil {
+	if params := r.parameters(); params != nil {
 		op["parameters"] = params
 	}
 	if r.Body != nil {
-		content := object{"application/json": object{"schema": g.schema(reflect.TypeOf(r.Body))}}
-		for _, t := range r.Types {
-			content[t] = object{"schema": object{}}
-		}
-		body := object{"content": content}
-		if r.BodyNote != "" {
-			body["description"] = r.BodyNote
-		}
-		op["requestBody"] = body
+		op["requestBody"] = g.body(r)
 	}
-	op["responses"] = g.responses(r)
+	op["responses"] = g.answers(r)
 	return op
 }
 
-func (g *generator) responses(r *route) object {
+func (r *route) parameters() []object {
+	var params []object
+	before := ""
+	for _, part := range strings.Split(r.Path, "/") {
+		if name, ok := strings.CutPrefix(part, "{"); ok && part != "{$}" {
+			name = strings.TrimSuffix(name, "}")
+			params = append(params, object{"name": name, "in": "path", "required": true, "schema": kinds[r.inPath(name, before)].schema()})
+		}
+		before = part
+	}
+	add := func(p *param, in string) {
+		params = append(params, object{"name": p.Name, "in": in, "description": p.Note, "schema": kinds[p.Type].schema()})
+	}
+	for i := range r.Query {
+		add(&r.Query[i], "query")
+	}
+	for _, h := range r.Headers {
+		add(headers[h], "header")
+	}
+	return params
+}
+
+// inPath is the kind of a part of a path. What is looked up has whatever name it was given, by this release or by one of before.
+func (r *route) inPath(name, before string) string {
+	switch {
+	case before == "objects":
+		return "object_key"
+	case r.Method == http.MethodPut, r.ID == "signalRun" && name == "name":
+		return "name"
+	}
+	return "part"
+}
+
+func (g *generator) body(r *route) object {
+	s := g.schema(reflect.TypeOf(r.Body), true)
+	content := object{wire.JSON: object{"schema": s}}
+	for _, t := range r.Types {
+		content[t] = object{"schema": s}
+	}
+	body := object{"content": content}
+	if r.BodyNote != "" {
+		body["description"] = r.BodyNote
+	}
+	body["required"] = !takesNone(r.Body)
+	return body
+}
+
+// takesNone says whether a body may be left out: all of it may then be.
+func takesNone(body any) bool {
+	switch body.(type) {
+	case startBody, signalBody, cancelBody, manyBody, noBody:
+		return true
+	}
+	return false
+}
+
+// media are the media types of answers that are not the JSON of a Go type.
+var media = map[string]object{
+	"text/event-stream":        {"type": "string", "description": "Server-sent events: id is the event's cursor, data an Event."},
+	"application/octet-stream": {"type": "string", "format": "binary"},
+	"text/plain":               {"type": "string"},
+	"application/schema+json":  {"type": "object"},
+}
+
+func (g *generator) answers(r *route) object {
 	out := object{}
 	for _, a := range r.Answers {
-		note := a.Note
-		if note == "" {
-			note = "the answer"
+		one := object{"description": a.Note}
+		if a.Note == "" {
+			one["description"] = "the answer"
 		}
-		one := object{"description": note}
 		content := object{}
 		if a.Body != nil {
-			content["application/json"] = object{"schema": g.schema(reflect.TypeOf(a.Body))}
+			content[wire.JSON] = object{"schema": g.schema(reflect.TypeOf(a.Body), false)}
 		}
-		if a.Status == 200 && r.Method == "GET" || a.Body != nil && slices.Contains(r.Types, "application/msgpack") {
-			for _, t := range r.Types {
-				content[t] = object{"schema": object{}}
+		for _, t := range r.Types {
+			if s := media[t]; s != nil && a.Status == http.StatusOK {
+				content[t] = object{"schema": s}
+			} else if t == wire.Msgpack && a.Body != nil {
+				content[t] = content[wire.JSON]
 			}
 		}
 		if len(content) > 0 {
 			one["content"] = content
 		}
+		if h := r.answerHeaders(a.Status); len(h) > 0 {
+			one["headers"] = h
+		}
 		out[fmt.Sprint(a.Status)] = one
 	}
-	byStatus := map[int][]string{}
-	for _, name := range append([]string{"invalid_request"}, r.Codes...) {
-		c := byName[name]
-		byStatus[c.Status] = append(byStatus[c.Status], name)
+	for status, codes := range r.codes() {
+		if key := fmt.Sprint(status); out[key] == nil { // 503 of /readyz says more
+			out[key] = g.failure(status, codes)
+		}
 	}
-	for status, names := range byStatus {
-		out[fmt.Sprint(status)] = object{"description": strings.Join(names, ", "),
-			"content": object{"application/problem+json": object{"schema": object{"$ref": "#/components/schemas/Problem"}}}}
-	}
-	out["default"] = object{"description": "any other error", "content": object{"application/problem+json": object{"schema": object{"$ref": "#/components/schemas/Problem"}}}}
 	return out
 }
 
-// schema gives the JSON Schema of a Go type; structs become components.
-func (g *generator) schema(t reflect.Type) object {
-	switch {
-	case t == reflect.TypeFor[json.RawMessage](), t == reflect.TypeFor[anyJSON](), t.Kind() == reflect.Interface:
-		return object{"description": "any JSON"}
-	case t.Kind() == reflect.Pointer:
-		return g.schema(t.Elem())
-	case t.Kind() == reflect.Slice:
-		return object{"type": "array", "items": g.schema(t.Elem())}
-	case t.Kind() == reflect.Map:
-		return object{"type": "object", "additionalProperties": g.schema(t.Elem())}
-	case t.Kind() == reflect.String:
-		return object{"type": "string"}
-	case t.Kind() == reflect.Bool:
-		return object{"type": "boolean"}
-	case t.Kind() == reflect.Struct:
-		return g.component(t)
+func header(note string, s object) object { return object{"description": note, "schema": s} }
+
+// answerHeaders are those of an answer that is no error.
+func (r *route) answerHeaders(status int) object {
+	h := object{}
+	if r.ID == "startRun" {
+		h["Location"] = header("the run's path", object{"type": "string", "format": "uri-reference"})
 	}
-	return object{"type": "integer", "format": "int64"}
+	if r.ID == "startRun" || r.ID == "getRun" {
+		h["ETag"] = header("changes with the run's history; weak when the answer is compressed", object{"type": "string"})
+		h["Preference-Applied"] = header("wait=S when it was waited", object{"type": "string"})
+	}
+	return h
 }
 
-func (g *generator) component(t reflect.Type) object {
-	name := strings.ToUpper(t.Name()[:1]) + t.Name()[1:]
-	if strings.HasSuffix(t.PkgPath(), "/worker") || strings.HasSuffix(t.PkgPath(), "/wire") { // package view has a Task, too
-		name = "Worker" + name
+// codes are the errors that the route may answer, by status.
+func (r *route) codes() map[int][]string {
+	all := append([]string{"invalid_request", "host_refused", "origin_refused", "unsupported_media_type", "method_not_allowed", "internal", "engine_stopped"}, r.Codes...)
+	if r.Body != nil {
+		all = append(all, "invalid_json", "payload_too_large")
 	}
-	ref := object{"$ref": "#/components/schemas/" + name}
-	if _, known := g.schemas[name]; known {
-		return ref
+	if !r.Free {
+		all = append(all, "busy", "shutting_down")
 	}
-	g.schemas[name] = nil // a type that holds itself ends here
-	props, required := object{}, []string{}
-	for _, f := range reflect.VisibleFields(t) { // those of embedded structs, too
-		key, opts, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if !f.IsExported() || key == "-" || key == "" {
-			continue
+	if r.Scope != scopePublic {
+		all = append(all, "unauthorized", "forbidden")
+	}
+	slices.Sort(all)
+	byStatus := map[int][]string{}
+	for _, name := range slices.Compact(all) {
+		c := byName[name]
+		byStatus[c.Status] = append(byStatus[c.Status], name)
+	}
+	return byStatus
+}
+
+// failure gives an error's answer, shared by the routes that may answer the same codes.
+func (g *generator) failure(status int, codes []string) object {
+	name := fmt.Sprintf("Error%d", status)
+	for _, c := range codes {
+		name += "_" + c
+	}
+	if g.responses[name] == nil {
+		one := object{"description": strings.Join(codes, ", "), "x-agnt5-codes": codes,
+			"content": object{"application/problem+json": object{"schema": g.schema(reflect.TypeFor[model.Problem](), false), "example": problem(codes[0], "")}}}
+		text := object{"type": "string"}
+		switch status {
+		case http.StatusServiceUnavailable:
+			one["headers"] = object{"Retry-After": header("seconds to wait before the next try", object{"type": "integer", "minimum": 0})}
+		case http.StatusUnauthorized:
+			one["headers"] = object{"WWW-Authenticate": header("Bearer", text)}
+		case http.StatusMethodNotAllowed:
+			one["headers"] = object{"Allow": header("the methods that the path knows", text)}
 		}
-		props[key] = g.schema(f.Type)
-		if opts != "omitempty" {
-			required = append(required, key)
-		}
+		g.responses[name] = one
 	}
-	s := object{"type": "object", "properties": props}
-	if len(required) > 0 {
-		s["required"] = required
-	}
-	g.schemas[name] = s
-	return ref
+	return object{"$ref": "#/components/responses/" + name}
 }

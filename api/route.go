@@ -36,7 +36,9 @@ const (
 )
 
 type param struct {
-	Name, Type, Note string
+	Name string
+	Type string // of kinds
+	Note string
 }
 
 type answer struct {
@@ -47,7 +49,7 @@ type answer struct {
 
 var listParams = []param{
 	{"workflow", "string", "only runs of this workflow"},
-	{"state", "string", "only runs in this state: running, completed, failed, cancelled, quarantined"},
+	{"state", "state", "only runs in this state"},
 	{"id_prefix", "string", "only runs whose id begins so"},
 	{"since", "date-time", "only runs started at or after this time"},
 	{"until", "date-time", "only runs started before this time"},
@@ -60,18 +62,31 @@ var manyParams = append(append([]param{}, listParams...),
 
 const manyNote = "Filters, all and dry_run may stand in the query or in the body. A filter that is empty is refused, and so is a request with neither a filter nor all=true."
 
-var paging = []param{{"limit", "integer", "at most so many (default 100, at most 1,000)"}, {"cursor", "string", "next_cursor of the page before"}}
+var limitParam = param{"limit", "limit", "at most so many"}
 
-var stepsParam = []param{{"steps", "string", "which steps the answer shows: all (default), open or none"}}
+var paging = []param{limitParam, {"cursor", "cursor", "next_cursor of the page before"}}
+
+// eventParams are those of what gives events.
+var eventParams = []param{
+	limitParam,
+	{"cursor", "cursor", "next_cursor of the page before, or the id of an event of a stream: what follows it"},
+	{"after", "integer", "only events after this sequence; cursor says the same of any journal"},
+	{"named", "boolean", "of a stream: true gives each message its kind as its event field, which a browser does not hand to onmessage"},
+}
+
+var stepsParam = []param{{"steps", "steps", "which steps the answer shows"}}
 
 // headers that routes read.
-var headers = map[string]string{
-	"Prefer":          "wait=S waits up to S seconds (at most 300) for the run's end",
-	"Idempotency-Key": "stands for the id when the body has none",
-	"If-None-Match":   "an ETag: 304 when the run's history has not grown since",
-	"Last-Event-ID":   "of an event stream that goes on",
-	"Traceparent":     "W3C trace context, kept with the run and handed to its workers",
+var headers = map[string]*param{
+	"Prefer":          {"Prefer", "preference", "wait=S waits up to S seconds (at most 300) for the run's end; together with If-None-Match for its next change"},
+	"Idempotency-Key": {"Idempotency-Key", "run_id", "stands for the id when the body has none"},
+	"If-None-Match":   {"If-None-Match", "header", "an ETag: 304 when the run's history has not grown since"},
+	"Last-Event-ID":   {"Last-Event-ID", "cursor", "the id of the last event of a stream that goes on"},
+	"Traceparent":     {"Traceparent", "header", "W3C trace context, kept with the run and handed to its workers"},
 }
 
 // anyJSON stands for any JSON value in the OpenAPI document.
 type anyJSON struct{}
+
+// definition stands for a workflow's definition there.
+type definition struct{}

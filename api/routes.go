@@ -16,7 +16,7 @@ var routes = []route{
 		Scope:    scopeAdmin,
 		Tag:      "workflows",
 		Summary:  "Register a definition and make it current",
-		Body:     anyJSON{},
+		Body:     definition{},
 		BodyNote: "The definition: JSON if it begins with {, else YAML.",
 		Limit:    flow.MaxBytes,
 		Types:    []string{"application/yaml"},
@@ -46,7 +46,7 @@ var routes = []route{
 		Scope:   scopeRead,
 		Tag:     "workflows",
 		Summary: "One workflow, with its definition",
-		Query:   []param{{"version", "integer", "this version; absent: the current one"}},
+		Query:   []param{{"version", "version", "this version; absent: the current one"}},
 		Answers: []answer{
 			{200, engine.Workflow{}, ""},
 		},
@@ -149,7 +149,7 @@ var routes = []route{
 		Scope:   scopeRead,
 		Tag:     "events",
 		Summary: "A run's events; with Accept: text/event-stream, live",
-		Query:   []param{{"after", "integer", "only events after this sequence"}, {"limit", "integer", "at most so many (default 100, at most 1,000)"}},
+		Query:   eventParams,
 		Headers: []string{"Last-Event-ID"},
 		Types:   []string{"text/event-stream"},
 		Answers: []answer{
@@ -166,7 +166,7 @@ var routes = []route{
 		Scope:   scopeRead,
 		Tag:     "events",
 		Summary: "The events of all runs in journal order; with Accept: text/event-stream, live",
-		Query:   []param{{"after", "integer", "only events after this sequence"}, {"limit", "integer", "at most so many (default 100, at most 1,000)"}},
+		Query:   eventParams,
 		Headers: []string{"Last-Event-ID"},
 		Types:   []string{"text/event-stream"},
 		Answers: []answer{

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,17 +24,8 @@ func (s *Server) startRun(w http.ResponseWriter, r *http.Request) error {
 	if s.stopping.Load() {
 		return problem("shutting_down", "")
 	}
-	get := r.URL.Query().Get
-	shown, err := stepsShown(get("steps"))
-	if err != nil {
-		return err
-	}
 	var in startBody
 	if err := s.decode(w, &in); err != nil {
-		return err
-	}
-	wait, err := patience(r)
-	if err != nil {
 		return err
 	}
 	var opts []engine.StartOption
@@ -61,7 +51,7 @@ func (s *Server) startRun(w http.ResponseWriter, r *http.Request) error {
 		status = http.StatusCreated
 	}
 	w.Header().Set("Location", "/v1/runs/"+url.PathEscape(id))
-	return s.runAfter(w, r, status, id, wait, shown...)
+	return s.runAfter(w, r, status, id, patience(r), stepsShown(r)...)
 }
 
 // ownID gives the id that a caller gave: in the body, else as Idempotency-Key. An empty one is given, too: an unset variable
@@ -99,23 +89,27 @@ func about(err error, id string) error {
 	return err
 }
 
-// runAfter answers with a run's status, after waiting for its end if the request wants that.
+// runAfter answers with a run's status, after waiting for its end if the request wants that; one that knows the run by its ETag
+// waits for the next change.
 func (s *Server) runAfter(w http.ResponseWriter, r *http.Request, status int, id string, wait time.Duration, opts ...engine.StatusOption) error {
+	var tags []string
+	if r.Method != http.MethodPost {
+		tags = splitComma(r.Header.Get("If-None-Match"))
+	}
 	var st *engine.Status
 	if wait > 0 {
 		s.waits(w)
 		ctx, cancel := s.context(r)
 		defer cancel()
 		bounded, stop := context.WithTimeout(ctx, wait)
-		ended, err := s.eng.Wait(bounded, id, opts...)
+		var err error
+		st, err = s.await(bounded, id, tags, opts)
+		over := bounded.Err() != nil
 		stop()
-		if err != nil && bounded.Err() == nil {
+		if err != nil && !over {
 			return about(err, id)
 		}
 		w.Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(wait.Seconds())))
-		if err == nil {
-			st = ended
-		}
 	}
 	if st == nil {
 		var err error
@@ -125,46 +119,63 @@ func (s *Server) runAfter(w http.ResponseWriter, r *http.Request, status int, id
 	}
 	tag := etag(st)
 	w.Header().Set("ETag", tag)
-	if status == http.StatusOK && r.Method == http.MethodGet {
-		for _, known := range splitComma(r.Header.Get("If-None-Match")) {
-			if strings.TrimPrefix(known, "W/") == tag || known == "*" {
-				w.WriteHeader(http.StatusNotModified)
-				return nil
-			}
-		}
+	if knows(tags, tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
 	}
 	return s.reply(w, status, st)
+}
+
+// await waits for a run's end and gives the run as it was then; when the run is as one of the tags says, it waits for the next
+// event, and gives nothing.
+func (s *Server) await(ctx context.Context, id string, tags []string, opts []engine.StatusOption) (*engine.Status, error) {
+	if len(tags) == 0 || tags[0] == "" {
+		return s.eng.Wait(ctx, id, opts...)
+	}
+	st, err := s.eng.Status(ctx, id, engine.NoSteps())
+	if err != nil || !knows(tags, etag(st)) {
+		return nil, err
+	}
+	err = s.eng.Watch(ctx, engine.WatchFilter{Run: id, After: st.LastSeq}, func(e engine.Event) error {
+		if e.N > st.Events { // LastSeq is where the last events begin that were written together
+			return errChanged
+		}
+		return nil
+	})
+	if errors.Is(err, errChanged) {
+		err = nil
+	}
+	return nil, err
+}
+
+var errChanged = errors.New("the run has changed")
+
+// knows says whether a client has what the tag stands for.
+func knows(tags []string, tag string) bool {
+	for _, known := range tags {
+		if strings.TrimPrefix(known, "W/") == tag || known == "*" {
+			return true
+		}
+	}
+	return false
 }
 
 // etag is the last sequence of the run, as far as its history goes; what only memory knows (who works on it) is not in it.
 func etag(st *engine.Status) string { return `"` + strconv.FormatUint(st.LastSeq, 10) + `"` }
 
 func (s *Server) getRun(w http.ResponseWriter, r *http.Request) error {
-	get := r.URL.Query().Get
-	wait, err := patience(r)
-	if err != nil {
-		return err
-	}
-	shown, err := stepsShown(get("steps"))
-	if err != nil {
-		return err
-	}
-	return s.runAfter(w, r, http.StatusOK, r.PathValue("id"), wait, shown...)
+	return s.runAfter(w, r, http.StatusOK, r.PathValue("id"), patience(r), stepsShown(r)...)
 }
 
-var onlyOpen, noSteps = []engine.StatusOption{engine.OpenSteps()}, []engine.StatusOption{engine.NoSteps()}
-
-// stepsShown reads the parameter that says which steps a status shows.
-func stepsShown(text string) ([]engine.StatusOption, error) {
-	switch text {
-	case "", "all":
-		return nil, nil
+// stepsShown reads the parameter that says which steps a status shows; it was checked before.
+func stepsShown(r *http.Request) []engine.StatusOption {
+	switch r.URL.Query().Get("steps") {
 	case "open":
-		return onlyOpen, nil
+		return []engine.StatusOption{engine.OpenSteps()}
 	case "none":
-		return noSteps, nil
+		return []engine.StatusOption{engine.NoSteps()}
 	}
-	return nil, problem("invalid_request", "steps: "+quote(text)+", want all, open or none")
+	return nil
 }
 
 type runList struct {
@@ -172,7 +183,11 @@ type runList struct {
 	NextCursor string           `json:"next_cursor,omitempty"` // absent: there are no more
 }
 
-const maxPage = 1000
+// How many entries a page of a list has.
+const (
+	defaultPage = 100
+	maxPage     = 1000
+)
 
 func (s *Server) listRuns(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
@@ -185,13 +200,9 @@ func (s *Server) listRuns(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	limit, err := number("limit", get("limit"), 100, 1<<31)
-	if err != nil {
-		return err
-	}
-	f.Limit = min(max(int(limit), 1), maxPage) + 1
+	f.Limit = number(get("limit"), defaultPage) + 1
 	if c := get("cursor"); c != "" {
-		if f.Before, err = fromCursor(c); err != nil {
+		if f.Before, err = fromAfter("cursor", inRuns, c); err != nil {
 			return err
 		}
 	}
@@ -202,23 +213,9 @@ func (s *Server) listRuns(w http.ResponseWriter, r *http.Request) error {
 	out := runList{Runs: heads}
 	if len(heads) == f.Limit {
 		out.Runs = heads[:f.Limit-1]
-		out.NextCursor = toCursor(out.Runs[len(out.Runs)-1].Number)
+		out.NextCursor = after(inRuns, out.Runs[len(out.Runs)-1].Number)
 	}
 	return s.reply(w, http.StatusOK, out)
-}
-
-func toCursor(n uint64) string {
-	return base64.RawURLEncoding.EncodeToString([]byte("r" + strconv.FormatUint(n, 36)))
-}
-
-func fromCursor(c string) (uint64, error) {
-	b, err := base64.RawURLEncoding.DecodeString(c)
-	if err == nil && len(b) > 1 && b[0] == 'r' {
-		if n, err := strconv.ParseUint(string(b[1:]), 36, 64); err == nil && n > 0 {
-			return n, nil
-		}
-	}
-	return 0, problem("invalid_request", "cursor: "+quote(c)+" is not one that a list gave")
 }
 
 type explanation struct {

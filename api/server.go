@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -143,6 +142,7 @@ type recorder struct {
 	body   []byte        // of the request
 	bytes  int64         // of the budget for bodies that it holds
 	slots  chan struct{} // where it stands among the requests under way; nil: it does not
+	gzip   bool          // a large answer may be compressed
 }
 
 func (r *recorder) WriteHeader(status int) {
@@ -165,7 +165,7 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 func (s *Server) serve(rt *route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		rec := &recorder{ResponseWriter: w}
+		rec := &recorder{ResponseWriter: w, gzip: rt.Scope != scopeWorker && takesGzip(r)} // workers' answers are many, and mostly go over a short way
 		defer func() {
 			defer s.leave(rec)
 			if p := recover(); p != nil {
@@ -187,7 +187,7 @@ func (s *Server) serve(rt *route) http.Handler {
 			s.fail(rec, err)
 			return
 		}
-		if err := rt.checkQuery(r); err != nil {
+		if err := errors.Join(rt.checkQuery(r), rt.checkHeaders(r)); err != nil {
 			s.fail(rec, err)
 			return
 		}
@@ -225,6 +225,7 @@ const patient = 30 * time.Second
 // write sends a whole answer; a reader who does not take it in time is cut off.
 func (s *Server) write(w http.ResponseWriter, status int, body []byte) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(patient)) // it stays: the last bytes leave after the handler
+	body = compress(w, body)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
@@ -271,23 +272,18 @@ func (s *Server) decodeJSON(b []byte, v any) error {
 	return nil
 }
 
-// patience is how long a request with "Prefer: wait=S" wants to wait. 0: not at all.
-func patience(r *http.Request) (time.Duration, error) {
+// patience is how long a request with "Prefer: wait=S" wants to wait. 0: not at all. A preference that is not understood is
+// passed over, as RFC 7240 wants.
+func patience(r *http.Request) time.Duration {
 	for _, h := range r.Header.Values("Prefer") {
 		for _, p := range splitComma(strings.ReplaceAll(h, ";", ",")) {
 			v, ok := cutPrefixFold(p, "wait=")
-			v = strings.Trim(v, `"`)
-			if !ok {
-				continue
+			if n, err := strconv.Atoi(strings.Trim(v, `"`)); ok && err == nil && n >= 0 {
+				return time.Duration(min(n, maxPatience)) * time.Second
 			}
-			n, err := strconv.Atoi(v)
-			if err != nil || n < 0 {
-				continue // RFC 7240: a preference that is not understood is passed over
-			}
-			return time.Duration(min(n, maxPatience)) * time.Second, nil
 		}
 	}
-	return 0, nil
+	return 0
 }
 
 const maxPatience = 300 // seconds
@@ -302,8 +298,8 @@ func (s *Server) context(r *http.Request) (context.Context, context.CancelFunc) 
 	}
 }
 
-// checkQuery refuses parameters that the route does not know, and those that cannot be read or stand there twice: what is not
-// understood must not count as not said.
+// checkQuery refuses parameters that the route does not know, those that are not of their kind, and those that cannot be read
+// or stand there twice: what is not understood must not count as not said.
 func (rt *route) checkQuery(r *http.Request) error {
 	if r.URL.RawQuery == "" || !strings.HasPrefix(rt.Path, "/v1/") {
 		return nil
@@ -313,7 +309,8 @@ func (rt *route) checkQuery(r *http.Request) error {
 		return problem("invalid_request", "the query "+quote(r.URL.RawQuery)+" cannot be read: "+err.Error())
 	}
 	for name, v := range q {
-		if !slices.ContainsFunc(rt.Query, func(p param) bool { return p.Name == name }) {
+		p := rt.known(name)
+		if p == nil {
 			var known []string
 			for _, p := range rt.Query {
 				known = append(known, p.Name)
@@ -323,20 +320,11 @@ func (rt *route) checkQuery(r *http.Request) error {
 		if len(v) > 1 {
 			return problem("invalid_request", name+" is given twice")
 		}
+		if err := p.check(v[0]); err != nil {
+			return err
+		}
 	}
 	return nil
-}
-
-// number reads a parameter that is a number from 0 to limit.
-func number(name, text string, otherwise, limit uint64) (uint64, error) {
-	if text == "" {
-		return otherwise, nil
-	}
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil || n > limit {
-		return 0, problem("invalid_request", fmt.Sprintf("%s: %s, want a number, 0 or more", name, quote(text)))
-	}
-	return n, nil
 }
 
 func quote(s string) string {

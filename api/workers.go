@@ -19,6 +19,9 @@ import (
 // a time when they are large.
 const minPollBody = 32 << 20
 
+// maxWaitMS is the longest wait that a poll may ask for.
+const maxWaitMS = 24 * 3600 * 1000
+
 // receive reads a body that may be JSON or msgpack.
 func (s *Server) receive(w http.ResponseWriter, r *http.Request, v any) error {
 	b := body(w)
@@ -129,8 +132,8 @@ func (s *Server) pollWorker(w http.ResponseWriter, r *http.Request) error {
 	if err := s.receive(w, r, &in); err != nil {
 		return err
 	}
-	if in.WaitMS < 0 || in.WaitMS > 24*3600*1000 {
-		return problem("invalid_request", fmt.Sprintf("wait_ms: %d, want 0 to %d", in.WaitMS, engine.MaxWait.Milliseconds()))
+	if in.WaitMS < 0 || in.WaitMS > maxWaitMS {
+		return problem("invalid_request", fmt.Sprintf("wait_ms: %d, want 0 to %d; a poll waits %d at most", in.WaitMS, maxWaitMS, engine.MaxWait.Milliseconds()))
 	}
 	ctx, cancel := s.context(r)
 	defer cancel()

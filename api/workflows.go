@@ -37,11 +37,7 @@ type workflowList struct {
 }
 
 func (s *Server) getWorkflow(w http.ResponseWriter, r *http.Request) error {
-	get := r.URL.Query().Get
-	n, err := number("version", get("version"), 0, 1<<31)
-	if err != nil {
-		return err
-	}
+	n := number(r.URL.Query().Get("version"), 0)
 	wf, err := s.eng.Workflow(r.Context(), r.PathValue("name"), uint32(n))
 	if err == engine.ErrWorkflowNotFound {
 		what := fmt.Sprintf("no workflow %s", quote(r.PathValue("name")))

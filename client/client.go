@@ -80,7 +80,7 @@ func New(base string, o Options) (*Client, error) {
 		o.Key = os.Getenv("AGNT5_API_KEY")
 	}
 	if o.Transport == nil {
-		o.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 1024, IdleConnTimeout: 90 * time.Second, DisableCompression: true}
+		o.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 1024, IdleConnTimeout: 90 * time.Second} // reads gzip
 	}
 	base = strings.TrimSuffix(strings.TrimRight(base, "/"), "/v1") // the routes bring that themselves
 	return &Client{base: base, o: o, http: &http.Client{Transport: o.Transport, CheckRedirect: stay}}, nil

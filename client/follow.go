@@ -27,18 +27,23 @@ func (c *Client) FollowAll(ctx context.Context, after uint64, fn func(model.Even
 
 func (c *Client) follow(ctx context.Context, path string, after uint64, fn func(model.Event) error) error {
 	wait := 50 * time.Millisecond
+	cursor := "" // of the last event that came
 	for {
 		ended, began := false, false
 		var stopped error // what ends it for good: fn, or what cannot be read
-		err := c.once(ctx, &request{method: http.MethodGet, path: path + "?after=" + strconv.FormatUint(after, 10),
-			header: map[string]string{"Accept": "text/event-stream"}, raw: func(resp *http.Response) error {
-				if ended = resp.StatusCode == http.StatusNoContent; ended {
-					return nil
-				}
-				began = true
-				stopped = c.stream(resp, &after, fn)
+		header := map[string]string{"Accept": "text/event-stream"}
+		query := "?after=" + strconv.FormatUint(after, 10)
+		if cursor != "" {
+			header["Last-Event-ID"], query = cursor, ""
+		}
+		err := c.once(ctx, &request{method: http.MethodGet, path: path + query, header: header, raw: func(resp *http.Response) error {
+			if ended = resp.StatusCode == http.StatusNoContent; ended {
 				return nil
-			}})
+			}
+			began = true
+			stopped = c.stream(resp, &cursor, fn)
+			return nil
+		}})
 		switch {
 		case stopped != nil:
 			return stopped
@@ -60,15 +65,20 @@ func (c *Client) follow(ctx context.Context, path string, after uint64, fn func(
 // maxEvent is the longest line of a stream that is read, in bytes.
 const maxEvent = 64 << 20
 
-// stream reads server-sent events. The end of the stream is no error: the next request tells whether the run has ended.
-func (c *Client) stream(resp *http.Response, after *uint64, fn func(model.Event) error) error {
+// stream reads server-sent events, and leaves the id of the last one in cursor. The end of the stream is no error: the next request tells whether the run has ended.
+func (c *Client) stream(resp *http.Response, cursor *string, fn func(model.Event) error) error {
 	in := bufio.NewScanner(resp.Body)
 	in.Buffer(nil, maxEvent)
 	var data strings.Builder
+	var id string
 	for in.Scan() {
 		line := in.Text()
 		if text, ok := strings.CutPrefix(line, "data: "); ok {
 			data.WriteString(text + "\n")
+			continue
+		}
+		if text, ok := strings.CutPrefix(line, "id: "); ok {
+			id = text
 			continue
 		}
 		if line != "" || data.Len() == 0 {
@@ -82,10 +92,10 @@ func (c *Client) stream(resp *http.Response, after *uint64, fn func(model.Event)
 		if err := fn(e); err != nil {
 			return err
 		}
-		*after = e.Seq
+		*cursor = id
 	}
 	if errors.Is(in.Err(), bufio.ErrTooLong) {
-		return fmt.Errorf("the event after %d is larger than %d bytes", *after, maxEvent)
+		return fmt.Errorf("the event after %q is larger than %d bytes", *cursor, maxEvent)
 	}
 	return nil
 }

@@ -78,8 +78,8 @@ func (e *Engine) Join(ctx context.Context, req JoinRequest) (Joined, error) {
 		}
 		seen[h] = true
 	}
-	if len(req.Version) > 256 {
-		return Joined{}, badRequest("service_version: %d bytes, the limit is 256", len(req.Version))
+	if len(req.Version) > MaxServiceVersion {
+		return Joined{}, badRequest("service_version: %d bytes, the limit is %d", len(req.Version), MaxServiceVersion)
 	}
 	if req.Capacity < 1 || req.Capacity > maxCapacity {
 		return Joined{}, badRequest("capacity: %d, want 1 to %d", req.Capacity, maxCapacity)

@@ -16,6 +16,7 @@ const (
 	maxRunID     = 512
 	maxObjectKey = 256
 	nameMarks    = "_:.-"
+	runIDMarks   = "._:-/[]#"
 	wantName     = "want 1 to 128 of letters, digits, _ : . -"
 	wantRunID    = "want 1 to 512 of letters, digits, . _ : - / [ ] #"
 )
@@ -32,7 +33,7 @@ func ValidName(name string) error {
 // ValidRunID checks an id that a caller gave to a run or a signal: 1 to 512 of letters, digits, . _ : - / [ ] # of ASCII,
 // never . or .. alone. The idempotency key of a step, RUN/STEP, is one when it is short enough.
 func ValidRunID(id string) error {
-	if err := validText(id, maxRunID, "._:-/[]#", wantRunID); err != nil {
+	if err := validText(id, maxRunID, runIDMarks, wantRunID); err != nil {
 		return err
 	}
 	return ids.Check(id)
@@ -98,4 +99,32 @@ func cut(s string, n int) string {
 		n--
 	}
 	return s[:n] + "…"
+}
+
+// TextRule is what is checked of a kind of text, as JSON Schema says it.
+type TextRule struct {
+	Pattern string // "": any characters
+	Most    int    // length; the least is 1
+}
+
+// NameRule is what ValidName checks, RunIDRule what ValidRunID does. ObjectKeyRule is of ValidObjectKey, which counts bytes.
+var (
+	NameRule      = textRule(maxName, nameMarks)
+	RunIDRule     = textRule(maxRunID, runIDMarks)
+	ObjectKeyRule = TextRule{Pattern: `^(\.{0,2}[^.\u0000-\u001f\u007f-\u009f]|\.{3})[^\u0000-\u001f\u007f-\u009f]*$`, Most: maxObjectKey}
+)
+
+// textRule is for ASCII letters, digits and marks, a dot among them, but never . or .. alone.
+func textRule(most int, marks string) TextRule {
+	var all, others strings.Builder
+	for _, m := range marks {
+		text := string(m)
+		if strings.ContainsRune("-[]", m) {
+			text = `\` + text
+		}
+		if all.WriteString(text); m != '.' {
+			others.WriteString(text)
+		}
+	}
+	return TextRule{Pattern: `^(\.{0,2}[A-Za-z0-9` + others.String() + `]|\.{3})[A-Za-z0-9` + all.String() + `]*$`, Most: most}
 }

@@ -20,9 +20,13 @@ type Service = model.Service
 
 const (
 	defaultCapacity = 10
-	maxCapacity     = 1000
 	defaultTimeout  = time.Minute
-	maxTimeout      = 24 * time.Hour
+)
+
+// Limits of a service.
+const (
+	MaxCapacity = 1000           // requests at once
+	MaxTimeout  = 24 * time.Hour // of one request
 )
 
 // check fills in defaults and says what is wrong.
@@ -51,14 +55,14 @@ func check(s *Service) error {
 	if s.Capacity == 0 {
 		s.Capacity = defaultCapacity
 	}
-	if s.Capacity < 1 || s.Capacity > maxCapacity {
-		return fmt.Errorf("capacity: %d, want 1 to %d", s.Capacity, maxCapacity)
+	if s.Capacity < 1 || s.Capacity > MaxCapacity {
+		return fmt.Errorf("capacity: %d, want 1 to %d", s.Capacity, MaxCapacity)
 	}
 	if s.TimeoutMS == 0 {
 		s.TimeoutMS = defaultTimeout.Milliseconds()
 	}
-	if s.TimeoutMS < 1 || s.TimeoutMS > maxTimeout.Milliseconds() {
-		return fmt.Errorf("timeout_ms: %d, want 1 to %d", s.TimeoutMS, maxTimeout.Milliseconds())
+	if s.TimeoutMS < 1 || s.TimeoutMS > MaxTimeout.Milliseconds() {
+		return fmt.Errorf("timeout_ms: %d, want 1 to %d", s.TimeoutMS, MaxTimeout.Milliseconds())
 	}
 	return nil
 }

@@ -415,19 +415,24 @@ class Calls:
     def get_history(self, workflow_id: str) -> Steps[list[dict[str, Any]]]:
         """Every event of a run, in order: ``{seq, n, at, kind, step?, attempt?, data?}``."""
         out: list[dict[str, Any]] = []
-        path, after = _run(workflow_id, "/events"), 0
+        path, query = _run(workflow_id, "/events"), {"limit": "1000"}
         while True:
-            page = yield from self._ask("GET", _query(path, {"after": str(after), "limit": "1000"}))
+            page = yield from self._ask("GET", _query(path, query))
             events = _items(page, "events")
             out.extend(events)
-            if not events or page.get("next_after", after) == after:
+            cursor = page.get("next_cursor")
+            if not events or not cursor or cursor == query.get("cursor"):
                 return out
-            after = page["next_after"]
+            query["cursor"] = cursor
 
     @call
-    def list_events(self, after: int = 0, limit: int = 100) -> Steps[dict[str, Any]]:
-        """Events of all runs in journal order, those after the sequence ``after``: ``{events, next_after}``, at most ``limit`` (up to 1,000)."""
-        return _object((yield from self._ask("GET", _query("/v1/events", {"after": str(int(after)), "limit": str(int(limit))}))), "events")
+    def list_events(self, after: int = 0, limit: int = 100, *, cursor: str | None = None) -> Steps[dict[str, Any]]:
+        """Events of all runs in journal order: ``{events, next_cursor, next_after}``, at most ``limit`` (up to 1,000).
+
+        They begin behind ``cursor``, the ``next_cursor`` of the page before; without one behind the sequence ``after``.
+        """
+        begin = {"after": str(int(after))} if cursor is None else {"cursor": _filter("cursor", cursor)}
+        return _object((yield from self._ask("GET", _query("/v1/events", {**begin, "limit": str(int(limit))}))), "events")
 
     @stream
     def follow_events(self, workflow_id: str | None = None, *, after: int = 0) -> Steps[None]:
@@ -437,23 +442,27 @@ class Calls:
         """
         path = "/v1/events" if workflow_id is None else _run(workflow_id, "/events")
         until, pause = time.monotonic() + self._patience, 0.05
+        last = str(int(after))  # a sequence to begin with, then the id of the last event
         while True:
             ended = False
             try:
-                head = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
+                head = {"Accept": "text/event-stream", "Last-Event-ID": last}
                 if (yield Request("GET", path, None, head, _KEPT_ALIVE, True)) == 204:
                     return  # a run that has ended, and everything was given
                 data: list[bytes] = []
+                came = last
                 while line := (yield Line()):
                     until, pause = time.monotonic() + self._patience, 0.05
                     line = line.rstrip(b"\r\n")
                     if line.startswith(b"data:"):
                         data.append(line[5:].removeprefix(b" "))
+                    elif line.startswith(b"id:"):
+                        came = line[3:].decode().strip()
                     elif not line and data:
                         event, data = read(b"\n".join(data)), []
                         if isinstance(event, dict) and isinstance(event.get("seq"), int):
                             yield Item(event)
-                            after = event["seq"]
+                            last = came
                 ended = True  # by the daemon: asked again, it says whether there is more
             except (Unreachable, ApiError) as why:
                 if (isinstance(why, ApiError) and why.status not in _BUSY) or time.monotonic() + pause > until:
