@@ -58,16 +58,27 @@ func (e *Engine) RegisterVersion(ctx context.Context, name string, def *flow.Def
 
 // call sends the input that make makes and waits for its answer.
 func call[T any](ctx context.Context, e *Engine, make_ func(done func(T)) shard.Input) (T, error) {
+	return callOr(ctx, e, make_, func() {})
+}
+
+// callOr is call that tells giveUp when the caller does not wait any longer. Only the first answer counts.
+func callOr[T any](ctx context.Context, e *Engine, make_ func(done func(T)) shard.Input, giveUp func()) (T, error) {
 	var zero T
 	if err := e.err(); err != nil {
 		return zero, err
 	}
 	ch := make(chan T, 1)
-	e.send(make_(func(v T) { ch <- v }))
+	e.send(make_(func(v T) {
+		select {
+		case ch <- v:
+		default:
+		}
+	}))
 	select {
 	case v := <-ch:
 		return v, nil
 	case <-ctx.Done():
+		giveUp()
 		return zero, ctx.Err()
 	case <-e.done:
 		select {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,11 +14,11 @@ import (
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/archive"
-	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/model"
+	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/worker"
 )
 
@@ -144,91 +145,94 @@ type PollAnswer struct {
 // Poll records outcomes and gives tasks, in one call. With outcomes it answers when they are durable; without, when there is
 // a task or req.Wait is over.
 func (e *Engine) Poll(ctx context.Context, workerID string, req PollRequest) (PollAnswer, error) {
-	if req.Max < 0 || req.Wait < 0 {
-		return PollAnswer{}, badRequest("max and wait_ms are not negative")
+	if err := e.checkPoll(&req); err != nil {
+		return PollAnswer{}, err
 	}
-	if req.Max > 0 && req.Seq == 0 {
-		return PollAnswer{}, badRequest("seq: a poll for tasks carries a number that grows with each new poll, from 1")
-	}
-	if e.draining.Load() && req.Max > 0 && len(req.Outcomes) == 0 {
-		return PollAnswer{}, refusal.ErrClosing
-	}
-	if e.draining.Load() {
-		req.Max = 0
-	}
-	in := &shard.Poll{ID: workerID, Seq: req.Seq, Max: req.Max, WaitMS: min(req.Wait, MaxWait).Milliseconds()}
-	results := make([]worker.Result, len(req.Outcomes))
-	var asked []int // which outcome each of the shard's is
-	for i := range req.Outcomes {
-		o := &req.Outcomes[i]
-		results[i].Token = o.Token
-		t, err := e.tokens.Parse(o.Token, workerID)
-		if err != nil {
-			results[i].Code = string(shard.BadToken)
-			continue
-		}
-		in.Outcomes = append(in.Outcomes, e.remoteOutcome(t, o))
-		asked = append(asked, i)
-	}
-	if len(req.Outcomes) > 0 { // with outcomes it waits for nothing else, good tokens or bad
-		in.WaitMS = 0
-	}
+	p := e.prepare(workerID, &req)
 	type answer struct {
 		got shard.PollAnswer
 		err error
 	}
-	ch := make(chan answer, 2)
-	in.Reply = func(got shard.PollAnswer, err error) {
-		select {
-		case ch <- answer{got, err}:
-		default:
-		}
-	}
-	if err := e.err(); err != nil {
+	a, err := callOr(ctx, e, func(done func(answer)) shard.Input {
+		p.in.Reply = func(got shard.PollAnswer, err error) { done(answer{got, err}) }
+		return p.in
+	}, func() { e.send(&shard.Unpoll{Poll: p.in}) })
+	if err = cmp.Or(err, a.err); err != nil {
 		return PollAnswer{}, err
 	}
-	e.send(in)
-	var a answer
-	select {
-	case a = <-ch:
-	case <-ctx.Done():
-		e.send(&shard.Unpoll{Poll: in})
-		return PollAnswer{}, ctx.Err()
-	case <-e.done:
-		select {
-		case a = <-ch:
-		default:
-			if err := e.err(); err != nil {
-				return PollAnswer{}, err
-			}
-			return PollAnswer{}, ErrClosed
-		}
+	if err := e.settle(ctx, p, a.got.Results); err != nil {
+		return PollAnswer{}, err
 	}
-	if a.err != nil {
-		return PollAnswer{}, a.err
-	}
-	if len(a.got.Results) != len(in.Outcomes) {
-		return PollAnswer{}, fmt.Errorf("engine: %d results for %d outcomes", len(a.got.Results), len(in.Outcomes))
-	}
-	out := PollAnswer{Results: results}
-	looks := map[uint64][]*question{}
-	for i, r := range a.got.Results {
-		results[asked[i]].Code = string(r.Result)
-		if r.Look {
-			o := in.Outcomes[i]
-			looks[o.Token.Run] = append(looks[o.Token.Run], &question{o, &results[asked[i]]})
-		}
-	}
-	for _, l := range looks {
-		if err := e.earlier(ctx, l); err != nil {
-			return PollAnswer{}, err
-		}
-	}
+	out := PollAnswer{Results: p.results}
 	for _, t := range a.got.Cancelled {
 		out.Cancelled = append(out.Cancelled, e.tokens.Sign(t))
 	}
 	e.tasksOf(workerID, a.got.Tasks, &out)
 	return out, nil
+}
+
+// checkPoll refuses a poll that is wrong, or asks for tasks when none are given out any more.
+func (e *Engine) checkPoll(req *PollRequest) error {
+	switch {
+	case req.Max < 0 || req.Wait < 0:
+		return badRequest("max and wait_ms are not negative")
+	case req.Max > 0 && req.Seq == 0:
+		return badRequest("seq: a poll for tasks carries a number that grows with each new poll, from 1")
+	case e.draining.Load() && req.Max > 0 && len(req.Outcomes) == 0:
+		return refusal.ErrClosing
+	case e.draining.Load():
+		req.Max = 0
+	}
+	return nil
+}
+
+// poll is a poll on its way: the shard's input, and a result for each outcome that came.
+type poll struct {
+	in      *shard.Poll
+	results []worker.Result
+	asked   []int // which result each of the input's outcomes has
+}
+
+// prepare reads the tokens of a poll. An outcome whose token is no good has its result already.
+func (e *Engine) prepare(workerID string, req *PollRequest) *poll {
+	p := &poll{in: &shard.Poll{ID: workerID, Seq: req.Seq, Max: req.Max}, results: make([]worker.Result, len(req.Outcomes))}
+	for i := range req.Outcomes {
+		o := &req.Outcomes[i]
+		p.results[i].Token = o.Token
+		t, err := e.tokens.Parse(o.Token, workerID)
+		if err != nil {
+			p.results[i].Code = string(shard.BadToken)
+			continue
+		}
+		p.in.Outcomes = append(p.in.Outcomes, e.remoteOutcome(t, o))
+		p.asked = append(p.asked, i)
+	}
+	if len(req.Outcomes) == 0 { // with outcomes it waits for nothing else, good tokens or bad
+		p.in.WaitMS = min(req.Wait, MaxWait).Milliseconds()
+	}
+	return p
+}
+
+// settle gives each outcome its result. Where memory does not know, the run's history does.
+func (e *Engine) settle(ctx context.Context, p *poll, got []shard.PollResult) error {
+	if len(got) != len(p.in.Outcomes) {
+		return fmt.Errorf("engine: %d results for %d outcomes", len(got), len(p.in.Outcomes))
+	}
+	looks := map[uint64][]question{}
+	for i, r := range got {
+		result := &p.results[p.asked[i]]
+		result.Code = string(r.Result)
+		if r.Look {
+			o := p.in.Outcomes[i]
+			looks[o.Token.Run] = append(looks[o.Token.Run], question{o, result})
+		}
+	}
+	for run, l := range looks {
+		if err := e.earlier(ctx, run, l); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (e *Engine) remoteOutcome(t worker.Token, o *worker.Outcome) *shard.Outcome {
@@ -266,10 +270,8 @@ type question struct {
 	result *worker.Result
 }
 
-// earlier looks in a run's history, once, for these very attempts. Of one that was never scheduled, or under another start of
-// the engine, the token is not ours. If its outcome stands there, this one is a duplicate or a contradiction.
-func (e *Engine) earlier(ctx context.Context, looks []*question) error {
-	run := looks[0].o.Token.Run
+// earlier asks a run's history, once, what its attempts were: of a run that has ended, or of attempts before the newest.
+func (e *Engine) earlier(ctx context.Context, run uint64, looks []question) error {
 	head, ok, err := e.j.Head(run)
 	if err != nil {
 		return err
@@ -278,72 +280,27 @@ func (e *Engine) earlier(ctx context.Context, looks []*question) error {
 		e.noRun(run, looks)
 		return nil
 	}
-	type attempt struct {
-		step    int32
-		attempt uint32
-	}
 	last := head.LastSeq
-	wanted := make(map[attempt][]*question, len(looks))
-	for _, l := range looks {
+	asked := make([]archive.Attempt, len(looks))
+	for i, l := range looks {
 		last = max(last, l.o.Last)
-		key := attempt{l.o.Token.Step, l.o.Token.Attempt}
-		wanted[key] = append(wanted[key], l)
+		asked[i] = archive.Attempt{Step: l.o.Token.Step, Attempt: l.o.Token.Attempt}
 	}
-	boot := uint64(0) // of the run's events up to here
-	ours := make(map[attempt]uint64, len(wanted))
-	whole := true // this release understands all of it
-	for n := uint64(1); ; {
-		records, err := e.j.RunRecords(run, last, n, 256)
-		if err != nil {
-			if err = e.hurt(run, err); errors.Is(err, ErrRunQuarantined) { // the results that the shard gave stand; the others of the poll have theirs
-				return nil
-			}
-			return err
+	known, err := e.archive.Outcomes(ctx, run, last, asked)
+	if err != nil {
+		if err = e.hurt(run, err); errors.Is(err, ErrRunQuarantined) { // the results that the shard gave stand; the others of the poll have theirs
+			return nil
 		}
-		for i := range records {
-			err := event.Read(records[i].Body, records[i].Count, func(_ int, ev *event.Event, opaque bool) error {
-				if opaque { // perhaps the one by which it was scheduled
-					whole = false
-					return nil
-				}
-				switch ev.Kind {
-				case event.RunStarted, event.StepScheduled:
-					if ev.Boot != 0 {
-						boot = ev.Boot
-					}
-					if key := (attempt{ev.Step, ev.Attempt}); ev.Kind == event.StepScheduled && wanted[key] != nil {
-						ours[key] = boot
-					}
-					return nil
-				case event.StepCompleted, event.AttemptFailed:
-				default:
-					return nil
-				}
-				for _, l := range wanted[attempt{ev.Step, ev.Attempt}] {
-					if l.result.Code = string(shard.Conflict); ev.Hash == l.o.Hash {
-						l.result.Code = string(shard.Duplicate)
-					}
-				}
-				return nil
-			})
-			if err != nil {
-				return err
-			}
-			n = records[i].N + uint64(records[i].Count)
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if len(records) == 0 || records[len(records)-1].Seq >= last {
-			break
-		}
+		return err
 	}
-	for key, list := range wanted {
-		scheduled, ok := ours[key]
-		for _, l := range list {
-			if whole && (!ok || scheduled != l.o.Token.Boot) {
-				l.result.Code = string(shard.BadToken)
-			}
+	for i, l := range looks {
+		switch known.Match(asked[i], l.o.Token.Boot, l.o.Hash) {
+		case replay.Same:
+			l.result.Code = string(shard.Duplicate)
+		case replay.Other:
+			l.result.Code = string(shard.Conflict)
+		case replay.Alien:
+			l.result.Code = string(shard.BadToken)
 		}
 	}
 	return nil
@@ -351,7 +308,7 @@ func (e *Engine) earlier(ctx context.Context, looks []*question) error {
 
 // noRun is for tokens of a run that the journal has no head of. It was deleted, or there never was one of that number: then
 // another record has it, or none yet.
-func (e *Engine) noRun(run uint64, looks []*question) {
+func (e *Engine) noRun(run uint64, looks []question) {
 	rec, err := e.j.Get(run)
 	if taken := err == nil && rec.Run != run; taken || run > e.durable.Load() {
 		for _, l := range looks {

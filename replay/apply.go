@@ -172,6 +172,18 @@ func (st *Step) to(state StepState, at int64) { st.State, st.Since = state, at }
 // forget says that no attempt of the step is open, and none that was lost may answer.
 func (st *Step) forget() { st.Boot, st.Before, st.Had = 0, 0, "" }
 
+// answered remembers the outcome that the event records.
+func (st *Step) answered(e *event.Event) {
+	st.Answer = Answer{}
+	if e.Hash == 0 { // from this process: nobody sends it again
+		return
+	}
+	st.Answer = Answer{Attempt: e.Attempt, Hash: e.Hash, Boot: st.Boot}
+	if e.Attempt != st.Attempt { // it was lost, and answered before the next one was given to anybody
+		st.Answer.Boot = st.Before
+	}
+}
+
 func (st *Step) out() bool { return st.State == StepScheduled || st.State == StepRunning }
 
 func ready(st *Step) bool { return st.State == StepPending || st.State == StepDormant }
@@ -221,6 +233,7 @@ func (s *State) attemptFailed(at int64, e *event.Event, st *Step) string {
 	st.Failures++
 	st.Losses = 0
 	st.Worker, st.Due = "", 0
+	st.answered(e)
 	st.forget()
 	st.Error = &StepError{Code: e.Code, Message: e.Message, Type: e.Type, Stack: e.Stack, Attempt: e.Attempt}
 	st.to(StepRetrying, at)

@@ -19,7 +19,8 @@ import (
 //	fields  = msgpack map: field number -> value, ascending, zero values left out
 //	payload = msgpack array [sequence, length] or [sequence, length, bytes] when length is at most 48
 //
-// A state with instances beyond its definition has encoding 2; any other one is encoded as it was before there were some.
+// A state with instances beyond its definition, or with answers, has encoding 2; any other one is encoded as it was before there were
+// such. Answers came to it later than instances: a release that knows only these says of the field that a newer one wrote it.
 const Encoding = 2
 
 const encodingOfSteps = 1 // of a state that holds the steps of its definition and nothing else
@@ -48,7 +49,8 @@ const (
 	kWaits
 	kHurt
 	kBoot
-	kAdded // from encoding 2 on
+	kAdded   // from encoding 2 on
+	kAnswers // the same
 )
 
 // Numbers of the fields of a step.
@@ -130,7 +132,9 @@ func (f *fields) flush(dst []byte) []byte {
 }
 
 // Append appends the state's canonical encoding.
-func (s *State) Append(dst []byte) []byte {
+func (s *State) Append(dst []byte) []byte { return s.append(dst, true) }
+
+func (s *State) append(dst []byte, answers bool) []byte {
 	var f, in fields
 	f.uint(kRun, s.Run)
 	f.string(kID, s.ID)
@@ -179,11 +183,68 @@ func (s *State) Append(dst []byte) []byte {
 		f.uint(kHurt, 1)
 	}
 	f.uint(kBoot, s.Boot)
-	if !s.Grown() {
-		return f.flush(append(dst, encodingOfSteps))
+	encoding := byte(encodingOfSteps)
+	if s.Grown() {
+		encoding = Encoding
+		s.appendAdded(&f)
 	}
-	s.appendAdded(&f)
-	return f.flush(append(dst, Encoding))
+	if answers && s.appendAnswers(&f) {
+		encoding = Encoding
+	}
+	return f.flush(append(dst, encoding))
+}
+
+// appendAnswers writes what was recorded of instances, if there is any: [instance, attempt, hash], and the boot when it is not that
+// of the run's newest events.
+func (s *State) appendAnswers(f *fields) bool {
+	n := 0
+	for _, st := range s.All() {
+		if st.Answer.Hash != 0 {
+			n++
+		}
+	}
+	if n == 0 {
+		return false
+	}
+	f.key(kAnswers)
+	f.buf = pack.AppendArray(f.buf, n)
+	for i, st := range s.All() {
+		a := st.Answer
+		if a.Hash == 0 {
+			continue
+		}
+		n := 3
+		if a.Boot != s.Boot {
+			n = 4
+		}
+		f.buf = pack.AppendArray(f.buf, n)
+		f.buf = pack.AppendUint(f.buf, uint64(i))
+		f.buf = pack.AppendUint(f.buf, uint64(a.Attempt))
+		f.buf = pack.AppendUint(f.buf, a.Hash)
+		if n == 4 {
+			f.buf = pack.AppendUint(f.buf, a.Boot)
+		}
+	}
+	return true
+}
+
+func (s *State) readAnswers(r *pack.Reader) error {
+	for range r.Array() {
+		n := r.Array()
+		i, a := Instance(r.Uint()), Answer{Attempt: uint32(r.Uint()), Hash: r.Uint(), Boot: s.Boot}
+		if n == 4 {
+			a.Boot = r.Uint()
+		}
+		if r.Err() != nil {
+			return nil // the caller says so
+		}
+		st := s.At(i)
+		if st == nil {
+			return fmt.Errorf("replay: encoded state: an answer of instance %d, which is not there: %w", i, event.ErrFormat)
+		}
+		st.Answer = a
+	}
+	return nil
 }
 
 // appendAdded writes how many instances were added, and those that are kept: number, step, name, spec (a definition of one step; empty:
@@ -309,9 +370,9 @@ func (s *State) waits(f *fields) {
 	}
 }
 
-// Digest is the first 16 bytes of the SHA-256 of the canonical encoding.
+// Digest is the first 16 bytes of the SHA-256 of the canonical encoding without answers.
 func (s *State) Digest() []byte {
-	sum := sha256.Sum256(s.Append(make([]byte, 0, 64+64*len(s.Steps))))
+	sum := sha256.Sum256(s.append(make([]byte, 0, 64+64*len(s.Steps)), false))
 	return sum[:16]
 }
 
@@ -444,6 +505,10 @@ func Decode(b []byte, g *flow.Graph) (*State, error) {
 			s.Boot = r.Uint()
 		case kAdded:
 			if err := s.readAdded(r); err != nil {
+				return nil, err
+			}
+		case kAnswers:
+			if err := s.readAnswers(r); err != nil {
 				return nil, err
 			}
 		case kWaits:

@@ -101,6 +101,9 @@ func TestRecordedHistoriesFoldToTheirDigests(t *testing.T) {
 				}
 			}
 		}
+		for _, st := range s.All() { // the release that wrote it did not keep them
+			st.Answer = replay.Answer{}
+		}
 		if got := s.Append(nil); !bytes.Equal(got, h.State) {
 			t.Errorf("%s: the state is encoded as\n %x, the release that wrote it had\n %x", h.Name, got, h.State)
 		}

@@ -104,6 +104,7 @@ var task = Kind{
 		st.Output = keep(seq, e.Payload)
 		st.Worker = ""
 		s.release(st)
+		st.answered(e)
 		st.forget()
 		return ""
 	},

@@ -57,6 +57,36 @@ func (s *State) closed() error {
 	return nil
 }
 
+// Repeat says what an outcome is to what was recorded of its attempt.
+type Repeat uint8
+
+const (
+	Unknown Repeat = iota // nothing of the attempt is remembered
+	Nothing               // no outcome of it was recorded
+	Same                  // this very outcome was recorded
+	Other                 // another one was
+	Alien                 // the token was made for no attempt of this step
+)
+
+// Match says what an outcome with that hash is to the answer, for a token with that boot.
+func (a Answer) Match(boot, hash uint64) Repeat {
+	switch {
+	case boot != a.Boot:
+		return Alien
+	case hash == a.Hash:
+		return Same
+	}
+	return Other
+}
+
+// MatchOutcome says what an outcome is to the step: a repeat of its newest one, or Unknown: then the run's history knows.
+func (st *Step) MatchOutcome(attempt uint32, boot, hash uint64) Repeat {
+	if st.Answer.Hash == 0 || st.Answer.Attempt != attempt {
+		return Unknown
+	}
+	return st.Answer.Match(boot, hash)
+}
+
 // MatchCancel says what a cancel means to a run in that state: nil and true, it was cancelled before; refusal.ErrRunFinished, it
 // has ended in another way.
 func (s RunState) MatchCancel() (cancelled bool, err error) {

@@ -122,6 +122,15 @@ type Step struct {
 	Output   Payload
 	Worker   string // who has the attempt that runs
 	Error    *StepError
+	Answer   Answer // the newest outcome that was recorded, if it came from another process
+}
+
+// Answer is an outcome that was recorded, as far as a repeat of it is known by. The digest of a state does not hold it: it says
+// nothing that the run's events do not say.
+type Answer struct {
+	Attempt uint32
+	Hash    uint64 // see event.Event; 0: there is none, or a snapshot of before did not keep it
+	Boot    uint64 // under which the attempt was scheduled
 }
 
 // StepError is the last failure of a step.

@@ -2,6 +2,7 @@ package shard
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/replay"
@@ -34,9 +35,9 @@ type Outcome struct {
 	Fail    *replay.AttemptError // nil: completed
 	Invalid bool                 // Fail says why the outcome itself was no good
 	Hash    uint64               // of the outcome as it was sent; 0 in process
-	// Reply is called when the result is durable. look says that the attempt is one of before: the run's history decides then
-	// whether the token was made for it (BadToken), and whether an outcome of it was recorded (Duplicate, Conflict); if neither,
-	// the result given stands.
+	// Reply is called when the result is durable. look says that the attempt is one of which memory knows nothing: the run's history
+	// decides then whether the token was made for it (BadToken), and whether an outcome of it was recorded (Duplicate, Conflict); if
+	// neither, the result given stands.
 	Reply func(result Result, look bool, err error)
 	// Last is the run's last sequence when Reply says look; 0: its head knows.
 	Last uint64
@@ -113,10 +114,7 @@ func (in *Outcome) fold(r *Shard, run *Run, t *replay.Turn) {
 			r.b.release = append(r.b.release, slot)
 		}
 		result := unwanted(run)
-		r.atEnd(func() { // the outcome that was first may stand in this very turn
-			in.Last = run.S.LastSeq
-			in.answer(r, result, !run.S.Hurt)
-		})
+		r.atEnd(func() { in.repeats(r, run, result) }) // the outcome that was first may stand in this very turn
 	case holding, lostButOpen:
 		if r.noRoom(in) {
 			return
@@ -159,6 +157,32 @@ func (in *Outcome) settle(r *Shard, run *Run, t *replay.Turn, slot *worker.Slot)
 	in.answer(r, Recorded, false)
 }
 
+// repeats answers an outcome of an attempt that nobody waits for.
+func (in *Outcome) repeats(r *Shard, run *Run, result Result) {
+	c := in.claim()
+	look := false
+	switch st := run.S.At(c.Step); {
+	case run.S.Hurt || in.Slot != nil: // it may not know its own; and nobody sends an outcome of this process again
+	case st == nil:
+		look = true
+	default:
+		switch st.MatchOutcome(c.Attempt, c.Boot, in.Hash) {
+		case replay.Same:
+			result = Duplicate
+		case replay.Other:
+			result = Conflict
+		case replay.Alien:
+			result = BadToken
+		default:
+			look = true
+		}
+	}
+	if look {
+		in.Last = run.S.LastSeq
+	}
+	in.answer(r, result, look)
+}
+
 // unwanted is the result for an attempt that nobody waits for.
 func unwanted(run *Run) Result {
 	if run.S.Status != replay.Running {
@@ -169,14 +193,10 @@ func unwanted(run *Run) Result {
 
 // foreign gives an object that the outcome sets and the step does not hold.
 func (in *Outcome) foreign(run *Run, step int32) (string, bool) {
-next:
 	for _, o := range in.Objects {
-		for _, k := range run.S.Spec(step).ObjectKeys {
-			if k == o.Key {
-				continue next
-			}
+		if !slices.Contains(run.S.Spec(step).ObjectKeys, o.Key) {
+			return o.Key, true
 		}
-		return o.Key, true
 	}
 	return "", false
 }

@@ -497,6 +497,10 @@ func (j *Judge) result(o *reply, res shard.PollResult) {
 		if !recorded || hash != o.in.Hash {
 			j.w.fail("%s step %d: outcome %d of attempt %d was acknowledged as %s; the journal has %v %d", t.id, o.token.Step, o.in.Hash, o.token.Attempt, res.Result, recorded, hash)
 		}
+	case shard.Duplicate, shard.Conflict:
+		if !recorded || (hash == o.in.Hash) != (res.Result == shard.Duplicate) {
+			j.w.fail("%s step %d: outcome %d of attempt %d is a %s; the journal has %v %d", t.id, o.token.Step, o.in.Hash, o.token.Attempt, res.Result, recorded, hash)
+		}
 	default:
 		if recorded && !res.Look && !t.gone && !t.hurt {
 			j.w.fail("%s step %d: an outcome of attempt %d is recorded, and the answer %s does not say so", t.id, o.token.Step, o.token.Attempt, res.Result)
