@@ -48,7 +48,7 @@ func (e *Engine) RegisterVersion(ctx context.Context, name string, def *flow.Def
 		err error
 	}
 	a, err := call(ctx, e, func(done func(answer)) shard.Input {
-		return &shard.Register{Name: name, Graph: g, Body: body, ByWorker: byWorker, Reply: func(got shard.Registered, err error) { done(answer{got, err}) }}
+		return &shard.Register{By: byOf(ctx), Name: name, Graph: g, Body: body, ByWorker: byWorker, Reply: func(got shard.Registered, err error) { done(answer{got, err}) }}
 	})
 	if err == nil {
 		err = a.err
@@ -164,7 +164,7 @@ func (e *Engine) StartRun(ctx context.Context, workflow string, input any, opts 
 		err error
 	}
 	a, err := call(ctx, e, func(done func(answer)) shard.Input {
-		return &shard.Start{ID: o.id, Given: o.given, Workflow: workflow, Input: raw, Trace: o.trace, Reply: func(got shard.Started, err error) { done(answer{got, err}) }}
+		return &shard.Start{By: byOf(ctx), ID: o.id, Given: o.given, Workflow: workflow, Input: raw, Trace: o.trace, Reply: func(got shard.Started, err error) { done(answer{got, err}) }}
 	})
 	if err == nil {
 		err = a.err
@@ -257,7 +257,7 @@ func (e *Engine) SignalRun(ctx context.Context, run, name string, payload any, o
 		err error
 	}
 	a, err := call(ctx, e, func(done func(answer)) shard.Input {
-		return &shard.Signal{ID: run, Name: name, SignalID: id, Payload: raw, Reply: func(by string, err error) { done(answer{by, err}) }}
+		return &shard.Signal{By: byOf(ctx), ID: run, Name: name, SignalID: id, Payload: raw, Reply: func(by string, err error) { done(answer{by, err}) }}
 	})
 	if err == nil {
 		err = a.err
@@ -292,7 +292,9 @@ func (e *Engine) Cancel(ctx context.Context, run, reason string) error {
 	if len(reason) > maxReason {
 		return badRequest("reason: %d bytes, the limit is %d", len(reason), maxReason)
 	}
-	err := callErr(ctx, e, func(done func(error)) shard.Input { return &shard.Cancel{ID: run, Reason: reason, Reply: done} })
+	err := callErr(ctx, e, func(done func(error)) shard.Input {
+		return &shard.Cancel{By: byOf(ctx), ID: run, Reason: reason, Reply: done}
+	})
 	if !errors.Is(err, shard.ErrAway) {
 		return err
 	}
@@ -309,10 +311,10 @@ func (e *Engine) Cancel(ctx context.Context, run, reason string) error {
 
 // Retry reopens a failed or cancelled run: what was settled stays, the failed step and each cancelled one become ready anew.
 func (e *Engine) Retry(ctx context.Context, run string) error {
-	in := &shard.Retry{ID: run}
+	in := &shard.Retry{By: byOf(ctx), ID: run}
 	for range 3 {
 		err := callErr(ctx, e, func(done func(error)) shard.Input {
-			in = &shard.Retry{ID: run, State: in.State, Reply: done}
+			in = &shard.Retry{By: byOf(ctx), ID: run, State: in.State, Reply: done}
 			return in
 		})
 		if !errors.Is(err, shard.ErrAway) {
@@ -330,7 +332,9 @@ func (e *Engine) Retry(ctx context.Context, run string) error {
 
 // FireTimer fires a timer of a run now: it releases the steps deferred to it, and the timer itself if it is waiting.
 func (e *Engine) FireTimer(ctx context.Context, run, timer string) error {
-	err := callErr(ctx, e, func(done func(error)) shard.Input { return &shard.Fire{ID: run, Timer: timer, Reply: done} })
+	err := callErr(ctx, e, func(done func(error)) shard.Input {
+		return &shard.Fire{By: byOf(ctx), ID: run, Timer: timer, Reply: done}
+	})
 	if !errors.Is(err, shard.ErrAway) {
 		return err
 	}
@@ -347,7 +351,7 @@ func (e *Engine) FireTimer(ctx context.Context, run, timer string) error {
 
 // Delete removes a finished run and its history. Its id cannot be used again for Options.Tombstones.
 func (e *Engine) Delete(ctx context.Context, run string) error {
-	return callErr(ctx, e, func(done func(error)) shard.Input { return &shard.Delete{ID: run, Reply: done} })
+	return callErr(ctx, e, func(done func(error)) shard.Input { return &shard.Delete{By: byOf(ctx), ID: run, Reply: done} })
 }
 
 // Wait waits until the run has ended and gives its status.

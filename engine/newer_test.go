@@ -22,7 +22,7 @@ import (
 // bodies is what a newer release may write as a record.
 var bodies = map[string][]byte{
 	"kind":   {0, 0x91, 60},
-	"fields": append(append([]byte{0}, 0x95, byte(event.SignalReceived)), "\xa1s\xa2id\xc0\x01"...),
+	"fields": append(append([]byte{0}, 0x96, byte(event.SignalReceived)), "\xa1s\xa2id\xc0\xa1b\x01"...),
 	"format": {9, 1, 2, 3},
 	"mixed":  append(event.AppendBody(nil, []event.Event{{Kind: event.SignalReceived, Name: "other", ID: "x"}}), 0x92, 60, 0x81, 0xa1, 'k', 0x93, 1, 2, 3),
 }

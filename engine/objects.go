@@ -69,5 +69,5 @@ func (e *Engine) DeleteObject(ctx context.Context, key string) error {
 	if err := flow.ValidObjectKey(key); err != nil {
 		return badRequest("object key: %v", err)
 	}
-	return callErr(ctx, e, func(done func(error)) shard.Input { return &shard.DeleteObject{Key: key, Reply: done} })
+	return callErr(ctx, e, func(done func(error)) shard.Input { return &shard.DeleteObject{By: byOf(ctx), Key: key, Reply: done} })
 }

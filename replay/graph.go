@@ -64,7 +64,7 @@ func (g Graph) Freed(t *Turn, timer Instance) {
 // Reopen lets the run go on: what failed or was cancelled is ready anew, and what it waited for may have settled in the very turn
 // that ended the run.
 func (g Graph) Reopen(t *Turn) {
-	t.add(event.Event{Kind: event.RunReopened})
+	t.add(event.Event{Kind: event.RunReopened, By: t.By})
 	if t.Err != nil {
 		return
 	}
@@ -77,7 +77,7 @@ func (g Graph) Reopen(t *Turn) {
 
 // Cancel ends the run.
 func (g Graph) Cancel(t *Turn, reason string) {
-	t.add(event.Event{Kind: event.RunCancelled, Message: reason})
+	t.add(event.Event{Kind: event.RunCancelled, Message: reason, By: t.By})
 }
 
 // settle counts, for those that depend on the step, one dependency less.

@@ -22,6 +22,7 @@ type Turn struct {
 	At     int64  // Unix ms, the only clock that the run sees
 	Seq    uint64 // of the first event
 	Boot   uint64 // random number of the engine's start, for the tokens of attempts; 0: none
+	By     string // who brought the fact that is folded now, if people did; it goes into the fact's event
 	Events []event.Event
 	Err    error // the first event that could not follow; nothing of the turn may be used then
 
@@ -63,7 +64,7 @@ func (t *Turn) add(e event.Event) {
 // Start folds a run's first fact.
 func (t *Turn) Start(id, workflow string, version uint32, input []byte, trace string) {
 	t.add(event.Event{Kind: event.RunStarted, ID: id, Name: workflow, Version: version,
-		Digest: string(t.S.Graph.Digest), Payload: input, Trace: trace, Boot: t.Boot})
+		Digest: string(t.S.Graph.Digest), Payload: input, Trace: trace, Boot: t.Boot, By: t.By})
 }
 
 // Grant says that the step holds all its keys.
@@ -146,7 +147,7 @@ func (t *Turn) Lose(step Instance, attempt uint32, why string) {
 
 // Signal records a signal and gives it to the wait of its name that became ready first.
 func (t *Turn) Signal(name, id string, payload []byte) {
-	t.add(event.Event{Kind: event.SignalReceived, Name: name, ID: id, Payload: payload})
+	t.add(event.Event{Kind: event.SignalReceived, Name: name, ID: id, Payload: payload, By: t.By})
 	if t.Err != nil {
 		return
 	}
@@ -178,7 +179,11 @@ func (t *Turn) Due(step Instance, due int64) bool {
 func (t *Turn) Fire(step Instance) { t.fire(step, true) }
 
 func (t *Turn) fire(step Instance, forced bool) {
-	t.add(event.Event{Kind: event.TimerFired, Step: step, Forced: forced})
+	by := ""
+	if forced {
+		by = t.By
+	}
+	t.add(event.Event{Kind: event.TimerFired, Step: step, Forced: forced, By: by})
 	if t.Err == nil && t.S.At(step).State == StepWaiting {
 		t.add(event.Event{Kind: event.StepCompleted, Step: step, Payload: FiredAt(t.At)})
 	}

@@ -96,6 +96,7 @@ func Show(seq, n uint64, at int64, run string, g *flow.Graph, e *event.Event) mo
 		put("reason", e.Message)
 		out.Data["workflow_ids"] = deleted(e.Payload)
 	}
+	put("by", e.By)
 	if len(out.Data) == 0 {
 		out.Data = nil
 	}

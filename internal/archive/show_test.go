@@ -17,7 +17,7 @@ func TestEveryFieldOfAnEventIsShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	full := event.Event{Forced: true, Step: 1, Timer: 0, Attempt: 7, Version: 9, Due: 1_800_000_000_000, Time: 1_800_000_000_001, Ref: 1234567, Hash: 1,
-		Name: "the name", ID: "the id", Digest: "the digest", Code: "the code", Message: "the message", Type: "the type", Stack: "the stack", Trace: "the trace",
+		Name: "the name", ID: "the id", Digest: "the digest", Code: "the code", Message: "the message", Type: "the type", Stack: "the stack", Trace: "the trace", By: "somebody",
 		Payload: []byte(`"the payload"`), Objects: []event.ObjectWrite{{Key: "the key", State: []byte("1"), Version: 1}}}
 	for k := event.Kind(1); k < 64; k++ {
 		if strings.HasPrefix(k.String(), "Kind(") || k == event.RunsDeleted { // the payload of RunsDeleted has a layout of its own
@@ -28,7 +28,7 @@ func TestEveryFieldOfAnEventIsShown(t *testing.T) {
 			shown := archive.Show(5, 1, 1, "run", g, e)
 			for what, there := range map[string]bool{
 				"the name": e.Name != "", "the code": e.Code != "", "the message": e.Message != "", "the type": e.Type != "", "the stack": e.Stack != "",
-				"the payload": e.Payload != nil && e.Ref == 0, "the key": len(e.Objects) > 0, "1234567": e.Ref != 0, "2027-01-15T08:00:00.000Z": e.Due != 0,
+				"the payload": e.Payload != nil && e.Ref == 0, "the key": len(e.Objects) > 0, "somebody": e.By != "", "1234567": e.Ref != 0, "2027-01-15T08:00:00.000Z": e.Due != 0,
 			} {
 				if there && !strings.Contains(text(t, shown), what) && !(k == event.AttemptStarted && what == "the name") { // in process it has no worker's name
 					t.Errorf("%s holds %s, and does not show it: %s", k, what, text(t, shown))

@@ -76,6 +76,8 @@ func (e *Event) isZero(f field) bool {
 		return e.Stack == ""
 	case fTrace:
 		return e.Trace == ""
+	case fBy:
+		return e.By == ""
 	case fPayload:
 		return e.Payload == nil
 	case fObjects:
@@ -122,6 +124,8 @@ func (e *Event) appendField(dst []byte, f field) []byte {
 		return pack.AppendString(dst, e.Stack)
 	case fTrace:
 		return pack.AppendString(dst, e.Trace)
+	case fBy:
+		return pack.AppendString(dst, e.By)
 	case fPayload:
 		return pack.AppendBin(dst, e.Payload)
 	case fObjects:
@@ -138,7 +142,7 @@ func (e *Event) appendField(dst []byte, f field) []byte {
 	case fBoot:
 		return pack.AppendUint(dst, e.Boot)
 	}
-	return dst
+	panic(fmt.Sprintf("event: field %d is in a layout, and nothing writes it", f))
 }
 
 // Decode gives the events of a body to fn, in order. The event is reused from call to call; its byte slices point into
@@ -277,6 +281,8 @@ func (e *Event) readField(r *pack.Reader, f field) {
 		e.Stack = r.String()
 	case fTrace:
 		e.Trace = r.String()
+	case fBy:
+		e.By = r.String()
 	case fPayload:
 		e.Payload = r.Bin()
 	case fObjects:

@@ -51,6 +51,8 @@ func full(k Kind) Event {
 			e.Stack = "stack"
 		case fTrace:
 			e.Trace = "trace"
+		case fBy:
+			e.By = "somebody"
 		case fPayload:
 			e.Payload = []byte(`{"a": 1}`)
 		case fBoot:

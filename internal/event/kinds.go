@@ -92,11 +92,12 @@ const (
 	fPayload
 	fObjects
 	fBoot
+	fBy
 )
 
 // layouts is the format: the fields of each kind, in order. Fields may be added at the end of a layout, nothing else.
 var layouts = [...][]field{
-	RunStarted:     {fID, fName, fVersion, fDigest, fPayload, fTrace, fBoot},
+	RunStarted:     {fID, fName, fVersion, fDigest, fPayload, fTrace, fBoot, fBy},
 	StepBlocked:    {fStep},
 	KeysGranted:    {fStep},
 	StepScheduled:  {fStep, fAttempt, fBoot},
@@ -110,19 +111,19 @@ var layouts = [...][]field{
 	StepTimedOut:   {fStep},
 	StepSkipped:    {fStep},
 	SignalAwaited:  {fStep, fDue},
-	SignalReceived: {fName, fID, fPayload},
+	SignalReceived: {fName, fID, fPayload, fBy},
 	TimerSet:       {fStep, fDue},
-	TimerFired:     {fStep, fForced},
+	TimerFired:     {fStep, fForced, fBy},
 	RunCompleted:   {},
 	RunFailed:      {fStep},
-	RunCancelled:   {fMessage},
-	RunReopened:    {},
+	RunCancelled:   {fMessage, fBy},
+	RunReopened:    {fBy},
 	AttemptEnded:   {fStep, fAttempt},
 	RunQuarantined: {fRef, fMessage},
 
-	WorkflowRegistered: {fName, fVersion, fDigest},
-	RunsDeleted:        {fPayload, fMessage},
-	ObjectDeleted:      {fName},
+	WorkflowRegistered: {fName, fVersion, fDigest, fBy},
+	RunsDeleted:        {fPayload, fMessage, fBy},
+	ObjectDeleted:      {fName, fBy},
 	EngineStarted:      {fMessage, fForced},
 }
 
@@ -148,6 +149,7 @@ type Event struct {
 	Type    string
 	Stack   string
 	Trace   string
+	By      string // who asked for it: the name of an access token, or "local"; what people do carries it
 	Payload []byte
 	Objects []ObjectWrite
 }

@@ -14,6 +14,7 @@ import (
 
 // Register stores a definition under a name.
 type Register struct {
+	By       string // who asks
 	Name     string
 	Graph    *flow.Graph
 	Body     []byte // canonical JSON
@@ -59,7 +60,7 @@ func (in *Register) admit(r *Shard) {
 	}
 	w.Current = got.Version
 	r.b.Definitions = append(r.b.Definitions, journal.Definition{Name: in.Name, Version: got.Version, Digest: string(got.Digest), Body: in.Body, At: r.now.Wall, Current: true})
-	r.system(event.Event{Kind: event.WorkflowRegistered, Name: in.Name, Version: got.Version, Digest: string(got.Digest)})
+	r.system(event.Event{Kind: event.WorkflowRegistered, Name: in.Name, Version: got.Version, Digest: string(got.Digest), By: in.By})
 	r.tell(in, func(err error) { in.answer(got, err) })
 }
 
@@ -72,6 +73,7 @@ func (in *Register) answer(got Registered, err error) {
 
 // Start asks for a run.
 type Start struct {
+	By       string // who asks
 	ID       string
 	Given    bool // by the caller: it may exist already
 	Workflow string
@@ -129,6 +131,7 @@ func (in *Start) admit(r *Shard) {
 }
 
 func (in *Start) fold(r *Shard, run *Run, t *replay.Turn) {
+	t.By = in.By
 	t.Start(in.ID, in.Workflow, in.version.Version, in.Input, in.Trace)
 	r.tell(in, func(err error) {
 		if err != nil {
@@ -155,6 +158,7 @@ func (in *Start) again(run *Run, err error) {
 
 // Signal brings a signal.
 type Signal struct {
+	By       string // who asks
 	ID       string // of the run
 	Name     string
 	SignalID string
@@ -175,6 +179,7 @@ func (in *Signal) admit(r *Shard) {
 }
 
 func (in *Signal) fold(r *Shard, run *Run, t *replay.Turn) {
+	t.By = in.By
 	_, received, err := run.S.MatchSignal(in.Name, in.SignalID, in.Payload)
 	switch {
 	case err != nil:
@@ -197,6 +202,7 @@ func (in *Signal) answer(r *Shard, run *Run) {
 
 // Cancel ends a run.
 type Cancel struct {
+	By         string // who asks
 	ID, Reason string
 	Reply      func(error)
 }
@@ -214,6 +220,7 @@ func (in *Cancel) admit(r *Shard) {
 }
 
 func (in *Cancel) fold(r *Shard, run *Run, t *replay.Turn) {
+	t.By = in.By
 	if !run.S.Status.Ended() {
 		if r.noRoom(in) {
 			return
@@ -229,6 +236,7 @@ func (in *Cancel) fold(r *Shard, run *Run, t *replay.Turn) {
 
 // Retry reopens a failed or cancelled run. State is the run folded from the journal when the shard said ErrAway.
 type Retry struct {
+	By    string // who asks
 	ID    string
 	State *replay.State
 	Reply func(error)
@@ -262,6 +270,7 @@ func (r *Shard) comeBack(s *replay.State) (*Run, error) {
 }
 
 func (in *Retry) fold(r *Shard, run *Run, t *replay.Turn) {
+	t.By = in.By
 	if err := run.S.MatchRetry(); err != nil {
 		r.deny(in, err)
 		return
@@ -275,6 +284,7 @@ func (in *Retry) fold(r *Shard, run *Run, t *replay.Turn) {
 
 // Fire fires a timer of a run now.
 type Fire struct {
+	By        string // who asks
 	ID, Timer string
 	Reply     func(error)
 }
@@ -292,6 +302,7 @@ func (in *Fire) admit(r *Shard) {
 }
 
 func (in *Fire) fold(r *Shard, run *Run, t *replay.Turn) {
+	t.By = in.By
 	step, fired, err := run.S.MatchFire(in.Timer)
 	switch {
 	case err != nil:
@@ -307,6 +318,7 @@ func (in *Fire) fold(r *Shard, run *Run, t *replay.Turn) {
 
 // Delete removes a finished run.
 type Delete struct {
+	By    string // who asks
 	ID    string
 	Reply func(error)
 }
@@ -344,7 +356,7 @@ func (in *Delete) delete(r *Shard) {
 	r.b.gone = append(r.b.gone, in.ID)
 	body := event.AppendDeleted(nil, event.Deleted{Run: number, ID: in.ID, Last: last, Events: events})
 	r.b.Purges = append(r.b.Purges, journal.Purge{Run: number, Until: r.now.Wall + r.cfg.TombstoneMS})
-	r.system(event.Event{Kind: event.RunsDeleted, Payload: body, Message: "asked for"})
+	r.system(event.Event{Kind: event.RunsDeleted, Payload: body, Message: "asked for", By: in.By})
 	r.tell(in, in.Reply)
 }
 
@@ -370,6 +382,7 @@ func (r *Shard) dead(id string, run *Run) (number, last, events uint64, err erro
 
 // DeleteObject removes the state of an object.
 type DeleteObject struct {
+	By    string // who asks
 	Key   string
 	Reply func(error)
 }
@@ -377,7 +390,7 @@ type DeleteObject struct {
 func (in *DeleteObject) refuse(err error) { in.Reply(err) }
 
 func (in *DeleteObject) admit(r *Shard) {
-	seq := r.system(event.Event{Kind: event.ObjectDeleted, Name: in.Key})
+	seq := r.system(event.Event{Kind: event.ObjectDeleted, Name: in.Key, By: in.By})
 	r.versions[in.Key] = version{0, seq}
 	r.b.Objects = append(r.b.Objects, journal.Object{Key: in.Key, Seq: seq})
 	r.b.then = append(r.b.then, in.Reply)

@@ -141,6 +141,7 @@ func (r *Shard) fold(run *Run) {
 	taken, size := 0, 0
 	for ; taken < len(run.facts) && size < recordBytes; taken++ {
 		had := len(t.Events)
+		t.By = ""
 		run.facts[taken].fold(r, run, t)
 		for i := had; i < len(t.Events); i++ {
 			size += t.Events[i].Size()

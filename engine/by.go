@@ -1,0 +1,21 @@
+package engine
+
+import "context"
+
+type byKey struct{}
+
+// Local is who did what a call without WithBy asked for: somebody with the process, or the daemon's machine, at hand.
+const Local = "local"
+
+// WithBy says on whose behalf calls with the context are made. What people do to runs, workflows and objects carries it into the
+// journal, and history shows it.
+func WithBy(ctx context.Context, who string) context.Context {
+	return context.WithValue(ctx, byKey{}, who)
+}
+
+func byOf(ctx context.Context) string {
+	if who, ok := ctx.Value(byKey{}).(string); ok && who != "" {
+		return who
+	}
+	return Local
+}
