@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"os"
@@ -20,6 +19,7 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/backoff"
 	"github.com/agnt5/agnt5d/internal/ids"
 	"github.com/agnt5/agnt5d/model"
 	"github.com/oklog/ulid/v2"
@@ -105,15 +105,19 @@ type request struct {
 // do sends a call, again while the daemon does not answer and patience lasts.
 func (c *Client) do(ctx context.Context, r *request) error {
 	until := time.Now().Add(c.o.Patience)
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+	for wait := tries(); ; {
 		err := c.once(ctx, r)
-		if err == nil || ctx.Err() != nil || !again(err) || time.Now().Add(wait).After(until) {
+		if err == nil || ctx.Err() != nil || !again(err) || time.Now().Add(wait.Next()).After(until) {
 			return err
 		}
-		if !pause(ctx, wait) {
+		if !wait.Wait(ctx) {
 			return err
 		}
 	}
+}
+
+func tries() *backoff.Backoff {
+	return &backoff.Backoff{First: 50 * time.Millisecond, Most: 2 * time.Second}
 }
 
 // again says whether the same call may succeed in a moment.
@@ -121,18 +125,6 @@ func again(err error) bool {
 	var gone *Unreachable
 	var p *model.Problem
 	return errors.As(err, &gone) || errors.As(err, &p) && p.Status == http.StatusServiceUnavailable
-}
-
-// pause waits about d, with jitter. It reports false when ctx has ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d/2 + rand.N(d/2+1))
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // maxAnswer bounds what is read of an answer.
@@ -354,20 +346,19 @@ func (c *Client) status(ctx context.Context, run, steps string, wait time.Durati
 
 // Wait waits until the run has ended, however long that takes; a daemon that restarts meanwhile is waited for.
 func (c *Client) Wait(ctx context.Context, run string) (*model.Status, error) {
-	for wait := 50 * time.Millisecond; ; {
+	for wait := tries(); ; {
 		st, err := c.status(ctx, run, "", time.Minute)
 		switch {
 		case err == nil && st.CompletedAt != "":
 			return st, nil
 		case err == nil:
-			wait = 50 * time.Millisecond
+			wait.Reset()
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case !again(err):
 			return nil, err
 		default:
-			pause(ctx, wait)
-			wait = min(2*wait, 2*time.Second)
+			wait.Wait(ctx)
 		}
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/agnt5/agnt5d/model"
 )
@@ -26,7 +25,7 @@ func (c *Client) FollowAll(ctx context.Context, after uint64, fn func(model.Even
 }
 
 func (c *Client) follow(ctx context.Context, path string, after uint64, fn func(model.Event) error) error {
-	wait := 50 * time.Millisecond
+	wait := tries()
 	cursor := "" // of the last event that came
 	for {
 		ended, began := false, false
@@ -55,10 +54,9 @@ func (c *Client) follow(ctx context.Context, path string, after uint64, fn func(
 			return err
 		}
 		if began {
-			wait = 50 * time.Millisecond
+			wait.Reset()
 		}
-		pause(ctx, wait)
-		wait = min(2*wait, 2*time.Second)
+		wait.Wait(ctx)
 	}
 }
 

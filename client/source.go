@@ -1,0 +1,106 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/agnt5/agnt5d/internal/wire"
+	"github.com/agnt5/agnt5d/model"
+	"github.com/agnt5/agnt5d/worker/pool"
+)
+
+// source is the daemon as a worker's pool sees it: what they say to each other, in msgpack over HTTP.
+type source struct{ w *Worker }
+
+const joinTimeout = 10 * time.Second
+
+// Join opens the session, or takes it up again.
+func (s *source) Join(ctx context.Context, session string, tokens []string) (pool.Session, error) {
+	w := s.w
+	in := &wire.Register{ServiceName: w.service, ServiceVersion: w.o.Version, Handlers: w.names, Capacity: w.o.Capacity, Workflows: w.flows, WorkerID: session, Tokens: tokens}
+	var got wire.Registered
+	if err := s.call(ctx, joinTimeout, "", in, &got); err != nil {
+		return pool.Session{}, err
+	}
+	how := "connected"
+	if session != "" {
+		how = "came back"
+	}
+	w.o.Logger.Info("worker "+how, "service", w.service, "daemon", w.c.base, "handlers", w.names, "worker", got.WorkerID)
+	return pool.Session{ID: got.WorkerID, Heartbeat: ms(got.HeartbeatMS), MaxWait: ms(got.MaxWaitMS), Lost: got.Lost}, nil
+}
+
+func ms(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+
+// Exchange is a poll.
+func (s *source) Exchange(ctx context.Context, session string, r pool.Request) (pool.Answer, error) {
+	limit := time.Minute // what is recorded waits for a disk
+	if r.Max > 0 {
+		limit = r.Wait + 15*time.Second
+	}
+	var got wire.Polled
+	err := s.call(ctx, limit, workerPath(session, "/poll"), &wire.Poll{Seq: r.Seq, Max: r.Max, WaitMS: r.Wait.Milliseconds(), Outcomes: r.Outcomes}, &got)
+	return pool.Answer{Tasks: got.Tasks, Results: got.Results, Cancelled: got.Cancelled}, err
+}
+
+// Heartbeat renews leases.
+func (s *source) Heartbeat(ctx context.Context, session string, beats []pool.Beat) ([]string, error) {
+	in := &wire.Heartbeat{Tokens: make([]wire.Beat, len(beats))}
+	for i, b := range beats {
+		in.Tokens[i] = wire.Beat(b)
+	}
+	var got wire.Beaten
+	err := s.call(ctx, time.Minute, workerPath(session, "/heartbeat"), in, &got)
+	return got.Gone, err
+}
+
+// Leave ends the session.
+func (s *source) Leave(ctx context.Context, session string) error {
+	return s.w.c.once(ctx, &request{method: http.MethodDelete, path: "/v1/workers" + workerPath(session, "")})
+}
+
+func workerPath(session, what string) string { return "/" + url.PathEscape(session) + what }
+
+// call sends one message in msgpack and reads the answer, within limit.
+func (s *source) call(ctx context.Context, limit time.Duration, path string, in, out any) error {
+	body, err := wire.Encode(nil, wire.Msgpack, in)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithTimeout(ctx, limit)
+	defer stop()
+	c := s.w.c
+	return c.once(ctx, &request{method: http.MethodPost, path: "/v1/workers" + path, body: body,
+		header: map[string]string{"Content-Type": wire.Msgpack, "Accept": wire.Msgpack},
+		raw: func(resp *http.Response) error {
+			if resp.StatusCode == http.StatusNoContent {
+				return nil
+			}
+			b, err := whole(resp)
+			if err != nil {
+				return &Unreachable{c.base, err}
+			}
+			return wire.Decode(b, wire.Msgpack, out)
+		}})
+}
+
+// Kind says what an error means for the worker.
+func (s *source) Kind(err error) pool.Kind {
+	var p *model.Problem
+	switch {
+	case again(err) || errors.Is(err, context.DeadlineExceeded):
+		return pool.Again
+	case !errors.As(err, &p):
+		return pool.Strange
+	case p.Code == "worker_not_found":
+		return pool.NoSession
+	case p.Code == "disk_full" || p.Status >= 500: // it goes on when there is space
+		return pool.Again
+	case p.Status >= 400:
+		return pool.Refused
+	}
+	return pool.Strange
+}

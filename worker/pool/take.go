@@ -1,0 +1,179 @@
+package pool
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/agnt5/agnt5d/worker"
+)
+
+// take asks for tasks and starts them until taking ends.
+func (p *Pool) take(taking, work context.Context) error {
+	wait := tries()
+	for seq := uint64(1); ; {
+		room := p.room(taking)
+		if taking.Err() != nil {
+			return nil
+		}
+		session, generation := p.at()
+		got, err := p.src.Exchange(taking, session.ID, Request{Seq: seq, Max: room, Wait: session.MaxWait})
+		if err == nil {
+			p.back()
+			seq++
+			wait.Reset()
+			p.cancel(got.Cancelled)
+			p.start(work, got.Tasks, room)
+			continue
+		}
+		if taking.Err() != nil {
+			return nil
+		}
+		switch kind := p.src.Kind(err); kind {
+		case NoSession:
+			if err := p.join(taking, generation); err != nil && taking.Err() == nil {
+				return err
+			}
+			seq++
+		case Again:
+			p.gone(err)
+			wait.Wait(taking)
+		default:
+			p.mark(kind)
+			return err
+		}
+	}
+}
+
+// room waits until there is room for more, and says for how many.
+func (p *Pool) room(ctx context.Context) int {
+	for {
+		p.mu.Lock()
+		n := p.o.Capacity - len(p.open)
+		p.mu.Unlock()
+		if n > 0 {
+			return n
+		}
+		select {
+		case <-p.free:
+		case <-ctx.Done():
+			return 0
+		}
+	}
+}
+
+// errCancelled is the cause with which a handler's context ends.
+var errCancelled = errors.New("the run was cancelled, or the lease is lost: nobody waits for this attempt")
+
+const maxDetails = 4 << 10
+
+func (p *Pool) start(work context.Context, tasks []*worker.Task, room int) {
+	all := make([]attempt, len(tasks))
+	fresh := all[:0]
+	p.mu.Lock()
+	for _, t := range tasks {
+		if p.open[t.Token] != nil { // the answer came twice
+			continue
+		}
+		if len(fresh) == room {
+			p.o.Logger.Warn("more tasks came than were asked for; their leases run out", "asked", room, "came", len(tasks))
+			break
+		}
+		fresh = append(fresh, attempt{Attempt: worker.Attempt{Task: t, Parent: work}})
+		p.open[t.Token] = &fresh[len(fresh)-1]
+	}
+	p.mu.Unlock()
+	for i := range fresh {
+		a := &fresh[i]
+		a.Task.OnHeartbeat(func(details json.RawMessage) error { return p.spoke(a, details) })
+		p.crew.Hand(a, p.work)
+	}
+}
+
+// spoke hears a handler's own heartbeat.
+func (p *Pool) spoke(a *attempt, details json.RawMessage) error {
+	if err := context.Cause(a); err != nil {
+		return err
+	}
+	if len(details) > maxDetails {
+		return fmt.Errorf("heartbeat details of %d bytes, the limit is %d", len(details), maxDetails)
+	}
+	p.mu.Lock()
+	a.details = details
+	p.mu.Unlock()
+	poke(p.beat)
+	return nil
+}
+
+func (p *Pool) work(a *attempt) {
+	var o worker.Outcome
+	defer p.finished(a, &o) // deferred: a handler may end this goroutine
+	p.o.Run(a, a.Task, &o)
+}
+
+// finished keeps what came of an attempt until the source has answered for it.
+func (p *Pool) finished(a *attempt, o *worker.Outcome) {
+	wanted := a.Err() == nil
+	a.Cancel(context.Canceled) // what the handler left running
+	if size := size(o); p.o.MaxOutcome > 0 && size > p.o.MaxOutcome {
+		*o = final("outcome_too_large", fmt.Sprintf("the handler's output and object state are %d bytes, no daemon takes more than %d", size, p.o.MaxOutcome))
+	}
+	p.sayFailed(a.Task, o.Error, wanted)
+	o.Token = a.Task.Token
+	p.mu.Lock()
+	p.done = append(p.done, *o)
+	p.mu.Unlock()
+	poke(p.ready)
+}
+
+// size is how many bytes of payload an outcome has.
+func size(o *worker.Outcome) int {
+	n := len(o.Output)
+	for _, state := range o.Objects {
+		n += len(state)
+	}
+	return n
+}
+
+// final is the outcome of an attempt that no retry can mend.
+func final(code, message string) worker.Outcome {
+	no := false
+	return worker.Outcome{Status: worker.Failed, Error: &worker.Error{Code: code, Message: message, Retryable: &no}}
+}
+
+// about names an attempt in the log.
+func about(t *worker.Task) []any {
+	return []any{"run", t.WorkflowID, "step", t.Step, "attempt", t.Attempt}
+}
+
+// sayFailed logs an attempt that failed, its stack with the step's last.
+func (p *Pool) sayFailed(t *worker.Task, e *worker.Error, wanted bool) {
+	if e == nil {
+		return
+	}
+	attrs := append(about(t), "handler", t.HandlerName, "error", e.Message, "code", e.Code)
+	level, what := slog.LevelWarn, "a handler failed"
+	switch {
+	case !wanted:
+		level, what = slog.LevelDebug, "a handler failed after its attempt was cancelled"
+	case (e.Retryable == nil || *e.Retryable) && p.o.Last != nil && !p.o.Last(t):
+		what = "a handler failed, and may be tried again"
+	case e.Stack != "":
+		attrs = append(attrs, "stack", e.Stack)
+	}
+	p.o.Logger.Log(context.Background(), level, what, attrs...)
+}
+
+// cancel ends the handlers of attempts that nobody waits for.
+func (p *Pool) cancel(tokens []string) {
+	for _, token := range tokens {
+		p.mu.Lock()
+		a := p.open[token]
+		p.mu.Unlock()
+		if a != nil {
+			a.Cancel(errCancelled)
+		}
+	}
+}
