@@ -250,7 +250,7 @@ var routes = []route{
 		ID:      "listObjects",
 		Scope:   scopeRead,
 		Tag:     "objects",
-		Summary: "List object keys that have state, by key",
+		Summary: "List object keys that have state or that a step holds or waits for, by key",
 		Query:   append([]param{{"prefix", "string", "only keys that begin so"}}, paging...),
 		Answers: []answer{
 			{200, objectList{}, ""},
@@ -276,11 +276,11 @@ var routes = []route{
 		ID:      "deleteObject",
 		Scope:   scopeAdmin,
 		Tag:     "objects",
-		Summary: "Remove an object's state",
+		Summary: "Remove the state of an object that no step holds",
 		Answers: []answer{
 			{204, nil, "gone"},
 		},
-		Codes:  []string{"disk_full"},
+		Codes:  []string{"object_held", "disk_full"},
 		handle: (*Server).deleteObject,
 	},
 	{

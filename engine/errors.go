@@ -18,6 +18,7 @@ var (
 	ErrSignalConflict   = refusal.ErrSignalConflict
 	ErrTimerNotFound    = refusal.ErrTimerNotFound
 	ErrTimerNotWaiting  = refusal.ErrTimerNotWaiting
+	ErrObjectHeld       = refusal.ErrObjectHeld
 	ErrWorkflowNotFound = refusal.ErrWorkflowNotFound
 	ErrWorkerNotFound   = refusal.ErrWorkerNotFound
 	ErrNewerRelease     = refusal.ErrNewerRelease

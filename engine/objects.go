@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/archive"
@@ -45,7 +47,7 @@ func holders(o *Object, r *shard.Shard) {
 	}
 }
 
-// Objects lists object keys that have state, by key, after the key after; limit 0: 100.
+// Objects lists object keys that have state, or that a step holds or waits for, by key, after the key after; limit 0: 100.
 func (e *Engine) Objects(ctx context.Context, prefix, after string, limit int) ([]Object, error) {
 	if limit <= 0 {
 		limit = 100
@@ -54,7 +56,9 @@ func (e *Engine) Objects(ctx context.Context, prefix, after string, limit int) (
 	if err != nil {
 		return nil, err
 	}
+	rows := out
 	if !e.inspect(func(r *shard.Shard) {
+		out = merge(rows, r.Keys(), prefix, after, limit)
 		for i := range out {
 			holders(&out[i], r)
 		}
@@ -64,7 +68,22 @@ func (e *Engine) Objects(ctx context.Context, prefix, after string, limit int) (
 	return out, nil
 }
 
-// DeleteObject removes the state of an object key. A step that holds the key may write it again.
+// merge puts keys without state among the rows, by key.
+func merge(rows []Object, keys []string, prefix, after string, limit int) []Object {
+	out := slices.Clone(rows)
+	for _, k := range keys {
+		if !strings.HasPrefix(k, prefix) || k <= after {
+			continue
+		}
+		if !slices.ContainsFunc(rows, func(o Object) bool { return o.Key == k }) {
+			out = append(out, Object{Key: k, State: archive.OrNull(nil)})
+		}
+	}
+	slices.SortFunc(out, func(a, b Object) int { return strings.Compare(a.Key, b.Key) })
+	return out[:min(len(out), limit)]
+}
+
+// DeleteObject removes the state of an object key. While a step holds the key it is refused (ErrObjectHeld).
 func (e *Engine) DeleteObject(ctx context.Context, key string) error {
 	if err := flow.ValidObjectKey(key); err != nil {
 		return badRequest("object key: %v", err)

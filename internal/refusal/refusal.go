@@ -32,6 +32,7 @@ var (
 	ErrSignalConflict   = refusal("signal_conflict", "the signal id was used with another name or payload")
 	ErrTimerNotFound    = refusal("timer_not_found", "the workflow has no such timer")
 	ErrTimerNotWaiting  = refusal("timer_not_waiting", "the timer has not fired and nothing waits on it")
+	ErrObjectHeld       = refusal("object_held", "a step holds the object key")
 	ErrNoTestClock      = refusal("no_test_clock", "this engine has no test clock, so its time cannot be moved")
 	ErrWorkflowNotFound = refusal("workflow_not_found", "no such workflow")
 	ErrWorkerNotFound   = refusal("worker_not_found", "no such worker session")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/internal/objects"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
@@ -380,7 +381,7 @@ func (r *Shard) dead(id string, run *Run) (number, last, events uint64, err erro
 	return row.Run, row.head.LastSeq, row.head.Events, nil
 }
 
-// DeleteObject removes the state of an object.
+// DeleteObject removes the state of an object that no step holds.
 type DeleteObject struct {
 	By    string // who asks
 	Key   string
@@ -389,11 +390,29 @@ type DeleteObject struct {
 
 func (in *DeleteObject) refuse(err error) { in.Reply(err) }
 
-func (in *DeleteObject) admit(r *Shard) {
+// admit waits for the end of the turn: what else came may have given the key to a step, or back.
+func (in *DeleteObject) admit(r *Shard) { r.atEnd(func() { in.delete(r) }) }
+
+func (in *DeleteObject) delete(r *Shard) {
+	if holder, _, _ := r.table.Key(in.Key); holder != nil {
+		r.deny(in, r.heldBy(*holder))
+		return
+	}
 	seq := r.system(event.Event{Kind: event.ObjectDeleted, Name: in.Key, By: in.By})
 	r.versions[in.Key] = version{0, seq}
 	r.b.Objects = append(r.b.Objects, journal.Object{Key: in.Key, Seq: seq})
 	r.b.then = append(r.b.then, in.Reply)
+}
+
+// heldBy is ErrObjectHeld with who holds it.
+func (r *Shard) heldBy(by objects.Owner) error {
+	if run, err := r.run(by.Run); err == nil && run != nil {
+		return fmt.Errorf("%w: step %q of run %q; delete it when that step is done, or cancel the run", refusal.ErrObjectHeld, run.S.Name(by.Step), run.S.ID)
+	}
+	if n := r.newer[by.Run]; n != nil && n.State != nil {
+		return fmt.Errorf("%w: step %q of run %q, which waits for a newer release of agnt5d; start that one", refusal.ErrObjectHeld, n.State.Name(by.Step), n.State.ID)
+	}
+	return refusal.ErrObjectHeld
 }
 
 // Set keeps a durable setting of the layers above; a nil value removes it.
