@@ -37,10 +37,10 @@ const (
 // limit is how long the body of a route may be.
 func (s *Server) limit(rt *route) int64 {
 	payload := int64(s.o.MaxPayload + maxEnvelope)
-	switch rt.Limit {
-	case 0:
+	switch {
+	case rt.Limit == 0:
 		return payload
-	case minPollBody:
+	case rt.Outcomes:
 		return max(rt.Limit, payload) // one outcome always fits
 	}
 	return rt.Limit

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/push"
 )
 
@@ -71,7 +72,7 @@ type versionInfo struct {
 }
 
 func (s *Server) version(w http.ResponseWriter, _ *http.Request) error {
-	return s.reply(w, http.StatusOK, versionInfo{s.o.Release, 0, runtime.Version(), "v1", s.eng.Durable()})
+	return s.reply(w, http.StatusOK, versionInfo{s.o.Release, journal.FormatVersion, runtime.Version(), "v1", s.eng.Durable()})
 }
 
 func (s *Server) showMetrics(w http.ResponseWriter, r *http.Request) error {

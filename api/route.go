@@ -16,6 +16,7 @@ type route struct {
 	Body         any      // a value of the body's type; nil: none
 	BodyNote     string   // what the type does not say
 	Limit        int64    // of the body, in bytes; 0: a payload and what stands around it
+	Outcomes     bool     // the body brings payloads: one that is allowed always fits, however small Limit is
 	Types        []string // media types of body and answer besides JSON
 	Answers      []answer
 	Codes        []string // errors of its own, besides those that every route may answer

@@ -8,6 +8,7 @@ import (
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/internal/failure"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/worker"
@@ -64,7 +65,7 @@ func (e *Engine) outcome(in *shard.Outcome, o *worker.Outcome) *shard.Outcome {
 	default:
 		return invalid(in, fmt.Sprintf("status %q: want completed or failed", worker.Cut(o.Status, 64)))
 	}
-	f := &replay.AttemptError{Code: "handler_error", Message: "the handler failed without a message", Hash: in.Hash}
+	f := &replay.AttemptError{Code: failure.HandlerError, Message: "the handler failed without a message", Hash: in.Hash}
 	if o.Error != nil {
 		told := *o.Error
 		told.Cut()
@@ -81,7 +82,7 @@ func (e *Engine) outcome(in *shard.Outcome, o *worker.Outcome) *shard.Outcome {
 // invalid makes of an outcome that cannot be recorded a failure for good.
 func invalid(in *shard.Outcome, why string) *shard.Outcome {
 	in.Invalid = true
-	in.Fail = &replay.AttemptError{Code: "outcome_invalid", Message: worker.Cut(why, worker.MaxMessage), Final: true, Hash: in.Hash}
+	in.Fail = &replay.AttemptError{Code: failure.OutcomeInvalid, Message: worker.Cut(why, worker.MaxMessage), Final: true, Hash: in.Hash}
 	return in
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/archive"
+	"github.com/agnt5/agnt5d/internal/failure"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/internal/shard"
@@ -261,7 +262,7 @@ func (e *Engine) tasksOf(workerID string, specs []*shard.Spec, out *PollAnswer) 
 
 func unreadable(err error) *worker.Outcome {
 	no := false
-	return &worker.Outcome{Status: worker.Failed, Error: &worker.Error{Message: err.Error(), Code: "task_unreadable", Retryable: &no}}
+	return &worker.Outcome{Status: worker.Failed, Error: &worker.Error{Message: err.Error(), Code: failure.TaskUnreadable, Retryable: &no}}
 }
 
 // question is an outcome about which the run's history must be asked, and the result that stands if it knows nothing.

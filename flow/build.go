@@ -49,11 +49,7 @@ func Input(v any) StepOption {
 			s.InputData = raw
 			return
 		}
-		b, err := json.Marshal(v)
-		if err != nil {
-			b = []byte("!" + err.Error()) // not JSON: Validate refuses the step by name
-		}
-		s.InputData = b
+		s.InputData, s.Err = json.Marshal(v)
 	}
 }
 

@@ -36,6 +36,8 @@ type Step struct {
 	Signal *Signal
 	// TypeWaitTimer.
 	Timer *Timer
+
+	Err error // what an option could not do (see Input): Validate says it, and nothing else looks at it
 }
 
 // Signal is what a wait_signal step waits for.

@@ -231,8 +231,8 @@ func (v *validator) task(i int, s *Step) {
 }
 
 func (v *validator) input(i int, s *Step) {
-	if len(s.InputData) > 0 && s.InputData[0] == '!' { // see Input
-		v.add(i, v.place(i, "input_data"), CodeInputInvalid, "input_data cannot be written as JSON: %s", cut(string(s.InputData[1:]), 256))
+	if s.Err != nil {
+		v.add(i, v.place(i, "input_data"), CodeInputInvalid, "input_data cannot be written as JSON: %s", cut(s.Err.Error(), 256))
 		return
 	}
 	in, err := s.input()

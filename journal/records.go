@@ -1,5 +1,9 @@
 package journal
 
+// FormatVersion is the version of the format of records, and of the file that this release writes. It may change until its first
+// release.
+const FormatVersion = 0
+
 // Record is all that one turn of one run wrote: facts and the intents that follow from them. Its events have the sequences
 // Seq, Seq+1, ... Seq+Count-1; the next record of the log begins at Seq+Count.
 type Record struct {

@@ -21,6 +21,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/agnt5/agnt5d/internal/failure"
 	"github.com/agnt5/agnt5d/internal/wire"
 	"github.com/agnt5/agnt5d/worker"
 )
@@ -93,7 +94,7 @@ func (c *caller) post(ctx context.Context, t *worker.Task) worker.Outcome {
 	body := wire.EncodeTask(nil, &sent)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"/"+url.PathEscape(t.HandlerName), bytes.NewReader(body))
 	if err != nil {
-		return failed("push_url", false, "%v", err)
+		return failed(failure.PushURL, false, "%v", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "agnt5d")
@@ -107,19 +108,19 @@ func (c *caller) post(ctx context.Context, t *worker.Task) worker.Outcome {
 		var refused *errAddress
 		switch {
 		case errors.As(err, &refused):
-			return failed("push_address", false, "%s: %v", c.s.URL, refused)
+			return failed(failure.PushAddress, false, "%s: %v", c.s.URL, refused)
 		case errors.Is(err, context.DeadlineExceeded):
-			return failed("push_timeout", true, "%s/%s did not answer within %d ms", c.base, t.HandlerName, c.s.TimeoutMS)
+			return failed(failure.PushTimeout, true, "%s/%s did not answer within %d ms", c.base, t.HandlerName, c.s.TimeoutMS)
 		}
-		return failed("push_unreachable", true, "%v", err)
+		return failed(failure.PushUnreachable, true, "%v", err)
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, c.max+1))
 	switch {
 	case err != nil:
-		return failed("push_unreachable", true, "%s/%s: the answer broke off: %v", c.base, t.HandlerName, err)
+		return failed(failure.PushUnreachable, true, "%s/%s: the answer broke off: %v", c.base, t.HandlerName, err)
 	case int64(len(answer)) > c.max:
-		return failed("push_answer", false, "%s/%s: the answer is over the limit of %d bytes", c.base, t.HandlerName, c.max)
+		return failed(failure.PushAnswer, false, "%s/%s: the answer is over the limit of %d bytes", c.base, t.HandlerName, c.max)
 	}
 	return outcomeOf(resp, answer)
 }
@@ -131,11 +132,11 @@ func outcomeOf(resp *http.Response, answer []byte) worker.Outcome {
 	case code/100 == 2:
 		return completed(resp, answer)
 	case code == http.StatusRequestTimeout || code == http.StatusTooEarly || code == http.StatusTooManyRequests || code/100 == 5:
-		o := failed("push_status", true, "%s%s", where, excerpt(answer))
+		o := failed(failure.PushStatus, true, "%s%s", where, excerpt(answer))
 		o.Error.RetryAfterMS = retryAfterOf(resp.Header.Get("Retry-After"))
 		return o
 	default: // 3xx too: redirects are not followed
-		return failed("push_status", false, "%s%s", where, excerpt(answer))
+		return failed(failure.PushStatus, false, "%s%s", where, excerpt(answer))
 	}
 }
 
@@ -152,7 +153,7 @@ func completed(resp *http.Response, answer []byte) worker.Outcome {
 		Objects map[string]json.RawMessage `json:"objects"`
 	}
 	if err := wire.DecodeJSON(answer, &full); err != nil {
-		return failed("push_answer", false, "%s: the outcome: %v", resp.Request.URL, err)
+		return failed(failure.PushAnswer, false, "%s: the outcome: %v", resp.Request.URL, err)
 	}
 	return worker.Outcome{Status: worker.Completed, Output: full.Output, Objects: full.Objects}
 }

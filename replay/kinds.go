@@ -6,6 +6,7 @@ import (
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/internal/failure"
 	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/timers"
 )
@@ -155,7 +156,7 @@ var waitTimer = Kind{
 	begin: func(t *Turn, i Instance) {
 		due, err := timers.Due(t.S.Spec(i).Timer, time.UnixMilli(t.At))
 		if err != nil { // validation refuses what never fires; zone data may have gone since
-			t.fail(i, 0, "timer_invalid", err.Error())
+			t.fail(i, 0, failure.TimerInvalid, err.Error())
 			return
 		}
 		t.add(event.Event{Kind: event.TimerSet, Step: i, Due: due.UnixMilli()})

@@ -6,6 +6,7 @@ import (
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/internal/failure"
 	"github.com/agnt5/agnt5d/internal/rfc3339"
 )
 
@@ -82,19 +83,12 @@ func (t *Turn) Started(step Instance, attempt uint32, worker string, at int64, l
 // step for good instead.
 func (t *Turn) Complete(step Instance, attempt uint32, output []byte, objects []event.ObjectWrite, hash uint64) {
 	if t.S.sink(step) && t.S.outBytes+uint64(len(output)) > MaxTask {
-		t.Fail(step, attempt, AttemptError{Code: CodeTaskTooLarge, Final: true, Hash: hash,
+		t.Fail(step, attempt, AttemptError{Code: failure.TaskTooLarge, Final: true, Hash: hash,
 			Message: fmt.Sprintf("with this output of %d bytes the run's output is over %d bytes", len(output), MaxTask)})
 		return
 	}
 	t.add(event.Event{Kind: event.StepCompleted, Step: step, Attempt: attempt, Payload: output, Objects: objects, Hash: hash})
 }
-
-// Codes of failures that the engine itself finds.
-const (
-	CodeTaskTooLarge  = "task_too_large"
-	CodeAttemptsLost  = "attempts_lost"
-	CodeSignalTimeout = "signal_timeout"
-)
 
 // AttemptError is why an attempt failed.
 type AttemptError struct {
@@ -139,7 +133,7 @@ func (t *Turn) Lose(step Instance, attempt uint32, why string) {
 		return
 	}
 	if n := t.S.At(step).Losses; n >= MaxLosses {
-		t.fail(step, attempt, CodeAttemptsLost, fmt.Sprintf("%d attempts in a row were lost: each time the worker went away before it answered", n))
+		t.fail(step, attempt, failure.AttemptsLost, fmt.Sprintf("%d attempts in a row were lost: each time the worker went away before it answered", n))
 		return
 	}
 	t.schedule(step)
@@ -200,7 +194,7 @@ func (t *Turn) timeOut(step Instance) {
 		t.add(event.Event{Kind: event.StepTimedOut, Step: step})
 		return
 	}
-	t.fail(step, 0, CodeSignalTimeout, fmt.Sprintf("signal %q did not come within %d ms", sig.Name, *sig.TimeoutMS))
+	t.fail(step, 0, failure.SignalTimeout, fmt.Sprintf("signal %q did not come within %d ms", sig.Name, *sig.TimeoutMS))
 }
 
 // Cancel ends the run.
@@ -232,7 +226,7 @@ func (t *Turn) begin(i Instance) { t.S.At(i).Kind().begin(t, i) }
 // offer schedules a task, or asks for its keys first.
 func (t *Turn) offer(i Instance) {
 	if size := t.S.TaskSize(i); size > MaxTask {
-		t.fail(i, t.S.At(i).Attempt, CodeTaskTooLarge, fmt.Sprintf("the task with its dependencies is %d bytes, the limit is %d", size, MaxTask))
+		t.fail(i, t.S.At(i).Attempt, failure.TaskTooLarge, fmt.Sprintf("the task with its dependencies is %d bytes, the limit is %d", size, MaxTask))
 		return
 	}
 	if len(t.S.Spec(i).ObjectKeys) > 0 {

@@ -9,6 +9,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"github.com/agnt5/agnt5d/internal/failure"
 )
 
 // Func runs one attempt: it gives the step's output as JSON, or why the attempt failed. The context ends when nobody waits
@@ -54,7 +56,7 @@ func Run(ctx context.Context, fn Func, t *Task, o *Outcome) {
 		if returned {
 			return
 		}
-		e := &Error{Code: "panic", Message: "the handler ended its goroutine (runtime.Goexit or FailNow) instead of returning"}
+		e := &Error{Code: failure.Panic, Message: "the handler ended its goroutine (runtime.Goexit or FailNow) instead of returning"}
 		*o = Outcome{Status: Failed, Error: e}
 		if p := recover(); p != nil {
 			e.Message = "panic" // also if the value cannot be printed
@@ -98,12 +100,12 @@ type final interface{ NonRetryable() bool }
 
 // ErrorOf gives what is recorded of a handler's error.
 func ErrorOf(err error) *Error {
-	out := &Error{Code: "handler_error", Type: fmt.Sprintf("%T", cause(err))}
+	out := &Error{Code: failure.HandlerError, Type: fmt.Sprintf("%T", cause(err))}
 	var e *Error
 	if errors.As(err, &e) {
 		*out = *e
 		if out.Code == "" {
-			out.Code = "handler_error"
+			out.Code = failure.HandlerError
 		}
 	}
 	out.Message = err.Error()

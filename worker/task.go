@@ -3,6 +3,8 @@ package worker
 import (
 	"context"
 	"encoding/json"
+
+	"github.com/agnt5/agnt5d/internal/failure"
 )
 
 // Task is what a handler gets: one attempt of one step.
@@ -69,7 +71,7 @@ func (e *Error) Error() string { return e.Message }
 // nil or null state removes it.
 func (t *Task) SetObject(key string, state any) error {
 	if _, ok := t.Objects[key]; !ok {
-		return &Error{Message: "object " + key + " is not one of the step's object_keys", Code: "object_not_held"}
+		return &Error{Message: "object " + key + " is not one of the step's object_keys", Code: failure.ObjectNotHeld}
 	}
 	b, ok := state.(json.RawMessage)
 	if !ok {

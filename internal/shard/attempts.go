@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/internal/failure"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/worker"
 )
@@ -139,7 +140,7 @@ func (in *Outcome) settle(r *Shard, run *Run, t *replay.Turn, slot *worker.Slot)
 	if in.Fail == nil {
 		if key, ok := in.foreign(run, c.Step); ok {
 			in.Invalid = true
-			in.Fail = &replay.AttemptError{Code: "object_not_held", Final: true, Hash: in.Hash,
+			in.Fail = &replay.AttemptError{Code: failure.ObjectNotHeld, Final: true, Hash: in.Hash,
 				Message: fmt.Sprintf("the outcome sets object %q, which is not one of the step's object_keys", key)}
 		}
 	}
@@ -327,21 +328,21 @@ func (f expired) fold(r *Shard, run *Run, t *replay.Turn) {
 	case worker.LeaseExpired:
 		r.b.release = append(r.b.release, s)
 		r.Hub.Answer(s)
-		t.Lose(s.Step, s.Attempt, "lease_expired")
+		t.Lose(s.Step, s.Attempt, failure.LeaseExpired)
 	case worker.AttemptTimeout:
 		why = fmt.Sprintf("the attempt took longer than its timeout_ms of %d", s.TimeoutMS)
 		r.b.release = append(r.b.release, s)
 		r.b.cancels = append(r.b.cancels, cancelled{s, why})
 		r.Hub.Answer(s)
 		r.meters.answered(run, s.Step, s, r.now.Wall, false)
-		t.Fail(s.Step, s.Attempt, replay.AttemptError{Code: "attempt_timeout", Message: why})
+		t.Fail(s.Step, s.Attempt, replay.AttemptError{Code: failure.AttemptTimeout, Message: why})
 	case worker.HeartbeatTimeout:
 		why = fmt.Sprintf("no heartbeat for heartbeat_timeout_ms of %d", s.BeatMS)
 		r.b.release = append(r.b.release, s)
 		r.b.cancels = append(r.b.cancels, cancelled{s, why})
 		r.Hub.Answer(s)
 		r.meters.answered(run, s.Step, s, r.now.Wall, false)
-		t.Fail(s.Step, s.Attempt, replay.AttemptError{Code: "heartbeat_timeout", Message: why})
+		t.Fail(s.Step, s.Attempt, replay.AttemptError{Code: failure.HeartbeatTimeout, Message: why})
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/failure"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/internal/sim"
 	"github.com/agnt5/agnt5d/replay"
@@ -47,7 +48,7 @@ func TestEveryDefinitionOfTheGuideRunsToItsEnd(t *testing.T) {
 				t.Errorf("without a signal: %s", silent.Status)
 			}
 			// A wait without a time-out waits on; one without on_timeout fails the run.
-			if waits && silent.Status == replay.Failed && silent.Steps[silent.FailedBy].Error.Code != replay.CodeSignalTimeout {
+			if waits && silent.Status == replay.Failed && silent.Steps[silent.FailedBy].Error.Code != failure.SignalTimeout {
 				t.Errorf("without a signal: %+v", silent.Steps[silent.FailedBy].Error)
 			}
 		})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/agnt5/agnt5d/internal/failure"
 	"github.com/agnt5/agnt5d/internal/objects"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/worker"
@@ -133,7 +134,7 @@ func (r *Shard) oweAttempt(run *Run, o replay.Out, what replay.Owed, boot bool) 
 	case payEnd:
 		r.Hub.Restore(r.restored(run, o.Step, o.Attempt, o.Boot, o.Worker, worker.Cancelled), r.now.Mono, r.leaseLeft(o.Worker))
 	case payLost:
-		r.give(run, lost{o.Step, o.Attempt, "engine_stopped"})
+		r.give(run, lost{o.Step, o.Attempt, failure.EngineStopped})
 	case keepLease:
 		r.keepLease(run, slot)
 	case keepEnd:

@@ -3,6 +3,7 @@ package shard
 import (
 	"slices"
 
+	"github.com/agnt5/agnt5d/internal/failure"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/worker"
@@ -47,7 +48,7 @@ func (in *Join) admit(r *Shard) {
 			in.refuse(refusal.ErrWorkerNotFound)
 			return
 		}
-		r.leave(old, "worker_came_back", in.Tokens)
+		r.leave(old, failure.WorkerCameBack, in.Tokens)
 	}
 	s := &worker.Session{ID: in.ID, Service: in.Service, Version: in.Version, Capacity: in.Capacity, LastSeen: r.now.Mono, JoinedAt: r.now.Wall, Data: &remote{}}
 	for _, h := range in.Handlers {
@@ -77,7 +78,7 @@ func (in *Join) admit(r *Shard) {
 	// Whatever else the worker was given before is offered to others at once: it does not know of it.
 	for _, slot := range r.Hub.Leases() {
 		if slot.Worker == in.ID && slot.Session == nil && slot.State == worker.Leased && !named[slot.Run][slot.Step] {
-			r.lose(slot, "worker_came_back")
+			r.lose(slot, failure.WorkerCameBack)
 		}
 	}
 	r.whenDurable(func(err error) { in.Reply(gone, err) })
@@ -188,7 +189,7 @@ func (in *Leave) admit(r *Shard) {
 		in.refuse(refusal.ErrWorkerNotFound)
 		return
 	}
-	r.leave(s, "worker_left", nil)
+	r.leave(s, failure.WorkerLeft, nil)
 	r.whenDurable(in.Reply)
 }
 
@@ -457,7 +458,7 @@ func (r *Shard) takeWaits() {
 			continue
 		}
 		if over := s.LastSeen + r.cfg.LeaseMS; over <= r.now.Mono {
-			r.leave(s, "worker_silent", nil)
+			r.leave(s, failure.WorkerSilent, nil)
 		} else {
 			r.sweep(over)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/internal/failure"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
@@ -251,7 +252,7 @@ func (j *Judge) stops(s *replay.State, events []event.Event) {
 			if o.Request != 0 {
 				j.w.op("a run ends while a handler holds a key")
 			}
-			if e.Kind == event.RunFailed && s.Status == replay.Failed && s.At(s.FailedBy).Error.Code == replay.CodeSignalTimeout && *s.Spec(s.FailedBy).Signal.TimeoutMS == 0 {
+			if e.Kind == event.RunFailed && s.Status == replay.Failed && s.At(s.FailedBy).Error.Code == failure.SignalTimeout && *s.Spec(s.FailedBy).Signal.TimeoutMS == 0 {
 				j.w.op("a wait of 0 ms ends a run in which somebody works")
 			}
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/internal/failure"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
@@ -417,7 +418,7 @@ func (w *World) decide(in *shard.Outcome, s *shard.Spec) {
 	switch {
 	case w.chance(fails):
 		w.op("attempt failed")
-		in.Fail = &replay.AttemptError{Code: "handler_error", Message: "no luck", Final: w.chance(10)}
+		in.Fail = &replay.AttemptError{Code: failure.HandlerError, Message: "no luck", Final: w.chance(10)}
 		return
 	case !w.calm && w.chance(2) && s.Slot != nil:
 		w.op("outcome for a foreign object")

@@ -8,9 +8,6 @@ import (
 	"github.com/agnt5/agnt5d/journal"
 )
 
-// FormatVersion is the version of the file format that this release writes. It may change until its first release.
-const FormatVersion = 0
-
 // recordVersion is the first byte of a record's envelope.
 const recordVersion = 0
 

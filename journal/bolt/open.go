@@ -133,9 +133,9 @@ func readKind(f *os.File, path string) (*pageMap, error) {
 		return nil, damagedFile(path, fmt.Errorf("format row: %w", err))
 	case !found:
 		return nil, &FileError{Path: path, Kind: ErrNotJournal, Reason: "is the bbolt file of another program, not a journal"}
-	case format > FormatVersion:
+	case format > journal.FormatVersion:
 		return nil, &FileError{Path: path, Kind: ErrNewerFormat,
-			Reason: fmt.Sprintf("has format %d, this release reads up to %d; use a newer agnt5d", format, FormatVersion)}
+			Reason: fmt.Sprintf("has format %d, this release reads up to %d; use a newer agnt5d", format, journal.FormatVersion)}
 	}
 	return m, nil
 }
@@ -308,7 +308,7 @@ func createRows(tx *bbolt.Tx, shard journal.Shard) error {
 	}
 	first := tail{next: shard.First(), clean: true}
 	return errors.Join(
-		put(formatKey, binary.BigEndian.AppendUint32([]byte(formatMagic), FormatVersion)),
+		put(formatKey, binary.BigEndian.AppendUint32([]byte(formatMagic), journal.FormatVersion)),
 		put(secretKey, secret),
 		put(tailKey, first.append(nil)))
 }

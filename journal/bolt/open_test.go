@@ -83,7 +83,7 @@ func TestWhatIsNotAJournalIsRefusedAndLeftAlone(t *testing.T) {
 	}
 	newer := sealed(t)
 	edit(t, newer, func(tx *bbolt.Tx) error {
-		v := binary.BigEndian.AppendUint32(append(make([]byte, 4), formatMagic...), FormatVersion+1)
+		v := binary.BigEndian.AppendUint32(append(make([]byte, 4), formatMagic...), journal.FormatVersion+1)
 		metaBucket.seal(formatKey, v)
 		return tx.Bucket(metaBucket.name).Put(formatKey, v)
 	})
