@@ -129,10 +129,11 @@ func (e *Engine) loop() {
 		clear(commits)
 		e.give(rows)
 		clear(rows)
-		e.r.Take(e.now(), inputs)
+		now := e.now()
+		e.r.Take(now, inputs)
 		clear(inputs)
 		e.fetch()
-		if b := e.r.Turn(e.now(), nil); b != nil {
+		if b := e.r.Turn(now, nil); b != nil {
 			e.j.Append(b.Batch, func(err error) { e.landed(b, err) })
 		}
 		e.fetch() // what came of the turn may want something, too
