@@ -46,7 +46,7 @@ var stepKeys = []key[Step]{
 		doc: "the service whose workers do the step"}, false, func(s *Step) *string { return &s.Service }),
 	textKey(keyInfo{name: "handler_name", kind: kindName, steps: tasks, required: true, also: []string{"function", "function_name", "activity", "run"},
 		doc: "the handler of that service"}, false, func(s *Step) *string { return &s.Handler }),
-	textsKey(keyInfo{name: "object_keys", kind: kindObjects, steps: tasks, limits: "each 1 to 256 bytes of printable UTF-8, each once", also: []string{"keys", "locks", "objects"},
+	textsKey(keyInfo{name: "object_keys", kind: kindObjects, steps: tasks, limits: "each 1 to 256 bytes of printable UTF-8, not `.` or `..` alone, each once", also: []string{"keys", "locks", "objects"},
 		doc: "what the step touches: it starts when it holds all of them, and holds them until it settles"}, func(s *Step) *[]string { return &s.ObjectKeys }),
 	inputKey,
 	numberKey(keyInfo{name: "timeout_ms", kind: kindMS, steps: tasks, least: 1, most: MaxMS, also: []string{"attempt_timeout", "start_to_close_timeout"},

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-const namePattern = `[A-Za-z0-9_.:-]{1,128}`
+const namePattern = `([A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,127}|\.[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,126}|\.\.[A-Za-z0-9_.:-]{1,126})`
 
 // object is a JSON object of the schema.
 type object map[string]any
@@ -140,7 +140,7 @@ func (k *keyInfo) schema() object {
 	case kindSteps:
 		return object{"type": maybe("array"), "uniqueItems": true, "items": object{"type": "string", "pattern": "^" + namePattern + "$"}}
 	case kindObjects:
-		return object{"type": maybe("array"), "uniqueItems": true, "items": object{"type": "string", "minLength": 1, "maxLength": maxObjectKey}}
+		return object{"type": maybe("array"), "uniqueItems": true, "items": object{"type": "string", "minLength": 1, "maxLength": maxObjectKey, "pattern": `^(\.?[^.]|\.\.[\s\S])`}}
 	case kindCount, kindMS:
 		return object{"type": maybe("integer"), "minimum": k.least, "maximum": k.most}
 	case kindFactor:
