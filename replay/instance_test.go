@@ -98,6 +98,13 @@ func TestAnAddedInstanceIsOneLikeAny(t *testing.T) {
 		must(t, s.Check())
 	}
 
+	gone := copied(t, s)
+	must(t, gone.Apply(90, 90, &event.Event{Kind: event.StepFailed, Step: wait, Code: "taken_back"}))
+	if _, waits := gone.Mail.FirstWait("approved-7"); waits || gone.At(wait).Due != 0 {
+		t.Error("a wait that was taken back is waiting still")
+	}
+	must(t, gone.Check())
+
 	turn := Turn{S: copied(t, s), At: 900, Seq: 100}
 	turn.Signal("approved-7", "id", []byte("7"))
 	if !turn.Due(item, 900) || turn.Due(99, 900) {

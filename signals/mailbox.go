@@ -19,7 +19,7 @@ type Arrival struct {
 	Seq     uint64 // of its SignalReceived
 	Payload uint64 // hash of the payload's bytes, to tell a repeat from a conflict
 	Size    uint32 // bytes of the payload
-	By      int32  // the step that took it; Unconsumed if none did
+	By      int32  // the instance that took it: a step, or one that was added; Unconsumed if none did
 }
 
 // Unconsumed is Arrival.By of a signal that no wait took.

@@ -4,7 +4,7 @@ package timers
 type Entry struct {
 	Due  int64 // Unix ms
 	Run  uint64
-	Step int32
+	Step int32 // the instance, as events have it
 }
 
 // Queue gives entries in the order of their moments; of the same moment by run, then step. Its zero value is empty. Nothing is

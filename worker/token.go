@@ -18,7 +18,7 @@ import (
 // another Boot than the attempt of that number has now, and is nobody's.
 type Token struct {
 	Run     uint64
-	Step    int32
+	Step    int32 // the instance, as events have it
 	Attempt uint32
 	Boot    uint64 // of the start under which the attempt was scheduled; 0: before there were such numbers
 	Worker  string

@@ -132,8 +132,8 @@ var layouts = [...][]field{
 type Event struct {
 	Kind    Kind
 	Forced  bool
-	Step    int32 // index in the run's definition
-	Timer   int32 // index of a timer step
+	Step    int32 // the instance: a step by its place in the run's definition, or a number behind those
+	Timer   int32 // the instance of a timer
 	Attempt uint32
 	Version uint32
 	Due     int64  // Unix milliseconds
