@@ -51,7 +51,7 @@ func (b *bed) boot() {
 	b.commit()
 }
 
-func (b *bed) took(s *shard.Spec) { b.tasks[s.ID+"/"+s.Def.Graph.Def.Steps[s.Step].Name] = s }
+func (b *bed) took(s *shard.Spec) { b.tasks[s.ID+"/"+s.Name] = s }
 
 // turn folds the inputs; what it wrote is not durable yet.
 func (b *bed) turn(in ...shard.Input) {

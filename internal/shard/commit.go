@@ -177,10 +177,9 @@ type Spec struct {
 	ID       string
 	Workflow string
 	Trace    string
-	Def      *Def
-	Step     replay.Instance
 	Name     string       // of the step
 	What     *replay.Spec // what it does
+	Step     replay.Instance
 	Attempt  uint32
 	Boot     uint64 // of the attempt's token
 	Input    replay.Payload
@@ -200,7 +199,7 @@ type Dep struct {
 func (r *Shard) spec(run *Run, slot *worker.Slot) *Spec {
 	s := run.S
 	st := s.At(slot.Step)
-	spec := &Spec{Slot: slot, ID: s.ID, Workflow: s.Workflow, Trace: s.Trace, Def: run.def, Step: slot.Step, Name: s.Name(slot.Step), What: s.Spec(slot.Step),
+	spec := &Spec{Slot: slot, ID: s.ID, Workflow: s.Workflow, Trace: s.Trace, Step: slot.Step, Name: s.Name(slot.Step), What: s.Spec(slot.Step),
 		Attempt: slot.Attempt, Boot: slot.Boot, Input: s.Input, Fence: st.Fence}
 	if slot.Expires != 0 {
 		spec.Expires = r.now.Wall + slot.Expires - r.now.Mono

@@ -93,7 +93,7 @@ type story struct {
 
 func (s *story) boot() {
 	s.shard = shard.New(shard.Config{Journal: s.disk, Release: "story", Boot: s.number, Execute: func(spec *shard.Spec) {
-		s.tasks[spec.ID+"/"+spec.Def.Graph.Def.Steps[spec.Step].Name] = spec
+		s.tasks[spec.ID+"/"+spec.Name] = spec
 	}})
 	if err := s.shard.Recover(s.now); err != nil {
 		s.t.Fatal(err)
