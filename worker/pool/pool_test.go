@@ -28,7 +28,6 @@ var (
 // fake is a source that keeps its books in memory, and fails when it is told to.
 type fake struct {
 	mu       sync.Mutex
-	capacity int
 	session  string
 	joins    [][]string // the tokens that each Join named
 	left     int        // Leave was called
@@ -301,6 +300,31 @@ func TestASourceThatGivesTooMuchIsNotFollowed(t *testing.T) {
 		s.give()
 		if err := s.ends(); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// A task that comes again while its attempt is open is the same attempt.
+func TestATaskThatComesTwiceRunsOnce(t *testing.T) {
+	var mu sync.Mutex
+	n := 0
+	f := source(tasks(1)...)
+	o := pool.Options{Run: func(_ context.Context, _ *worker.Task, o *worker.Outcome) {
+		mu.Lock()
+		n++
+		mu.Unlock()
+		<-f.let
+		*o = worker.Outcome{Status: worker.Completed}
+	}}
+	tell(t, f, o, func(s *story) {
+		s.passes(time.Second)
+		s.do(func() { s.queue = tasks(1) })
+		s.passes(time.Second)
+		close(f.let)
+		s.passes(time.Second)
+		s.all(1)
+		if err := s.ends(); err != nil || n != 1 {
+			t.Errorf("it ran %d times: %v", n, err)
 		}
 	})
 }
