@@ -2,10 +2,10 @@
 GO ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: help build test race lint cross check python sim kill
+.PHONY: help build test race lint cross check python sim kill api-check clients
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
 
 build: ## bin/agnt5d
 	$(GO) build -o bin/agnt5d ./cmd/agnt5d
@@ -27,6 +27,12 @@ cross: ## build and vet for Windows and macOS, tests compiled too; nothing is ru
 
 python: ## the Python SDK: style, types, tests against a real daemon, a wheel
 	sdk/python/check.sh
+
+api-check: ## the API document by other people's tools, and a daemon by the document
+	api/testdata/tools/check.sh
+
+clients: ## clients generated from the API document start, signal and read a run
+	api/testdata/tools/clients.sh
 
 sim: ## ten thousand seeds of the simulator
 	$(GO) test ./internal/sim -run TestSeeds -seeds 10000 -timeout 30m

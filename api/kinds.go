@@ -47,7 +47,7 @@ var kinds = map[string]*kind{
 	"part":       {Type: "string", Pattern: `^(\.{0,2}[^.]|\.{3})`}, // of a path: what exists has whatever name it was given
 	"state":      {Type: "string", Enum: []string{"running", "completed", "failed", "cancelled", "quarantined"}},
 	"steps":      {Type: "string", Enum: []string{"all", "open", "none"}, Default: "all"},
-	"preference": {Type: "string", Example: "wait=30", Any: true},
+	"preference": {Type: "string", Example: "wait=1", Any: true},
 	"header":     {Type: "string", Any: true},
 }
 
@@ -66,7 +66,7 @@ var fields = map[string]*kind{
 	"ManyBody.state":                 kinds["state"],
 	"ManyBody.since":                 kinds["date-time"],
 	"ManyBody.until":                 kinds["date-time"],
-	"ServiceBody.url":                {Type: "string", Format: "uri", Pattern: `^https?://`, Example: "http://127.0.0.1:9000/tasks", Needed: true},
+	"ServiceBody.url":                {Type: "string", Pattern: `^https?://[^?#]+$`, Example: "http://127.0.0.1:9000/tasks", Needed: true},
 	"ServiceBody.handlers":           {Type: "array", Items: "name", Min: 1, Needed: true},
 	"ServiceBody.capacity":           {Type: "integer", Max: push.MaxCapacity},
 	"ServiceBody.timeout_ms":         {Type: "integer", Max: push.MaxTimeout.Milliseconds()},

@@ -504,6 +504,7 @@ var routes = []route{
 		Answers: []answer{
 			{200, nil, "the page"},
 		},
+		Codes:  []string{"not_found"},
 		handle: (*Server).explainCode,
 	},
 	{
