@@ -13,16 +13,23 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/flow"
 )
 
 // filters say which runs are meant. They stand in the query of a list; for what is done to many runs at once, in the query or
 // in the body.
 type filters struct {
-	Workflow filter `json:"workflow,omitempty"`
-	State    filter `json:"state,omitempty"`
-	IDPrefix filter `json:"id_prefix,omitempty"`
-	Since    filter `json:"since,omitempty"` // RFC 3339, of the start
-	Until    filter `json:"until,omitempty"` // RFC 3339, exclusive
+	Workflow   filter `json:"workflow,omitempty"`
+	State      filter `json:"state,omitempty"` // one, or several with commas between
+	IDPrefix   filter `json:"id_prefix,omitempty"`
+	Since      filter `json:"since,omitempty"`       // RFC 3339, of the start
+	Until      filter `json:"until,omitempty"`       // RFC 3339, exclusive
+	EndedSince filter `json:"ended_since,omitempty"` // RFC 3339, of the end
+	EndedUntil filter `json:"ended_until,omitempty"` // RFC 3339, exclusive
+	ErrorCode  filter `json:"error_code,omitempty"`
+	Text       filter `json:"text,omitempty"`      // in the error
+	StuckFor   filter `json:"stuck_for,omitempty"` // a duration such as 10m
+	Include    filter `json:"include,omitempty"`   // signals
 }
 
 // filter is the text of one; "" when it was not given.
@@ -47,7 +54,8 @@ func (f *filter) UnmarshalJSON(b []byte) error {
 
 // named gives each filter with its name.
 func (b *filters) named() map[string]*filter {
-	return map[string]*filter{"workflow": &b.Workflow, "state": &b.State, "id_prefix": &b.IDPrefix, "since": &b.Since, "until": &b.Until}
+	return map[string]*filter{"workflow": &b.Workflow, "state": &b.State, "id_prefix": &b.IDPrefix, "since": &b.Since, "until": &b.Until,
+		"ended_since": &b.EndedSince, "ended_until": &b.EndedUntil, "error_code": &b.ErrorCode, "text": &b.Text, "stuck_for": &b.StuckFor, "include": &b.Include}
 }
 
 // fromQuery adds the filters of a query, and refuses those that are empty or stand in the body, too.
@@ -76,13 +84,31 @@ func twice(name string) error {
 }
 
 func (b *filters) filter() (engine.ListFilter, error) {
-	f := engine.ListFilter{Workflow: string(b.Workflow), State: string(b.State), IDPrefix: string(b.IDPrefix)}
-	var err error
-	if f.Since, err = instant("since", string(b.Since)); err != nil {
-		return f, err
+	f := engine.ListFilter{Workflow: string(b.Workflow), State: string(b.State), IDPrefix: string(b.IDPrefix), ErrorCode: string(b.ErrorCode),
+		Text: string(b.Text), Signals: b.Include == "signals"}
+	for _, t := range []struct {
+		name string
+		text filter
+		into *int64
+	}{{"since", b.Since, &f.Since}, {"until", b.Until, &f.Until}, {"ended_since", b.EndedSince, &f.EndedSince}, {"ended_until", b.EndedUntil, &f.EndedUntil}} {
+		at, err := instant(t.name, string(t.text))
+		if err != nil {
+			return f, err
+		}
+		*t.into = at
 	}
-	f.Until, err = instant("until", string(b.Until))
-	return f, err
+	f.ByEnd = f.EndedSince != 0 || f.EndedUntil != 0
+	if b.Include != "" && !f.Signals {
+		return f, problem("invalid_request", "include: "+quote(string(b.Include))+", want signals")
+	}
+	if b.StuckFor != "" {
+		ms, err := flow.ParseDuration(string(b.StuckFor))
+		if err != nil || ms <= 0 {
+			return f, problem("invalid_request", "stuck_for: "+quote(string(b.StuckFor))+" is not a duration like 30s, 10m or 2h")
+		}
+		f.StuckFor = time.Duration(ms) * time.Millisecond
+	}
+	return f, nil
 }
 
 func instant(name, text string) (int64, error) {
@@ -127,7 +153,7 @@ func (s *Server) readMany(w http.ResponseWriter, r *http.Request) (*manyBody, en
 		}
 	}
 	if b.filters == (filters{}) && !is(b.All) {
-		return nil, none, problem("invalid_request", "no filter is given: name the runs that are meant (workflow, state, id_prefix, since, until), or say all=true for every run")
+		return nil, none, problem("invalid_request", "no filter is given: name the runs that are meant (workflow, state, id_prefix, since, until, ...), or say all=true for every run")
 	}
 	f, err := b.filter()
 	return &b, f, err
@@ -153,20 +179,26 @@ func flag(q url.Values, name string, into **bool) error {
 func is(b *bool) bool { return b != nil && *b }
 
 func (s *Server) cancelMany(w http.ResponseWriter, r *http.Request) error {
-	return s.many(w, r, []string{"running", "quarantined"}, func(ctx context.Context, id, reason string) error {
-		return s.eng.Cancel(ctx, id, reason)
+	return s.many(w, r, []string{"running", "quarantined"}, func(ctx context.Context, runs []string, reason string) (int, error) {
+		return each(runs, func(id string) error { return s.eng.Cancel(ctx, id, reason) })
 	})
 }
 
 func (s *Server) retryMany(w http.ResponseWriter, r *http.Request) error {
-	return s.many(w, r, []string{"failed", "cancelled"}, func(ctx context.Context, id, _ string) error {
-		return s.eng.Retry(ctx, id)
+	return s.many(w, r, []string{"failed", "cancelled"}, func(ctx context.Context, runs []string, _ string) (int, error) {
+		return each(runs, func(id string) error { return s.eng.Retry(ctx, id) })
 	})
 }
 
-// many does one thing to every run that the filters name and that is in one of the states, a few at a time so that they share
-// commits. One that moved on meanwhile is matched and not done.
-func (s *Server) many(w http.ResponseWriter, r *http.Request, states []string, do func(ctx context.Context, id, reason string) error) error {
+func (s *Server) deleteMany(w http.ResponseWriter, r *http.Request) error {
+	return s.many(w, r, []string{"completed", "failed", "cancelled"}, func(ctx context.Context, runs []string, reason string) (int, error) {
+		return s.eng.DeleteMany(ctx, runs, reason)
+	})
+}
+
+// many does one thing to every run that the filters name and that is in one of the states, page by page. One that moved on
+// meanwhile is matched and not done.
+func (s *Server) many(w http.ResponseWriter, r *http.Request, states []string, do func(ctx context.Context, runs []string, reason string) (done int, err error)) error {
 	b, f, err := s.readMany(w, r)
 	if err != nil {
 		return err
@@ -174,32 +206,31 @@ func (s *Server) many(w http.ResponseWriter, r *http.Request, states []string, d
 	f.Limit = maxPage
 	var out many
 	for {
-		heads, err := s.eng.List(r.Context(), f)
+		page, err := s.eng.ListPage(r.Context(), f)
 		if err != nil {
 			return err
 		}
 		var meant []string
-		for i := range heads {
-			if slices.Contains(states, heads[i].State) {
-				meant = append(meant, heads[i].WorkflowID)
+		for i := range page.Runs {
+			if slices.Contains(states, page.Runs[i].State) {
+				meant = append(meant, page.Runs[i].WorkflowID)
 			}
 		}
 		out.Matched += len(meant)
 		if !is(b.DryRun) {
-			done, err := each(meant, func(id string) error { return do(r.Context(), id, b.Reason) })
+			done, err := do(r.Context(), meant, b.Reason)
 			if err != nil {
 				return err
 			}
 			out.Done += done
 		}
-		if len(heads) < f.Limit {
+		if f.Cursor = page.Next; f.Cursor == "" {
 			return s.reply(w, http.StatusOK, out)
 		}
-		f.Before = heads[len(heads)-1].Number
 	}
 }
 
-// each calls do for each run, a few at a time, and counts those it was done to.
+// each calls do for each run, a few at a time so that they share commits, and counts those it was done to.
 func each(runs []string, do func(id string) error) (int, error) {
 	var wg sync.WaitGroup
 	var done atomic.Int64

@@ -50,11 +50,19 @@ type answer struct {
 
 var listParams = []param{
 	{"workflow", "string", "only runs of this workflow"},
-	{"state", "state", "only runs in this state"},
+	{"state", "states", "only runs in this state, or in one of several with commas between: running, completed, failed, cancelled, quarantined"},
 	{"id_prefix", "string", "only runs whose id begins so"},
 	{"since", "date-time", "only runs started at or after this time"},
 	{"until", "date-time", "only runs started before this time"},
+	{"ended_since", "date-time", "only runs that ended at or after this time"},
+	{"ended_until", "date-time", "only runs that ended before this time"},
+	{"error_code", "string", "only runs that failed with this code"},
+	{"text", "string", "only runs that failed with this in the error: its step, its code, or the first 300 bytes of its message; case does not count"},
+	{"stuck_for", "duration", "only open runs that nothing has moved for so long (30s, 10m, 2h) and that nothing will move by itself: no attempt runs and no clock is set"},
+	{"include", "include", "signals: with stuck_for, runs that only wait for signals count as stuck, too"},
 }
+
+var sortParam = param{"sort", "sort", "start: the newest start first (the default); end: the newest end first, only runs that have ended (the default with ended_since and ended_until)"}
 
 // manyParams are those of what is done to many runs at once.
 var manyParams = append(append([]param{}, listParams...),

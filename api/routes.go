@@ -77,10 +77,11 @@ var routes = []route{
 		Scope:   scopeRead,
 		Tag:     "runs",
 		Summary: "List runs, newest first",
-		Query:   append(append([]param{}, listParams...), paging...),
+		Query:   append(append([]param{}, listParams...), sortParam, paging[0], paging[1]),
 		Answers: []answer{
 			{200, runList{}, ""},
 		},
+		Codes:  []string{"workflow_not_found"},
 		handle: (*Server).listRuns,
 	},
 	{
@@ -96,6 +97,7 @@ var routes = []route{
 		Answers: []answer{
 			{200, many{}, ""},
 		},
+		Codes:  []string{"workflow_not_found"},
 		handle: (*Server).cancelMany,
 	},
 	{
@@ -111,7 +113,24 @@ var routes = []route{
 		Answers: []answer{
 			{200, many{}, ""},
 		},
+		Codes:  []string{"workflow_not_found"},
 		handle: (*Server).retryMany,
+	},
+	{
+		Method:   "POST",
+		Path:     "/v1/runs/delete",
+		ID:       "deleteRuns",
+		Scope:    scopeAdmin,
+		Tag:      "runs",
+		Summary:  "Delete every finished run that the filters name, and its history",
+		Query:    manyParams,
+		Body:     manyBody{},
+		BodyNote: manyNote,
+		Answers: []answer{
+			{200, many{}, ""},
+		},
+		Codes:  []string{"workflow_not_found", "disk_full"},
+		handle: (*Server).deleteMany,
 	},
 	{
 		Method:  "GET",

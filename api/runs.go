@@ -200,20 +200,22 @@ func (s *Server) listRuns(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	f.Limit = number(get("limit"), defaultPage) + 1
+	f.Limit = number(get("limit"), defaultPage)
 	if c := get("cursor"); c != "" {
-		if f.Before, err = fromAfter("cursor", inRuns, c); err != nil {
+		if f.Cursor, err = fromCursor("cursor", inRuns, c); err != nil {
 			return err
 		}
 	}
-	heads, err := s.eng.List(r.Context(), f)
+	if sort := get("sort"); sort != "" {
+		f.ByEnd = sort == "end"
+	}
+	page, err := s.eng.ListPage(r.Context(), f)
 	if err != nil {
 		return err
 	}
-	out := runList{Runs: heads}
-	if len(heads) == f.Limit {
-		out.Runs = heads[:f.Limit-1]
-		out.NextCursor = after(inRuns, out.Runs[len(out.Runs)-1].Number)
+	out := runList{Runs: page.Runs}
+	if page.Next != "" {
+		out.NextCursor = toCursor(inRuns, page.Next)
 	}
 	return s.reply(w, http.StatusOK, out)
 }

@@ -363,26 +363,40 @@ func (c *Client) Wait(ctx context.Context, run string) (*model.Status, error) {
 	}
 }
 
-// Filter says which runs List gives, and to which CancelMany and RetryMany do something. Empty fields mean any; the many want
-// one that is not empty, or ManyOptions.All.
+// Filter says which runs List gives, and to which CancelMany, RetryMany and DeleteMany do something. Empty fields mean any; the
+// many want one that is not empty, or ManyOptions.All.
 type Filter struct {
-	Workflow, State, IDPrefix string // State: running, completed, failed, cancelled or quarantined
-	Since, Until              string // RFC 3339, of the start
+	Workflow, IDPrefix     string
+	State                  string        // running, completed, failed, cancelled or quarantined; or several, with commas between
+	Since, Until           string        // RFC 3339, of the start
+	EndedSince, EndedUntil string        // RFC 3339, of the end: only runs that have ended
+	ErrorCode              string        // by which a run failed
+	Text                   string        // in the error of a failed run; case does not count
+	StuckFor               time.Duration // open runs that nothing has moved for so long, and that nothing will move by itself
+	Sort                   string        // of a list: "start" (or "") or "end", the newest first. With EndedSince or EndedUntil: by end
 }
 
 func (f *Filter) values() url.Values {
 	v := url.Values{}
-	for name, text := range map[string]string{"workflow": f.Workflow, "state": f.State, "id_prefix": f.IDPrefix, "since": f.Since, "until": f.Until} {
+	for name, text := range map[string]string{"workflow": f.Workflow, "state": f.State, "id_prefix": f.IDPrefix, "since": f.Since, "until": f.Until,
+		"ended_since": f.EndedSince, "ended_until": f.EndedUntil, "error_code": f.ErrorCode, "text": f.Text} {
 		if text != "" {
 			v.Set(name, text)
 		}
 	}
+	if f.StuckFor > 0 {
+		v.Set("stuck_for", strconv.FormatInt(max(f.StuckFor.Milliseconds(), 1), 10)+"ms")
+	}
 	return v
 }
 
-// List gives a page of runs, newest first, and the cursor of the next one, "" after the last.
+// List gives a page of runs, newest first, and the cursor of the next one, "" after the last. Limit is at most 1,000; 0: 100. A
+// page that is not the last may have fewer runs, or none: the daemon looks at no more than 10,000 runs for it.
 func (c *Client) List(ctx context.Context, f Filter, limit int, cursor string) ([]model.RunHead, string, error) {
 	v := f.values()
+	if f.Sort != "" {
+		v.Set("sort", f.Sort)
+	}
 	if limit > 0 {
 		v.Set("limit", strconv.Itoa(limit))
 	}
@@ -467,10 +481,10 @@ func (c *Client) Delete(ctx context.Context, run string) error {
 // Many is what was done to many runs.
 type Many struct {
 	Matched int `json:"matched"` // runs that the filter names, in a state in which it can be done
-	Done    int `json:"done"`    // runs that were cancelled, or retried
+	Done    int `json:"done"`    // runs that were cancelled, retried or deleted
 }
 
-// ManyOptions are the wishes of CancelMany and RetryMany.
+// ManyOptions are the wishes of CancelMany, RetryMany and DeleteMany.
 type ManyOptions struct {
 	// All means every run when the filter is empty. Without it an empty filter is refused.
 	All bool
@@ -488,6 +502,11 @@ func (c *Client) CancelMany(ctx context.Context, f Filter, o ManyOptions) (Many,
 // RetryMany retries every failed or cancelled run that the filter names.
 func (c *Client) RetryMany(ctx context.Context, f Filter, o ManyOptions) (Many, error) {
 	return c.many(ctx, "retry", f, o)
+}
+
+// DeleteMany deletes every finished run that the filter names, and its history.
+func (c *Client) DeleteMany(ctx context.Context, f Filter, o ManyOptions) (Many, error) {
+	return c.many(ctx, "delete", f, o)
 }
 
 func (c *Client) many(ctx context.Context, what string, f Filter, o ManyOptions) (Many, error) {
@@ -512,7 +531,12 @@ func (c *Client) many(ctx context.Context, what string, f Filter, o ManyOptions)
 
 // Objects gives a page of object keys, and the cursor of the next one.
 func (c *Client) Objects(ctx context.Context, prefix string, limit int, cursor string) ([]model.Object, string, error) {
-	v := url.Values{"prefix": {prefix}, "cursor": {cursor}}
+	v := url.Values{}
+	for name, text := range map[string]string{"prefix": prefix, "cursor": cursor} {
+		if text != "" {
+			v.Set(name, text)
+		}
+	}
 	if limit > 0 {
 		v.Set("limit", strconv.Itoa(limit))
 	}

@@ -81,6 +81,10 @@ var calls = map[string]call{
 		return err
 	}},
 	"Retry": {1, func(ctx context.Context, c *client.Client, s []string) error { return c.Retry(ctx, s[0]) }},
+	"DeleteMany": {0, func(ctx context.Context, c *client.Client, s []string) error {
+		_, err := c.DeleteMany(ctx, client.Filter{}, client.ManyOptions{All: true})
+		return err
+	}},
 	"RetryMany": {0, func(ctx context.Context, c *client.Client, s []string) error {
 		_, err := c.RetryMany(ctx, client.Filter{}, client.ManyOptions{All: true})
 		return err

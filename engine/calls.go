@@ -351,7 +351,43 @@ func (e *Engine) FireTimer(ctx context.Context, run, timer string) error {
 
 // Delete removes a finished run and its history. Its id cannot be used again for Options.Tombstones.
 func (e *Engine) Delete(ctx context.Context, run string) error {
-	return callErr(ctx, e, func(done func(error)) shard.Input { return &shard.Delete{By: byOf(ctx), ID: run, Reply: done} })
+	a, err := e.deleteSlice(ctx, []string{run}, "")
+	if err == nil && a.Err != nil {
+		err = a.Err
+	}
+	return err
+}
+
+// DeleteMany removes those of the runs that have finished, up to 1,000 with one record of the journal, and says how many those
+// were. Each slice is durable before the next begins; an error leaves those that were deleted before it deleted.
+func (e *Engine) DeleteMany(ctx context.Context, runs []string, reason string) (int, error) {
+	if len(reason) > maxReason {
+		return 0, badRequest("reason: %d bytes, the limit is %d", len(reason), maxReason)
+	}
+	done := 0
+	for len(runs) > 0 {
+		a, err := e.deleteSlice(ctx, runs, reason)
+		if err != nil {
+			return done, err
+		}
+		done += a.Done
+		runs = runs[a.Seen:]
+	}
+	return done, nil
+}
+
+func (e *Engine) deleteSlice(ctx context.Context, runs []string, reason string) (shard.Deleted, error) {
+	type answer struct {
+		got shard.Deleted
+		err error
+	}
+	a, err := call(ctx, e, func(done func(answer)) shard.Input {
+		return &shard.Delete{By: byOf(ctx), IDs: runs, Reason: reason, Reply: func(got shard.Deleted, err error) { done(answer{got, err}) }}
+	})
+	if err == nil {
+		err = a.err
+	}
+	return a.got, err
 }
 
 // Wait waits until the run has ended and gives its status.

@@ -3,57 +3,107 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
+	"time"
 
 	"github.com/agnt5/agnt5d/internal/archive"
+	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
-	"github.com/agnt5/agnt5d/replay"
 )
 
 // ListFilter says which runs List gives. Zero fields mean any.
 type ListFilter struct {
-	Workflow string
-	State    string
-	IDPrefix string
-	Since    int64  // Unix ms, of the start
-	Until    int64  // Unix ms, exclusive
-	Before   uint64 // RunHead.Number of the last one seen
-	Limit    int    // 0: 100
+	Workflow   string
+	State      string // running, completed, failed, cancelled or quarantined; or several, with commas between
+	IDPrefix   string
+	Since      int64         // Unix ms, of the start
+	Until      int64         // Unix ms, exclusive
+	EndedSince int64         // Unix ms, of the end: only runs that have ended
+	EndedUntil int64         // Unix ms, exclusive
+	ErrorCode  string        // of the step by which a run failed
+	Text       string        // in the message of that error, or in its step's name; case does not count. A list knows 300 bytes of a message
+	StuckFor   time.Duration // open runs that nothing has moved for so long and nothing will by itself: no attempt runs, no clock is set
+	Signals    bool          // with StuckFor: runs that only wait for signals are stuck, too
+	ByEnd      bool          // the newest end first, only runs that have ended; else the newest start first
+	Cursor     string        // RunPage.Next of the page before
+	Limit      int           // 0: 100
 }
 
-// List gives runs, newest first.
+// RunPage is a part of a list. Next is the cursor of the next part, "" after the last one. A page may have fewer runs than were
+// asked for, or none, and still have a next one: no more than 10,000 runs are looked at for a page.
+type RunPage struct {
+	Runs []RunHead
+	Next string
+}
+
+// List gives up to f.Limit runs, newest first. It may look at all of them to find so many; ListPage does not.
 func (e *Engine) List(ctx context.Context, f ListFilter) ([]RunHead, error) {
+	if f.Limit <= 0 {
+		f.Limit = 100
+	}
+	runs := []RunHead{}
+	for limit := f.Limit; ; {
+		p, err := e.ListPage(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		runs = append(runs, p.Runs...)
+		if f.Limit, f.Cursor = limit-len(runs), p.Next; f.Limit == 0 || p.Next == "" {
+			return runs, ctx.Err()
+		}
+	}
+}
+
+// ListPage gives a page of runs, newest first.
+func (e *Engine) ListPage(ctx context.Context, f ListFilter) (RunPage, error) {
 	if err := e.err(); err != nil && !errors.Is(err, ErrDiskFull) {
-		return nil, err
+		return RunPage{}, err
 	}
-	jf, err := f.heads()
-	if err != nil {
-		return nil, err
+	runs, next, err := archive.Runs(e.j, archive.Filter(f), func(heads []journal.Head) ([]journal.Head, error) { return e.stuck(ctx, heads, f) })
+	var wrong *archive.FilterError
+	if errors.As(err, &wrong) {
+		return RunPage{}, badRequest("%s", wrong.Detail)
 	}
-	runs, err := archive.Runs(e.j, jf)
 	if err != nil {
-		return nil, err
+		return RunPage{}, err
 	}
 	for i := range runs {
 		if n, waits := e.newer.of(runs[i].Number); waits {
 			runs[i].Error = archive.NewerCode + ": " + n.Error()
 		}
 	}
-	return runs, nil
+	return RunPage{runs, next}, nil
 }
 
-// heads is the filter as the journal takes it.
-func (f *ListFilter) heads() (journal.HeadFilter, error) {
-	out := journal.HeadFilter{Workflow: f.Workflow, IDPrefix: f.IDPrefix, Since: f.Since, Until: f.Until, Before: f.Before, Limit: f.Limit}
-	if out.Limit <= 0 {
-		out.Limit = 100
-	}
-	if f.State != "" {
-		st, ok := replay.ParseRunState(f.State)
-		if !ok {
-			return out, badRequest("state %q: want running, completed, failed, cancelled or quarantined", f.State)
+// stuck leaves the runs that nothing has moved for long enough. The loop looks at a few at a time, so that nobody waits for it.
+func (e *Engine) stuck(ctx context.Context, heads []journal.Head, f ListFilter) ([]journal.Head, error) {
+	before := e.o.Clock.Now().UnixMilli() - f.StuckFor.Milliseconds()
+	var out []journal.Head
+	for some := range slices.Chunk(heads, 50) {
+		stands := make([]shard.Stillness, len(some))
+		if !e.inspect(func(r *shard.Shard) {
+			for i := range some {
+				stands[i] = r.Still(some[i].Run, f.Signals)
+			}
+		}) {
+			return nil, e.err()
 		}
-		n := uint8(st)
-		out.State = &n
+		for i, st := range stands {
+			if st.Asleep && f.Signals {
+				s, err := e.archive.FoldRun(some[i].Run, st.Last)
+				st.Stuck = err == nil && shard.Waits(s)
+			}
+			if !st.Stuck {
+				continue
+			}
+			rec, err := e.j.Get(st.Last)
+			if err == nil && rec.At <= before {
+				out = append(out, some[i])
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 	}
 	return out, nil
 }

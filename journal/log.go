@@ -1,6 +1,11 @@
 package journal
 
-import "github.com/agnt5/agnt5d/internal/meter"
+import (
+	"slices"
+	"strings"
+
+	"github.com/agnt5/agnt5d/internal/meter"
+)
 
 // Log is a journal: what an engine writes to and reads from. Its methods may be called from any goroutine. What a read could
 // not understand is a *DamageError.
@@ -32,8 +37,8 @@ type Log interface {
 	// Lookup finds a run by its id. A deleted run's id has a time until which it is kept, in Unix milliseconds.
 	Lookup(id string) (run uint64, tombstoneUntil int64, ok bool, err error)
 	Head(run uint64) (Head, bool, error)
-	// Heads gives runs, newest first.
-	Heads(f HeadFilter) ([]Head, error)
+	// Heads gives a page of runs, newest first.
+	Heads(f HeadFilter) (HeadPage, error)
 	Snapshot(run uint64) (Snapshot, bool, error)
 
 	Object(key string) (Object, bool, error)
@@ -62,21 +67,54 @@ type Visitor interface {
 	Damaged(Damage) error
 }
 
-// HeadFilter picks runs. The zero value picks all.
+// HeadFilter picks runs, and says in which order: by number, which is the order in which they were started, or by end. The
+// zero value picks all.
 type HeadFilter struct {
-	Workflow string
-	State    *uint8
-	IDPrefix string
-	Since    int64  // CreatedAt >= Since, Unix milliseconds
-	Until    int64  // CreatedAt < Until; 0: no bound
-	Before   uint64 // only runs with a smaller number; 0: no bound
-	Limit    int    // 0: 100
+	Workflow   string
+	States     []uint8 // any of them; none: all
+	IDPrefix   string
+	Since      int64              // CreatedAt >= Since, Unix milliseconds
+	Until      int64              // CreatedAt < Until; 0: no bound
+	EndedSince int64              // EndedAt >= EndedSince; a bound on the end picks ended runs alone
+	EndedUntil int64              // EndedAt < EndedUntil; 0: no bound
+	Keep       func(h *Head) bool // what else must hold; nil: nothing
+	ByEnd      bool               // the newest end first, and ended runs alone
+	After      HeadMark           // only runs behind this one, in the order of the list; zero: from the newest
+	Limit      int                // 0: 100
+	Look       int                // rows to look at, at most; 0: no bound
 }
 
-// Match says whether the filter's workflow, state and times let a head pass.
+// HeadMark is a run's place in a list. Ended counts only in a list by end.
+type HeadMark struct {
+	Ended int64
+	Run   uint64
+}
+
+// HeadPage is a part of a list. Next is where the next part goes on (HeadFilter.After); a zero Next: there is none.
+type HeadPage struct {
+	Heads []Head
+	Next  HeadMark
+}
+
+// Match says whether a head is picked. It does not look at After.
 func (f *HeadFilter) Match(h *Head) bool {
-	return (f.Workflow == "" || h.Workflow == f.Workflow) && (f.State == nil || h.State == *f.State) &&
-		(f.Since == 0 || h.CreatedAt >= f.Since) && (f.Until == 0 || h.CreatedAt < f.Until)
+	ended := f.ByEnd || f.EndedSince != 0 || f.EndedUntil != 0
+	return (f.Workflow == "" || h.Workflow == f.Workflow) && (len(f.States) == 0 || slices.Contains(f.States, h.State)) &&
+		strings.HasPrefix(h.ID, f.IDPrefix) && h.CreatedAt >= f.Since && (f.Until == 0 || h.CreatedAt < f.Until) &&
+		(!ended || h.EndedAt != 0) && h.EndedAt >= f.EndedSince && (f.EndedUntil == 0 || h.EndedAt < f.EndedUntil) && (f.Keep == nil || f.Keep(h))
+}
+
+// Mark is a head's place in a list of the filter.
+func (f *HeadFilter) Mark(h *Head) HeadMark {
+	if f.ByEnd {
+		return HeadMark{Ended: h.EndedAt, Run: h.Run}
+	}
+	return HeadMark{Run: h.Run}
+}
+
+// Before says whether a place comes earlier in a list than another: what is newer does.
+func (m HeadMark) Before(n HeadMark) bool {
+	return m.Ended > n.Ended || m.Ended == n.Ended && m.Run > n.Run
 }
 
 // Stats is what the journal has done since it was opened, and how large it is.

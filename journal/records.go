@@ -33,7 +33,7 @@ type Head struct {
 	EndedAt   int64  // 0: open
 	Skipped   uint32
 	Digest    []byte // of the state after LastSeq; empty: not taken then
-	Failed    string // "step: code" of a failed run, for lists
+	Failed    string // why a run failed, for lists; the text is the caller's
 }
 
 // End is the sequence behind the record.

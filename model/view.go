@@ -72,7 +72,8 @@ type RunHead struct {
 	CreatedAt    string `json:"created_at"`
 	CompletedAt  string `json:"completed_at,omitempty"`
 	Skipped      uint32 `json:"skipped,omitempty"`
-	Error        string `json:"error,omitempty"` // step: code
+	Error        string `json:"error,omitempty"`         // step: code
+	ErrorMessage string `json:"error_message,omitempty"` // its first 300 bytes
 
 	// Number is where the run stands in the journal: lists go on after it. It does not travel.
 	Number uint64 `json:"-"`

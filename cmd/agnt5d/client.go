@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/client"
+	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/ids"
 	"github.com/agnt5/agnt5d/model"
 	"github.com/spf13/cobra"
@@ -62,6 +64,13 @@ func told(err error) error {
 		}
 		return exit(exitUnreachable, "%v (is \"agnt5d serve\" running?)", gone)
 	}
+	var wrong *archive.FilterError // of a file
+	switch {
+	case errors.As(err, &wrong):
+		return &exitErr{exitUsage, err}
+	case errors.Is(err, engine.ErrWorkflowNotFound):
+		return &exitErr{exitNotFound, err}
+	}
 	var p *model.Problem
 	if !errors.As(err, &p) {
 		return &exitErr{exitError, err}
@@ -99,15 +108,30 @@ func nargs(names ...string) cobra.PositionalArgs {
 			return exit(exitUsage, "%s wants %s, and %d arguments were given (see \"%s --help\")", cmd.CommandPath(), strings.Join(names, " "), len(args), cmd.CommandPath())
 		}
 		for i, name := range names {
-			if named := name != "FILE" && name != "URL" && !cmd.Flags().Changed("file"); !named && args[i] != "" {
-				continue // a path or an address, or a run of a journal in which . and .. were ids once
-			}
-			if err := ids.Check(args[i]); err != nil {
-				return exit(exitUsage, "%s %w (see \"%s --help\")", name, err, cmd.CommandPath())
+			if err := checkArg(cmd, name, args[i]); err != nil {
+				return err
 			}
 		}
 		return nil
 	}
+}
+
+func checkArg(cmd *cobra.Command, name, arg string) error {
+	if named := name != "FILE" && name != "URL" && !cmd.Flags().Changed("file"); !named && arg != "" {
+		return nil // a path or an address, or a run of a journal in which . and .. were ids once
+	}
+	if err := ids.Check(arg); err != nil {
+		return exit(exitUsage, "%s %w (see \"%s --help\")", name, err, cmd.CommandPath())
+	}
+	return nil
+}
+
+// count says how many: "1 run", "2 runs".
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // namedRun refuses a --run that no run of a daemon can be. In a file it may be the id of a run of before.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/agnt5/agnt5d/client"
@@ -14,7 +13,6 @@ import (
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/journal/bolt"
 	"github.com/agnt5/agnt5d/model"
-	"github.com/agnt5/agnt5d/replay"
 )
 
 // file is a journal that no engine holds, opened to be read.
@@ -125,32 +123,19 @@ func (f *file) status(id string) (*model.Status, error) {
 
 // page gives a page of runs, as the client does for a daemon.
 func (f *file) page(_ context.Context, want client.Filter, limit int, cursor string) ([]model.RunHead, string, error) {
-	filter := journal.HeadFilter{Workflow: want.Workflow, IDPrefix: want.IDPrefix, Limit: limit}
-	if want.State != "" {
-		state, ok := replay.ParseRunState(want.State)
-		if !ok {
-			return nil, "", exit(exitUsage, "%q is no state of a run: want running, completed, failed, cancelled or quarantined", want.State)
-		}
-		filter.State = (*uint8)(&state)
-	}
-	for text, into := range map[string]*int64{want.Since: &filter.Since, want.Until: &filter.Until} {
+	filter := archive.Filter{Workflow: want.Workflow, State: want.State, IDPrefix: want.IDPrefix, ErrorCode: want.ErrorCode, Text: want.Text,
+		StuckFor: want.StuckFor, ByEnd: want.Sort == "end" || want.Sort == "" && want.EndedSince+want.EndedUntil != "", Limit: limit, Cursor: cursor}
+	for text, into := range map[string]*int64{want.Since: &filter.Since, want.Until: &filter.Until, want.EndedSince: &filter.EndedSince, want.EndedUntil: &filter.EndedUntil} {
 		if text == "" {
 			continue
 		}
 		t, err := time.Parse(time.RFC3339, text)
 		if err != nil {
-			return nil, "", exit(exitUsage, "%q is not a time like 2026-11-23T08:00:00Z", text)
+			return nil, "", err
 		}
 		*into = t.UnixMilli()
 	}
-	if cursor != "" {
-		filter.Before, _ = strconv.ParseUint(cursor, 10, 64) // our own, from below
-	}
-	runs, err := archive.Runs(f.Journal, filter)
-	if err != nil || len(runs) < limit {
-		return runs, "", err
-	}
-	return runs, strconv.FormatUint(runs[len(runs)-1].Number, 10), nil
+	return archive.Runs(f.Journal, filter, nil)
 }
 
 // definition gives a version of a workflow.

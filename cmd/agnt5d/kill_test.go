@@ -135,6 +135,9 @@ var mixedHandlers = map[string]worker.Func{
 		}
 		return nil, nil
 	},
+	"fail": func(context.Context, *worker.Task) (json.RawMessage, error) {
+		return nil, flow.NonRetryable(errors.New("no good"))
+	},
 	"flaky": func(_ context.Context, t *worker.Task) (json.RawMessage, error) {
 		if t.Attempt%3 == 1 {
 			return nil, errors.New("not yet")

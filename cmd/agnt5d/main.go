@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -109,13 +110,25 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return exit(exitUsage, "%w%s (see \"%s --help\")", durationHint(err), flagHint(cmd, err), cmd.CommandPath())
+		return exit(exitUsage, "%w%s (see \"%s --help\")", plainFlag(durationHint(err)), flagHint(cmd, err), cmd.CommandPath())
 	})
 	addUTC(root)
 	for _, verb := range verbs {
 		root.AddCommand(verb())
 	}
 	return root
+}
+
+// goFlag is how pflag says that a value is no number, or no truth.
+var goFlag = regexp.MustCompile(`^(invalid argument ".*" for ".*") flag: strconv\.Parse(Uint|Int|Bool): `)
+
+// plainFlag says what kind of value a flag wants, where the error names a function of Go's.
+func plainFlag(err error) error {
+	m := goFlag.FindStringSubmatch(err.Error())
+	if m == nil {
+		return err
+	}
+	return fmt.Errorf("%s: want %s", m[1], map[string]string{"Uint": "a whole number, 0 or more", "Int": "a whole number", "Bool": "true or false"}[m[2]])
 }
 
 // flagHint is the flag that was meant by one that is unknown.

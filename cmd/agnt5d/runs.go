@@ -113,87 +113,6 @@ func printRun(cmd *cobra.Command, st *model.Status) error {
 	return nil
 }
 
-func newListCmd() *cobra.Command {
-	var f client.Filter
-	var limit int
-	var path string
-	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List runs, newest first",
-		Example: "  agnt5d list --state failed\n  agnt5d list --workflow nightly --limit 500 -o json",
-		Args:    nargs(),
-	}
-	addFilter(cmd, &f)
-	cmd.Flags().IntVar(&limit, "limit", 50, "at most so many; 0: all")
-	addFile(cmd, &path)
-	return remoteVerb(cmd, func(cmd *cobra.Command, _ []string, c *client.Client, o *remote) error {
-		runs, more, err := listRuns(cmd, c, f, limit, path)
-		if err != nil {
-			return err
-		}
-		if o.json() {
-			return printJSON(cmd.OutOrStdout(), map[string]any{"runs": runs})
-		}
-		rows := [][]string{{"RUN", "WORKFLOW", "VERSION", "STATE", "STARTED", "TOOK", "NOTE"}}
-		for _, r := range runs {
-			took, note := age(r.CreatedAt), r.Error
-			if r.CompletedAt != "" {
-				took = between(r.CreatedAt, r.CompletedAt)
-			}
-			if r.Skipped > 0 && note == "" {
-				note = fmt.Sprintf("%d skipped", r.Skipped)
-			}
-			rows = append(rows, []string{r.WorkflowID, r.WorkflowName, fmt.Sprint(r.Version), r.State, local(r.CreatedAt, zone(cmd)), took, clip(note, 60)})
-		}
-		if err := table(cmd.OutOrStdout(), rows); err != nil {
-			return err
-		}
-		if more {
-			fmt.Fprintf(cmd.ErrOrStderr(), "there are more: --limit 0 shows all\n")
-		}
-		return nil
-	})
-}
-
-// listRuns reads page after page, from the daemon or from a file.
-func listRuns(cmd *cobra.Command, c *client.Client, f client.Filter, limit int, path string) (runs []model.RunHead, more bool, err error) {
-	page := c.List
-	if path != "" {
-		file, err := openFile(path)
-		if err != nil {
-			return nil, false, err
-		}
-		defer file.Close()
-		page = file.page
-	}
-	runs = []model.RunHead{}
-	for cursor := ""; ; {
-		n := 1000
-		if limit > 0 {
-			n = min(n, limit-len(runs))
-		}
-		got, next, err := page(cmd.Context(), f, n, cursor)
-		if err != nil {
-			return nil, false, err
-		}
-		runs = append(runs, got...)
-		if next == "" || limit > 0 && len(runs) >= limit {
-			return runs, next != "", nil
-		}
-		cursor = next
-	}
-}
-
-func addFilter(cmd *cobra.Command, f *client.Filter) {
-	idFlag(cmd, &f.Workflow, "workflow", "only runs of this workflow")
-	textFlag(cmd, &f.State, "state", "only runs in this state")
-	textFlag(cmd, &f.IDPrefix, "id-prefix", "only runs whose id begins so")
-	textFlag(cmd, &f.Since, "since", "only runs started at or after this time (RFC 3339)")
-	textFlag(cmd, &f.Until, "until", "only runs started before this time (RFC 3339)")
-	_ = cmd.RegisterFlagCompletionFunc("workflow", workflowNames)
-	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"running", "completed", "failed", "cancelled", "quarantined"}, cobra.ShellCompDirectiveNoFileComp))
-}
-
 func addFile(cmd *cobra.Command, path *string) {
 	textFlag(cmd, path, "file", "read this journal, which no daemon holds, instead of asking a daemon")
 }
@@ -307,87 +226,6 @@ func untaken(cmd *cobra.Command, c *client.Client, run, name string) string {
 	return fmt.Sprintf("no step of workflow %s waits for that name, so it will never be taken; it waits for: %s", st.WorkflowName, strings.Join(known, ", "))
 }
 
-// many is a verb that does one thing to a run, or with filters to many.
-func many(cmd *cobra.Command, one func(cmd *cobra.Command, c *client.Client, run string) error, all func(cmd *cobra.Command, c *client.Client, f client.Filter, o client.ManyOptions) (client.Many, error), past string) *cobra.Command {
-	var f client.Filter
-	var every, yes, dry bool
-	addFilter(cmd, &f)
-	cmd.Flags().BoolVar(&every, "all", false, "every run that the filters name, instead of one")
-	cmd.Flags().BoolVar(&yes, "yes", false, "with --all and no filter: really every run")
-	cmd.Flags().BoolVar(&dry, "dry-run", false, "with --all: only count the runs that match")
-	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		switch {
-		case every && len(args) > 0:
-			return exit(exitUsage, "name a run, or say --all: not both")
-		case every && f == (client.Filter{}) && !yes && !dry:
-			return exit(exitUsage, "--all without a filter is every run of the daemon: add a filter (see \"%s --help\"), or --yes if that is meant", cmd.CommandPath())
-		case every:
-			return nil
-		case f != (client.Filter{}):
-			return exit(exitUsage, "filters go with --all")
-		case dry:
-			return exit(exitUsage, "--dry-run goes with --all")
-		}
-		return nargs("RUN")(cmd, args)
-	}
-	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
-		if every {
-			got, err := all(cmd, c, f, client.ManyOptions{All: f == (client.Filter{}), DryRun: dry})
-			if err != nil {
-				return err
-			}
-			if o.json() {
-				return printJSON(cmd.OutOrStdout(), got)
-			}
-			if dry {
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d runs match; nothing was done (--dry-run)\n", got.Matched)
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d runs matched, %d %s\n", got.Matched, got.Done, past)
-			return err
-		}
-		if err := one(cmd, c, args[0]); err != nil {
-			return err
-		}
-		if o.json() {
-			return printJSON(cmd.OutOrStdout(), map[string]any{"workflow_id": args[0]})
-		}
-		_, err := fmt.Fprintf(cmd.OutOrStdout(), "run %s is %s\n", args[0], past)
-		return err
-	})
-}
-
-func newCancelCmd() *cobra.Command {
-	var reason string
-	cmd := &cobra.Command{
-		Use:               "cancel RUN | cancel --all [filters]",
-		Short:             "End a run, or many",
-		Example:           "  agnt5d cancel order-17 --reason \"ordered twice\"\n  agnt5d cancel --all --workflow nightly",
-		ValidArgsFunction: runIDs("running", "quarantined"),
-	}
-	cmd.Flags().StringVar(&reason, "reason", "", "kept in the run's history")
-	return many(cmd, func(cmd *cobra.Command, c *client.Client, run string) error {
-		return c.Cancel(cmd.Context(), run, reason)
-	},
-		func(cmd *cobra.Command, c *client.Client, f client.Filter, o client.ManyOptions) (client.Many, error) {
-			o.Reason = reason
-			return c.CancelMany(cmd.Context(), f, o)
-		}, "cancelled")
-}
-
-func newRetryCmd() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:               "retry RUN | retry --all [filters]",
-		Short:             "Reopen a failed or cancelled run, or many: what was done stays done",
-		Example:           "  agnt5d retry order-17\n  agnt5d retry --all --state failed --since 2026-11-23T00:00:00Z",
-		ValidArgsFunction: runIDs("failed", "cancelled"),
-	}
-	return many(cmd, func(cmd *cobra.Command, c *client.Client, run string) error { return c.Retry(cmd.Context(), run) },
-		func(cmd *cobra.Command, c *client.Client, f client.Filter, o client.ManyOptions) (client.Many, error) {
-			return c.RetryMany(cmd.Context(), f, o)
-		}, "open again")
-}
-
 func newFireCmd() *cobra.Command {
 	return remoteVerb(&cobra.Command{
 		Use:               "fire RUN TIMER",
@@ -403,25 +241,6 @@ func newFireCmd() *cobra.Command {
 			return printJSON(cmd.OutOrStdout(), map[string]any{"workflow_id": args[0], "timer": args[1]})
 		}
 		_, err := fmt.Fprintf(cmd.OutOrStdout(), "timer %s of run %s has fired\n", args[1], args[0])
-		return err
-	})
-}
-
-func newDeleteCmd() *cobra.Command {
-	return remoteVerb(&cobra.Command{
-		Use:               "delete RUN",
-		Short:             "Delete a finished run and its history",
-		Example:           "  agnt5d delete order-17",
-		Args:              nargs("RUN"),
-		ValidArgsFunction: runIDs("completed", "failed", "cancelled"),
-	}, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
-		if err := c.Delete(cmd.Context(), args[0]); err != nil {
-			return err
-		}
-		if o.json() {
-			return printJSON(cmd.OutOrStdout(), map[string]any{"workflow_id": args[0]})
-		}
-		_, err := fmt.Fprintf(cmd.OutOrStdout(), "run %s is deleted\n", args[0])
 		return err
 	})
 }

@@ -46,7 +46,7 @@ var may = map[string][]string{
 	"client":                 {"flow", "internal/backoff", "internal/ids", "internal/wire", "model", "worker", "worker/pool"},
 	"examples/orders/worker": {"client", "worker"},
 	"replay":                 {"flow", "internal/event", "internal/failure", "internal/pack", "internal/refusal", "internal/rfc3339", "signals", "timers"},
-	"internal/archive":       {"flow", "internal/event", "internal/ids", "internal/refusal", "internal/rfc3339", "journal", "model", "replay"},
+	"internal/archive":       {"flow", "internal/event", "internal/ids", "internal/nearest", "internal/refusal", "internal/rfc3339", "journal", "model", "replay"},
 	"internal/shard":         {"flow", "internal/archive", "internal/event", "internal/failure", "internal/meter", "internal/objects", "internal/refusal", "journal", "replay", "timers", "worker"},
 	"internal/sim":           {"flow", "internal/archive", "internal/event", "internal/failure", "internal/refusal", "internal/shard", "journal", "replay", "worker"},
 	"engine":                 {"flow", "internal/archive", "internal/event", "internal/failure", "internal/ids", "internal/refusal", "internal/rfc3339", "internal/shard", "journal", "journal/bolt", "model", "replay", "timers", "worker"},

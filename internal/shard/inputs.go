@@ -317,71 +317,7 @@ func (in *Fire) fold(r *Shard, run *Run, t *replay.Turn) {
 	r.tell(in, in.Reply)
 }
 
-// Delete removes a finished run.
-type Delete struct {
-	By    string // who asks
-	ID    string
-	Reply func(error)
-}
-
-func (in *Delete) refuse(err error) { in.Reply(err) }
-func (in *Delete) asks()            {}
-
-// admit waits for the end of the turn: what else came may have reopened the run.
-func (in *Delete) admit(r *Shard) { r.atEnd(func() { in.delete(r) }) }
-
-func (in *Delete) delete(r *Shard) {
-	run, err := r.find(in.ID)
-	if err == nil {
-		if !run.S.Status.Ended() {
-			err = refusal.ErrRunOpen
-		} else if len(run.S.Outs) > 0 {
-			err = fmt.Errorf("%w: an attempt of it is still out", refusal.ErrRunOpen)
-		}
-	}
-	if err != nil && err != ErrAway {
-		r.deny(in, err)
-		return
-	}
-	number, last, events, err := r.dead(in.ID, run)
-	if err != nil {
-		r.deny(in, err)
-		return
-	}
-	if r.noRoom(in) {
-		return
-	}
-	delete(r.ids, in.ID)
-	delete(r.runs, number)
-	r.gone[in.ID] = number
-	r.b.gone = append(r.b.gone, in.ID)
-	body := event.AppendDeleted(nil, event.Deleted{Run: number, ID: in.ID, Last: last, Events: events})
-	r.b.Purges = append(r.b.Purges, journal.Purge{Run: number, Until: r.now.Wall + r.cfg.TombstoneMS})
-	r.system(event.Event{Kind: event.RunsDeleted, Payload: body, Message: "asked for", By: in.By})
-	r.tell(in, in.Reply)
-}
-
-// dead gives the number of a run that has ended, in memory or not, and where it ended.
-func (r *Shard) dead(id string, run *Run) (number, last, events uint64, err error) {
-	if run != nil {
-		if run.S.LastSeq > r.durable {
-			err = fmt.Errorf("%w: its end has only just been recorded; ask again", refusal.ErrRunOpen)
-		}
-		return run.S.Run, run.S.LastSeq, run.S.Events, err
-	}
-	row, ok := r.needs.ids.row(id)
-	switch {
-	case !ok:
-		return 0, 0, 0, errNotRead
-	case row.headErr != nil:
-		return 0, 0, 0, row.headErr
-	case row.head.Run == 0:
-		return 0, 0, 0, refusal.ErrRunNotFound
-	}
-	return row.Run, row.head.LastSeq, row.head.Events, nil
-}
-
-// DeleteObject removes the state of an object that no step holds.
+// DeleteObject removes the state of an object.
 type DeleteObject struct {
 	By    string // who asks
 	Key   string

@@ -150,10 +150,12 @@ func TestEveryInputMeetsEveryRun(t *testing.T) {
 		"cancel": cancel, "quarantine": quarantine, "retry": retry,
 		"retry without a state": func(*bed) shard.Input { return &shard.Retry{ID: "one", Reply: none} },
 		"fire":                  func(*bed) shard.Input { return &shard.Fire{ID: "one", Timer: "t", Reply: none} },
-		"delete":                func(*bed) shard.Input { return &shard.Delete{ID: "one", Reply: none} },
-		"delete object":         func(*bed) shard.Input { return &shard.DeleteObject{Key: "k", Reply: none} },
-		"outcome":               func(b *bed) shard.Input { return b.takeOutcome("one/a") },
-		"outcome of the other":  func(b *bed) shard.Input { return b.takeOutcome("one/b") },
+		"delete": func(*bed) shard.Input {
+			return &shard.Delete{IDs: []string{"one"}, Reply: func(shard.Deleted, error) {}}
+		},
+		"delete object":        func(*bed) shard.Input { return &shard.DeleteObject{Key: "k", Reply: none} },
+		"outcome":              func(b *bed) shard.Input { return b.takeOutcome("one/a") },
+		"outcome of the other": func(b *bed) shard.Input { return b.takeOutcome("one/b") },
 		"forged outcome": func(b *bed) shard.Input {
 			return &shard.Outcome{Token: worker.Token{Run: b.number("one"), Step: 0, Attempt: 9, Worker: "A"}, Reply: func(shard.Result, bool, error) {}}
 		},

@@ -416,9 +416,15 @@ func (in *Signal) needs(r *Shard) bool { return r.needID(in.ID) }
 func (in *Cancel) needs(r *Shard) bool { return r.needID(in.ID) }
 func (in *Retry) needs(r *Shard) bool  { return r.needID(in.ID) }
 func (in *Fire) needs(r *Shard) bool   { return r.needID(in.ID) }
-func (in *Delete) needs(r *Shard) bool { return r.needID(in.ID) }
-func (in *Query) needs(r *Shard) bool  { return r.needID(in.ID) }
-func (in *Await) needs(r *Shard) bool  { return r.needID(in.ID) }
+func (in *Delete) needs(r *Shard) bool {
+	all := true
+	for _, id := range in.slice() { // what is missing is asked for together
+		all = r.needID(id) && all
+	}
+	return all
+}
+func (in *Query) needs(r *Shard) bool { return r.needID(in.ID) }
+func (in *Await) needs(r *Shard) bool { return r.needID(in.ID) }
 
 func (in *Quarantine) needs(r *Shard) bool { return r.needHead(in.Run) }
 
@@ -443,7 +449,7 @@ func (in *Signal) about() subject     { return subject{id: in.ID} }
 func (in *Cancel) about() subject     { return subject{id: in.ID} }
 func (in *Retry) about() subject      { return subject{id: in.ID} }
 func (in *Fire) about() subject       { return subject{id: in.ID} }
-func (in *Delete) about() subject     { return subject{id: in.ID} }
+func (in *Delete) about() subject     { return subject{id: in.IDs[0]} }
 func (in *Query) about() subject      { return subject{id: in.ID} }
 func (in *Await) about() subject      { return subject{id: in.ID} }
 func (in *Forget) about() subject     { return subject{id: in.ID} }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/internal/objects"
 	"github.com/agnt5/agnt5d/journal"
@@ -347,7 +348,8 @@ func (r *Shard) head(run *Run) {
 		h.Digest = s.Digest()
 	}
 	if s.Status == replay.Failed {
-		h.Failed = s.Name(s.FailedBy) + ": " + s.At(s.FailedBy).Error.Code
+		why := s.At(s.FailedBy).Error
+		h.Failed = archive.FailedText(s.Name(s.FailedBy), why.Code, why.Message)
 	}
 	for i := len(r.b.Heads) - 1; i >= 0 && i >= len(r.b.Heads)-2; i-- { // started and ended in one turn
 		if r.b.Heads[i].Run == h.Run {

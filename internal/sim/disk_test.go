@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 	"testing"
@@ -71,19 +70,26 @@ func (l *log) GetMany(seqs []uint64, fn func(int, journal.Record) error) error {
 	return nil
 }
 
-func (l *log) Heads(f journal.HeadFilter) ([]journal.Head, error) {
+func (l *log) Heads(f journal.HeadFilter) (journal.HeadPage, error) {
 	var out []journal.Head
 	for _, h := range l.heads {
-		if (f.Workflow == "" || h.Workflow == f.Workflow) && (f.State == nil || h.State == *f.State) && strings.HasPrefix(h.ID, f.IDPrefix) &&
-			h.CreatedAt >= f.Since && (f.Until == 0 || h.CreatedAt < f.Until) && (f.Before == 0 || h.Run < f.Before) {
+		if f.Match(&h) && (f.After == (journal.HeadMark{}) || f.After.Before(f.Mark(&h))) {
 			out = append(out, h)
 		}
 	}
-	slices.SortFunc(out, func(a, b journal.Head) int { return cmp.Compare(b.Run, a.Run) })
+	slices.SortFunc(out, func(a, b journal.Head) int {
+		if f.Mark(&a).Before(f.Mark(&b)) {
+			return -1
+		}
+		return 1
+	})
 	if f.Limit == 0 {
 		f.Limit = 100
 	}
-	return out[:min(len(out), f.Limit)], nil
+	if len(out) <= f.Limit {
+		return journal.HeadPage{Heads: out}, nil
+	}
+	return journal.HeadPage{Heads: out[:f.Limit], Next: f.Mark(&out[f.Limit-1])}, nil
 }
 
 func (l *log) Objects(prefix, after string, limit int) ([]journal.Object, error) {

@@ -35,7 +35,7 @@ func (j *Journal) commit(group []queued) (err error) {
 	if err != nil {
 		return err
 	}
-	w := writer{tx: tx, arena: j.arena[:0], tail: j.tail}
+	w := writer{tx: tx, arena: j.arena[:0], tail: j.tail, clock: j.clock, indexed: j.indexed}
 	w.tail.clean = len(group) == 0 && w.tail.clean // a probe changes nothing
 	batches := uint64(0)
 	for _, q := range group {
@@ -61,6 +61,7 @@ func (j *Journal) commit(group []queued) (err error) {
 	if cap(w.arena) <= 16<<20 {
 		j.arena = w.arena
 	}
+	j.clock = w.clock
 	j.mu.Lock()
 	j.tail = w.tail
 	j.stats.Commits++
@@ -83,6 +84,8 @@ type writer struct {
 	snaps   []journal.Snapshot
 	records uint64
 	bytes   uint64
+	clock   clock
+	indexed bool
 }
 
 // put seals and puts a row that lies at the end of the arena: its key begins at key, its value, whose first four bytes are
@@ -178,6 +181,12 @@ func (w *writer) finish() error {
 	if err := w.flush(); err != nil {
 		return err
 	}
+	if w.indexed {
+		t := times{w.tail.next, w.clock.slack}
+		if err := w.row(metaBucket, timesKey, t.append(nil)); err != nil {
+			return err
+		}
+	}
 	return w.row(metaBucket, tailKey, w.tail.append(nil))
 }
 
@@ -213,19 +222,26 @@ func (w *writer) head(h *journal.Head) error {
 	k := len(w.arena)
 	w.arena = binary.BigEndian.AppendUint64(w.arena, h.Run)
 	v := len(w.arena)
-	before, known := w.oldHead(w.arena[k:v], to.Get(w.arena[k:v]))
+	was := to.Get(w.arena[k:v])
+	old, before := w.oldHead(w.arena[k:v], was)
+	if was == nil {
+		w.clock.start(h.CreatedAt)
+	}
 	w.arena = append(w.arena, 0, 0, 0, 0)
 	w.arena = appendHead(w.arena, h)
 	if err := w.put(headBucket, to, k, v); err != nil {
 		return err
 	}
-	if !known {
+	if old == nil {
 		if err := w.row(idBucket, []byte(h.ID), appendID(nil, h.Run, 0)); err != nil {
 			return err
 		}
 		if err := w.row(flowBucket, flowKey(h.Workflow, h.Run), nil); err != nil {
 			return err
 		}
+	}
+	if err := w.end(old, h); err != nil {
+		return err
 	}
 	for _, state := range before {
 		if state == h.State {
@@ -241,17 +257,17 @@ func (w *writer) head(h *journal.Head) error {
 	return w.row(stateBucket, stateKey(h.State, h.Run), nil)
 }
 
-// oldHead gives the states under which the index may have the run. The head that is replaced may be damaged: then the new
-// one, which comes from the engine's memory, mends what it can.
-func (w *writer) oldHead(key, value []byte) (states []uint8, known bool) {
+// oldHead gives the head that is replaced, and the states under which the index may have the run. It may be damaged, and is nil
+// then: the new one, which comes from the engine's memory, mends what it can.
+func (w *writer) oldHead(key, value []byte) (old *journal.Head, states []uint8) {
 	if value == nil {
-		return nil, false
+		return nil, nil
 	}
 	p, err := headBucket.unseal(key, value)
 	if err == nil {
 		var h journal.Head
 		if h, err = decodeHead(key, p); err == nil {
-			return []uint8{h.State}, true
+			return &h, []uint8{h.State}
 		}
 	}
 	for state := uint8(0); state < 16; state++ {
@@ -260,7 +276,7 @@ func (w *writer) oldHead(key, value []byte) (states []uint8, known bool) {
 			states = append(states, state)
 		}
 	}
-	return states, false
+	return nil, states
 }
 
 func (w *writer) snapshot(s *journal.Snapshot) error {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/agnt5/agnt5d/journal"
@@ -83,7 +84,7 @@ func (j *Journal) rewrite(temp string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, to.Close()) }()
-	for _, b := range allBuckets {
+	for _, b := range slices.Concat(allBuckets, addedBuckets) {
 		if err := j.copyBucket(to, b); err != nil {
 			return fmt.Errorf("journal: compact %s: %w", b.name, err)
 		}
@@ -96,13 +97,16 @@ func (j *Journal) copyBucket(to *bbolt.DB, b *bucket) error {
 	var at []byte
 	for more := true; more; {
 		err := to.Update(func(dst *bbolt.Tx) error {
+			more = false
 			in, err := dst.CreateBucketIfNotExists(b.name)
 			if err != nil {
 				return err
 			}
 			in.FillPercent = 1
 			return j.view(func(src *bbolt.Tx) error {
-				more = false
+				if src.Bucket(b.name) == nil {
+					return dst.DeleteBucket(b.name) // of an older release
+				}
 				size := 0
 				return b.each(src, nil, at, func(k, _ []byte) error {
 					if size > 8<<20 {

@@ -32,6 +32,7 @@ var (
 	idBucket         = newBucket("ids", "id")
 	stateBucket      = newBucket("bystate", "index")
 	flowBucket       = newBucket("byflow", "index")
+	endBucket        = newBucket("byend", "index")
 	snapshotBucket   = newBucket("snapshots", "snapshot")
 	objectBucket     = newBucket("objects", "object")
 	definitionBucket = newBucket("definitions", "definition")
@@ -44,6 +45,9 @@ var (
 
 var allBuckets = []*bucket{metaBucket, logBucket, headBucket, idBucket, stateBucket, flowBucket, snapshotBucket, objectBucket,
 	definitionBucket, currentBucket, bodyBucket, waypointBucket, holeBucket, rowBucket}
+
+// addedBuckets are those that files of older releases lack.
+var addedBuckets = []*bucket{endBucket}
 
 // Every value of every bucket begins with its checksum:
 //

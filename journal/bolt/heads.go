@@ -2,7 +2,6 @@ package bolt
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -60,78 +59,275 @@ func (j *Journal) Lookup(id string) (run uint64, tombstoneUntil int64, ok bool, 
 // headsPage bounds how many rows are looked at in one transaction.
 const headsPage = 2000
 
-// Heads lists the runs that the filter picks, the newest first. The next page is Before the last run of this one.
-func (j *Journal) Heads(f journal.HeadFilter) ([]journal.Head, error) {
+// Heads lists runs. Where an index leads to them the rows of the index are looked at, else all heads.
+func (j *Journal) Heads(f journal.HeadFilter) (journal.HeadPage, error) {
 	if f.Limit <= 0 {
 		f.Limit = 100
 	}
-	if f.Before == 0 {
-		f.Before = math.MaxUint64
+	if f.Look <= 0 {
+		f.Look = math.MaxInt
 	}
+	l := lister{f: f, limit: f.Limit + 1, place: f.After} // one more tells whether there is a next page
 	if f.IDPrefix != "" {
-		return j.headsByID(f)
+		runs, few, err := j.byPrefix(f.IDPrefix, min(f.Look, prefixMost))
+		if err != nil {
+			return journal.HeadPage{}, err
+		}
+		if few {
+			return l.sorted(j, runs)
+		}
 	}
-	var list []journal.Head
-	for more := true; more && len(list) < f.Limit; {
+	for more := true; more; {
 		err := j.view(func(tx *bbolt.Tx) error {
 			var err error
-			more, err = headsFrom(tx, &f, &list)
+			more, err = l.some(tx)
 			return err
 		})
+		if err == errUnindexed {
+			return l.sorted(j, nil)
+		}
 		if err != nil {
-			return nil, err
+			return journal.HeadPage{}, err
 		}
 	}
-	return list, nil
+	return l.page(), nil
 }
 
-// headsFrom adds to list what it finds in some rows, and moves f.Before behind them.
-func headsFrom(tx *bbolt.Tx, f *journal.HeadFilter, list *[]journal.Head) (more bool, err error) {
-	b, prefix := headBucket, []byte{}
+// lister makes a page of a list.
+type lister struct {
+	f      journal.HeadFilter
+	limit  int
+	found  []journal.Head
+	place  journal.HeadMark // the last row looked at
+	looked int
+	cut    bool // it has looked at f.Look rows
+}
+
+// page is what was found. When nothing more was found, but not everything was looked at, it goes on where that ended.
+func (l *lister) page() journal.HeadPage {
 	switch {
-	case f.State != nil && *f.State != journal.CompletedState:
-		b, prefix = stateBucket, []byte{*f.State}
+	case len(l.found) == l.limit:
+		p := journal.HeadPage{Heads: l.found[:l.limit-1]}
+		p.Next = l.f.Mark(&p.Heads[len(p.Heads)-1])
+		return p
+	case l.cut:
+		return journal.HeadPage{Heads: l.found, Next: l.place}
+	}
+	return journal.HeadPage{Heads: l.found}
+}
+
+// errUnindexed: an older release has written the file, and it cannot be asked for an order by end.
+var errUnindexed = errors.New("no index by end")
+
+// source is where the runs of a list are found: the rows of a bucket under some prefixes, each ending in a mark.
+type source struct {
+	b        *bucket
+	prefixes [][]byte
+	ended    bool             // marks have the time of the end
+	below    journal.HeadMark // rows before this one in the list are not picked; zero: all may be
+	floor    int64            // rows whose time is under it end the list
+}
+
+// source picks the index that has the fewest rows to look at.
+func (l *lister) source(tx *bbolt.Tx) (source, error) {
+	f := &l.f
+	t, indexed := timesOf(tx)
+	if f.ByEnd && !indexed {
+		return source{}, errUnindexed
+	}
+	s := source{b: headBucket, prefixes: [][]byte{{}}, ended: f.ByEnd}
+	few := len(f.States) > 0 && !slices.Contains(f.States, journal.CompletedState)
+	switch {
+	case f.ByEnd && few:
+		s.b, s.prefixes = endBucket, statePrefixes([]byte{endOfState}, f.States)
+	case f.ByEnd && f.Workflow != "":
+		s.b, s.prefixes = endBucket, [][]byte{appendBytes([]byte{endOfFlow}, f.Workflow)}
+	case f.ByEnd:
+		s.b, s.prefixes = endBucket, [][]byte{{endOfAll}}
+	case few:
+		s.b, s.prefixes = stateBucket, statePrefixes(nil, f.States)
 	case f.Workflow != "":
-		b, prefix = flowBucket, appendBytes(nil, f.Workflow)
+		s.b, s.prefixes = flowBucket, [][]byte{appendBytes(nil, f.Workflow)}
 	}
-	c := tx.Bucket(b.name).Cursor()
-	var v []byte
-	k, _ := c.Seek(binary.BigEndian.AppendUint64(bytes.Clone(prefix), f.Before))
-	if k == nil {
-		k, v = c.Last()
-	} else {
-		k, v = c.Prev()
+	if f.ByEnd {
+		s.floor = f.EndedSince
+		if f.EndedUntil != 0 {
+			s.below = journal.HeadMark{Ended: f.EndedUntil}
+		}
+		return s, nil
 	}
-	for n := 0; len(k) == len(prefix)+8 && bytes.HasPrefix(k, prefix); n++ {
-		if n == headsPage || len(*list) == f.Limit {
-			return true, nil
+	if f.Since != 0 && indexed {
+		s.floor = f.Since - t.slack
+	}
+	if f.Until != 0 && indexed {
+		run, err := firstAfter(tx, f.Until+t.slack)
+		s.below = journal.HeadMark{Run: run}
+		return s, err
+	}
+	return s, nil
+}
+
+func statePrefixes(before []byte, states []uint8) [][]byte {
+	var out [][]byte
+	for _, state := range slices.Compact(slices.Sorted(slices.Values(states))) {
+		out = append(out, append(bytes.Clone(before), state))
+	}
+	return out
+}
+
+// firstAfter gives a run number from which on every run was started at or after a time, the clock never having gone back.
+func firstAfter(tx *bbolt.Tx, at int64) (uint64, error) {
+	end, err := tailOf(tx)
+	if err != nil {
+		return 0, err
+	}
+	c := tx.Bucket(headBucket.name).Cursor()
+	low, high := uint64(1), end.next
+	for low < high {
+		mid := low + (high-low)/2
+		k, _ := c.Seek(seqKey(mid))
+		run := seqOf(k)
+		if k == nil || run >= high {
+			high = mid
+			continue
 		}
-		if _, err := b.unseal(k, v); err != nil {
-			return false, b.damage(nil, err.Error())
-		}
-		run := binary.BigEndian.Uint64(k[len(prefix):])
 		h, ok, err := headOf(tx, run)
+		switch {
+		case err != nil: // damaged: nothing is known of it, and nothing may be left out
+			low = run + 1
+		case ok && h.CreatedAt >= at:
+			high = mid
+		default:
+			low = run + 1
+		}
+	}
+	return max(high, 1), nil
+}
+
+// some looks at some rows, in one transaction.
+func (l *lister) some(tx *bbolt.Tx) (more bool, err error) {
+	s, err := l.source(tx)
+	if err != nil {
+		return false, err
+	}
+	from := l.place
+	if s.below != (journal.HeadMark{}) && (from == (journal.HeadMark{}) || from.Before(s.below)) {
+		from = s.below
+	}
+	rows := newRows(tx, &s, from)
+	for range headsPage {
+		m, k, v, ok := rows.next()
+		if !ok {
+			return false, nil
+		}
+		if _, err := s.b.unseal(k, v); err != nil {
+			return false, s.b.damage(nil, err.Error())
+		}
+		if s.ended && m.Ended < s.floor {
+			return false, nil
+		}
+		h, ok, err := headOf(tx, m.Run)
 		if err != nil {
 			return false, err
 		}
-		if ok && f.Match(&h) {
-			*list = append(*list, h)
+		if !s.ended && ok && h.CreatedAt < s.floor {
+			return false, nil
 		}
-		f.Before = run
-		k, v = c.Prev()
+		if ok && (!s.ended || h.EndedAt == m.Ended) && l.f.Match(&h) {
+			l.found = append(l.found, h)
+		}
+		l.place = m
+		l.looked++
+		if len(l.found) == l.limit {
+			return false, nil
+		}
+		if l.looked == l.f.Look {
+			l.cut = true
+			return false, nil
+		}
 	}
-	return false, nil
+	return true, nil
 }
 
-// headsByID reads the ids with a prefix, which are not in the order of runs.
-func (j *Journal) headsByID(f journal.HeadFilter) ([]journal.Head, error) {
-	var runs []uint64
-	at := []byte(f.IDPrefix)
-	for more := true; more; {
+// rows reads several parts of a bucket at once, in the order of a list.
+type rows struct {
+	s     *source
+	parts []part
+}
+
+type part struct {
+	prefix []byte
+	c      *bbolt.Cursor
+	k, v   []byte
+}
+
+// newRows stands behind a mark; a zero one: before the first row.
+func newRows(tx *bbolt.Tx, s *source, from journal.HeadMark) *rows {
+	r := &rows{s: s}
+	if from == (journal.HeadMark{}) {
+		from = journal.HeadMark{Ended: math.MaxInt64, Run: math.MaxUint64}
+	}
+	for _, prefix := range s.prefixes {
+		p := part{prefix: prefix, c: tx.Bucket(s.b.name).Cursor()}
+		at := bytes.Clone(prefix)
+		if s.ended {
+			at = endKey(at, from)
+		} else {
+			at = binary.BigEndian.AppendUint64(at, from.Run)
+		}
+		if p.k, _ = p.c.Seek(at); p.k == nil {
+			p.k, p.v = p.c.Last()
+		} else {
+			p.k, p.v = p.c.Prev()
+		}
+		r.parts = append(r.parts, p)
+	}
+	return r
+}
+
+func (r *rows) next() (m journal.HeadMark, k, v []byte, ok bool) {
+	best := -1
+	for i := range r.parts {
+		if at, is := r.parts[i].mark(r.s.ended); is && (best < 0 || at.Before(m)) {
+			best, m = i, at
+		}
+	}
+	if best < 0 {
+		return m, nil, nil, false
+	}
+	p := &r.parts[best]
+	k, v = p.k, p.v
+	p.k, p.v = p.c.Prev()
+	return m, k, v, true
+}
+
+// mark is where the row of a part stands in the list; is: there is one.
+func (p *part) mark(ended bool) (m journal.HeadMark, is bool) {
+	n := len(p.prefix)
+	switch {
+	case !bytes.HasPrefix(p.k, p.prefix):
+		return m, false
+	case ended && len(p.k) == n+16:
+		return journal.HeadMark{Ended: int64(binary.BigEndian.Uint64(p.k[n:])), Run: binary.BigEndian.Uint64(p.k[n+8:])}, true
+	case !ended && len(p.k) == n+8:
+		return journal.HeadMark{Run: binary.BigEndian.Uint64(p.k[n:])}, true
+	}
+	return m, false
+}
+
+// prefixMost is how many ids with a prefix are put into the order of the list; of more than that, the runs of the list are
+// asked for their ids.
+const prefixMost = 10_000
+
+// byPrefix gives the runs whose ids begin with a prefix. few: they are all.
+func (j *Journal) byPrefix(prefix string, most int) (runs []uint64, few bool, err error) {
+	runs = []uint64{}
+	at := []byte(prefix)
+	for more := true; more && len(runs) <= most; {
 		err := j.view(func(tx *bbolt.Tx) error {
 			c := tx.Bucket(idBucket.name).Cursor()
 			k, v := c.Seek(at)
-			for n := 0; bytes.HasPrefix(k, []byte(f.IDPrefix)); n++ {
+			for n := 0; bytes.HasPrefix(k, []byte(prefix)); n++ {
 				if n == headsPage {
 					at = bytes.Clone(k)
 					return nil
@@ -144,7 +340,7 @@ func (j *Journal) headsByID(f journal.HeadFilter) ([]journal.Head, error) {
 				if err != nil {
 					return idBucket.damage(k, err.Error())
 				}
-				if until == 0 && run < f.Before {
+				if until == 0 {
 					runs = append(runs, run)
 				}
 				k, v = c.Next()
@@ -153,12 +349,70 @@ func (j *Journal) headsByID(f journal.HeadFilter) ([]journal.Head, error) {
 			return nil
 		})
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
-	slices.SortFunc(runs, func(a, b uint64) int { return cmp.Compare(b, a) })
-	var list []journal.Head
-	for len(runs) > 0 && len(list) < f.Limit {
+	return runs, len(runs) <= most, nil
+}
+
+// sorted makes a page of some runs, or (nil) of all of a file that has no index, by reading and sorting them.
+func (l *lister) sorted(j *Journal, runs []uint64) (journal.HeadPage, error) {
+	var marks []journal.HeadMark
+	pick := func(h *journal.Head) {
+		if m := l.f.Mark(h); l.f.Match(h) && (l.f.After == (journal.HeadMark{}) || l.f.After.Before(m)) {
+			marks = append(marks, m)
+		}
+	}
+	err := j.readHeads(runs, pick)
+	if err != nil {
+		return journal.HeadPage{}, err
+	}
+	slices.SortFunc(marks, func(a, b journal.HeadMark) int {
+		if a.Before(b) {
+			return -1
+		}
+		return 1
+	})
+	runs = runs[:0]
+	for _, m := range marks[:min(len(marks), l.limit)] {
+		runs = append(runs, m.Run)
+	}
+	if len(runs) == 0 {
+		return journal.HeadPage{}, nil
+	}
+	err = j.readHeads(runs, func(h *journal.Head) { l.found = append(l.found, *h) })
+	return l.page(), err
+}
+
+// readHeads gives the heads of some runs, or (nil) of all, a part of them in each transaction.
+func (j *Journal) readHeads(runs []uint64, fn func(h *journal.Head)) error {
+	if runs == nil {
+		at := uint64(0)
+		for more := true; more; {
+			err := j.view(func(tx *bbolt.Tx) error {
+				c := tx.Bucket(headBucket.name).Cursor()
+				k, _ := c.Seek(seqKey(at))
+				for n := 0; k != nil && n < headsPage; n++ {
+					h, ok, err := headAt(tx, k)
+					if err != nil {
+						return err
+					}
+					if ok {
+						fn(&h)
+					}
+					at = seqOf(k) + 1
+					k, _ = c.Next()
+				}
+				more = k != nil
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for len(runs) > 0 {
 		some := runs[:min(len(runs), headsPage)]
 		runs = runs[len(some):]
 		err := j.view(func(tx *bbolt.Tx) error {
@@ -167,17 +421,17 @@ func (j *Journal) headsByID(f journal.HeadFilter) ([]journal.Head, error) {
 				if err != nil {
 					return err
 				}
-				if ok && f.Match(&h) && len(list) < f.Limit {
-					list = append(list, h)
+				if ok {
+					fn(&h)
 				}
 			}
 			return nil
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return list, nil
+	return nil
 }
 
 var errStop = errors.New("stop")

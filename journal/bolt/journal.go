@@ -59,6 +59,8 @@ type Journal struct {
 	// The committer's own.
 	arena    []byte // keys and values of the transaction under way: bbolt refers to them until it is committed
 	fileSize int64
+	clock    clock
+	indexed  bool // there is an index by end
 }
 
 // NextSeq is the sequence that the next record will have, once all that was appended is committed.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -46,6 +47,10 @@ func Open(path string, o Options) (*Journal, error) {
 	if err != nil {
 		lock.release()
 		return nil, err
+	}
+	if err := j.indexEnds(); err != nil {
+		lock.release()
+		return nil, errors.Join(err, j.db.Close())
 	}
 	j.lock = lock
 	j.stopped, j.unwatch, j.watched = make(chan struct{}), make(chan struct{}), make(chan struct{})
@@ -291,7 +296,7 @@ func create(path string, shard journal.Shard) error {
 }
 
 func createRows(tx *bbolt.Tx, shard journal.Shard) error {
-	for _, b := range allBuckets {
+	for _, b := range slices.Concat(allBuckets, addedBuckets) {
 		if _, err := tx.CreateBucket(b.name); err != nil {
 			return err
 		}
@@ -306,10 +311,11 @@ func createRows(tx *bbolt.Tx, shard journal.Shard) error {
 		metaBucket.seal(key, value)
 		return meta.Put(key, value)
 	}
-	first := tail{next: shard.First(), clean: true}
+	first, none := tail{next: shard.First(), clean: true}, times{next: shard.First()}
 	return errors.Join(
 		put(formatKey, binary.BigEndian.AppendUint32([]byte(formatMagic), journal.FormatVersion)),
 		put(secretKey, secret),
+		put(timesKey, none.append(nil)),
 		put(tailKey, first.append(nil)))
 }
 

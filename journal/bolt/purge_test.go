@@ -133,8 +133,7 @@ func TestADamagedHeadIsMendedByTheNext(t *testing.T) {
 	s.last[1] = &journal.Record{Seq: 33, Count: 1, Run: 1, N: 17}
 	s.end(1, "a", 4)
 	clean(t, j)
-	four := uint8(4)
-	if h, err := j.Heads(journal.HeadFilter{State: &four}); err != nil || len(h) != 1 || h[0].ID != "a" {
+	if h, err := j.Heads(journal.HeadFilter{States: []uint8{4}}); err != nil || len(h.Heads) != 1 || h.Heads[0].ID != "a" {
 		t.Errorf("%+v, %v", h, err)
 	}
 }

@@ -237,6 +237,13 @@ func (v *verifier) head(tx *bbolt.Tx, h *journal.Head) string {
 	if p, err := flowBucket.get(tx, flowKey(h.Workflow, h.Run)); err == nil && p == nil {
 		return fmt.Sprintf("it is not in the index of workflow %q", h.Workflow)
 	}
+	if _, indexed := timesOf(tx); indexed {
+		for _, k := range endKeys(h) {
+			if p, err := endBucket.get(tx, k); err == nil && p == nil {
+				return "it is not in the index of runs by end"
+			}
+		}
+	}
 	if p, err := stateBucket.get(tx, stateKey(h.State, h.Run)); err == nil && (p == nil) != (h.State == journal.CompletedState) {
 		return fmt.Sprintf("its state is %d, the index of states says otherwise", h.State)
 	}
@@ -265,6 +272,9 @@ func (v *verifier) indexes() error {
 	if err != nil {
 		return err
 	}
+	if err := v.ends(); err != nil {
+		return err
+	}
 	return v.each(flowBucket, func(tx *bbolt.Tx, k, _ []byte) {
 		if len(k) < 9 {
 			v.report(journal.Damage{Kind: "index", Detail: "malformed key"})
@@ -273,6 +283,26 @@ func (v *verifier) indexes() error {
 		run := binary.BigEndian.Uint64(k[len(k)-8:])
 		if h, ok, err := headOf(tx, run); err == nil && (!ok || !bytes.Equal(flowKey(h.Workflow, run), k)) {
 			v.report(journal.Damage{Run: run, Kind: "index", Detail: fmt.Sprintf("it lists the run under %q", k[1:len(k)-8])})
+		}
+	})
+}
+
+// ends checks the index by end, where no older release has written behind it.
+func (v *verifier) ends() error {
+	indexed := false
+	err := v.j.view(func(tx *bbolt.Tx) error { _, indexed = timesOf(tx); return nil })
+	if err != nil || !indexed {
+		return err
+	}
+	return v.each(endBucket, func(tx *bbolt.Tx, k, _ []byte) {
+		if len(k) < 17 {
+			v.report(journal.Damage{Kind: "index", Detail: "malformed key"})
+			return
+		}
+		run := binary.BigEndian.Uint64(k[len(k)-8:])
+		listed := func(key []byte) bool { return bytes.Equal(key, k) }
+		if h, ok, err := headOf(tx, run); err == nil && (!ok || !slices.ContainsFunc(endKeys(&h), listed)) {
+			v.report(journal.Damage{Run: run, Kind: "index", Detail: fmt.Sprintf("it lists an end of the run that was not: %x", k[:len(k)-8])})
 		}
 	})
 }

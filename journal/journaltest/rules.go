@@ -329,54 +329,90 @@ func (b *bench) definitions() {
 }
 
 func lists(b *bench) {
-	state := func(s uint8) *uint8 { return &s }
 	var runs []uint64
+	flows := []string{"order", "audit", "ord"}
 	for i := range 30 {
-		runs = append(runs, b.start(fmt.Sprintf("id-%02d", (i*7)%30), []string{"order", "audit", "ord"}[i%3]))
+		r := b.record(0, 3, "start")
+		h := b.head(r.Run, fmt.Sprintf("id-%02d", (i*7)%30), flows[i%3], journal.OpenState)
+		if i == 11 || i == 24 {
+			h.CreatedAt -= int64(5 * i) // the clock was put back
+		}
+		b.put(&journal.Batch{Records: []journal.Record{r}, Heads: []journal.Head{h}})
+		runs = append(runs, r.Run)
 	}
-	for i, run := range runs {
-		if i%5 != 0 {
-			h := b.head(run, fmt.Sprintf("id-%02d", (i*7)%30), []string{"order", "audit", "ord"}[i%3], uint8(i%5))
+	for n := range runs { // they end in another order
+		if i := n * 13 % len(runs); i%5 != 0 {
+			h := b.head(runs[i], fmt.Sprintf("id-%02d", (i*7)%30), flows[i%3], uint8(i%5))
+			h.CreatedAt = b.headOf(runs[i]).CreatedAt
+			h.EndedAt = h.CreatedAt + 1000 + int64(i*37%11)
 			b.put(&journal.Batch{Heads: []journal.Head{h}})
 		}
 	}
-	heads := map[uint64]journal.Head{}
-	for _, run := range runs {
-		h, ok, err := b.log.Head(run)
-		if !ok || err != nil {
-			b.Fatalf("head of %d: %v, %v", run, ok, err)
-		}
-		heads[run] = h
+	open, failed := b.head(runs[1], "id-07", flows[1], journal.OpenState), b.head(runs[2], "id-14", flows[2], 3)
+	failed.EndedAt = failed.CreatedAt + 5
+	b.put(&journal.Batch{Heads: []journal.Head{open, failed}}) // one is reopened, and one has ended anew
+	at := func(i int) int64 { return b.headOf(runs[i]).CreatedAt }
+	end := func(i int) int64 { return b.headOf(runs[i]).EndedAt }
+	odd := func(h *journal.Head) bool { return h.Run%2 == 1 }
+	filters := []journal.HeadFilter{
+		{}, {Limit: 4}, {Workflow: "order"}, {Workflow: "ord", Limit: 3}, {Workflow: "none"}, {States: []uint8{journal.OpenState}},
+		{States: []uint8{journal.CompletedState}}, {States: []uint8{2}, Workflow: "audit"}, {States: []uint8{journal.CompletedState}, Workflow: "order"},
+		{States: []uint8{9}}, {IDPrefix: "id-1"}, {IDPrefix: "id-1", States: []uint8{3}}, {IDPrefix: "none"}, {IDPrefix: "id-", Workflow: "ord", Limit: 2},
+		{States: []uint8{3, 2, 3}}, {States: []uint8{4, journal.CompletedState}, Limit: 3}, {States: []uint8{2, 9, journal.OpenState}, Limit: 2},
+		{Since: at(10)}, {Until: at(10)}, {Since: at(3), Until: at(9), Workflow: "order"}, {Since: at(29) + 1}, {Until: at(0)}, {Until: at(29) + 1, Limit: 1},
+		{EndedSince: end(14)}, {EndedUntil: end(14)}, {EndedSince: end(8), EndedUntil: end(14), States: []uint8{3, 4}}, {EndedSince: 1, Workflow: "audit"},
+		{Keep: odd}, {Keep: odd, States: []uint8{2, 3}, Limit: 2}, {Keep: func(*journal.Head) bool { return false }},
+		{After: journal.HeadMark{Run: runs[12]}}, {After: journal.HeadMark{Run: runs[20]}, IDPrefix: "id-2"},
 	}
-	for _, f := range []journal.HeadFilter{
-		{}, {Limit: 4}, {Workflow: "order"}, {Workflow: "ord", Limit: 3}, {Workflow: "none"}, {State: state(journal.OpenState)},
-		{State: state(journal.CompletedState)}, {State: state(2), Workflow: "audit"}, {State: state(journal.CompletedState), Workflow: "order"},
-		{State: state(9)}, {IDPrefix: "id-1"}, {IDPrefix: "id-1", State: state(3)}, {IDPrefix: "none"}, {IDPrefix: "id-", Workflow: "ord", Limit: 2},
-		{Since: heads[runs[10]].CreatedAt}, {Until: heads[runs[10]].CreatedAt}, {Since: heads[runs[3]].CreatedAt, Until: heads[runs[9]].CreatedAt, Workflow: "order"},
-		{Before: runs[12]}, {Before: runs[12] + 1, Limit: 2, State: state(4)}, {Before: runs[20], IDPrefix: "id-2"},
-	} {
-		var want []uint64
-		for _, run := range slices.Backward(runs) {
-			h := heads[run]
-			if (f.Workflow == "" || h.Workflow == f.Workflow) && (f.State == nil || h.State == *f.State) && strings.HasPrefix(h.ID, f.IDPrefix) &&
-				h.CreatedAt >= f.Since && (f.Until == 0 || h.CreatedAt < f.Until) && (f.Before == 0 || run < f.Before) && (f.Limit == 0 || len(want) < f.Limit) {
-				want = append(want, run)
-			}
+	for _, f := range slices.Clone(filters) {
+		if f.ByEnd = f.After.Run == 0; f.ByEnd {
+			filters = append(filters, f)
 		}
-		list, err := b.log.Heads(f)
-		if err != nil {
-			b.Fatal(err)
+	}
+	for _, f := range filters {
+		b.sameList(runs, f)
+		if f.Look = 3; f.IDPrefix == "" {
+			b.sameList(runs, f)
 		}
-		var got []uint64
-		for _, h := range list {
-			got = append(got, h.Run)
-			if !sameHead(h, heads[h.Run]) {
-				b.Errorf("%+v: %+v, want %+v", f, h, heads[h.Run])
-			}
+	}
+}
+
+func (b *bench) headOf(run uint64) journal.Head {
+	h, ok, err := b.log.Head(run)
+	if !ok || err != nil {
+		b.Fatalf("head of %d: %v, %v", run, ok, err)
+	}
+	return h
+}
+
+// sameList checks every page of a list against the heads of all runs.
+func (b *bench) sameList(runs []uint64, f journal.HeadFilter) {
+	var want, got []journal.Head
+	for _, run := range runs {
+		if h := b.headOf(run); f.Match(&h) && (f.After == (journal.HeadMark{}) || f.After.Before(f.Mark(&h))) {
+			want = append(want, h)
 		}
-		if !slices.Equal(got, want) {
-			b.Errorf("%+v: runs %v, want %v", f, got, want)
+	}
+	slices.SortFunc(want, func(x, y journal.Head) int {
+		if f.Mark(&x).Before(f.Mark(&y)) {
+			return -1
 		}
+		return 1
+	})
+	said := fmt.Sprintf("%+v", f)
+	for pages := 0; ; pages++ {
+		p, err := b.log.Heads(f)
+		if err != nil || pages > 2*len(runs) || f.Limit > 0 && len(p.Heads) > f.Limit {
+			b.Fatalf("%s: page %d of %d heads: %v", said, pages, len(p.Heads), err)
+		}
+		got = append(got, p.Heads...)
+		if p.Next == (journal.HeadMark{}) {
+			break
+		}
+		f.After = p.Next
+	}
+	if !slices.EqualFunc(got, want, sameHead) {
+		b.Errorf("%s:\n%+v, want\n%+v", said, got, want)
 	}
 }
 
@@ -424,7 +460,7 @@ func purges(b *bench) {
 		if _, _, ok, err := b.log.Lookup("y"); ok || err != nil {
 			b.Errorf("without a tombstone: %v, %v", ok, err)
 		}
-		if list, err := b.log.Heads(journal.HeadFilter{}); len(list) != 1 || err != nil || list[0].Run != z {
+		if list, err := b.log.Heads(journal.HeadFilter{}); len(list.Heads) != 1 || err != nil || list.Heads[0].Run != z {
 			b.Errorf("listed: %+v, %v", list, err)
 		}
 	}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/agnt5/agnt5d/client"
+	"github.com/spf13/cobra"
+)
+
+// deed is what a verb does to a run, to some that are named, or with filters to many.
+type deed struct {
+	past string // "run x is ..."
+	one  func(ctx context.Context, c *client.Client, run string) error
+	all  func(ctx context.Context, c *client.Client, f client.Filter, o client.ManyOptions) (client.Many, error)
+}
+
+// many makes a verb of a deed.
+func many(cmd *cobra.Command, do deed) *cobra.Command {
+	var f runFilter
+	var every, yes, dry bool
+	addFilter(cmd, &f)
+	cmd.Flags().BoolVar(&every, "all", false, "every run that the filters name, instead of those named")
+	cmd.Flags().BoolVar(&yes, "yes", false, "with --all and no filter: really every run")
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "with --all: only count the runs that match")
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case every && len(args) > 0:
+			return exit(exitUsage, "name runs, or say --all: not both")
+		case every && f.empty() && !yes && !dry:
+			return exit(exitUsage, "--all without a filter is every run of the daemon: add a filter (see \"%s --help\"), or --yes if that is meant", cmd.CommandPath())
+		case every:
+			return nil
+		case !f.empty():
+			return exit(exitUsage, "filters go with --all")
+		case dry:
+			return exit(exitUsage, "--dry-run goes with --all")
+		case len(args) == 0:
+			return nargs("RUN")(cmd, args)
+		}
+		for _, run := range args {
+			if err := checkArg(cmd, "RUN", run); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
+		if !every {
+			return do.named(cmd, args, c, o)
+		}
+		want, err := f.resolve(cmd)
+		if err != nil {
+			return err
+		}
+		got, err := do.all(cmd.Context(), c, want, client.ManyOptions{All: want == (client.Filter{}), DryRun: dry})
+		if err != nil {
+			return err
+		}
+		if o.json() {
+			return printJSON(cmd.OutOrStdout(), got)
+		}
+		if dry {
+			matches := "match"
+			if got.Matched == 1 {
+				matches = "matches"
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s; nothing was done (--dry-run)\n", count(got.Matched, "run"), matches)
+			return err
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s matched, %d %s\n", count(got.Matched, "run"), got.Done, do.past)
+		return err
+	})
+}
+
+// named does it to one run after the other. Where it cannot be done the others are done all the same, and the first error counts.
+func (do *deed) named(cmd *cobra.Command, runs []string, c *client.Client, o *remote) error {
+	var first error
+	done := []string{}
+	for _, run := range runs {
+		err := told(do.one(cmd.Context(), c, run))
+		switch {
+		case err == nil:
+			done = append(done, run)
+			if !o.json() {
+				fmt.Fprintf(cmd.OutOrStdout(), "run %s is %s\n", run, do.past)
+			}
+		case first == nil:
+			first = err
+		default:
+			fmt.Fprintln(cmd.ErrOrStderr(), "agnt5d: "+err.Error())
+		}
+		if cmd.Context().Err() != nil {
+			break
+		}
+	}
+	switch {
+	case !o.json() || len(runs) == 1 && first != nil:
+		return first
+	case len(runs) == 1:
+		return printJSON(cmd.OutOrStdout(), map[string]any{"workflow_id": runs[0]})
+	}
+	if err := printJSON(cmd.OutOrStdout(), map[string]any{"workflow_ids": done}); err != nil {
+		return err
+	}
+	return first
+}
+
+func newCancelCmd() *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use:               "cancel RUN... | cancel --all [filters]",
+		Short:             "End runs",
+		Example:           "  agnt5d cancel order-17 --reason \"ordered twice\"\n  agnt5d cancel --all --workflow nightly",
+		ValidArgsFunction: runIDs("running", "quarantined"),
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "kept in the run's history")
+	return many(cmd, deed{"cancelled",
+		func(ctx context.Context, c *client.Client, run string) error { return c.Cancel(ctx, run, reason) },
+		func(ctx context.Context, c *client.Client, f client.Filter, o client.ManyOptions) (client.Many, error) {
+			o.Reason = reason
+			return c.CancelMany(ctx, f, o)
+		}})
+}
+
+func newRetryCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:               "retry RUN... | retry --all [filters]",
+		Short:             "Reopen failed or cancelled runs: what was done stays done",
+		Example:           "  agnt5d retry order-17\n  agnt5d retry --all --state failed --since yesterday",
+		ValidArgsFunction: runIDs("failed", "cancelled"),
+	}
+	return many(cmd, deed{"open again",
+		func(ctx context.Context, c *client.Client, run string) error { return c.Retry(ctx, run) },
+		func(ctx context.Context, c *client.Client, f client.Filter, o client.ManyOptions) (client.Many, error) {
+			return c.RetryMany(ctx, f, o)
+		}})
+}
+
+func newDeleteCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "delete RUN... | delete --all [filters]",
+		Short: "Delete finished runs and their history",
+		Long: strings.TrimSpace(`
+Deletes runs that have finished, and all that is recorded of them. Of those that the filters name, runs that are open are
+left. An id that was deleted cannot be used again for 90 days.`),
+		Example:           "  agnt5d delete order-17 order-18\n  agnt5d delete --all --state completed --until 2026-10-01 --dry-run",
+		ValidArgsFunction: runIDs("completed", "failed", "cancelled"),
+	}
+	return many(cmd, deed{"deleted",
+		func(ctx context.Context, c *client.Client, run string) error { return c.Delete(ctx, run) },
+		func(ctx context.Context, c *client.Client, f client.Filter, o client.ManyOptions) (client.Many, error) {
+			return c.DeleteMany(ctx, f, o)
+		}})
+}

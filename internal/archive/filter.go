@@ -1,0 +1,190 @@
+package archive
+
+import (
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/agnt5/agnt5d/internal/nearest"
+	"github.com/agnt5/agnt5d/internal/refusal"
+	"github.com/agnt5/agnt5d/internal/rfc3339"
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/model"
+	"github.com/agnt5/agnt5d/replay"
+)
+
+// Filter says which runs a list gives: engine.ListFilter.
+type Filter struct {
+	Workflow   string
+	State      string // running, completed, failed, cancelled or quarantined; or several, with commas between
+	IDPrefix   string
+	Since      int64         // Unix ms, of the start
+	Until      int64         // Unix ms, exclusive
+	EndedSince int64         // Unix ms, of the end: only runs that have ended
+	EndedUntil int64         // Unix ms, exclusive
+	ErrorCode  string        // of the step by which a run failed
+	Text       string        // in the message of that error, or in its step's name; case does not count. A list knows 300 bytes of a message
+	StuckFor   time.Duration // open runs that nothing has moved for so long and nothing will by itself: no attempt runs, no clock is set
+	Signals    bool          // with StuckFor: runs that only wait for signals are stuck, too
+	ByEnd      bool          // the newest end first, only runs that have ended; else the newest start first
+	Cursor     string        // RunPage.Next of the page before
+	Limit      int           // 0: 100
+}
+
+// FilterError says what is wrong with a filter.
+type FilterError struct{ Detail string }
+
+func (e *FilterError) Error() string { return e.Detail }
+
+func badFilter(format string, args ...any) error { return &FilterError{fmt.Sprintf(format, args...)} }
+
+// List is what a list is made from.
+type List interface {
+	Heads(journal.HeadFilter) (journal.HeadPage, error)
+	Definitions() ([]journal.Definition, error)
+}
+
+// How many runs are looked at for a page of a list, and of one for which each run's steps must be looked at.
+const (
+	lookMost      = 10_000
+	lookMostStuck = 1_000
+)
+
+// Runs gives a page of the runs that a filter picks, newest first, and the cursor of the next page. moves leaves those of the heads
+// that StuckFor picks; nil: they cannot be told.
+func Runs(j List, f Filter, moves func([]journal.Head) ([]journal.Head, error)) (runs []model.RunHead, next string, err error) {
+	jf, err := f.heads()
+	if err != nil {
+		return nil, "", err
+	}
+	if f.StuckFor > 0 && moves == nil {
+		return nil, "", badFilter("stuck_for: only an engine knows what moves; it cannot be asked of a file")
+	}
+	page, err := j.Heads(jf)
+	if err == nil && f.StuckFor > 0 {
+		page.Heads, err = moves(page.Heads)
+	}
+	if err == nil && len(page.Heads) == 0 && f.Cursor == "" && f.Workflow != "" {
+		err = knowsWorkflow(j, f.Workflow)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	runs = make([]model.RunHead, len(page.Heads))
+	for i := range page.Heads {
+		runs[i] = runHead(&page.Heads[i])
+	}
+	return runs, toCursor(f.ByEnd, page.Next), nil
+}
+
+// knowsWorkflow is the error of a name that was never registered.
+func knowsWorkflow(j List, name string) error {
+	all, err := j.Definitions()
+	if err != nil {
+		return err
+	}
+	var known []string
+	for _, d := range all {
+		if d.Name == name {
+			return nil
+		}
+		known = append(known, d.Name)
+	}
+	return fmt.Errorf("%w: %q%s", refusal.ErrWorkflowNotFound, name, nearest.Did(name, known))
+}
+
+// heads is the filter as the journal takes it.
+func (f *Filter) heads() (journal.HeadFilter, error) {
+	jf := journal.HeadFilter{Workflow: f.Workflow, IDPrefix: f.IDPrefix, Since: f.Since, Until: f.Until, EndedSince: f.EndedSince, EndedUntil: f.EndedUntil,
+		ByEnd: f.ByEnd, Limit: f.Limit, Look: lookMost}
+	if jf.Limit <= 0 {
+		jf.Limit = 100
+	}
+	if f.State != "" {
+		for name := range strings.SplitSeq(f.State, ",") {
+			st, ok := replay.ParseRunState(name)
+			if !ok {
+				return jf, badFilter("state %q: want running, completed, failed, cancelled or quarantined, or several with commas between", name)
+			}
+			jf.States = append(jf.States, uint8(st))
+		}
+	}
+	if f.ErrorCode != "" || f.Text != "" {
+		jf.States = only(jf.States, replay.Failed)
+		jf.Keep = f.failedSo
+	}
+	if f.StuckFor > 0 {
+		jf.States = only(jf.States, replay.Running)
+		jf.Limit, jf.Look = min(jf.Limit, lookMostStuck), lookMostStuck
+	}
+	var err error
+	jf.After, err = fromCursor(f.ByEnd, f.Cursor)
+	return jf, err
+}
+
+// noState is one that no run is in.
+const noState = 255
+
+// only leaves of the states that were asked for (none: all) the one in which a run can be at all.
+func only(states []uint8, state replay.RunState) []uint8 {
+	if len(states) == 0 || slices.Contains(states, uint8(state)) {
+		return []uint8{uint8(state)}
+	}
+	return []uint8{noState}
+}
+
+func (f *Filter) failedSo(h *journal.Head) bool {
+	where, code, message := ReadFailed(h.Failed)
+	if f.ErrorCode != "" && code != f.ErrorCode {
+		return false
+	}
+	return f.Text == "" || strings.Contains(strings.ToLower(where+"\n"+message), strings.ToLower(f.Text))
+}
+
+func runHead(h *journal.Head) model.RunHead {
+	where, _, message := ReadFailed(h.Failed)
+	r := model.RunHead{WorkflowID: h.ID, WorkflowName: h.Workflow, Version: h.Version, State: replay.RunState(h.State).String(),
+		CreatedAt: rfc3339.Format(h.CreatedAt), Skipped: h.Skipped, Error: where, ErrorMessage: message, Number: h.Run}
+	if h.EndedAt != 0 {
+		r.CompletedAt = rfc3339.Format(h.EndedAt)
+	}
+	return r
+}
+
+// A cursor is opaque text: the order of the list, and the place of the last run that was looked at.
+func toCursor(byEnd bool, m journal.HeadMark) string {
+	if m == (journal.HeadMark{}) {
+		return ""
+	}
+	text := "r" + strconv.FormatUint(m.Run, 36)
+	if byEnd {
+		text = "e" + strconv.FormatInt(m.Ended, 36) + "." + strconv.FormatUint(m.Run, 36)
+	}
+	return base64.RawURLEncoding.EncodeToString([]byte(text))
+}
+
+func fromCursor(byEnd bool, cursor string) (m journal.HeadMark, err error) {
+	if cursor == "" {
+		return m, nil
+	}
+	b, err := base64.RawURLEncoding.DecodeString(cursor)
+	text := string(b)
+	if byEnd && err == nil {
+		var ended string
+		var ok bool
+		if ended, text, ok = strings.Cut(text, "."); ok && strings.HasPrefix(ended, "e") {
+			m.Ended, err = strconv.ParseInt(ended[1:], 36, 64)
+			text = "r" + text
+		}
+	}
+	if run, ok := strings.CutPrefix(text, "r"); ok && err == nil {
+		m.Run, err = strconv.ParseUint(run, 36, 64)
+	}
+	if err != nil || m.Run == 0 || byEnd != (m.Ended != 0) {
+		return m, badFilter("cursor: %.100q is not one that this list gave", cursor)
+	}
+	return m, nil
+}

@@ -1,0 +1,156 @@
+package bolt
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/agnt5/agnt5d/journal"
+	"go.etcd.io/bbolt"
+)
+
+// filled is a journal of some runs, two thirds of which have ended, and its path.
+func filled(t *testing.T, runs int) string {
+	t.Helper()
+	path := t.TempDir() + "/j.db"
+	j := open(t, path)
+	b := &journal.Batch{}
+	for i := range runs {
+		run := uint64(i + 1)
+		b.Records = append(b.Records, journal.Record{Seq: run, Count: 1, Run: run, N: 1, At: int64(1000 + i)})
+		h := journal.Head{Run: run, ID: fmt.Sprintf("r-%05d", i), Workflow: []string{"a", "b"}[i%2], State: uint8(i % 3), LastSeq: run, Events: 1, CreatedAt: int64(1000 + i)}
+		if h.State != journal.OpenState {
+			h.EndedAt = int64(100_000 + i*7919%runs)
+		}
+		b.Heads = append(b.Heads, h)
+	}
+	if err := try(j, b); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func byEnd(t *testing.T, j *Journal) []journal.Head {
+	t.Helper()
+	p, err := j.Heads(journal.HeadFilter{ByEnd: true, Limit: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.Heads
+}
+
+func endRows(t *testing.T, j *Journal) (keys []string) {
+	t.Helper()
+	err := j.view(func(tx *bbolt.Tx) error {
+		return tx.Bucket(endBucket.name).ForEach(func(k, _ []byte) error {
+			keys = append(keys, string(k))
+			return nil
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
+// A file of an older release has no index by end, or one that is behind: runs ended, were reopened and deleted meanwhile. It is
+// made anew when the file is opened; until then a list by end reads every head.
+func TestTheIndexByEndIsMadeWhereItIsMissingOrBehind(t *testing.T) {
+	for name, change := range map[string]func(tx *bbolt.Tx) error{
+		"missing": func(tx *bbolt.Tx) error { return tx.DeleteBucket(endBucket.name) },
+		"behind": func(tx *bbolt.Tx) error {
+			b := tx.Bucket(endBucket.name)
+			k, _ := b.Cursor().Last()
+			w := writer{tx: tx}
+			return errorsOf(b.Delete(k), w.row(endBucket, endKey([]byte{endOfAll}, journal.HeadMark{Ended: 7, Run: 1}), nil), w.row(metaBucket, timesKey, (&times{next: 1}).append(nil)))
+		},
+		"without a word of how far": func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket.name).Delete(timesKey) },
+	} {
+		path := filled(t, 45_000)
+		j := open(t, path)
+		want, keys := byEnd(t, j), endRows(t, j)
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		edit(t, path, change)
+		old, err := OpenReadOnly(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := byEnd(t, old); !slices.EqualFunc(got, want, sameRun) {
+			t.Errorf("%s: read-only: %d runs, want %d", name, len(got), len(want))
+		}
+		if err := old.Close(); err != nil {
+			t.Fatal(err)
+		}
+		j = open(t, path)
+		if got := byEnd(t, j); !slices.EqualFunc(got, want, sameRun) || !slices.Equal(endRows(t, j), keys) {
+			t.Errorf("%s: %d runs, want %d; %d rows, want %d", name, len(got), len(want), len(endRows(t, j)), len(keys))
+		}
+		if v, err := j.Verify(t.Context(), func(d journal.Damage) { t.Errorf("%s: %+v", name, d) }); err != nil || v.Runs != 45_000 {
+			t.Errorf("%s: %+v, %v", name, v, err)
+		}
+	}
+}
+
+func sameRun(a, b journal.Head) bool { return a.Run == b.Run }
+
+func errorsOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A page of a list costs what it shows, or what it may look at: not what the journal holds.
+func TestAListLooksAtFewRows(t *testing.T) {
+	j := open(t, filled(t, 45_000))
+	nobody := func(*journal.Head) bool { return false }
+	for _, c := range []struct {
+		f    journal.HeadFilter
+		most int
+	}{
+		{journal.HeadFilter{Limit: 10}, 11},
+		{journal.HeadFilter{Limit: 10, Until: 1100}, 11},
+		{journal.HeadFilter{Limit: 10, Until: 900}, 0},
+		{journal.HeadFilter{Limit: 10, Since: 45_990}, 11},
+		{journal.HeadFilter{Limit: 10, Since: 46_990}, 1},
+		{journal.HeadFilter{Limit: 10, Workflow: "a"}, 11},
+		{journal.HeadFilter{Limit: 10, Workflow: "c"}, 0},
+		{journal.HeadFilter{Limit: 10, States: []uint8{2}}, 11},
+		{journal.HeadFilter{Limit: 10, States: []uint8{0, 2}}, 11},
+		{journal.HeadFilter{Limit: 10, ByEnd: true}, 11},
+		{journal.HeadFilter{Limit: 10, ByEnd: true, EndedUntil: 100_100}, 11},
+		{journal.HeadFilter{Limit: 10, ByEnd: true, EndedSince: 144_995}, 6},
+		{journal.HeadFilter{Limit: 10, ByEnd: true, States: []uint8{2}}, 11},
+		{journal.HeadFilter{Limit: 10, ByEnd: true, Workflow: "b"}, 11},
+		{journal.HeadFilter{Limit: 10, ByEnd: true, Workflow: "b", EndedUntil: 90_000}, 0},
+		{journal.HeadFilter{Limit: 10, Keep: nobody, Look: 700}, 700},
+		{journal.HeadFilter{Limit: 10, ByEnd: true, Keep: nobody, Look: 2500}, 2500},
+		{journal.HeadFilter{Limit: 10, IDPrefix: "r-0", Look: 50, Keep: nobody}, 50},
+	} {
+		looked := 0
+		err := j.view(func(tx *bbolt.Tx) error {
+			l := lister{f: c.f, limit: c.f.Limit + 1}
+			if l.f.Look == 0 {
+				l.f.Look = 1 << 30
+			}
+			for more := true; more; {
+				var err error
+				if more, err = l.some(tx); err != nil {
+					return err
+				}
+			}
+			looked = l.looked
+			return nil
+		})
+		if err != nil || looked > c.most {
+			t.Errorf("%+v: %d rows, want at most %d; %v", c.f, looked, c.most, err)
+		}
+	}
+}
