@@ -41,6 +41,11 @@ func (f *file) verify(ctx context.Context, report func(journal.Damage)) (audit, 
 	if err != nil {
 		return out, err
 	}
+	var missing *journal.DamageError
+	if _, err := f.Versions(); errors.As(err, &missing) && out.Damages == 0 {
+		out.Damages++
+		report(missing.Damage)
+	}
 	w := f.Walk()
 	for r, err := range f.Records(0) {
 		if _, gap := archive.Gap(err); gap {

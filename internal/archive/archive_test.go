@@ -183,6 +183,17 @@ func TestTheLogIsReadPastDamageAndByCursor(t *testing.T) {
 	}
 }
 
+func (b *book) Definitions() ([]journal.Definition, error) {
+	return []journal.Definition{{Name: "b", Version: 1}, {Name: "a", Version: 3}, {Name: "a", Version: 1}}, nil
+}
+
+func TestAMissingVersionIsDamage(t *testing.T) {
+	var damage *journal.DamageError
+	if _, err := archive.New(newBook(t)).Versions(); !errors.As(err, &damage) || damage.Kind != "definition" || damage.Detail != `workflow "a": version 3 follows version 1` {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestARunFoldsUpToWhatANewerReleaseWrote(t *testing.T) {
 	b := newBook(t)
 	run := b.start("r")

@@ -1,10 +1,7 @@
 package shard
 
 import (
-	"cmp"
 	"errors"
-	"fmt"
-	"slices"
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/archive"
@@ -97,21 +94,15 @@ func (r *Shard) refoldAll() error {
 	r.meters.closeAll()
 	r.next = r.j.NextSeq()
 	r.durable = r.next - 1
-	defs, err := r.j.Definitions()
+	defs, err := r.archive.Versions()
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(defs, func(a, b journal.Definition) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version))
-	})
 	for _, d := range defs {
 		w := r.flows[d.Name]
 		if w == nil {
 			w = &Workflow{Name: d.Name}
 			r.flows[d.Name] = w
-		}
-		if int(d.Version) != len(w.Versions)+1 {
-			return fmt.Errorf("workflow %q: version %d follows version %d (run \"agnt5d doctor\")", d.Name, d.Version, len(w.Versions))
 		}
 		w.Versions = append(w.Versions, Version{d.Version, flow.Digest(d.Digest), d.At})
 		if d.Current {
