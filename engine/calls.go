@@ -10,6 +10,7 @@ import (
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/archive"
+	"github.com/agnt5/agnt5d/internal/hub"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/replay"
@@ -58,22 +59,28 @@ func (e *Engine) RegisterVersion(ctx context.Context, name string, def *flow.Def
 
 // call sends the input that make makes and waits for its answer.
 func call[T any](ctx context.Context, e *Engine, make_ func(done func(T)) shard.Input) (T, error) {
-	return callOr(ctx, e, make_, func() {})
+	return await(ctx, e, func(done func(T)) { e.send(make_(done)) }, func() {})
 }
 
-// callOr is call that tells giveUp when the caller does not wait any longer. Only the first answer counts.
-func callOr[T any](ctx context.Context, e *Engine, make_ func(done func(T)) shard.Input, giveUp func()) (T, error) {
+// callHub is call for what a worker asks.
+func callHub[T any](ctx context.Context, e *Engine, make_ func(done func(T)) hub.Input) (T, error) {
+	return await(ctx, e, func(done func(T)) { e.ask(make_(done)) }, func() {})
+}
+
+// await sends something to the loop and waits for its answer. giveUp is called when the caller does not wait any longer. Only the
+// first answer counts.
+func await[T any](ctx context.Context, e *Engine, send func(done func(T)), giveUp func()) (T, error) {
 	var zero T
 	if err := e.err(); err != nil {
 		return zero, err
 	}
 	ch := make(chan T, 1)
-	e.send(make_(func(v T) {
+	send(func(v T) {
 		select {
 		case ch <- v:
 		default:
 		}
-	}))
+	})
 	select {
 	case v := <-ch:
 		return v, nil
@@ -91,6 +98,15 @@ func callOr[T any](ctx context.Context, e *Engine, make_ func(done func(T)) shar
 		}
 		return zero, ErrClosed
 	}
+}
+
+// callHubErr is callHub for answers that are only an error.
+func callHubErr(ctx context.Context, e *Engine, make_ func(done func(error)) hub.Input) error {
+	got, err := callHub(ctx, e, make_)
+	if err != nil {
+		return err
+	}
+	return got
 }
 
 // callErr is call for answers that are only an error.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/archive"
+	"github.com/agnt5/agnt5d/internal/hub"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/timers"
@@ -29,12 +30,15 @@ type Engine struct {
 	j       journal.Log
 	archive *archive.Archive
 	r       *shard.Shard // owned by loop
+	h       *hub.Hub     // owned by loop, as all that a file has is one shard
 
 	mu      sync.Mutex
 	inbox   []shard.Input
+	asks    []hub.Input // of workers
 	commits []commit
 	rows    []*shard.Rows // that were read for the shard
 	wake    chan struct{} // capacity 1
+	fromHub []shard.Input // what the hub has for the shard's next turn; the loop's own
 	probeAt int64         // monotonic ms: when a full disk is asked for space next; the loop's own
 	clock   *timers.Service
 
@@ -104,6 +108,30 @@ func (e *Engine) send(in ...shard.Input) {
 	e.poke()
 }
 
+// ask hands the loop what a worker asks.
+func (e *Engine) ask(in hub.Input) {
+	e.mu.Lock()
+	e.asks = append(e.asks, in)
+	e.mu.Unlock()
+	e.poke()
+}
+
+// link is the way from the hub to the shard, which are on one goroutine.
+type link struct{ e *Engine }
+
+func (l link) Send(in shard.Input)                       { l.e.fromHub = append(l.e.fromHub, in) }
+func (l link) Lend(f *worker.Handler, s *worker.Session) { l.e.r.Lend(f, s) }
+
+// take lets the hub turn, and gives the shard its inputs.
+func (e *Engine) take(inputs []shard.Input, asks []hub.Input) {
+	now := e.now()
+	e.h.Turn(now, asks)
+	e.r.Take(now, inputs)
+	e.r.Take(now, e.fromHub)
+	clear(e.fromHub)
+	e.fromHub = e.fromHub[:0]
+}
+
 func (e *Engine) poke() {
 	select {
 	case e.wake <- struct{}{}:
@@ -116,12 +144,14 @@ func (e *Engine) loop() {
 	defer close(e.done)
 	defer e.clock.Stop()
 	var inputs []shard.Input
+	var asks []hub.Input
 	var commits []commit
 	var rows []*shard.Rows
 	for {
 		runtime.Gosched() // whoever is about to bring something brings it to this turn
 		e.mu.Lock()
 		inputs, e.inbox = e.inbox, inputs[:0]
+		asks, e.asks = e.asks, asks[:0]
 		commits, e.commits = e.commits, commits[:0]
 		rows, e.rows = e.rows, rows[:0]
 		e.mu.Unlock()
@@ -130,12 +160,14 @@ func (e *Engine) loop() {
 		e.give(rows)
 		clear(rows)
 		now := e.now()
-		e.r.Take(now, inputs)
+		e.take(inputs, asks)
 		clear(inputs)
+		clear(asks)
 		e.fetch()
 		if b := e.r.Turn(now, nil); b != nil {
 			e.j.Append(b.Batch, func(err error) { e.landed(b, err) })
 		}
+		e.h.Dispatch(e.now())
 		e.fetch() // what came of the turn may want something, too
 		if err := cmp.Or(e.r.Broken(), e.j.Err()); err != nil {
 			e.r.Stop(err)
@@ -214,6 +246,7 @@ func (e *Engine) land(commits []commit) {
 		e.probeAt = e.now().Mono + probeEvery.Milliseconds()
 		e.o.Logger.Warn("the disk is full: nothing is recorded until there is space; reads go on")
 	}
+	e.h.Dispatch(e.now())
 	e.news.tell()
 }
 
@@ -222,6 +255,9 @@ func (e *Engine) sleep() bool {
 	w := e.r.NextWake()
 	if e.r.Full() {
 		w = e.probe()
+	}
+	if at := e.h.NextWake().Mono; at != 0 && (w.Mono == 0 || at < w.Mono) {
+		w.Mono = at
 	}
 	e.clock.Set(w.Wall, w.Mono)
 	select {
@@ -260,11 +296,14 @@ func (e *Engine) breakDown(err error) {
 // drop answers whoever still waits.
 func (e *Engine) drop() {
 	e.mu.Lock()
-	inputs := e.inbox
-	e.inbox = nil
+	inputs, asks := e.inbox, e.asks
+	e.inbox, e.asks = nil, nil
 	e.mu.Unlock()
 	for _, in := range inputs {
 		shard.Refuse(in, e.err())
+	}
+	for _, in := range asks {
+		hub.Refuse(in, e.err())
 	}
 	e.news.close()
 }
@@ -307,7 +346,7 @@ func (e *Engine) Close() error {
 func (e *Engine) close() error {
 	if e.err() == nil {
 		e.draining.Store(true)
-		e.inspect(func(r *shard.Shard) { r.Hold() })
+		e.inspect(func(*shard.Shard) { e.h.Hold() })
 		e.drain()
 		close(e.stop)
 		<-e.done
@@ -354,10 +393,10 @@ func (e *Engine) rest() {
 		}
 	}()
 	e.mu.Lock()
-	inputs := e.inbox
-	e.inbox = nil
+	inputs, asks := e.inbox, e.asks
+	e.inbox, e.asks = nil, nil
 	e.mu.Unlock()
-	e.r.Take(e.now(), inputs)
+	e.take(inputs, asks)
 	e.fetchAll()
 	last := make(chan struct{})
 	batches := []*shard.Batch{e.r.Turn(e.now(), nil), e.r.Rest(e.now())}
@@ -420,6 +459,7 @@ func (e *Engine) serve(service, handler string, fn worker.Func) error {
 	if !e.inspect(func(r *shard.Shard) {
 		if !asked { // it may be called again, see shard.Inspect
 			asked, taken = true, !r.Serve(service, handler, fn)
+			e.h.Serve(service, handler)
 		}
 	}) {
 		return e.err()

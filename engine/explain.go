@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/hub"
 	"github.com/agnt5/agnt5d/internal/ids"
 	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/internal/shard"
@@ -14,11 +15,11 @@ import (
 
 // ReasonsAtRest says why a run would not move if an engine opened its journal now, without any worker.
 func ReasonsAtRest(s *replay.State) []Reason {
-	return reasons(shard.New(shard.Config{}), &shard.Run{S: s})
+	return reasons(books{shard.New(shard.Config{}), hub.New(hub.Config{})}, &shard.Run{S: s})
 }
 
 // reasons explains every open step of a run in memory. The loop calls it.
-func reasons(r *shard.Shard, run *shard.Run) []Reason {
+func reasons(r books, run *shard.Run) []Reason {
 	s := run.S
 	if s.Status == replay.Quarantined {
 		return []Reason{{Code: "quarantined", Detail: s.Reason, Command: "agnt5d cancel " + ids.Word(s.ID)}}
@@ -39,6 +40,12 @@ func reasons(r *shard.Shard, run *shard.Run) []Reason {
 	return f.all
 }
 
+// books are what says why a step waits: those of its shard, and of the hub that has the workers.
+type books struct {
+	*shard.Shard
+	hub *hub.Hub
+}
+
 // How many steps are explained one by one before the rest of the same code is only counted, and how many of those are named.
 const (
 	explained = 5
@@ -54,7 +61,7 @@ type folder struct {
 	said map[string]int          // by code: how many were told one by one
 }
 
-func (f *folder) add(r *shard.Shard, run *shard.Run, i int32) {
+func (f *folder) add(r books, run *shard.Run, i int32) {
 	name := run.S.Name(i)
 	if h := queuedFor(r, run, i); h != nil {
 		if at, ok := f.same[h]; ok {
@@ -90,7 +97,7 @@ func (f *folder) count(at int, name string) {
 }
 
 // queuedFor gives the handler whose turn a step waits for; nil when a worker has the step, or it waits for something else.
-func queuedFor(r *shard.Shard, run *shard.Run, i int32) *worker.Handler {
+func queuedFor(r books, run *shard.Run, i int32) *worker.Handler {
 	if st := run.S.At(i).State; st != replay.StepScheduled && st != replay.StepRunning {
 		return nil
 	}
@@ -119,7 +126,7 @@ func codeOf(s *replay.State, i int32) string {
 	return "running"
 }
 
-func reason(r *shard.Shard, run *shard.Run, i int32, depth int) Reason {
+func reason(r books, run *shard.Run, i int32, depth int) Reason {
 	s := run.S
 	def, st := s.Spec(i), s.At(i)
 	out := Reason{Step: s.Name(i), Code: codeOf(s, i)}
@@ -154,7 +161,7 @@ func errorText(e *replay.StepError) string {
 }
 
 // keyHeld says who has the key that a step waits for, and which command tells more.
-func keyHeld(r *shard.Shard, st *replay.Step, depth int) (detail, command string) {
+func keyHeld(r books, st *replay.Step, depth int) (detail, command string) {
 	key, owner, held, between, ok := r.Before(st.Request)
 	if !ok {
 		return "its object keys are being granted", ""
@@ -184,7 +191,7 @@ func keyHeld(r *shard.Shard, st *replay.Step, depth int) (detail, command string
 }
 
 // why is what another run's step does, as the end of a sentence.
-func why(r *shard.Shard, run *shard.Run, step int32, depth int) string {
+func why(r books, run *shard.Run, step int32, depth int) string {
 	if run.S.Status == replay.Quarantined {
 		return "is quarantined (agnt5d cancel " + ids.Word(run.S.ID) + ")"
 	}
@@ -211,11 +218,12 @@ func where(s *worker.Slot) string {
 	return "on worker " + s.Worker
 }
 
-func explainTask(r *shard.Shard, run *shard.Run, i int32, out *Reason) {
+func explainTask(r books, run *shard.Run, i int32, out *Reason) {
 	s := run.S
 	def, st := s.Spec(i), s.At(i)
 	slot := r.Hub.Slot(s.Run, i)
-	h := r.Hub.Handler(def.Service, def.Handler)
+	h := r.hub.Look(def.Service, def.Handler)
+	limit, full := h.Full()
 	if o, is := s.Out(i); is {
 		out.Detail = fmt.Sprintf("waits until attempt %d, which was cancelled while worker %s had it, answers or its lease runs out", o.Attempt, nameOf(o.Worker))
 		return
@@ -229,14 +237,14 @@ func explainTask(r *shard.Shard, run *shard.Run, i int32, out *Reason) {
 		}
 	case h.Sessions() == 0:
 		out.Code, out.Detail = "no_worker", fmt.Sprintf("waits for a worker: no worker or push service serves %s/%s", def.Service, def.Handler)
-		if served := r.Hub.Served(def.Service); len(served) > 0 {
+		if served := r.hub.Served(def.Service); len(served) > 0 {
 			out.Detail += fmt.Sprintf("; those of service %s serve: %s", def.Service, strings.Join(served, ", "))
 		}
 		out.Command = "agnt5d workers"
-	case h.Full():
-		out.Code, out.Detail = "service_full", fmt.Sprintf("waits its turn: service %s runs its max_concurrent of %d", def.Service, h.Service.Limit)
+	case full:
+		out.Code, out.Detail = "service_full", fmt.Sprintf("waits its turn: service %s runs its max_concurrent of %d", def.Service, limit)
 	default:
-		out.Code, out.Detail = "queued", fmt.Sprintf("waits its turn: %d queued for %s/%s, %s", h.Queued(), def.Service, def.Handler, busy(h.Sessions()))
+		out.Code, out.Detail = "queued", fmt.Sprintf("waits its turn: %d queued for %s/%s, %s", r.Hub.Handler(def.Service, def.Handler).Queued(), def.Service, def.Handler, busy(h.Sessions()))
 	}
 }
 

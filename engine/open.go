@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/internal/archive"
+	"github.com/agnt5/agnt5d/internal/hub"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/journal/bolt"
@@ -46,8 +47,10 @@ func OpenOn(j journal.Log, name string, o Options) (*Engine, error) {
 	e.headroom = make([]byte, max(o.GCHeadroom, 0))
 	e.news.ch = make(chan struct{})
 	began := time.Now()
+	e.h = hub.New(hub.Config{LeaseMS: o.Lease.Milliseconds(), LocalCapacity: o.Concurrency, Services: o.Services})
+	host := e.h.Attach(journal.ShardOf(j.NextSeq()), link{e})
 	e.r = shard.New(shard.Config{Journal: j, Archive: e.archive, Release: o.Release, Boot: newBoot(), LeaseMS: o.Lease.Milliseconds(), CheckpointBytes: o.CheckpointBytes,
-		MaxLive: o.MaxLive, LocalCapacity: o.Concurrency, TombstoneMS: o.Tombstones.Milliseconds(), Services: o.Services,
+		MaxLive: o.MaxLive, TombstoneMS: o.Tombstones.Milliseconds(), Host: host,
 		Execute: e.execute, Cancel: e.cancelAttempt, Damage: e.damaged, Newer: e.waits})
 	e.reader = shard.Reader{Journal: j, Archive: e.archive, Damage: e.damaged}
 	if near, ok := j.(journal.Near); ok {

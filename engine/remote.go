@@ -15,6 +15,7 @@ import (
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/failure"
+	"github.com/agnt5/agnt5d/internal/hub"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/internal/shard"
@@ -92,7 +93,7 @@ func (e *Engine) Join(ctx context.Context, req JoinRequest) (Joined, error) {
 		return Joined{}, badRequest("worker_id: %v", err)
 	}
 	out := Joined{WorkerID: req.WorkerID, Lease: e.o.Lease, Heartbeat: e.o.Lease / 3, MaxWait: MaxWait}
-	in := &shard.Join{ID: req.WorkerID, Service: req.Service, Version: req.Version, Handlers: req.Handlers, Capacity: req.Capacity}
+	in := &hub.Join{ID: req.WorkerID, Service: req.Service, Version: req.Version, Handlers: req.Handlers, Capacity: req.Capacity}
 	for _, text := range req.Tokens {
 		t, err := e.tokens.Parse(text, req.WorkerID)
 		if err != nil {
@@ -105,7 +106,7 @@ func (e *Engine) Join(ctx context.Context, req JoinRequest) (Joined, error) {
 		lost []worker.Token
 		err  error
 	}
-	a, err := call(ctx, e, func(done func(answer)) shard.Input {
+	a, err := callHub(ctx, e, func(done func(answer)) hub.Input {
 		in.Reply = func(lost []worker.Token, err error) { done(answer{lost, err}) }
 		return in
 	})
@@ -120,12 +121,12 @@ func (e *Engine) Join(ctx context.Context, req JoinRequest) (Joined, error) {
 
 // KnowsWorker returns ErrWorkerNotFound when there is no session of that worker.
 func (e *Engine) KnowsWorker(ctx context.Context, workerID string) error {
-	return callErr(ctx, e, func(done func(error)) shard.Input { return &shard.Known{ID: workerID, Reply: done} })
+	return callHubErr(ctx, e, func(done func(error)) hub.Input { return &hub.Known{ID: workerID, Reply: done} })
 }
 
 // Leave closes a session: its open tasks are offered to others at once.
 func (e *Engine) Leave(ctx context.Context, workerID string) error {
-	return callErr(ctx, e, func(done func(error)) shard.Input { return &shard.Leave{ID: workerID, Reply: done} })
+	return callHubErr(ctx, e, func(done func(error)) hub.Input { return &hub.Leave{ID: workerID, Reply: done} })
 }
 
 // PollRequest brings what is done and asks for what is next.
@@ -151,13 +152,13 @@ func (e *Engine) Poll(ctx context.Context, workerID string, req PollRequest) (Po
 	}
 	p := e.prepare(workerID, &req)
 	type answer struct {
-		got shard.PollAnswer
+		got hub.PollAnswer
 		err error
 	}
-	a, err := callOr(ctx, e, func(done func(answer)) shard.Input {
-		p.in.Reply = func(got shard.PollAnswer, err error) { done(answer{got, err}) }
-		return p.in
-	}, func() { e.send(&shard.Unpoll{Poll: p.in}) })
+	a, err := await(ctx, e, func(done func(answer)) {
+		p.in.Reply = func(got hub.PollAnswer, err error) { done(answer{got, err}) }
+		e.ask(p.in)
+	}, func() { e.ask(&hub.Unpoll{Poll: p.in}) })
 	if err = cmp.Or(err, a.err); err != nil {
 		return PollAnswer{}, err
 	}
@@ -189,14 +190,14 @@ func (e *Engine) checkPoll(req *PollRequest) error {
 
 // poll is a poll on its way: the shard's input, and a result for each outcome that came.
 type poll struct {
-	in      *shard.Poll
+	in      *hub.Poll
 	results []worker.Result
 	asked   []int // which result each of the input's outcomes has
 }
 
 // prepare reads the tokens of a poll. An outcome whose token is no good has its result already.
 func (e *Engine) prepare(workerID string, req *PollRequest) *poll {
-	p := &poll{in: &shard.Poll{ID: workerID, Seq: req.Seq, Max: req.Max}, results: make([]worker.Result, len(req.Outcomes))}
+	p := &poll{in: &hub.Poll{ID: workerID, Seq: req.Seq, Max: req.Max}, results: make([]worker.Result, len(req.Outcomes))}
 	for i := range req.Outcomes {
 		o := &req.Outcomes[i]
 		p.results[i].Token = o.Token
@@ -215,7 +216,7 @@ func (e *Engine) prepare(workerID string, req *PollRequest) *poll {
 }
 
 // settle gives each outcome its result. Where memory does not know, the run's history does.
-func (e *Engine) settle(ctx context.Context, p *poll, got []shard.PollResult) error {
+func (e *Engine) settle(ctx context.Context, p *poll, got []hub.PollResult) error {
 	if len(got) != len(p.in.Outcomes) {
 		return fmt.Errorf("engine: %d results for %d outcomes", len(got), len(p.in.Outcomes))
 	}
@@ -359,7 +360,7 @@ type Beat struct {
 // Heartbeat renews leases. It gives the tokens that are nobody's business any more: their run was cancelled, or the lease is
 // lost. Details that are no JSON or over 4 KiB are passed over: one handler's must not cost the others their leases.
 func (e *Engine) Heartbeat(ctx context.Context, workerID string, beats []Beat) (gone []string, err error) {
-	in := &shard.Beat{ID: workerID}
+	in := &hub.Beat{ID: workerID}
 	for _, b := range beats {
 		if len(b.Details) > maxDetails || len(b.Details) > 0 && flow.CheckJSON(b.Details, maxDetails) != nil {
 			b.Details = nil // they are not kept, and nobody's lease depends on them
@@ -375,7 +376,7 @@ func (e *Engine) Heartbeat(ctx context.Context, workerID string, beats []Beat) (
 		gone []worker.Token
 		err  error
 	}
-	a, err := call(ctx, e, func(done func(answer)) shard.Input {
+	a, err := callHub(ctx, e, func(done func(answer)) hub.Input {
 		in.Reply = func(gone []worker.Token, err error) { done(answer{gone, err}) }
 		return in
 	})
@@ -394,12 +395,12 @@ func (e *Engine) Workers(ctx context.Context) ([]Worker, error) {
 	ok := e.inspect(func(r *shard.Shard) {
 		now := e.now()
 		out = out[:0]
-		for _, s := range r.Hub.Sessions() {
+		for _, s := range e.h.Sessions() {
 			if s.Local && len(s.Handlers) == 0 {
 				continue
 			}
 			w := Worker{WorkerID: s.ID, ServiceName: s.Service, ServiceVersion: s.Version, Handlers: []string{}, Capacity: s.Capacity,
-				JoinedAt: rfc3339.Format(s.JoinedAt), Waiting: shard.Waiting(s), SilentMS: now.Mono - s.LastSeen, Running: []model.Task{}}
+				JoinedAt: rfc3339.Format(s.JoinedAt), Waiting: s.Waiting(), SilentMS: now.Mono - s.LastSeen, Running: []model.Task{}}
 			if s.Local {
 				w.WorkerID, w.SilentMS = "in process", 0
 			}
@@ -409,11 +410,11 @@ func (e *Engine) Workers(ctx context.Context) ([]Worker, error) {
 			for _, h := range s.Handlers {
 				name := h.Name
 				if s.Local {
-					name = h.Service.Name + "/" + h.Name
+					name = h.Service + "/" + h.Name
 				}
 				w.Handlers = append(w.Handlers, name)
 			}
-			for slot := range s.Slots {
+			for slot := range s.Leases() {
 				run := r.Peek(slot.Run)
 				if run == nil {
 					continue

@@ -31,7 +31,7 @@ func (e *Engine) Stats() (Stats, error) {
 		s.Stats, s.Workers = r.Stats, 0
 		s.OpenRuns, s.Parked = r.Counts()
 		s.Offers, s.Running = r.Hub.Offers(), len(r.Hub.Leases())
-		for _, session := range r.Hub.Sessions() {
+		for _, session := range e.h.Sessions() {
 			if !session.Local {
 				s.Workers++
 			}
@@ -53,7 +53,7 @@ func (e *Engine) Stats() (Stats, error) {
 // Drain stops giving out tasks and taking new runs, while whatever else is asked still gets its answer. Close follows.
 func (e *Engine) Drain() {
 	e.draining.Store(true)
-	e.inspect(func(r *shard.Shard) { r.Hold() })
+	e.inspect(func(*shard.Shard) { e.h.Hold() })
 }
 
 // Durable is the sequence of the last durable event.

@@ -83,7 +83,7 @@ func (e *Engine) look(ctx context.Context, id string) (*archive.Look, error) {
 		err := callErr(ctx, e, func(done func(error)) shard.Input {
 			return &shard.Query{ID: id, Reply: done, Read: func(r *shard.Shard, run *shard.Run) {
 				encoded, g = run.S.Append(nil), run.S.Graph
-				got.Reasons = reasons(r, run)
+				got.Reasons = reasons(books{r, e.h}, run)
 				got.Beats, got.Workers = r.Working(run)
 			}}
 		})

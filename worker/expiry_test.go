@@ -5,7 +5,7 @@ import "testing"
 // Once the run has ended only the lease of an attempt counts: a heartbeat of it, or that its deadline has passed, leaves it with a
 // clock, and nobody is told of another end than that of the lease.
 func TestOfACancelledAttemptOnlyTheLeaseCounts(t *testing.T) {
-	hub := NewHub(1000)
+	hub := NewHub(1000, nobody{})
 	f := hub.Handler("svc", "h")
 	slot := hub.Restore(Slot{Run: 1, Handler: f, State: Leased, TimeoutMS: 100, BeatMS: 200}, 0, 1000)
 	slot.State = Cancelled

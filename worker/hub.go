@@ -5,26 +5,37 @@ import (
 	"slices"
 )
 
-// Hub is what may be run, who can run it, and who runs it. It is not safe for concurrent use. Between two calls this holds, and
-// Check looks whether it does:
+// Hub is what one shard has for workers to run, and what they run of it. Who they are is known elsewhere: a Host stands for them.
+// A Hub is not safe for concurrent use. Between two calls this holds, and Check looks whether it does:
 //
 //  1. A slot stands under its own run and step, and is not gone.
-//  2. A session has exactly the slots that name it; they are leased or cancelled, and carry its id.
+//  2. A slot with a session carries that session's id. It is counted as long as it is leased or cancelled.
 //  3. A handler's queue holds exactly its queued slots, by run; a run with some has one turn in it.
-//  4. A session and the handlers that it serves name each other. A service counts its handlers, and the slots that are leased or
-//     cancelled, whether their session is there or has yet to come back.
+//  4. A handler stands under its own names; the Host knows of each that has an offer.
 //  5. A lease with a clock stands in the heap no later than that clock, unless its end was reported; the heap is in order.
-//  6. Nobody is forgotten: a handler that has an offer, room in its service, and a session with room that wants one, is in ready.
 type Hub struct {
 	LeaseMS int64 // how long a remote lease lives without a sign of life
 
+	host     Host
 	handlers map[handlerKey]*Handler
-	services map[string]*Service
-	sessions map[string]*Session
 	slots    map[slotKey]*Slot
 	expiry   expiryHeap
-	ready    []*Handler // with offers, and perhaps somebody who waits for them
 	queued   int
+	paused   bool // nothing is given
+}
+
+// Host is whoever brings offers and workers together: it asks for an offer when a session wants one, and counts what each has. All
+// that it is told concerns one shard.
+type Host interface {
+	// Offered says that the handler has offers, none of which the Host knows. It is not said again until the Host was told that
+	// there are no more.
+	Offered(*Handler)
+	// None answers a session for which there was no offer.
+	None(*Session, *Handler)
+	// Held says that a lease stands that was not taken: of the session, or nil while the worker has yet to come back.
+	Held(*Session, *Slot)
+	// Left says that a lease that was taken or held takes no room any more.
+	Left(*Session, *Slot)
 }
 
 type handlerKey struct{ service, name string }
@@ -34,32 +45,18 @@ type slotKey struct {
 	step int32
 }
 
-// Service is what bounds the handlers of one service together.
-type Service struct {
-	Name   string
-	Limit  int // attempts at once over all sessions; 0: no bound
-	leased int
-
-	handlers int // that belong to it
-}
-
-// Handler is one handler of one service: its queue and the sessions that serve it.
+// Handler is one handler of one service, and the queue of its offers.
 type Handler struct {
-	Service  *Service
-	Name     string
-	queue    fairQueue
-	sessions []*Session
-	next     int  // whose turn it is among sessions
-	listed   bool // in Hub.ready
+	Service, Name string
 
-	// Known says that a definition or this process names the handler: it stays when nobody serves it.
-	Known bool
+	queue  fairQueue
+	listed bool // the Host knows that there are offers
+
 	// Local runs the handler in this process; nil: it does not.
 	Local Func
+	// Data is whatever the Host hangs on the handler.
+	Data any
 }
-
-// Sessions is how many sessions serve the handler.
-func (h *Handler) Sessions() int { return len(h.sessions) }
 
 // Queued is how many offers wait in the handler's queue.
 func (h *Handler) Queued() int { return h.queue.n }
@@ -78,9 +75,6 @@ func (h *Handler) Oldest() (at int64) {
 	}
 	return at
 }
-
-// Full says that the service's bound keeps its offers back.
-func (h *Handler) Full() bool { return h.Service.Limit > 0 && h.Service.leased >= h.Service.Limit }
 
 // SlotState is where an offer stands.
 type SlotState uint8
@@ -101,7 +95,7 @@ type Slot struct {
 	Boot        uint64 // of its token
 	Handler     *Handler
 	State       SlotState
-	Session     *Session // who has it
+	Session     *Session // who has it, or had it last
 	Worker      string   // the session's id; it outlives the session
 	Given       bool     // it has been handed to its session
 	Journaled   bool     // the journal knows that the attempt started
@@ -122,32 +116,21 @@ type Slot struct {
 
 	run     *runQueue
 	over    bool // Expire has reported it
-	counted bool // in the service's leased
+	counted bool // the Host counts it
 }
 
-// Session is somebody who serves handlers.
+// Session is who a lease was given to, as far as the lease needs to know.
 type Session struct {
-	ID       string
-	Service  string
-	Version  string
-	Handlers []*Handler
-	Capacity int  // leases at once
-	Local    bool // in this process
-	Wants    int  // tasks that it waits for now
-	Slots    map[*Slot]struct{}
-	LastSeen int64 // monotonic ms
-	JoinedAt int64 // Unix ms
-	// Data is whatever the owner of the Hub hangs on the session.
+	ID      string
+	Version string // of the worker's service, as it says
+	Local   bool   // in this process
+	// Data is whatever the Host hangs on the session.
 	Data any
 }
 
-// Leases is how many attempts the session has.
-func (s *Session) Leases() int { return len(s.Slots) }
-
 // NewHub gives an empty hub.
-func NewHub(leaseMS int64) *Hub {
-	return &Hub{LeaseMS: leaseMS, handlers: map[handlerKey]*Handler{}, services: map[string]*Service{},
-		sessions: map[string]*Session{}, slots: map[slotKey]*Slot{}}
+func NewHub(leaseMS int64, host Host) *Hub {
+	return &Hub{LeaseMS: leaseMS, host: host, handlers: map[handlerKey]*Handler{}, slots: map[slotKey]*Slot{}}
 }
 
 // Handler gives the handler of that name, also when nobody serves it.
@@ -156,21 +139,10 @@ func (h *Hub) Handler(service, name string) *Handler {
 	if f := h.handlers[k]; f != nil {
 		return f
 	}
-	f := &Handler{Service: h.Service(service), Name: name}
+	f := &Handler{Service: service, Name: name}
 	f.queue.byRun = map[uint64]*runQueue{}
-	f.Service.handlers++
 	h.handlers[k] = f
 	return f
-}
-
-// Service gives the service of that name.
-func (h *Hub) Service(name string) *Service {
-	if s := h.services[name]; s != nil {
-		return s
-	}
-	s := &Service{Name: name}
-	h.services[name] = s
-	return s
 }
 
 // Handlers gives every handler that is known.
@@ -180,18 +152,6 @@ func (h *Hub) Handlers(yield func(*Handler) bool) {
 			return
 		}
 	}
-}
-
-// Served gives the handlers of a service that somebody serves, sorted.
-func (h *Hub) Served(service string) []string {
-	var names []string
-	for k, f := range h.handlers {
-		if k.service == service && len(f.sessions) > 0 {
-			names = append(names, k.name)
-		}
-	}
-	slices.Sort(names)
-	return names
 }
 
 // Slot gives the slot of the step, or nil.
@@ -212,14 +172,35 @@ func (h *Hub) Offer(s Slot) *Slot {
 	h.slots[k] = slot
 	slot.Handler.queue.push(slot)
 	h.queued++
-	h.list(slot.Handler)
+	h.tell(slot.Handler)
 	return slot
 }
 
-func (h *Hub) list(f *Handler) {
+func (h *Hub) tell(f *Handler) {
 	if !f.listed && f.queue.n > 0 {
 		f.listed = true
-		h.ready = append(h.ready, f)
+		h.host.Offered(f)
+	}
+}
+
+// Resume ends a Pause.
+func (h *Hub) Resume() {
+	if !h.paused {
+		return
+	}
+	h.paused = false
+	var all []*Handler
+	for _, f := range h.handlers {
+		if f.queue.n > 0 {
+			all = append(all, f)
+		}
+	}
+	slices.SortFunc(all, func(a, b *Handler) int {
+		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Name, b.Name))
+	})
+	for _, f := range all {
+		f.listed = false
+		h.tell(f)
 	}
 }
 
@@ -239,17 +220,17 @@ func (h *Hub) Restore(s Slot, now, lease int64) *Slot {
 	return slot
 }
 
-// Rearm puts a lease that stands again into the books of its service and of its clocks.
+// Rearm counts a lease that stands again, and puts it into the books of its clocks.
 func (h *Hub) Rearm(s *Slot) {
 	h.count(s)
 	h.schedule(s)
 }
 
-// count adds a lease to those of its service, whether its session is there or not.
+// count tells the Host of a lease, whether its session is there or not.
 func (h *Hub) count(s *Slot) {
 	if !s.counted {
 		s.counted = true
-		s.Handler.Service.leased++
+		h.host.Held(s.Session, s)
 	}
 }
 
@@ -309,99 +290,18 @@ func (h *Hub) Answer(s *Slot) {
 	s.State = Answered
 }
 
-// leave takes the slot out of its session and its service.
+// leave tells the Host that the slot takes no room any more.
 func (h *Hub) leave(s *Slot) {
-	if !s.counted {
-		return
+	if s.counted {
+		s.counted = false
+		h.host.Left(s.Session, s)
 	}
-	s.counted = false
-	s.Handler.Service.leased--
-	h.list(s.Handler)
-	if session := s.Session; session != nil {
-		delete(session.Slots, s)
-		s.Session = nil
-		if len(session.Slots) == session.Capacity-1 { // it was full: whatever it serves may have waited for room
-			for _, f := range session.Handlers {
-				h.list(f)
-			}
-		}
-	}
-	if s.Handler.Service.Limit > 0 {
-		for _, f := range h.handlers {
-			if f.Service == s.Handler.Service {
-				h.list(f)
-			}
-		}
-	}
-}
-
-// Join adds a session. Its handlers are served from now on.
-func (h *Hub) Join(s *Session) {
-	s.Slots = map[*Slot]struct{}{}
-	h.sessions[s.ID] = s
-	for _, f := range s.Handlers {
-		f.sessions = append(f.sessions, s)
-		h.list(f)
-	}
-}
-
-// Serve adds a handler to a session.
-func (h *Hub) Serve(s *Session, f *Handler) {
-	if slices.Contains(s.Handlers, f) {
-		return
-	}
-	s.Handlers = append(s.Handlers, f)
-	f.sessions = append(f.sessions, s)
-	h.list(f)
-}
-
-// Session gives the session of that id, or nil.
-func (h *Hub) Session(id string) *Session { return h.sessions[id] }
-
-// Sessions gives all sessions, by id.
-func (h *Hub) Sessions() []*Session {
-	all := make([]*Session, 0, len(h.sessions))
-	for _, s := range h.sessions {
-		all = append(all, s)
-	}
-	slices.SortFunc(all, func(a, b *Session) int { return cmp.Compare(a.ID, b.ID) })
-	return all
-}
-
-// Leave removes the session and gives what it had, in the order of runs and steps; its tasks are nobody's now.
-func (h *Hub) Leave(s *Session) []*Slot {
-	delete(h.sessions, s.ID)
-	s.Wants = 0
-	for _, f := range s.Handlers {
-		if i := slices.Index(f.sessions, s); i >= 0 {
-			f.sessions = slices.Delete(f.sessions, i, i+1)
-		}
-		if !f.Known && len(f.sessions) == 0 && f.queue.n == 0 { // only this session ever spoke of it
-			delete(h.handlers, handlerKey{f.Service.Name, f.Name})
-			if f.Service.handlers--; f.Service.handlers == 0 && f.Service.Limit == 0 {
-				delete(h.services, f.Service.Name)
-			}
-		}
-	}
-	return s.sorted()
-}
-
-func (s *Session) sorted() []*Slot {
-	all := make([]*Slot, 0, len(s.Slots))
-	for slot := range s.Slots {
-		all = append(all, slot)
-	}
-	slices.SortFunc(all, func(a, b *Slot) int {
-		return cmp.Or(cmp.Compare(a.Run, b.Run), cmp.Compare(a.Step, b.Step))
-	})
-	return all
 }
 
 // Adopt gives a leased slot to a session that came back for it.
 func (h *Hub) Adopt(slot *Slot, s *Session, now int64) {
 	h.leave(slot)
 	slot.Session, slot.Worker = s, s.ID
-	s.Slots[slot] = struct{}{}
 	h.count(slot)
 	if slot.Expires != 0 {
 		slot.Expires = now + h.LeaseMS
@@ -424,69 +324,25 @@ func (h *Hub) Beat(s *Slot, now int64, own bool, details []byte) {
 	}
 }
 
-// Dispatch gives offers to sessions that want some, one handler and one session after the other, until nobody wants or
-// nothing is left. now is monotonic ms, wall Unix ms. give is called for each lease as it is made.
-func (h *Hub) Dispatch(now, wall int64, give func(*Session, *Slot)) {
-	if h.queued == 0 {
-		for _, f := range h.ready {
-			f.listed = false
-		}
-		h.ready = h.ready[:0]
-		return
-	}
-	list := h.ready
-	h.ready = nil
-	for _, f := range list {
+// Take gives the handler's next offer to a session, which asked for it through the Host; nil: there is none, and the Host was told.
+// Else the caller tells it. now is monotonic ms, wall Unix ms.
+func (h *Hub) Take(f *Handler, s *Session, now, wall int64) *Slot {
+	if f.queue.n == 0 || h.paused {
 		f.listed = false
+		h.host.None(s, f)
+		return nil
 	}
-	for _, f := range list {
-		for f.queue.n > 0 && !f.Full() {
-			s := f.pick()
-			if s == nil {
-				break
-			}
-			slot := f.queue.pop()
-			h.queued--
-			slot.State, slot.Session, slot.Worker, slot.StartedAt, slot.Local = Leased, s, s.ID, wall, s.Local
-			s.Slots[slot] = struct{}{}
-			if !s.Local {
-				s.Wants--
-			}
-			h.count(slot)
-			h.arm(slot, now, h.LeaseMS)
-			give(s, slot)
-		}
-	}
-	// A handler whose queue is not empty is listed again when a session of it wants, or its service has room.
-	if h.ready == nil {
-		h.ready = list[:0]
-	}
+	slot := f.queue.pop()
+	h.queued--
+	slot.State, slot.Session, slot.Worker, slot.StartedAt, slot.Local = Leased, s, s.ID, wall, s.Local
+	slot.counted = true
+	h.arm(slot, now, h.LeaseMS)
+	f.listed = f.queue.n > 0
+	return slot
 }
 
-// pick gives the next session that wants a task of f and has room, in turn.
-func (f *Handler) pick() *Session {
-	for range f.sessions {
-		if f.next >= len(f.sessions) {
-			f.next = 0
-		}
-		s := f.sessions[f.next]
-		f.next++
-		if s.Wants > 0 && len(s.Slots) < s.Capacity {
-			return s
-		}
-	}
-	return nil
-}
-
-// Want says that the session waits for up to n tasks from now on.
-func (h *Hub) Want(s *Session, n int) {
-	s.Wants = n
-	if n > 0 {
-		for _, f := range s.Handlers {
-			h.list(f)
-		}
-	}
-}
+// Pause gives no more offers until Resume, which tells the Host of all there are.
+func (h *Hub) Pause() { h.paused = true }
 
 // Offers is how many offers nobody has taken.
 func (h *Hub) Offers() int { return h.queued }

@@ -1,28 +1,27 @@
 package worker
 
-import (
-	"fmt"
-	"testing"
-)
+import "testing"
 
-// Names that only a session ever spoke of are forgotten when it leaves; those of a definition stay.
-func TestAHubForgetsStrangers(t *testing.T) {
-	hub := NewHub(1000)
-	hub.Handler("svc", "known").Known = true
-	hub.Service("bounded").Limit = 3
-	for i := range 3 {
-		s := &Session{ID: "w", Service: "svc"}
-		for _, service := range []string{"svc", "stranger", "bounded"} {
-			s.Handlers = append(s.Handlers, hub.Handler(service, fmt.Sprint("h", i)))
+// nobody is a Host that keeps nothing.
+type nobody struct{}
+
+func (nobody) Offered(*Handler)        {}
+func (nobody) None(*Session, *Handler) {}
+func (nobody) Held(*Session, *Slot)    {}
+func (nobody) Left(*Session, *Slot)    {}
+
+// One iteration: a step is offered, taken and released.
+func BenchmarkQueue(b *testing.B) {
+	hub := NewHub(30_000, nobody{})
+	h := hub.Handler("svc", "h")
+	s := &Session{ID: "w"}
+	b.ReportAllocs()
+	for run := uint64(1); b.Loop(); run++ {
+		hub.Offer(Slot{Run: run, Step: 0, Attempt: 1, Handler: h})
+		slot := hub.Take(h, s, 1, 1)
+		if slot == nil {
+			b.Fatal("not given")
 		}
-		s.Handlers = append(s.Handlers, hub.Handler("svc", "known"))
-		hub.Join(s)
-		if got := hub.Served("svc"); len(got) != 2 {
-			t.Errorf("served: %v", got)
-		}
-		hub.Leave(s)
-	}
-	if len(hub.handlers) != 1 || len(hub.services) != 2 {
-		t.Errorf("left: %d handlers, %d services", len(hub.handlers), len(hub.services))
+		hub.Release(slot)
 	}
 }

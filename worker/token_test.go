@@ -66,22 +66,3 @@ func BenchmarkSignAndParse(b *testing.B) {
 		}
 	}
 }
-
-// One iteration: a step is offered, given to a session and released.
-func BenchmarkQueue(b *testing.B) {
-	hub := worker.NewHub(30_000)
-	h := hub.Handler("svc", "h")
-	s := &worker.Session{ID: "w", Service: "svc", Handlers: []*worker.Handler{h}, Capacity: 1000}
-	hub.Join(s)
-	hub.Want(s, 1000)
-	b.ReportAllocs()
-	for run := uint64(1); b.Loop(); run++ {
-		hub.Offer(worker.Slot{Run: run, Step: 0, Attempt: 1, Handler: h})
-		hub.Want(s, 1)
-		given := false
-		hub.Dispatch(1, 1, func(_ *worker.Session, slot *worker.Slot) { given = true; hub.Release(slot) })
-		if !given {
-			b.Fatal("not given")
-		}
-	}
-}

@@ -8,6 +8,7 @@ import (
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/internal/hub"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/internal/sim"
 	"github.com/agnt5/agnt5d/journal"
@@ -19,7 +20,7 @@ import (
 type bed struct {
 	t     *testing.T
 	disk  *sim.Disk
-	r     *shard.Shard
+	r     *duo
 	now   shard.Now
 	tasks map[string]*shard.Spec // "run/step" -> what a worker has
 	seq   uint64                 // of A's last poll
@@ -39,7 +40,7 @@ func newBed(t *testing.T) *bed {
 func (b *bed) boot() {
 	b.t.Helper()
 	clear(b.tasks)
-	b.r = shard.New(shard.Config{Journal: b.disk, Release: "bed", Cancel: func(*worker.Slot, string) {}, Execute: b.took,
+	b.r = newDuo(shard.Config{Journal: b.disk, Release: "bed", Cancel: func(*worker.Slot, string) {}, Execute: b.took,
 		Damage: func(d journal.Damage) { b.damage = append(b.damage, d) }})
 	if err := b.r.Recover(b.now); err != nil {
 		b.t.Fatal(err)
@@ -54,7 +55,7 @@ func (b *bed) boot() {
 func (b *bed) took(s *shard.Spec) { b.tasks[s.ID+"/"+s.Name] = s }
 
 // turn folds the inputs; what it wrote is not durable yet.
-func (b *bed) turn(in ...shard.Input) {
+func (b *bed) turn(in ...any) {
 	b.t.Helper()
 	give(b.r, b.disk, b.now, in)
 	if batch := b.r.Turn(b.now, nil); batch != nil {
@@ -64,7 +65,7 @@ func (b *bed) turn(in ...shard.Input) {
 }
 
 // give takes inputs, and reads at once what they need.
-func give(r *shard.Shard, disk *sim.Disk, now shard.Now, in []shard.Input) {
+func give(r *duo, disk *sim.Disk, now shard.Now, in []any) {
 	r.Take(now, in)
 	for w := r.Wanted(); w != nil; w = r.Wanted() {
 		r.Give(disk.Reader().Read(w))
@@ -87,7 +88,7 @@ func (b *bed) check() {
 }
 
 // do folds the inputs, and waits until all that follows is durable.
-func (b *bed) do(in ...shard.Input) {
+func (b *bed) do(in ...any) {
 	b.t.Helper()
 	b.turn(in...)
 	for b.commit(); ; b.commit() {
@@ -137,15 +138,15 @@ func (b *bed) join(tokens ...worker.Token) {
 	b.do(b.joining(tokens...))
 }
 
-func (b *bed) joining(tokens ...worker.Token) shard.Input {
-	return &shard.Join{ID: "A", Service: "far", Handlers: []string{"work", "more"}, Capacity: 9, Tokens: tokens, Reply: func([]worker.Token, error) {}}
+func (b *bed) joining(tokens ...worker.Token) any {
+	return &hub.Join{ID: "A", Service: "far", Handlers: []string{"work", "more"}, Capacity: 9, Tokens: tokens, Reply: func([]worker.Token, error) {}}
 }
 
 // poll lets A take what there is.
 func (b *bed) poll() {
 	b.t.Helper()
 	b.seq++
-	b.do(&shard.Poll{ID: "A", Seq: b.seq, Max: 9, Reply: func(a shard.PollAnswer, err error) {
+	b.do(&hub.Poll{ID: "A", Seq: b.seq, Max: 9, Reply: func(a hub.PollAnswer, err error) {
 		for _, s := range a.Tasks {
 			b.took(s)
 		}

@@ -68,7 +68,6 @@ func (r *Shard) publish(b *effects) {
 	for _, run := range b.ended {
 		r.close(run)
 	}
-	r.dispatch()
 }
 
 // recycle keeps the lists of a batch that is done for the next one. What the journal had of it is not touched.
@@ -78,13 +77,13 @@ func (r *Shard) recycle(b *Batch) {
 }
 
 func (r *Shard) cancel(s *worker.Slot, why string) {
-	if s.Worker == r.local.ID {
+	if s.Local {
 		if r.cfg.Cancel != nil {
 			r.cfg.Cancel(s, why)
 		}
 		return
 	}
-	r.tellCancelled(s)
+	r.cfg.Host.Cancelled(s.Session, s, worker.Token{Run: s.Run, Step: s.Step, Attempt: s.Attempt, Boot: s.Boot, Worker: s.Worker})
 }
 
 // offer puts a scheduled step into its handler's queue, unless the state has moved on or an attempt from before a retry of
@@ -132,43 +131,15 @@ func (r *Shard) close(run *Run) {
 	r.left(s.ID, s.Run)
 }
 
-// dispatch gives offers to whoever wants them.
-func (r *Shard) dispatch() {
-	if r.full || r.broken != nil {
-		return
-	}
-	r.Hub.Dispatch(r.now.Mono, r.now.Wall, func(session *worker.Session, slot *worker.Slot) {
-		run := r.runs[slot.Run]
-		if run == nil { // an offer outlives its run only by a mistake of ours
-			r.Hub.Release(slot)
-			return
-		}
-		slot.StartedMono = r.now.Mono
-		run.leased++
-		if slot.Careful && session.Local {
-			r.grants = append(r.grants, slot)
-			return
-		}
-		r.starts = append(r.starts, slot)
-		r.handOut(slot)
-	})
-	r.answerPolls()
-}
-
-// handOut sends a lease to its session.
+// handOut runs an attempt in this process.
 func (r *Shard) handOut(slot *worker.Slot) {
 	run := r.runs[slot.Run]
-	if run == nil || slot.Given || slot.Session == nil {
+	if run == nil || slot.Given || slot.Session == nil || !slot.Local {
 		return
 	}
 	slot.Given = true
 	r.meters.started(run, slot)
-	spec := r.spec(run, slot)
-	if slot.Session.Local {
-		r.cfg.Execute(spec)
-		return
-	}
-	r.deliver(slot.Session, spec)
+	r.cfg.Execute(r.spec(run, slot))
 }
 
 // Spec is a task before its payloads are read: what an attempt needs to know.
@@ -220,7 +191,7 @@ func (r *Shard) spec(run *Run, slot *worker.Slot) *Spec {
 // drop takes back a batch that found no space, and everything that was decided after it: memory is folded again from the
 // journal. What workers have, they keep; what they have answered is folded again when there is space.
 func (r *Shard) drop(b *Batch) {
-	r.full = true
+	r.setFull(true)
 	r.kept = append(r.kept, b.given...)
 	for _, slot := range b.release {
 		if slot.State == worker.Answered {
@@ -238,12 +209,22 @@ func (r *Shard) drop(b *Batch) {
 	}
 }
 
+func (r *Shard) setFull(full bool) {
+	if r.full == full {
+		return
+	}
+	if r.full = full; full {
+		r.Hub.Pause() // until the turn after Resume: what was folded again may be damaged, and that turn says so first
+	}
+	r.cfg.Host.Full(full)
+}
+
 // Full says that the disk is full: only reads are admitted until Resume.
 func (r *Shard) Full() bool { return r.full }
 
 // Resume says that a probe found space again.
 func (r *Shard) Resume() []Input {
-	r.full = false
+	r.setFull(false)
 	kept := r.kept
 	r.kept = nil
 	return kept
@@ -282,8 +263,8 @@ func (r *Shard) turnFull(inputs []Input) {
 			} else {
 				in.admit(r)
 			}
-		case *Poll:
-			in.admitFull(r)
+		case *Gone:
+			r.kept = append(r.kept, in)
 		case refuser:
 			in.refuse(refusal.ErrDiskFull)
 		}

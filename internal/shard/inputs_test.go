@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/hub"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
@@ -66,7 +67,7 @@ func TestEveryInputMeetsEveryRun(t *testing.T) {
 	attempts := map[string]func(b *bed, service string){
 		"offered": func(b *bed, service string) {
 			if service == "here" {
-				b.r.Hold()
+				b.r.hub.Hold()
 			}
 			b.start("one", "w")
 		},
@@ -112,24 +113,24 @@ func TestEveryInputMeetsEveryRun(t *testing.T) {
 			b.turn()
 		},
 	}
-	quarantine := func(b *bed) shard.Input {
+	quarantine := func(b *bed) any {
 		return &shard.Quarantine{Run: b.number("one"), Seq: b.number("one"), Why: "test"}
 	}
-	cancel := func(*bed) shard.Input { return &shard.Cancel{ID: "one", Reason: "test", Reply: func(error) {}} }
-	fail := func(b *bed) shard.Input {
+	cancel := func(*bed) any { return &shard.Cancel{ID: "one", Reason: "test", Reply: func(error) {}} }
+	fail := func(b *bed) any {
 		in := b.outcome("one/b")
 		delete(b.tasks, "one/b")
 		in.Fail = &replay.AttemptError{Code: "handler_error", Message: "no", Final: true}
 		return in
 	}
-	retry := func(b *bed) shard.Input {
+	retry := func(b *bed) any {
 		in := &shard.Retry{ID: "one", Reply: func(error) {}}
 		if h, _, _ := b.disk.Head(b.number("one")); replay.RunState(h.State).Ended() {
 			in.State = b.folded("one")
 		}
 		return in
 	}
-	states := map[string][]func(b *bed) shard.Input{
+	states := map[string][]func(b *bed) any{
 		"running":                  nil,
 		"cancelled":                {cancel},
 		"failed":                   {fail},
@@ -138,72 +139,72 @@ func TestEveryInputMeetsEveryRun(t *testing.T) {
 		"quarantined, cancelled":   {quarantine, cancel},
 		"cancelled, quarantined":   {cancel, quarantine},
 		"failed, retried, stopped": {fail, retry, quarantine, cancel},
-		"completed": {func(b *bed) shard.Input { return b.signal() }, func(b *bed) shard.Input { return &shard.Fire{ID: "one", Timer: "t", Reply: func(error) {}} },
-			func(b *bed) shard.Input { return b.takeOutcome("one/b") }, func(b *bed) shard.Input { return b.takeOutcome("one/a") }},
+		"completed": {func(b *bed) any { return b.signal() }, func(b *bed) any { return &shard.Fire{ID: "one", Timer: "t", Reply: func(error) {}} },
+			func(b *bed) any { return b.takeOutcome("one/b") }, func(b *bed) any { return b.takeOutcome("one/a") }},
 	}
 	none := func(error) {}
-	inputs := map[string]func(b *bed) shard.Input{
-		"start": func(b *bed) shard.Input {
+	inputs := map[string]func(b *bed) any{
+		"start": func(b *bed) any {
 			return &shard.Start{ID: "one", Given: true, Workflow: "w", Input: []byte("null"), Reply: func(shard.Started, error) {}}
 		},
-		"signal": func(b *bed) shard.Input { return b.signal() },
+		"signal": func(b *bed) any { return b.signal() },
 		"cancel": cancel, "quarantine": quarantine, "retry": retry,
-		"retry without a state": func(*bed) shard.Input { return &shard.Retry{ID: "one", Reply: none} },
-		"fire":                  func(*bed) shard.Input { return &shard.Fire{ID: "one", Timer: "t", Reply: none} },
-		"delete": func(*bed) shard.Input {
+		"retry without a state": func(*bed) any { return &shard.Retry{ID: "one", Reply: none} },
+		"fire":                  func(*bed) any { return &shard.Fire{ID: "one", Timer: "t", Reply: none} },
+		"delete": func(*bed) any {
 			return &shard.Delete{IDs: []string{"one"}, Reply: func(shard.Deleted, error) {}}
 		},
-		"delete object":        func(*bed) shard.Input { return &shard.DeleteObject{Key: "k", Reply: none} },
-		"outcome":              func(b *bed) shard.Input { return b.takeOutcome("one/a") },
-		"outcome of the other": func(b *bed) shard.Input { return b.takeOutcome("one/b") },
-		"forged outcome": func(b *bed) shard.Input {
+		"delete object":        func(*bed) any { return &shard.DeleteObject{Key: "k", Reply: none} },
+		"outcome":              func(b *bed) any { return b.takeOutcome("one/a") },
+		"outcome of the other": func(b *bed) any { return b.takeOutcome("one/b") },
+		"forged outcome": func(b *bed) any {
 			return &shard.Outcome{Token: worker.Token{Run: b.number("one"), Step: 0, Attempt: 9, Worker: "A"}, Reply: func(shard.Result, bool, error) {}}
 		},
-		"query": func(*bed) shard.Input {
+		"query": func(*bed) any {
 			return &shard.Query{ID: "one", Read: func(*shard.Shard, *shard.Run) {}, Reply: none}
 		},
-		"inspect": func(*bed) shard.Input { return &shard.Inspect{Read: func(*shard.Shard) {}, Done: func() {}} },
-		"await": func(*bed) shard.Input {
+		"inspect": func(*bed) any { return &shard.Inspect{Read: func(*shard.Shard) {}, Done: func() {}} },
+		"await": func(*bed) any {
 			return &shard.Await{ID: "one", Key: 1, Ended: func(*replay.State) {}, Reply: none}
 		},
-		"forget": func(*bed) shard.Input { return &shard.Forget{ID: "one", Key: 1} },
-		"join":   func(b *bed) shard.Input { return b.joining() },
-		"join with its tokens": func(b *bed) shard.Input {
+		"forget": func(*bed) any { return &shard.Forget{ID: "one", Key: 1} },
+		"join":   func(b *bed) any { return b.joining() },
+		"join with its tokens": func(b *bed) any {
 			var tokens []worker.Token
 			for _, k := range slices.Sorted(maps.Keys(b.tasks)) {
 				tokens = append(tokens, b.token(k))
 			}
 			return b.joining(tokens...)
 		},
-		"leave": func(*bed) shard.Input { return &shard.Leave{ID: "A", Reply: none} },
-		"poll": func(b *bed) shard.Input {
+		"leave": func(*bed) any { return &hub.Leave{ID: "A", Reply: none} },
+		"poll": func(b *bed) any {
 			b.seq++
-			return &shard.Poll{ID: "A", Seq: b.seq, Max: 9, Reply: func(a shard.PollAnswer, _ error) {
+			return &hub.Poll{ID: "A", Seq: b.seq, Max: 9, Reply: func(a hub.PollAnswer, _ error) {
 				for _, s := range a.Tasks {
 					b.took(s)
 				}
 			}}
 		},
-		"unpoll": func(*bed) shard.Input { return &shard.Unpoll{Poll: &shard.Poll{ID: "A"}} },
-		"beat": func(b *bed) shard.Input {
-			in := &shard.Beat{ID: "A", Reply: func([]worker.Token, error) {}}
+		"unpoll": func(*bed) any { return &hub.Unpoll{Poll: &hub.Poll{ID: "A"}} },
+		"beat": func(b *bed) any {
+			in := &hub.Beat{ID: "A", Reply: func([]worker.Token, error) {}}
 			for _, k := range slices.Sorted(maps.Keys(b.tasks)) {
 				in.Tokens = append(in.Tokens, shard.BeatToken{Token: b.token(k), Own: true})
 			}
 			return in
 		},
-		"local beat": func(b *bed) shard.Input {
+		"local beat": func(b *bed) any {
 			if s := b.tasks["one/a"]; s != nil {
 				return &shard.LocalBeat{Slot: s.Slot}
 			}
 			return &shard.Inspect{Read: func(*shard.Shard) {}, Done: func() {}}
 		},
-		"set":                    func(*bed) shard.Input { return &shard.Set{Key: "x", Value: []byte("1"), Reply: none} },
-		"the lease runs out":     func(b *bed) shard.Input { b.pass(31_000); return nil },
-		"the attempt times out":  func(b *bed) shard.Input { b.pass(61_000); return nil },
-		"the timer and wait end": func(b *bed) shard.Input { b.pass(4_000_000); return nil },
-		"a start is overdue":     func(b *bed) shard.Input { b.pass(200); return nil },
-		"the disk is full": func(b *bed) shard.Input {
+		"set":                    func(*bed) any { return &shard.Set{Key: "x", Value: []byte("1"), Reply: none} },
+		"the lease runs out":     func(b *bed) any { b.pass(31_000); return nil },
+		"the attempt times out":  func(b *bed) any { b.pass(61_000); return nil },
+		"the timer and wait end": func(b *bed) any { b.pass(4_000_000); return nil },
+		"a start is overdue":     func(b *bed) any { b.pass(200); return nil },
+		"the disk is full": func(b *bed) any {
 			for _, lost := range b.disk.Lose() {
 				b.r.Committed(lost, journal.ErrFull, b.now)
 			}
@@ -213,7 +214,7 @@ func TestEveryInputMeetsEveryRun(t *testing.T) {
 			}
 			return nil
 		},
-		"a restart": func(b *bed) shard.Input { b.disk.Lose(); b.boot(); return nil },
+		"a restart": func(b *bed) any { b.disk.Lose(); b.boot(); return nil },
 	}
 	for _, service := range []string{"here", "far"} {
 		for attempt, prepare := range attempts {
@@ -253,7 +254,7 @@ func TestEveryInputMeetsEveryRun(t *testing.T) {
 	}
 }
 
-func (b *bed) signal() shard.Input {
+func (b *bed) signal() any {
 	b.signals++
 	return &shard.Signal{ID: "one", Name: "sig", SignalID: string(rune('a' + b.signals)), Payload: []byte("1"), Reply: func(string, error) {}}
 }
@@ -264,7 +265,7 @@ func (b *bed) token(key string) worker.Token {
 }
 
 // takeOutcome is the answer of a handler that returns with it; nil when nobody has the step.
-func (b *bed) takeOutcome(key string) shard.Input {
+func (b *bed) takeOutcome(key string) any {
 	if b.tasks[key] == nil {
 		return nil
 	}

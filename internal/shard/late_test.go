@@ -32,7 +32,7 @@ func TestACancelInTheTurnOfTheLastOutcome(t *testing.T) {
 			var result shard.Result
 			var cancelled []error
 			cancel := &shard.Cancel{ID: "r", Reply: func(err error) { cancelled = append(cancelled, err) }}
-			var in shard.Input = &shard.Signal{ID: "r", Name: "go", SignalID: "1", Payload: []byte("null"), Reply: func(string, error) { result = shard.Recorded }}
+			var in any = &shard.Signal{ID: "r", Name: "go", SignalID: "1", Payload: []byte("null"), Reply: func(string, error) { result = shard.Recorded }}
 			if !strings.Contains(name, "signal") {
 				out := s.answer("r", "a")
 				out.Output = []byte("1")

@@ -16,16 +16,12 @@ func (in *LocalBeat) admit(r *Shard) {
 	}
 }
 
-// Serve lets this process run a handler. It reports false when it does already.
+// Serve says how this process runs a handler. It reports false when it does already.
 func (r *Shard) Serve(service, name string, fn worker.Func) bool {
 	h := r.Hub.Handler(service, name)
 	if h.Local != nil {
 		return false
 	}
-	h.Local, h.Known = fn, true
-	r.Hub.Serve(r.local, h)
+	h.Local = fn
 	return true
 }
-
-// Hold keeps this process from taking more steps: it is about to stop.
-func (r *Shard) Hold() { r.Hub.Want(r.local, 0) }

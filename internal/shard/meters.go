@@ -121,7 +121,7 @@ func (r *Shard) Figures() Figures {
 	f := Figures{Flows: r.meters.flows.Snapshot(), Steps: r.meters.steps.Snapshot(), Handlers: map[HandlerKey]HandlerFigures{}, TimerLag: r.meters.timerLag}
 	counted := r.meters.handlers.Snapshot()
 	for h := range r.Hub.Handlers {
-		key := HandlerKey{h.Service.Name, h.Name}
+		key := HandlerKey{h.Service, h.Name}
 		mine, own := counted[h]
 		if !own && len(f.Handlers) >= 2*meter.Most {
 			key = HandlerKey{meter.Other, meter.Other}

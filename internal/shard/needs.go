@@ -436,14 +436,6 @@ func (in *Outcome) needs(r *Shard) bool {
 	return there
 }
 
-func (in *Poll) needs(r *Shard) bool {
-	there := true
-	for _, o := range in.Outcomes {
-		there = o.needs(r) && there
-	}
-	return there
-}
-
 func (in *Start) about() subject      { return subject{id: in.ID} }
 func (in *Signal) about() subject     { return subject{id: in.ID} }
 func (in *Cancel) about() subject     { return subject{id: in.ID} }
@@ -455,8 +447,5 @@ func (in *Await) about() subject      { return subject{id: in.ID} }
 func (in *Forget) about() subject     { return subject{id: in.ID} }
 func (in *Quarantine) about() subject { return subject{run: in.Run} }
 func (in *Outcome) about() subject    { return subject{run: in.claim().Run} }
-func (in *Poll) about() subject       { return subject{worker: in.ID} }
-func (in *Unpoll) about() subject     { return subject{worker: in.Poll.ID} }
-func (in *Join) about() subject       { return subject{worker: in.ID} }
-func (in *Leave) about() subject      { return subject{worker: in.ID} }
-func (in *Beat) about() subject       { return subject{worker: in.ID} }
+func (in *Adopt) about() subject      { return subject{worker: in.Session.ID} }
+func (in *Gone) about() subject       { return subject{worker: in.Session.ID} }

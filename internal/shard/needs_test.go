@@ -41,15 +41,15 @@ func TestInputsAboutOneRunKeepTheirOrderWhileTheyWait(t *testing.T) {
 			said = append(said, what)
 		}
 	}
-	signal := func(id string) shard.Input {
+	signal := func(id string) any {
 		return &shard.Signal{ID: id, Name: "go", SignalID: "s", Payload: []byte("1"), Reply: func(_ string, err error) { note("signal " + id)(err) }}
 	}
-	b.r.Take(b.now, []shard.Input{signal("sleeper"), &shard.Cancel{ID: "sleeper", Reply: note("cancel sleeper")}})
+	b.r.Take(b.now, []any{signal("sleeper"), &shard.Cancel{ID: "sleeper", Reply: note("cancel sleeper")}})
 	first := b.r.Wanted()
 	if first == nil || !slices.Equal(first.IDs, []string{"sleeper"}) || b.r.Held() != 2 {
 		t.Fatalf("wanted %+v, %d held", first, b.r.Held())
 	}
-	b.r.Take(b.now, []shard.Input{signal("awake"), &shard.Start{ID: "new", Given: true, Workflow: "sleeps", Input: []byte("null"),
+	b.r.Take(b.now, []any{signal("awake"), &shard.Start{ID: "new", Given: true, Workflow: "sleeps", Input: []byte("null"),
 		Reply: func(_ shard.Started, err error) { note("start new")(err) }}})
 	second := b.r.Wanted()
 	if second == nil || !slices.Equal(second.IDs, []string{"new"}) || b.r.Held() != 3 {
@@ -89,14 +89,14 @@ func TestAnAnswerThatIsTooOldIsAskedAnew(t *testing.T) {
 	b.start("one", "w")
 	b.do(&shard.Cancel{ID: "one", Reply: func(error) {}})
 	number := b.number("one")
-	b.r.Take(b.now, []shard.Input{&shard.Quarantine{Run: number, Seq: number, Why: "a bit has flipped"}})
+	b.r.Take(b.now, []any{&shard.Quarantine{Run: number, Seq: number, Why: "a bit has flipped"}})
 	want := b.r.Wanted()
 	if want == nil || !slices.Equal(want.Heads, []uint64{number}) {
 		t.Fatalf("wanted %+v", want)
 	}
 	old := b.disk.Reader().Read(want)
 	// Retry waits, too, and comes first: the run is reopened, and cancelled in the same turn.
-	b.r.Take(b.now, []shard.Input{&shard.Retry{ID: "one", State: b.folded("one"), Reply: func(error) {}}, &shard.Cancel{ID: "one", Reply: func(error) {}}})
+	b.r.Take(b.now, []any{&shard.Retry{ID: "one", State: b.folded("one"), Reply: func(error) {}}, &shard.Cancel{ID: "one", Reply: func(error) {}}})
 	b.r.Give(b.disk.Reader().Read(b.r.Wanted()))
 	b.disk.Append(b.r.Turn(b.now, nil))
 	b.commit()

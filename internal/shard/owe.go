@@ -147,9 +147,6 @@ func (r *Shard) oweAttempt(run *Run, o replay.Out, what replay.Owed, boot bool) 
 func (r *Shard) keepLease(run *Run, slot *worker.Slot) {
 	slot.State = worker.Leased
 	slot.Journaled = run.S.At(slot.Step).State == replay.StepRunning
-	if session := r.Hub.Session(slot.Worker); slot.Session == nil && session != nil { // it had answered, and that was dropped
-		r.Hub.Adopt(slot, session, r.now.Mono)
-	}
 	switch {
 	case !slot.Journaled && slot.Given:
 		run.leased++

@@ -14,7 +14,7 @@ func TestALargeTurnOfOneRunIsSeveralRecords(t *testing.T) {
 	s := &story{t: t, disk: sim.NewDisk(0), now: shard.Now{Wall: 1_800_000_000_000, Mono: 1}, tasks: map[string]*shard.Spec{}}
 	s.boot()
 	s.register("w", "steps:\n  - name: a\n    type: wait_signal\n    signal: {name: stop}\n")
-	var inputs []shard.Input
+	var inputs []any
 	answers := 0
 	answer := func(_ string, err error) {
 		if err != nil {

@@ -32,14 +32,14 @@ type Config struct {
 	Release string           // of the software, for EngineStarted
 	Boot    uint64           // a random number, drawn for this start: what tells the tokens of two histories apart. 0: tokens of the old form
 
-	LeaseMS         int64          // remote leases; 0: 30,000
-	CheckpointBytes int64          // log bytes between two recovery points; 0: 32 MiB. Small: more snapshot writes; large: longer recovery
-	MaxLive         int            // idle runs kept unfolded in memory; 0: 20,000
-	ParkTurns       uint64         // turns between two looks for idle runs; 0: 64
-	LocalCapacity   int            // attempts at once in process; 0: 1,000
-	TombstoneMS     int64          // how long a deleted run's id is kept; 0: 90 days
-	Services        map[string]int // attempts at once by service; absent: no bound
+	LeaseMS         int64  // remote leases; 0: 30,000
+	CheckpointBytes int64  // log bytes between two recovery points; 0: 32 MiB. Small: more snapshot writes; large: longer recovery
+	MaxLive         int    // idle runs kept unfolded in memory; 0: 20,000
+	ParkTurns       uint64 // turns between two looks for idle runs; 0: 64
+	TombstoneMS     int64  // how long a deleted run's id is kept; 0: 90 days
 
+	// Host has the workers.
+	Host Host
 	// Execute runs an attempt in process. It must not block.
 	Execute func(*Spec)
 	// Cancel tells an attempt in process that nobody waits for its answer any more.
@@ -109,7 +109,6 @@ type Shard struct {
 	starts   []*worker.Slot // leases whose start the journal does not know yet, oldest first
 	first    int            // of starts
 	grants   []*worker.Slot // careful ones, to be journaled before they are handed out
-	local    *worker.Session
 
 	full      bool // out of space: reads only
 	kept      []Input
@@ -124,13 +123,11 @@ type Shard struct {
 	held      []Input // they, or what stands in front of them, need something of the journal
 	boot      *Batch  // made by Recover
 
-	parkedAt, parkAt uint64            // turns of the last and the next look for idle runs
-	parking          []uint64          // idle runs that are being put away
-	parkSince        uint64            // the turn since which nobody has touched them
-	answers          []*worker.Session // whose waiting poll has something to say
-	sweepAt          int64             // monotonic ms: when sessions are looked at next
-	silence          silence           // of workers since the restart
-	turnedAt, wakeAt int64             // monotonic ms: of the last turn, and when the next was due by itself
+	parkedAt, parkAt uint64   // turns of the last and the next look for idle runs
+	parking          []uint64 // idle runs that are being put away
+	parkSince        uint64   // the turn since which nobody has touched them
+	silence          silence  // of workers since the restart
+	turnedAt, wakeAt int64    // monotonic ms: of the last turn, and when the next was due by itself
 
 	logBytes   int64
 	checkpoint *checkpoint
@@ -223,21 +220,12 @@ func New(cfg Config) *Shard {
 	if cfg.ParkTurns == 0 {
 		cfg.ParkTurns = 64
 	}
-	if cfg.LocalCapacity == 0 {
-		cfg.LocalCapacity = 1_000
-	}
 	r := &Shard{cfg: cfg, archive: cfg.Archive, meters: newMeters()}
 	if r.archive == nil {
 		r.archive = archive.New(cfg.Journal)
 	}
 	r.stopping = r.flushStarts
-	r.Hub = worker.NewHub(cfg.LeaseMS)
-	for name, n := range cfg.Services {
-		r.Hub.Service(name).Limit = n
-	}
-	r.local = &worker.Session{ID: "local", Local: true, Capacity: cfg.LocalCapacity}
-	r.Hub.Join(r.local)
-	r.Hub.Want(r.local, 1<<30)
+	r.Hub = worker.NewHub(cfg.LeaseMS, cfg.Host)
 	r.forget()
 	return r
 }
@@ -289,7 +277,6 @@ func (r *Shard) adopt(g *flow.Graph) *Def {
 		s := &g.Def.Steps[i]
 		if s.Type == flow.TypeTask || s.Type == "" {
 			def.handlers[i] = r.Hub.Handler(s.Service, s.Handler)
-			def.handlers[i].Known = true
 			def.keyed = def.keyed || len(s.ObjectKeys) > 0
 		}
 	}

@@ -82,7 +82,7 @@ func tell(t *testing.T, path string) {
 type story struct {
 	t      *testing.T
 	disk   *sim.Disk
-	shard  *shard.Shard
+	shard  *duo
 	now    shard.Now
 	tasks  map[string]*shard.Spec // "run/step" -> what a worker has
 	shown  uint64
@@ -92,7 +92,7 @@ type story struct {
 }
 
 func (s *story) boot() {
-	s.shard = shard.New(shard.Config{Journal: s.disk, Release: "story", Boot: s.number, Execute: func(spec *shard.Spec) {
+	s.shard = newDuo(shard.Config{Journal: s.disk, Release: "story", Boot: s.number, Execute: func(spec *shard.Spec) {
 		s.tasks[spec.ID+"/"+spec.Name] = spec
 	}})
 	if err := s.shard.Recover(s.now); err != nil {
@@ -125,7 +125,7 @@ func (s *story) commit() {
 	}
 }
 
-func (s *story) turn(in ...shard.Input) {
+func (s *story) turn(in ...any) {
 	give(s.shard, s.disk, s.now, in)
 	if b := s.shard.Turn(s.now, nil); b != nil {
 		s.disk.Append(b)

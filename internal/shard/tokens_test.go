@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/hub"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/internal/sim"
 	"github.com/agnt5/agnt5d/journal"
@@ -18,7 +19,7 @@ func TestADamagedCountOfSilenceIsReported(t *testing.T) {
 	s.boot()
 	s.turn(&shard.Set{Key: "shard/silence", Value: []byte("{"), Reply: s.reply})
 	var damage []string
-	r := shard.New(shard.Config{Journal: s.disk, Damage: func(d journal.Damage) { damage = append(damage, d.Detail) }})
+	r := newDuo(shard.Config{Journal: s.disk, Damage: func(d journal.Damage) { damage = append(damage, d.Detail) }})
 	if err := r.Recover(s.now); err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +38,7 @@ func TestTokensOfBeforeStayGood(t *testing.T) {
 	seq := uint64(0)
 	take := func() (tokens []worker.Token) {
 		seq++
-		s.turn(&shard.Poll{ID: "A", Seq: seq, Max: 5, Reply: func(a shard.PollAnswer, err error) {
+		s.turn(&hub.Poll{ID: "A", Seq: seq, Max: 5, Reply: func(a hub.PollAnswer, err error) {
 			s.reply(err)
 			for _, spec := range a.Tasks {
 				tokens = append(tokens, worker.Token{Run: spec.Slot.Run, Step: spec.Step, Attempt: spec.Attempt, Boot: spec.Boot, Worker: "A"})
@@ -46,14 +47,14 @@ func TestTokensOfBeforeStayGood(t *testing.T) {
 		return tokens
 	}
 	join := func(tokens ...worker.Token) (lost []worker.Token) {
-		s.turn(&shard.Join{ID: "A", Service: "far", Handlers: []string{"h"}, Capacity: 9, Tokens: tokens, Reply: func(l []worker.Token, err error) {
+		s.turn(&hub.Join{ID: "A", Service: "far", Handlers: []string{"h"}, Capacity: 9, Tokens: tokens, Reply: func(l []worker.Token, err error) {
 			s.reply(err)
 			lost = l
 		}})
 		return lost
 	}
 	bring := func(token worker.Token) (result shard.Result) {
-		s.turn(&shard.Poll{ID: "A", Outcomes: []*shard.Outcome{{Token: token, Output: []byte("1"), Hash: 1}}, Reply: func(a shard.PollAnswer, err error) {
+		s.turn(&hub.Poll{ID: "A", Outcomes: []*shard.Outcome{{Token: token, Output: []byte("1"), Hash: 1}}, Reply: func(a hub.PollAnswer, err error) {
 			s.reply(err)
 			result = a.Results[0].Result
 		}})
@@ -112,7 +113,7 @@ func TestATokenOfADamagedRunIsNotCalledAForgery(t *testing.T) {
 	b.poll()
 	fails := b.outcome("one/a")
 	fails.Fail = &replay.AttemptError{Code: "handler_error", Message: "no"}
-	b.do(&shard.Poll{ID: "A", Outcomes: []*shard.Outcome{fails}, Reply: func(shard.PollAnswer, error) {}})
+	b.do(&hub.Poll{ID: "A", Outcomes: []*shard.Outcome{fails}, Reply: func(hub.PollAnswer, error) {}})
 	delete(b.tasks, "one/a")
 	b.advance(120_000)
 	b.join()
@@ -129,7 +130,7 @@ func TestATokenOfADamagedRunIsNotCalledAForgery(t *testing.T) {
 		b.r.Committed(lost, journal.ErrFull, b.now)
 	}
 	var got shard.Result
-	poll := &shard.Poll{ID: "A", Outcomes: []*shard.Outcome{b.outcome("one/a")}, Reply: func(a shard.PollAnswer, err error) {
+	poll := &hub.Poll{ID: "A", Outcomes: []*shard.Outcome{b.outcome("one/a")}, Reply: func(a hub.PollAnswer, err error) {
 		if err != nil {
 			t.Fatal(err)
 		}

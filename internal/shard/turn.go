@@ -69,13 +69,15 @@ func (r *Shard) Turn(now Now, inputs []Input) *Batch {
 	}
 	r.takeExpired()
 	r.takeStarts()
-	r.takeWaits()
 	r.takeSilence()
 	for _, in := range inputs {
 		in.admit(r)
 	}
 	clear(r.admitted)
 	r.drain()
+	if r.broken == nil {
+		r.Hub.Resume()
+	}
 	r.parkSome()
 	r.snapshotSlice()
 	return r.finish()
@@ -381,6 +383,7 @@ func (r *Shard) Stop(err error) {
 func (r *Shard) fail(err error) {
 	if r.broken == nil {
 		r.broken = err
+		r.Hub.Pause()
 	}
 }
 

@@ -29,9 +29,6 @@ func (r *Shard) NextWake() Wake {
 	if r.first < len(r.starts) {
 		early(r.starts[r.first].StartedMono + startWithin)
 	}
-	if r.sweepAt != 0 {
-		early(r.sweepAt)
-	}
 	if len(r.grants) > 0 || len(r.parking) > 0 || len(r.retold) > 0 && !r.toldWaits && len(r.flying) == 0 || len(r.needs.due) > 0 ||
 		len(r.ready) > 0 && !r.catching {
 		early(r.now.Mono)
@@ -53,12 +50,6 @@ func (r *Shard) forgive() {
 	}
 	lost := r.now.Mono - last
 	r.Hub.Postpone(lost)
-	for _, s := range r.Hub.Sessions() {
-		s.LastSeen += lost
-	}
-	if r.sweepAt != 0 {
-		r.sweepAt += lost
-	}
 	if r.silence.at != 0 {
 		r.silence.at += lost
 	}

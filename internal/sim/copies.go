@@ -23,8 +23,15 @@ func (d *Disk) clone() *Disk {
 // copy is gone, but the workers: they have tasks of it, and bring their outcomes. Those who asked for something ask no more.
 func (w *World) copyOrPutBack() {
 	if w.copy == nil {
-		if w.Ops["event RunsDeleted"] == 0 && len(w.disk.damaged) == 0 { // the Judge begins anew from the records: they must all be there
-			w.copy = w.disk.clone()
+		for _, n := range w.nodes {
+			if len(n.disk.damaged) > 0 { // the Judge begins anew from the records: they must all be there
+				return
+			}
+		}
+		if w.Ops["event RunsDeleted"] == 0 {
+			for _, n := range w.nodes {
+				w.copy = append(w.copy, n.disk.clone())
+			}
 		}
 		return
 	}
@@ -34,11 +41,16 @@ func (w *World) copyOrPutBack() {
 		r.engineGone()
 	}
 	w.clients = nil
-	w.disk, w.copy = w.copy, nil
+	for i, n := range w.nodes {
+		n.disk = w.copy[i]
+	}
+	w.copy = nil
 	before := w.judge
 	w.judge = newJudge(w)
 	w.judge.byInput = before.byInput
-	w.judge.durable(w.disk.records)
+	for _, n := range w.nodes {
+		w.judge.durable(n.disk.records)
+	}
 	w.boot()
 }
 
@@ -50,8 +62,8 @@ func (w *World) restartsInARow() {
 		w.crash()
 		w.wall, w.mono = w.wall+100, w.mono+100
 	}
-	w.turn()
-	w.commit(len(w.disk.queue))
+	w.turnAll()
+	w.commitAll()
 	for _, t := range w.judge.order {
 		for i, st := range t.s.All() {
 			if !t.gone && t.s.Status == replay.Running && st.State == replay.StepRunning && !st.Local {

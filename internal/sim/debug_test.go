@@ -14,9 +14,9 @@ func explain(t *testing.T, w *World, err error) {
 		if !strings.Contains(err.Error(), fmt.Sprintf("run %d ", tr.s.Run)) && !strings.Contains(err.Error(), fmt.Sprintf("%q", tr.id)) && !strings.Contains(err.Error(), tr.id+" ") && !strings.Contains(err.Error(), tr.id+"/") && !strings.Contains(err.Error(), tr.id+":") {
 			continue
 		}
-		snap, ok := w.disk.snapshots[tr.s.Run]
-		t.Logf("%s: damaged record %d, head %+v, snapshot %d %v, base %d", tr.id, tr.damaged, w.disk.heads[tr.s.Run], snap.Seq, ok, w.disk.base)
-		for _, r := range w.disk.records {
+		snap, ok := w.at(tr.s.Run).disk.snapshots[tr.s.Run]
+		t.Logf("%s: damaged record %d, head %+v, snapshot %d %v, base %d", tr.id, tr.damaged, w.at(tr.s.Run).disk.heads[tr.s.Run], snap.Seq, ok, w.at(tr.s.Run).disk.base)
+		for _, r := range w.at(tr.s.Run).disk.records {
 			if r.Run != tr.s.Run {
 				continue
 			}
@@ -30,24 +30,26 @@ func explain(t *testing.T, w *World, err error) {
 			}
 		}
 		for i := range tr.s.Steps {
-			if slot := w.shard.Hub.Slot(tr.s.Run, int32(i)); slot != nil {
-				t.Logf("handler %s/%s queued %d full %v sessions %d, offers %d", slot.Handler.Service.Name, slot.Handler.Name, slot.Handler.Queued(), slot.Handler.Full(), slot.Handler.Sessions(), w.shard.Hub.Offers())
+			if slot := w.at(tr.s.Run).shard.Hub.Slot(tr.s.Run, int32(i)); slot != nil {
+				t.Logf("handler %s/%s queued %d, offers %d", slot.Handler.Service, slot.Handler.Name, slot.Handler.Queued(), w.at(tr.s.Run).shard.Hub.Offers())
 				t.Logf("slot of %s: %+v", tr.s.Graph.Def.Steps[i].Name, *slot)
 			}
 		}
-		if run := w.shard.Peek(tr.s.Run); run != nil {
+		if run := w.at(tr.s.Run).shard.Peek(tr.s.Run); run != nil {
 			t.Logf("shard: %s", open(run.S))
 		}
 	}
-	for _, session := range w.shard.Hub.Sessions() {
-		t.Logf("session %s: %d of %d, wants %d", session.ID, session.Leases(), session.Capacity, session.Wants)
-		for slot := range session.Slots {
+	for _, session := range w.hub.Sessions() {
+		t.Logf("session %s of %d, waiting %v", session.ID, session.Capacity, session.Waiting())
+		for slot := range session.Leases() {
 			t.Logf("  has %+v", *slot)
 		}
 	}
-	for _, k := range w.shard.Keys() {
-		holder, queue, _ := w.shard.Key(k)
-		t.Logf("key %s: held by %+v, wanted by %+v", k, holder, queue)
+	for _, n := range w.nodes {
+		for _, k := range n.shard.Keys() {
+			holder, queue, _ := n.shard.Key(k)
+			t.Logf("shard %d, key %s: held by %+v, wanted by %+v", n.no, k, holder, queue)
+		}
+		t.Logf("now wall %d mono %d wake %+v, hub %+v", w.wall, w.mono, n.shard.NextWake(), w.hub.NextWake())
 	}
-	t.Logf("now wall %d mono %d wake %+v", w.wall, w.mono, w.shard.NextWake())
 }

@@ -19,54 +19,54 @@ type reading struct {
 }
 
 // inquire sends what the shard wants to know on its way, or answers it at once.
-func (w *World) inquire() {
-	for want := w.shard.Wanted(); want != nil; want = w.shard.Wanted() {
-		if w.calm || w.chance(50) {
-			w.shard.Give(w.disk.Reader().Read(want))
+func (n *node) inquire() {
+	for want := n.shard.Wanted(); want != nil; want = n.shard.Wanted() {
+		if n.w.calm || n.w.chance(50) {
+			n.shard.Give(n.disk.Reader().Read(want))
 			continue
 		}
 		q := &reading{want: want}
-		if w.chance(20) {
-			q.slow = w.rng.IntN(60)
+		if n.w.chance(20) {
+			q.slow = n.w.rng.IntN(60)
 		}
-		w.reads = append(w.reads, q)
+		n.reads = append(n.reads, q)
 	}
 }
 
 // readSome lets one question come a step further.
-func (w *World) readSome() {
-	if len(w.reads) == 0 {
+func (n *node) readSome() {
+	if len(n.reads) == 0 {
 		return
 	}
-	i := w.rng.IntN(len(w.reads))
-	q := w.reads[i]
-	if q.slow > 0 && q.rows != nil && !w.calm {
+	i := n.w.rng.IntN(len(n.reads))
+	q := n.reads[i]
+	if q.slow > 0 && q.rows != nil && !n.w.calm {
 		q.slow--
 		return
 	}
 	if q.rows == nil {
-		q.rows = w.disk.Reader().Read(q.want)
+		q.rows = n.disk.Reader().Read(q.want)
 		return
 	}
-	w.op("a read is answered late")
+	n.w.op("a read is answered late")
 	if i > 0 {
-		w.op("a read is answered before an earlier one")
+		n.w.op("a read is answered before an earlier one")
 	}
-	if w.shard.Held() > 0 {
-		w.op("an input waits for a read")
+	if n.shard.Held() > 0 {
+		n.w.op("an input waits for a read")
 	}
-	w.reads = append(w.reads[:i:i], w.reads[i+1:]...)
-	stale := w.shard.Stats.Stale
-	w.shard.Give(q.rows)
-	if w.shard.Stats.Stale > stale {
-		w.op("an answer is too old")
+	n.reads = append(n.reads[:i:i], n.reads[i+1:]...)
+	stale := n.shard.Stats.Stale
+	n.shard.Give(q.rows)
+	if n.shard.Stats.Stale > stale {
+		n.w.op("an answer is too old")
 	}
 }
 
 // readAll answers every question.
-func (w *World) readAll() {
-	for len(w.reads) > 0 {
-		w.readSome()
+func (n *node) readAll() {
+	for len(n.reads) > 0 {
+		n.readSome()
 	}
 }
 
@@ -75,61 +75,68 @@ func (w *World) readAll() {
 type doubt struct{ recorded []*shard.Batch }
 
 // loseConnection breaks off a commit.
-func (w *World) loseConnection(n int) {
-	w.op("the connection is lost in a commit")
-	w.doubt = &doubt{}
-	if w.chance(50) {
-		w.doubt.recorded = w.disk.Commit(n)
-		for _, b := range w.doubt.recorded {
-			w.judge.durable(b.Records)
+func (n *node) loseConnection(some int) {
+	n.w.op("the connection is lost in a commit")
+	n.doubt = &doubt{}
+	if n.w.chance(50) {
+		n.doubt.recorded = n.disk.Commit(some)
+		for _, b := range n.doubt.recorded {
+			n.w.judge.durable(b.Records)
 		}
 	}
 }
 
 // connect finds out what became of the commit. If it was not recorded it stands in the queue still.
-func (w *World) connect() {
-	if w.doubt == nil {
+func (n *node) connect() {
+	if n.doubt == nil {
 		return
 	}
-	recorded := w.doubt.recorded
-	w.doubt = nil
+	recorded := n.doubt.recorded
+	n.doubt = nil
 	if len(recorded) == 0 {
-		w.op("connected again: it was not recorded")
+		n.w.op("connected again: it was not recorded")
 		return
 	}
-	w.op("connected again: it was recorded")
+	n.w.op("connected again: it was recorded")
 	for _, b := range recorded {
-		w.shard.Committed(b, nil, w.now())
-		w.check()
+		n.shard.Committed(b, nil, n.w.now())
+		n.check()
 	}
-	w.judge.compare()
+	n.w.dispatch()
+	n.w.judge.compare(n)
 }
 
 // fence lets another engine take the journal over while this one works. Nothing that this one appends is recorded from then on, and
 // when it hears of that it stops, cancels what runs in its process, and hands out no batch any more.
 func (w *World) fence() {
+	n := w.some()
 	w.op("another engine takes the journal over")
-	w.doubt = nil
-	lost := w.disk.Lose()
-	if b := w.shard.Turn(w.now(), w.inbox); b != nil { // it does not know yet
+	n.doubt = nil
+	lost := n.disk.Lose()
+	if b := n.shard.Turn(w.now(), n.inbox); b != nil { // it does not know yet
 		lost = append(lost, b)
 	}
-	w.inbox = nil
+	n.inbox = nil
 	for _, b := range lost {
-		w.shard.Committed(b, journal.ErrFenced, w.now())
+		n.shard.Committed(b, journal.ErrFenced, w.now())
 	}
 	if len(lost) == 0 { // it has nothing to write: its journal tells it
-		w.shard.Stop(journal.ErrFenced)
+		n.shard.Stop(journal.ErrFenced)
 	}
-	if err := w.shard.Broken(); !errors.Is(err, journal.ErrFenced) {
+	if err := n.shard.Broken(); !errors.Is(err, journal.ErrFenced) {
 		w.fail("the engine was fenced, and goes on: %v", err)
 	}
-	if b := w.shard.Turn(w.now(), nil); b != nil {
+	if b := n.shard.Turn(w.now(), nil); b != nil {
 		w.fail("the engine was fenced, and writes %d records", len(b.Records))
 	}
 	for _, s := range w.local {
-		if s.Slot.State == worker.Leased && !w.cancelled[s.Slot] {
+		if w.at(s.Slot.Run) == n && s.Slot.State == worker.Leased && !w.cancelled[s.Slot] {
 			w.fail("the engine was fenced, and lets its handler for %s go on", s.ID)
+		}
+	}
+	for _, o := range w.nodes {
+		if o != n {
+			o.crash()
 		}
 	}
 	w.restart()

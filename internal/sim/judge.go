@@ -11,9 +11,11 @@ import (
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/internal/failure"
+	"github.com/agnt5/agnt5d/internal/hub"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/worker"
 )
 
 // Judge looks at what became durable and at what was acknowledged. What must hold:
@@ -33,23 +35,27 @@ import (
 //  11. In the quiet phase everything that is open comes to its end.
 //  12. Two handlers whose tasks name the same key do not work at once, whatever the shard believes: each works until it returns, or
 //     until the journal says that its attempt is over.
-//  13. The shard's own books are in order (Ring.Check).
+//  13. The books of the shards and of the hub are in order (Shard.Check, Hub.Check), and agree.
+//  14. A service runs no more attempts at once than its bound, over all shards.
+//
+// With several shards each rule holds over all of them, but for 7 and 12: an object key belongs to one shard in this step, and the
+// same key at another shard is another key. (Keys across shards come with home shards; a process opens one shard today.)
 //
 // Of a damaged run the shard knows what stands in front of the damage, and so does the Judge from then on. What was lost with the
 // record (a grant, an attempt, a signal) binds nobody any more.
 type Judge struct {
-	w       *World
-	byRun   map[uint64]*track
-	byID    map[string]*track
-	byInput map[string]bool // started with the other input
-	order   []*track
-	holders map[string]place // key -> who holds it
-	wanted  map[string][]uint64
-	counts  map[string]int // key -> completed increments since it was last removed
-	ahead   int64          // of the planted clock
-	given   map[place]given
-	working []handler
-	archive *archive.Archive
+	w        *World
+	byRun    map[uint64]*track
+	byID     map[string]*track
+	byInput  map[string]bool // started with the other input
+	order    []*track
+	holders  map[object]place // key -> who holds it
+	wanted   map[object][]uint64
+	counts   map[object]int // key -> completed increments since it was last removed
+	ahead    int64          // of the planted clock
+	given    map[place]given
+	working  []handler
+	archives []*archive.Archive // by shard
 }
 
 // handler is somebody who was given a task.
@@ -61,6 +67,14 @@ type handler struct {
 
 // traced is a run whose events are printed as they become durable, for debugging a seed.
 var traced uint64
+
+// object is an object key at one shard: each has its own of that name.
+type object struct {
+	shard journal.Shard
+	key   string
+}
+
+func key(run uint64, k string) object { return object{journal.ShardOf(run), k} }
 
 type place struct {
 	run  uint64
@@ -104,10 +118,15 @@ type attemptOf struct {
 }
 
 func newJudge(w *World) *Judge {
-	return &Judge{w: w, byRun: map[uint64]*track{}, byID: map[string]*track{}, byInput: map[string]bool{}, holders: map[string]place{},
-		wanted: map[string][]uint64{}, counts: map[string]int{}, given: map[place]given{},
-		archive: archive.New(w.disk)}
+	j := &Judge{w: w, byRun: map[uint64]*track{}, byID: map[string]*track{}, byInput: map[string]bool{}, holders: map[object]place{},
+		wanted: map[object][]uint64{}, counts: map[object]int{}, given: map[place]given{}}
+	for _, n := range w.nodes {
+		j.archives = append(j.archives, archive.New(n.disk))
+	}
+	return j
 }
+
+func (j *Judge) archive(run uint64) *archive.Archive { return j.archives[journal.ShardOf(run)] }
 
 // reported hears of damage that the shard has found.
 func (j *Judge) reported(d journal.Damage) {
@@ -152,9 +171,10 @@ func metWhileFolding(rec *journal.Record) bool {
 func (j *Judge) forgets(t *track) {
 	var s *replay.State
 	var err error
-	for i := range j.w.disk.records {
-		if r := &j.w.disk.records[i]; r.Run == t.s.Run && r.Seq < t.damaged {
-			if s, err = archive.Fold(s, r, j.archive.Graph, nil); err != nil {
+	records := j.w.at(t.s.Run).disk.records
+	for i := range records {
+		if r := &records[i]; r.Run == t.s.Run && r.Seq < t.damaged {
+			if s, err = archive.Fold(s, r, j.archive(t.s.Run).Graph, nil); err != nil {
 				j.w.fail("%v", err)
 			}
 		}
@@ -186,7 +206,7 @@ func (j *Judge) system(rec *journal.Record) {
 		j.w.op("event " + e.Kind.String())
 		if e.Kind == event.RunsDeleted {
 			for _, t := range j.order {
-				if _, ok := j.w.disk.ids[t.id]; !ok && t.s.Status.Ended() {
+				if _, ok := j.w.at(t.s.Run).disk.ids[t.id]; !ok && t.s.Status.Ended() {
 					t.gone = true
 				}
 			}
@@ -207,7 +227,7 @@ func (j *Judge) fold(t *track, s *replay.State, rec *journal.Record) *replay.Sta
 		e := &events[i]
 		w.op("event " + e.Kind.String())
 		if s == nil {
-			g, err := j.archive.Graph(flow.Digest(e.Digest))
+			g, err := j.archive(rec.Run).Graph(flow.Digest(e.Digest))
 			if err != nil {
 				w.fail("record %d: %v", rec.Seq, err)
 			}
@@ -283,25 +303,25 @@ func (j *Judge) before(t *track, rec *journal.Record, e *event.Event, seq uint64
 		t.attempts[step] = e.Attempt
 	case event.KeysGranted:
 		for _, k := range s.Spec(step).ObjectKeys {
-			if at, taken := j.holders[k]; taken {
+			if at, taken := j.holders[key(s.Run, k)]; taken {
 				w.fail("%s is granted key %s, which run %d step %d holds", name(), k, at.run, at.step)
 			}
-			if q := j.wanted[k]; len(q) == 0 || q[0] != t.requests[step] {
+			if q := j.wanted[key(s.Run, k)]; len(q) == 0 || q[0] != t.requests[step] {
 				w.fail("%s is granted key %s out of order: its request is %d, the queue %v", name(), k, t.requests[step], q)
 			}
-			j.holders[k] = place{s.Run, step}
+			j.holders[key(s.Run, k)] = place{s.Run, step}
 		}
 	case event.StepCompleted:
 		if s.Spec(step).Type == flow.TypeWaitTimer && s.At(step).State != replay.StepWaiting {
 			w.fail("timer %s completes while it is %s", name(), s.At(step).State)
 		}
 		for _, o := range e.Objects {
-			j.counts[o.Key]++
-			if string(o.State) != strconv.Itoa(j.counts[o.Key]) {
-				w.fail("%s sets object %s to %s, it has been counted up %d times", name(), o.Key, o.State, j.counts[o.Key])
+			j.counts[key(s.Run, o.Key)]++
+			if string(o.State) != strconv.Itoa(j.counts[key(s.Run, o.Key)]) {
+				w.fail("%s sets object %s to %s, it has been counted up %d times", name(), o.Key, o.State, j.counts[key(s.Run, o.Key)])
 			}
-			if o.Version != uint64(j.counts[o.Key]) {
-				w.fail("%s writes version %d of object %s, its %d. time", name(), o.Version, o.Key, j.counts[o.Key])
+			if o.Version != uint64(j.counts[key(s.Run, o.Key)]) {
+				w.fail("%s writes version %d of object %s, its %d. time", name(), o.Version, o.Key, j.counts[key(s.Run, o.Key)])
 			}
 		}
 	case event.TimerFired:
@@ -341,7 +361,7 @@ func (j *Judge) after(t *track, rec *journal.Record, e *event.Event, seq uint64)
 	case event.StepBlocked:
 		t.requests[step], t.asked[seq] = seq, step
 		for _, k := range s.Spec(step).ObjectKeys {
-			j.wanted[k] = append(j.wanted[k], seq)
+			j.wanted[key(s.Run, k)] = append(j.wanted[key(s.Run, k)], seq)
 		}
 	case event.StepCompleted, event.StepTimedOut, event.StepSkipped:
 		if t.final[step]++; t.final[step] > 1 {
@@ -394,13 +414,13 @@ func (j *Judge) free(request uint64, t *track) {
 		j.w.fail("run %s gives back request %d, which it never made", t.id, request)
 	}
 	for _, k := range t.s.Spec(step).ObjectKeys {
-		q := j.wanted[k]
+		q := j.wanted[key(t.s.Run, k)]
 		for i, x := range q {
 			if x == request {
-				if i == 0 && j.holders[k] == (place{t.s.Run, step}) {
-					delete(j.holders, k)
+				if i == 0 && j.holders[key(t.s.Run, k)] == (place{t.s.Run, step}) {
+					delete(j.holders, key(t.s.Run, k))
 				}
-				j.wanted[k] = append(q[:i:i], q[i+1:]...)
+				j.wanted[key(t.s.Run, k)] = append(q[:i:i], q[i+1:]...)
 				break
 			}
 		}
@@ -430,13 +450,16 @@ func (j *Judge) mayBegin(t *track, e *event.Event) {
 }
 
 // compare holds the shard against the fold, when nothing is under way.
-func (j *Judge) compare() {
+func (j *Judge) compare(n *node) {
 	w := j.w
-	if len(w.disk.queue) > 0 || w.rng.IntN(4) != 0 {
+	if len(n.disk.queue) > 0 || w.rng.IntN(4) != 0 {
 		return
 	}
 	for _, t := range j.order {
-		if run := w.shard.Peek(t.s.Run); run != nil && run.S.LastSeq == t.s.LastSeq && !t.gone {
+		if w.at(t.s.Run) != n {
+			continue
+		}
+		if run := n.shard.Peek(t.s.Run); run != nil && run.S.LastSeq == t.s.LastSeq && !t.gone {
 			if a, b := run.S.Append(nil), t.s.Append(nil); !bytes.Equal(a, b) {
 				w.fail("run %s: the shard's state is not the fold of the journal\nring %x\nfold %x", t.id, a, b)
 			}
@@ -446,7 +469,7 @@ func (j *Judge) compare() {
 
 // refold folds a run from the disk.
 func (j *Judge) refold(t *track) (*replay.State, error) {
-	return j.archive.FoldRun(t.s.Run, t.s.LastSeq)
+	return j.archive(t.s.Run).FoldRun(t.s.Run, t.s.LastSeq)
 }
 
 // started checks an acknowledged start.
@@ -474,7 +497,7 @@ func (j *Judge) signalled(t *track, id, by string) {
 }
 
 // result checks what a worker was told of its outcome.
-func (j *Judge) result(o *reply, res shard.PollResult) {
+func (j *Judge) result(o *reply, res hub.PollResult) {
 	t := j.byRun[o.token.Run]
 	if t == nil {
 		return
@@ -534,11 +557,12 @@ func (j *Judge) handedOut(who string, s *shard.Spec) {
 		w.fail("%s step %d is handed out while an attempt from before its retry is out", t.id, s.Step)
 	}
 	for _, k := range t.s.Spec(s.Step).ObjectKeys {
-		if j.holders[k] != at {
+		if j.holders[key(s.Slot.Run, k)] != at {
 			w.fail("%s step %d is handed out without its key %s", t.id, s.Step, k)
 		}
 	}
 	j.alone(who, s)
+	j.bounded(s)
 }
 
 // alone checks that nobody works under a key of the task that is handed out. An attempt of an earlier epoch whose start was not
@@ -556,12 +580,24 @@ func (j *Judge) alone(who string, s *shard.Spec) {
 			continue
 		}
 		for _, k := range o.What.ObjectKeys {
-			if slices.Contains(s.What.ObjectKeys, k) {
+			if slices.Contains(s.What.ObjectKeys, k) && journal.ShardOf(o.Slot.Run) == journal.ShardOf(s.Slot.Run) {
 				j.w.fail("%s step %d is handed out to %s with key %s, under which %s works at %s step %d attempt %d", s.ID, s.Step, who, k, h.who, o.ID, o.Step, o.Attempt)
 			}
 		}
 	}
 	j.working = append(j.working, handler{s, who, j.w.epoch})
+}
+
+// bounded checks the bound of a service, over all shards.
+func (j *Judge) bounded(s *shard.Spec) {
+	if s.What.Service != "bounded" {
+		return
+	}
+	for _, o := range j.w.local {
+		if o.What.Service == s.What.Service && o.Slot != s.Slot && o.Slot.State == worker.Leased {
+			j.w.fail("%s step %d is handed out while %s step %d runs, which is all that its service may", s.ID, s.Step, o.ID, o.Step)
+		}
+	}
 }
 
 // end looks once more when everything is quiet.
@@ -571,7 +607,7 @@ func (j *Judge) end() {
 		if t.gone {
 			continue
 		}
-		h := w.disk.heads[t.s.Run]
+		h := w.at(t.s.Run).disk.heads[t.s.Run]
 		if t.damaged == 0 {
 			j.again(t)
 		} else if !t.hurt && replay.RunState(h.State) == replay.Quarantined {
@@ -588,15 +624,17 @@ func (j *Judge) end() {
 		}
 	}
 	for k, at := range j.holders {
-		w.fail("key %s is held by run %d step %d when everything has ended", k, at.run, at.step)
+		w.fail("key %s is held by run %d step %d when everything has ended", k.key, at.run, at.step)
 	}
-	if keys := w.shard.Keys(); len(keys) > 0 {
-		w.fail("the shard's table still has %v", keys)
+	for _, n := range w.nodes {
+		if keys := n.shard.Keys(); len(keys) > 0 {
+			w.fail("the table of shard %d still has %v", n.no, keys)
+		}
 	}
 	for k, n := range j.counts {
-		o, _, _ := w.disk.Object(k)
+		o, _, _ := w.nodes[k.shard].disk.Object(k.key)
 		if string(o.State) != strconv.Itoa(n) {
-			w.fail("object %s is %s, it was counted up %d times", k, o.State, n)
+			w.fail("object %s is %s, it was counted up %d times", k.key, o.State, n)
 		}
 	}
 }

@@ -84,7 +84,7 @@ func (w *World) newStart() {
 	input := []byte(fmt.Sprintf(`{"n":%d}`, w.rng.IntN(100)))
 	w.ask("start", func(c *client) {
 		epoch := w.epoch
-		w.inbox = append(w.inbox, &shard.Start{ID: id, Given: true, Workflow: name, Input: input, Reply: func(got shard.Started, err error) {
+		w.home(id).send(&shard.Start{ID: id, Given: true, Workflow: name, Input: input, Reply: func(got shard.Started, err error) {
 			if !w.answered(c, epoch, err) {
 				return
 			}
@@ -99,7 +99,7 @@ func (w *World) newStart() {
 	if w.chance(10) {
 		w.op("start with another input")
 		epoch := w.epoch
-		w.inbox = append(w.inbox, &shard.Start{ID: id, Given: true, Workflow: name, Input: []byte(`"other"`), Reply: func(got shard.Started, err error) {
+		w.home(id).send(&shard.Start{ID: id, Given: true, Workflow: name, Input: []byte(`"other"`), Reply: func(got shard.Started, err error) {
 			if epoch == w.epoch && err == nil && got.Created && w.judge.byID[id] != nil && string(w.judge.byID[id].s.Input.Data) != `"other"` {
 				w.fail("a start of %s with another input was taken for a new one", id)
 			}
@@ -115,7 +115,7 @@ func (w *World) newSignal(r *track, name string) {
 	payload := []byte(fmt.Sprintf(`{"by":%q}`, sid))
 	w.ask("signal", func(c *client) {
 		epoch := w.epoch
-		w.inbox = append(w.inbox, &shard.Signal{ID: r.id, Name: name, SignalID: sid, Payload: payload, Reply: func(by string, err error) {
+		w.home(r.id).send(&shard.Signal{ID: r.id, Name: name, SignalID: sid, Payload: payload, Reply: func(by string, err error) {
 			if !w.answered(c, epoch, err) {
 				return
 			}
@@ -132,7 +132,7 @@ func (w *World) newSignal(r *track, name string) {
 	if w.chance(10) {
 		w.op("signal with another payload")
 		epoch := w.epoch
-		w.inbox = append(w.inbox, &shard.Signal{ID: r.id, Name: name, SignalID: sid, Payload: []byte(`"other"`), Reply: func(_ string, err error) {
+		w.home(r.id).send(&shard.Signal{ID: r.id, Name: name, SignalID: sid, Payload: []byte(`"other"`), Reply: func(_ string, err error) {
 			if epoch == w.epoch && err == nil && r.s.Status == replay.Running && string(r.payloads[sid]) == string(payload) {
 				w.fail("signal id %s was taken for two payloads", sid)
 			}
@@ -143,7 +143,7 @@ func (w *World) newSignal(r *track, name string) {
 func (w *World) newCancel(r *track) {
 	w.ask("cancel", func(c *client) {
 		epoch := w.epoch
-		w.inbox = append(w.inbox, &shard.Cancel{ID: r.id, Reason: "sim", Reply: func(err error) {
+		w.home(r.id).send(&shard.Cancel{ID: r.id, Reason: "sim", Reply: func(err error) {
 			if w.answered(c, epoch, err) && err == nil && r.cancels == 0 {
 				w.fail("cancel of %s was acknowledged and is not in the journal", r.id)
 			}
@@ -174,7 +174,7 @@ func (w *World) newRetry(r *track) {
 		}
 		in.State = s
 	}
-	w.inbox = append(w.inbox, in)
+	w.home(r.id).send(in)
 }
 
 func (w *World) newFire(r *track) {
@@ -184,7 +184,7 @@ func (w *World) newFire(r *track) {
 	w.op("fire")
 	for i := range r.s.All() {
 		if t := r.s.Spec(i).Timer; t != nil {
-			w.inbox = append(w.inbox, &shard.Fire{ID: r.id, Timer: t.Key, Reply: func(error) {}})
+			w.home(r.id).send(&shard.Fire{ID: r.id, Timer: t.Key, Reply: func(error) {}})
 			return
 		}
 	}
@@ -198,17 +198,17 @@ func (w *World) newDelete(r *track) {
 	epoch := w.epoch
 	ids := []string{r.id}
 	for i, other := range w.judge.order { // now and then some at once, of which not all can be deleted
-		if (i+len(w.judge.order))%7 == 0 && other != r {
+		if (i+len(w.judge.order))%7 == 0 && other != r && w.home(other.id) == w.home(r.id) {
 			ids = append(ids, other.id)
 		}
 	}
-	w.inbox = append(w.inbox, &shard.Delete{IDs: ids, Reply: func(got shard.Deleted, err error) {
+	w.home(r.id).send(&shard.Delete{IDs: ids, Reply: func(got shard.Deleted, err error) {
 		if epoch != w.epoch || err != nil {
 			return
 		}
 		gone := 0
 		for _, id := range ids {
-			if _, ok := w.disk.ids[id]; !ok {
+			if _, ok := w.home(r.id).disk.ids[id]; !ok {
 				gone++
 			}
 		}
@@ -223,7 +223,7 @@ func (w *World) look(r *track) {
 	w.op("status")
 	epoch := w.epoch
 	var encoded []byte
-	w.inbox = append(w.inbox, &shard.Query{ID: r.id, Read: func(_ *shard.Shard, run *shard.Run) { encoded = run.S.Append(nil) }, Reply: func(err error) {
+	w.home(r.id).send(&shard.Query{ID: r.id, Read: func(_ *shard.Shard, run *shard.Run) { encoded = run.S.Append(nil) }, Reply: func(err error) {
 		if epoch != w.epoch || err != nil {
 			return
 		}

@@ -12,18 +12,20 @@ import (
 // something is due to the next. Everything that is open must come to its end.
 func (w *World) quiet() {
 	w.calm = true
-	w.connect()
-	w.readAll()
-	if w.full {
-		w.space()
+	for _, n := range w.nodes {
+		n.connect()
+		n.readAll()
+		if n.full {
+			n.space()
+		}
 	}
 	if w.chance(50) {
 		w.op("crash")
 		w.crash()
 	}
 	for round := range 4_000 {
-		w.turn()
-		w.commit(len(w.disk.queue))
+		w.turnAll()
+		w.commitAll()
 		for len(w.local) > 0 {
 			w.finishLocal()
 		}
@@ -38,7 +40,7 @@ func (w *World) quiet() {
 		}
 		w.retryClients()
 		w.sendWanted()
-		if w.done() && len(w.inbox) == len(w.remotes)*0 && round > 5 {
+		if w.done() && w.idle() && round > 5 {
 			return
 		}
 		if w.done() && round > 50 {
@@ -55,14 +57,29 @@ func (w *World) done() bool {
 			return false
 		}
 	}
-	return len(w.disk.queue) == 0 && len(w.local) == 0 && w.shard.Held() == 0
+	for _, n := range w.nodes {
+		if len(n.disk.queue) > 0 || n.shard.Held() > 0 {
+			return false
+		}
+	}
+	return len(w.local) == 0
+}
+
+// idle says that nobody has asked for anything.
+func (w *World) idle() bool {
+	for _, n := range w.nodes {
+		if len(n.inbox) > 0 {
+			return false
+		}
+	}
+	return len(w.asks) == 0
 }
 
 // sendWanted sends each signal that a run waits for without end, and cancels what is quarantined.
 func (w *World) sendWanted() {
 	for _, t := range w.judge.order {
 		if t.s.Status == replay.Quarantined {
-			w.inbox = append(w.inbox, &shard.Cancel{ID: t.id, Reason: "it is damaged", Reply: func(error) {}})
+			w.home(t.id).send(&shard.Cancel{ID: t.id, Reason: "it is damaged", Reply: func(error) {}})
 		}
 		if t.s.Status != replay.Running {
 			continue
@@ -73,20 +90,25 @@ func (w *World) sendWanted() {
 				continue
 			}
 			id := fmt.Sprintf("quiet-%s-%s-%d", t.id, def.Name, t.s.Events)
-			w.inbox = append(w.inbox, &shard.Signal{ID: t.id, Name: def.Signal.Name, SignalID: id, Payload: []byte("null"), Reply: func(string, error) {}})
+			w.home(t.id).send(&shard.Signal{ID: t.id, Name: def.Signal.Name, SignalID: id, Payload: []byte("null"), Reply: func(string, error) {}})
 		}
 	}
 }
 
 // forward moves the clock to the next moment at which something is due.
 func (w *World) forward() {
-	wake := w.shard.NextWake()
 	d := int64(50)
-	if wake.Mono > w.mono {
-		d = wake.Mono - w.mono
+	later := func(wake shard.Wake) {
+		if wake.Mono > w.mono && (d == 50 || wake.Mono-w.mono < d) {
+			d = wake.Mono - w.mono
+		}
+		if wake.Wall > w.wall && (d == 50 || wake.Wall-w.wall < d) {
+			d = wake.Wall - w.wall
+		}
 	}
-	if wake.Wall > w.wall && (wake.Mono == 0 || wake.Wall-w.wall < d) {
-		d = wake.Wall - w.wall
+	later(w.hub.NextWake())
+	for _, n := range w.nodes {
+		later(n.shard.NextWake())
 	}
 	w.wall += d
 	w.mono += d

@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 
+	"github.com/agnt5/agnt5d/internal/hub"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/worker"
@@ -15,6 +16,7 @@ type remote struct {
 	joined bool
 	asking bool
 	seq    uint64
+	told   uint64   // the last seq that was answered
 	tasks  []*held  // what it works on
 	outbox []*reply // answered, not acknowledged
 	polled bool     // the poll under way has this seq
@@ -53,13 +55,13 @@ func (r *remote) act() {
 		r.joined, r.asking, r.seq = false, false, 0
 	case n < 91 && !w.calm:
 		w.op("worker leaves")
-		w.inbox = append(w.inbox, &shard.Leave{ID: r.id, Reply: func(error) {}})
+		w.asks = append(w.asks, &hub.Leave{ID: r.id, Reply: func(error) {}})
 		r.joined, r.asking = false, false
 	case n < 94 && !w.calm && len(r.outbox) > 0:
 		w.op("worker forges a token")
 		o := r.outbox[0].in
 		o.Token.Attempt += 1000 // no step comes that far
-		w.inbox = append(w.inbox, r.sent(&o, func(res shard.Result, err error) {
+		w.at(o.Token.Run).send(r.sent(&o, func(res shard.Result, err error) {
 			if res == shard.Recorded && err == nil {
 				w.fail("an outcome under attempt %d, which nobody was given, was recorded", o.Token.Attempt)
 			}
@@ -89,7 +91,7 @@ func (r *remote) join() {
 		}
 	}
 	w.op("worker joins")
-	w.inbox = append(w.inbox, &shard.Join{ID: r.id, Service: "far", Handlers: []string{"work", "more"}, Capacity: 4, Tokens: tokens, Reply: func(lost []worker.Token, err error) {
+	w.asks = append(w.asks, &hub.Join{ID: r.id, Service: "far", Handlers: []string{"work", "more"}, Capacity: 4, Tokens: tokens, Reply: func(lost []worker.Token, err error) {
 		if epoch != w.epoch {
 			return
 		}
@@ -130,19 +132,30 @@ func (r *remote) poll() {
 		r.seq++
 		r.polled = true
 	}
-	in := &shard.Poll{ID: r.id, Seq: r.seq, Max: 1 + w.rng.IntN(3), WaitMS: int64(w.rng.IntN(2)) * 5_000}
+	in := &hub.Poll{ID: r.id, Seq: r.seq, Max: 1 + w.rng.IntN(3), WaitMS: int64(w.rng.IntN(2)) * 5_000}
 	out := append([]*reply(nil), r.outbox...)
 	for _, o := range out {
 		c := o.in
 		in.Outcomes = append(in.Outcomes, &c)
 	}
 	r.asking = true
-	in.Reply = func(a shard.PollAnswer, err error) {
+	in.Reply = func(a hub.PollAnswer, err error) {
 		if epoch != w.epoch {
 			return
 		}
+		if err == nil {
+			if r.told == in.Seq {
+				w.op("an answer is repeated")
+			}
+			r.told = in.Seq
+		}
 		for _, s := range a.Tasks {
-			w.handOut(r.id, s)
+			if !w.slow {
+				w.handOut(r.id, s)
+			}
+			if w.at(s.Slot.Run) != w.at(a.Tasks[0].Slot.Run) {
+				w.op("a poll is answered by several shards")
+			}
 		}
 		if !r.asking { // the answer got lost on its way
 			return
@@ -167,7 +180,7 @@ func (r *remote) poll() {
 			}
 		}
 	}
-	w.inbox = append(w.inbox, in)
+	w.asks = append(w.asks, in)
 }
 
 func (r *remote) acknowledge(o *reply) {
@@ -192,7 +205,7 @@ func (r *remote) finish(i int) {
 
 func (r *remote) beat() {
 	w, epoch := r.w, r.w.epoch
-	in := &shard.Beat{ID: r.id}
+	in := &hub.Beat{ID: r.id}
 	for _, h := range r.tasks {
 		in.Tokens = append(in.Tokens, shard.BeatToken{Token: h.token, Own: true})
 	}
@@ -210,5 +223,5 @@ func (r *remote) beat() {
 			}
 		}
 	}
-	w.inbox = append(w.inbox, in)
+	w.asks = append(w.asks, in)
 }

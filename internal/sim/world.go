@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -10,6 +9,7 @@ import (
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/internal/failure"
+	"github.com/agnt5/agnt5d/internal/hub"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
@@ -37,16 +37,14 @@ type World struct {
 	rng       *rand.Rand
 	wall      int64
 	mono      int64
-	disk      *Disk
-	shard     *shard.Shard
-	inbox     []shard.Input
+	nodes     []*node
+	hub       *hub.Hub
+	asks      []hub.Input // of workers
+	slow      bool        // the hub and each shard have a goroutine of their own
 	judge     *Judge
-	epoch     int   // counts restarts: what was asked of an earlier shard is never answered
-	calm      bool  // the quiet phase
-	full      bool  // the disk is full
-	copy      *Disk // of the file, to be put back
-	reads     []*reading
-	doubt     *doubt
+	epoch     int                   // counts restarts: what was asked of an earlier shard is never answered
+	calm      bool                  // the quiet phase
+	copy      []*Disk               // of the files, to be put back
 	cancelled map[*worker.Slot]bool // attempts in process whose handlers were told
 
 	flows   []string
@@ -68,7 +66,18 @@ type client struct {
 // Run lives through one seed: faults for that many steps of the world, then quiet. The error is the first thing that may
 // not be.
 func Run(seed uint64, steps int, bug Bug) (w *World, err error) {
-	w = &World{Seed: seed, bug: bug, rng: rand.New(rand.NewPCG(seed, 5)), wall: 1_800_000_000_000, mono: 1, disk: NewDisk(0), Ops: map[string]int{}}
+	w = &World{Seed: seed, bug: bug, rng: rand.New(rand.NewPCG(seed, 5)), wall: 1_800_000_000_000, mono: 1, Ops: map[string]int{}}
+	shards := 1
+	if seed%4 == 0 {
+		shards = 2 + w.rng.IntN(2)
+		w.op("several shards")
+	}
+	if w.slow = seed%8 >= 4; w.slow {
+		w.op("a hub on another goroutine")
+	}
+	for no := range shards {
+		w.nodes = append(w.nodes, &node{w: w, no: journal.Shard(no), disk: NewDisk(journal.Shard(no))})
+	}
 	w.judge = newJudge(w)
 	defer func() {
 		if p := recover(); p != nil {
@@ -110,35 +119,29 @@ func (w *World) now() shard.Now { return shard.Now{Wall: w.wall, Mono: w.mono} }
 
 func (w *World) chance(percent int) bool { return w.rng.IntN(100) < percent }
 
-// boot starts a shard on what the disk holds.
+// lease is how long a worker may be silent, in ms.
+const lease = 30_000
+
+// boot starts the process on what the disks hold.
 func (w *World) boot() {
 	w.epoch++
-	w.local = nil
-	w.inbox, w.reads, w.doubt = nil, nil, nil
+	w.local, w.asks = nil, nil
 	w.cancelled = map[*worker.Slot]bool{}
-	w.full = false
-	if w.bug == StaleState && w.epoch > 2 && len(w.disk.records) > 40 {
-		w.disk.base = w.disk.records[len(w.disk.records)-2].Seq
-	}
 	boot := 1 + w.rng.Uint64N(1<<63)
 	if w.bug == SameBoot {
 		boot = 1
 	}
-	w.shard = shard.New(shard.Config{Journal: w.disk, Release: "sim", Boot: boot, LeaseMS: 30_000, CheckpointBytes: 6_000, MaxLive: 1 + w.rng.IntN(4), ParkTurns: 1 + w.rng.Uint64N(8), LocalCapacity: 1 + w.rng.IntN(8),
-		Services: map[string]int{"bounded": 1}, Execute: func(s *shard.Spec) { w.handOut("local", s); w.local = append(w.local, s) },
-		Cancel: func(s *worker.Slot, _ string) { w.cancelled[s] = true }, Damage: w.judge.reported})
-	w.shard.Stats = shard.Stats{}
-	if err := w.shard.Recover(w.now()); err != nil {
-		w.fail("recovery: %v", err)
-	}
+	w.hub = hub.New(hub.Config{LeaseMS: lease, LocalCapacity: 1 + w.rng.IntN(8), Services: map[string]int{"bounded": 1}})
 	for _, h := range handlers {
 		if h.local {
-			w.shard.Serve(h.service, h.name, func(ctx ctxT, t *worker.Task) (json.RawMessage, error) { return nil, nil })
+			w.hub.Serve(h.service, h.name)
 		}
 	}
-	w.disk.Append(w.shard.Boot())
+	for _, n := range w.nodes {
+		n.boot(boot)
+	}
 	if w.chance(90) || w.calm {
-		w.commit(len(w.disk.queue))
+		w.commitAll()
 	} else {
 		w.op("crash while starting")
 		w.crash()
@@ -156,7 +159,7 @@ func (w *World) op(name string) { w.Ops[name]++ }
 // step is one thing that happens.
 func (w *World) step() {
 	if w.chance(20) {
-		w.readSome()
+		w.some().readSome()
 	}
 	switch n := w.rng.IntN(100); {
 	case n < 30:
@@ -179,93 +182,45 @@ func (w *World) step() {
 }
 
 func (w *World) turn() {
-	in := w.inbox
-	w.inbox = nil
-	at := w.now()
-	if w.bug == EarlyClock {
-		at.Wall += 400
-		w.judge.ahead = 400
+	w.hubTurn()
+	w.some().turn()
+}
+
+// turnAll lets every shard turn, and hear what the others and the workers have to say.
+func (w *World) turnAll() {
+	w.hubTurn()
+	for _, n := range w.nodes {
+		n.turn()
 	}
-	w.shard.Take(at, in)
-	w.inquire()
-	b := w.shard.Turn(at, nil)
-	w.inquire()
-	w.check()
-	if b == nil {
-		return
-	}
-	w.disk.Append(b)
-	if w.bug == EarlyAck {
-		w.shard.Committed(b, nil, w.now())
-	}
-	if w.full {
-		w.refuse()
-	}
+	w.hubTurn()
 }
 
 func (w *World) commitSome() {
-	n := len(w.disk.queue)
+	n := w.some()
+	q := len(n.disk.queue)
 	switch {
-	case w.doubt != nil:
+	case n.doubt != nil:
 		if w.chance(30) {
-			w.connect()
+			n.connect()
 		}
-	case n == 0 || w.full:
+	case q == 0 || n.full:
 	case w.bug == NoBug && w.chance(3):
-		w.loseConnection(1 + w.rng.IntN(n))
+		n.loseConnection(1 + w.rng.IntN(q))
 	default:
-		w.commit(1 + w.rng.IntN(n))
+		n.commit(1 + w.rng.IntN(q))
 	}
 }
 
-// commit makes batches durable, lets the Judge look at them, and tells the shard.
-func (w *World) commit(n int) {
-	done := w.disk.Commit(n)
-	for _, b := range done {
-		records := b.Records
-		if w.bug == DroppedRecord && len(records) > 2 && w.chance(20) {
-			w.disk.records = w.disk.records[:len(w.disk.records)-1]
-			records = records[:len(records)-1]
-		}
-		w.judge.durable(records)
-	}
-	if w.bug != EarlyAck {
-		for _, b := range done {
-			w.shard.Committed(b, nil, w.now())
-			w.check()
-		}
-	}
-	w.judge.compare()
-}
-
-// refuse is a disk without space: everything that is queued is dropped, cleanly.
-func (w *World) refuse() {
-	lost := w.disk.Lose()
-	for _, b := range lost {
-		w.shard.Committed(b, journal.ErrFull, w.now())
-	}
-	w.check()
-}
-
-// check looks at the shard's books. Nothing else than a turn and a commit changes them.
-func (w *World) check() {
-	if err := w.shard.Check(); err != nil {
-		w.fail("%v", err)
+func (w *World) commitAll() {
+	for _, n := range w.nodes {
+		n.commit(len(n.disk.queue))
 	}
 }
 
 // crash ends the engine at once: what was not committed is gone, and what was committed was perhaps not told.
 func (w *World) crash() {
-	if n := len(w.disk.queue); n > 0 && w.chance(50) {
-		w.op("commit that nobody heard of")
-		for _, b := range w.disk.Commit(1 + w.rng.IntN(n)) {
-			w.judge.durable(b.Records)
-		}
-	}
-	w.disk.Lose()
-	if w.bug == LostCommit && len(w.disk.records) > 30 {
-		w.disk.next = w.disk.records[len(w.disk.records)-1].Seq
-		w.disk.records = w.disk.records[:len(w.disk.records)-1]
+	for _, n := range w.nodes {
+		n.crash()
 	}
 	w.restart()
 }
@@ -297,20 +252,23 @@ func (w *World) fault() {
 		w.fence()
 		return
 	}
-	w.connect()
+	for _, n := range w.nodes {
+		n.connect()
+	}
 	if w.bug == EarlyAck && w.chance(50) || w.chance(60) {
 		w.op("crash")
 		w.crash()
 		return
 	}
-	if w.full {
-		w.space()
+	n := w.some()
+	if n.full {
+		n.space()
 		return
 	}
 	if w.bug == NoBug {
 		w.op("disk full")
-		w.full = true
-		w.refuse()
+		n.full = true
+		n.refuse()
 	}
 }
 
@@ -335,13 +293,14 @@ func (w *World) damage() {
 	}
 	t := all[w.rng.IntN(len(all))]
 	var seqs []uint64
-	for i := range w.disk.records {
-		if r := &w.disk.records[i]; r.Run == t.s.Run && r.N > 1 {
+	disk := w.at(t.s.Run).disk
+	for i := range disk.records {
+		if r := &disk.records[i]; r.Run == t.s.Run && r.N > 1 {
 			seqs = append(seqs, r.Seq)
 		}
 	}
 	t.damaged = seqs[w.rng.IntN(len(seqs))]
-	w.disk.Damage(t.damaged)
+	disk.Damage(t.damaged)
 	w.op("a record is damaged")
 	if w.chance(50) {
 		w.meets(t)
@@ -351,15 +310,7 @@ func (w *World) damage() {
 // meets is somebody who reads a damaged run: as the engine does, he tells the shard.
 func (w *World) meets(t *track) {
 	w.op("a reader meets the damage")
-	w.inbox = append(w.inbox, &shard.Quarantine{Run: t.s.Run, Seq: t.damaged, Why: "a bit has flipped"})
-}
-
-// space is a disk that has room again.
-func (w *World) space() {
-	w.full = false
-	if w.shard.Full() {
-		w.inbox = append(w.inbox, w.shard.Resume()...)
-	}
+	w.at(t.s.Run).send(&shard.Quarantine{Run: t.s.Run, Seq: t.damaged, Why: "a bit has flipped"})
 }
 
 func (w *World) tick() {
@@ -401,11 +352,12 @@ func (w *World) finishLocal() {
 	w.local = append(w.local[:i:i], w.local[i+1:]...)
 	in := &shard.Outcome{Slot: s.Slot}
 	w.decide(in, s)
-	w.inbox = append(w.inbox, in)
+	n := w.at(s.Slot.Run)
+	n.send(in)
 	if w.chance(2) {
 		w.op("a handler answers twice")
 		again := *in
-		w.inbox = append(w.inbox, &again)
+		n.send(&again)
 	}
 }
 
@@ -426,7 +378,7 @@ func (w *World) decide(in *shard.Outcome, s *shard.Spec) {
 	}
 	in.Output = []byte(strconv.Quote(s.ID + "/" + s.Name))
 	for _, k := range s.What.ObjectKeys {
-		o, _, _ := w.disk.Object(k)
+		o, _, _ := w.at(s.Slot.Run).disk.Object(k)
 		n, _ := strconv.Atoi(string(o.State))
 		in.Objects = append(in.Objects, event.ObjectWrite{Key: k, State: []byte(strconv.Itoa(n + 1))})
 	}
@@ -447,12 +399,14 @@ func (w *World) register(name string) {
 	if err != nil {
 		w.fail("graph: %v", err)
 	}
-	ok := false
-	w.inbox = append(w.inbox, &shard.Register{Name: name, Graph: g, Body: body, Reply: func(_ shard.Registered, err error) { ok = err == nil }})
-	w.turn()
-	w.commit(len(w.disk.queue))
-	if !ok {
-		w.fail("registering %s was not answered", name)
+	for _, n := range w.nodes {
+		ok := false
+		n.send(&shard.Register{Name: name, Graph: g, Body: body, Reply: func(_ shard.Registered, err error) { ok = err == nil }})
+		n.turn()
+		n.commit(len(n.disk.queue))
+		if !ok {
+			w.fail("registering %s was not answered", name)
+		}
 	}
 	w.flows = append(w.flows, name)
 }

@@ -1,0 +1,193 @@
+package hub
+
+import (
+	"cmp"
+
+	"github.com/agnt5/agnt5d/internal/failure"
+	"github.com/agnt5/agnt5d/internal/refusal"
+	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/worker"
+)
+
+// remote gives the session of a worker; nil: it has none.
+func (h *Hub) remote(id string) *Session {
+	if s := h.sessions[id]; s != nil && !s.Local {
+		return s
+	}
+	return nil
+}
+
+// Join opens a session of a worker.
+type Join struct {
+	ID       string
+	Service  string
+	Version  string
+	Handlers []string
+	Capacity int
+	Tokens   []worker.Token // attempts that it still works on
+	Reply    func(lost []worker.Token, err error)
+}
+
+func (in *Join) refuse(err error) { in.Reply(nil, err) }
+
+func (in *Join) admit(h *Hub) {
+	old := h.sessions[in.ID]
+	switch {
+	case old != nil && old.Local:
+		in.refuse(refusal.ErrWorkerNotFound)
+		return
+	case h.full > 0: // what the worker had and does not name could not be offered to others
+		in.refuse(refusal.ErrDiskFull)
+		return
+	}
+	var before *worker.Session
+	if old != nil {
+		before = &old.Session
+		h.end(old)
+	}
+	s := &Session{Session: worker.Session{ID: in.ID, Version: in.Version}, Service: in.Service, Capacity: in.Capacity, LastSeen: h.now.Mono, JoinedAt: h.now.Wall}
+	for _, name := range in.Handlers {
+		s.Handlers = append(s.Handlers, h.Handler(in.Service, name))
+	}
+	h.join(s)
+	h.look(h.now.Mono + h.cfg.LeaseMS)
+	tokens, gone := h.sort(in.Tokens)
+	c := &collector{open: len(h.shards), gone: gone, done: in.Reply}
+	for i, d := range h.shards {
+		d.link.Send(&shard.Adopt{Session: &s.Session, Before: before, Tokens: tokens[i], Reply: c.add})
+	}
+}
+
+// sort gives the tokens by shard, and those whose shard is not here.
+func (h *Hub) sort(tokens []worker.Token) (by [][]worker.Token, gone []worker.Token) {
+	by = make([][]worker.Token, len(h.shards))
+	for _, t := range tokens {
+		if i := h.index(t.Run); i >= 0 {
+			by[i] = append(by[i], t)
+		} else {
+			gone = append(gone, t)
+		}
+	}
+	return by, gone
+}
+
+func (h *Hub) index(run uint64) int {
+	d := h.shardOf(run)
+	for i := range h.shards {
+		if h.shards[i] == d {
+			return i
+		}
+	}
+	return -1
+}
+
+// collector waits for the answers of several shards.
+type collector struct {
+	open int
+	gone []worker.Token
+	err  error
+	done func([]worker.Token, error)
+}
+
+func (c *collector) add(gone []worker.Token, err error) {
+	c.gone = append(c.gone, gone...)
+	c.err = cmp.Or(c.err, err)
+	if c.open--; c.open == 0 {
+		c.done(c.gone, c.err)
+	}
+}
+
+// end closes a session. What its poll brought is recorded nevertheless.
+func (h *Hub) end(s *Session) {
+	if in := s.talk.poll; in != nil {
+		s.talk.state, s.talk.poll = idle, nil
+		if in.open == 0 {
+			in.refuse(refusal.ErrWorkerNotFound)
+		} else {
+			in.err = refusal.ErrWorkerNotFound // its results go with it
+		}
+	}
+	h.part(s)
+}
+
+// close ends a session, and lets what it had be offered to others.
+func (h *Hub) close(s *Session, why string, done func(error)) {
+	h.end(s)
+	c := &collector{open: len(h.shards), done: func(_ []worker.Token, err error) { done(err) }}
+	for _, d := range h.shards {
+		d.link.Send(&shard.Gone{Session: &s.Session, Why: why, Reply: func(err error) { c.add(nil, err) }})
+	}
+}
+
+// Known asks whether there is a session of that worker.
+type Known struct {
+	ID    string
+	Reply func(error) // ErrWorkerNotFound: there is none
+}
+
+func (in *Known) refuse(err error) { in.Reply(err) }
+
+func (in *Known) admit(h *Hub) {
+	if h.remote(in.ID) == nil {
+		in.Reply(refusal.ErrWorkerNotFound)
+		return
+	}
+	in.Reply(nil)
+}
+
+// Leave closes a worker's session: its open tasks are offered to others at once.
+type Leave struct {
+	ID    string
+	Reply func(error)
+}
+
+func (in *Leave) refuse(err error) { in.Reply(err) }
+
+func (in *Leave) admit(h *Hub) {
+	s := h.remote(in.ID)
+	switch {
+	case s == nil:
+		in.refuse(refusal.ErrWorkerNotFound)
+	case h.full > 0:
+		in.refuse(refusal.ErrDiskFull)
+	default:
+		h.close(s, failure.WorkerLeft, in.Reply)
+	}
+}
+
+// Beat is a worker's sign of life for some of its attempts.
+type Beat struct {
+	ID     string
+	Tokens []shard.BeatToken
+	Reply  func(gone []worker.Token, err error)
+}
+
+func (in *Beat) refuse(err error) { in.Reply(nil, err) }
+
+func (in *Beat) admit(h *Hub) {
+	s := h.remote(in.ID)
+	if s == nil {
+		in.refuse(refusal.ErrWorkerNotFound)
+		return
+	}
+	s.LastSeen = h.now.Mono
+	by := make([][]shard.BeatToken, len(h.shards))
+	c := &collector{open: 1, done: in.Reply}
+	for _, t := range in.Tokens {
+		i := h.index(t.Run)
+		if i < 0 {
+			c.gone = append(c.gone, t.Token)
+			continue
+		}
+		if by[i] == nil {
+			c.open++
+		}
+		by[i] = append(by[i], t)
+	}
+	for i, tokens := range by {
+		if tokens != nil {
+			h.shards[i].link.Send(&shard.Beat{Tokens: tokens, Reply: c.add})
+		}
+	}
+	c.add(nil, nil)
+}

@@ -1,0 +1,220 @@
+package shard
+
+import (
+	"github.com/agnt5/agnt5d/internal/failure"
+	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/worker"
+)
+
+// Host is what the shard has of the workers and of this process: package hub. What it is told may arrive later, in order.
+type Host interface {
+	worker.Host
+	// Given says that the session was given the slot, as it asked, and whether the handler has more offers. spec is what it is to
+	// do; nil in this process, where Execute does it.
+	Given(s *worker.Session, slot *worker.Slot, spec *Spec, more bool)
+	// Cancelled says that nobody waits for the attempt any more. The session is the one that has it; nil: its worker has yet to
+	// come back.
+	Cancelled(*worker.Session, *worker.Slot, worker.Token)
+	// Full says that the disk is full, or has space again.
+	Full(bool)
+}
+
+// Lend gives one of the handler's offers to a session, or says that there is none. It may be called between turns, too.
+func (r *Shard) Lend(f *worker.Handler, s *worker.Session) {
+	slot := r.Hub.Take(f, s, r.now.Mono, r.now.Wall)
+	if slot == nil {
+		return
+	}
+	more := f.Queued() > 0
+	run := r.runs[slot.Run]
+	if run == nil { // an offer outlives its run only by a mistake of ours
+		r.cfg.Host.Given(s, slot, nil, more)
+		r.Hub.Release(slot)
+		return
+	}
+	slot.StartedMono = r.now.Mono
+	run.leased++
+	switch {
+	case !s.Local:
+		slot.Given = true
+		r.starts = append(r.starts, slot)
+		r.cfg.Host.Given(s, slot, r.spec(run, slot), more)
+	case slot.Careful: // its start comes first
+		r.grants = append(r.grants, slot)
+		r.cfg.Host.Given(s, slot, nil, more)
+	default:
+		r.starts = append(r.starts, slot)
+		r.cfg.Host.Given(s, slot, nil, more)
+		r.handOut(slot)
+	}
+}
+
+// Lend is Lend as an input, for a hub on another goroutine.
+type Lend struct {
+	Handler *worker.Handler
+	Session *worker.Session
+}
+
+func (in *Lend) reads()         {}
+func (in *Lend) admit(r *Shard) { r.Lend(in.Handler, in.Session) }
+
+// Adopt says that a worker has opened a session. The leases that it names are of that session from then on; whatever else it was
+// given before is offered to others at once: it does not know of it.
+type Adopt struct {
+	Session *worker.Session
+	Before  *worker.Session // of the same worker, which ends; nil: there was none
+	Tokens  []worker.Token  // attempts that it still works on
+	Reply   func(gone []worker.Token, err error)
+}
+
+func (in *Adopt) refuse(err error) { in.Reply(nil, err) }
+
+func (in *Adopt) admit(r *Shard) {
+	if in.Before != nil {
+		r.lost(in.Before, failure.WorkerCameBack, in.Tokens)
+	}
+	r.heard(in.Session.ID)
+	var gone []worker.Token
+	named := map[uint64]map[int32]bool{}
+	for _, t := range in.Tokens {
+		slot := r.Hub.Slot(t.Run, t.Step)
+		if slot == nil || slot.State == worker.Queued || slot.State == worker.Cancelled || !holds(slot, t) {
+			if !r.adoptUnjournaled(t, in.Session) {
+				gone = append(gone, t)
+			}
+			continue
+		}
+		if named[t.Run] == nil {
+			named[t.Run] = map[int32]bool{}
+		}
+		named[t.Run][t.Step] = true
+		if slot.State == worker.Leased { // else its outcome is on the way to the journal: it takes no room any more
+			r.Hub.Adopt(slot, in.Session, r.now.Mono)
+		} else {
+			slot.Session = in.Session
+		}
+	}
+	for _, slot := range r.Hub.Leases() { // it came back after a restart
+		if slot.Worker == in.Session.ID && slot.Session == nil && slot.State == worker.Leased && !named[slot.Run][slot.Step] {
+			r.lose(slot, failure.WorkerCameBack)
+		}
+	}
+	r.whenDurable(func(err error) { in.Reply(gone, err) })
+}
+
+// Gone says that a session has ended: its open tasks are offered to others at once.
+type Gone struct {
+	Session *worker.Session
+	Why     string // a code of package failure
+	Reply   func(error)
+}
+
+func (in *Gone) admit(r *Shard) {
+	r.lost(in.Session, in.Why, nil)
+	r.whenDurable(in.Reply)
+}
+
+// lost gives back what a session has, but for the tokens that its worker still names.
+func (r *Shard) lost(s *worker.Session, why string, but []worker.Token) {
+	keep := make(map[worker.Token]bool, len(but))
+	for _, t := range but {
+		keep[worker.Token{Run: t.Run, Step: t.Step, Attempt: t.Attempt, Boot: t.Boot}] = true
+	}
+	for _, slot := range r.Hub.Leases() {
+		if slot.Session != s {
+			continue
+		}
+		has := slot.State == worker.Leased || slot.State == worker.Cancelled
+		if has && !keep[worker.Token{Run: slot.Run, Step: slot.Step, Attempt: slot.Attempt, Boot: slot.Boot}] {
+			r.lose(slot, why)
+		}
+	}
+}
+
+// adoptUnjournaled takes a token of this worker whose attempt started before a restart, so shortly that the journal does
+// not know: if the step is still to be offered, the worker has it.
+func (r *Shard) adoptUnjournaled(t worker.Token, s *worker.Session) bool {
+	run, err := r.run(t.Run)
+	if err != nil || run == nil || run.S.Status != replay.Running {
+		return false
+	}
+	st := run.S.At(t.Step)
+	if st == nil || st.State != replay.StepScheduled || st.Attempt != t.Attempt || st.Boot != t.Boot || !r.Hub.Withdraw(t.Run, t.Step) {
+		return false
+	}
+	slot := r.Hub.Restore(r.restored(run, t.Step, t.Attempt, t.Boot, s.ID, worker.Leased), r.now.Mono, r.cfg.LeaseMS)
+	slot.Journaled, slot.StartedMono, slot.StartedAt = false, r.now.Mono, r.now.Wall
+	run.leased++
+	r.starts = append(r.starts, slot)
+	r.Hub.Adopt(slot, s, r.now.Mono)
+	return true
+}
+
+// holds says whether the slot is the attempt that the token was made for, in the hands of its worker.
+func holds(slot *worker.Slot, t worker.Token) bool {
+	return slot.Attempt == t.Attempt && slot.Boot == t.Boot && slot.Worker == t.Worker
+}
+
+// lose journals that an attempt was lost, and gives its slot back.
+func (r *Shard) lose(slot *worker.Slot, why string) {
+	run, err := r.run(slot.Run)
+	if err != nil || run == nil {
+		r.Hub.Release(slot)
+		return
+	}
+	r.give(run, lostSlot{slot, why})
+}
+
+// lostSlot is a lease whose session has left.
+type lostSlot struct {
+	slot *worker.Slot
+	why  string
+}
+
+func (f lostSlot) fold(r *Shard, run *Run, t *replay.Turn) {
+	s := f.slot
+	if s.State != worker.Leased && s.State != worker.Cancelled {
+		return
+	}
+	if s.State == worker.Leased && !s.Journaled {
+		st := run.S.At(s.Step)
+		if run.S.Status == replay.Running && st.State == replay.StepScheduled && st.Attempt == s.Attempt {
+			r.journalStart(run, s, t)
+		}
+	}
+	r.Hub.Answer(s)
+	r.b.release = append(r.b.release, s)
+	lost{s.Step, s.Attempt, f.why}.fold(r, run, t)
+}
+
+// Beat is a worker's sign of life for some of its attempts.
+type Beat struct {
+	Tokens []BeatToken
+	Reply  func(gone []worker.Token, err error)
+}
+
+// BeatToken is one attempt of a Beat. Own: the handler itself spoke.
+type BeatToken struct {
+	worker.Token
+	Own     bool
+	Details []byte
+}
+
+func (in *Beat) refuse(err error) { in.Reply(nil, err) }
+func (in *Beat) reads()           {}
+
+func (in *Beat) admit(r *Shard) {
+	var gone []worker.Token
+	for _, t := range in.Tokens {
+		slot := r.Hub.Slot(t.Run, t.Step)
+		if slot == nil || slot.State == worker.Queued || !holds(slot, t.Token) {
+			gone = append(gone, t.Token)
+			continue
+		}
+		r.Hub.Beat(slot, r.now.Mono, t.Own, t.Details)
+		if slot.State == worker.Cancelled {
+			gone = append(gone, t.Token)
+		}
+	}
+	r.tell(in, func(err error) { in.Reply(gone, err) })
+}
