@@ -72,6 +72,9 @@ func (s *Server) joinWorker(w http.ResponseWriter, r *http.Request) error {
 	if strings.HasPrefix(in.WorkerID, push.SessionPrefix) {
 		return problem("invalid_request", "worker_id: "+quote(in.WorkerID)+" is a push service's")
 	}
+	if in.Publish != "" && in.Publish != wire.PublishCurrent {
+		return problem("invalid_request", "publish: "+quote(in.Publish)+`, want "current", or leave it out`)
+	}
 	var bad flow.Problems
 	defs := map[string]*flow.Definition{}
 	for _, name := range slices.Sorted(maps.Keys(in.Workflows)) {
@@ -87,10 +90,9 @@ func (s *Server) joinWorker(w http.ResponseWriter, r *http.Request) error {
 	if len(bad) > 0 {
 		return bad
 	}
-	for _, name := range slices.Sorted(maps.Keys(defs)) {
-		if _, err := s.eng.RegisterVersion(r.Context(), name, defs[name], true); err != nil {
-			return fmt.Errorf("workflow %s: %w", quote(name), err)
-		}
+	others, err := s.publish(r, &in, defs)
+	if err != nil {
+		return err
 	}
 	got, err := s.eng.Join(r.Context(), engine.JoinRequest{WorkerID: in.WorkerID, Service: in.ServiceName, Version: in.ServiceVersion,
 		Handlers: in.Handlers, Capacity: in.Capacity, Tokens: in.Tokens})
@@ -98,7 +100,26 @@ func (s *Server) joinWorker(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.send(w, r, http.StatusCreated, &wire.Registered{WorkerID: got.WorkerID, HeartbeatMS: got.Heartbeat.Milliseconds(),
-		LeaseMS: got.Lease.Milliseconds(), MaxWaitMS: got.MaxWait.Milliseconds(), Lost: orEmpty(got.Lost)})
+		LeaseMS: got.Lease.Milliseconds(), MaxWaitMS: got.MaxWait.Milliseconds(), Lost: orEmpty(got.Lost), NotCurrent: others})
+}
+
+// publish registers what a worker publishes. A definition that its name has had changes nothing, unless the worker opens its
+// session and wants what it publishes to be current: one that comes back does not undo what was made current meanwhile. It gives
+// those of which another version is current.
+func (s *Server) publish(r *http.Request, in *wire.Register, defs map[string]*flow.Definition) (others []wire.NotCurrent, err error) {
+	keep := in.Publish != wire.PublishCurrent || in.WorkerID != ""
+	for _, name := range slices.Sorted(maps.Keys(defs)) {
+		v, err := s.eng.RegisterVersion(r.Context(), name, defs[name], keep)
+		if err != nil {
+			return nil, fmt.Errorf("workflow %s: %w", quote(name), err)
+		}
+		if v.Version != v.Current {
+			other := wire.NotCurrent{Workflow: name, Version: v.Version, Current: v.Current}
+			s.log.Warn(other.String(), "service", in.ServiceName, "service_version", in.ServiceVersion, "workflow", name, "version", v.Version, "current", v.Current)
+			others = append(others, other)
+		}
+	}
+	return others, nil
 }
 
 // notPush refuses the session of a push service, which is nobody's but the daemon's.

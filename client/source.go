@@ -20,7 +20,7 @@ const joinTimeout = 10 * time.Second
 // Join opens the session, or takes it up again.
 func (s *source) Join(ctx context.Context, session string, tokens []string) (pool.Session, error) {
 	w := s.w
-	in := &wire.Register{ServiceName: w.service, ServiceVersion: w.o.Version, Handlers: w.names, Capacity: w.o.Capacity, Workflows: w.flows, WorkerID: session, Tokens: tokens}
+	in := &wire.Register{ServiceName: w.service, ServiceVersion: w.o.Version, Handlers: w.names, Capacity: w.o.Capacity, Workflows: w.flows, WorkerID: session, Tokens: tokens, Publish: w.o.Publish}
 	var got wire.Registered
 	if err := s.call(ctx, joinTimeout, "", in, &got); err != nil {
 		return pool.Session{}, err
@@ -30,6 +30,9 @@ func (s *source) Join(ctx context.Context, session string, tokens []string) (poo
 		how = "came back"
 	}
 	w.o.Logger.Info("worker "+how, "service", w.service, "daemon", w.c.base, "handlers", w.names, "worker", got.WorkerID)
+	for _, other := range got.NotCurrent {
+		w.o.Logger.Warn(other.String(), "service", w.service, "workflow", other.Workflow, "version", other.Version, "current", other.Current)
+	}
 	return pool.Session{ID: got.WorkerID, Heartbeat: ms(got.HeartbeatMS), MaxWait: ms(got.MaxWaitMS), Lost: got.Lost}, nil
 }
 

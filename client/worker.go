@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/wire"
 	"github.com/agnt5/agnt5d/worker"
 	"github.com/agnt5/agnt5d/worker/pool"
 )
@@ -18,6 +19,10 @@ import (
 type WorkerOptions struct {
 	// Version is informational, 256 bytes at most.
 	Version string
+	// Publish says what becomes of a workflow that is published with a definition which its name has had. "": nothing, and the
+	// log has a warning when another version is current. "current": it becomes current when the worker joins, which is what a
+	// roll-back wants; workers of two releases that both say it take turns.
+	Publish string
 	// Capacity is how many attempts it works on at once, up to 100,000. 0: 100.
 	Capacity int
 	// Drain is how long Run waits for handlers when its context ends. 0: 10 s; negative: it does not wait.
@@ -69,6 +74,8 @@ func (o *WorkerOptions) check() error {
 		return fmt.Errorf("worker: option Capacity is %d, want 1 to %d, or 0 for 100", o.Capacity, maxCapacity)
 	case o.GCHeadroom > maxHeadroom:
 		return fmt.Errorf("worker: option GCHeadroom is %d, want at most %d, 0 for 32 MiB, or less than 0 for none", o.GCHeadroom, maxHeadroom)
+	case o.Publish != "" && o.Publish != wire.PublishCurrent:
+		return fmt.Errorf("worker: option Publish is %q, want \"current\" or \"\"", o.Publish)
 	case len(o.Version) > maxVersion:
 		return fmt.Errorf("worker: option Version has %d bytes, want at most %d", len(o.Version), maxVersion)
 	}
@@ -106,7 +113,7 @@ func HandleRaw(w *Worker, name string, fn worker.Func) {
 }
 
 // Publish makes the worker register a workflow when it joins. A definition that the name has had changes nothing: workers of
-// an older release do not turn the clock back.
+// an older release do not turn the clock back. WorkerOptions.Publish changes that, for a roll-back.
 func (w *Worker) Publish(name string, def flow.Definition) {
 	body, err := flow.Canonical(&def)
 	if bad := flow.ValidName(name); bad != nil && err == nil {

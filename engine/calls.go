@@ -54,7 +54,7 @@ func (e *Engine) RegisterVersion(ctx context.Context, name string, def *flow.Def
 	if err == nil {
 		err = a.err
 	}
-	return Version{Name: name, Version: a.got.Version, Digest: string(a.got.Digest), Created: a.got.Created}, err
+	return Version{Name: name, Version: a.got.Version, Current: a.got.Current, Digest: string(a.got.Digest), Created: a.got.Created}, err
 }
 
 // call sends the input that make makes and waits for its answer.

@@ -159,6 +159,7 @@ type Version struct {
 	Version uint32 `json:"version"`
 	Digest  string `json:"digest"`
 	Created bool   `json:"-"` // it is new
+	Current uint32 `json:"-"` // the version that new runs get
 }
 
 // Workflow is a name with its versions, as lists show it; Definition is there when one was asked for.

@@ -26,6 +26,7 @@ type Register struct {
 // Registered is the answer to Register.
 type Registered struct {
 	Version uint32
+	Current uint32 // of the name, after it
 	Digest  flow.Digest
 	Created bool
 }
@@ -45,6 +46,7 @@ func (in *Register) admit(r *Shard) {
 		}
 	}
 	if got.Version != 0 && (in.ByWorker || w.Current == got.Version) {
+		got.Current = w.Current
 		r.tell(in, func(err error) { in.answer(got, err) })
 		return
 	}
@@ -59,7 +61,7 @@ func (in *Register) admit(r *Shard) {
 			r.define(in.Graph)
 		}
 	}
-	w.Current = got.Version
+	w.Current, got.Current = got.Version, got.Version
 	r.b.Definitions = append(r.b.Definitions, journal.Definition{Name: in.Name, Version: got.Version, Digest: string(got.Digest), Body: in.Body, At: r.now.Wall, Current: true})
 	r.system(event.Event{Kind: event.WorkflowRegistered, Name: in.Name, Version: got.Version, Digest: string(got.Digest), By: in.By})
 	r.tell(in, func(err error) { in.answer(got, err) })

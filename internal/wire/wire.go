@@ -16,7 +16,8 @@ const (
 	Msgpack = "application/msgpack"
 )
 
-// Register opens a session. In msgpack, what is empty is sent too: so did every release.
+// Register opens a session. In msgpack, what is empty is sent too, as every release did; Publish is not, which
+// older daemons do not know.
 type Register struct {
 	ServiceName    string                     `json:"service_name"`
 	ServiceVersion string                     `json:"service_version,omitempty" msgpack:"service_version"` // informational
@@ -25,7 +26,11 @@ type Register struct {
 	Workflows      map[string]json.RawMessage `json:"workflows,omitempty" msgpack:"workflows"` // definitions to publish, by name
 	WorkerID       string                     `json:"worker_id,omitempty" msgpack:"worker_id"` // of the session that comes back
 	Tokens         []string                   `json:"tokens,omitempty" msgpack:"tokens"`       // what it still works on
+	Publish        string                     `json:"publish,omitempty"`                       // PublishCurrent, or empty: only a new definition becomes current
 }
+
+// PublishCurrent makes each definition of a Register current when the session is opened, also one that the name has had.
+const PublishCurrent = "current"
 
 // Registered is the answer: how often to send a heartbeat, how long a lease lives without one, how long a poll may wait, and
 // the tokens that are nobody's business any more.
@@ -35,6 +40,21 @@ type Registered struct {
 	LeaseMS     int64    `json:"lease_ms"`
 	MaxWaitMS   int64    `json:"max_wait_ms"`
 	Lost        []string `json:"lost"`
+
+	NotCurrent []NotCurrent `json:"not_current,omitempty"` // published now and known, while another version is current
+}
+
+// NotCurrent is a workflow of which a worker publishes another version than the current one, which new runs get.
+type NotCurrent struct {
+	Workflow string `json:"workflow"`
+	Version  uint32 `json:"version"` // the worker's
+	Current  uint32 `json:"current"`
+}
+
+// String says what that means, and the way out.
+func (n *NotCurrent) String() string {
+	return fmt.Sprintf("this worker publishes version %d of workflow %s, and new runs get version %d, which is current; \"agnt5d workflows use %s %d\" makes the worker's current",
+		n.Version, n.Workflow, n.Current, n.Workflow, n.Version)
 }
 
 // Poll brings outcomes and asks for tasks.
