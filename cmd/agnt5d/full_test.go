@@ -65,7 +65,7 @@ func get(t *testing.T, url string) (int, string) {
 func TestADiskFillsUpUnderTheDaemon(t *testing.T) {
 	dir, resize := smallDisk(t, 3<<20)
 	d := startDaemon(t, dir)
-	c, err := client.New(d.url, client.Options{Patience: -1})
+	c, err := client.New(d.url, client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ const root = "../.."
 var block = regexp.MustCompile("(?ms)^```([a-z]*)\n(.*?)^```")
 
 // fileName is the name of a file at the end of the sentence before a block.
-var fileName = regexp.MustCompile("`([a-z./]+\\.(?:yaml|go))`:?\\s*$")
+var fileName = regexp.MustCompile("`([a-z._/]+\\.(?:yaml|go))`:?\\s*$")
 
 // TestWhatIsToldToBeTypedWorks runs every sh block of README and docs, in a copy of the repository, in the order in which they
 // stand on each page; a yaml or go block is saved under the name that the sentence before it ends with, if it ends with one. A

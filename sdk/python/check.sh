@@ -20,4 +20,4 @@ rm -rf dist build
 rm -rf .venv/plugged src/*.egg-info
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-index --target .venv/plugged dist/agnt5d-*.whl
 here=$PWD
-(cd ../../examples/python && AGNT5D_BIN="$here/../../bin/agnt5d" PYTHONPATH="$here/.venv/plugged" "$here/.venv/bin/python" -m pytest -q -p no:cacheprovider -p no:asyncio testing_definitions.py integration.py)
+(cd ../../examples/python && AGNT5D_BIN="$here/../../bin/agnt5d" PYTHONPATH="$here/.venv/plugged" "$here/.venv/bin/python" -m pytest -q -p no:cacheprovider -p no:asyncio testing_definitions.py testing_approval.py integration.py)
