@@ -418,7 +418,7 @@ func TestEachCodeHasItsPlaceInTheDocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range api.Codes {
-		if !bytes.Contains(b, fmt.Appendf(nil, "## %s\n\nHTTP %d. %s\n\n%s\n", c.Name, c.Status, c.Title, c.Way)) {
+		if !bytes.Contains(b, fmt.Appendf(nil, "## %s\n\nHTTP %d. %s\n\n%s\n", c.Name, c.Status, c.Title, c.Remedy)) {
 			t.Errorf("docs/errors.md says something else of %s", c.Name)
 		}
 	}

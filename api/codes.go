@@ -15,7 +15,7 @@ type Code struct {
 	Name   string
 	Status int
 	Title  string // what it means
-	Way    string // what to do
+	Remedy string // what to do
 }
 
 // Codes is every code that the HTTP surface answers, in the order of the docs.
@@ -24,35 +24,35 @@ var Codes = []Code{
 	{"invalid_request", 400, "A field, parameter or header is wrong; the detail names it.", "Correct what the detail names and send the request again."},
 	{"invalid_definition", 422, "The workflow definition is not valid; errors[] lists every problem.", "Correct each problem; \"agnt5d validate FILE\" checks a file without a daemon."},
 	{"payload_too_large", 413, "A body or payload is over its limit.", "Keep large data elsewhere and pass a reference to it, or raise the limit in the daemon's settings."},
-	{"unsupported_media_type", 415, "The body's media type or encoding is not taken here.", "Send application/json, without Content-Encoding; a browser page must name the type."},
+	{"unsupported_media_type", 415, "The body's media type or encoding is not supported.", "Send application/json, without Content-Encoding; a browser page must name the type."},
 	{"unauthorized", 401, "The request carries no valid credentials.", "Send \"Authorization: Bearer KEY\" (AGNT5_API_KEY for the command line and the SDKs)."},
-	{"forbidden", 403, "The credentials do not allow this.", "Use a key with the right this needs."},
-	{"host_refused", 421, "The Host header names a host that this daemon does not answer for.", "Use the address that the daemon prints at its start, or add the name with --allow-host."},
+	{"forbidden", 403, "The credentials do not allow this.", "Use a key with the permission this needs."},
+	{"host_refused", 421, "The Host header names a host that this daemon does not serve.", "Use the address that the daemon prints at its start, or add the name with --allow-host."},
 	{"origin_refused", 403, "A browser page of another origin sent the request.", "Send it from the daemon's own page, or from a program."},
 	{"not_found", 404, "There is no such route.", "GET /openapi.json lists every route."},
-	{"method_not_allowed", 405, "The route does not know this method.", "The Allow header names the methods it knows."},
+	{"method_not_allowed", 405, "The route does not support this method.", "The Allow header lists the methods it supports."},
 	{"workflow_not_found", 404, "No workflow of that name, or no such version of it, is registered.", "\"agnt5d register NAME FILE\" registers one; GET /v1/workflows lists them."},
 	{"run_not_found", 404, "There is no run with that id.", "\"agnt5d list\" shows the runs that exist."},
 	{"run_expired", 410, "The run was deleted; its id is kept for a while so that it cannot start again by mistake.", "Use another id."},
 	{"run_conflict", 409, "The id belongs to a run of another workflow or input.", "Use another id, or send the same workflow and input to get the run that exists."},
-	{"run_finished", 409, "The run has finished, so it takes nothing more.", "\"agnt5d retry RUN\" reopens a failed or cancelled run."},
+	{"run_finished", 409, "The run has finished and accepts nothing more.", "\"agnt5d retry RUN\" reopens a failed or cancelled run."},
 	{"run_open", 409, "The run has not finished.", "\"agnt5d cancel RUN\" ends it; then delete it."},
 	{"run_not_failed", 409, "Only a failed or cancelled run can be retried.", "Look at the run's state first."},
-	{"run_quarantined", 409, "The run's history is damaged, and nothing is added to it.", "\"agnt5d cancel RUN\" ends it; \"agnt5d verify\" tells what is damaged."},
-	{"newer_release", 409, "A newer release of agnt5d wrote a part of the run, which this one does not understand. The run waits, and nothing is added to it.", "Start the newer agnt5d again on this journal: the run goes on as it was left."},
+	{"run_quarantined", 409, "The run's history is damaged, and nothing is added to it.", "\"agnt5d cancel RUN\" ends it; \"agnt5d verify\" shows what is damaged."},
+	{"newer_release", 409, "A newer release of agnt5d wrote a part of the run, which this one does not understand. The run waits, and nothing is added to it.", "Start the newer agnt5d again on this journal: the run continues where it stopped."},
 	{"signal_conflict", 409, "The signal id was used before, with another name or payload.", "Use another signal_id."},
 	{"timer_not_found", 404, "The run's workflow has no timer with that key.", "\"agnt5d show RUN\" lists the timers."},
 	{"timer_not_waiting", 409, "The timer has not fired, and nothing waits on it now.", "Wait until the steps before it are done."},
-	{"object_not_found", 404, "Nothing is known of that object key.", "GET /v1/objects lists the keys that have state or that a step holds or waits for; percent-encode the key in the path."},
-	{"object_held", 409, "A step holds the object key, and will write its state.", "Delete it when that step is done; \"agnt5d show RUN\" shows how it stands, \"agnt5d cancel RUN\" ends its run."},
-	{"service_not_found", 404, "No push service of that name is set up.", "PUT /v1/services/{name} sets one up."},
-	{"worker_not_found", 404, "There is no such worker session: it left, or was silent for longer than a lease.", "Register again with the same worker_id and the tokens still worked on."},
+	{"object_not_found", 404, "There is no object with that key.", "GET /v1/objects lists the keys that have state or that a step holds or waits for; percent-encode the key in the path."},
+	{"object_held", 409, "A step holds the object key and will write its state.", "Delete it when that step is done; \"agnt5d show RUN\" shows its progress, \"agnt5d cancel RUN\" ends its run."},
+	{"service_not_found", 404, "There is no push service with that name.", "PUT /v1/services/{name} sets one up."},
+	{"worker_not_found", 404, "There is no such worker session: it left, or sent no heartbeat for longer than a lease.", "Register again with the same worker_id and the tokens you are still working on."},
 	{"no_test_clock", 404, "The daemon runs on the machine's clock, which cannot be moved.", "Start one for tests with \"agnt5d serve --test-clock\"."},
-	{"busy", 503, "The daemon has more requests under way than it takes. Nothing was recorded.", "Send the same request again after Retry-After seconds."},
-	{"shutting_down", 503, "The daemon is stopping.", "Send the same request again when it is back: if it was recorded, it gets its original answer."},
-	{"disk_full", 507, "There is no space for the journal. Nothing was recorded; reads go on.", "Make space; the daemon goes on by itself."},
-	{"engine_stopped", 500, "The engine has stopped, because a write to the disk failed in a way that leaves unknown what was recorded, or the journal file was taken from under it.", "Look at the daemon's log, start it again, and send the same request again: it gets its original answer."},
-	{"internal", 500, "Something went wrong here that is not the request's fault. Whether it was recorded is unknown.", "Send the same request again: it gets its original answer. The daemon's log has more."},
+	{"busy", 503, "The daemon is at its request limit. Nothing was recorded.", "Send the same request again after Retry-After seconds."},
+	{"shutting_down", 503, "The daemon is stopping.", "Send the same request again when the daemon is back: if it was recorded, you get the original answer."},
+	{"disk_full", 507, "The disk has no space for the journal. Nothing was recorded; reads still work.", "Free some space; the daemon resumes by itself."},
+	{"engine_stopped", 500, "The engine has stopped, because a disk write failed and it is unknown what was recorded, or because the journal file was moved or replaced.", "Look at the daemon's log, restart the daemon and send the same request again: if it was recorded, you get the original answer."},
+	{"internal", 500, "An internal error; the request is not at fault. Whether it was recorded is unknown.", "Send the same request again: if it was recorded, you get the original answer. The daemon's log has details."},
 }
 
 var byName = func() map[string]*Code {
@@ -72,7 +72,7 @@ func problem(code, detail string) *model.Problem {
 	if detail == "" {
 		detail = c.Title
 	}
-	return &model.Problem{Type: "/errors/" + c.Name, Title: c.Title, Status: c.Status, Code: c.Name, Detail: detail, Help: c.Way}
+	return &model.Problem{Type: "/errors/" + c.Name, Title: c.Title, Status: c.Status, Code: c.Name, Detail: detail, Help: c.Remedy}
 }
 
 // problemOf turns any error into an answer. Only what is ours to explain goes out; the rest stays in the log.

@@ -60,7 +60,7 @@ func eventsAfter(r *http.Request, stream bool) (uint64, error) {
 	}
 	if c := q.Get("cursor"); c != "" {
 		if q.Has("after") {
-			return 0, problem("invalid_request", "cursor and after both say where to begin: say it once")
+			return 0, problem("invalid_request", "give cursor or after, not both")
 		}
 		return fromAfter("cursor", inEvents, c)
 	}

@@ -35,7 +35,7 @@ func nameOf(hostport string) string {
 
 func (g *guard) check(r *http.Request) error {
 	if name := nameOf(r.Host); !g.hosts[name] && !g.ownAddress(name, r) {
-		return problem("host_refused", "Host "+quote(r.Host)+" is not one that this daemon answers for")
+		return problem("host_refused", "Host "+quote(r.Host)+" is not one that this daemon serves")
 	}
 	origin, site := r.Header.Get("Origin"), r.Header.Get("Sec-Fetch-Site")
 	if origin != "" {

@@ -76,7 +76,7 @@ func (s *Server) take(rt *route, rec *recorder, r *http.Request) error {
 		rec.Header().Set("Connection", "close")
 		var large *http.MaxBytesError
 		if !errors.As(err, &large) {
-			err = problem("invalid_request", "the body did not arrive whole")
+			err = problem("invalid_request", "the body is incomplete")
 		}
 		return err
 	}
@@ -101,7 +101,7 @@ func (s *Server) read(rec *recorder, body io.Reader, size int64) error {
 		more := room - int64(cap(rec.body))
 		if !s.bodies.take(more) {
 			rec.body = nil
-			return &unread{problem("busy", "the bodies of the requests under way are over "+itoa(s.bodies.limit)+" bytes together")}
+			return &unread{problem("busy", "the request bodies in progress exceed "+itoa(s.bodies.limit)+" bytes together")}
 		}
 		rec.bytes += more
 		rec.body = append(make([]byte, 0, room), rec.body...)

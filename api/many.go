@@ -80,7 +80,7 @@ func (b *filters) fromQuery(q url.Values) error {
 }
 
 func twice(name string) error {
-	return problem("invalid_request", name+" stands in the query and in the body: say it once")
+	return problem("invalid_request", name+" is in both the query and the body: give it once")
 }
 
 func (b *filters) filter() (engine.ListFilter, error) {
@@ -153,7 +153,7 @@ func (s *Server) readMany(w http.ResponseWriter, r *http.Request) (*manyBody, en
 		}
 	}
 	if b.filters == (filters{}) && !is(b.All) {
-		return nil, none, problem("invalid_request", "no filter is given: name the runs that are meant (workflow, state, id_prefix, since, until, ...), or say all=true for every run")
+		return nil, none, problem("invalid_request", "no filter is given: name the runs you mean (workflow, state, id_prefix, since, until, ...), or pass all=true for every run")
 	}
 	f, err := b.filter()
 	return &b, f, err

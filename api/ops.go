@@ -93,7 +93,7 @@ func (s *Server) explainCode(w http.ResponseWriter, r *http.Request) error {
 		return problem("not_found", "there is no error code "+quote(r.PathValue("code")))
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	s.write(w, http.StatusOK, fmt.Appendf(nil, "%s (HTTP %d)\n\n%s\n\n%s\n", c.Name, c.Status, c.Title, c.Way))
+	s.write(w, http.StatusOK, fmt.Appendf(nil, "%s (HTTP %d)\n\n%s\n\n%s\n", c.Name, c.Status, c.Title, c.Remedy))
 	return nil
 }
 
@@ -156,7 +156,7 @@ func (s *Server) sweepCopies() {
 	left, _ := filepath.Glob(filepath.Join(filepath.Dir(s.eng.Path()), copyName))
 	for _, name := range left {
 		if err := os.Remove(name); err != nil {
-			s.log.Warn("a copy of the journal that nobody needs is in the way", "file", name, "error", err)
+			s.log.Warn("cannot remove an old temporary copy of the journal", "file", name, "error", err)
 		}
 	}
 }

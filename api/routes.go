@@ -270,7 +270,7 @@ var routes = []route{
 		Scope:   scopeRead,
 		Tag:     "objects",
 		Summary: "List object keys that have state or that a step holds or waits for, by key",
-		Query:   append([]param{{"prefix", "string", "only keys that begin so"}}, paging...),
+		Query:   append([]param{{"prefix", "string", "only keys with this prefix"}}, paging...),
 		Answers: []answer{
 			{200, objectList{}, ""},
 		},

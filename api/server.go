@@ -131,7 +131,7 @@ func (s *Server) noRoute(w http.ResponseWriter, r *http.Request) error {
 	}
 	if allow := s.routes.allowed(parts); allow != "" {
 		w.Header().Set("Allow", allow)
-		return problem("method_not_allowed", fmt.Sprintf("%s %s: this route knows %s", r.Method, r.URL.Path, allow))
+		return problem("method_not_allowed", fmt.Sprintf("%s %s: this route supports %s", r.Method, r.URL.Path, allow))
 	}
 	return problem("not_found", fmt.Sprintf("no route %s %s", r.Method, r.URL.Path))
 }
@@ -299,7 +299,7 @@ func (s *Server) context(r *http.Request) (context.Context, context.CancelFunc) 
 }
 
 // checkQuery refuses parameters that the route does not know, those that are not of their kind, and those that cannot be read
-// or stand there twice: what is not understood must not count as not said.
+// or appear twice: what is not understood must not count as not said.
 func (rt *route) checkQuery(r *http.Request) error {
 	if r.URL.RawQuery == "" || !strings.HasPrefix(rt.Path, "/v1/") {
 		return nil

@@ -176,7 +176,7 @@ func (c *Client) once(ctx context.Context, r *request) error {
 		return nil
 	}
 	if err := json.Unmarshal(b, r.into); err != nil {
-		return fmt.Errorf("%s answered something that is not agnt5d's: %w", c.base, err)
+		return fmt.Errorf("%s gave an answer that is not agnt5d's: %w", c.base, err)
 	}
 	return nil
 }
@@ -512,7 +512,7 @@ func (c *Client) DeleteMany(ctx context.Context, f Filter, o ManyOptions) (Many,
 func (c *Client) many(ctx context.Context, what string, f Filter, o ManyOptions) (Many, error) {
 	var out Many
 	if f == (Filter{}) && !o.All {
-		return out, refuse(errors.New("the filter is empty: name the runs that are meant, or set ManyOptions.All for every run"))
+		return out, refuse(errors.New("the filter is empty: name the runs you mean, or set ManyOptions.All for every run"))
 	}
 	v := f.values()
 	if o.All {

@@ -105,7 +105,7 @@ func HandleRaw(w *Worker, name string, fn worker.Func) {
 		return
 	}
 	if w.handlers[name] != nil {
-		w.bad = errors.Join(w.bad, fmt.Errorf("handler %s/%s is registered already in this worker", w.service, name))
+		w.bad = errors.Join(w.bad, fmt.Errorf("handler %s/%s is already registered in this worker", w.service, name))
 		return
 	}
 	w.handlers[name] = fn

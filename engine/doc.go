@@ -11,7 +11,7 @@
 //	err = eng.Close()
 //
 // What it promises: what was acknowledged is on disk; each step completes exactly once, whatever dies when; after a crash
-// the journal is replayed and every run goes on where it was. A handler's body may run more than once (a crash between its
+// the journal is replayed and every run resumes where it stopped. A handler's body may run more than once (a crash between its
 // effect and its answer): every attempt carries the same idempotency key, see worker.FromContext.
 //
 // The package is the shell around the shard: goroutines, a clock, the executor of handlers in this process, and the calls

@@ -244,7 +244,7 @@ func (e *Engine) land(commits []commit) {
 	}
 	if e.r.Full() && !full {
 		e.probeAt = e.now().Mono + probeEvery.Milliseconds()
-		e.o.Logger.Warn("the disk is full: nothing is recorded until there is space; reads go on")
+		e.o.Logger.Warn("the disk is full: nothing is recorded until there is space; reads still work")
 	}
 	e.h.Dispatch(e.now())
 	e.news.tell()
@@ -288,7 +288,7 @@ func (e *Engine) probe() shard.Wake {
 }
 
 func (e *Engine) breakDown(err error) {
-	e.broken.Store(&brokenError{fmt.Errorf("engine: stopped, reopen it to go on: %w", err)})
+	e.broken.Store(&brokenError{fmt.Errorf("engine: stopped; reopen it to continue: %w", err)})
 	e.o.Logger.Error("engine stopped", "err", err)
 	e.drop()
 }
@@ -465,7 +465,7 @@ func (e *Engine) serve(service, handler string, fn worker.Func) error {
 		return e.err()
 	}
 	if taken {
-		return fmt.Errorf("engine: handler %s/%s is registered already in this process", service, handler)
+		return fmt.Errorf("engine: handler %s/%s is already registered in this process", service, handler)
 	}
 	return nil
 }

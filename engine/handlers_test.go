@@ -169,7 +169,7 @@ func TestAHandlerGetsItsTaskAndItsParameters(t *testing.T) {
 	if status := runOne(t, eng, "strict", nil); status.Error == nil || status.Error.Code != "input_unbound" || !strings.Contains(status.Error.Message, `"needed"`) {
 		t.Errorf("%+v", status.Error)
 	}
-	if err := engine.HandleRaw(eng, "svc", "first", nil); err == nil || !strings.Contains(err.Error(), "registered already") {
+	if err := engine.HandleRaw(eng, "svc", "first", nil); err == nil || !strings.Contains(err.Error(), "already registered") {
 		t.Errorf("registered twice: %v", err)
 	}
 }

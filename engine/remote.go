@@ -40,7 +40,7 @@ type Joined struct {
 	Heartbeat time.Duration // how often to send one
 	Lease     time.Duration // how long an attempt lives without a sign of life
 	MaxWait   time.Duration // the longest that a poll waits
-	Lost      []string      // tokens that are nobody's business any more: stop working on them
+	Lost      []string      // tokens that are no longer valid: stop working on them
 }
 
 // MaxWait is the longest that a poll waits for tasks.
@@ -357,7 +357,7 @@ type Beat struct {
 	Details json.RawMessage
 }
 
-// Heartbeat renews leases. It gives the tokens that are nobody's business any more: their run was cancelled, or the lease is
+// Heartbeat renews leases. It returns the tokens that are no longer valid: their run was cancelled, or the lease is
 // lost. Details that are no JSON or over 4 KiB are passed over: one handler's must not cost the others their leases.
 func (e *Engine) Heartbeat(ctx context.Context, workerID string, beats []Beat) (gone []string, err error) {
 	in := &hub.Beat{ID: workerID}

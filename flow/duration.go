@@ -30,7 +30,7 @@ func (e *tooLong) Is(target error) bool { return target == errTooLong }
 func ParseDuration(text string) (int64, error) {
 	m := durationText.FindStringSubmatch(text)
 	if text == "" || m == nil {
-		return 0, fmt.Errorf("%s is no duration; want whole numbers with the units w, d, h, m, s and ms, the largest first, such as 30s or 1h30m", quote(text))
+		return 0, fmt.Errorf("%s is not a duration; want whole numbers with the units w, d, h, m, s and ms, the largest first, such as 30s or 1h30m", quote(text))
 	}
 	total := int64(0)
 	for i, unit := range durationUnit {

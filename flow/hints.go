@@ -24,7 +24,7 @@ func (k *keyInfo) spellings() []string {
 // keyHints bounds how often the keys are looked through for one definition.
 const keyHints = 200
 
-// unknown reports a key that nobody knows, with the one that was meant as far as one can tell.
+// unknown reports an unknown key, with the one that was meant as far as one can tell.
 func (r *reader) unknown(k keyName, what string, known func() []keyInfo) {
 	hint := ""
 	if r.hinted++; r.hinted <= keyHints {

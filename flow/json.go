@@ -128,10 +128,10 @@ type keyName struct {
 type DuplicateKeyError struct{ Key string }
 
 func (e *DuplicateKeyError) Error() string {
-	return fmt.Sprintf("the key %s stands twice", quote(e.Key))
+	return fmt.Sprintf("the key %s appears twice", quote(e.Key))
 }
 
-// duplicate gives a key that stands twice in an object, here or further in.
+// duplicate gives a key that appears twice in an object, here or further in.
 func (v *value) duplicate() error {
 	_, err := v.duplicated()
 	return err
@@ -150,7 +150,7 @@ func (v *value) duplicated() (int32, error) {
 	return 0, nil
 }
 
-// repeated gives a key that stands twice in this object.
+// repeated gives a key that appears twice in this object.
 func (v *value) repeated() (keyName, bool) {
 	if len(v.keys) <= 12 {
 		for i, key := range v.keys {

@@ -184,7 +184,7 @@ func (v *validator) dependencies(i int, s *Step) {
 		at, known := v.index[dep]
 		switch {
 		case !seen(n):
-			v.add(i, v.itemPlace(i, "dependencies", n), CodeDepRepeated, "dependency %s stands twice", quote(dep))
+			v.add(i, v.itemPlace(i, "dependencies", n), CodeDepRepeated, "dependency %s appears twice", quote(dep))
 		case dep == s.Name && dep != "":
 			v.add(i, v.itemPlace(i, "dependencies", n), CodeDepSelf, "the step depends on itself")
 		case !known:
@@ -222,7 +222,7 @@ func (v *validator) task(i int, s *Step) {
 	seen := firstTime(s.ObjectKeys)
 	for n, key := range s.ObjectKeys {
 		if !seen(n) {
-			v.add(i, v.itemPlace(i, "object_keys", n), CodeObjectKeyTwice, "object key %s stands twice", quote(key))
+			v.add(i, v.itemPlace(i, "object_keys", n), CodeObjectKeyTwice, "object key %s appears twice", quote(key))
 		} else if err := valid(key); err != nil {
 			v.add(i, v.itemPlace(i, "object_keys", n), CodeObjectKey, "%v", err)
 		}

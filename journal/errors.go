@@ -12,7 +12,7 @@ var (
 	ErrFull = errors.New("journal: no space left")
 	// ErrBroken: it is not known whether the batch was recorded. The journal refuses more until it is opened again, because
 	// a failed fsync cannot be asked again.
-	ErrBroken = errors.New("journal: commit failed, it is not known whether it was recorded; open the journal again")
+	ErrBroken = errors.New("journal: commit failed and it is unknown whether it was recorded; open the journal again")
 	// ErrFenced: another engine has taken the journal over. Nothing of the batch is in it, and nothing more will be taken from
 	// this one.
 	ErrFenced = errors.New("journal: another engine has taken it over")

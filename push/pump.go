@@ -35,7 +35,7 @@ func (p *pump) run() {
 	log := p.m.o.Logger.With("service", p.s.Name)
 	err := pool.New(p, pool.Options{Capacity: p.s.Capacity, Run: p.post, Logger: log}).Run(p.taking, p.work)
 	if err != nil && p.Kind(err) != pool.Over {
-		log.Error("the push service gets no more tasks; set it up anew", "error", err)
+		log.Error("the push service gets no more tasks; add it again", "error", err)
 	}
 }
 

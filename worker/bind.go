@@ -148,7 +148,7 @@ func (p *plan) bind(t *Task, in any) error {
 				raw = out
 			}
 		} else if len(t.Dependencies) > 1 {
-			return unbound("the handler's input is no struct or map, and the step has %d dependencies: which of them is meant?", len(t.Dependencies))
+			return unbound("the handler's input is not a struct or map, but the step has %d dependencies: which one is meant?", len(t.Dependencies))
 		}
 		return unmarshal(raw, in, "input")
 	}

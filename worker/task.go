@@ -91,7 +91,7 @@ func (t *Task) SetObject(key string, state any) error {
 func (t *Task) Changed() map[string]json.RawMessage { return t.changed }
 
 // Heartbeat says that the handler is alive and how far it is. Details (any JSON) show in status and are not journaled. It
-// returns an error when the attempt is nobody's business any more: the run was cancelled, or the lease lost.
+// returns an error when the attempt is no longer valid: the run was cancelled, or the lease lost.
 func (t *Task) Heartbeat(details any) error {
 	if t.beat == nil {
 		return nil

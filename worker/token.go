@@ -25,7 +25,7 @@ type Token struct {
 }
 
 // ErrToken is the answer to a token that this engine did not make for this worker.
-var ErrToken = errors.New("the token is not one that was given to this worker")
+var ErrToken = errors.New("the token was not given to this worker")
 
 const (
 	oldBody   = 16          // run, step, attempt

@@ -107,7 +107,7 @@ func (o *benchFlags) jobs() ([]benchJob, error) {
 		return nil, fmt.Errorf("--mode %q: want embedded or daemon", o.mode)
 	}
 	if o.seconds <= 0 || o.count < 1 || o.events < 0 || o.inFlight < 0 {
-		return nil, fmt.Errorf("--seconds, --count, --events and --in-flight are not negative, nor --seconds and --count 0")
+		return nil, fmt.Errorf("--seconds and --count must be positive; --events and --in-flight must not be negative")
 	}
 	names := strings.Split(o.workload, ",")
 	if o.workload == "all" {

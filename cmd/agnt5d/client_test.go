@@ -166,7 +166,7 @@ func TestServeSaysWhatIsWrong(t *testing.T) {
 		"serve --lease 1ms":                                       "--lease",
 		"serve --push-allow x":                                    "--push-allow",
 		"serve --config " + settings:                              "listne",
-		"serve --file " + dir + "/x.db --listen " + listen:        "choose an address with --listen",
+		"serve --file " + dir + "/x.db --listen " + listen:        "Choose another with --listen",
 		"serve --listen 127.0.0.1:0 --file " + dir + "/runs.db":   "process",
 		"serve --listen 127.0.0.1:0 --file " + dir:                "directory",
 		"serve --listen 127.0.0.1:0 --file " + settings:           "journal",

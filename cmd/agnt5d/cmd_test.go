@@ -319,7 +319,7 @@ func TestDoctorSaysWhatToDo(t *testing.T) {
 	if err := os.WriteFile(text, []byte("hello"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code, out, errs := agnt5d(t, "doctor", text); code != exitError || !strings.Contains(out, "no journal") || errs == "" {
+	if code, out, errs := agnt5d(t, "doctor", text); code != exitError || !strings.Contains(out, "not a journal") || errs == "" {
 		t.Errorf("exit %d: %s %s", code, out, errs)
 	}
 }

@@ -59,15 +59,15 @@ func dataDir() string {
 }
 
 func (c *config) flags(f *pflag.FlagSet) {
-	f.StringVar(&c.Listen, "listen", c.Listen, "address to answer at; another than loopback needs --insecure")
-	f.StringVar(&c.File, "file", c.File, "the journal; made if there is none")
-	f.BoolVar(&c.Insecure, "insecure", c.Insecure, "listen wider than loopback although there is neither TLS nor a token: whoever reaches the port can do everything")
+	f.StringVar(&c.Listen, "listen", c.Listen, "address to listen on; anything but loopback needs --insecure")
+	f.StringVar(&c.File, "file", c.File, "the journal file; created if missing")
+	f.BoolVar(&c.Insecure, "insecure", c.Insecure, "listen beyond loopback without TLS or a token: anyone who reaches the port can do everything")
 	f.StringSliceVar(&c.AllowHosts, "allow-host", c.AllowHosts, "further names under which requests may come (Host header)")
 	f.StringSliceVar(&c.PushAllow, "push-allow", c.PushAllow, "networks that push services may stand in besides loopback, like 10.0.0.0/8")
-	f.DurationVar(&c.Lease, "lease", c.Lease, "how long an attempt lives without a sign of life from its worker")
-	f.DurationVar(&c.Drain, "drain", c.Drain, "how long a stop waits for what is under way")
+	f.DurationVar(&c.Lease, "lease", c.Lease, "how long an attempt stays valid without a heartbeat from its worker")
+	f.DurationVar(&c.Drain, "drain", c.Drain, "how long a stop waits for work in progress")
 	f.IntVar(&c.MaxPayload, "max-payload", c.MaxPayload, "largest input, output, signal payload or object state, in bytes")
-	f.IntVar(&c.MaxConnections, "max-connections", c.MaxConnections, "connections at once; further ones wait")
+	f.IntVar(&c.MaxConnections, "max-connections", c.MaxConnections, "most connections at once; further ones wait")
 	f.Int64Var(&c.MaxBodies, "max-bodies", c.MaxBodies, "bytes of the bodies of all requests under way together; further ones are refused as busy")
 	f.Int64Var(&c.MemoryLimit, "memory-limit", c.MemoryLimit, "bytes that the garbage collector tries to stay under; 0: four fifths of the control group's limit. GOMEMLIMIT comes first")
 	f.BoolVar(&c.TestClock, "test-clock", c.TestClock, "for tests: POST /v1/test-clock moves the time of timers, time-outs and retries ahead")
@@ -149,7 +149,7 @@ func (c *config) check() ([]netip.Prefix, error) {
 		return nil, fmt.Errorf("--listen %q: want HOST:PORT, like 127.0.0.1:8080", c.Listen)
 	}
 	if !isLoopback(c.Listen) && !c.Insecure {
-		return nil, fmt.Errorf("--listen %s: others could reach it, and there is neither TLS nor a token yet; listen on 127.0.0.1, or say --insecure", c.Listen)
+		return nil, fmt.Errorf("--listen %s: others could reach it, and there is no TLS and no token; listen on 127.0.0.1, or pass --insecure", c.Listen)
 	}
 	if c.Lease < time.Second || c.Lease > time.Hour {
 		return nil, fmt.Errorf("--lease %s: want 1s to 1h", c.Lease)

@@ -12,7 +12,7 @@ import (
 func newDoctorCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor FILE",
-		Short: "Say what is wrong with a journal that does not open, and what to do about it",
+		Short: "Explain what is wrong with a journal that does not open, and how to fix it",
 		Long: `Opens a journal as an engine would, without changing it, and looks at all of it. What it finds it explains; it repairs
 nothing: what cannot be trusted is not made to look as if it could.`,
 		Example: "  agnt5d doctor runs.db",
@@ -23,16 +23,16 @@ nothing: what cannot be trusted is not made to look as if it could.`,
 			switch {
 			case errors.Is(err, bolt.ErrDamagedFile):
 				fmt.Fprintln(out, "The pages that hold the rows together are damaged, so no row can be trusted to be found.")
-				fmt.Fprintln(out, "Keep the file as it is, and go on from a copy of it that opens; nothing else of it is safe to use.")
+				fmt.Fprintln(out, "Keep the file as it is and continue from a backup that opens; nothing else in it is safe to use.")
 				return err
 			case errors.Is(err, bolt.ErrNewerFormat):
 				fmt.Fprintln(out, "The file is whole. Open it with the release that wrote it, or a later one.")
 				return err
 			case errors.Is(err, bolt.ErrNotJournal):
-				fmt.Fprintln(out, "This is no journal, or only a part of one. Nothing in it was changed.")
+				fmt.Fprintln(out, "This is not a journal, or only a part of one. Nothing in it was changed.")
 				return err
 			case errors.Is(err, bolt.ErrLocked):
-				fmt.Fprintln(out, "The file is in use, which is no damage. Stop that process to look at the file.")
+				fmt.Fprintln(out, "The file is in use by another process; that is not damage. Stop that process to look at the file.")
 				return err
 			case err != nil:
 				return err
@@ -53,7 +53,7 @@ nothing: what cannot be trusted is not made to look as if it could.`,
 				_, err = fmt.Fprintf(out, "%s opens, and nothing in it is damaged.\n", f.path)
 				return err
 			}
-			fmt.Fprintf(out, "%d places are damaged. The file opens: an engine quarantines the runs that are named, and the others go on;\n\"cancel\" ends a quarantined run.\n", n)
+			fmt.Fprintf(out, "%d places are damaged. The file opens: an engine quarantines the runs listed above, and the others continue;\n\"cancel\" ends a quarantined run.\n", n)
 			return exit(exitError, "")
 		},
 	}

@@ -21,7 +21,7 @@ var good = map[string]string{"RUN": "r", "NAME": "n", "TIMER": "t", "WORKFLOW": 
 func places(cmd *cobra.Command) (all []string) {
 	use, _, _ := strings.Cut(cmd.Use, " | ")
 	for _, word := range strings.Fields(use)[1:] {
-		if word = strings.Trim(word, "[]"); word == strings.ToUpper(word) {
+		if word = strings.Trim(word, "[]."); word == strings.ToUpper(word) {
 			all = append(all, word)
 		}
 	}

@@ -95,8 +95,8 @@ Times are ` + timeForms + `, in your zone or with --utc in UTC.`,
 	addFilter(cmd, &f)
 	cmd.Flags().StringVar(&f.Sort, "sort", "", `"start" or "end": the newest start first, or the newest end of runs that have ended`)
 	_ = cmd.RegisterFlagCompletionFunc("sort", cobra.FixedCompletions([]string{"start", "end"}, cobra.ShellCompDirectiveNoFileComp))
-	cmd.Flags().Uint32Var(&limit, "limit", 50, "at most so many; 0: all")
-	textFlag(cmd, &cursor, "cursor", "go on where a list ended that said it had more")
+	cmd.Flags().Uint32Var(&limit, "limit", 50, "at most this many; 0: all")
+	textFlag(cmd, &cursor, "cursor", "continue from the cursor that the last page printed")
 	addFile(cmd, &path)
 	return remoteVerb(cmd, func(cmd *cobra.Command, _ []string, c *client.Client, o *remote) error {
 		if f.Sort != "" && f.Sort != "start" && f.Sort != "end" {
@@ -120,7 +120,7 @@ Times are ` + timeForms + `, in your zone or with --utc in UTC.`,
 			return err
 		}
 		if next != "" {
-			fmt.Fprintf(cmd.ErrOrStderr(), "there are more: --limit 0 shows all, --cursor %s goes on\n", next)
+			fmt.Fprintf(cmd.ErrOrStderr(), "there are more: --limit 0 shows all, --cursor %s continues\n", next)
 		}
 		return nil
 	})

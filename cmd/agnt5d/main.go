@@ -1,4 +1,4 @@
-// Command agnt5d runs durable workflows and shows what truly happened in them. One file per verb.
+// Command agnt5d runs durable workflows and shows exactly what happened in them. One file per verb.
 package main
 
 import (

@@ -21,8 +21,8 @@ func many(cmd *cobra.Command, do deed) *cobra.Command {
 	var f runFilter
 	var every, yes, dry bool
 	addFilter(cmd, &f)
-	cmd.Flags().BoolVar(&every, "all", false, "every run that the filters name, instead of those named")
-	cmd.Flags().BoolVar(&yes, "yes", false, "with --all and no filter: really every run")
+	cmd.Flags().BoolVar(&every, "all", false, "every run that matches the filters, instead of naming runs")
+	cmd.Flags().BoolVar(&yes, "yes", false, "confirm --all without a filter")
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "with --all: only count the runs that match")
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		switch {
@@ -127,7 +127,7 @@ func newCancelCmd() *cobra.Command {
 func newRetryCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "retry RUN... | retry --all [filters]",
-		Short:             "Reopen failed or cancelled runs: what was done stays done",
+		Short:             "Reopen failed or cancelled runs; completed steps are not run again",
 		Example:           "  agnt5d retry order-17\n  agnt5d retry --all --state failed --since yesterday",
 		ValidArgsFunction: runIDs("failed", "cancelled"),
 	}

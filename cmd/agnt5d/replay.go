@@ -58,7 +58,7 @@ func newReplayCmd() *cobra.Command {
 	var o replayFlags
 	cmd := &cobra.Command{
 		Use:   "replay [FILE]",
-		Short: "Show what truly happened: fold a journal event by event",
+		Short: "Show exactly what happened: replay a journal event by event",
 		Long: `Folds a journal, and prints each event with what it changed. FILE is one that no engine holds; without it the journal of a
 live daemon is copied as it is at this moment, and the copy is folded.
 
@@ -112,7 +112,7 @@ p goes back, a number goes there, q ends.`,
 	textFlag(cmd, &o.run, "run", "only this run")
 	_ = cmd.RegisterFlagCompletionFunc("run", runIDs())
 	cmd.Flags().Uint64Var(&o.at, "at", 0, "the state as it was after this event")
-	cmd.Flags().BoolVar(&o.check, "check", false, "fold everything twice and compare; exit 1 at the first lie")
+	cmd.Flags().BoolVar(&o.check, "check", false, "replay everything twice and compare; exit 1 at the first inconsistency")
 	cmd.Flags().BoolVar(&o.step, "step", false, "walk forward and back (with --run)")
 	cmd.MarkFlagsMutuallyExclusive("check", "step", "at")
 	addFormat(cmd, &o.format)
@@ -207,7 +207,7 @@ func stateJSON(s *replay.State) map[string]any {
 		"created_at": rfc3339.Format(s.CreatedAt), "steps": steps, "digest": fmt.Sprintf("%x", s.Digest())}
 }
 
-// check looks at everything twice. The first lie ends it.
+// check looks at everything twice. It stops at the first inconsistency.
 func check(cmd *cobra.Command, f *file, format string) error {
 	var first journal.Damage
 	stats, err := f.verify(cmd.Context(), func(d journal.Damage) {

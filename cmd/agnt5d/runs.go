@@ -81,7 +81,7 @@ With --wait it waits for the end, however long that takes, and the exit code say
 			}
 			if st, err = c.Wait(cmd.Context(), st.WorkflowID); err != nil {
 				if cmd.Context().Err() != nil {
-					return exit(exitTimeout, "not waiting any longer; the run goes on")
+					return exit(exitTimeout, "stopped waiting; the run continues")
 				}
 				return err
 			}
@@ -121,7 +121,7 @@ func newExplainCmd() *cobra.Command {
 	var path string
 	cmd := &cobra.Command{
 		Use:               "explain RUN",
-		Short:             "Say why a run does not move, and which command would help",
+		Short:             "Explain why a run is not progressing, and which command would help",
 		Example:           "  agnt5d explain order-17",
 		Args:              nargs("RUN"),
 		ValidArgsFunction: runIDs("running", "quarantined"),

@@ -68,7 +68,7 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 		return usage(err)
 	}
 	for _, name := range o.strange {
-		log.Warn("this is no setting of agnt5d", "environment", name)
+		log.Warn("unknown setting", "environment", name)
 	}
 	if err := os.MkdirAll(filepath.Dir(o.File), 0o700); err != nil {
 		return exit(exitError, "%v", err)
@@ -76,7 +76,7 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 	listener, err := net.Listen("tcp", o.Listen) // first: a port that is taken must not cost a recovery
 	if err != nil {
 		if addressInUse(err) {
-			return exit(exitError, "cannot listen on %s: another program does, perhaps a daemon; choose an address with --listen HOST:PORT", o.Listen)
+			return exit(exitError, "cannot listen on %s: the address is already in use; is another daemon running? Choose another with --listen HOST:PORT", o.Listen)
 		}
 		return exit(exitError, "cannot listen on %s: %v", o.Listen, errors.Unwrap(err))
 	}
@@ -162,7 +162,7 @@ func hangups(log *slog.Logger) (stop func()) {
 	signal.Notify(hup, syscall.SIGHUP)
 	go func() {
 		for range hup {
-			log.Info("SIGHUP: nothing was reloaded, for no setting can change while the daemon runs; restart it for new settings")
+			log.Info("SIGHUP ignored: settings are read at start only; restart the daemon to change them")
 		}
 	}()
 	return func() {

@@ -44,8 +44,8 @@ func newServicesPutCmd() *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "put NAME URL",
-		Short: "Set a push service up, or change it",
-		Long: `Sets a push service up, or changes it: each task of a handler is POSTed to URL/HANDLER. The secret of the signature is printed
+		Short: "Add or change a push service",
+		Long: `Adds or changes a push service: each task of a handler is POSTed to URL/HANDLER. The secret of the signature is printed
 when it is made; it is not shown again.`,
 		Example: "  agnt5d services put payments http://127.0.0.1:9000/tasks --handler charge,refund --capacity 20",
 		Args:    nargs("NAME", "URL"),
@@ -85,7 +85,7 @@ when it is made; it is not shown again.`,
 func newServicesDeleteCmd() *cobra.Command {
 	return remoteVerb(&cobra.Command{
 		Use:     "delete NAME",
-		Short:   "Remove a push service; what it works on is offered to others",
+		Short:   "Remove a push service; its tasks are offered to others",
 		Example: "  agnt5d services delete payments",
 		Args:    nargs("NAME"),
 	}, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {

@@ -18,7 +18,7 @@ func newVerifyCmd() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:     "verify FILE",
-		Short:   "Look at every checksum, link and index of a journal, and name all that is damaged",
+		Short:   "Check every checksum, link and index of a journal, and list all damage",
 		Example: "  agnt5d verify runs.db",
 		Args:    nargs("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {

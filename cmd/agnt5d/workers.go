@@ -14,7 +14,7 @@ import (
 func newWorkersCmd() *cobra.Command {
 	return remoteVerb(&cobra.Command{
 		Use:     "workers",
-		Short:   "List who works: sessions, what they serve, and what they work on",
+		Short:   "List workers: their sessions, what they serve and what they are working on",
 		Example: "  agnt5d workers\n  agnt5d workers -o json",
 		Args:    nargs(),
 	}, func(cmd *cobra.Command, _ []string, c *client.Client, o *remote) error {
@@ -51,8 +51,8 @@ func newObjectsCmd() *cobra.Command {
 		Example: "  agnt5d objects --prefix user:\n  agnt5d objects --file runs.db -o json",
 		Args:    nargs(),
 	}
-	cmd.Flags().StringVar(&prefix, "prefix", "", "only keys that begin so")
-	cmd.Flags().IntVar(&limit, "limit", 50, "at most so many; 0: all")
+	cmd.Flags().StringVar(&prefix, "prefix", "", "only keys with this prefix")
+	cmd.Flags().IntVar(&limit, "limit", 50, "at most this many; 0: all")
 	addFile(cmd, &path)
 	return remoteVerb(cmd, func(cmd *cobra.Command, _ []string, c *client.Client, o *remote) error {
 		objects, err := listObjects(cmd, c, prefix, limit, path)

@@ -134,7 +134,7 @@ func TestEveryKeyIsInTheTables(t *testing.T) {
 	}
 	for _, r := range rows(t) {
 		if _, ok := keys[r.key]; !ok || listed[r.key] {
-			t.Errorf("%s: flow does not know it, or it stands twice", r.key)
+			t.Errorf("%s: flow does not know it, or it appears twice", r.key)
 			continue
 		}
 		listed[r.key] = true

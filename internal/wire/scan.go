@@ -32,7 +32,7 @@ func scan(b []byte, v any) error {
 	case err != nil:
 		return err
 	case s.Len() > 0:
-		return fmt.Errorf("msgpack: there is something after the value")
+		return fmt.Errorf("msgpack: extra bytes after the value")
 	}
 	return nil
 }
@@ -60,7 +60,7 @@ func (s *scanner) skip(depth int) error {
 		return nil
 	}
 	if depth == 0 {
-		return fmt.Errorf("msgpack: more than %d values lie in each other", maxDepth)
+		return fmt.Errorf("msgpack: values are nested deeper than %d", maxDepth)
 	}
 	for ; n > 0 && s.Err() == nil; n-- {
 		if err := s.skip(depth - 1); err != nil {

@@ -14,7 +14,7 @@ const maxElements = 110_000
 func tooMany() error { return fmt.Errorf("there are more than %d elements in it", maxElements) }
 
 // checkShape looks at a JSON value before it is read into v: every key of an object is one that it has, in this very
-// spelling, and stands there once; all lists together are not too long. encoding/json would take any case, and the last of
+// spelling, and appears once; all lists together are not too long. encoding/json would take any case, and the last of
 // several. The value is known to be JSON. Payloads in it are not looked into.
 func checkShape(b []byte, v any) error {
 	w := &walker{b: b, left: maxElements}

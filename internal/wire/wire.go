@@ -33,7 +33,7 @@ type Register struct {
 const PublishCurrent = "current"
 
 // Registered is the answer: how often to send a heartbeat, how long a lease lives without one, how long a poll may wait, and
-// the tokens that are nobody's business any more.
+// the tokens that are no longer valid.
 type Registered struct {
 	WorkerID    string   `json:"worker_id"`
 	HeartbeatMS int64    `json:"heartbeat_ms"`

@@ -233,7 +233,7 @@ func (p *Pool) mark(kind Kind) {
 // gone says that the source does not answer, once until it does again.
 func (p *Pool) gone(err error) {
 	if p.lost.CompareAndSwap(false, true) {
-		p.o.Logger.Warn("trying until the daemon answers; outcomes are kept meanwhile", "error", err)
+		p.o.Logger.Warn("the daemon does not answer; retrying, and keeping outcomes until it does", "error", err)
 	}
 }
 
@@ -294,6 +294,6 @@ func (p *Pool) leave() {
 	defer cancel()
 	session, _ := p.at()
 	if err := p.src.Leave(ctx, session.ID); err != nil && p.src.Kind(err) != NoSession {
-		p.o.Logger.Warn("could not tell the daemon that this worker leaves", "error", err)
+		p.o.Logger.Warn("could not tell the daemon that this worker is leaving", "error", err)
 	}
 }

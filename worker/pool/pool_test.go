@@ -294,7 +294,7 @@ func TestASourceThatGivesTooMuchIsNotFollowed(t *testing.T) {
 	}}
 	tell(t, f, o, func(s *story) {
 		s.passes(time.Second)
-		if n != 3 || !strings.Contains(s.log.String(), "more tasks came than were asked for") {
+		if n != 3 || !strings.Contains(s.log.String(), "more tasks arrived than were requested") {
 			t.Errorf("%d handlers run\n%s", n, s.log.String())
 		}
 		s.give()
@@ -352,7 +352,7 @@ func TestLostAnswersLoseNothing(t *testing.T) {
 		if err := s.ends(); err != nil {
 			t.Error(err)
 		}
-		if n := strings.Count(s.log.String(), "trying until the daemon answers"); n == 0 || n > 8 || !strings.Contains(s.log.String(), "answers again") {
+		if n := strings.Count(s.log.String(), "the daemon does not answer"); n == 0 || n > 8 || !strings.Contains(s.log.String(), "answers again") {
 			t.Errorf("it was said %d times\n%s", n, s.log.String())
 		}
 	})
@@ -403,7 +403,7 @@ func TestCancelledAttemptsHearOfIt(t *testing.T) {
 		s.passes(2 * time.Second)
 		s.all(2)
 		for _, token := range []string{"t0", "t1"} {
-			if heard[token] == nil || !strings.Contains(heard[token].Error(), "nobody waits") {
+			if heard[token] == nil || !strings.Contains(heard[token].Error(), "stop working") {
 				t.Errorf("%s heard %v", token, heard[token])
 			}
 		}
@@ -502,7 +502,7 @@ func TestARefusedOutcomeFailsItsAttemptAlone(t *testing.T) {
 				t.Errorf("%s: %+v", token, o)
 			}
 		}
-		if !strings.Contains(s.log.String(), `level=ERROR msg="the daemon refuses an outcome; the attempt fails instead" run=run-7 step=s attempt=1 error=never`) {
+		if !strings.Contains(s.log.String(), `level=ERROR msg="the daemon rejected an outcome; the attempt fails instead" run=run-7 step=s attempt=1 error=never`) {
 			t.Error(s.log.String())
 		}
 		if err := s.ends(); err != nil {

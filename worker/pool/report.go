@@ -110,11 +110,11 @@ func (p *Pool) refused(o *worker.Outcome, err error) bool {
 	p.mu.Unlock()
 	attrs = append(attrs, "error", err)
 	if o.Error != nil {
-		p.o.Logger.Error("the daemon refuses an outcome; it is dropped, and the lease runs out", attrs...)
+		p.o.Logger.Error("the daemon rejected an outcome; it was dropped, and the lease will expire", attrs...)
 		p.answered([]worker.Result{{Token: o.Token, Code: "refused"}})
 		return true
 	}
-	p.o.Logger.Error("the daemon refuses an outcome; the attempt fails instead", attrs...)
+	p.o.Logger.Error("the daemon rejected an outcome; the attempt fails instead", attrs...)
 	token := o.Token
 	*o = final("outcome_refused", "the daemon refused the outcome: "+err.Error())
 	o.Token = token
@@ -135,7 +135,7 @@ func (p *Pool) answered(results []worker.Result) {
 		case "stale_lease", "conflict": // the attempt was over already: timed out, or its lease was lost
 			p.o.Logger.Info("an outcome came too late", append(about(a.Task), "code", r.Code)...)
 		case "invalid", "refused", "newer_release":
-			p.o.Logger.Warn("an outcome was not taken", append(about(a.Task), "code", r.Code)...)
+			p.o.Logger.Warn("an outcome was not accepted", append(about(a.Task), "code", r.Code)...)
 		default: // of a newer daemon; it has answered, and what it did it knows itself
 			p.o.Logger.Warn("an outcome was answered with a code that this release does not know", append(about(a.Task), "code", r.Code)...)
 		}
@@ -177,7 +177,7 @@ func (p *Pool) heartbeats(work context.Context) {
 		case p.src.Kind(err) == NoSession:
 			_ = p.join(work, generation)
 		default:
-			p.o.Logger.Warn("a heartbeat did not arrive", "error", err)
+			p.o.Logger.Warn("a heartbeat failed", "error", err)
 		}
 	}
 }

@@ -65,7 +65,7 @@ func (p *Pool) room(ctx context.Context) int {
 }
 
 // errCancelled is the cause with which a handler's context ends.
-var errCancelled = errors.New("the run was cancelled, or the lease is lost: nobody waits for this attempt")
+var errCancelled = errors.New("the run was cancelled or the lease was lost: stop working on this attempt")
 
 const maxDetails = 4 << 10
 
@@ -78,7 +78,7 @@ func (p *Pool) start(work context.Context, tasks []*worker.Task, room int) {
 			continue
 		}
 		if len(fresh) == room {
-			p.o.Logger.Warn("more tasks came than were asked for; their leases run out", "asked", room, "came", len(tasks))
+			p.o.Logger.Warn("more tasks arrived than were requested; their leases will expire", "asked", room, "came", len(tasks))
 			break
 		}
 		fresh = append(fresh, attempt{Attempt: worker.Attempt{Task: t, Parent: work}})

@@ -150,7 +150,7 @@ def test_registration() -> None:
 
     assert list(get_registered_workflows()) == ["bare", "called", "other"]
     assert isinstance(bare(), FlowDefinition)
-    with pytest.raises(ValueError, match="registered already"):
+    with pytest.raises(ValueError, match="already registered"):
         register_workflow("bare", bare())
     with pytest.raises(TypeError, match="FlowDefinition"):
         register_workflow("x", {"steps": []})  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ class Number(float):
 
 
 class Pairs(list[tuple[str, Any]]):
-    """A JSON object as its pairs, so that a key that stands twice can be seen."""
+    """A JSON object as its pairs, so that a key that appears twice can be seen."""
 
 
 def _integer(text: str) -> Any:
@@ -47,7 +47,7 @@ def read(text: str) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Turn Pairs into dicts; of a key that stands twice the last one stays."""
+    """Turn Pairs into dicts; of a key that appears twice the last one stays."""
     if isinstance(value, Pairs):
         return {key: plain(item) for key, item in value}
     if isinstance(value, list):

@@ -35,7 +35,7 @@ class Unsettled(dict[str, Any]):
 def read(raw: bytes | str) -> Any:
     """Read JSON. Raises ValueError for everything that cannot be read.
 
-    Integers are exact at any length; numbers beyond a float's range are infinite; of a key that stands twice the last one stays.
+    Integers are exact at any length; numbers beyond a float's range are infinite; of a key that appears twice the last one stays.
     """
     value = read_quickly(raw)
     try:

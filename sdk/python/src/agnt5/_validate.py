@@ -104,7 +104,7 @@ def _pairs(value: Any) -> list[tuple[Any, Any]] | None:
 
 
 def _repeated(value: Any) -> str | None:
-    """The first key that stands twice in one object, anywhere inside."""
+    """The first key that appears twice in one object, anywhere inside."""
     if isinstance(value, Pairs):
         seen = set()
         for key, _ in value:
@@ -212,7 +212,7 @@ class Validator:
                 continue
             n = _duration(item)
             if n is None:
-                self.add(self.at, "duration_invalid", f"{prefix}{key} {_quote(item)} is no duration; {_WANT_DURATION}")
+                self.add(self.at, "duration_invalid", f"{prefix}{key} {_quote(item)} is not a duration; {_WANT_DURATION}")
                 self.flaw()
             else:
                 out[long] = n
@@ -295,7 +295,7 @@ class Validator:
     def input(self, s: _Step, item: Any) -> None:
         key = _repeated(item)
         if key is not None:
-            self.add(self.at, "key_duplicate", f'input_data is ambiguous: the key "{key}" stands twice')
+            self.add(self.at, "key_duplicate", f'input_data is ambiguous: the key "{key}" appears twice')
             return
         s.fields["input_data"] = item
         try:
@@ -394,7 +394,7 @@ class Validator:
         for dep in s.dependencies:
             at = self.index.get(dep)
             if dep in seen:
-                self.add(i, "dependency_repeated", f"dependency {_quote(dep)} stands twice")
+                self.add(i, "dependency_repeated", f"dependency {_quote(dep)} appears twice")
             elif dep == s.name and dep:
                 self.add(i, "dependency_self", "the step depends on itself")
             elif at is None:
@@ -414,7 +414,7 @@ class Validator:
         for key in s.fields.get("object_keys", []):
             raw = key.encode("utf-8", "replace")
             if key in seen:
-                self.add(i, "object_key_repeated", f"object key {_quote(key)} stands twice")
+                self.add(i, "object_key_repeated", f"object key {_quote(key)} appears twice")
             elif not key:
                 self.add(i, "object_key_invalid", "object key is empty; want 1 to 256 bytes of printable UTF-8")
             elif len(raw) > 256:

@@ -257,7 +257,7 @@ def register_function(name: str, fn: Callable[..., Any]) -> None:
     if problem:
         raise ValueError(f"handler name {problem}")
     if name in _functions:
-        raise ValueError(f"handler {name!r} is registered already in this process")
+        raise ValueError(f"handler {name!r} is already registered in this process")
     _functions[name] = Handler(name, fn)
 
 

@@ -276,7 +276,7 @@ class Worker:
         """Say that the daemon does not answer, once until it does again."""
         if not self._lost:
             self._lost = True
-            _log.warning("trying until the daemon answers; outcomes are kept meanwhile: %s", why)
+            _log.warning("the daemon does not answer; retrying, and keeping outcomes until it does: %s", why)
         else:
             _log.debug("the daemon does not answer yet: %s", why)
 
@@ -317,7 +317,7 @@ class Worker:
             with self._connection(2.0) as conn:
                 conn.call("DELETE", self._at()[0])
         except Agnt5Error as why:
-            _log.debug("could not tell the daemon that this worker leaves: %s", why)
+            _log.debug("could not tell the daemon that this worker is leaving: %s", why)
 
     # Taking tasks, and bringing outcomes with the next poll.
 
@@ -554,7 +554,7 @@ class Worker:
                         last, why = True, again
                         continue
                     if refusal(again):
-                        raise Agnt5Error(f"the daemon at {conn.url} refuses an outcome: {again}") from None
+                        raise Agnt5Error(f"the daemon at {conn.url} rejected an outcome: {again}") from None
                     self._gone(again)
                     if self._ended.wait(pause * random.uniform(0.5, 1)):
                         return
@@ -573,7 +573,7 @@ class Worker:
             if code in ("stale_lease", "conflict"):  # timed out, or the lease was lost
                 _log.info("the outcome of %s came too late: %s", attempt or "an attempt", code)
             else:
-                _log.warning("the outcome of %s was not taken: %s", attempt or "an attempt", code)
+                _log.warning("the outcome of %s was not accepted: %s", attempt or "an attempt", code)
         with self._lock:
             for token, _ in batch:
                 self._open.pop(token, None)

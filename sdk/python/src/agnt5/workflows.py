@@ -334,7 +334,7 @@ def register_workflow(name: str, definition: FlowDefinition) -> None:
     if problems:
         raise ValidationError(str(name), problems)
     if name in _registered:
-        raise ValueError(f'workflow "{name}" is registered already in this process')
+        raise ValueError(f'workflow "{name}" is already registered in this process')
     _registered[name] = definition
 
 
