@@ -1,0 +1,92 @@
+package shard_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/refusal"
+	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/replay"
+)
+
+// lose is a full disk: everything that is queued is dropped.
+func (b *bed) lose() {
+	b.t.Helper()
+	for _, lost := range b.disk.Lose() {
+		b.r.Committed(lost, journal.ErrFull, b.now)
+	}
+	b.check()
+}
+
+// told are the answers that one call got.
+type told struct{ got []error }
+
+func (a *told) take(err error) { a.got = append(a.got, err) }
+
+func (a *told) is(t *testing.T, what string, want error) {
+	t.Helper()
+	if len(a.got) != 1 || !errors.Is(a.got[0], want) {
+		t.Errorf("%s is told %v, want once: %v", what, a.got, want)
+	}
+}
+
+// Somebody waits for a run whose start is then dropped by a full disk. The run never was: who waits is sent to ask again, and then
+// learns that there is no such run. The start itself is refused.
+func TestAWaitForARunWhoseStartIsDropped(t *testing.T) {
+	b := newBed(t)
+	b.register("w", flow.WaitSignal("s", "go"))
+	var start, wait, again told
+	ended := 0
+	await := func(a *told) *shard.Await {
+		return &shard.Await{ID: "one", Key: a, Reply: a.take, Ended: func(s *replay.State) {
+			if ended++; s != nil {
+				t.Errorf("the wait is told the end of a run that never was: %s", s.Status)
+			}
+		}}
+	}
+	b.turn(&shard.Start{ID: "one", Given: true, Workflow: "w", Input: []byte("null"), Reply: func(_ shard.Started, err error) { start.take(err) }}, await(&wait))
+	if wait.is(t, "the wait", nil); ended != 0 {
+		t.Fatal("the wait is over before the run is")
+	}
+	b.lose()
+	if ended != 1 {
+		t.Fatalf("who waits for the dropped run is told %d times, want once", ended)
+	}
+	b.turn(await(&again))
+	again.is(t, "the next wait", refusal.ErrRunNotFound)
+	start.is(t, "the start", refusal.ErrDiskFull)
+}
+
+// What is on disk is answered as such, also when the answer stood behind something that a full disk dropped.
+func TestAnAnswerDoesNotHangOnADroppedBatch(t *testing.T) {
+	b := newBed(t)
+	b.register("w", flow.WaitSignal("s", "go"))
+	b.start("one", "w")
+	b.start("over", "w")
+	b.do(&shard.Cancel{ID: "over", Reply: func(error) {}})
+	b.start("held", "w")
+
+	var set, start, query, inspect, signal told
+	var started shard.Started
+	var state replay.RunState
+	b.turn(&shard.Set{Key: "x", Value: []byte("1"), Reply: set.take},
+		&shard.Start{ID: "one", Given: true, Workflow: "w", Input: []byte("null"), Reply: func(s shard.Started, err error) { started = s; start.take(err) }},
+		&shard.Query{ID: "one", Read: func(_ *shard.Shard, run *shard.Run) { state = run.S.Status }, Reply: query.take},
+		&shard.Inspect{Read: func(*shard.Shard) {}, Done: func() { inspect.take(nil) }},
+		&shard.Signal{ID: "held", Name: "go", SignalID: "1", Payload: []byte("1"), Reply: func(_ string, err error) { signal.take(err) }})
+	b.lose()
+	b.turn()
+	set.is(t, "what was dropped", refusal.ErrDiskFull)
+	signal.is(t, "a signal that was dropped", refusal.ErrDiskFull)
+	start.is(t, "a start that is on disk", nil)
+	query.is(t, "a read", nil)
+	inspect.is(t, "a look at the shard", nil)
+	if started.ID != "one" || started.Created || state != replay.Running {
+		t.Errorf("the start is told %+v, and the read finds the run %s", started, state)
+	}
+	if !b.r.Full() {
+		t.Error("the disk is not full")
+	}
+}
