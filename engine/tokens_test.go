@@ -223,28 +223,31 @@ func TestAnOutcomeIsNotRecordedForTheSameRunOfAnotherHistory(t *testing.T) {
 
 // A token is good until its step was given to another, also when the other is lost, and when the engine that saw it is gone.
 func TestATokenIsStaleWhenItsStepWasGivenToAnotherWhoWasLost(t *testing.T) {
-	for _, restart := range []bool{false, true} {
+	for _, c := range []struct {
+		other   string // A: the same worker, which took it a second time
+		restart bool
+	}{{"B", false}, {"B", true}, {"A", false}, {"A", true}} {
 		f := openFile(t, engine.Options{}, flow.Task("a", "far", "work"))
 		f.start("r")
 		f.join("A")
 		first := f.tasks("A", 1)[0]
 		f.leave("A")
-		f.join("B")
-		second := f.tasks("B", 1)[0]
+		f.join(c.other)
+		second := f.tasks(c.other, 1)[0]
 		if first.Attempt != 1 || second.Attempt != 2 {
 			t.Fatalf("attempts %d and %d", first.Attempt, second.Attempt)
 		}
-		f.leave("B")
-		if restart {
+		f.leave(c.other)
+		if c.restart {
 			f.again()
 		}
 		f.join("A")
 		f.code("stale_lease", "the first attempt", "A", first.Token, `1`)
-		f.join("B")
-		f.code("recorded", "the second, which was lost and whose step nobody has", "B", second.Token, `2`)
+		f.join(c.other)
+		f.code("recorded", "the second, which was lost and whose step nobody has", c.other, second.Token, `2`)
 		f.code("run_finished", "the first, at the end", "A", first.Token, `1`)
 		if s := f.step("r", "a"); string(s.Output) != "2" || s.State != "completed" {
-			t.Errorf("restart %v: %s %s", restart, s.State, s.Output)
+			t.Errorf("given to %s, restart %v: %s %s", c.other, c.restart, s.State, s.Output)
 		}
 	}
 }

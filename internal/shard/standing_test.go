@@ -31,11 +31,13 @@ func TestStanding(t *testing.T) {
 	}
 	started := func(t *replay.Turn) { t.Started(0, 1, "A", 1, false) }
 	lose := func(t *replay.Turn) { t.Lose(0, 1, "lease_expired") }
+	twice := func(t *replay.Turn) { t.Started(0, 2, "A", 1, false); t.Lose(0, 2, "lease_expired") }
 	fail := func(t *replay.Turn) { t.Fail(0, 1, replay.AttemptError{Code: "no_luck"}) }
 	again := func(t *replay.Turn) { t.At = 1 << 40; t.Due(0, t.S.At(0).Due) }
 	complete := func(t *replay.Turn) { t.Complete(0, 1, []byte("1"), nil, 0) }
 	cancel := func(t *replay.Turn) { t.Cancel("") }
 	damage := func(t *replay.Turn) { t.Quarantine(1, "damaged") }
+	hurt := func(t *replay.Turn) { t.S.Hurt = true } // found in this turn: the quarantine stands in front, and is not folded yet
 
 	slot := func(state worker.SlotState, attempt uint32, who string) *worker.Slot {
 		return &worker.Slot{Run: 1, Attempt: attempt, Boot: 7, State: state, Worker: who}
@@ -66,6 +68,8 @@ func TestStanding(t *testing.T) {
 		{"the same, and the step is offered again", state(), slot(worker.Queued, 1, ""), token(1, "A"), lostButOpen},
 		{"it was lost, and the step is offered", state(started, lose), slot(worker.Queued, 2, ""), token(1, "A"), lostButOpen},
 		{"another worker's was lost", state(started, lose), slot(worker.Queued, 2, ""), token(1, "B"), stale},
+		{"it was lost twice, and this is the second", state(started, lose, twice), slot(worker.Queued, 3, ""), token(2, "A"), lostButOpen},
+		{"it was lost twice, and this is the first", state(started, lose, twice), slot(worker.Queued, 3, ""), token(1, "A"), stale},
 		{"it was lost, and another has the step", state(started, lose), slot(worker.Leased, 2, "B"), token(1, "A"), stale},
 		{"the one that has the step after a loss", state(started, lose), slot(worker.Leased, 2, "B"), token(2, "B"), holding},
 		{"it has failed", state(started, fail), nil, token(1, "A"), stale},
@@ -77,6 +81,8 @@ func TestStanding(t *testing.T) {
 		{"a damaged run does not know it", state(damage), nil, token(4, "A"), late},
 		{"an attempt that nobody was given", state(started), slot(worker.Leased, 1, "A"), token(2, "A"), alien},
 		{"a token of another history", state(started), slot(worker.Leased, 1, "A"), other, alien},
+		{"a token of another history, and the step is offered", state(), slot(worker.Queued, 1, ""), other, alien},
+		{"a token of another history, of a damaged run", state(hurt), slot(worker.Queued, 1, ""), other, stale},
 		{"a step that is not there", state(started), nil, nowhere, alien},
 		{"in process, with the lease", state(), local, here, holding},
 		{"in process, another has the slot", state(), slot(worker.Leased, 1, ""), here, stale},
