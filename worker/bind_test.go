@@ -32,8 +32,10 @@ type (
 	}
 	inOwn    struct{ base }
 	inDashed struct {
+		//lint:ignore SA5008 a tag that nobody should write, and encoding/json reads
 		A int `json:"-,"`
 		B int `json:"-"`
+		//lint:ignore SA5008 a tag that nobody should write, and encoding/json reads
 		C int `json:"a\"b"`
 	}
 	inDeep struct {
