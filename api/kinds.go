@@ -86,6 +86,7 @@ var fields = map[string]*kind{
 	"WorkerRegister.handlers":        {Type: "array", Items: "name", Min: 1, Max: engine.MaxHandlers, Needed: true},
 	"WorkerRegister.capacity":        {Type: "integer", Min: 1, Max: engine.MaxCapacity, Needed: true},
 	"WorkerRegister.worker_id":       kinds["name"],
+	"UseBody.version":                needed(kinds["version"]),
 	"WorkerRegister.publish":         {Type: "string", Enum: []string{wire.PublishCurrent}},
 	"WorkerPoll.seq":                 {Type: "integer", Max: math.MaxInt64},
 	"WorkerPoll.max":                 {Type: "integer", Max: math.MaxInt64},

@@ -54,6 +54,20 @@ var routes = []route{
 		handle: (*Server).getWorkflow,
 	},
 	{
+		Method:  "PUT",
+		Path:    "/v1/workflows/{name}/current",
+		ID:      "useWorkflow",
+		Scope:   scopeAdmin,
+		Tag:     "workflows",
+		Summary: "Make a version that a workflow has had current again",
+		Body:    useBody{},
+		Answers: []answer{
+			{200, engine.Version{}, "it is current"},
+		},
+		Codes:  []string{"workflow_not_found", "newer_release", "disk_full"},
+		handle: (*Server).useWorkflow,
+	},
+	{
 		Method:  "POST",
 		Path:    "/v1/workflows/{name}/runs",
 		ID:      "startRun",

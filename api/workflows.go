@@ -40,16 +40,43 @@ func (s *Server) getWorkflow(w http.ResponseWriter, r *http.Request) error {
 	n := number(r.URL.Query().Get("version"), 0)
 	wf, err := s.eng.Workflow(r.Context(), r.PathValue("name"), uint32(n))
 	if err == engine.ErrWorkflowNotFound {
-		what := fmt.Sprintf("no workflow %s", quote(r.PathValue("name")))
-		if n > 0 {
-			what += fmt.Sprintf(" with a version %d", n)
-		}
-		return problem("workflow_not_found", what)
+		return noVersion(r.PathValue("name"), uint32(n))
 	}
 	if err != nil {
 		return err
 	}
 	return s.reply(w, http.StatusOK, wf)
+}
+
+func noVersion(name string, version uint32) error {
+	what := "no workflow " + quote(name)
+	if version > 0 {
+		what += fmt.Sprintf(" with a version %d", version)
+	}
+	return problem("workflow_not_found", what)
+}
+
+type useBody struct {
+	Version uint32 `json:"version"` // that the name has had
+}
+
+// useWorkflow makes a version that the name has had current again.
+func (s *Server) useWorkflow(w http.ResponseWriter, r *http.Request) error {
+	var in useBody
+	if err := s.decode(w, &in); err != nil {
+		return err
+	}
+	if in.Version == 0 {
+		return problem("invalid_request", "version: want the number of a version that the workflow has, 1 or more")
+	}
+	v, err := s.eng.UseVersion(r.Context(), r.PathValue("name"), in.Version)
+	if err == engine.ErrWorkflowNotFound {
+		return noVersion(r.PathValue("name"), in.Version)
+	}
+	if err != nil {
+		return err
+	}
+	return s.reply(w, http.StatusOK, v)
 }
 
 // workflowSchema is what an editor is pointed to.

@@ -265,6 +265,15 @@ func (c *Client) Workflow(ctx context.Context, name string, version uint32) (mod
 	return out, err
 }
 
+// UseWorkflow makes a version that a workflow has had current: new runs get it. Runs keep the version they started with.
+func (c *Client) UseWorkflow(ctx context.Context, name string, version uint32) (v model.Version, err error) {
+	body, err := model.Marshal(map[string]uint32{"version": version})
+	if err != nil {
+		return v, err
+	}
+	return v, c.do(ctx, &request{method: http.MethodPut, path: path("v1", "workflows", name, "current"), body: body, into: &v})
+}
+
 // StartOptions are the wishes of one Start.
 type StartOptions struct {
 	// ID is the caller's own. "": one is made, so that sending the call again starts nothing twice.

@@ -44,6 +44,10 @@ func (e *Engine) RegisterVersion(ctx context.Context, name string, def *flow.Def
 	if err != nil {
 		return Version{}, err
 	}
+	return e.register(ctx, name, g, body, byWorker)
+}
+
+func (e *Engine) register(ctx context.Context, name string, g *flow.Graph, body []byte, byWorker bool) (Version, error) {
 	type answer struct {
 		got shard.Registered
 		err error
@@ -55,6 +59,23 @@ func (e *Engine) RegisterVersion(ctx context.Context, name string, def *flow.Def
 		err = a.err
 	}
 	return Version{Name: name, Version: a.got.Version, Current: a.got.Current, Digest: string(a.got.Digest), Created: a.got.Created}, err
+}
+
+// UseVersion makes a version that a workflow has had its current one, so that new runs get it. Runs keep the version they
+// started with. It gives ErrWorkflowNotFound when there is no such version.
+func (e *Engine) UseVersion(ctx context.Context, name string, version uint32) (Version, error) {
+	if version == 0 { // Workflow's word for the current one
+		return Version{}, ErrWorkflowNotFound
+	}
+	w, err := e.Workflow(ctx, name, version)
+	if err != nil {
+		return Version{}, err
+	}
+	g, err := archive.ParseGraph(flow.Digest(w.Digest), w.Definition)
+	if err != nil {
+		return Version{}, err
+	}
+	return e.register(ctx, name, g, w.Definition, false)
 }
 
 // call sends the input that make makes and waits for its answer.

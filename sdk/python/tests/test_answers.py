@@ -93,6 +93,7 @@ CALLS = {
     "retry_workflows": {"workflow_name": "w", "state": "failed", "id_prefix": "r", "until": "2026-01-01T00:00:00Z"},
     "list_definitions": {},
     "get_definition": {"name": "w"},
+    "use_definition": {"name": "w", "version": 1},
     "list_events": {},
     "follow_events": {"workflow_id": "r"},
     "list_objects": {"prefix": "k"},
@@ -110,7 +111,7 @@ CALLS = {
 
 
 DOTS_ARE_FINE = {"state", "id_prefix", "since", "until", "cursor", "prefix"}  # filters, not names
-NOT_LOOKED_AT = {"definition", "url", "handlers", "advance"}
+NOT_LOOKED_AT = {"definition", "version", "url", "handlers", "advance"}
 
 
 def use(client: SyncClient, call: str, **given: object) -> object:

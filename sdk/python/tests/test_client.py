@@ -66,6 +66,9 @@ async def test_the_whole_api_is_covered(daemon: Daemon) -> None:
         await client.register_workflow("w", FlowDefinition([wait_signal_step("w", signal_name="go", timeout_ms=100_000), *WAITS.steps[1:]]))
         assert [d["name"] for d in await client.list_definitions()] == ["w"]
         assert "timeout_ms" not in json.dumps(await client.get_definition("w", 1)) and "timeout_ms" in json.dumps(await client.get_definition("w"))
+        assert (await client.use_definition("w", 1))["version"] == 1 and "timeout_ms" not in json.dumps(await client.get_definition("w"))
+        with pytest.raises(NotFound, match="workflow_not_found"):
+            await client.use_definition("w", 7)
         before = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=1)
         later = before + datetime.timedelta(hours=1)
         for n in range(5):

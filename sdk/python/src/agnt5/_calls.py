@@ -223,6 +223,15 @@ class Calls:
         query = {} if version is None else {"version": str(int(version))}
         return _object((yield from self._ask("GET", _query(f"/v1/workflows/{segment('name', name)}", query))), "definition")
 
+    @call
+    def use_definition(self, name: str, version: int) -> Steps[dict[str, Any]]:
+        """Make a version that a workflow has had current: ``{name, version, digest}``.
+
+        New runs get it, others keep theirs. Raises NotFound (``workflow_not_found``) when there is no such version.
+        """
+        got = yield from self._ask("PUT", f"/v1/workflows/{segment('name', name)}/current", {"version": int(version)})
+        return _object(got, "version")
+
     # One run.
 
     @call

@@ -263,6 +263,12 @@ class Worker:
                         conn.url,
                         ", ".join(self._handlers),
                     )
+                    for other in got.get("not_current") or ():
+                        _log.warning(
+                            "this worker publishes version %(version)s of workflow %(workflow)s, and new runs get version %(current)s, which is current; "
+                            '"agnt5d workflows use %(workflow)s %(version)s" makes the worker\'s current',
+                            other,
+                        )
                     for token in got.get("lost") or ():
                         self._cancel(token)
                     return

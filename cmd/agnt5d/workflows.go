@@ -1,0 +1,107 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/agnt5/agnt5d/client"
+	"github.com/agnt5/agnt5d/model"
+	"github.com/spf13/cobra"
+)
+
+func newWorkflowsCmd() *cobra.Command {
+	cmd := remoteVerb(&cobra.Command{
+		Use:     "workflows",
+		Aliases: []string{"workflow"},
+		Short:   "List workflows, show a version's definition, make an old version current",
+		Example: "  agnt5d workflows\n  agnt5d workflows show order --version 1\n  agnt5d workflows use order 1",
+		Args:    nargs(),
+	}, func(cmd *cobra.Command, _ []string, c *client.Client, o *remote) error {
+		all, err := c.Workflows(cmd.Context())
+		if err != nil {
+			return err
+		}
+		if o.json() {
+			return printJSON(cmd.OutOrStdout(), map[string]any{"workflows": all})
+		}
+		if len(all) == 0 {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "no workflow is registered")
+			return err
+		}
+		rows := [][]string{{"WORKFLOW", "CURRENT", "VERSIONS", "OPEN RUNS"}}
+		for _, w := range all {
+			open, err := openRuns(cmd, c, w.Name)
+			if err != nil {
+				return err
+			}
+			rows = append(rows, []string{w.Name, fmt.Sprint(w.Current), fmt.Sprint(w.Versions), open})
+		}
+		return table(cmd.OutOrStdout(), rows)
+	})
+	cmd.AddCommand(newWorkflowsShowCmd(), newWorkflowsUseCmd())
+	return cmd
+}
+
+// openRuns counts the open runs of a workflow, up to what one page of a list tells: there are more when it says 1000+.
+func openRuns(cmd *cobra.Command, c *client.Client, name string) (string, error) {
+	runs, more, err := c.List(cmd.Context(), client.Filter{Workflow: name, State: "running,quarantined"}, 1000, "")
+	if err != nil {
+		return "", err
+	}
+	text := strconv.Itoa(len(runs))
+	if more != "" {
+		text += "+"
+	}
+	return text, nil
+}
+
+func newWorkflowsShowCmd() *cobra.Command {
+	var version uint32
+	cmd := &cobra.Command{
+		Use:               "show NAME",
+		Short:             "Print the definition of a workflow as JSON",
+		Long:              "Prints the definition of a workflow as JSON, which register takes. With -o json it stands in the field definition, beside version and digest.",
+		Example:           "  agnt5d workflows show order\n  agnt5d workflows show order --version 1 > order-1.json",
+		Args:              nargs("NAME"),
+		ValidArgsFunction: workflowNames,
+	}
+	cmd.Flags().Uint32Var(&version, "version", 0, "this version; 0: the current one")
+	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
+		w, err := c.Workflow(cmd.Context(), args[0], version)
+		if err != nil {
+			return err
+		}
+		if o.json() {
+			return printJSON(cmd.OutOrStdout(), w)
+		}
+		return printJSON(cmd.OutOrStdout(), w.Definition)
+	})
+}
+
+func newWorkflowsUseCmd() *cobra.Command {
+	return remoteVerb(&cobra.Command{
+		Use:               "use NAME VERSION",
+		Short:             "Make a version that a workflow has had current: new runs get it",
+		Example:           "  agnt5d workflows use order 1",
+		Args:              nargs("NAME", "VERSION"),
+		ValidArgsFunction: workflowNames,
+	}, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
+		n, err := strconv.ParseUint(args[1], 10, 31)
+		if err != nil || n == 0 {
+			return exit(exitUsage, "VERSION %q: want a version's number, 1 or more; \"agnt5d workflows\" says how many there are", args[1])
+		}
+		v, err := c.UseWorkflow(cmd.Context(), args[0], uint32(n))
+		if err != nil {
+			return err
+		}
+		return printUsed(cmd, o, v)
+	})
+}
+
+func printUsed(cmd *cobra.Command, o *remote, v model.Version) error {
+	if o.json() {
+		return printJSON(cmd.OutOrStdout(), v)
+	}
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s version %d is current: new runs get it, others keep theirs (%s)\n", v.Name, v.Version, v.Digest)
+	return err
+}
