@@ -40,4 +40,4 @@ sim: ## ten thousand seeds of the simulator
 kill: ## two thousand kills of a child process
 	AGNT5_KILLS=2000 $(GO) test ./cmd/agnt5d -run TestKilledAtRandomMoments -v -timeout 60m
 
-check: lint cross test race python ## all that CI does
+check: lint cross test race python clients ## all that CI does
