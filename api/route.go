@@ -51,7 +51,7 @@ type answer struct {
 var listParams = []param{
 	{"workflow", "string", "only runs of this workflow"},
 	{"state", "states", "only runs in this state, or in one of several with commas between: running, completed, failed, cancelled, quarantined"},
-	{"id_prefix", "string", "only runs whose id begins so"},
+	{"id_prefix", "string", "only runs whose id has this prefix"},
 	{"since", "date-time", "only runs started at or after this time"},
 	{"until", "date-time", "only runs started before this time"},
 	{"ended_since", "date-time", "only runs that ended at or after this time"},

@@ -43,7 +43,7 @@ beside what the same disk does without an engine, measured in the same minute.
 		RunE:    func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.workload, "workload", "w1", "what to measure: names with commas between, or all")
+	f.StringVar(&o.workload, "workload", "w1", "what to measure: names separated by commas, or all")
 	f.StringVar(&o.mode, "mode", "embedded", "embedded or daemon")
 	f.IntVar(&o.inFlight, "in-flight", 0, "runs at once, of w1 and growth; default: w1 with 1, 64 and 512")
 	f.Float64Var(&o.seconds, "seconds", 5, "how long each of w1, w2 and growth runs")

@@ -30,7 +30,7 @@ func TestTheVerbsAgainstADaemon(t *testing.T) {
 		errs   string // on stderr
 	}{
 		{nil, "register order " + file, 0, "order version 1 is new", ""},
-		{nil, "register order " + file, 0, "was known", ""},
+		{nil, "register order " + file, 0, "already registered", ""},
 		{nil, "register bad " + bad, exitError, "", "bad.yaml:2:5: step \"pay\": a task needs a handler_name (handler_missing)"},
 		{nil, "register b@d " + bad, exitError, "", "name_invalid"},
 		{nil, "register b@d " + bad, exitError, "", "handler_missing"},
@@ -73,7 +73,7 @@ func TestTheVerbsAgainstADaemon(t *testing.T) {
 		{nil, "list --bogus", exitUsage, "", "agnt5d list --help"},
 		{nil, "list --worklow order", exitUsage, "", "unknown flag: --worklow; did you mean --workflow? (see"},
 		{nil, "show none", exitNotFound, "", "\"agnt5d list\" shows the runs"},
-		{nil, "services", 0, "no push service is set up", ""},
+		{nil, "services", 0, "no push service is configured", ""},
 		{nil, "services put pay http://127.0.0.1:9/x --handler charge", 0, "is set up|secret ", ""},
 		{nil, "services put pay http://127.0.0.1:9/y --handler charge,refund --timeout 5s", 0, "is changed", ""},
 		{nil, "services put pay http://10.1.2.3/x --handler charge", exitUsage, "", "--push-allow"},

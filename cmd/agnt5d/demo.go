@@ -32,7 +32,7 @@ func newDemoCmd() *cobra.Command {
 		Use:   "demo",
 		Short: "Run a pipeline on real data, kill it midway and watch it resume",
 		Long: `Runs the nightly ETL pipeline of examples/etl (four years of daily weather in two cities) in a process of its own, kills
-that process with SIGKILL in the middle of a step, starts it again and lets it finish. What truly ran is counted from a
+that process with SIGKILL in the middle of a step, starts it again and lets it finish. What really ran is counted from a
 ledger that the handlers write themselves. The maintenance window, three in the morning in the pipeline's own definition,
 is moved to one second after the data is ready.`,
 		Args: nargs(),

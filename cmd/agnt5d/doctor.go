@@ -13,8 +13,8 @@ func newDoctorCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor FILE",
 		Short: "Explain what is wrong with a journal that does not open, and how to fix it",
-		Long: `Opens a journal as an engine would, without changing it, and looks at all of it. What it finds it explains; it repairs
-nothing: what cannot be trusted is not made to look as if it could.`,
+		Long: `Opens a journal as an engine would, without changing it, and checks all of it. It explains what it finds and
+repairs nothing, so that data that cannot be trusted never looks as if it could be.`,
 		Example: "  agnt5d doctor runs.db",
 		Args:    nargs("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -22,7 +22,7 @@ nothing: what cannot be trusted is not made to look as if it could.`,
 			f, err := openFile(args[0])
 			switch {
 			case errors.Is(err, bolt.ErrDamagedFile):
-				fmt.Fprintln(out, "The pages that hold the rows together are damaged, so no row can be trusted to be found.")
+				fmt.Fprintln(out, "The pages that index the rows are damaged, so lookups in this file cannot be trusted.")
 				fmt.Fprintln(out, "Keep the file as it is and continue from a backup that opens; nothing else in it is safe to use.")
 				return err
 			case errors.Is(err, bolt.ErrNewerFormat):

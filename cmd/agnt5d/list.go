@@ -21,14 +21,14 @@ type runFilter struct {
 func addFilter(cmd *cobra.Command, f *runFilter) {
 	idFlag(cmd, &f.Workflow, "workflow", "only runs of this workflow")
 	cmd.Flags().Var(&commaText{&f.State}, "state", "only runs in this state, or in one of several: failed,cancelled")
-	textFlag(cmd, &f.IDPrefix, "id-prefix", "only runs whose id begins so")
+	textFlag(cmd, &f.IDPrefix, "id-prefix", "only runs whose id has this prefix")
 	textFlag(cmd, &f.Since, "since", "only runs started at or after this time: "+timeForms)
 	textFlag(cmd, &f.Until, "until", "only runs started before this time")
 	textFlag(cmd, &f.EndedSince, "ended-since", "only runs that ended at or after this time")
 	textFlag(cmd, &f.EndedUntil, "ended-until", "only runs that ended before this time")
 	textFlag(cmd, &f.ErrorCode, "error-code", "only runs that failed with this code")
 	textFlag(cmd, &f.Text, "text", "only runs that failed with this text in the error")
-	textFlag(cmd, &f.stuck, "stuck-for", "only open runs that nothing has moved for so long (10m, 2h) and nothing will move by itself")
+	textFlag(cmd, &f.stuck, "stuck-for", "only open runs without progress for this long (10m, 2h) that nothing will move by itself")
 	_ = cmd.RegisterFlagCompletionFunc("workflow", workflowNames)
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"running", "completed", "failed", "cancelled", "quarantined"}, cobra.ShellCompDirectiveNoFileComp))
 }

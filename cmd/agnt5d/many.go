@@ -27,9 +27,9 @@ func many(cmd *cobra.Command, do deed) *cobra.Command {
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		switch {
 		case every && len(args) > 0:
-			return exit(exitUsage, "name runs, or say --all: not both")
+			return exit(exitUsage, "name runs or pass --all, not both")
 		case every && f.empty() && !yes && !dry:
-			return exit(exitUsage, "--all without a filter is every run of the daemon: add a filter (see \"%s --help\"), or --yes if that is meant", cmd.CommandPath())
+			return exit(exitUsage, "--all without a filter means every run of the daemon: add a filter (see \"%s --help\"), or pass --yes to confirm", cmd.CommandPath())
 		case every:
 			return nil
 		case !f.empty():
@@ -143,8 +143,8 @@ func newDeleteCmd() *cobra.Command {
 		Use:   "delete RUN... | delete --all [filters]",
 		Short: "Delete finished runs and their history",
 		Long: strings.TrimSpace(`
-Deletes runs that have finished, and all that is recorded of them. Of those that the filters name, runs that are open are
-left. An id that was deleted cannot be used again for 90 days.`),
+Deletes runs that have finished, and all that is recorded of them. Open runs that match
+the filters are kept. A deleted id cannot be used again for 90 days.`),
 		Example:           "  agnt5d delete order-17 order-18\n  agnt5d delete --all --state completed --until 2026-10-01 --dry-run",
 		ValidArgsFunction: runIDs("completed", "failed", "cancelled"),
 	}

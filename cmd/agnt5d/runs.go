@@ -40,7 +40,7 @@ func newRegisterCmd() *cobra.Command {
 		if o.json() {
 			return printJSON(cmd.OutOrStdout(), v)
 		}
-		how := "is current; this definition was known"
+		how := "is current; this definition was already registered"
 		if created {
 			how = "is new and current"
 		}
@@ -57,7 +57,7 @@ func newStartCmd() *cobra.Command {
 		Short: "Start a run of a workflow",
 		Long: `Starts a run and prints its id. The same --id with the same workflow and input again gives the run that exists.
 
-With --wait it waits for the end, however long that takes, and the exit code says how it ended: 0 completed, 3 failed,
+With --wait it waits for the end, however long that takes, and the exit code tells how it ended: 0 completed, 3 failed,
 4 cancelled.`,
 		Example:           "  agnt5d start order --input '{\"order\": \"17\"}' --id order-17\n  agnt5d start nightly --input @input.json --wait",
 		Args:              nargs("NAME"),
@@ -114,7 +114,7 @@ func printRun(cmd *cobra.Command, st *model.Status) error {
 }
 
 func addFile(cmd *cobra.Command, path *string) {
-	textFlag(cmd, path, "file", "read this journal, which no daemon holds, instead of asking a daemon")
+	textFlag(cmd, path, "file", "read this journal file, not in use by a daemon, instead of asking a daemon")
 }
 
 func newExplainCmd() *cobra.Command {
@@ -174,7 +174,7 @@ func newSignalCmd() *cobra.Command {
 		ValidArgsFunction: runIDs("running"),
 	}
 	cmd.Flags().String("payload", "", "JSON, @FILE, or @- for standard input")
-	idFlag(cmd, &id, "id", "your own id for the signal; the same again is harmless")
+	idFlag(cmd, &id, "id", "your own id for the signal; sending it again is harmless")
 	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
 		raw, err := payloadOf(cmd, "payload")
 		if err != nil {
@@ -198,7 +198,7 @@ func newSignalCmd() *cobra.Command {
 
 // untaken says what becomes of a signal that no step took: one may come that waits for it, or none ever will.
 func untaken(cmd *cobra.Command, c *client.Client, run, name string) string {
-	const yet = "no step waits for it yet"
+	const yet = "no step is waiting for it yet"
 	st, err := c.Status(cmd.Context(), run, "none")
 	if err != nil {
 		return yet

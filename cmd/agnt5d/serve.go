@@ -30,12 +30,12 @@ func newServeCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the daemon: workflows over HTTP, on one journal file",
-		Long: `Runs the engine on one journal file and answers HTTP: workers in any language, web services, the verbs of this program.
+		Long: `Runs the engine on one journal file and serves HTTP to workers in any language, web services and the verbs of this program.
 
 Settings come from, the later winning: defaults, --config FILE (YAML), AGNT5D_* in the environment (AGNT5D_LISTEN for
 --listen, and so on), flags. SIGTERM or Ctrl-C stops it: it takes no new tasks, ends waiting answers, lets what runs in it
-finish for up to --drain, and closes the file. A second one ends it at once; nothing that was acknowledged is lost. SIGHUP ends
-nothing: it has the log say what was reloaded.`,
+finish for up to --drain, and closes the file. A second one ends it at once; nothing that was acknowledged is lost. SIGHUP changes
+nothing; the log says so.`,
 		Example: "  agnt5d serve\n  agnt5d serve --listen 127.0.0.1:9000 --file /var/lib/agnt5/runs.db",
 		Args:    nargs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -26,7 +26,7 @@ func newServicesCmd() *cobra.Command {
 			return printJSON(cmd.OutOrStdout(), map[string]any{"services": all})
 		}
 		if len(all) == 0 {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), "no push service is set up")
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "no push service is configured")
 			return err
 		}
 		rows := [][]string{{"SERVICE", "URL", "CAPACITY", "TIMEOUT", "HANDLERS"}}
@@ -50,9 +50,9 @@ when it is made; it is not shown again.`,
 		Example: "  agnt5d services put payments http://127.0.0.1:9000/tasks --handler charge,refund --capacity 20",
 		Args:    nargs("NAME", "URL"),
 	}
-	cmd.Flags().StringSliceVar(&in.Handlers, "handler", nil, "handlers that it serves, with commas between")
-	cmd.Flags().IntVar(&in.Capacity, "capacity", 0, "requests at once (default 10)")
-	cmd.Flags().DurationVar(&timeout, "timeout", 0, "of one request (default 1m)")
+	cmd.Flags().StringSliceVar(&in.Handlers, "handler", nil, "handlers that it serves, separated by commas")
+	cmd.Flags().IntVar(&in.Capacity, "capacity", 0, "most requests at once (default 10)")
+	cmd.Flags().DurationVar(&timeout, "timeout", 0, "time limit of one request (default 1m)")
 	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
 		if len(in.Handlers) == 0 {
 			return exit(exitUsage, "name what it serves with --handler NAME,NAME")

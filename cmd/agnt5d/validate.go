@@ -19,7 +19,7 @@ func newValidateCmd() *cobra.Command {
 		Long: `Reports every problem of a workflow definition as FILE:LINE:COLUMN. The exit code is 0 when there is none, 1 when the definition is
 not valid, 5 when there is no such file.
 
---schema prints the JSON Schema of definitions, with which an editor completes and checks them while they are written.`,
+--schema prints the JSON Schema of definitions, so that editors can complete and check them.`,
 		Example: "  agnt5d validate etl.yaml\n  agnt5d validate - < etl.json\n  agnt5d validate --schema > workflow.schema.json",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if schema {

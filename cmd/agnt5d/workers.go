@@ -26,7 +26,7 @@ func newWorkersCmd() *cobra.Command {
 			return printJSON(cmd.OutOrStdout(), map[string]any{"workers": all})
 		}
 		if len(all) == 0 {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), "no worker is connected, and no push service is set up")
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "no worker is connected, and no push service is configured")
 			return err
 		}
 		rows := [][]string{{"WORKER", "SERVICE", "VERSION", "RUNNING", "SILENT", "HANDLERS", "WORKS ON"}}

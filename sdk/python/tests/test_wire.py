@@ -10,8 +10,8 @@ from typing import Any, cast
 from agnt5 import NonRetryableError, Worker
 from agnt5._failure import error_of, outcome_of
 from agnt5._http import Connection
+from agnt5._wire import joined, poll, polled, success
 from agnt5.functions import Context
-from agnt5.worker import _joined, _poll, _polled, _success
 from agnt5.workflows import FlowDefinition, task_step
 
 FOLDER = pathlib.Path(__file__).parents[3] / "testdata/wire"
@@ -54,15 +54,15 @@ def grown(value: Any) -> Any:
 def test_answers_are_read() -> None:
     for got in said("registered"):
         for answer in (got, grown(got)):
-            session = _joined(conn(), (201, answer))
+            session = joined(conn(), (201, answer))
             assert session["worker_id"] == got["worker_id"] and session["lost"] == got["lost"]
     for got in said("polled"):
         for answer in (got, grown(got)):
-            polled = _polled(conn(), (200, answer), [])
-            assert [task["token"] for task in polled.tasks] == [task["token"] for task in got["tasks"]]
-            assert [(r["token"], r["code"]) for r in polled.results] == [(r["token"], r["code"]) for r in got["results"]]
-            assert polled.cancelled == got["cancelled"]
-            for task, want in zip(polled.tasks, got["tasks"], strict=True):
+            page = polled(conn(), (200, answer), [])
+            assert [task["token"] for task in page.tasks] == [task["token"] for task in got["tasks"]]
+            assert [(r["token"], r["code"]) for r in page.results] == [(r["token"], r["code"]) for r in got["results"]]
+            assert page.cancelled == got["cancelled"]
+            for task, want in zip(page.tasks, got["tasks"], strict=True):
                 ctx = Context(task)
                 assert (ctx.workflow_id, ctx.step_name, ctx.attempt) == (want["workflow_id"], want["step"], want["attempt"])
                 assert (ctx.workflow_input, ctx.input_data, ctx.dependencies) == (
@@ -95,8 +95,8 @@ def test_what_is_sent_is_recorded_for_go() -> None:
     sent = [
         ("register", first),
         ("register", worker._registration()),
-        ("poll", _poll(1, 100, 30_000, [])),
-        ("poll", _poll(2, 0, 0, [("a", _success("a", {"t": "<é&>"}, ctx)), ("b", outcome_of("b", fine)), ("c", outcome_of("c", final))])),
+        ("poll", poll(1, 100, 30_000, [])),
+        ("poll", poll(2, 0, 0, [("a", success("a", {"t": "<é&>"}, ctx)), ("b", outcome_of("b", fine)), ("c", outcome_of("c", final))])),
         ("heartbeat", wire.sent[0]),
     ]
     path = FOLDER / "python.jsonl"
