@@ -83,6 +83,7 @@ func TestStanding(t *testing.T) {
 		{"a token of another history", state(started), slot(worker.Leased, 1, "A"), other, alien},
 		{"a token of another history, and the step is offered", state(), slot(worker.Queued, 1, ""), other, alien},
 		{"a token of another history, of a damaged run", state(hurt), slot(worker.Queued, 1, ""), other, stale},
+		{"a token of another history, whose attempt was lost in this one", state(started, lose), slot(worker.Queued, 2, ""), other, stale},
 		{"a step that is not there", state(started), nil, nowhere, alien},
 		{"in process, with the lease", state(), local, here, holding},
 		{"in process, another has the slot", state(), slot(worker.Leased, 1, ""), here, stale},

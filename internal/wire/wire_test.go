@@ -238,6 +238,40 @@ func BenchmarkPoll(b *testing.B) {
 	}
 }
 
+// The bound is for all lists and maps of a request together: none of these is long by itself.
+func TestElementsOfAllListsAreCounted(t *testing.T) {
+	poll := func(outcomes, objects int) *wire.Poll {
+		p := &wire.Poll{Seq: 1}
+		for range outcomes {
+			o := worker.Outcome{Token: "t", Status: worker.Completed, Output: []byte("1"), Objects: map[string]json.RawMessage{}}
+			for i := range objects {
+				o.Objects[fmt.Sprint(i)] = []byte("1")
+			}
+			p.Outcomes = append(p.Outcomes, o)
+		}
+		return p
+	}
+	for _, c := range []struct {
+		outcomes, objects int
+		fits              bool
+	}{
+		{55_000, 1, true},
+		{55_001, 1, false},
+		{2, 54_999, true},
+		{2, 55_000, false},
+	} {
+		for _, media := range []string{wire.JSON, wire.Msgpack} {
+			body, err := wire.Encode(nil, media, poll(c.outcomes, c.objects))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := wire.Decode(body, media, &wire.Poll{}); (err == nil) != c.fits || !c.fits && !strings.Contains(err.Error(), "110000 elements") {
+				t.Errorf("%d outcomes with %d objects each in %s: %v", c.outcomes, c.objects, media, err)
+			}
+		}
+	}
+}
+
 // What a request makes the daemon hold is bounded by its bytes, however many elements they spell.
 func TestElementsAreBounded(t *testing.T) {
 	const n = 4 << 20
