@@ -355,8 +355,13 @@ func (c *Client) status(ctx context.Context, run, steps string, wait time.Durati
 
 // Wait waits until the run has ended, however long that takes; a daemon that restarts meanwhile is waited for.
 func (c *Client) Wait(ctx context.Context, run string) (*model.Status, error) {
+	return c.WaitSteps(ctx, run, "")
+}
+
+// WaitSteps is Wait with as much of the steps as Status takes: "all" (or ""), "open" or "none".
+func (c *Client) WaitSteps(ctx context.Context, run, steps string) (*model.Status, error) {
 	for wait := tries(); ; {
-		st, err := c.status(ctx, run, "", time.Minute)
+		st, err := c.status(ctx, run, steps, time.Minute)
 		switch {
 		case err == nil && st.CompletedAt != "":
 			return st, nil

@@ -147,7 +147,7 @@ func flagHint(cmd *cobra.Command, err error) string {
 
 // verbs is every verb, in the order of the help text.
 var verbs = []func() *cobra.Command{
-	newServeCmd, newDemoCmd, newValidateCmd, newRegisterCmd, newWorkflowsCmd, newStartCmd, newListCmd, newShowCmd, newGraphCmd, newExplainCmd, newSignalCmd, newCancelCmd,
+	newServeCmd, newDemoCmd, newValidateCmd, newRegisterCmd, newWorkflowsCmd, newStartCmd, newWaitCmd, newListCmd, newShowCmd, newGraphCmd, newExplainCmd, newSignalCmd, newCancelCmd,
 	newRetryCmd, newFireCmd, newDeleteCmd, newHistoryCmd, newTailCmd, newWorkersCmd, newServicesCmd, newObjectsCmd, newReplayCmd, newVerifyCmd, newDoctorCmd, newBenchCmd, newVersionCmd,
 }
 

@@ -51,52 +51,55 @@ func newRegisterCmd() *cobra.Command {
 
 func newStartCmd() *cobra.Command {
 	var id string
-	var wait bool
+	var wait limitFlag
 	cmd := &cobra.Command{
 		Use:   "start NAME",
 		Short: "Start a run of a workflow",
 		Long: `Starts a run and prints its id. The same --id with the same workflow and input again gives the run that exists.
 
 With --wait it waits for the end, however long that takes, and the exit code tells how it ended: 0 completed, 3 failed,
-4 cancelled.`,
-		Example:           "  agnt5d start order --input '{\"order\": \"17\"}' --id order-17\n  agnt5d start nightly --input @input.json --wait",
+4 cancelled. With --wait=30s it waits no longer than that: 124 means that the run has not ended, and continues. After 3 s it
+prints once why the run is not done.`,
+		Example:           "  agnt5d start order --input '{\"order\": \"17\"}' --id order-17\n  agnt5d start nightly --input @input.json --wait=30s",
 		Args:              nargs("NAME"),
 		ValidArgsFunction: workflowNames,
 	}
 	cmd.Flags().String("input", "", "the run's input: JSON, @FILE, or @- for standard input")
 	idFlag(cmd, &id, "id", "your own id for the run")
-	cmd.Flags().BoolVar(&wait, "wait", false, "wait for the end")
+	cmd.Flags().Var(&wait, "wait", "wait for the end; --wait=30s: no longer than that")
+	cmd.Flags().Lookup("wait").NoOptDefVal = "true"
 	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
 		raw, err := payloadOf(cmd, "input")
 		if err != nil {
 			return err
 		}
-		st, _, err := c.Start(cmd.Context(), args[0], raw, client.StartOptions{ID: id})
+		opts := client.StartOptions{ID: id, Steps: "none"}
+		if o.json() {
+			opts.Steps = ""
+		}
+		st, created, err := c.Start(cmd.Context(), args[0], raw, opts)
 		if err != nil {
 			return err
 		}
-		if wait {
-			if !o.json() && st.CompletedAt == "" {
-				fmt.Fprintf(cmd.ErrOrStderr(), "run %s started; waiting for its end (Ctrl-C leaves it running)\n", st.WorkflowID)
-			}
-			if st, err = c.Wait(cmd.Context(), st.WorkflowID); err != nil {
-				if cmd.Context().Err() != nil {
-					return exit(exitTimeout, "stopped waiting; the run continues")
-				}
-				return err
-			}
-		}
-		if o.json() {
-			err = printJSON(cmd.OutOrStdout(), st)
-		} else if wait {
-			err = printRun(cmd, st)
-		} else {
+		switch {
+		case wait.on:
+		case o.json():
+			return printJSON(cmd.OutOrStdout(), st)
+		default:
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), st.WorkflowID)
+			return err
 		}
-		if err == nil && wait {
-			err = outcome(st)
+		if !o.json() && st.CompletedAt == "" {
+			how := "existed"
+			if created {
+				how = "started"
+			}
+			fmt.Fprintf(cmd.ErrOrStderr(), "run %s %s; waiting for its end (Ctrl-C leaves it running)\n", st.WorkflowID, how)
 		}
-		return err
+		if st, err = waitFor(cmd, c, o, st.WorkflowID, wait.limit); err != nil {
+			return err
+		}
+		return printEnd(cmd, o, st)
 	})
 }
 
