@@ -140,7 +140,7 @@ func TestSIGHUPEndsNothing(t *testing.T) {
 	if _, err := http.Get(d.url + "/healthz"); err != nil {
 		t.Fatal(err)
 	}
-	if code := d.stop(t); code != 0 || !strings.Contains(d.said.String(), "SIGHUP: nothing was reloaded") {
+	if code := d.stop(t); code != 0 || !strings.Contains(d.said.String(), "SIGHUP ignored: settings are read at start only") {
 		t.Errorf("exit %d: %s", code, d.said)
 	}
 }
