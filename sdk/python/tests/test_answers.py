@@ -91,6 +91,7 @@ CALLS = {
     "list_workflows_page": {"workflow_name": "w", "state": "running", "id_prefix": "r", "cursor": "c"},
     "cancel_workflows": {"workflow_name": "w", "state": "running", "id_prefix": "r", "since": "2026-01-01T00:00:00Z"},
     "retry_workflows": {"workflow_name": "w", "state": "failed", "id_prefix": "r", "until": "2026-01-01T00:00:00Z"},
+    "delete_workflows": {"workflow_name": "w", "state": "failed", "id_prefix": "r", "until": "2026-01-01T00:00:00Z"},
     "list_definitions": {},
     "get_definition": {"name": "w"},
     "use_definition": {"name": "w", "version": 1},
@@ -148,7 +149,7 @@ async def test_what_names_nothing_is_refused_before_any_request(call: str) -> No
     with Between(None, says(200, {}, b"{}")) as proxy, SyncClient(proxy.url) as sync:
         client = Client(proxy.url)
         for name in CALLS[call].keys() - NOT_LOOKED_AT:
-            for bad in ("",) if name in DOTS_ARE_FINE or call.startswith(("list", "cancel_workflows", "retry_workflows")) else ("", ".", ".."):
+            for bad in ("",) if name in DOTS_ARE_FINE or call.startswith(("list", "cancel_workflows", "retry_workflows", "delete_workflows")) else ("", ".", ".."):
                 wrong = CALLS[call] | {name: bad}
                 with pytest.raises(ValueError, match=name):
                     use(sync, call, **wrong)
@@ -160,7 +161,7 @@ async def test_what_names_nothing_is_refused_before_any_request(call: str) -> No
         await client.close()
 
 
-@pytest.mark.parametrize("call", ["cancel_workflows", "retry_workflows"])
+@pytest.mark.parametrize("call", ["cancel_workflows", "retry_workflows", "delete_workflows"])
 async def test_many_runs_want_a_filter_or_all(call: str) -> None:
     with Between(None, says(200, {}, b"{}")) as proxy, SyncClient(proxy.url) as sync:
         with pytest.raises(ValueError, match="all=True"):

@@ -83,6 +83,7 @@ async def test_the_whole_api_is_covered(daemon: Daemon) -> None:
         assert await client.retry_workflows(state="cancelled") == {"matched": 1, "done": 1}
         assert await client.cancel_workflows(all=True) == {"matched": 5, "done": 5}
         assert await client.retry_workflows(all=True, dry_run=True) == {"matched": 5, "done": 0}
+        assert await client.delete_workflows(id_prefix="r4") == {"matched": 1, "done": 1}
         await client.retry_workflow("r0")
         assert (await client.explain("r0"))[0]["code"] == "signal"
         await client.signal_workflow("r0", "go")

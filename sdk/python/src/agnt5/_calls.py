@@ -418,6 +418,22 @@ class Calls:
         filters = _filters(workflow_name, state, id_prefix, since, until)
         return (yield from self._many("retry", filters, all, dry_run))
 
+    @call
+    def delete_workflows(
+        self,
+        *,
+        workflow_name: str | None = None,
+        state: str | None = None,
+        id_prefix: str | None = None,
+        since: datetime.datetime | str | None = None,
+        until: datetime.datetime | str | None = None,
+        all: bool = False,
+        dry_run: bool = False,
+    ) -> Steps[dict[str, Any]]:
+        """Delete every finished run that the filters name, and its history: ``{matched, done}``. Without a filter it wants ``all=True``."""
+        filters = _filters(workflow_name, state, id_prefix, since, until)
+        return (yield from self._many("delete", filters, all, dry_run))
+
     # Events.
 
     @call
