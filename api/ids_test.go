@@ -222,10 +222,10 @@ func TestManyWantAFilterOrAll(t *testing.T) {
 	}
 	s.want(202, "", "POST", "/v1/runs/r2/cancel", "")
 	for _, path := range []string{"/v1/runs/cancel", "/v1/runs/retry"} {
-		for _, query := range []string{"", "?dry_run=true", "?all=false", "?all=", "?all=1", "?all=yes", "?dry_run=", "?workflow=w&dry_run=maybe", "?workflow=", "?all=true&workflow=", "?workflow=w&state=", "?since="} {
+		for _, query := range []string{"", "?dry_run=true", "?all=false", "?all=", "?all=1", "?all=yes", "?dry_run=", "?workflow=w&dry_run=maybe", "?workflow=", "?all=true&workflow=", "?workflow=w&state=", "?since=", "?include=signals"} {
 			s.want(400, "invalid_request", "POST", path+query, "")
 		}
-		for _, body := range []string{"{}", `{"reason":"x"}`, `{"workflow":""}`, `{"workflow":null}`, `{"all":true,"workflow":""}`, `{"all":true,"state":null}`, `{"workflow":"w","id_prefix":""}`,
+		for _, body := range []string{"{}", `{"include":"signals"}`, `{"reason":"x"}`, `{"workflow":""}`, `{"workflow":null}`, `{"all":true,"workflow":""}`, `{"all":true,"state":null}`, `{"workflow":"w","id_prefix":""}`,
 			`{"all":false}`, `{"all":null}`, `{"all":"true"}`, `{"all":1}`, `{"workflow":5}`, `{"workflow":"w","dry_run":"true"}`, `{"every":true}`} {
 			s.want(400, "invalid_request", "POST", path, body)
 		}

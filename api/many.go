@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -98,6 +99,9 @@ func (b *filters) filter() (engine.ListFilter, error) {
 		*t.into = at
 	}
 	f.ByEnd = f.EndedSince != 0 || f.EndedUntil != 0
+	if b.Include != "" && b.StuckFor == "" { // by itself it would be a filter that keeps nothing out
+		return f, problem("invalid_request", "include goes with stuck_for, and was given without it")
+	}
 	if b.Include != "" && !f.Signals {
 		return f, problem("invalid_request", "include: "+quote(string(b.Include))+", want signals")
 	}
@@ -219,10 +223,13 @@ func (s *Server) many(w http.ResponseWriter, r *http.Request, states []string, d
 		out.Matched += len(meant)
 		if !is(b.DryRun) {
 			done, err := do(r.Context(), meant, b.Reason)
+			out.Done += done
+			if err != nil && out.Done > 0 { // no code that says "nothing was recorded" would be true
+				return problem("internal", fmt.Sprintf("%d runs were done, then: %v. Send the same request again: what is done stays done", out.Done, err))
+			}
 			if err != nil {
 				return err
 			}
-			out.Done += done
 		}
 		if f.Cursor = page.Next; f.Cursor == "" {
 			return s.reply(w, http.StatusOK, out)
@@ -249,7 +256,7 @@ func each(runs []string, do func(id string) error) (int, error) {
 	}
 	wg.Wait()
 	if err := failure.Load(); err != nil {
-		return 0, *err
+		return int(done.Load()), *err
 	}
 	return int(done.Load()), nil
 }

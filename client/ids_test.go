@@ -103,6 +103,14 @@ var calls = map[string]call{
 		return err
 	}},
 	"Version": {0, func(ctx context.Context, c *client.Client, s []string) error { _, err := c.Version(ctx); return err }},
+	"UseWorkflow": {1, func(ctx context.Context, c *client.Client, s []string) error {
+		_, err := c.UseWorkflow(ctx, s[0], 1)
+		return err
+	}},
+	"WaitSteps": {1, func(ctx context.Context, c *client.Client, s []string) error {
+		_, err := c.WaitSteps(ctx, s[0], "none")
+		return err
+	}},
 	"Wait":    {1, func(ctx context.Context, c *client.Client, s []string) error { _, err := c.Wait(ctx, s[0]); return err }},
 	"Workers": {0, func(ctx context.Context, c *client.Client, s []string) error { _, err := c.Workers(ctx); return err }},
 	"Workflow": {1, func(ctx context.Context, c *client.Client, s []string) error {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -530,8 +531,14 @@ type damageList struct {
 
 func (e *Engine) damaged(d journal.Damage) {
 	e.damages.mu.Lock()
-	e.damages.all = append(e.damages.all, d)
+	known := slices.ContainsFunc(e.damages.all, func(o journal.Damage) bool { return o.Run == d.Run && o.Seq == d.Seq && o.Kind == d.Kind })
+	if !known {
+		e.damages.all = append(e.damages.all, d)
+	}
 	e.damages.mu.Unlock()
+	if known { // it is found again whenever it is read
+		return
+	}
 	e.o.Logger.Error("journal damage", "seq", d.Seq, "run", d.Run, "kind", d.Kind, "detail", d.Detail)
 }
 

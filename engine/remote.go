@@ -91,6 +91,8 @@ func (e *Engine) Join(ctx context.Context, req JoinRequest) (Joined, error) {
 		req.WorkerID = e.NewID()
 	} else if err := flow.ValidName(req.WorkerID); err != nil {
 		return Joined{}, badRequest("worker_id: %v", err)
+	} else if req.WorkerID == "local" {
+		return Joined{}, badRequest("worker_id: \"local\" is the engine's own process; choose another")
 	}
 	out := Joined{WorkerID: req.WorkerID, Lease: e.o.Lease, Heartbeat: e.o.Lease / 3, MaxWait: MaxWait}
 	in := &hub.Join{ID: req.WorkerID, Service: req.Service, Version: req.Version, Handlers: req.Handlers, Capacity: req.Capacity}

@@ -100,6 +100,9 @@ func (s *Signer) Parse(text string, worker string) (Token, error) {
 	if d.read, err = strict.AppendDecode(d.read[:0], d.shown); err != nil {
 		return Token{}, ErrToken
 	}
+	if len(d.read) != body+tokenMAC { // line breaks count for nothing in base64
+		return Token{}, ErrToken
+	}
 	b := d.read
 	d.text = append(d.text[:0], b[:body]...)
 	if !hmac.Equal(b[body:], d.sign(worker)) {

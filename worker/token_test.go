@@ -66,3 +66,16 @@ func BenchmarkSignAndParse(b *testing.B) {
 		}
 	}
 }
+
+// base64 passes over line breaks, so a text of the right length may hold too few bytes.
+func TestATokenOfLineBreaksIsRefused(t *testing.T) {
+	s := worker.NewSigner([]byte("secret"))
+	for _, token := range []worker.Token{{Run: 1, Attempt: 1, Worker: "w"}, {Run: 1, Attempt: 1, Worker: "w", Boot: 7}} {
+		text := s.Sign(token)
+		for keep := range len(text) {
+			if _, err := s.Parse(text[:keep]+strings.Repeat("\n", len(text)-keep), "w"); err == nil {
+				t.Errorf("%d characters and line breaks are taken", keep)
+			}
+		}
+	}
+}

@@ -69,9 +69,7 @@ func (r *Shard) again() error {
 	r.owe(false)
 	b := r.b
 	r.b = nil
-	if r.silence.at != 0 { // what was written of it last may have been dropped
-		r.silence.at = r.now.Mono
-	}
+	r.silence.at = max(r.now.Mono, 1) // what was written of it last, or removed, may have been dropped
 	if len(b.Records) > 0 {
 		return errors.New("shard: folding again after a full disk decided something new")
 	}

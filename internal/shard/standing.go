@@ -45,7 +45,7 @@ func standing(run *Run, slot *worker.Slot, c claim) Standing {
 	if st != nil && !s.Hurt && st.Alien(c.Attempt, c.Boot) {
 		return alien
 	}
-	if out, ok := s.Out(c.Step); ok && out.Attempt == c.Attempt && out.Boot == c.Boot {
+	if out, ok := s.Out(c.Step); ok && out.Attempt == c.Attempt && out.Boot == c.Boot && (out.Local || out.Worker == c.Worker) {
 		return ended
 	}
 	switch {

@@ -76,6 +76,7 @@ func TestStanding(t *testing.T) {
 		{"it has failed, and the next one is offered", state(started, fail, again), slot(worker.Queued, 2, ""), token(1, "A"), stale},
 		{"it has completed", state(started, complete), nil, token(1, "A"), late},
 		{"its run was cancelled under it", state(started, cancel), slot(worker.Cancelled, 1, "A"), token(1, "A"), ended},
+		{"its run was cancelled under another's attempt of the same number", state(started, cancel), slot(worker.Cancelled, 1, "A"), token(1, "B"), late},
 		{"its run was cancelled before it began", state(cancel), nil, token(1, "A"), late},
 		{"its run is quarantined", state(started, damage), slot(worker.Cancelled, 1, "A"), token(1, "A"), late},
 		{"a damaged run does not know it", state(damage), nil, token(4, "A"), late},

@@ -144,3 +144,28 @@ func TestATokenOfADamagedRunIsNotCalledAForgery(t *testing.T) {
 		t.Errorf("the outcome of the attempt that it was given: %q, want %q", got, shard.RunFinished)
 	}
 }
+
+// What a start runs without a worker counts: after half a lease in one start and half a lease in the next, its attempt is lost,
+// though neither start ran for a whole one.
+func TestHalvesOfALeaseAddUpOverStarts(t *testing.T) {
+	b := newBed(t)
+	b.register("w", flow.Task("s", "far", "work"))
+	b.join()
+	b.start("r", "w")
+	b.poll()
+	half := int64(15_000) // of the lease of 30 s
+	state := func() replay.StepState { return b.r.Peek(b.number("r")).S.Steps[0].State }
+	b.advance(200) // the start is journaled
+	for n := range 2 {
+		b.boot()
+		if got := state(); got != replay.StepRunning {
+			t.Fatalf("start %d: the step is %s", n, got)
+		}
+		for range half / 3_000 { // a shard that does not turn for longer gives leases that time
+			b.advance(3_000)
+		}
+	}
+	if got := state(); got == replay.StepRunning {
+		t.Errorf("after a whole lease over two starts the step is %s", got)
+	}
+}
