@@ -124,8 +124,7 @@ func (l link) Send(in shard.Input)                       { l.e.fromHub = append(
 func (l link) Lend(f *worker.Handler, s *worker.Session) { l.e.r.Lend(f, s) }
 
 // take lets the hub turn, and gives the shard its inputs.
-func (e *Engine) take(inputs []shard.Input, asks []hub.Input) {
-	now := e.now()
+func (e *Engine) take(now shard.Now, inputs []shard.Input, asks []hub.Input) {
 	e.h.Turn(now, asks)
 	e.r.Take(now, inputs)
 	e.r.Take(now, e.fromHub)
@@ -161,7 +160,7 @@ func (e *Engine) loop() {
 		e.give(rows)
 		clear(rows)
 		now := e.now()
-		e.take(inputs, asks)
+		e.take(now, inputs, asks)
 		clear(inputs)
 		clear(asks)
 		e.fetch()
@@ -397,7 +396,7 @@ func (e *Engine) rest() {
 	inputs, asks := e.inbox, e.asks
 	e.inbox, e.asks = nil, nil
 	e.mu.Unlock()
-	e.take(inputs, asks)
+	e.take(e.now(), inputs, asks)
 	e.fetchAll()
 	last := make(chan struct{})
 	batches := []*shard.Batch{e.r.Turn(e.now(), nil), e.r.Rest(e.now())}

@@ -25,6 +25,10 @@ func (r *Shard) takeDue() (more bool) {
 	due := r.needs.due
 	r.needs.due = due[:0]
 	for _, e := range due {
+		if e.Due > r.now.Wall { // the clock was put back since Take: its time comes again
+			r.due.Push(e)
+			continue
+		}
 		run, err := r.run(e.Run)
 		if err != nil {
 			r.fail(err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/refusal"
@@ -133,5 +134,25 @@ func TestSleepersWhoseTimeComesAtOnceAreReadAtOnce(t *testing.T) {
 	b.do()
 	if runs, _ := b.r.Counts(); runs != 0 {
 		t.Errorf("%d runs are open", runs)
+	}
+}
+
+// A time that had come when inputs were taken, and has not when the turn is made because the clock was put back, comes again.
+func TestATimeThatHadComeIsNotLostWhenTheClockGoesBack(t *testing.T) {
+	b := newBed(t)
+	b.register("w", flow.WaitTimer("s", "key", flow.Delay(time.Second)))
+	b.start("r", "w")
+	number := b.number("r")
+	b.now.Wall += 999
+	later := b.now
+	later.Wall++
+	b.r.Take(later, nil)
+	b.do() // at 999 ms
+	if run := b.r.Peek(number); run == nil || run.S.Steps[0].State != replay.StepWaiting {
+		t.Fatal("it fired early")
+	}
+	b.advance(1)
+	if run := b.r.Peek(number); run != nil && run.S.Status == replay.Running {
+		t.Error("its time is over, and it has not fired")
 	}
 }
