@@ -16,17 +16,20 @@ func (j *Journal) fillAhead(need int64) {
 	case piece == 0:
 		piece = min(aheadBytes, max(j.fileSize, 256<<10)) // a small journal stays small
 	}
+	info, err := j.file.Stat() // bbolt may have made it longer: what it has written there must not be overwritten
+	if err != nil {
+		return
+	}
+	j.fileSize = max(j.fileSize, info.Size())
+	if need < j.fileSize {
+		return
+	}
 	end := need + piece
 	_ = j.fillTo(end - end%int64(len(zeros)))
 }
 
 // fillTo makes the file at least so long, by zeros that take their place on the disk.
 func (j *Journal) fillTo(end int64) error {
-	info, err := j.file.Stat() // bbolt may have made it longer: what it has written there must not be overwritten
-	if err != nil {
-		return err
-	}
-	j.fileSize = max(j.fileSize, info.Size())
 	for j.fileSize < end {
 		n, err := j.file.WriteAt(zeros[:min(int64(len(zeros)), end-j.fileSize)], j.fileSize)
 		j.fileSize += int64(n)

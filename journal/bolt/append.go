@@ -180,7 +180,10 @@ func (j *Journal) probe() error {
 	if err := j.Err(); err != nil {
 		return err
 	}
-	err := j.fillTo(j.used() + j.refused)
+	var err error
+	if j.opts.AheadBytes >= 0 { // else nobody knows how much of the file bbolt has written, and zeros might fall on it
+		err = j.fillTo(j.used() + j.refused)
+	}
 	if err == nil {
 		err = j.commit(nil)
 	}
