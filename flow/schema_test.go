@@ -143,9 +143,10 @@ var fits = map[kind][]string{kindName: {`"b"`, `"c"`}, kindType: {`"task"`, `nul
 // Whatever is put together of the keys and such values: what Read takes fits the schema.
 func TestTheSchemaTakesWhatReadTakes(t *testing.T) {
 	schema := validSchema(t)
-	taken := 0
+	drawn, taken := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		for range 20 {
+			drawn++
 			step := rapid.SampledFrom([]map[string]string{
 				{"name": `"b"`, "service_name": `"s"`, "handler_name": `"h"`},
 				{"name": `"b"`, "type": `"wait_signal"`, "signal.name": `"s"`},
@@ -185,7 +186,7 @@ func TestTheSchemaTakesWhatReadTakes(t *testing.T) {
 			}
 		}
 	})
-	if taken < 200 {
-		t.Errorf("only %d of 2,000 were right: this shows little", taken)
+	if taken < drawn/10 {
+		t.Errorf("only %d of %d were right: this shows little", taken, drawn)
 	}
 }

@@ -1,38 +1,36 @@
 package bolt
 
-// aheadBytes is how much is filled ahead at a time.
+// aheadBytes is how much is filled ahead at a time, in a journal that is not small.
 const aheadBytes = 4 << 20
 
 var zeros [256 << 10]byte
 
-// fillAhead fills pages ahead of the log with zeros, when the commit at hand may need more than the file has: a commit that
+// fillAhead fills pages ahead of the log with zeros, when the commit at hand may need more than is filled: a commit that
 // writes where bytes stand already need not wait for the file system to find room for them. That there is no space is for
 // the commit to say, which may get by without.
-func (j *Journal) fillAhead(need int64) {
-	piece := int64(j.opts.AheadBytes)
-	switch {
-	case piece < 0 || need < j.fileSize:
-		return
-	case piece == 0:
-		piece = min(aheadBytes, max(j.fileSize, 256<<10)) // a small journal stays small
-	}
-	info, err := j.file.Stat() // bbolt may have made it longer: what it has written there must not be overwritten
-	if err != nil {
+func (j *Journal) fillAhead(used, need int64) {
+	if j.opts.AheadBytes < 0 || used+need < j.filled {
 		return
 	}
-	j.fileSize = max(j.fileSize, info.Size())
-	if need < j.fileSize {
-		return
-	}
-	end := need + piece
-	_ = j.fillTo(end - end%int64(len(zeros)))
+	end := used + need + j.piece(used)
+	_ = j.fillTo(used, end-end%int64(len(zeros)))
 }
 
-// fillTo makes the file at least so long, by zeros that take their place on the disk.
-func (j *Journal) fillTo(end int64) error {
-	for j.fileSize < end {
-		n, err := j.file.WriteAt(zeros[:min(int64(len(zeros)), end-j.fileSize)], j.fileSize)
-		j.fileSize += int64(n)
+// piece is how much is filled ahead at a time.
+func (j *Journal) piece(used int64) int64 {
+	if j.opts.AheadBytes != 0 {
+		return max(0, int64(j.opts.AheadBytes))
+	}
+	return min(aheadBytes, max(used, 256<<10)) // a small journal stays small
+}
+
+// fillTo writes zeros up to end, so that the bytes take their place on the disk. used is where bbolt's pages end: nothing
+// before it is overwritten. How long the file is says nothing, for bbolt makes it longer by a hole.
+func (j *Journal) fillTo(used, end int64) error {
+	j.filled = max(j.filled, used)
+	for j.filled < end {
+		n, err := j.file.WriteAt(zeros[:min(int64(len(zeros)), end-j.filled)], j.filled)
+		j.filled += int64(n)
 		if err != nil {
 			return err
 		}

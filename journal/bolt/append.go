@@ -53,7 +53,7 @@ func (j *Journal) Append(b *journal.Batch, done func(error)) {
 	j.mu.Unlock()
 }
 
-// Probe says whether there is space again: for as much as was refused last.
+// Probe says whether there is space again: for as much as was refused last, and some more.
 func (j *Journal) Probe() error {
 	got := make(chan error, 1)
 	j.mu.Lock()
@@ -180,10 +180,8 @@ func (j *Journal) probe() error {
 	if err := j.Err(); err != nil {
 		return err
 	}
-	var err error
-	if j.opts.AheadBytes >= 0 { // else nobody knows how much of the file bbolt has written, and zeros might fall on it
-		err = j.fillTo(j.used() + j.refused)
-	}
+	used := j.used()
+	err := j.fillTo(used, used+j.refused+j.piece(used)) // a piece more, else the disk would be full again at once
 	if err == nil {
 		err = j.commit(nil)
 	}

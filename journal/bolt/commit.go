@@ -50,7 +50,7 @@ func (j *Journal) commit(group []queued) (err error) {
 	if err := w.finish(); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
-	j.fillAhead(tx.Size() + needOf(group))
+	j.fillAhead(tx.Size(), needOf(group))
 	j.db.NoFreelistSync = len(group) > 0 && j.db.Stats().FreelistInuse > freelistBytes
 	if err := tx.Commit(); err != nil {
 		return err

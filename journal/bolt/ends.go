@@ -140,7 +140,6 @@ func (j *Journal) indexEnds() error {
 		if err := j.place.set(j.path, j.file); err != nil {
 			return err
 		}
-		j.fileSize = j.place.size.Load()
 	}
 	j.clock = c
 	return nil

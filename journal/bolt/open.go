@@ -235,11 +235,7 @@ func (j *Journal) openBolt(path string, timeout time.Duration, readOnly bool) (e
 		return err
 	}
 	j.db.NoFreelistSync = false
-	if err := j.place.set(path, j.file); err != nil {
-		return err
-	}
-	j.fileSize = j.place.size.Load()
-	return nil
+	return j.place.set(path, j.file)
 }
 
 // load reads what the journal keeps in memory.
