@@ -8,10 +8,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/agnt5/agnt5d/engine"
@@ -285,16 +283,10 @@ func TestValidateReportsEveryProblem(t *testing.T) {
 
 func TestMain(m *testing.M) {
 	if os.Getenv("AGNT5D_TEST_SELF") != "" { // the program has started itself
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-		stop()
-		os.Exit(code)
+		os.Exit(program(os.Args[1:]))
 	}
 	if args := os.Getenv("AGNT5D_TEST_MAIN"); args != "" {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		code := run(ctx, strings.Fields(args), os.Stdin, os.Stdout, os.Stderr)
-		stop()
-		os.Exit(code)
+		os.Exit(program(strings.Fields(args)))
 	}
 	if url := os.Getenv("AGNT5D_TEST_WORKER"); url != "" {
 		if err := workerChild(url); err != nil {

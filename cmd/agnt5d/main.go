@@ -54,11 +54,23 @@ func exit(code int, format string, args ...any) error {
 	return &exitErr{code, fmt.Errorf(format, args...)}
 }
 
-func main() {
+func main() { os.Exit(program(os.Args[1:])) }
+
+// program is run in a process of its own. The first signal asks the verb to end; a second one ends the process, whatever
+// the verb is at.
+func program(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	defer stop()
+	context.AfterFunc(ctx, endAtNext)
+	return run(ctx, args, os.Stdin, os.Stdout, os.Stderr)
+}
+
+// endAtNext ends the process at the next signal. Nothing that was acknowledged is lost.
+func endAtNext() {
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, os.Interrupt, syscall.SIGTERM)
+	<-again
+	os.Exit(exitInterrupted)
 }
 
 // run is the program, with its surroundings handed in so that tests can start it.

@@ -91,7 +91,11 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 		clock = engine.NewTestClock()
 		log.Warn("this daemon is for tests: POST /v1/test-clock moves its time ahead")
 	}
-	eng, err := engine.Open(o.File, engine.Options{Clock: clock, GCHeadroom: headroom, Logger: log, Services: o.limits(), Lease: o.Lease, Drain: o.Drain, MaxPayload: o.MaxPayload, Release: engine.Release()})
+	eng, err := open(ctx, o.File, engine.Options{Clock: clock, GCHeadroom: headroom, Logger: log, Services: o.limits(), Lease: o.Lease, Drain: o.Drain, MaxPayload: o.MaxPayload, Release: engine.Release()})
+	if errors.Is(err, errStopped) {
+		log.Info("stopped while it opened the file; nothing was acknowledged", "file", o.File)
+		return nil
+	}
 	if err != nil {
 		code := exitError
 		if errors.Is(err, bolt.ErrLocked) {
@@ -121,12 +125,9 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 	case err := <-failed:
 		stopped = err
 	}
-	again := make(chan os.Signal, 1)
-	signal.Notify(again, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		<-again
-		os.Exit(exitError) // what was acknowledged is on disk
-	}()
+	if ctx.Err() == nil { // it ends by itself: a signal need not ask for it any more
+		go endAtNext()
+	}
 	bounded, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	late := time.AfterFunc(grace+5*time.Second, func() {
@@ -151,6 +152,33 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 	}
 	log.Info("stopped")
 	return nil
+}
+
+var errStopped = errors.New("stopped while it opened the file")
+
+// open opens an engine. It does not wait for that when ctx ends: the process is to end, and a file that was being opened
+// is none the worse for it.
+func open(ctx context.Context, path string, o engine.Options) (*engine.Engine, error) {
+	type opened struct {
+		eng *engine.Engine
+		err error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		eng, err := engine.Open(path, o)
+		done <- opened{eng, err}
+	}()
+	select {
+	case got := <-done:
+		return got.eng, got.err
+	case <-ctx.Done():
+	}
+	go func() { // in a program that goes on
+		if got := <-done; got.err == nil {
+			_ = got.eng.Close()
+		}
+	}()
+	return nil, errStopped
 }
 
 // failedGrace is how long answers under way have when the engine has stopped by itself: nothing more will come of them.
