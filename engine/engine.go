@@ -237,10 +237,10 @@ func (e *Engine) land(commits []commit) {
 	}
 	full := e.r.Full()
 	for _, c := range commits {
-		e.r.Committed(c.b, c.err, e.now())
-		if c.err == nil {
+		if c.err == nil { // first: who gets his answer now finds what it is about in the feed
 			e.durable.Store(c.b.Last)
 		}
+		e.r.Committed(c.b, c.err, e.now())
 	}
 	if e.r.Full() && !full {
 		e.probeAt = e.now().Mono + probeEvery.Milliseconds()

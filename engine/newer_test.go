@@ -323,9 +323,10 @@ func TestRunsOfANewerReleaseWaitForIt(t *testing.T) {
 				t.Fatal(st, err)
 			}
 		}
+		durable := eng.Durable() // a recovery point may still be under way
 		events, next, err := eng.Feed(t.Context(), 0, 1<<20)
-		if err != nil || next != eng.Durable() {
-			t.Errorf("the feed ends at %d of %d: %v", next, eng.Durable(), err)
+		if err != nil || next < durable {
+			t.Errorf("the feed ends at %d of %d: %v", next, durable, err)
 		}
 		opaque := 0
 		for _, e := range events {
@@ -392,8 +393,9 @@ func TestRunsOfANewerDefinitionWait(t *testing.T) {
 	if err := start(t.Context(), eng, "w"); err != nil {
 		t.Error(err)
 	}
-	if _, next, err := eng.Feed(t.Context(), 0, 1<<20); err != nil || next != eng.Durable() {
-		t.Errorf("the feed ends at %d of %d: %v", next, eng.Durable(), err)
+	durable := eng.Durable() // a recovery point may still be under way
+	if _, next, err := eng.Feed(t.Context(), 0, 1<<20); err != nil || next < durable {
+		t.Errorf("the feed ends at %d of %d: %v", next, durable, err)
 	}
 	if err := eng.Close(); err != nil {
 		t.Fatal(err)
