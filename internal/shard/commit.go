@@ -251,7 +251,7 @@ func (r *Shard) tellAgain() {
 }
 
 // turnFull admits what changes nothing, and what may find that it need not write; it refuses the rest. Outcomes of attempts in
-// process are kept.
+// process are kept. Nothing is written.
 func (r *Shard) turnFull(inputs []Input) {
 	for _, in := range inputs {
 		switch in := in.(type) {

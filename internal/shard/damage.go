@@ -1,6 +1,9 @@
 package shard
 
 import (
+	"slices"
+
+	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
 )
@@ -18,6 +21,27 @@ func (q quarantine) fold(_ *Shard, run *Run, t *replay.Turn) {
 	if !run.S.Hurt { // once: a cancelled run is not quarantined again for the damage that is known of it
 		t.Quarantine(q.seq, q.why)
 	}
+}
+
+// owesQuarantine says that the run was found damaged when a full disk made the shard fold again, and that this is not written yet.
+func (run *Run) owesQuarantine() bool {
+	if len(run.facts) == 0 {
+		return false
+	}
+	_, owes := run.facts[0].(quarantine)
+	return owes
+}
+
+// turnAway refuses what came for a run that is to be quarantined when there is space: until then its state does not say what it
+// has forgotten.
+func (run *Run) turnAway() {
+	run.facts = slices.DeleteFunc(run.facts, func(f fact) bool {
+		in, ok := f.(refuser)
+		if ok {
+			in.refuse(refusal.ErrDiskFull)
+		}
+		return ok
+	})
 }
 
 // Quarantine marks a run whose journal was found damaged while it was read.

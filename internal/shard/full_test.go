@@ -90,3 +90,47 @@ func TestAnAnswerDoesNotHangOnADroppedBatch(t *testing.T) {
 		t.Error("the disk is not full")
 	}
 }
+
+// Damage that is found while the disk is full is not written: a turn that writes is dropped, memory is folded again, the damage is
+// found again, and so on, and no read is ever answered. It is written when there is space.
+func TestDamageFoundOnAFullDiskWaitsForSpace(t *testing.T) {
+	b := newBed(t)
+	b.register("w", flow.WaitSignal("s", "go"), flow.WaitSignal("s2", "go", flow.After("s")))
+	for _, id := range []string{"hurt", "well"} {
+		b.start(id, "w")
+		b.do(&shard.Signal{ID: id, Name: "go", SignalID: "1", Payload: []byte("1"), Reply: func(string, error) {}})
+	}
+	records, err := b.disk.RunRecords(b.number("hurt"), 1<<62, 1, 1<<30)
+	if err != nil || len(records) != 2 {
+		t.Fatal(len(records), err)
+	}
+	b.disk.Damage(records[1].Seq)
+	b.turn(&shard.Set{Key: "x", Value: []byte("1"), Reply: func(error) {}})
+	b.lose()
+	if len(b.damage) != 1 {
+		t.Fatalf("damage: %+v", b.damage)
+	}
+
+	signal := func(id string, a *told) *shard.Signal {
+		return &shard.Signal{ID: id, Name: "go", SignalID: "2", Payload: []byte("2"), Reply: func(_ string, err error) { a.take(err) }}
+	}
+	read := func(id string, a *told) *shard.Query {
+		return &shard.Query{ID: id, Read: func(*shard.Shard, *shard.Run) {}, Reply: a.take}
+	}
+	var hurt, well, signalHurt, signalWell, after told
+	b.turn(read("hurt", &hurt), read("well", &well), signal("hurt", &signalHurt), signal("well", &signalWell))
+	hurt.is(t, "a read of the damaged run", nil)
+	well.is(t, "a read of another", nil)
+	signalHurt.is(t, "a signal for the damaged run", refusal.ErrDiskFull)
+	signalWell.is(t, "a signal for another", refusal.ErrDiskFull)
+	if n := b.disk.Queued(); n != 0 {
+		t.Errorf("%d batches are written on a full disk", n)
+	}
+
+	b.r.Resume()
+	b.do(signal("hurt", &after))
+	after.is(t, "a signal when there is space", refusal.ErrRunQuarantined)
+	if h, _, _ := b.disk.Head(b.number("hurt")); replay.RunState(h.State) != replay.Quarantined {
+		t.Errorf("the run is %s", replay.RunState(h.State))
+	}
+}

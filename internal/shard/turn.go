@@ -51,6 +51,9 @@ func (r *Shard) Turn(now Now, inputs []Input) *Batch {
 	r.Take(now, inputs)
 	r.begin(now)
 	r.forgive()
+	if !r.full { // what was found damaged while there was no space comes first
+		r.drain()
+	}
 	r.tellAgain()
 	inputs, r.ready = r.ready, r.admitted[:0]
 	r.admitted = inputs
@@ -113,13 +116,20 @@ func (r *Shard) finish() *Batch {
 	return b
 }
 
-// drain folds the facts of every run that has some, until no run has.
+// drain folds the facts of every run that has some, until no run has. On a full disk, those that were found damaged keep theirs.
 func (r *Shard) drain() {
+	kept := 0
 	for i := 0; i < len(r.work); i++ {
-		r.fold(r.work[i])
+		if run := r.work[i]; r.full && run.owesQuarantine() {
+			run.turnAway()
+			r.work[kept] = run
+			kept++
+		} else {
+			r.fold(run)
+		}
 	}
-	clear(r.work)
-	r.work = r.work[:0]
+	clear(r.work[kept:])
+	r.work = r.work[:kept]
 }
 
 // give puts a fact in front of its run.

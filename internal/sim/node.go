@@ -88,7 +88,11 @@ func (n *node) turn() {
 	}
 	n.shard.Take(at, in)
 	n.inquire()
+	full := n.shard.Full()
 	b := n.shard.Turn(at, nil)
+	if full && b != nil {
+		w.fail("a turn writes %d records though the disk is full, and so will the next", len(b.Records))
+	}
 	n.inquire()
 	n.check()
 	if b != nil {
