@@ -27,7 +27,7 @@ func needOf(group []queued) int64 {
 // commit writes the batches of a group in one transaction. nil: they are on stable storage.
 func (j *Journal) commit(group []queued) (err error) {
 	began := time.Now()
-	if err := j.place.look(); err != nil {
+	if err := j.place.whole(j.file); err != nil {
 		return err
 	}
 	defer guard(&err)()

@@ -48,10 +48,23 @@ func (p *place) look() error {
 	case !os.SameFile(p.file, info):
 		return &goneError{fmt.Sprintf("journal: %s was replaced by another file while it was in use", p.path)}
 	case info.Size() < known:
-		return &goneError{fmt.Sprintf("journal: %s was cut from %d to %d bytes while it was in use", p.path, known, info.Size())}
+		return p.shorter(known, info.Size())
 	}
 	p.size.CompareAndSwap(known, info.Size()) // who else looks has seen the same, or will
 	return nil
+}
+
+// whole says whether the open file, wherever it stands by now, is as long as it was: this is cheaper than look.
+func (p *place) whole(f *os.File) error {
+	known := p.size.Load()
+	if info, err := f.Stat(); err == nil && info.Size() < known {
+		return p.shorter(known, info.Size())
+	}
+	return nil
+}
+
+func (p *place) shorter(known, size int64) error {
+	return &goneError{fmt.Sprintf("journal: %s was cut from %d to %d bytes while it was in use", p.path, known, size)}
 }
 
 // goneError is ErrGone with what became of the file.
