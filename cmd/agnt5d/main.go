@@ -32,28 +32,6 @@ const (
 	exitInterrupted = 130
 )
 
-// exitErr ends the program with a code. An empty text prints nothing: it has been said already.
-type exitErr struct {
-	code int
-	err  error
-}
-
-func (e *exitErr) Error() string {
-	if e.err == nil {
-		return ""
-	}
-	return e.err.Error()
-}
-
-func (e *exitErr) Unwrap() error { return e.err }
-
-func exit(code int, format string, args ...any) error {
-	if format == "" {
-		return &exitErr{code, nil}
-	}
-	return &exitErr{code, fmt.Errorf(format, args...)}
-}
-
 func main() { os.Exit(program(os.Args[1:])) }
 
 // program is run in a process of its own. The first signal asks the verb to end; a second one ends the process, whatever
@@ -100,18 +78,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		}
 		e = &exitErr{exitUsage, fmt.Errorf("%w (see \"%s --help\")", err, verb)}
 	}
-	if text := e.Error(); text != "" {
-		fmt.Fprintln(stderr, "agnt5d: "+text)
-	}
+	printError(stderr, wantsJSON(root, args), e)
 	return e.code
-}
-
-// usage makes a wrong use of a verb the error it is.
-func usage(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &exitErr{exitUsage, err}
 }
 
 func newRoot() *cobra.Command {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -89,7 +90,10 @@ func (do *deed) named(cmd *cobra.Command, runs []string, c *client.Client, o *re
 		case first == nil:
 			first = err
 		default:
-			fmt.Fprintln(cmd.ErrOrStderr(), "agnt5d: "+err.Error())
+			var e *exitErr
+			if errors.As(err, &e) { // told gives no other
+				printError(cmd.ErrOrStderr(), o.json(), e)
+			}
 		}
 		if cmd.Context().Err() != nil {
 			break

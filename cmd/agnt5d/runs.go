@@ -28,6 +28,9 @@ func newRegisterCmd() *cobra.Command {
 		}
 		_, _, warnings := flow.Check(body)
 		for _, w := range warnings {
+			if o.json() {
+				break // they are in the answer
+			}
 			fmt.Fprintf(cmd.ErrOrStderr(), "%s: warning: %s\n", at(args[1], w), flow.Problems{w})
 		}
 		v, created, err := c.Register(cmd.Context(), args[0], body)
@@ -38,7 +41,10 @@ func newRegisterCmd() *cobra.Command {
 			return err
 		}
 		if o.json() {
-			return printJSON(cmd.OutOrStdout(), v)
+			return printJSON(cmd.OutOrStdout(), struct {
+				model.Version
+				Warnings flow.Problems `json:"warnings,omitempty"`
+			}{v, warnings})
 		}
 		how := "is current; this definition was already registered"
 		if created {

@@ -101,22 +101,6 @@ func at(file string, p flow.Problem) string {
 	return fmt.Sprintf("%s:%d:%d", file, p.Line, p.Column)
 }
 
-// invalid is the error of a definition that was refused: each problem on a line of its own, as "validate" shows them.
-func invalid(file string, problems flow.Problems) error {
-	text := "the definition is not valid"
-	if len(problems) > 1 {
-		text += fmt.Sprintf(": %d problems", len(problems))
-	}
-	for _, p := range problems {
-		text += "\n  "
-		if file != "" {
-			text += at(file, p) + ": "
-		}
-		text += flow.Problems{p}.Error()
-	}
-	return exit(exitError, "%s", text)
-}
-
 // faults are the problems of a definition that a daemon refused.
 func faults(p *model.Problem) (problems flow.Problems) {
 	for _, f := range p.Errors {

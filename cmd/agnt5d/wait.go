@@ -81,29 +81,41 @@ func waitFor(cmd *cobra.Command, c *client.Client, o *remote, run string, limit 
 	st, err := c.WaitSteps(short, run, steps)
 	early := short.Err() != nil
 	done()
+	var why []model.Reason
 	if err != nil && early && cmd.Context().Err() == nil {
-		sayWhy(cmd, c, run)
+		why = sayWhy(cmd, c, o, run)
 		st, err = c.WaitSteps(ctx, run, steps)
 	}
 	switch {
 	case err == nil:
 		return st, nil
 	case cmd.Context().Err() != nil:
-		return nil, exit(exitTimeout, "stopped waiting; the run continues")
+		return nil, notEnded(why, "stopped waiting; the run continues")
 	case ctx.Err() != nil:
-		return nil, exit(exitTimeout, "run %s has not ended within %s; it continues", run, limit)
+		return nil, notEnded(why, "run %s has not ended within %s; it continues", run, limit)
 	}
 	return nil, err
 }
 
-// sayWhy says why a run is not done. What cannot be told now is left out: the wait goes on.
-func sayWhy(cmd *cobra.Command, c *client.Client, run string) {
+// notEnded is the error of who gives up waiting. It carries for programs why the run was not done.
+func notEnded(why []model.Reason, format string, args ...any) error {
+	d := &detailed{code: codeOf[exitTimeout], message: fmt.Sprintf(format, args...), details: map[string]any{}}
+	if d.text = d.message; len(why) > 0 {
+		d.details["reasons"] = why
+	}
+	return &exitErr{exitTimeout, d}
+}
+
+// sayWhy says why a run is not done, and gives the reasons: -o json has them in its error. What cannot be told now is left out, for the
+// wait goes on.
+func sayWhy(cmd *cobra.Command, c *client.Client, o *remote, run string) []model.Reason {
 	reasons, err := c.Explain(cmd.Context(), run)
-	if err != nil || len(reasons) == 0 {
-		return
+	if err != nil || len(reasons) == 0 || o.json() {
+		return reasons
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "run %s is not done:\n", run)
 	printReasons(cmd.ErrOrStderr(), reasons, "  ", "    ", zone(cmd))
+	return reasons
 }
 
 // printEnd says how a run ended, also in the exit code.

@@ -58,7 +58,7 @@ var may = map[string][]string{
 	"internal/bench":         {"client", "engine", "flow", "worker"},
 	"push":                   {"engine", "flow", "internal/failure", "internal/wire", "model", "worker", "worker/pool"},
 	"api":                    {"engine", "flow", "internal/ids", "internal/meter", "internal/nearest", "internal/refusal", "internal/wire", "journal", "model", "push"},
-	"cmd/agnt5d":             {"api", "client", "engine", "examples/etl", "flow", "internal/archive", "internal/bench", "internal/diagram", "internal/event", "internal/ids", "internal/nearest", "internal/rfc3339", "journal", "journal/bolt", "model", "push", "replay"},
+	"cmd/agnt5d":             {"api", "client", "engine", "examples/etl", "flow", "internal/archive", "internal/bench", "internal/diagram", "internal/event", "internal/ids", "internal/nearest", "internal/refusal", "internal/rfc3339", "journal", "journal/bolt", "model", "push", "replay"},
 }
 
 // embedders is what a program that embeds the engine may link besides the standard library and our own packages.
