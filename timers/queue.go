@@ -1,5 +1,7 @@
 package timers
 
+import "github.com/agnt5/agnt5d/internal/heap"
+
 // Entry is a moment at which a step of a run must be looked at. It is 24 bytes.
 type Entry struct {
 	Due  int64 // Unix ms
@@ -13,20 +15,10 @@ type Entry struct {
 type Queue struct{ heap []Entry }
 
 // Push adds an entry.
-func (q *Queue) Push(e Entry) {
-	h := append(q.heap, e)
-	for i := len(h) - 1; i > 0; {
-		up := (i - 1) / 2
-		if !h[i].before(h[up]) {
-			break
-		}
-		h[i], h[up] = h[up], h[i]
-		i = up
-	}
-	q.heap = h
-}
+func (q *Queue) Push(e Entry) { q.heap = heap.Push(q.heap, e) }
 
-func (e Entry) before(o Entry) bool {
+// Before says whether the entry comes first: by moment, then run, then step.
+func (e Entry) Before(o Entry) bool {
 	switch {
 	case e.Due != o.Due:
 		return e.Due < o.Due
@@ -46,24 +38,7 @@ func (q *Queue) Peek() (Entry, bool) {
 
 // Pop takes the first entry. The queue must not be empty.
 func (q *Queue) Pop() Entry {
-	h := q.heap
-	top, last := h[0], len(h)-1
-	h[0] = h[last]
-	h = h[:last]
-	for i := 0; ; {
-		down := 2*i + 1
-		if down >= last {
-			break
-		}
-		if down+1 < last && h[down+1].before(h[down]) {
-			down++
-		}
-		if !h[down].before(h[i]) {
-			break
-		}
-		h[i], h[down] = h[down], h[i]
-		i = down
-	}
+	h, top := heap.Pop(q.heap)
 	if cap(h) > 4096 && len(h) < cap(h)/4 { // give back what a crowd needed
 		h = append(make([]Entry, 0, cap(h)/2), h...)
 	}

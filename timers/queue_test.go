@@ -51,9 +51,9 @@ func TestQueueGivesEverythingInOrder(t *testing.T) {
 
 func order(a, b Entry) int {
 	switch {
-	case a.before(b):
+	case a.Before(b):
 		return -1
-	case b.before(a):
+	case b.Before(a):
 		return 1
 	}
 	return 0

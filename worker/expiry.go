@@ -1,5 +1,7 @@
 package worker
 
+import "github.com/agnt5/agnt5d/internal/heap"
+
 // Why says why a lease ended without an answer.
 type Why uint8
 
@@ -9,13 +11,15 @@ const (
 	HeartbeatTimeout                // the handler's own heartbeats stopped: it failed
 )
 
-// expiryHeap holds when each lease must be looked at next; a lease that was renewed meanwhile is put in again.
+// expiryHeap is a heap that holds when each lease must be looked at next; a lease that was renewed meanwhile is put in again.
 type expiryHeap []expiry
 
 type expiry struct {
 	at   int64
 	slot *Slot
 }
+
+func (e expiry) Before(o expiry) bool { return e.at < o.at }
 
 // due is when the slot must be looked at: the earliest of its clocks; once its run has ended only the lease counts. 0: never.
 func (s *Slot) due() int64 {
@@ -37,41 +41,13 @@ func (h *Hub) schedule(s *Slot) {
 	if at == 0 {
 		return
 	}
-	e := append(h.expiry, expiry{at, s})
-	for i := len(e) - 1; i > 0; {
-		up := (i - 1) / 2
-		if e[up].at <= e[i].at {
-			break
-		}
-		e[up], e[i] = e[i], e[up]
-		i = up
-	}
-	h.expiry = e
+	h.expiry = heap.Push(h.expiry, expiry{at, s})
 }
 
 func (h *Hub) popExpiry() *Slot {
-	e := h.expiry
-	top := e[0].slot
-	last := len(e) - 1
-	e[0] = e[last]
-	e[last] = expiry{}
-	e = e[:last]
-	for i := 0; ; {
-		down := 2*i + 1
-		if down >= last {
-			break
-		}
-		if down+1 < last && e[down+1].at < e[down].at {
-			down++
-		}
-		if e[i].at <= e[down].at {
-			break
-		}
-		e[i], e[down] = e[down], e[i]
-		i = down
-	}
+	e, top := heap.Pop(h.expiry)
 	h.expiry = e
-	return top
+	return top.slot
 }
 
 // NextExpiry is when Expire has something to look at, in monotonic ms. ok is false when there is nothing.
