@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/flow"
@@ -20,21 +21,7 @@ import (
 // damage flips a bit in the value of the log record with that sequence, in every copy of it that the file holds.
 func damage(t *testing.T, path string, seq uint64) {
 	t.Helper()
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var value []byte
-	err = db.View(func(tx *bbolt.Tx) error {
-		value = bytes.Clone(tx.Bucket([]byte("log")).Get(binary.BigEndian.AppendUint64(nil, seq)))
-		return nil
-	})
-	if err != nil || len(value) == 0 {
-		t.Fatalf("record %d: %v", seq, err)
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
+	value := recordValue(t, path, seq)
 	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -50,6 +37,26 @@ func damage(t *testing.T, path string, seq uint64) {
 	if err := os.WriteFile(path, whole, 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// recordValue gives the value of the log record with that sequence.
+func recordValue(t *testing.T, path string, seq uint64) (value []byte) {
+	t.Helper()
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.View(func(tx *bbolt.Tx) error {
+		value = bytes.Clone(tx.Bucket([]byte("log")).Get(binary.BigEndian.AppendUint64(nil, seq)))
+		return nil
+	})
+	if err != nil || len(value) == 0 {
+		t.Fatalf("record %d: %v", seq, err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return value
 }
 
 // A run that sleeps is read back from its snapshot when it wakes. One that cannot be read any more is a cache that is lost:
@@ -71,49 +78,12 @@ func TestASleeperWhoseSnapshotIsDamagedWakes(t *testing.T) {
 	if err := eng.Close(); err != nil {
 		t.Fatal(err)
 	}
-	var snapshot []byte
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = db.View(func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte("snapshots")).ForEach(func(_, v []byte) error {
-			if bytes.Contains(v, []byte("hurt")) {
-				snapshot = bytes.Clone(v)
-			}
-			return nil
-		})
-	})
-	if err := db.Close(); err != nil || snapshot == nil {
-		t.Fatal("no snapshot", err)
-	}
+	snapshot := snapshotOf(t, path, "hurt")
 	if eng, err = engine.Open(path, engine.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	defer eng.Close()
-	f, err := os.OpenFile(path, os.O_RDWR, 0) // under the engine's feet
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	whole, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	flips := 0
-	for at := 0; ; flips++ {
-		n := bytes.Index(whole[at:], snapshot)
-		if n < 0 {
-			break
-		}
-		at += n + len(snapshot)
-		if _, err := f.WriteAt([]byte{snapshot[len(snapshot)-1] ^ 1}, int64(at-1)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if flips == 0 {
-		t.Fatal("the snapshot is not in the file")
-	}
+	flip(t, path, snapshot)
 	for _, id := range []string{"hurt", "well"} {
 		if err := eng.Signal(t.Context(), id, "go", 1); err != nil {
 			t.Errorf("%s: %v", id, err)
@@ -124,6 +94,130 @@ func TestASleeperWhoseSnapshotIsDamagedWakes(t *testing.T) {
 	}
 	if d := eng.Damages(); len(d) != 1 || d[0].Kind != "snapshot" {
 		t.Errorf("damages: %+v", d)
+	}
+}
+
+// snapshotOf gives the value that holds the snapshot of a run.
+func snapshotOf(t *testing.T, path, id string) (snapshot []byte) {
+	t.Helper()
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = db.View(func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte("snapshots")).ForEach(func(_, v []byte) error {
+			if bytes.Contains(v, []byte(id)) {
+				snapshot = bytes.Clone(v)
+			}
+			return nil
+		})
+	})
+	if err := db.Close(); err != nil || snapshot == nil {
+		t.Fatal("no snapshot", err)
+	}
+	return snapshot
+}
+
+// flip flips a bit in every copy of a value that the file holds, under the feet of its engine.
+func flip(t *testing.T, path string, value []byte) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flips := 0
+	for at := 0; ; flips++ {
+		n := bytes.Index(whole[at:], value)
+		if n < 0 {
+			break
+		}
+		at += n + len(value)
+		if _, err := f.WriteAt([]byte{value[len(value)-1] ^ 1}, int64(at-1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if flips == 0 {
+		t.Fatal("the value is not in the file")
+	}
+}
+
+// A run that sleeps, and of which neither the snapshot nor the records can be read any more, is quarantined when it wakes, whether its
+// time has come or somebody calls. Others go on.
+func TestASleeperOfWhichAllIsDamagedIsQuarantined(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "runs.db")
+	eng, err := engine.Open(path, engine.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	register(t, eng, "nap", flow.WaitSignal("a", "go"), flow.WaitTimer("b", "hour", flow.Delay(time.Hour), flow.After("a")))
+	all := []string{"timer", "called", "start-lost", "well"}
+	numbers := map[string][]uint64{} // of its events
+	for _, id := range all {
+		if _, err := eng.Start(t.Context(), "nap", id, engine.WithID(id)); err != nil {
+			t.Fatal(err)
+		}
+		if err := eng.Signal(t.Context(), id, "go", 1); err != nil {
+			t.Fatal(err)
+		}
+		events, err := eng.History(t.Context(), id, 0, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			numbers[id] = append(numbers[id], e.Seq)
+		}
+	}
+	if err := eng.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var flips [][]byte
+	for _, id := range all[:3] {
+		seqs := numbers[id]
+		at := seqs[len(seqs)-1]
+		if id == "start-lost" {
+			at = seqs[0]
+		}
+		flips = append(flips, snapshotOf(t, path, id), recordValue(t, path, recordOf(t, path, at)))
+	}
+	if eng, err = engine.Open(path, engine.Options{Clock: engine.NewTestClock()}); err != nil {
+		t.Fatal(err)
+	}
+	for _, value := range flips {
+		flip(t, path, value)
+	}
+	if err := eng.Cancel(t.Context(), "called", ""); err != nil { // what a quarantined run can still be told
+		t.Errorf("cancel: %v", err)
+	}
+	if _, err := eng.Advance(t.Context(), 2*time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range all[:3] {
+		want := map[string]string{"timer": "quarantined", "called": "cancelled"}[id]
+		st, err := eng.Status(t.Context(), id)
+		if want == "" && !errors.Is(err, engine.ErrRunQuarantined) || want != "" && (err != nil || st.State != want) {
+			t.Errorf("%s: %+v %v", id, st, err)
+		}
+	}
+	if st, err := eng.Wait(t.Context(), "well"); err != nil || st.State != "completed" {
+		t.Errorf("well: %+v %v", st, err)
+	}
+	if d := eng.Damages(); len(d) < 3 {
+		t.Errorf("damages: %+v", d)
+	}
+	if err := eng.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if eng, err = engine.Open(path, engine.Options{}); err != nil { // what was written of it can be folded
+		t.Fatal(err)
+	}
+	defer eng.Close()
+	if st, err := eng.Status(t.Context(), "timer"); err != nil || st.State != "quarantined" {
+		t.Errorf("after a restart: %+v %v", st, err)
 	}
 }
 

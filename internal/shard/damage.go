@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/agnt5/agnt5d/internal/refusal"
@@ -17,13 +18,17 @@ type quarantine struct {
 	why string
 }
 
+func quarantineFor(d *journal.Damage) quarantine {
+	return quarantine{d.Seq, fmt.Sprintf("%s: record %d: %s", damagedReason, d.Seq, d.Detail)}
+}
+
 func (q quarantine) fold(_ *Shard, run *Run, t *replay.Turn) {
 	if !run.S.Hurt { // once: a cancelled run is not quarantined again for the damage that is known of it
 		t.Quarantine(q.seq, q.why)
 	}
 }
 
-// owesQuarantine says that the run was found damaged when a full disk made the shard fold again, and that this is not written yet.
+// owesQuarantine says that the run was found damaged between two turns, and that this is not written yet.
 func (run *Run) owesQuarantine() bool {
 	if len(run.facts) == 0 {
 		return false

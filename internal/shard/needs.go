@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/objects"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/timers"
 )
@@ -335,25 +336,48 @@ func (r *Shard) Give(rows *Rows) {
 // wakes puts a sleeper into memory again. One that is not understood leaves the books.
 func (r *Shard) wakes(run Sleeper, row *runRow) error {
 	dues := r.needs.dozing[run.Run]
-	for _, e := range dues {
-		r.due.Push(e)
-	}
 	r.needs.dozes -= len(dues)
 	delete(r.needs.dozing, run.Run)
 	p, ok := r.parked[run.Run]
+	is := ok && p.last == run.Last // else it is not the one that was asked for
+	err := row.err
+	if err != nil {
+		err = fmt.Errorf("run %d: %w", run.Run, err)
+	}
+	if _, damaged := damageOf(run.Run, err); is && damaged { // not even its first record can be read: as a start does, it is left to "verify"
+		delete(r.parked, run.Run)
+		return err
+	}
+	for _, e := range dues {
+		r.due.Push(e)
+	}
 	switch {
-	case !ok || p.last != run.Last:
-		return nil // it is not the one that was asked for
-	case errors.Is(row.err, refusal.ErrNewerRelease):
+	case !is:
+		return nil
+	case errors.Is(err, refusal.ErrNewerRelease):
 		r.tooNew(run.Run, p, row.s, row.err)
 		return nil
-	case row.err != nil && len(dues) > 0:
-		r.fail(fmt.Errorf("run %d: %w", run.Run, row.err))
-	case row.err == nil:
+	case row.hurt != nil:
+		r.riseHurt(p, row)
+	case err == nil:
 		r.rise(run.Run, p, row.s)
-		return nil
+	case len(dues) > 0:
+		r.fail(err)
 	}
-	return fmt.Errorf("run %d: %w", run.Run, row.err)
+	return err
+}
+
+// riseHurt takes a run that was put away, and whose records are damaged, into memory, to be quarantined in the next turn.
+func (r *Shard) riseHurt(p parked, row *runRow) {
+	run := r.rise(row.s.Run, p, row.s)
+	run.S.Released()
+	claims(run.S, func(o objects.Owner, keys []string, holds bool) {
+		r.table.Request(o, keys)
+		if holds {
+			r.table.Granted(o.Seq)
+		}
+	})
+	r.give(run, quarantineFor(row.hurt))
 }
 
 // comeDue takes the times that have come from the queue, up to DueLimit. Those of runs that must be read first come later.

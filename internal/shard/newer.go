@@ -31,7 +31,7 @@ func (r *Shard) Waits(number uint64) (*archive.Newer, *replay.State) {
 	return nil, nil
 }
 
-// refold is a run that recovery folds from its records alone: something of it is damaged, or of a newer release.
+// refold is a run that is folded from its records alone: something of it is damaged, or of a newer release.
 type refold struct {
 	slept        bool            // it was put away: counted as open by its snapshot
 	hurt         *journal.Damage // nil: nothing is damaged
@@ -41,7 +41,7 @@ type refold struct {
 }
 
 // record takes the run's next intact record. After damage to the log, and after what is not understood, it is not folded.
-func (f *refold) record(r *Shard, rec *journal.Record) {
+func (f *refold) record(a *archive.Archive, rec *journal.Record) {
 	f.last, f.events = rec.Seq, rec.N+uint64(rec.Count)-1
 	if f.newer != nil {
 		return
@@ -49,7 +49,7 @@ func (f *refold) record(r *Shard, rec *journal.Record) {
 	var err error
 	if f.hurt == nil || f.hurt.Kind == "snapshot" || rec.Seq < f.hurt.Seq {
 		var next *replay.State
-		if next, err = archive.Fold(f.s, rec, r.archive.Graph, nil); err == nil || errors.Is(err, refusal.ErrNewerRelease) {
+		if next, err = archive.Fold(f.s, rec, a.Graph, nil); err == nil || errors.Is(err, refusal.ErrNewerRelease) {
 			f.s = next
 		}
 	} else {
@@ -64,4 +64,17 @@ func (f *refold) record(r *Shard, rec *journal.Record) {
 	case f.hurt == nil || f.hurt.Kind == "snapshot":
 		f.hurt = &journal.Damage{Run: rec.Run, Seq: rec.Seq, Count: rec.Count, Kind: "history", Detail: err.Error()}
 	}
+}
+
+// damaged gives the state of a damaged run: what could be folded of it, at the end of what can be found of it. nil: not even its
+// first record can be read.
+func (f *refold) damaged() *replay.State {
+	if f.s == nil {
+		return nil
+	}
+	if d := f.hurt; f.last < d.Seq {
+		f.last, f.events = d.Seq, f.s.Events+uint64(d.Count)
+	}
+	f.s.LastSeq, f.s.Events = f.last, max(f.events, f.s.Events)
+	return f.s
 }

@@ -2,7 +2,6 @@ package shard
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"github.com/agnt5/agnt5d/internal/failure"
@@ -61,23 +60,14 @@ func (r *Shard) owe(boot bool) {
 	var wants []objects.Owner
 	keys := map[uint64][]string{}
 	var held []uint64
-	want := func(s *replay.State, step int32, request uint64, holds bool) {
-		if request == 0 {
-			return
-		}
-		wants = append(wants, objects.Owner{Seq: request, Run: s.Run, Step: step})
-		keys[request] = s.Spec(step).ObjectKeys
-		if holds {
-			held = append(held, request)
-		}
-	}
 	wantAll := func(s *replay.State) {
-		for _, o := range s.Outs {
-			want(s, o.Step, o.Request, true)
-		}
-		for i, st := range s.All() {
-			want(s, i, st.Request, st.Fence != 0)
-		}
+		claims(s, func(o objects.Owner, of []string, holds bool) {
+			wants = append(wants, o)
+			keys[o.Seq] = of
+			if holds {
+				held = append(held, o.Seq)
+			}
+		})
 	}
 	for _, n := range r.newer { // its keys stay taken; nothing else is done for it
 		if n.State != nil {
@@ -98,8 +88,7 @@ func (r *Shard) owe(boot bool) {
 			r.oweAttempt(run, o, replay.OwedEnd, boot)
 		}
 		if run.hurt != nil {
-			d := *run.hurt
-			r.give(run, quarantine{d.Seq, fmt.Sprintf("%s: record %d: %s", damagedReason, d.Seq, d.Detail)})
+			r.give(run, quarantineFor(run.hurt))
 			run.hurt = nil
 		}
 		if s.Status.Ended() {
@@ -120,6 +109,21 @@ func (r *Shard) owe(boot bool) {
 	if boot {
 		r.grant()
 		r.drain()
+	}
+}
+
+// claims gives each request for keys that the state knows of, and whether it holds them.
+func claims(s *replay.State, yield func(o objects.Owner, keys []string, holds bool)) {
+	claim := func(step int32, request uint64, holds bool) {
+		if request != 0 {
+			yield(objects.Owner{Seq: request, Run: s.Run, Step: step}, s.Spec(step).ObjectKeys, holds)
+		}
+	}
+	for _, o := range s.Outs {
+		claim(o.Step, o.Request, true)
+	}
+	for i, st := range s.All() {
+		claim(i, st.Request, st.Fence != 0)
 	}
 }
 

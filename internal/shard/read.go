@@ -43,8 +43,9 @@ type idRow struct {
 }
 
 type runRow struct {
-	s   *replay.State
-	err error
+	s    *replay.State
+	hurt *journal.Damage // its records are damaged as well as its snapshot: s is what could be folded of them
+	err  error
 }
 
 type headRow struct {
@@ -142,12 +143,74 @@ func (d *Reader) snapshots(w *Want, rows *Rows) {
 		return journal.Ask(d.Journal, &journal.Question{Snapshots: part}).Snapshots
 	}) {
 		if i < len(w.Runs) {
-			rows.runs[i].s, rows.runs[i].err = d.wake(w.Runs[i], snap)
+			rows.runs[i] = d.rouse(w.Runs[i], snap)
 		} else if snap.OK && snap.Err == nil {
 			s, err := d.Archive.Decode(snap.Row.State)
 			rows.heads[i-len(w.Runs)].hurt = err == nil && s.Hurt
 		}
 	}
+}
+
+// rouse is wake for a shard that must do something about a damaged run: what can be folded of it is.
+func (d *Reader) rouse(run Sleeper, snap journal.Found[journal.Snapshot]) runRow {
+	s, err := d.wake(run, snap)
+	damage, is := damageOf(run.Run, err)
+	if !is {
+		return runRow{s: s, err: err}
+	}
+	f := refold{hurt: &journal.Damage{Run: run.Run, Kind: "snapshot"}} // of its records none is known yet
+	for rec, bad := range d.Archive.Records(run.Run - 1) {
+		if gap, is := archive.Gap(bad); is {
+			if gap.Run == run.Run && f.hurt.Kind == "snapshot" {
+				f.hurt = &gap
+			}
+			continue
+		}
+		if bad != nil {
+			return runRow{err: bad}
+		}
+		if rec.Seq > run.Last {
+			break
+		}
+		if rec.Run == run.Run {
+			f.record(d.Archive, rec)
+		}
+	}
+	if f.newer != nil {
+		return runRow{s: f.s, err: &archive.NewerError{Newer: *f.newer}}
+	}
+	if f.hurt.Kind == "snapshot" {
+		if f.s != nil && f.s.LastSeq == run.Last { // what is damaged is not its records, but how they are found
+			return runRow{s: f.s}
+		}
+		f.hurt = &damage
+	}
+	if d.Damage != nil {
+		d.Damage(*f.hurt)
+	}
+	if s = f.damaged(); s == nil {
+		return runRow{err: err}
+	}
+	s.LastSeq = run.Last
+	return runRow{s: s, hurt: f.hurt}
+}
+
+// damageOf says whether the records of a run could not be folded because they are damaged, and not because they could not be read now.
+func damageOf(run uint64, err error) (journal.Damage, bool) {
+	if err == nil || errors.Is(err, refusal.ErrNewerRelease) {
+		return journal.Damage{}, false
+	}
+	var bad *journal.DamageError
+	if errors.As(err, &bad) {
+		d := bad.Damage
+		d.Run = run
+		return d, true
+	}
+	var broken *archive.BrokenError
+	if errors.As(err, &broken) {
+		return journal.Damage{Run: run, Seq: broken.Seq, Kind: "history", Detail: err.Error()}, true
+	}
+	return journal.Damage{}, false
 }
 
 // wake gives the state of a run that was put away. A snapshot that cannot be read any more is a cache that is lost: the run is

@@ -279,7 +279,7 @@ func (v *recovery) finish() error {
 			return err
 		}
 		if f := todo[rec.Run]; f != nil {
-			f.record(r, rec)
+			f.record(r.archive, rec)
 		}
 	}
 	for number, f := range todo {
@@ -319,10 +319,7 @@ func (v *recovery) settle(number uint64, f *refold) {
 	run := r.runOf(s)
 	if d != nil && d.Kind != "snapshot" {
 		run.hurt = d
-		if f.last < d.Seq {
-			f.last, f.events = d.Seq, s.Events+uint64(d.Count)
-		}
-		s.LastSeq, s.Events = f.last, max(f.events, s.Events)
+		f.damaged()
 	}
 	r.keep(run)
 }

@@ -30,7 +30,7 @@ func (r *Shard) NextWake() Wake {
 		early(r.starts[r.first].StartedMono + startWithin)
 	}
 	if len(r.grants) > 0 || len(r.parking) > 0 || len(r.retold) > 0 && !r.toldWaits && len(r.flying) == 0 || len(r.needs.due) > 0 ||
-		len(r.ready) > 0 && !r.catching {
+		len(r.ready) > 0 && !r.catching || len(r.work) > 0 && !r.full {
 		early(r.now.Mono)
 	}
 	r.wakeAt = w.Mono
