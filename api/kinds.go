@@ -37,6 +37,7 @@ type kind struct {
 var kinds = map[string]*kind{
 	"string":     {Type: "string"},
 	"integer":    {Type: "integer", Max: math.MaxInt64},
+	"sequence":   {Type: "integer", Min: 1, Max: math.MaxInt64},
 	"boolean":    {Type: "boolean"},
 	"date-time":  {Type: "string", Format: "date-time", Example: "2026-11-23T08:00:00Z"},
 	"limit":      {Type: "integer", Min: 1, Max: maxPage, Default: strconv.Itoa(defaultPage)},

@@ -85,6 +85,8 @@ var eventParams = []param{
 
 var stepsParam = []param{{"steps", "steps", "which steps the answer shows"}}
 
+var atParam = param{"at", "sequence", "as it was after the run's last event at or before this sequence of the journal; as_of says which one that is. No wait then"}
+
 // headers that routes read.
 var headers = map[string]*param{
 	"Prefer":          {"Prefer", "preference", "wait=S waits up to S seconds (at most 300) for the run's end; together with If-None-Match for its next change"},

@@ -152,14 +152,14 @@ var routes = []route{
 		ID:      "getRun",
 		Scope:   scopeRead,
 		Tag:     "runs",
-		Summary: "A run's status",
-		Query:   stepsParam,
+		Summary: "A run's status, as it is or as it was after an event",
+		Query:   append([]param{atParam}, stepsParam...),
 		Headers: []string{"Prefer", "If-None-Match"},
 		Answers: []answer{
 			{200, engine.Status{}, ""},
 			{304, nil, "as it was"},
 		},
-		Codes:  []string{"run_not_found", "run_expired", "newer_release"},
+		Codes:  []string{"run_not_found", "run_expired", "run_quarantined", "newer_release"},
 		handle: (*Server).getRun,
 	},
 	{

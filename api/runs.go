@@ -164,7 +164,28 @@ func knows(tags []string, tag string) bool {
 func etag(st *engine.Status) string { return `"` + strconv.FormatUint(st.LastSeq, 10) + `"` }
 
 func (s *Server) getRun(w http.ResponseWriter, r *http.Request) error {
+	if at, err := strconv.ParseUint(r.URL.Query().Get("at"), 10, 63); err == nil { // its kind was checked
+		return s.runAt(w, r, at)
+	}
 	return s.runAfter(w, r, http.StatusOK, r.PathValue("id"), patience(r), stepsShown(r)...)
+}
+
+// runAt answers with a run's status as it was after an event, which never changes.
+func (s *Server) runAt(w http.ResponseWriter, r *http.Request, at uint64) error {
+	id := r.PathValue("id")
+	st, err := s.eng.StatusAt(r.Context(), id, at, stepsShown(r)...)
+	if err != nil {
+		return about(err, id)
+	}
+	if st.AsOf != nil {
+		tag := `"at-` + strconv.FormatUint(st.AsOf.Seq, 10) + `"`
+		w.Header().Set("ETag", tag)
+		if knows(splitComma(r.Header.Get("If-None-Match")), tag) {
+			w.WriteHeader(http.StatusNotModified)
+			return nil
+		}
+	}
+	return s.reply(w, http.StatusOK, st)
 }
 
 // stepsShown reads the parameter that says which steps a status shows; it was checked before.

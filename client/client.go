@@ -344,6 +344,19 @@ func (c *Client) Status(ctx context.Context, run, steps string) (*model.Status, 
 	return c.status(ctx, run, steps, 0)
 }
 
+// StatusAt gives a run as it was after its last event at or before a sequence of the journal; Status.AsOf says which one that is.
+func (c *Client) StatusAt(ctx context.Context, run string, at uint64, steps string) (*model.Status, error) {
+	v := url.Values{"at": {strconv.FormatUint(at, 10)}}
+	if steps != "" {
+		v.Set("steps", steps)
+	}
+	st := &model.Status{}
+	if err := c.get(ctx, path("v1", "runs", run)+"?"+v.Encode(), st); err != nil {
+		return nil, err
+	}
+	return st, nil
+}
+
 func (c *Client) status(ctx context.Context, run, steps string, wait time.Duration) (*model.Status, error) {
 	st := &model.Status{}
 	err := c.do(ctx, &request{method: http.MethodGet, path: path("v1", "runs", run) + stepsQuery(steps), header: prefer(wait), into: st})

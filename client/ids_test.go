@@ -102,6 +102,10 @@ var calls = map[string]call{
 		_, err := c.Status(ctx, s[0], "")
 		return err
 	}},
+	"StatusAt": {1, func(ctx context.Context, c *client.Client, s []string) error {
+		_, err := c.StatusAt(ctx, s[0], 1, "")
+		return err
+	}},
 	"Version": {0, func(ctx context.Context, c *client.Client, s []string) error { _, err := c.Version(ctx); return err }},
 	"UseWorkflow": {1, func(ctx context.Context, c *client.Client, s []string) error {
 		_, err := c.UseWorkflow(ctx, s[0], 1)

@@ -18,6 +18,20 @@ func ReasonsAtRest(s *replay.State) []Reason {
 	return reasons(books{shard.New(shard.Config{}), hub.New(hub.Config{})}, &shard.Run{S: s})
 }
 
+// reasonsThen says why a run did not move at a moment of its past, as far as its history tells. No command helps there any more.
+func reasonsThen(s *replay.State) []Reason {
+	var told []Reason
+	for _, why := range ReasonsAtRest(s) {
+		switch why.Code {
+		case "no_worker", "service_full", "queued", "key_held": // who worked, and who held a key, other histories tell
+			continue
+		}
+		why.Command = ""
+		told = append(told, why)
+	}
+	return told
+}
+
 // reasons explains every open step of a run in memory. The loop calls it.
 func reasons(r books, run *shard.Run) []Reason {
 	s := run.S

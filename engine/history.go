@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 
 	"github.com/agnt5/agnt5d/internal/archive"
+	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
 )
@@ -42,27 +44,29 @@ func (e *Engine) History(ctx context.Context, run string, after uint64, limit in
 
 // lastOf gives a run's head and the sequence of its last durable record.
 func (e *Engine) lastOf(ctx context.Context, id string) (journal.Head, uint64, error) {
-	h, err := e.head(id)
-	if errors.Is(err, ErrRunNotFound) { // its start may be on its way to the disk
-		if _, serr := e.Status(ctx, id, NoSteps()); serr != nil {
-			return h, 0, serr
+	for range 3 {
+		h, herr := e.head(id)
+		if herr != nil && !errors.Is(herr, ErrRunNotFound) { // one that is not found may be on its way to the disk
+			return h, 0, herr
 		}
-		h, err = e.head(id)
+		if herr == nil && replay.RunState(h.State).Ended() {
+			return h, h.LastSeq, nil
+		}
+		if n, waits := e.newer.of(h.Run); herr == nil && waits {
+			return h, max(h.LastSeq, n.Last), nil
+		}
+		var last uint64
+		err := callErr(ctx, e, func(done func(error)) shard.Input {
+			return &shard.Query{ID: id, Reply: done, Read: func(_ *shard.Shard, run *shard.Run) { last = run.S.LastSeq }}
+		})
+		if err == nil && herr != nil {
+			h, err = e.head(id)
+		}
+		if !errors.Is(err, shard.ErrAway) {
+			return h, last, err
+		}
 	}
-	if err != nil {
-		return h, 0, err
-	}
-	if replay.RunState(h.State).Ended() {
-		return h, h.LastSeq, nil
-	}
-	if n, waits := e.newer.of(h.Run); waits && n.Last != 0 {
-		return h, n.Last, nil
-	}
-	s, err := e.Status(ctx, id, NoSteps())
-	if err != nil {
-		return h, 0, err
-	}
-	return h, s.LastSeq, nil
+	return journal.Head{}, 0, fmt.Errorf("engine: run %q keeps changing; try again", id)
 }
 
 // WatchFilter says what Watch gives.

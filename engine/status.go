@@ -7,6 +7,7 @@ import (
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/archive"
+	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/model"
@@ -63,6 +64,35 @@ func (e *Engine) status(l *archive.Look, steps archive.Steps) (*Status, error) {
 		return nil, e.hurt(l.S.Run, err)
 	}
 	return out, nil
+}
+
+// StatusAt gives a run as it was after its last event at or before a sequence of the journal, by a fold of its history. Of the
+// reasons there are those that the history tells: which worker was there is not in it. ErrRunNotFound: the run had not begun.
+func (e *Engine) StatusAt(ctx context.Context, run string, at uint64, opts ...StatusOption) (*Status, error) {
+	h, last, err := e.lastOf(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	if at < h.Run {
+		return nil, fmt.Errorf("%w: at event %d it had not begun; its first event is %d", ErrRunNotFound, at, h.Run)
+	}
+	s, seq, when, err := e.archive.StateAt(h.Run, last, at)
+	var l *archive.Look
+	switch _, newer := archive.IsNewer(h.Run, err); {
+	case newer:
+		if l, err = e.lookNewer(run, err); err != nil {
+			return nil, err
+		}
+	case err != nil:
+		return nil, e.hurt(h.Run, err)
+	default:
+		l = &archive.Look{S: s, Reasons: reasonsThen(s)}
+	}
+	out, err := e.status(l, stepsOf(opts))
+	if err == nil && l.Newer == nil {
+		out.AsOf = &model.AsOf{Seq: seq, N: s.Events, At: rfc3339.Format(when)}
+	}
+	return out, err
 }
 
 // Explain gives the reasons alone.

@@ -26,9 +26,17 @@ type Status struct {
 	LastSeq      uint64                `json:"last_seq"`
 	Events       uint64                `json:"events"`
 	TraceParent  string                `json:"traceparent,omitempty"`
+	AsOf         *AsOf                 `json:"as_of,omitempty"` // when the status of a moment was asked for: which one
 
 	// Order names the steps in definition order. It does not travel: over HTTP the definition says it.
 	Order []string `json:"-"`
+}
+
+// AsOf is the event of a run after which a status was so.
+type AsOf struct {
+	Seq uint64 `json:"seq"`
+	N   uint64 `json:"n"` // position in the run, from 1
+	At  string `json:"at"`
 }
 
 // RunError is why a run failed.

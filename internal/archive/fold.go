@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/agnt5/agnt5d/flow"
@@ -42,6 +43,15 @@ func ParseGraph(d flow.Digest, body []byte) (*flow.Graph, error) {
 // Fold folds one record into s, and gives the new state; s is nil before a run's first record. A record that s has folded
 // already is passed over. each, if it is not nil, is called after each event; its error ends the fold and comes back as it is.
 func Fold(s *replay.State, rec *journal.Record, graphs Graphs, each func(s *replay.State, i int, e *event.Event) error) (*replay.State, error) {
+	return FoldUpto(s, rec, 0, graphs, each)
+}
+
+// ErrStop says that a fold ended before the end of a record, because it was to go no further.
+var ErrStop = errors.New("stop")
+
+// FoldUpto is Fold that goes no further than the event at the sequence until (0: to the record's end), which is of the record or
+// behind it. When that is not the record's last event, the error is ErrStop.
+func FoldUpto(s *replay.State, rec *journal.Record, until uint64, graphs Graphs, each func(s *replay.State, i int, e *event.Event) error) (*replay.State, error) {
 	broken := func(format string, args ...any) error {
 		return &BrokenError{Run: rec.Run, Seq: rec.Seq, Why: fmt.Errorf(format, args...)}
 	}
@@ -75,6 +85,10 @@ func Fold(s *replay.State, rec *journal.Record, graphs Graphs, each func(s *repl
 		if each != nil {
 			told = each(s, i, e)
 		}
+		if told == nil && n < rec.Count && until != 0 && rec.Seq+uint64(i) >= until {
+			s.EndRecord(rec.Seq)
+			told = ErrStop
+		}
 		return told
 	})
 	if told != nil {
@@ -88,6 +102,31 @@ func Fold(s *replay.State, rec *journal.Record, graphs Graphs, each func(s *repl
 	}
 	s.EndRecord(rec.Seq)
 	return s, nil
+}
+
+// StateAt folds a run up to and with its last event at or before the sequence at, which is not before the run's first; last is a
+// record of the run behind which nothing is looked for. It gives the event's sequence and the time of its record. After an error
+// the state is that of FoldRun.
+func (a *Archive) StateAt(run, last, at uint64) (s *replay.State, seq uint64, when int64, err error) {
+	if rec, err := a.j.Get(at); err == nil && rec.Run == run { // what comes behind need not be read
+		last = min(last, rec.Seq)
+	}
+	for rec, err := range a.Run(run, last, 1) {
+		if err == nil && rec.Seq > at {
+			break
+		}
+		if err == nil {
+			s, err = FoldUpto(s, rec, at, a.Graph, nil)
+		}
+		if err != nil && !errors.Is(err, ErrStop) {
+			return s, seq, when, err
+		}
+		seq, when = rec.Seq+s.Events-rec.N, rec.At
+	}
+	if s == nil {
+		return nil, 0, 0, &BrokenError{Run: run, Seq: run, Why: fmt.Errorf("the run has no records")}
+	}
+	return s, seq, when, nil
 }
 
 // FoldRun folds a run from its first record up to and with the record last. After an error the state is what could be folded: when

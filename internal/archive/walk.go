@@ -27,11 +27,8 @@ func (a *Archive) Walk() *Walk {
 	return &Walk{a: a, States: map[uint64]*replay.State{}, Newer: map[uint64]*NewerError{}, shapes: map[uint64]*shape{}}
 }
 
-// ErrStop is what Record gives when the sequence until was reached.
-var ErrStop = errors.New("stop")
-
-// Record folds one record and shows its events up to the sequence until (0: all of them). A history that does not fold is a
-// *BrokenError.
+// Record folds one record and shows its events up to the sequence until (0: all of them); when that stands before the record's
+// end, it gives ErrStop. A history that does not fold is a *BrokenError.
 func (w *Walk) Record(r *journal.Record, until uint64) error {
 	if n := w.Newer[r.Run]; n != nil {
 		n.Last, n.Events = r.Seq, r.Last()
@@ -40,10 +37,7 @@ func (w *Walk) Record(r *journal.Record, until uint64) error {
 		return w.show(r, 0, until)
 	}
 	shown := 0
-	s, err := Fold(w.States[r.Run], r, w.a.Graph, func(s *replay.State, i int, e *event.Event) error {
-		if until != 0 && r.Seq+uint64(i) > until {
-			return ErrStop
-		}
+	s, err := FoldUpto(w.States[r.Run], r, until, w.a.Graph, func(s *replay.State, i int, e *event.Event) error {
 		shown = i + 1
 		return w.event(s, r, i, e)
 	})
@@ -60,7 +54,6 @@ func (w *Walk) Record(r *journal.Record, until uint64) error {
 		w.Newer[r.Run] = n
 		return w.show(r, shown, until)
 	case errors.Is(err, ErrStop):
-		s.EndRecord(r.Seq)
 		return err
 	case err != nil:
 		return err

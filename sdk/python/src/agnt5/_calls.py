@@ -246,9 +246,13 @@ class Calls:
         return _object(got, "workflow_id", "state")
 
     @call
-    def get_workflow_status(self, workflow_id: str, steps: str = "all") -> Steps[dict[str, Any]]:
-        """A run's status: ``state``, ``output``, ``error``, ``steps`` and more. ``steps`` is "all", "open" or "none"."""
-        return _object((yield from self._ask("GET", _query(_run(workflow_id), {"steps": _filter("steps", steps)}))), "state")
+    def get_workflow_status(self, workflow_id: str, steps: str = "all", *, at: int | None = None) -> Steps[dict[str, Any]]:
+        """A run's status: ``state``, ``output``, ``error``, ``steps`` and more. ``steps`` is "all", "open" or "none".
+
+        With ``at`` it is as it was after the run's last event at or before that sequence; ``as_of`` says which event that is.
+        """
+        query = {"steps": _filter("steps", steps)} | ({} if at is None else {"at": str(int(at))})
+        return _object((yield from self._ask("GET", _query(_run(workflow_id), query))), "state")
 
     @call
     def wait(self, workflow_id: str, timeout: float | None = None) -> Steps[dict[str, Any]]:
