@@ -1,5 +1,6 @@
 # make help lists the targets.
 GO ?= go
+VERSION ?= # of a release, v1.2.3; empty: what git says
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
 .PHONY: help build test race lint cross check python sim kill api-check clients
@@ -7,8 +8,8 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
 
-build: ## bin/agnt5d
-	$(GO) build -o bin/agnt5d ./cmd/agnt5d
+build: ## bin/agnt5d; VERSION=v1.2.3 stamps a release
+	$(GO) build $(if $(VERSION),-ldflags "-X github.com/agnt5/agnt5d/internal/build.version=$(VERSION)") -o bin/agnt5d ./cmd/agnt5d
 
 test: ## every test
 	$(GO) test ./...

@@ -1,9 +1,9 @@
 package api
 
 import (
-	"runtime/debug"
 
 	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/internal/build"
 	"github.com/agnt5/agnt5d/internal/meter"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -83,16 +83,7 @@ func collectLabelled(ch chan<- prometheus.Metric, s *engine.Stats) {
 
 // buildInfo is 1, with what was built.
 func buildInfo() prometheus.Collector {
-	revision := "unknown"
-	goVersion := ""
-	if info, ok := debug.ReadBuildInfo(); ok {
-		goVersion = info.GoVersion
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				revision = s.Value
-			}
-		}
-	}
+	b := build.Read()
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "agnt5_build_info", Help: "1; its labels say what was built.",
-		ConstLabels: prometheus.Labels{"version": engine.Release(), "revision": revision, "go": goVersion}}, func() float64 { return 1 })
+		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Commit, "go": b.Go}}, func() float64 { return 1 })
 }

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/agnt5/agnt5d/internal/build"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/push"
 )
@@ -65,6 +66,7 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) error {
 
 type versionInfo struct {
 	Version string `json:"version"`
+	Commit  string `json:"commit"` // of the source that it was built from; "unknown" when the build did not record it
 	Format  int    `json:"format"` // of the journal
 	Go      string `json:"go"`
 	API     string `json:"api"`
@@ -72,7 +74,7 @@ type versionInfo struct {
 }
 
 func (s *Server) version(w http.ResponseWriter, _ *http.Request) error {
-	return s.reply(w, http.StatusOK, versionInfo{s.o.Release, journal.FormatVersion, runtime.Version(), "v1", s.eng.Durable()})
+	return s.reply(w, http.StatusOK, versionInfo{s.o.Release, build.Read().Commit, journal.FormatVersion, runtime.Version(), "v1", s.eng.Durable()})
 }
 
 func (s *Server) showMetrics(w http.ResponseWriter, r *http.Request) error {

@@ -641,6 +641,8 @@ func (c *Client) Journal(ctx context.Context, w io.Writer) error {
 // Version is what a daemon says of itself.
 type Version struct {
 	Version string `json:"version"` // release
+	Commit  string `json:"commit"`  // of the source that it was built from; "unknown" when the build did not record it
+	Go      string `json:"go"`      // that built it
 	Format  int    `json:"format"`  // of its journal
 	Durable uint64 `json:"durable"` // sequence of the last durable event
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"sync"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/archive"
+	"github.com/agnt5/agnt5d/internal/build"
 	"github.com/agnt5/agnt5d/internal/hub"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
@@ -470,23 +470,8 @@ func (e *Engine) serve(service, handler string, fn worker.Func) error {
 	return nil
 }
 
-// Release is the version of the module that this binary was built from.
-func Release() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	const path = "github.com/agnt5/agnt5d"
-	if info.Main.Path == path {
-		return info.Main.Version
-	}
-	for _, d := range info.Deps {
-		if d.Path == path {
-			return d.Version
-		}
-	}
-	return "unknown"
-}
+// Release is the version of agnt5d that this binary was built from.
+func Release() string { return build.Read().Version }
 
 // broadcast tells any number of listeners that something changed.
 type broadcast struct {

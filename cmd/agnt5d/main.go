@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/agnt5/agnt5d/internal/build"
 	"github.com/agnt5/agnt5d/internal/nearest"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -88,7 +89,9 @@ func newRoot() *cobra.Command {
 		Short:         "Durable workflows in one binary and one file",
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Version:       build.Read().Version,
 	}
+	root.SetVersionTemplate(versionLine())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return exit(exitUsage, "%w%s (see \"%s --help\")", plainFlag(durationHint(err)), flagHint(cmd, err), cmd.CommandPath())
 	})

@@ -1,37 +1,43 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 
-	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/internal/build"
 	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/spf13/cobra"
 )
+
+// versionLine is what --version and the verb say.
+func versionLine() string {
+	b := build.Read()
+	return fmt.Sprintf("agnt5d %s, commit %s, journal format %d, %s %s/%s\n", b.Version, b.Commit, event.Format, b.Go, runtime.GOOS, runtime.GOARCH)
+}
 
 func newVersionCmd() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:     "version",
-		Short:   "Print the release, the journal format it writes, and the Go that built it",
-		Example: "  agnt5d version -o json",
+		Short:   "Print the release, its commit, the journal format it writes, and the Go that built it",
+		Example: "  agnt5d version -o json\n  agnt5d --version",
 		Args:    nargs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkFormat(format); err != nil {
 				return err
 			}
-			v := struct {
-				Release string `json:"release"`
-				Format  int    `json:"journal_format"`
+			if format != "json" {
+				_, err := fmt.Fprint(cmd.OutOrStdout(), versionLine())
+				return err
+			}
+			b := build.Read()
+			return printJSON(cmd.OutOrStdout(), struct {
+				Version string `json:"version"`
+				Commit  string `json:"commit"`
+				Format  int    `json:"format"`
 				Go      string `json:"go"`
 				OS      string `json:"os"`
-			}{engine.Release(), event.Format, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
-			if format == "json" {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(v)
-			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "agnt5d %s, journal format %d, %s %s\n", v.Release, v.Format, v.Go, v.OS)
-			return err
+			}{b.Version, b.Commit, event.Format, b.Go, runtime.GOOS + "/" + runtime.GOARCH})
 		},
 	}
 	addFormat(cmd, &format)

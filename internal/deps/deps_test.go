@@ -19,6 +19,7 @@ var may = map[string][]string{
 	"examples/etl/generate":  {},
 	"examples/orders/push":   {},
 	"internal/backoff":       {},
+	"internal/build":         {},
 	"internal/cron":          {},
 	"internal/deps":          {},
 	"internal/docs":          {},
@@ -51,15 +52,15 @@ var may = map[string][]string{
 	"internal/hub":           {"internal/failure", "internal/refusal", "internal/shard", "journal", "worker"},
 	"internal/shard":         {"flow", "internal/archive", "internal/event", "internal/failure", "internal/meter", "internal/objects", "internal/refusal", "journal", "replay", "timers", "worker"},
 	"internal/sim":           {"flow", "internal/archive", "internal/event", "internal/failure", "internal/hub", "internal/refusal", "internal/shard", "journal", "replay", "worker"},
-	"engine":                 {"flow", "internal/archive", "internal/event", "internal/failure", "internal/hub", "internal/ids", "internal/refusal", "internal/rfc3339", "internal/shard", "journal", "journal/bolt", "model", "replay", "timers", "worker"},
+	"engine":                 {"flow", "internal/archive", "internal/build", "internal/event", "internal/failure", "internal/hub", "internal/ids", "internal/refusal", "internal/rfc3339", "internal/shard", "journal", "journal/bolt", "model", "replay", "timers", "worker"},
 	"enginetest":             {"engine", "flow", "worker"},
 	"examples/approval":      {"engine", "flow"},
 	"examples/embed":         {"engine", "flow"},
 	"examples/etl":           {"engine", "flow", "worker"},
 	"internal/bench":         {"client", "engine", "flow", "worker"},
 	"push":                   {"engine", "flow", "internal/failure", "internal/wire", "model", "worker", "worker/pool"},
-	"api":                    {"engine", "flow", "internal/ids", "internal/meter", "internal/nearest", "internal/refusal", "internal/wire", "journal", "model", "push"},
-	"cmd/agnt5d":             {"api", "client", "engine", "examples/etl", "flow", "internal/archive", "internal/bench", "internal/diagram", "internal/event", "internal/ids", "internal/nearest", "internal/refusal", "internal/rfc3339", "journal", "journal/bolt", "model", "push", "replay"},
+	"api":                    {"engine", "flow", "internal/build", "internal/ids", "internal/meter", "internal/nearest", "internal/refusal", "internal/wire", "journal", "model", "push"},
+	"cmd/agnt5d":             {"api", "client", "engine", "examples/etl", "flow", "internal/archive", "internal/bench", "internal/build", "internal/diagram", "internal/event", "internal/ids", "internal/nearest", "internal/refusal", "internal/rfc3339", "journal", "journal/bolt", "model", "push", "replay"},
 }
 
 // embedders is what a program that embeds the engine may link besides the standard library and our own packages.
