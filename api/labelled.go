@@ -1,7 +1,6 @@
 package api
 
 import (
-
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/internal/build"
 	"github.com/agnt5/agnt5d/internal/meter"
