@@ -91,7 +91,7 @@ var atParam = param{"at", "sequence", "as it was after the run's last event at o
 var headers = map[string]*param{
 	"Prefer":          {"Prefer", "preference", "wait=S waits up to S seconds (at most 300) for the run's end; together with If-None-Match for its next change"},
 	"Idempotency-Key": {"Idempotency-Key", "run_id", "stands for the id when the body has none"},
-	"If-None-Match":   {"If-None-Match", "header", "an ETag: 304 when the run's history has not grown since"},
+	"If-None-Match":   {"If-None-Match", "header", "an ETag: 304 when the answer would be the same: of a run, when its history has not grown since"},
 	"Last-Event-ID":   {"Last-Event-ID", "cursor", "the id of the last event of a stream that goes on"},
 	"Traceparent":     {"Traceparent", "header", "W3C trace context, kept with the run and handed to its workers"},
 }

@@ -4,6 +4,7 @@ import (
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/wire"
+	"github.com/agnt5/agnt5d/model"
 	"github.com/agnt5/agnt5d/push"
 )
 
@@ -52,6 +53,23 @@ var routes = []route{
 		},
 		Codes:  []string{"workflow_not_found"},
 		handle: (*Server).getWorkflow,
+	},
+	{
+		Method:  "GET",
+		Path:    "/v1/workflows/{name}/graph",
+		ID:      "workflowGraph",
+		Scope:   scopeRead,
+		Tag:     "workflows",
+		Summary: "A workflow's graph, with a place for each step",
+		Query: []param{{"version", "version", "this version; absent: the current one"},
+			{"fold", "integer", "with more steps than this, those that are alike become one node; absent: never"}},
+		Headers: []string{"If-None-Match"},
+		Answers: []answer{
+			{200, model.Graph{}, ""},
+			{304, nil, "as it was"},
+		},
+		Codes:  []string{"workflow_not_found", "newer_release"},
+		handle: (*Server).workflowGraph,
 	},
 	{
 		Method:  "PUT",

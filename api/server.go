@@ -62,6 +62,7 @@ type Server struct {
 	bodies  budget
 	rooms   sync.Pool // *[]byte, for answers to workers
 	copying sync.Mutex
+	layouts layouts
 	spec    []byte
 
 	stopping atomic.Bool

@@ -265,6 +265,21 @@ func (c *Client) Workflow(ctx context.Context, name string, version uint32) (mod
 	return out, err
 }
 
+// Graph gives the graph of a version of a workflow (0: the current one), with a place for each step. With more than fold steps those
+// that are alike become one node; below 0: they never do.
+func (c *Client) Graph(ctx context.Context, name string, version uint32, fold int) (model.Graph, error) {
+	var out model.Graph
+	v := url.Values{}
+	if version > 0 {
+		v.Set("version", strconv.Itoa(int(version)))
+	}
+	if fold >= 0 {
+		v.Set("fold", strconv.Itoa(fold))
+	}
+	err := c.get(ctx, path("v1", "workflows", name, "graph")+"?"+v.Encode(), &out)
+	return out, err
+}
+
 // UseWorkflow makes a version that a workflow has had current: new runs get it. Runs keep the version they started with.
 func (c *Client) UseWorkflow(ctx context.Context, name string, version uint32) (v model.Version, err error) {
 	body, err := model.Marshal(map[string]uint32{"version": version})

@@ -55,7 +55,11 @@ var calls = map[string]call{
 	"FireTimer": {2, func(ctx context.Context, c *client.Client, s []string) error { return c.FireTimer(ctx, s[0], s[1]) }},
 	"Follow":    {1, func(ctx context.Context, c *client.Client, s []string) error { return c.Follow(ctx, s[0], 0, fn) }},
 	"FollowAll": {0, func(ctx context.Context, c *client.Client, s []string) error { return c.FollowAll(ctx, 0, fn) }},
-	"Journal":   {0, func(ctx context.Context, c *client.Client, s []string) error { return c.Journal(ctx, io.Discard) }},
+	"Graph": {1, func(ctx context.Context, c *client.Client, s []string) error {
+		_, err := c.Graph(ctx, s[0], 0, 300)
+		return err
+	}},
+	"Journal": {0, func(ctx context.Context, c *client.Client, s []string) error { return c.Journal(ctx, io.Discard) }},
 	"List": {0, func(ctx context.Context, c *client.Client, s []string) error {
 		_, _, err := c.List(ctx, client.Filter{}, 1, "")
 		return err

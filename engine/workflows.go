@@ -3,8 +3,10 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 
+	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/internal/shard"
 )
@@ -28,7 +30,17 @@ func (e *Engine) Workflows(ctx context.Context) ([]Workflow, error) {
 
 // Workflow gives one version of a workflow with its definition; version 0 is the current one.
 func (e *Engine) Workflow(ctx context.Context, name string, version uint32) (Workflow, error) {
-	var out Workflow
+	out, err := e.version(name, version)
+	if err != nil {
+		return out, err
+	}
+	body, err := e.j.DefinitionBody(out.Digest)
+	out.Definition = body
+	return out, err
+}
+
+// version gives one version of a workflow.
+func (e *Engine) version(name string, version uint32) (out Workflow, err error) {
 	if !e.inspect(func(r *shard.Shard) {
 		out = Workflow{}
 		w := r.Workflows()[name]
@@ -42,9 +54,17 @@ func (e *Engine) Workflow(ctx context.Context, name string, version uint32) (Wor
 	if out.Name == "" {
 		return out, ErrWorkflowNotFound
 	}
-	body, err := e.j.DefinitionBody(out.Digest)
-	out.Definition = body
-	return out, err
+	return out, nil
+}
+
+// Graph gives the graph of one version of a workflow, which is shared and must not be changed; version 0 is the current one.
+func (e *Engine) Graph(ctx context.Context, name string, version uint32) (Workflow, *flow.Graph, error) {
+	w, err := e.version(name, version)
+	if err != nil {
+		return w, nil, err
+	}
+	g, err := e.archive.Graph(flow.Digest(w.Digest))
+	return w, g, errors.Join(err, ctx.Err())
 }
 
 func workflow(w *shard.Workflow, version uint32) Workflow {

@@ -181,6 +181,46 @@ type Workflow struct {
 	Definition json.RawMessage `json:"definition,omitempty"` // canonical
 }
 
+// Graph is a workflow's definition with a place for each step. Lengths are in pixels, places from the drawing's upper left corner.
+type Graph struct {
+	Name    string       `json:"name"`
+	Version uint32       `json:"version"`
+	Digest  string       `json:"digest"`
+	Width   int          `json:"width"`
+	Height  int          `json:"height"`
+	Layers  int          `json:"layers"`
+	Nodes   []GraphNode  `json:"nodes"` // in definition order
+	Edges   []GraphEdge  `json:"edges"`
+	Groups  []GraphGroup `json:"groups"` // steps with the same type and the same neighbours, four or more
+}
+
+// GraphNode is a step, or a group that was folded to one node.
+type GraphNode struct {
+	Name   string   `json:"name"`
+	Type   string   `json:"type"`
+	Layer  int      `json:"layer"` // from 0, left to right
+	X      int      `json:"x"`
+	Y      int      `json:"y"`
+	Width  int      `json:"width"`
+	Height int      `json:"height"`
+	Group  *int     `json:"group,omitempty"` // index in groups
+	Steps  []string `json:"steps,omitempty"` // of a folded group: its members, in definition order
+}
+
+// GraphEdge leads from one node to one that follows it.
+type GraphEdge struct {
+	From   int     `json:"from"` // index in nodes
+	To     int     `json:"to"`
+	Kind   string  `json:"kind"`   // dependency, on_timeout
+	Points [][]int `json:"points"` // [x, y] from the right side of one box to the left side of the other
+}
+
+// GraphGroup is a group of steps.
+type GraphGroup struct {
+	Name  string `json:"name"` // "first … last"
+	Count int    `json:"count"`
+}
+
 // Service is a web service that runs handlers: the daemon POSTs each task to it.
 type Service struct {
 	Name      string   `json:"name"`

@@ -59,7 +59,7 @@ var may = map[string][]string{
 	"examples/etl":           {"engine", "flow", "worker"},
 	"internal/bench":         {"client", "engine", "flow", "worker"},
 	"push":                   {"engine", "flow", "internal/failure", "internal/wire", "model", "worker", "worker/pool"},
-	"api":                    {"engine", "flow", "internal/build", "internal/ids", "internal/meter", "internal/nearest", "internal/refusal", "internal/wire", "journal", "model", "push"},
+	"api":                    {"engine", "flow", "internal/build", "internal/diagram", "internal/ids", "internal/meter", "internal/nearest", "internal/refusal", "internal/wire", "journal", "model", "push"},
 	"cmd/agnt5d":             {"api", "client", "engine", "examples/etl", "flow", "internal/archive", "internal/bench", "internal/build", "internal/diagram", "internal/event", "internal/ids", "internal/nearest", "internal/refusal", "internal/rfc3339", "journal", "journal/bolt", "model", "push", "replay"},
 }
 

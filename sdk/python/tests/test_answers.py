@@ -94,6 +94,7 @@ CALLS = {
     "delete_workflows": {"workflow_name": "w", "state": "failed", "id_prefix": "r", "until": "2026-01-01T00:00:00Z"},
     "list_definitions": {},
     "get_definition": {"name": "w"},
+    "get_graph": {"name": "w"},
     "use_definition": {"name": "w", "version": 1},
     "list_events": {},
     "follow_events": {"workflow_id": "r"},

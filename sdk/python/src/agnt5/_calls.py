@@ -224,6 +224,15 @@ class Calls:
         return _object((yield from self._ask("GET", _query(f"/v1/workflows/{segment('name', name)}", query))), "definition")
 
     @call
+    def get_graph(self, name: str, version: int | None = None, *, fold: int | None = None) -> Steps[dict[str, Any]]:
+        """The graph of a definition, with a place in pixels for each step: ``{nodes, edges, groups, width, height}`` and more.
+
+        With more than ``fold`` steps those that are alike become one node. Raises NotFound (``workflow_not_found``).
+        """
+        query = {key: str(int(value)) for key, value in (("version", version), ("fold", fold)) if value is not None}
+        return _object((yield from self._ask("GET", _query(f"/v1/workflows/{segment('name', name)}/graph", query))), "nodes")
+
+    @call
     def use_definition(self, name: str, version: int) -> Steps[dict[str, Any]]:
         """Make a version that a workflow has had current: ``{name, version, digest}``.
 
