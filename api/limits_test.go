@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/agnt5/agnt5d/api"
 	"github.com/agnt5/agnt5d/client"
@@ -197,7 +198,8 @@ func TestRequestsUnderWayAreBounded(t *testing.T) {
 
 // The bodies of all requests together have a budget. What does not fit is refused, and small requests go on.
 func TestBodiesUnderWayHaveABudget(t *testing.T) {
-	s := open(t, engine.Options{}).with(api.Options{MaxBodies: 1}) // one body of the largest kind: 32 MiB
+	// The lease is long, for a slow machine takes its time with such bodies, and the worker is silent.
+	s := open(t, engine.Options{Lease: 10 * time.Minute}).with(api.Options{MaxBodies: 1}) // one body of the largest kind: 32 MiB
 	s.want(201, "", "PUT", "/v1/workflows/w", oneTask)
 	w := s.join(`"h"`, "")
 	poll := "POST /v1/workers/" + w + "/poll"

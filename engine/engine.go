@@ -49,8 +49,9 @@ type Engine struct {
 
 	tokens *worker.Signer
 
-	durable atomic.Uint64 // last durable sequence
-	news    broadcast     // tells watchers that durable grew
+	durable   atomic.Uint64 // last durable sequence
+	news      broadcast     // tells watchers that durable grew
+	followers followers     // of single runs
 
 	tasks    sync.WaitGroup // handlers that run in this process
 	crew     worker.Crew[*attempt]
@@ -239,6 +240,7 @@ func (e *Engine) land(commits []commit) {
 	for _, c := range commits {
 		if c.err == nil { // first: who gets his answer now finds what it is about in the feed
 			e.durable.Store(c.b.Last)
+			e.followers.tell(c.b.Batch)
 		}
 		e.r.Committed(c.b, c.err, e.now())
 	}

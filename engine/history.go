@@ -76,24 +76,16 @@ type WatchFilter struct {
 }
 
 // Watch calls fn for each event as it becomes durable, in journal order, starting with those that are. It returns when ctx
-// ends, fn returns an error, or the engine stops. A slow fn delays nobody but itself: events are read from the journal.
+// ends, fn returns an error, or the engine stops; with a run, also when the run has ended or was deleted. A run that is not there
+// yet may come. A slow fn delays nobody but itself: events are read from the journal.
 func (e *Engine) Watch(ctx context.Context, f WatchFilter, fn func(Event) error) error {
-	after := f.After
-	known := false // the run exists, or did
 	if f.Run != "" {
-		var err error
-		after, err = e.past(ctx, f.Run, after, fn)
-		if known = err == nil; err != nil && !errors.Is(err, ErrRunNotFound) { // one that is not there yet may come
-			return err
-		}
+		return e.watchRun(ctx, f, fn)
 	}
-	for {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
+	for after := f.After; ; {
 		news := e.news.next()
 		upto := e.durable.Load()
-		for ev, err := range e.archive.Events(ctx, archive.Range{After: after, Upto: upto, Run: f.Run}) {
+		for ev, err := range e.archive.Events(ctx, archive.Range{After: after, Upto: upto}) {
 			if err == nil {
 				err = fn(ev)
 			}
@@ -102,43 +94,77 @@ func (e *Engine) Watch(ctx context.Context, f WatchFilter, fn func(Event) error)
 			}
 		}
 		after = max(after, upto)
-		if f.Run != "" && !known {
-			_, err := e.head(f.Run)
-			known = err == nil
-		}
-		if known && e.endedAfter(f.Run, after) {
-			return nil
-		}
-		select {
-		case <-news:
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-e.done:
-			if err := e.err(); err != nil {
-				return err
-			}
-			return ErrClosed
+		if err := e.pause(ctx, news); err != nil {
+			return err
 		}
 	}
 }
 
-// past gives what a run's history holds already, by the run's own links and not by the whole log, and the sequence from which the
-// log is to be followed.
-func (e *Engine) past(ctx context.Context, run string, after uint64, fn func(Event) error) (uint64, error) {
+// pause waits for news.
+func (e *Engine) pause(ctx context.Context, news <-chan struct{}) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case <-news:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-e.done:
+		if err := e.err(); err != nil {
+			return err
+		}
+		return ErrClosed
+	}
+}
+
+// watchRun follows one run by the run's own links, and wakes for that run alone.
+func (e *Engine) watchRun(ctx context.Context, f WatchFilter, fn func(Event) error) error {
+	run, err := e.appears(ctx, f.Run)
+	if err != nil {
+		return err
+	}
+	follow := e.followers.join(run)
+	defer e.followers.leave(follow)
+	h, last, err := e.lastOf(ctx, f.Run) // after join: what becomes durable from here on wakes
+	if err != nil {
+		return err
+	}
+	after, n := f.After, uint64(0) // n is the place of its last event in the run, once there was one
+	events := e.archive.History(h, last, after)
 	for {
-		durable := e.durable.Load()
-		events, err := e.History(ctx, run, after, 256)
-		if err != nil {
-			return after, err
-		}
-		for _, ev := range events {
-			if err := fn(ev); err != nil {
-				return after, err
+		for ev, err := range events {
+			if err != nil {
+				return e.hurt(run, err)
 			}
-			after = ev.Seq
+			if err := fn(ev); err != nil {
+				return err
+			}
+			after, n = ev.Seq, ev.N
 		}
-		if len(events) == 0 {
-			return max(after, durable), nil
+		if e.endedAfter(f.Run, after) {
+			return nil
+		}
+		if err := e.pause(ctx, follow.news); err != nil {
+			return err
+		}
+		last = max(last, follow.last.Load())
+		if events = e.archive.History(h, last, after); n != 0 {
+			events = e.archive.HistoryFrom(h, last, n+1, after)
+		}
+	}
+}
+
+// appears waits until there is a run of that id, and gives its number. One that was deleted does not come back.
+func (e *Engine) appears(ctx context.Context, id string) (uint64, error) {
+	for {
+		news := e.news.next()
+		h, err := e.head(id)
+		if !errors.Is(err, ErrRunNotFound) {
+			return h.Run, err
+		}
+		if err := e.pause(ctx, news); err != nil {
+			return 0, err
 		}
 	}
 }

@@ -13,13 +13,18 @@ import (
 
 // History gives a run's events after the sequence after, in order, up to the record last. An error is the last that it gives.
 func (a *Archive) History(h journal.Head, last, after uint64) iter.Seq2[model.Event, error] {
+	return a.HistoryFrom(h, last, a.position(h.Run, after), after)
+}
+
+// HistoryFrom is History for who knows the position in the run from which on to read.
+func (a *Archive) HistoryFrom(h journal.Head, last, n, after uint64) iter.Seq2[model.Event, error] {
 	return func(yield func(model.Event, error) bool) {
 		g, err := a.GraphOf(h.Run)
 		if err != nil {
 			yield(model.Event{}, err)
 			return
 		}
-		for rec, err := range a.Run(h.Run, last, a.position(h.Run, after)) {
+		for rec, err := range a.Run(h.Run, last, n) {
 			more := true
 			if err == nil {
 				err = show(rec, named{h.ID, g}, func(ev model.Event) bool {
@@ -56,7 +61,6 @@ func (a *Archive) position(run, after uint64) uint64 {
 type Range struct {
 	After uint64 // events after this sequence
 	Upto  uint64 // and up to the record that ends with this one: the last that is durable
-	Run   string // of the run with this id alone; "": of every run, and the engine's own
 }
 
 // Events gives the events of a range in the order of the log. Damage is passed over, and so is a run that was deleted meanwhile or
@@ -93,9 +97,6 @@ func (a *Archive) showRecord(rec *journal.Record, r *Range, yield func(model.Eve
 		if run, err = a.named(rec.Run); err != nil {
 			return true, nil
 		}
-	}
-	if r.Run != "" && run.id != r.Run {
-		return true, nil
 	}
 	more = true
 	err = show(rec, run, func(ev model.Event) bool {
