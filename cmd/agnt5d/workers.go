@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -47,13 +48,14 @@ func newObjectsCmd() *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
 		Use:     "objects",
-		Short:   "List object keys: their state, who holds them and who waits",
-		Example: "  agnt5d objects --prefix user:\n  agnt5d objects --file runs.db -o json",
+		Short:   "List object keys: their state, who holds them and who waits; delete one's state",
+		Example: "  agnt5d objects --prefix user:\n  agnt5d objects --file runs.db -o json\n  agnt5d objects delete user:7",
 		Args:    nargs(),
 	}
 	cmd.Flags().StringVar(&prefix, "prefix", "", "only keys with this prefix")
 	cmd.Flags().IntVar(&limit, "limit", 50, "at most this many; 0: all")
 	addFile(cmd, &path)
+	cmd.AddCommand(newObjectsDeleteCmd())
 	return remoteVerb(cmd, func(cmd *cobra.Command, _ []string, c *client.Client, o *remote) error {
 		objects, err := listObjects(cmd, c, prefix, limit, path)
 		if err != nil {
@@ -73,6 +75,41 @@ func newObjectsCmd() *cobra.Command {
 		return table(cmd.OutOrStdout(), rows)
 	})
 }
+
+func newObjectsDeleteCmd() *cobra.Command {
+	return remoteVerb(&cobra.Command{
+		Use:               "delete KEY",
+		Short:             "Delete the state of an object key that no step holds",
+		Long:              "Deletes the state of an object key: the next step that gets the key finds none. While a step holds the key it is refused.",
+		Example:           "  agnt5d objects delete user:7",
+		Args:              nargs("KEY"),
+		ValidArgsFunction: objectKeys,
+	}, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
+		if _, err := c.Object(cmd.Context(), args[0]); err != nil { // a key that was never written is most likely misspelt
+			return err
+		}
+		if err := c.DeleteObject(cmd.Context(), args[0]); err != nil {
+			return err
+		}
+		if o.json() {
+			return printJSON(cmd.OutOrStdout(), map[string]any{"key": args[0]})
+		}
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "the state of object %s is deleted\n", args[0])
+		return err
+	})
+}
+
+// objectKeys completes keys.
+var objectKeys = completer(func(ctx context.Context, c *client.Client, typed string) (keys []string) {
+	all, _, err := c.Objects(ctx, typed, 50, "")
+	if err != nil {
+		return nil
+	}
+	for _, b := range all {
+		keys = append(keys, b.Key)
+	}
+	return keys
+})
 
 func listObjects(cmd *cobra.Command, c *client.Client, prefix string, limit int, path string) ([]model.Object, error) {
 	if path != "" {
