@@ -7,7 +7,7 @@ import "testing"
 func TestOfACancelledAttemptOnlyTheLeaseCounts(t *testing.T) {
 	hub := NewHub(1000, nobody{})
 	f := hub.Handler("svc", "h")
-	slot := hub.Restore(Slot{Run: 1, Handler: f, State: Leased, TimeoutMS: 100, BeatMS: 200}, 0, 1000)
+	slot := hub.Restore(Slot{Run: 1, Handler: f, State: Leased, TimeoutMS: 100, BeatMS: 200}, 0, 1000, 0)
 	slot.State = Cancelled
 	for _, now := range []int64{50, 150, 400} {
 		hub.Beat(slot, now, true, nil)

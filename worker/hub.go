@@ -205,9 +205,10 @@ func (h *Hub) Resume() {
 }
 
 // Restore puts an attempt that a worker had before the engine restarted under a lease that runs from now on, for lease ms. The
-// session may come back and name its token. Another attempt of the step that stands there goes: of a damaged run less is known than
+// session may come back and name its token. The attempt was under way for worked ms, which count for its time limit; but for as long as
+// the lease runs its worker may come back with its answer. Another attempt of the step that stands there goes: of a damaged run less is known than
 // was.
-func (h *Hub) Restore(s Slot, now, lease int64) *Slot {
+func (h *Hub) Restore(s Slot, now, lease, worked int64) *Slot {
 	if old := h.slots[slotKey{s.Run, s.Step}]; old != nil {
 		h.Withdraw(s.Run, s.Step)
 		h.Release(old)
@@ -216,7 +217,7 @@ func (h *Hub) Restore(s Slot, now, lease int64) *Slot {
 	slot.Journaled = true
 	h.slots[slotKey{s.Run, s.Step}] = slot
 	h.count(slot)
-	h.arm(slot, now, lease)
+	h.arm(slot, now, lease, worked)
 	return slot
 }
 
@@ -235,10 +236,10 @@ func (h *Hub) count(s *Slot) {
 }
 
 // arm starts the clocks of a lease.
-func (h *Hub) arm(s *Slot, now, lease int64) {
+func (h *Hub) arm(s *Slot, now, lease, worked int64) {
 	s.Deadline, s.BeatBy, s.Expires = 0, 0, 0
 	if s.TimeoutMS > 0 {
-		s.Deadline = now + s.TimeoutMS
+		s.Deadline = now + max(s.TimeoutMS-max(worked, 0), min(s.TimeoutMS, lease))
 	}
 	if s.BeatMS > 0 {
 		s.BeatBy = now + s.BeatMS
@@ -336,7 +337,7 @@ func (h *Hub) Take(f *Handler, s *Session, now, wall int64) *Slot {
 	h.queued--
 	slot.State, slot.Session, slot.Worker, slot.StartedAt, slot.Local = Leased, s, s.ID, wall, s.Local
 	slot.counted = true
-	h.arm(slot, now, h.LeaseMS)
+	h.arm(slot, now, h.LeaseMS, 0)
 	f.listed = f.queue.n > 0
 	return slot
 }

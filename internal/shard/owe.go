@@ -134,9 +134,9 @@ func (r *Shard) oweAttempt(run *Run, o replay.Out, what replay.Owed, boot bool) 
 	case payOffer:
 		r.b.offers = append(r.b.offers, offer{run: run, step: o.Step, attempt: o.Attempt, careful: true})
 	case payLease:
-		r.Hub.Restore(r.restored(run, o.Step, o.Attempt, o.Boot, o.Worker, worker.Leased), r.now.Mono, r.leaseLeft(o.Worker))
+		r.restore(run, o, worker.Leased)
 	case payEnd:
-		r.Hub.Restore(r.restored(run, o.Step, o.Attempt, o.Boot, o.Worker, worker.Cancelled), r.now.Mono, r.leaseLeft(o.Worker))
+		r.restore(run, o, worker.Cancelled)
 	case payLost:
 		r.give(run, lost{o.Step, o.Attempt, failure.EngineStopped})
 	case keepLease:
@@ -145,6 +145,12 @@ func (r *Shard) oweAttempt(run *Run, o replay.Out, what replay.Owed, boot bool) 
 		slot.State = worker.Cancelled
 		r.Hub.Rearm(slot)
 	}
+}
+
+// restore gives an attempt whose start is journaled its lease again.
+func (r *Shard) restore(run *Run, o replay.Out, state worker.SlotState) {
+	slot := r.restored(run, o.Step, o.Attempt, o.Boot, o.Worker, state)
+	r.Hub.Restore(slot, r.now.Mono, r.leaseLeft(o.Worker), r.now.Wall-slot.StartedAt)
 }
 
 // keepLease lets a worker that is here go on with what it has.

@@ -142,7 +142,7 @@ func (r *Shard) adoptUnjournaled(t worker.Token, s *worker.Session) bool {
 	if st == nil || st.State != replay.StepScheduled || st.Attempt != t.Attempt || st.Boot != t.Boot || !r.Hub.Withdraw(t.Run, t.Step) {
 		return false
 	}
-	slot := r.Hub.Restore(r.restored(run, t.Step, t.Attempt, t.Boot, s.ID, worker.Leased), r.now.Mono, r.cfg.LeaseMS)
+	slot := r.Hub.Restore(r.restored(run, t.Step, t.Attempt, t.Boot, s.ID, worker.Leased), r.now.Mono, r.cfg.LeaseMS, 0)
 	slot.Journaled, slot.StartedMono, slot.StartedAt = false, r.now.Mono, r.now.Wall
 	run.leased++
 	r.starts = append(r.starts, slot)
