@@ -3,9 +3,11 @@ package api
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/ids"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/model"
 )
@@ -29,23 +31,23 @@ var Codes = []Code{
 	{"forbidden", 403, "The credentials do not allow this.", "Use a key with the permission this needs."},
 	{"host_refused", 421, "The Host header names a host that this daemon does not serve.", "Use the address that the daemon prints at its start, or add the name with --allow-host."},
 	{"origin_refused", 403, "A browser page of another origin sent the request.", "Send it from the daemon's own page, or from a program."},
-	{"not_found", 404, "There is no such route.", "GET /openapi.json lists every route."},
+	{"not_found", 404, "There is no such route.", "Check the address: a daemon's URL has no path. GET /openapi.json lists every route."},
 	{"method_not_allowed", 405, "The route does not support this method.", "The Allow header lists the methods it supports."},
-	{"workflow_not_found", 404, "No workflow of that name, or no such version of it, is registered.", "\"agnt5d register NAME FILE\" registers one; GET /v1/workflows lists them."},
+	{"workflow_not_found", 404, "No workflow of that name, or no such version of it, is registered.", "\"agnt5d register NAME FILE\" registers one; \"agnt5d workflows\" lists those there are."},
 	{"run_not_found", 404, "There is no run with that id.", "\"agnt5d list\" shows the runs that exist."},
-	{"run_expired", 410, "The run was deleted; its id is kept for a while so that it cannot start again by mistake.", "Use another id."},
+	{"run_expired", 410, "The run was deleted; its id is kept for a while so that it cannot start again by mistake.", "Use another id; the daemon's setting --keep-deleted-ids says how long this one is kept."},
 	{"run_conflict", 409, "The id belongs to a run of another workflow or input.", "Use another id, or send the same workflow and input to get the run that exists."},
-	{"run_finished", 409, "The run has finished and accepts nothing more.", "\"agnt5d retry RUN\" reopens a failed or cancelled run."},
+	{"run_finished", 409, "The run has finished and accepts nothing more.", "\"agnt5d show RUN\" says how it ended; if it failed or was cancelled, \"agnt5d retry RUN\" reopens it."},
 	{"run_open", 409, "The run has not finished.", "\"agnt5d cancel RUN\" ends it; then delete it."},
-	{"run_not_failed", 409, "Only a failed or cancelled run can be retried.", "Look at the run's state first."},
-	{"run_quarantined", 409, "The run's history is damaged, and nothing is added to it.", "\"agnt5d cancel RUN\" ends it; \"agnt5d verify\" shows what is damaged."},
+	{"run_not_failed", 409, "Only a failed or cancelled run can be retried.", "\"agnt5d show RUN\" says which state the run is in."},
+	{"run_quarantined", 409, "The run's history is damaged, and nothing is added to it.", "\"agnt5d cancel RUN\" ends it if it is open; if it had ended, \"agnt5d delete RUN\" removes it. \"agnt5d replay --check\" says what is damaged."},
 	{"newer_release", 409, "A newer release of agnt5d wrote a part of the run, which this one does not understand. The run waits, and nothing is added to it.", "Start the newer agnt5d again on this journal: the run continues where it stopped."},
 	{"signal_conflict", 409, "The signal id was used before, with another name or payload.", "Use another signal_id."},
 	{"timer_not_found", 404, "The run's workflow has no timer with that key.", "\"agnt5d show RUN\" lists the timers."},
 	{"timer_not_waiting", 409, "The timer has not fired, and nothing waits on it now.", "Wait until the steps before it are done."},
-	{"object_not_found", 404, "There is no object with that key.", "GET /v1/objects lists the keys that have state or that a step holds or waits for; percent-encode the key in the path."},
+	{"object_not_found", 404, "There is no object with that key.", "\"agnt5d objects\" lists the keys that have state or that a step holds or waits for. In a URL the key is percent-encoded."},
 	{"object_held", 409, "A step holds the object key and will write its state.", "Delete it when that step is done; \"agnt5d show RUN\" shows its progress, \"agnt5d cancel RUN\" ends its run."},
-	{"service_not_found", 404, "There is no push service with that name.", "PUT /v1/services/{name} sets one up."},
+	{"service_not_found", 404, "There is no push service with that name.", "\"agnt5d services put NAME URL\" sets one up; \"agnt5d services\" lists those there are."},
 	{"worker_not_found", 404, "There is no such worker session: it left, or sent no heartbeat for longer than a lease.", "Register again with the same worker_id and the tokens you are still working on."},
 	{"no_test_clock", 404, "The daemon runs on the machine's clock, which cannot be moved.", "Start one for tests with \"agnt5d serve --test-clock\"."},
 	{"busy", 503, "The daemon is at its request limit. Nothing was recorded.", "Send the same request again after Retry-After seconds."},
@@ -108,7 +110,11 @@ func (s *Server) problemOf(err error) *model.Problem {
 	}
 	var refused *refusal.Refusal
 	if errors.As(err, &refused) {
-		return problem(refused.Code(), err.Error())
+		p := problem(refused.Code(), err.Error())
+		if about := (*refusal.About)(nil); errors.As(err, &about) {
+			p.Help = strings.ReplaceAll(p.Help, "RUN", ids.Word(about.Run))
+		}
+		return p
 	}
 	if s.eng.Err() != nil || errors.Is(err, engine.ErrBroken) {
 		return problem("engine_stopped", "")

@@ -46,7 +46,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request, run string) erro
 	} else {
 		events, err := s.eng.History(r.Context(), run, from, n)
 		if err != nil {
-			return about(err, run)
+			return err
 		}
 		out.Events = append(out.Events, events...)
 		if len(events) > 0 {
@@ -68,12 +68,12 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request, run string, from
 	if run != "" {
 		st, err := s.eng.Status(r.Context(), run, engine.NoSteps())
 		if err != nil {
-			return about(err, run)
+			return err
 		}
 		if st.CompletedAt != "" {
 			more, err := s.eng.History(r.Context(), run, from, 1)
 			if err != nil {
-				return about(err, run)
+				return err
 			}
 			if len(more) == 0 { // all has been given: a browser stops asking on 204
 				w.WriteHeader(http.StatusNoContent)

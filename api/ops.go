@@ -52,16 +52,24 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) error {
 		no("disk_full", "there is no space for the journal: only reads are admitted")
 	}
 	if st.Damages > 0 {
-		out.Reasons = append(out.Reasons, readyReason{"damage", fmt.Sprintf("%d damaged records were found: \"agnt5d list --state quarantined\" shows the runs", st.Damages)})
+		out.Reasons = append(out.Reasons, readyReason{"damage", damaged(st.Damages)})
 	}
 	if st.Newer > 0 {
-		out.Reasons = append(out.Reasons, readyReason{"newer_release", fmt.Sprintf("%d runs wait for the newer release of agnt5d that wrote them: start it again on this journal", st.Newer)})
+		out.Reasons = append(out.Reasons, readyReason{"newer_release", fmt.Sprintf("runs that wait for the newer release of agnt5d that wrote them: %d. Start it again on this journal", st.Newer)})
 	}
 	status := http.StatusOK
 	if !out.Ready {
 		status = http.StatusServiceUnavailable
 	}
 	return s.reply(w, status, out)
+}
+
+func damaged(n int) string {
+	found := "1 damaged record was found"
+	if n > 1 {
+		found = fmt.Sprintf("%d damaged records were found", n)
+	}
+	return found + " since the start: \"agnt5d list --state quarantined\" shows the runs, \"agnt5d replay --check\" says what is damaged"
 }
 
 type versionInfo struct {

@@ -44,7 +44,7 @@ func (s *Server) startRun(w http.ResponseWriter, r *http.Request) error {
 	case errors.Is(err, engine.ErrRunConflict):
 		return problem("run_conflict", fmt.Sprintf("run %s exists with another workflow or input", quote(own)))
 	case err != nil:
-		return about(err, own)
+		return err
 	}
 	status := http.StatusOK
 	if created {
@@ -79,16 +79,6 @@ func validTrace(t string) bool {
 	return t[3:35] != strings.Repeat("0", 32) && t[36:52] != strings.Repeat("0", 16)
 }
 
-// about names the run in an error that is about it.
-func about(err error, id string) error {
-	for _, known := range []error{engine.ErrRunNotFound, engine.ErrRunExpired, engine.ErrRunFinished, engine.ErrRunOpen, engine.ErrRunNotFailed, engine.ErrRunQuarantined, engine.ErrNewerRelease} {
-		if errors.Is(err, known) {
-			return fmt.Errorf("run %s: %w", quote(id), err)
-		}
-	}
-	return err
-}
-
 // runAfter answers with a run's status, after waiting for its end if the request wants that; one that knows the run by its ETag
 // waits for the next change.
 func (s *Server) runAfter(w http.ResponseWriter, r *http.Request, status int, id string, wait time.Duration, opts ...engine.StatusOption) error {
@@ -107,14 +97,14 @@ func (s *Server) runAfter(w http.ResponseWriter, r *http.Request, status int, id
 		over := bounded.Err() != nil
 		stop()
 		if err != nil && !over {
-			return about(err, id)
+			return err
 		}
 		w.Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(wait.Seconds())))
 	}
 	if st == nil {
 		var err error
 		if st, err = s.eng.Status(r.Context(), id, opts...); err != nil {
-			return about(err, id)
+			return err
 		}
 	}
 	tag := etag(st)
@@ -175,7 +165,7 @@ func (s *Server) runAt(w http.ResponseWriter, r *http.Request, at uint64) error 
 	id := r.PathValue("id")
 	st, err := s.eng.StatusAt(r.Context(), id, at, stepsShown(r)...)
 	if err != nil {
-		return about(err, id)
+		return err
 	}
 	if st.AsOf != nil {
 		tag := `"at-` + strconv.FormatUint(st.AsOf.Seq, 10) + `"`
@@ -248,7 +238,7 @@ type explanation struct {
 func (s *Server) explainRun(w http.ResponseWriter, r *http.Request) error {
 	reasons, err := s.eng.Explain(r.Context(), r.PathValue("id"))
 	if err != nil {
-		return about(err, r.PathValue("id"))
+		return err
 	}
 	if reasons == nil {
 		reasons = []model.Reason{}
@@ -277,7 +267,7 @@ func (s *Server) signalRun(w http.ResponseWriter, r *http.Request) error {
 	}
 	id, by, err := s.eng.SignalRun(r.Context(), r.PathValue("id"), r.PathValue("name"), in.Payload, opts...)
 	if err != nil {
-		return about(err, r.PathValue("id"))
+		return err
 	}
 	return s.reply(w, http.StatusAccepted, signalled{id, by})
 }
@@ -297,7 +287,7 @@ func (s *Server) cancelRun(w http.ResponseWriter, r *http.Request) error {
 	}
 	id := r.PathValue("id")
 	if err := s.eng.Cancel(r.Context(), id, in.Reason); err != nil {
-		return about(err, id)
+		return err
 	}
 	return s.reply(w, http.StatusAccepted, accepted{id})
 }
@@ -311,7 +301,7 @@ func (s *Server) retryRun(w http.ResponseWriter, r *http.Request) error {
 	}
 	id := r.PathValue("id")
 	if err := s.eng.Retry(r.Context(), id); err != nil {
-		return about(err, id)
+		return err
 	}
 	return s.reply(w, http.StatusAccepted, accepted{id})
 }
@@ -322,10 +312,7 @@ func (s *Server) fireTimer(w http.ResponseWriter, r *http.Request) error {
 	}
 	id := r.PathValue("id")
 	if err := s.eng.FireTimer(r.Context(), id, r.PathValue("key")); err != nil {
-		if errors.Is(err, engine.ErrTimerNotFound) || errors.Is(err, engine.ErrTimerNotWaiting) {
-			err = fmt.Errorf("run %s: %w", quote(id), err)
-		}
-		return about(err, id)
+		return err
 	}
 	return s.reply(w, http.StatusAccepted, accepted{id})
 }
@@ -333,7 +320,7 @@ func (s *Server) fireTimer(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) deleteRun(w http.ResponseWriter, r *http.Request) error {
 	id := r.PathValue("id")
 	if err := s.eng.Delete(r.Context(), id); err != nil {
-		return about(err, id)
+		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil

@@ -61,13 +61,16 @@ func (e *Unreachable) Error() string {
 // Unwrap gives why no answer came.
 func (e *Unreachable) Unwrap() error { return e.Err }
 
-// New gives a client for the daemon at base; "" is AGNT5_URL, else DefaultURL.
+// New gives a client for the daemon at base, http://HOST:PORT or HOST:PORT; "" is AGNT5_URL, else DefaultURL.
 func New(base string, o Options) (*Client, error) {
 	if base == "" {
 		base = os.Getenv("AGNT5_URL")
 	}
 	if base == "" {
 		base = DefaultURL
+	}
+	if !strings.Contains(base, "://") {
+		base = "http://" + base
 	}
 	u, err := url.Parse(base)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {

@@ -206,11 +206,13 @@ func (e *Engine) StartRun(ctx context.Context, workflow string, input any, opts 
 	if err == nil {
 		err = a.err
 	}
-	if err != nil {
-		return "", false, err
-	}
-	if a.got.Away {
-		return o.id, false, e.sameStart(o.id, workflow, raw)
+	switch {
+	case err == ErrWorkflowNotFound:
+		return "", false, fmt.Errorf("%w: %q", err, workflow)
+	case err != nil:
+		return "", false, refusal.OfRun(o.id, err)
+	case a.got.Away:
+		return o.id, false, refusal.OfRun(o.id, e.sameStart(o.id, workflow, raw))
 	}
 	return a.got.ID, a.got.Created, nil
 }
@@ -302,7 +304,10 @@ func (e *Engine) SignalRun(ctx context.Context, run, name string, payload any, o
 	if errors.Is(err, shard.ErrAway) {
 		a.by, err = e.oldSignal(run, name, id, raw)
 	}
-	return id, a.by, err
+	if errors.Is(err, ErrSignalConflict) {
+		err = fmt.Errorf("signal id %q: %w", id, err)
+	}
+	return id, a.by, refusal.OfRun(run, err)
 }
 
 // oldSignal answers a signal to a run that has ended: one that it received before gets its first answer.
@@ -333,21 +338,25 @@ func (e *Engine) Cancel(ctx context.Context, run, reason string) error {
 		return &shard.Cancel{By: byOf(ctx), ID: run, Reason: reason, Reply: done}
 	})
 	if !errors.Is(err, shard.ErrAway) {
-		return err
+		return refusal.OfRun(run, err)
 	}
 	head, err := e.head(run)
 	if err != nil {
-		return err
+		return refusal.OfRun(run, err)
 	}
 	cancelled, err := replay.RunState(head.State).MatchCancel()
-	if err == nil && !cancelled { // damaged after it had ended
-		err = ErrRunFinished
+	if err == nil && !cancelled {
+		err = fmt.Errorf("%w; it had ended before, so it cannot be cancelled, only deleted", ErrRunQuarantined)
 	}
-	return err
+	return refusal.OfRun(run, err)
 }
 
 // Retry reopens a failed or cancelled run: what was settled stays, the failed step and each cancelled one become ready anew.
 func (e *Engine) Retry(ctx context.Context, run string) error {
+	return refusal.OfRun(run, e.retry(ctx, run))
+}
+
+func (e *Engine) retry(ctx context.Context, run string) error {
 	in := &shard.Retry{By: byOf(ctx), ID: run}
 	for range 3 {
 		err := callErr(ctx, e, func(done func(error)) shard.Input {
@@ -369,6 +378,10 @@ func (e *Engine) Retry(ctx context.Context, run string) error {
 
 // FireTimer fires a timer of a run now: it releases the steps deferred to it, and the timer itself if it is waiting.
 func (e *Engine) FireTimer(ctx context.Context, run, timer string) error {
+	return refusal.OfRun(run, e.fire(ctx, run, timer))
+}
+
+func (e *Engine) fire(ctx context.Context, run, timer string) error {
 	err := callErr(ctx, e, func(done func(error)) shard.Input {
 		return &shard.Fire{By: byOf(ctx), ID: run, Timer: timer, Reply: done}
 	})
@@ -392,7 +405,7 @@ func (e *Engine) Delete(ctx context.Context, run string) error {
 	if err == nil && a.Err != nil {
 		err = a.Err
 	}
-	return err
+	return refusal.OfRun(run, err)
 }
 
 // DeleteMany removes those of the runs that have finished, up to 1,000 with one record of the journal, and says how many those
@@ -429,6 +442,14 @@ func (e *Engine) deleteSlice(ctx context.Context, runs []string, reason string) 
 
 // Wait waits until the run has ended and gives its status.
 func (e *Engine) Wait(ctx context.Context, run string, opts ...StatusOption) (*Status, error) {
+	s, err := e.wait(ctx, run, opts)
+	if err != nil && err == ctx.Err() {
+		err = fmt.Errorf("run %q has not ended: %w", run, err)
+	}
+	return s, refusal.OfRun(run, err)
+}
+
+func (e *Engine) wait(ctx context.Context, run string, opts []StatusOption) (*Status, error) {
 	ended := make(chan *replay.State, 1)
 	key := new(int)
 	err := callErr(ctx, e, func(done func(error)) shard.Input {

@@ -511,18 +511,29 @@ func (b *broadcast) close() {
 
 // damageList is what was found damaged, for status pages and logs.
 type damageList struct {
-	mu  sync.Mutex
-	all []journal.Damage
+	mu   sync.Mutex
+	all  []journal.Damage // each once: that a run is quarantined for it is no other damage
+	told []about          // what the log has said
+}
+
+type about struct {
+	run, seq uint64
+	kind     string
 }
 
 func (e *Engine) damaged(d journal.Damage) {
 	e.damages.mu.Lock()
-	known := slices.ContainsFunc(e.damages.all, func(o journal.Damage) bool { return o.Run == d.Run && o.Seq == d.Seq && o.Kind == d.Kind })
-	if !known {
+	told := slices.Contains(e.damages.told, about{d.Run, d.Seq, d.Kind})
+	if !told {
+		e.damages.told = append(e.damages.told, about{d.Run, d.Seq, d.Kind})
+	}
+	if !slices.ContainsFunc(e.damages.all, func(o journal.Damage) bool {
+		return o.Run == d.Run && o.Seq == d.Seq && (o.Kind == d.Kind || d.Kind == shard.Quarantined)
+	}) {
 		e.damages.all = append(e.damages.all, d)
 	}
 	e.damages.mu.Unlock()
-	if known { // it is found again whenever it is read
+	if told { // it is found again whenever it is read
 		return
 	}
 	e.o.Logger.Error("journal damage", "seq", d.Seq, "run", d.Run, "kind", d.Kind, "detail", d.Detail)

@@ -257,8 +257,14 @@ func explainTask(r books, run *shard.Run, i int32, out *Reason) {
 		out.Command = "agnt5d workers"
 	case full:
 		out.Code, out.Detail = "service_full", fmt.Sprintf("waits its turn: service %s runs its max_concurrent of %d", def.Service, limit)
+	case r.Hub.Handler(def.Service, def.Handler).Queued() == 0:
+		out.Code, out.Detail = "queued", fmt.Sprintf("is about to be offered to the workers that serve %s/%s", def.Service, def.Handler)
 	default:
 		out.Code, out.Detail = "queued", fmt.Sprintf("waits its turn: %d queued for %s/%s, %s", r.Hub.Handler(def.Service, def.Handler).Queued(), def.Service, def.Handler, busy(h.Sessions()))
+		if hung, of := r.hub.HungFor(h); hung > 0 {
+			out.Detail += fmt.Sprintf("; %d of the %d places of its workers are taken by handlers that hang: their attempts are over, but they have not returned", hung, of)
+			out.Command = "agnt5d workers"
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/agnt5/agnt5d/internal/archive"
+	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
@@ -23,7 +24,7 @@ func (e *Engine) History(ctx context.Context, run string, after uint64, limit in
 	}
 	h, last, err := e.lastOf(ctx, run)
 	if err != nil {
-		return nil, err
+		return nil, refusal.OfRun(run, err)
 	}
 	var out []Event
 	size := 0
@@ -32,7 +33,7 @@ func (e *Engine) History(ctx context.Context, run string, after uint64, limit in
 			err = ctx.Err()
 		}
 		if err != nil {
-			return nil, e.hurt(h.Run, err)
+			return nil, refusal.OfRun(run, e.hurt(h.Run, err))
 		}
 		out = append(out, ev)
 		if size += sizeOf(&ev); len(out) >= limit || size > answerBytes {

@@ -70,6 +70,7 @@ func OpenOn(j journal.Log, name string, o Options) (*Engine, error) {
 	e.durable.Store(boot.Last)
 	e.sayOpen(name, boot, time.Since(began))
 	e.clock = timers.Start(o.Clock, e.poke)
+	e.quarantineEnded()
 	go e.loop()
 	return e, nil
 }

@@ -424,6 +424,9 @@ func (e *Engine) Workers(ctx context.Context) ([]Worker, error) {
 				w.Running = append(w.Running, model.Task{WorkflowID: run.S.ID, Step: run.S.Name(slot.Step), Attempt: slot.Attempt,
 					Since: rfc3339.Format(slot.StartedAt), Cancelled: slot.State == worker.Cancelled, Heartbeat: slot.Details})
 			}
+			for _, t := range e.h.Hung(s, now.Mono) {
+				w.Hung = append(w.Hung, hungTask(r, t, now))
+			}
 			slices.SortFunc(w.Running, func(a, b model.Task) int { return bytes.Compare([]byte(a.Since), []byte(b.Since)) })
 			out = append(out, w)
 		}
@@ -432,6 +435,15 @@ func (e *Engine) Workers(ctx context.Context) ([]Worker, error) {
 		return nil, e.err()
 	}
 	return out, nil
+}
+
+// hungTask is an attempt that is over and whose handler has not returned. Of a run that is not in memory the number is known.
+func hungTask(r *shard.Shard, t hub.Hung, now shard.Now) model.Task {
+	out := model.Task{WorkflowID: fmt.Sprintf("#%d", t.Run), Attempt: t.Attempt, Since: rfc3339.Format(now.Wall - (now.Mono - t.Since))}
+	if run := r.Peek(t.Run); run != nil {
+		out.WorkflowID, out.Step = run.S.ID, run.S.Name(t.Step)
+	}
+	return out
 }
 
 // Set keeps a durable setting for the layers above; nil removes it.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/archive"
+	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
@@ -53,9 +54,10 @@ func stepsOf(opts []StatusOption) archive.Steps {
 func (e *Engine) Status(ctx context.Context, run string, opts ...StatusOption) (*Status, error) {
 	l, err := e.look(ctx, run)
 	if err != nil {
-		return nil, err
+		return nil, refusal.OfRun(run, err)
 	}
-	return e.status(l, stepsOf(opts))
+	s, err := e.status(l, stepsOf(opts))
+	return s, refusal.OfRun(run, err)
 }
 
 func (e *Engine) status(l *archive.Look, steps archive.Steps) (*Status, error) {
@@ -69,6 +71,11 @@ func (e *Engine) status(l *archive.Look, steps archive.Steps) (*Status, error) {
 // StatusAt gives a run as it was after its last event at or before a sequence of the journal, by a fold of its history. Of the
 // reasons there are those that the history tells: which worker was there is not in it. ErrRunNotFound: the run had not begun.
 func (e *Engine) StatusAt(ctx context.Context, run string, at uint64, opts ...StatusOption) (*Status, error) {
+	s, err := e.statusAt(ctx, run, at, opts)
+	return s, refusal.OfRun(run, err)
+}
+
+func (e *Engine) statusAt(ctx context.Context, run string, at uint64, opts []StatusOption) (*Status, error) {
 	h, last, err := e.lastOf(ctx, run)
 	if err != nil {
 		return nil, err
@@ -99,7 +106,7 @@ func (e *Engine) StatusAt(ctx context.Context, run string, at uint64, opts ...St
 func (e *Engine) Explain(ctx context.Context, run string) ([]Reason, error) {
 	l, err := e.look(ctx, run)
 	if err != nil {
-		return nil, err
+		return nil, refusal.OfRun(run, err)
 	}
 	return l.Reasons, nil
 }
@@ -152,6 +159,18 @@ func (e *Engine) hurt(run uint64, err error) error {
 	e.damaged(journal.Damage{Run: run, Seq: d.Seq, Kind: "record", Detail: err.Error()})
 	e.send(&shard.Quarantine{Run: run, Seq: d.Seq, Why: err.Error()})
 	return fmt.Errorf("%w (%v)", ErrRunQuarantined, err)
+}
+
+// quarantineEnded marks the runs that had ended before the engine was opened, and of which it found damaged records then: lists show
+// them. The open ones are marked by the shard.
+func (e *Engine) quarantineEnded() {
+	for _, d := range e.Damages() {
+		if h, err := e.archive.Head(d.Run); err != nil || d.Kind != "record" || !replay.RunState(h.State).Ended() {
+			continue
+		} else if _, err := e.archive.Ended(h); err != nil {
+			_ = e.hurt(d.Run, err)
+		}
+	}
 }
 
 func (e *Engine) head(id string) (journal.Head, error) {

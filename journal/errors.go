@@ -48,5 +48,5 @@ func (e *DamageError) Error() string {
 	if e.Kind == "page" {
 		return fmt.Sprintf("journal: %s (run \"agnt5d doctor\")", e.Detail)
 	}
-	return fmt.Sprintf("journal: %s: %s (run \"agnt5d verify\")", at, e.Detail)
+	return fmt.Sprintf("journal: %s: %s", at, e.Detail)
 }

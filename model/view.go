@@ -240,8 +240,9 @@ type Worker struct {
 	Capacity       int      `json:"capacity"`
 	Waiting        bool     `json:"waiting"` // a poll of it waits for tasks
 	JoinedAt       string   `json:"joined_at"`
-	SilentMS       int64    `json:"silent_ms"` // since it was last heard of
-	Running        []Task   `json:"running"`   // what it works on
+	SilentMS       int64    `json:"silent_ms"`      // since it was last heard of
+	Running        []Task   `json:"running"`        // what it works on
+	Hung           []Task   `json:"hung,omitempty"` // attempts that are over, and whose handlers have not returned: each takes up a place
 	Push           bool     `json:"push,omitempty"`
 }
 
@@ -250,7 +251,7 @@ type Task struct {
 	WorkflowID string          `json:"workflow_id"`
 	Step       string          `json:"step"`
 	Attempt    uint32          `json:"attempt"`
-	Since      string          `json:"since"`
+	Since      string          `json:"since"`               // of what hangs: when the worker first named it after its end
 	Cancelled  bool            `json:"cancelled,omitempty"` // its run has ended; it is waited for, for its keys
 	Heartbeat  json.RawMessage `json:"heartbeat,omitempty"`
 }

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/ids"
 	"github.com/agnt5/agnt5d/model"
@@ -45,7 +48,14 @@ func remoteVerb(cmd *cobra.Command, run func(cmd *cobra.Command, args []string, 
 }
 
 func (o *remote) connect() (*client.Client, error) {
-	c, err := client.New(o.url, client.Options{Patience: patience})
+	return connect(o.url)
+}
+
+func connect(url string) (*client.Client, error) {
+	if url == "" && os.Getenv("AGNT5_URL") == "" && os.Getenv("AGNT5D_URL") != "" {
+		return nil, exit(exitUsage, "AGNT5D_URL is set, but not read: the daemon's address is AGNT5_URL or --url")
+	}
+	c, err := client.New(url, client.Options{Patience: patience})
 	return c, usage(err)
 }
 
@@ -75,6 +85,9 @@ func told(err error) error {
 	if !errors.As(err, &p) {
 		return &exitErr{exitError, err}
 	}
+	if p.Code == "not_found" {
+		return exit(exitNotFound, "%w\n  The daemon does not know this request: check its address, which has no path, and whether it is of an older release (\"agnt5d version\").", p)
+	}
 	code := exitError
 	switch p.Status {
 	case 400, 413, 415, 422:
@@ -103,9 +116,13 @@ func nargs(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(names) == 0 && len(args) > 0:
-			return exit(exitUsage, "%s takes no argument, and %q was given (see \"%s --help\")", cmd.CommandPath(), args[0], cmd.CommandPath())
+			return exit(exitUsage, "%s takes no argument, and %q was given (see \"%s --help\")", verbOf(cmd), args[0], cmd.CommandPath())
 		case len(args) != len(names):
-			return exit(exitUsage, "%s wants %s, and %d arguments were given (see \"%s --help\")", cmd.CommandPath(), strings.Join(names, " "), len(args), cmd.CommandPath())
+			hint := ""
+			if len(args) > len(names) && cmd.Flags().Lookup("id") != nil {
+				hint = "; your own id goes with --id"
+			}
+			return exit(exitUsage, "%s wants %s, and %d arguments were given%s (see \"%s --help\")", verbOf(cmd), strings.Join(names, " "), len(args), hint, cmd.CommandPath())
 		}
 		for i, name := range names {
 			if err := checkArg(cmd, name, args[i]); err != nil {
@@ -114,6 +131,11 @@ func nargs(names ...string) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// verbOf is a verb without the program's name, which stands before each error.
+func verbOf(cmd *cobra.Command) string {
+	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
 }
 
 func checkArg(cmd *cobra.Command, name, arg string) error {
@@ -245,6 +267,51 @@ func runIDs(states ...string) func(*cobra.Command, []string, string) ([]string, 
 		}
 		return out
 	})
+}
+
+// thenNames completes a run, and then a name that its workflow waits for.
+func thenNames(of func(*flow.Step) string) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	runs := runIDs("running")
+	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if len(args) != 1 {
+			return runs(cmd, args, typed)
+		}
+		return completer(func(ctx context.Context, c *client.Client, typed string) []string {
+			st, err := c.Status(ctx, args[0], "none")
+			if err != nil {
+				return nil
+			}
+			w, err := c.Workflow(ctx, st.WorkflowName, st.Version)
+			if err != nil {
+				return nil
+			}
+			def, problems := flow.Read(w.Definition)
+			if len(problems) > 0 {
+				return nil
+			}
+			var names []string
+			for i := range def.Steps {
+				if name := of(&def.Steps[i]); name != "" && strings.HasPrefix(name, typed) && !slices.Contains(names, name) {
+					names = append(names, name)
+				}
+			}
+			return names
+		})(cmd, nil, typed)
+	}
+}
+
+func signalOf(s *flow.Step) string {
+	if s.Signal == nil {
+		return ""
+	}
+	return s.Signal.Name
+}
+
+func timerOf(s *flow.Step) string {
+	if s.Timer == nil {
+		return ""
+	}
+	return s.Timer.Key
 }
 
 var workflowNames = completer(func(ctx context.Context, c *client.Client, typed string) []string {

@@ -68,7 +68,7 @@ func TestTheVerbsAgainstADaemon(t *testing.T) {
 		{nil, "retry --all --yes", 0, "1 run matched, 1 open again", ""},
 		{nil, "cancel --all --yes", 0, "1 run matched, 1 cancelled", ""},
 		{nil, "retry o2 --all", exitUsage, "", "not both"},
-		{nil, "show", exitUsage, "", "agnt5d show wants RUN"},
+		{nil, "show", exitUsage, "", "agnt5d: show wants RUN, and 0 arguments were given"},
 		{nil, "list extra", exitUsage, "", "takes no argument"},
 		{nil, "list --bogus", exitUsage, "", "agnt5d list --help"},
 		{nil, "list --worklow order", exitUsage, "", "unknown flag: --worklow; did you mean --workflow? (see"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -31,10 +32,11 @@ type config struct {
 	MaxBodies      int64              `yaml:"max_bodies"`
 	MemoryLimit    int64              `yaml:"memory_limit"`
 	LogFormat      string             `yaml:"log_format"`
+	KeepIDs        time.Duration      `yaml:"keep_deleted_ids"`
 	TestClock      bool               `yaml:"test_clock"`
 	Services       map[string]service `yaml:"services"`
 
-	strange []string // AGNT5D_ names in the environment that are no setting
+	strange []string // names in the environment that look like a setting, and are none
 }
 
 type service struct {
@@ -42,8 +44,16 @@ type service struct {
 }
 
 func defaultConfig() *config {
-	return &config{Listen: "127.0.0.1:8080", File: filepath.Join(dataDir(), "agnt5.db"), Lease: 30 * time.Second, Drain: 10 * time.Second,
-		MaxPayload: 1 << 20, MaxConnections: 10_000, MaxBodies: api.DefaultMaxBodies}
+	return &config{Listen: "127.0.0.1:8080", File: dataFile(), Lease: 30 * time.Second, Drain: 10 * time.Second,
+		MaxPayload: 1 << 20, MaxConnections: 10_000, MaxBodies: api.DefaultMaxBodies, KeepIDs: 90 * 24 * time.Hour}
+}
+
+// dataFile is the journal when nobody says which; "" when there is no home to put it in.
+func dataFile() string {
+	if dir := dataDir(); dir != "" {
+		return filepath.Join(dir, "agnt5.db")
+	}
+	return ""
 }
 
 // dataDir is where the journal lies when nobody says: $XDG_DATA_HOME/agnt5, else ~/.local/share/agnt5.
@@ -53,7 +63,7 @@ func dataDir() string {
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return "."
+		return ""
 	}
 	return filepath.Join(home, ".local", "share", "agnt5")
 }
@@ -70,6 +80,7 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.IntVar(&c.MaxConnections, "max-connections", c.MaxConnections, "most connections at once; further ones wait")
 	f.Int64Var(&c.MaxBodies, "max-bodies", c.MaxBodies, "bytes of the bodies of all requests under way together; further ones are refused as busy")
 	f.Int64Var(&c.MemoryLimit, "memory-limit", c.MemoryLimit, "bytes that the garbage collector tries to stay under; 0: four fifths of the control group's limit. GOMEMLIMIT comes first")
+	f.DurationVar(&c.KeepIDs, "keep-deleted-ids", c.KeepIDs, "how long the id of a deleted run cannot be used again")
 	f.BoolVar(&c.TestClock, "test-clock", c.TestClock, "for tests: POST /v1/test-clock moves the time of timers, time-outs and retries ahead")
 	f.StringVar(&c.LogFormat, "log-format", c.LogFormat, "text or json; default: text at a terminal, else json")
 }
@@ -116,6 +127,9 @@ func (c *config) load(cmd *cobra.Command, file string) error {
 		if option, ok := strings.CutPrefix(name, "AGNT5D_"); ok && cmd.Flags().Lookup(strings.ToLower(strings.ReplaceAll(option, "_", "-"))) == nil {
 			c.strange = append(c.strange, name) // no error: container platforms set names of their own
 		}
+		if option, ok := strings.CutPrefix(name, "AGNT5_"); ok && cmd.Flags().Lookup(strings.ToLower(strings.ReplaceAll(option, "_", "-"))) != nil {
+			c.strange = append(c.strange, name) // the settings of the daemon begin with AGNT5D_
+		}
 	}
 	for _, again := range restore {
 		if err := again(); err != nil {
@@ -145,8 +159,13 @@ func settingError(err error) string {
 
 // check says what is wrong with the settings, and reads the networks.
 func (c *config) check() ([]netip.Prefix, error) {
-	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+	if _, port, err := net.SplitHostPort(c.Listen); err != nil {
 		return nil, fmt.Errorf("--listen %q: want HOST:PORT, like 127.0.0.1:8080", c.Listen)
+	} else if _, err := net.LookupPort("tcp", port); err != nil {
+		return nil, fmt.Errorf("--listen %q: %q is not a port; want 0 to 65535, like 127.0.0.1:8080", c.Listen, port)
+	}
+	if c.File == "" {
+		return nil, errors.New("neither XDG_DATA_HOME nor HOME is set: say with --file where the journal is to be")
 	}
 	if !isLoopback(c.Listen) && !c.Insecure {
 		return nil, fmt.Errorf("--listen %s: others could reach it, and there is no TLS and no token; listen on 127.0.0.1, or pass --insecure", c.Listen)
@@ -156,6 +175,9 @@ func (c *config) check() ([]netip.Prefix, error) {
 	}
 	if c.Drain < 0 || c.Drain > time.Hour {
 		return nil, fmt.Errorf("--drain %s: want 0s to 1h", c.Drain)
+	}
+	if c.KeepIDs < time.Second {
+		return nil, fmt.Errorf("--keep-deleted-ids %s: want 1s or more", c.KeepIDs)
 	}
 	if c.MaxPayload < 1024 || c.MaxPayload > 64<<20 {
 		return nil, fmt.Errorf("--max-payload %d: want 1024 to %d", c.MaxPayload, 64<<20)

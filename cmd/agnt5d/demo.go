@@ -147,8 +147,8 @@ var demoStates = map[string]string{
 }
 
 func demo(ctx context.Context, dir string, stdout io.Writer) error {
-	if _, err := os.Stat(filepath.Join(dir, "ledger.jsonl")); err == nil {
-		return exit(exitError, "demo: %s holds a demo already: give --dir an empty folder", dir)
+	if there, err := os.ReadDir(dir); err == nil && len(there) > 0 {
+		return exit(exitUsage, "demo: %s is not empty, %s is in it: give --dir a new or an empty folder", dir, there[0].Name())
 	}
 	if err := etl.Unpack(dir); err != nil {
 		return exit(exitError, "demo: %w", err)
@@ -258,9 +258,10 @@ func demoAccount(stdout io.Writer, dir string, before, after []etl.Entry, first,
 			return exit(exitError, "demo: the ledger has no line of %s, which should have run", s.Name)
 		}
 	}
-	fmt.Fprintf(stdout, "%d steps had completed before the kill and were not run again.\n\n", spared)
+	fmt.Fprintf(stdout, "%s had completed before the kill and were not run again.\n\n", count(spared, "step"))
 	fmt.Fprintf(stdout, "Report:  %s\n", filepath.Join(dir, "report.html"))
 	fmt.Fprintf(stdout, "Next:    %s replay %s\n", demoSelf(), filepath.Join(dir, "demo.db"))
+	fmt.Fprintf(stdout, "The demo leaves that folder for you to look at; delete it when you are done: %s\n", dir)
 	return nil
 }
 

@@ -53,7 +53,7 @@ repairs nothing, so that data that cannot be trusted never looks as if it could 
 				_, err = fmt.Fprintf(out, "%s opens, and nothing in it is damaged.\n", f.path)
 				return err
 			}
-			fmt.Fprintf(out, "%d places are damaged. The file opens: an engine quarantines the runs listed above, and the others continue;\n\"cancel\" ends a quarantined run.\n", n)
+			fmt.Fprintf(out, "Damaged: %s. The file opens: an engine quarantines the runs listed above, and the others continue.\n\"cancel\" ends a quarantined run that is open, \"delete\" removes one that had ended.\n", count(n, "place"))
 			return exit(exitError, "")
 		},
 	}

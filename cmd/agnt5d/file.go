@@ -19,7 +19,8 @@ import (
 type file struct {
 	*bolt.Journal
 	*archive.Archive
-	path string
+	path   string
+	copied bool // of a daemon's journal
 }
 
 // openFile opens a journal without changing a byte of it.
@@ -27,11 +28,11 @@ func openFile(path string) (*file, error) {
 	j, err := bolt.OpenReadOnly(path)
 	if err != nil {
 		if errors.Is(err, bolt.ErrLocked) {
-			return nil, &exitErr{exitConflict, err}
+			return nil, exit(exitConflict, "%w\n  Ask that process: a daemon answers when no file is named (\"agnt5d replay --check\" looks at its journal); a program that\n  embeds the engine answers where it serves package api (docs/embedding.md).", err)
 		}
 		return nil, noFile(err)
 	}
-	return &file{j, archive.New(j), path}, nil
+	return &file{Journal: j, Archive: archive.New(j), path: path}, nil
 }
 
 // find gives the number of the run with an id.
@@ -41,6 +42,8 @@ func (f *file) find(id string) (uint64, error) {
 	switch {
 	case errors.As(err, &deleted):
 		return 0, exit(exitNotFound, "run %q was deleted; its id is kept until %s", id, rfc3339.Format(deleted.Until))
+	case errors.Is(err, engine.ErrRunNotFound) && f.copied:
+		return 0, exit(exitNotFound, "no run %q in %s (\"agnt5d list\" shows those there are)", id, f.path)
 	case errors.Is(err, engine.ErrRunNotFound):
 		return 0, exit(exitNotFound, "no run %q in %s (\"agnt5d replay %s\" shows every run)", id, f.path, f.path)
 	case err != nil:

@@ -44,7 +44,7 @@ func TestValidateSaysWhereAndWhatWasMeant(t *testing.T) {
 	}
 	warned := writeFile(t, "w.yaml", "steps:\n  - name: a\n    type: wait_signal\n    signal:\n      name: go\n      timeout: 0s\n")
 	code, out, _ = agnt5d(t, "validate", warned)
-	if code != 0 || !strings.HasPrefix(out, warned+":6:16: warning: step \"a\": timeout is 0 and there is no on_timeout") || !strings.Contains(out, ": valid, 1 steps, sha256:") {
+	if code != 0 || !strings.HasPrefix(out, warned+":6:16: warning: step \"a\": timeout is 0 and there is no on_timeout") || !strings.Contains(out, ": valid, 1 step, sha256:") {
 		t.Errorf("exit %d, %s", code, out)
 	}
 }

@@ -20,7 +20,7 @@ type runFilter struct {
 // addFilter gives a verb the flags that say which runs are meant.
 func addFilter(cmd *cobra.Command, f *runFilter) {
 	idFlag(cmd, &f.Workflow, "workflow", "only runs of this workflow")
-	cmd.Flags().Var(&commaText{&f.State}, "state", "only runs in this state, or in one of several: failed,cancelled")
+	cmd.Flags().VarP(&commaText{&f.State}, "state", "s", "only runs in this state, or in one of several: failed,cancelled")
 	textFlag(cmd, &f.IDPrefix, "id-prefix", "only runs whose id has this prefix")
 	textFlag(cmd, &f.Since, "since", "only runs started at or after this time: "+timeForms)
 	textFlag(cmd, &f.Until, "until", "only runs started before this time")

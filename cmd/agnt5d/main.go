@@ -59,6 +59,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	addCompletion(root)
 	began := false // the verb itself runs: what goes wrong now is not about usage
 	root.PersistentPreRun = func(*cobra.Command, []string) { began = true }
 	err := root.ExecuteContext(ctx)
@@ -77,11 +78,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		if cmd, _, ferr := root.Find(args); ferr == nil {
 			verb = cmd.CommandPath()
 		}
-		e = &exitErr{exitUsage, fmt.Errorf("%w (see \"%s --help\")", err, verb)}
+		e = &exitErr{exitUsage, fmt.Errorf("%s (see \"%s --help\")", suggestion.ReplaceAllString(err.Error(), `; did you mean "$1"?`), verb)}
 	}
 	printError(stderr, wantsJSON(root, args), e)
 	return e.code
 }
+
+// suggestion is how cobra says which verb was meant, on lines of their own.
+var suggestion = regexp.MustCompile(`\n\nDid you mean this\?\n\t(\S+)(?s:.*)$`)
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
@@ -102,6 +106,20 @@ func newRoot() *cobra.Command {
 	return root
 }
 
+// addCompletion adds the verb that cobra has, which says what it has no completion for. Its output is set by then.
+func addCompletion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	if c, _, err := root.Find([]string{"completion"}); err == nil && c != root {
+		c.Args = cobra.ArbitraryArgs
+		c.RunE = func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return exit(exitUsage, "completion for %q is not there: want bash, zsh, fish or powershell", args[0])
+			}
+			return cmd.Help()
+		}
+	}
+}
+
 // goFlag is how pflag says that a value is no number, or no truth.
 var goFlag = regexp.MustCompile(`^(invalid argument ".*" for ".*") flag: strconv\.Parse(Uint|Int|Bool): `)
 
@@ -119,6 +137,9 @@ func flagHint(cmd *cobra.Command, err error) string {
 	name, unknown := strings.CutPrefix(err.Error(), "unknown flag: --")
 	if !unknown {
 		return ""
+	}
+	if name == "json" && cmd.Flags().Lookup("output") != nil {
+		return "; did you mean -o json?"
 	}
 	var known []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })

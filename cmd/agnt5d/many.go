@@ -148,7 +148,8 @@ func newDeleteCmd() *cobra.Command {
 		Short: "Delete finished runs and their history",
 		Long: strings.TrimSpace(`
 Deletes runs that have finished, and all that is recorded of them. Open runs that match
-the filters are kept. A deleted id cannot be used again for 90 days.`),
+the filters are kept. A deleted id cannot be used again for 90 days, or what the daemon's
+--keep-deleted-ids says.`),
 		Example:           "  agnt5d delete order-17 order-18\n  agnt5d delete --all --state completed --until 2026-10-01 --dry-run",
 		ValidArgsFunction: runIDs("completed", "failed", "cancelled"),
 	}

@@ -34,9 +34,9 @@ func (o *replayFlags) journal(cmd *cobra.Command, args []string) (path string, a
 	if len(args) > 0 {
 		return args[0], func() {}, nil
 	}
-	c, err := client.New(o.url, client.Options{Patience: patience})
+	c, err := connect(o.url)
 	if err != nil {
-		return "", nil, usage(err)
+		return "", nil, err
 	}
 	dir, err := os.MkdirTemp("", "agnt5d-replay-")
 	if err != nil {
@@ -89,7 +89,7 @@ p goes back, a number goes there, q ends.`,
 			}
 			defer f.Close()
 			if len(args) == 0 {
-				f.path = "the daemon's journal"
+				f.path, f.copied = "the daemon's journal", true
 			}
 			var run uint64
 			if o.run != "" {
@@ -102,6 +102,8 @@ p goes back, a number goes there, q ends.`,
 				return check(cmd, f, o.format)
 			case o.step:
 				return step(cmd, f, run)
+			case cmd.Flags().Changed("at") && o.at == 0:
+				return exit(exitUsage, "--at 0: the first event is 1")
 			case o.at != 0:
 				return stateAt(cmd, f, run, o)
 			}
@@ -174,7 +176,7 @@ func printState(cmd *cobra.Command, s *replay.State, format string) error {
 	if format == "json" {
 		return json.NewEncoder(out).Encode(stateJSON(s))
 	}
-	fmt.Fprintf(out, "run %s  %s  version %d  %s  %d events\n", s.ID, s.Workflow, s.Version, s.Status, s.Events)
+	fmt.Fprintf(out, "run %s  %s  version %d  %s  %s\n", s.ID, s.Workflow, s.Version, s.Status, count(int(s.Events), "event"))
 	for i, st := range s.All() {
 		fmt.Fprintf(out, "  %-30s %s", s.Name(i), st.State)
 		if st.Attempt > 0 {
@@ -184,7 +186,7 @@ func printState(cmd *cobra.Command, s *replay.State, format string) error {
 			fmt.Fprintf(out, ", until %s", local(rfc3339.Format(st.Due), zone(cmd)))
 		}
 		if st.Error != nil && st.State != replay.StepCompleted {
-			fmt.Fprintf(out, ", %s: %.100s", st.Error.Code, st.Error.Message)
+			fmt.Fprintf(out, ", %s%s: %.100s", earlier(st.State.String(), st.Error.Attempt, st.Attempt), st.Error.Code, st.Error.Message)
 		}
 		fmt.Fprintln(out)
 	}
@@ -272,7 +274,7 @@ func check(cmd *cobra.Command, f *file, format string) error {
 	if format == "json" {
 		return json.NewEncoder(out).Encode(map[string]any{"ok": true, "runs": runs, "events": events})
 	}
-	_, err = fmt.Fprintf(out, "%s: %d runs, %d events: every checksum and link holds, two folds agree with each other and with the heads\n", f.path, runs, events)
+	_, err = fmt.Fprintf(out, "%s: %s, %s: every checksum and link holds, two folds agree with each other and with the heads\n", f.path, count(int(runs), "run"), count(int(events), "event"))
 	return err
 }
 

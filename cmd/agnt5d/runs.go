@@ -114,7 +114,7 @@ func printRun(cmd *cobra.Command, st *model.Status) error {
 	out := cmd.OutOrStdout()
 	fmt.Fprintf(out, "%s  %s\n", st.WorkflowID, st.State)
 	if e := st.Error; e != nil {
-		fmt.Fprintf(out, "step %s, attempt %d: %s (%s)\n", e.Step, e.Attempt, e.Message, e.Code)
+		fmt.Fprintf(out, "step %s: %s (%s)\n", stepOf(e), e.Message, e.Code)
 	}
 	if st.State == "completed" {
 		fmt.Fprintf(out, "%s\n", st.Output)
@@ -156,7 +156,7 @@ func explain(cmd *cobra.Command, st *model.Status) error {
 	out := cmd.OutOrStdout()
 	switch {
 	case st.State == "failed":
-		fmt.Fprintf(out, "the run failed at step %s, attempt %d: %s (%s)\n  agnt5d retry %s\n", st.Error.Step, st.Error.Attempt, st.Error.Message, st.Error.Code, ids.Word(st.WorkflowID))
+		fmt.Fprintf(out, "the run failed at step %s: %s (%s)\n  agnt5d retry %s\n", stepOf(st.Error), st.Error.Message, st.Error.Code, ids.Word(st.WorkflowID))
 	case st.State == "cancelled":
 		fmt.Fprintf(out, "the run was cancelled: %s\n  agnt5d retry %s\n", orDash(st.Reason), ids.Word(st.WorkflowID))
 	case st.CompletedAt != "":
@@ -180,7 +180,7 @@ func newSignalCmd() *cobra.Command {
 		Short:             "Send a signal to a run",
 		Example:           "  agnt5d signal doc-9 document_approved --payload '{\"by\": \"ada\"}'",
 		Args:              nargs("RUN", "NAME"),
-		ValidArgsFunction: runIDs("running"),
+		ValidArgsFunction: thenNames(signalOf),
 	}
 	cmd.Flags().String("payload", "", "JSON, @FILE, or @- for standard input")
 	idFlag(cmd, &id, "id", "your own id for the signal; sending it again is harmless")
@@ -241,7 +241,7 @@ func newFireCmd() *cobra.Command {
 		Short:             "Fire a timer of a run now",
 		Example:           "  agnt5d fire nightly-2026-11-23 maintenance",
 		Args:              nargs("RUN", "TIMER"),
-		ValidArgsFunction: runIDs("running"),
+		ValidArgsFunction: thenNames(timerOf),
 	}, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
 		if err := c.FireTimer(cmd.Context(), args[0], args[1]); err != nil {
 			return err

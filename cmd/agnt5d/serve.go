@@ -68,7 +68,7 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 		return usage(err)
 	}
 	for _, name := range o.strange {
-		log.Warn("unknown setting", "environment", name)
+		log.Warn("unknown setting; those of the daemon begin with AGNT5D_ and are listed by \"agnt5d serve --help\"", "environment", name)
 	}
 	if err := os.MkdirAll(filepath.Dir(o.File), 0o700); err != nil {
 		return exit(exitError, "%v", err)
@@ -91,7 +91,7 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 		clock = engine.NewTestClock()
 		log.Warn("this daemon is for tests: POST /v1/test-clock moves its time ahead")
 	}
-	eng, err := open(ctx, o.File, engine.Options{Clock: clock, GCHeadroom: headroom, Logger: log, Services: o.limits(), Lease: o.Lease, Drain: o.Drain, MaxPayload: o.MaxPayload, Release: engine.Release()})
+	eng, err := open(ctx, o.File, engine.Options{Clock: clock, GCHeadroom: headroom, Logger: log, Services: o.limits(), Lease: o.Lease, Drain: o.Drain, Tombstones: o.KeepIDs, MaxPayload: o.MaxPayload, Release: engine.Release()})
 	if errors.Is(err, errStopped) {
 		log.Info("stopped while it opened the file; nothing was acknowledged", "file", o.File)
 		return nil
@@ -112,7 +112,7 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(netutil.LimitListener(listener, o.MaxConnections)) }()
-	fmt.Fprintf(stdout, "listening on http://%s\n", listener.Addr())
+	fmt.Fprintf(stdout, "listening on %s\n", reachable(listener.Addr(), o.AllowHosts))
 	log.Info("listening", "address", listener.Addr().String(), "file", o.File)
 
 	var stopped error
@@ -197,6 +197,19 @@ func hangups(log *slog.Logger) (stop func()) {
 		signal.Stop(hup)
 		close(hup)
 	}
+}
+
+// reachable is the address as a client on this machine can use it, and what others need.
+func reachable(a net.Addr, hosts []string) string {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok || !tcp.IP.IsUnspecified() {
+		return "http://" + a.String()
+	}
+	text := fmt.Sprintf("http://127.0.0.1:%d and every other address of this machine", tcp.Port)
+	if len(hosts) == 0 {
+		text += "; requests that use a host name need --allow-host NAME"
+	}
+	return text
 }
 
 // isLoopback says whether only this machine can reach an address.

@@ -16,6 +16,7 @@ import (
 	"github.com/agnt5/agnt5d/internal/diagram"
 	"github.com/agnt5/agnt5d/internal/ids"
 	"github.com/agnt5/agnt5d/model"
+	"github.com/agnt5/agnt5d/replay"
 	"github.com/spf13/cobra"
 )
 
@@ -148,7 +149,7 @@ func drawRun(out io.Writer, st *model.Status, def *flow.Definition, how drawing)
 		return err
 	}
 	if e := st.Error; e != nil {
-		fmt.Fprintf(out, "\nfailed at %s, attempt %d: %s (%s)\n", e.Step, e.Attempt, e.Message, e.Code)
+		fmt.Fprintf(out, "\nfailed at %s: %s (%s)\n", stepOf(e), e.Message, e.Code)
 		if s := st.Steps[e.Step]; s.Error != nil && s.Error.Stack != "" {
 			fmt.Fprintf(out, "%s\n", indent(s.Error.Stack))
 		}
@@ -167,9 +168,21 @@ func drawRun(out io.Writer, st *model.Status, def *flow.Definition, how drawing)
 	return nil
 }
 
+// stepOf names the step by which a run failed, and the attempt if there was one: a wait that timed out had none.
+func stepOf(e *model.RunError) string {
+	if e.Attempt == 0 {
+		return e.Step
+	}
+	return fmt.Sprintf("%s, attempt %d", e.Step, e.Attempt)
+}
+
 func reasonsTitle(reasons []model.Reason) string {
-	if slices.ContainsFunc(reasons, func(r model.Reason) bool { return r.Code != "running" }) {
+	runs := func(r model.Reason) bool { return r.Code == "running" }
+	switch {
+	case !slices.ContainsFunc(reasons, runs):
 		return "why it does not move"
+	case slices.ContainsFunc(reasons, func(r model.Reason) bool { return !runs(r) }):
+		return "what runs now, and what the others wait for"
 	}
 	return "what runs now"
 }
@@ -301,6 +314,17 @@ func indent(s string) string {
 	return "    " + strings.ReplaceAll(strings.TrimRight(s, "\n"), "\n", "\n    ")
 }
 
+// earlier says of which attempt an error is that is not of this one, or that it is of a wait before the run was retried.
+func earlier(state string, failed, now uint32) string {
+	switch {
+	case failed < now:
+		return fmt.Sprintf("attempt %d: ", failed)
+	case state == replay.StepWaiting.String():
+		return "before: "
+	}
+	return ""
+}
+
 // about is what stands behind a step's state.
 func about(def *flow.Step, s *model.StepStatus, how drawing) string {
 	var parts []string
@@ -323,7 +347,7 @@ func about(def *flow.Step, s *model.StepStatus, how drawing) string {
 		parts = append(parts, "signal "+def.Signal.Name)
 	}
 	if s.Error != nil && s.State != "completed" {
-		parts = append(parts, clip(s.Error.Message, 60))
+		parts = append(parts, clip(earlier(s.State, s.Error.Attempt, s.Attempt)+s.Error.Message, 60))
 	}
 	if len(s.Heartbeat) > 0 {
 		parts = append(parts, clip(string(s.Heartbeat), 60))

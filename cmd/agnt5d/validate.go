@@ -84,7 +84,7 @@ func validate(cmd *cobra.Command, name, format string) error {
 			fmt.Fprintf(out, "%s: warning: %s\n", at(name, p), flow.Problems{p})
 		}
 		if len(problems) == 0 {
-			fmt.Fprintf(out, "%s: valid, %d steps, %s\n", name, len(d.Steps), digest)
+			fmt.Fprintf(out, "%s: valid, %s, %s\n", name, count(len(d.Steps), "step"), digest)
 		}
 	}
 	if len(problems) > 0 {

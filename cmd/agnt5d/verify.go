@@ -11,7 +11,7 @@ import (
 
 // counts says what was looked at.
 func counts(s bolt.Verified) string {
-	return fmt.Sprintf("%d records, %d events", s.Records, s.Events)
+	return count(int(s.Records), "record") + ", " + count(int(s.Events), "event")
 }
 
 func newVerifyCmd() *cobra.Command {

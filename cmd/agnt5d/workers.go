@@ -36,11 +36,23 @@ func newWorkersCmd() *cobra.Command {
 			for _, t := range w.Running {
 				on = append(on, t.WorkflowID+"/"+t.Step)
 			}
-			rows = append(rows, []string{w.WorkerID, w.ServiceName, w.ServiceVersion, fmt.Sprintf("%d of %d", len(w.Running), w.Capacity),
+			for _, t := range w.Hung {
+				on = append(on, fmt.Sprintf("%s/%s (attempt %d is over, hangs)", t.WorkflowID, t.Step, t.Attempt))
+			}
+			rows = append(rows, []string{w.WorkerID, w.ServiceName, w.ServiceVersion, running(&w),
 				short(time.Duration(w.SilentMS) * time.Millisecond), clip(strings.Join(w.Handlers, " "), 50), clip(strings.Join(on, " "), 60)})
 		}
 		return table(cmd.OutOrStdout(), rows)
 	})
+}
+
+// running says how many tasks a worker has, of how many that it may have.
+func running(w *model.Worker) string {
+	text := fmt.Sprintf("%d of %d", len(w.Running), w.Capacity)
+	if len(w.Hung) > 0 {
+		text += fmt.Sprintf(", %d hung", len(w.Hung))
+	}
+	return text
 }
 
 func newObjectsCmd() *cobra.Command {

@@ -96,6 +96,7 @@ type Session struct {
 	asked  int                   // tasks for which a shard was asked, and did not answer yet
 	talk   exchange
 	gone   bool
+	overs  map[worker.Token]over // attempts that are over and that its heartbeats name
 }
 
 // Leases gives the slots that the session has. They are the shards': only their goroutines may look into them.

@@ -106,6 +106,11 @@ func (in *Poll) admit(h *Hub) {
 		}
 	}
 	s.LastSeen = h.now.Mono
+	if len(s.overs) > 0 {
+		for _, o := range in.Outcomes { // a handler that hung has returned
+			delete(s.overs, o.Token)
+		}
+	}
 	x := &s.talk
 	switch {
 	case in.Max <= 0 || in.Seq < x.seq:

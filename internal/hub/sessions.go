@@ -172,7 +172,13 @@ func (in *Beat) admit(h *Hub) {
 	}
 	s.LastSeen = h.now.Mono
 	by := make([][]shard.BeatToken, len(h.shards))
-	c := &collector{open: 1, done: in.Reply}
+	now := h.now.Mono
+	c := &collector{open: 1, done: func(gone []worker.Token, err error) {
+		if err == nil {
+			s.named(gone, now)
+		}
+		in.Reply(gone, err)
+	}}
 	for _, t := range in.Tokens {
 		i := h.index(t.Run)
 		if i < 0 {

@@ -2,6 +2,11 @@
 // list them: whatever wraps one carries its code.
 package refusal
 
+import (
+	"errors"
+	"strconv"
+)
+
 // Refusal is an error that callers branch on: in Go with errors.Is, elsewhere by its code.
 type Refusal struct{ code, text string }
 
@@ -9,6 +14,25 @@ func (r *Refusal) Error() string { return r.text }
 
 // Code is the stable code of the HTTP surface.
 func (r *Refusal) Code() string { return r.code }
+
+// About names the run that a refusal is about: "run "order-17": no such run".
+type About struct {
+	Run string
+	Err error
+}
+
+func (a *About) Error() string { return "run " + strconv.Quote(a.Run) + ": " + a.Err.Error() }
+func (a *About) Unwrap() error { return a.Err }
+
+// OfRun names the run in an error that is a refusal, once.
+func OfRun(run string, err error) error {
+	var r *Refusal
+	var named *About
+	if err == nil || !errors.As(err, &r) || errors.As(err, &named) || r == ErrClosed || r == ErrClosing || r == ErrDiskFull || r == ErrWorkflowNotFound {
+		return err
+	}
+	return &About{run, err}
+}
 
 // All is every refusal.
 var All []*Refusal
@@ -27,7 +51,7 @@ var (
 	ErrRunFinished      = refusal("run_finished", "the run has finished")
 	ErrRunOpen          = refusal("run_open", "the run has not finished")
 	ErrRunNotFailed     = refusal("run_not_failed", "only a failed or cancelled run can be retried")
-	ErrRunQuarantined   = refusal("run_quarantined", "the run is quarantined: its journal is damaged; \"cancel\" ends it")
+	ErrRunQuarantined   = refusal("run_quarantined", "the run is quarantined: its journal is damaged")
 	ErrNewerRelease     = refusal("newer_release", "written by a newer release of agnt5d")
 	ErrSignalConflict   = refusal("signal_conflict", "the signal id was used with another name or payload")
 	ErrTimerNotFound    = refusal("timer_not_found", "the workflow has no such timer")

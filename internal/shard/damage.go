@@ -12,6 +12,9 @@ import (
 // damagedReason is what a quarantined run says of itself.
 const damagedReason = "its journal is damaged"
 
+// Quarantined is the kind of the damage for which a run that had ended is quarantined.
+const Quarantined = "quarantined"
+
 // quarantine is damage found in a run.
 type quarantine struct {
 	seq uint64
@@ -81,6 +84,6 @@ func (r *Shard) quarantineEnded(in *Quarantine) {
 	r.b.Heads = append(r.b.Heads, h)
 	r.whenDurable(func(error) { r.left(h.ID, h.Run) })
 	if r.cfg.Damage != nil {
-		r.cfg.Damage(journal.Damage{Run: in.Run, Seq: in.Seq, Kind: "quarantined", Detail: in.Why})
+		r.cfg.Damage(journal.Damage{Run: in.Run, Seq: in.Seq, Kind: Quarantined, Detail: in.Why})
 	}
 }
