@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/agnt5/agnt5d/access"
 	"github.com/agnt5/agnt5d/api"
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/push"
@@ -49,7 +50,11 @@ func openAt(t *testing.T, path string, o engine.Options) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := api.New(eng, api.Options{Push: pushes})
+	tokens, err := access.Open(eng, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := api.New(eng, api.Options{Push: pushes, Access: tokens})
 	s := &site{t: t, eng: eng, api: h, srv: httptest.NewServer(h)}
 	s.url = s.srv.URL
 	s.close = sync.OnceFunc(func() {

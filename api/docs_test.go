@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/agnt5/agnt5d/access"
 )
 
 // TestDocsListEveryRoute holds the table of routes in docs/http-api.md against the one that makes the mux.
@@ -38,12 +40,50 @@ func TestDocsListEveryRoute(t *testing.T) {
 	}
 }
 
+// TestDocsListEveryRight holds the table of rights in docs/access.md against what is checked.
+func TestDocsListEveryRight(t *testing.T) {
+	const begin, end = "writes this table from the one that makes the mux -->\n", "<!-- end of rights -->"
+	path := filepath.Join("..", "docs", "access.md")
+	page, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, found := strings.Cut(string(page), begin)
+	got, after, foundEnd := strings.Cut(rest, end)
+	if !found || !foundEnd {
+		t.Fatal("docs/access.md has no place for the table of rights")
+	}
+	scopes := []access.Scope{access.Read, access.Operate, access.Worker + ":svc", access.Admin}
+	want := "\n| route | public | read | operate | worker | admin |\n|---|---|---|---|---|---|\n"
+	for _, r := range routes {
+		want += fmt.Sprintf("| `%s %s` |", r.Method, strings.TrimSuffix(r.Path, "{$}"))
+		marks := []bool{r.Scope == scopePublic}
+		for _, s := range scopes {
+			marks = append(marks, r.Scope == scopePublic || s.Allows(access.Scope(r.Scope)))
+		}
+		for _, yes := range marks {
+			want += map[bool]string{true: " yes |", false: " |"}[yes]
+		}
+		want += "\n"
+	}
+	want += "\n"
+	if got == want {
+		return
+	}
+	if commandline.Lookup("update").Value.String() != "true" {
+		t.Fatal("docs/access.md does not have the rights as they are: go test ./api -run TestDocs -update")
+	}
+	if err := os.WriteFile(path, []byte(before+begin+want+end+after), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestEveryRouteHasAScope: a route that changes something is never open to those who may only look.
 func TestEveryRouteHasAScope(t *testing.T) {
 	for _, r := range routes {
 		switch r.Scope {
 		case scopePublic, scopeRead:
-			if r.Method != "GET" {
+			if r.Method != "GET" && r.Path != "/v1/session" { // which proves itself
 				t.Errorf("%s %s: the scope is %s, but it changes something", r.Method, r.Path, r.Scope)
 			}
 		case scopeOperate, scopeWorker, scopeAdmin:

@@ -27,14 +27,14 @@ func Spec() []byte {
 	doc := object{
 		"openapi": "3.1.0",
 		"info": object{"title": "agnt5d", "version": "v1", "license": object{"name": "Apache-2.0", "identifier": "Apache-2.0"},
-			"description": "Durable workflows over HTTP. Errors are application/problem+json with a stable code. JSON is snake_case, times are RFC 3339 with milliseconds in UTC, *_ms are integers. Within /v1 things are only added: fields of answers, codes, event kinds, values of state. GET routes answer HEAD, too. x-agnt5-scope is what an access token must allow; nothing asks for one yet."},
+			"description": "Durable workflows over HTTP. Errors are application/problem+json with a stable code. JSON is snake_case, times are RFC 3339 with milliseconds in UTC, *_ms are integers. Within /v1 things are only added: fields of answers, codes, event kinds, values of state. GET routes answer HEAD, too. x-agnt5-scope is what an access token must allow: admin allows everything, operate allows read. A daemon without tokens asks for none."},
 		"servers":  []object{{"url": "/", "description": "the address that the document came from"}},
 		"security": []object{{}, {"bearer": []string{}}},
 		"paths":    paths,
 		"components": object{
 			"schemas":         g.schemas,
 			"responses":       g.responses,
-			"securitySchemes": object{"bearer": object{"type": "http", "scheme": "bearer", "description": "An access token. None is asked for yet."}},
+			"securitySchemes": object{"bearer": object{"type": "http", "scheme": "bearer", "description": "An access token (agt_...). A daemon that has none asks for none."}},
 		},
 	}
 	b, err := json.MarshalIndent(doc, "", "  ") // keys come out sorted

@@ -7,7 +7,7 @@ import "net/http"
 type route struct {
 	Method, Path string
 	ID           string // operationId
-	Scope        scope  // what an access token must allow; nothing asks for one yet
+	Scope        scope  // what an access token must allow, once there is one
 	Summary      string
 	Tag          string
 	Free         bool // it costs little, and is answered however many requests are under way
@@ -25,15 +25,15 @@ type route struct {
 	handle func(*Server, http.ResponseWriter, *http.Request) error
 }
 
-// scope is what an access token allows. Nothing enforces it yet.
+// scope is what a route asks of an access token; package access says which tokens allow it.
 type scope string
 
 const (
 	scopePublic  scope = "public"  // open without a token
-	scopeRead    scope = "read"    // to look at everything but the journal file
+	scopeRead    scope = "read"    // to look at everything but tokens and the journal file
 	scopeOperate scope = "operate" // to start, signal, cancel and retry runs, too
 	scopeWorker  scope = "worker"  // to be a worker of a service
-	scopeAdmin   scope = "admin"   // everything: definitions, deletion, services, backup
+	scopeAdmin   scope = "admin"   // everything: definitions, deletion, tokens, services, backup
 )
 
 type param struct {

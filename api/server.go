@@ -3,6 +3,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/agnt5/agnt5d/access"
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/ids"
@@ -40,6 +42,10 @@ type Options struct {
 	// MaxBodies is how many bytes the bodies of all requests under way may take together, beyond 8 KiB of each. 0: 128 MiB;
 	// at least one body of the largest kind always fits. Small: busy answers under load; large: memory.
 	MaxBodies int64
+	// Access keeps the access tokens; nil: nobody needs one.
+	Access *access.Store
+	// OpenMetrics lets everybody read /metrics.
+	OpenMetrics bool
 	// Push runs the push services; nil: there are none.
 	Push *push.Manager
 	// Release is what /version says. "": the module's version.
@@ -64,6 +70,9 @@ type Server struct {
 	copying sync.Mutex
 	layouts layouts
 	spec    []byte
+
+	sessions   sessions   // of browsers
+	publishing sync.Mutex // held while it is decided whether a worker may publish
 
 	stopping atomic.Bool
 	life     context.Context // ended: long answers end
@@ -179,6 +188,11 @@ func (s *Server) serve(rt *route) http.Handler {
 			_ = http.NewResponseController(rec).SetWriteDeadline(time.Now().Add(patient))
 		}()
 		_ = http.NewResponseController(rec).SetWriteDeadline(time.Now().Add(patient))
+		r, err := s.admit(rt, r)
+		if err != nil {
+			s.turnAway(rec, r, err)
+			return
+		}
 		if err := s.take(rt, rec, r); err != nil {
 			var early *unread
 			if errors.As(err, &early) {
@@ -201,7 +215,7 @@ func (s *Server) serve(rt *route) http.Handler {
 				rec.status = 499 // the client is gone; nobody reads this
 				return
 			}
-			s.fail(rec, err)
+			s.fail(rec, cmp.Or(s.over(r), err))
 		}
 	})
 }
@@ -293,7 +307,9 @@ const maxPatience = 300 // seconds
 func (s *Server) context(r *http.Request) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(r.Context())
 	forget := context.AfterFunc(s.life, cancel)
+	ctx, valid := s.whileValid(ctx, cancel)
 	return ctx, func() {
+		valid()
 		forget()
 		cancel()
 	}

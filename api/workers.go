@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/agnt5/agnt5d/access"
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/wire"
@@ -75,6 +76,12 @@ func (s *Server) joinWorker(w http.ResponseWriter, r *http.Request) error {
 	if in.Publish != "" && in.Publish != wire.PublishCurrent {
 		return problem("invalid_request", "publish: "+quote(in.Publish)+`, want "current", or leave it out`)
 	}
+	if err := flow.ValidName(in.ServiceName); err != nil {
+		return problem("invalid_request", "service_name: "+err.Error())
+	}
+	if t := callerOf(r.Context()); t != nil && !t.Scope.Serves(in.ServiceName) {
+		return s.refuseWorker(&in, lacks(t, "worker:"+in.ServiceName))
+	}
 	var bad flow.Problems
 	defs := map[string]*flow.Definition{}
 	for _, name := range slices.Sorted(maps.Keys(in.Workflows)) {
@@ -97,7 +104,7 @@ func (s *Server) joinWorker(w http.ResponseWriter, r *http.Request) error {
 	got, err := s.eng.Join(r.Context(), engine.JoinRequest{WorkerID: in.WorkerID, Service: in.ServiceName, Version: in.ServiceVersion,
 		Handlers: in.Handlers, Capacity: in.Capacity, Tokens: in.Tokens})
 	if err != nil {
-		return err
+		return foreignSession(r, err)
 	}
 	return s.send(w, r, http.StatusCreated, &wire.Registered{WorkerID: got.WorkerID, HeartbeatMS: got.Heartbeat.Milliseconds(),
 		LeaseMS: got.Lease.Milliseconds(), MaxWaitMS: got.MaxWait.Milliseconds(), Lost: orEmpty(got.Lost), NotCurrent: others})
@@ -109,7 +116,7 @@ func (s *Server) joinWorker(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) publish(r *http.Request, in *wire.Register, defs map[string]*flow.Definition) (others []wire.NotCurrent, err error) {
 	keep := in.Publish != wire.PublishCurrent || in.WorkerID != ""
 	for _, name := range slices.Sorted(maps.Keys(defs)) {
-		v, err := s.eng.RegisterVersion(r.Context(), name, defs[name], keep)
+		v, err := s.publishOne(r, in, name, defs[name], keep)
 		if err != nil {
 			return nil, fmt.Errorf("workflow %s: %w", quote(name), err)
 		}
@@ -120,6 +127,46 @@ func (s *Server) publish(r *http.Request, in *wire.Register, defs map[string]*fl
 		}
 	}
 	return others, nil
+}
+
+// publishOne registers one workflow for a worker, and remembers whose it is. A worker's token is good for names that are new or
+// that its own service published; it makes no older version current.
+func (s *Server) publishOne(r *http.Request, in *wire.Register, name string, def *flow.Definition, keep bool) (engine.Version, error) {
+	if s.o.Access == nil {
+		return s.eng.RegisterVersion(r.Context(), name, def, keep)
+	}
+	s.publishing.Lock()
+	defer s.publishing.Unlock()
+	version, current, err := s.eng.FindVersion(name, def)
+	if err != nil {
+		return engine.Version{}, err
+	}
+	changes := version == 0 || !keep && version != current
+	if t := callerOf(r.Context()); t != nil && t.Scope != access.Admin && changes {
+		why := ""
+		switch owner := s.o.Access.Publisher(name); {
+		case version != 0:
+			why = "to make an older version current"
+		case current != 0 && owner == "":
+			why = "to change a workflow that no worker published"
+		case current != 0 && owner != in.ServiceName:
+			why = "to change a workflow that the service " + quote(owner) + " publishes"
+		}
+		if why != "" {
+			return engine.Version{}, s.refuseWorker(in, problem("forbidden", fmt.Sprintf("workflow %s: the access token %q has the scope %s; this needs the scope admin, %s", quote(name), t.Name, t.Scope, why)))
+		}
+	}
+	v, err := s.eng.RegisterVersion(r.Context(), name, def, keep)
+	if err == nil && changes {
+		err = s.o.Access.SetPublisher(r.Context(), name, in.ServiceName)
+	}
+	return v, err
+}
+
+// refuseWorker says in the log that a worker may not do what it wants: whoever runs it looks there.
+func (s *Server) refuseWorker(in *wire.Register, err error) error {
+	s.log.Warn("a worker was refused", "service", in.ServiceName, "service_version", in.ServiceVersion, "why", err.Error())
+	return err
 }
 
 // notPush refuses the session of a push service, which is nobody's but the daemon's.
@@ -135,7 +182,7 @@ func (s *Server) known(r *http.Request) error {
 	if err := notPush(r); err != nil {
 		return err
 	}
-	return s.eng.KnowsWorker(r.Context(), r.PathValue("id"))
+	return foreignSession(r, s.eng.KnowsWorker(r.Context(), r.PathValue("id")))
 }
 
 func orEmpty(list []string) []string {
@@ -170,7 +217,7 @@ func (s *Server) pollWorker(w http.ResponseWriter, r *http.Request) error {
 		if s.stopping.Load() && ctx.Err() != nil && r.Context().Err() == nil {
 			return problem("shutting_down", "")
 		}
-		return err
+		return foreignSession(r, err)
 	}
 	if len(got.Tasks) == 0 && len(got.Results) == 0 && len(got.Cancelled) == 0 {
 		w.WriteHeader(http.StatusNoContent)
@@ -193,7 +240,7 @@ func (s *Server) heartbeat(w http.ResponseWriter, r *http.Request) error {
 	}
 	gone, err := s.eng.Heartbeat(r.Context(), r.PathValue("id"), beats)
 	if err != nil {
-		return err
+		return foreignSession(r, err)
 	}
 	return s.send(w, r, http.StatusOK, &wire.Beaten{Gone: orEmpty(gone)})
 }
@@ -203,7 +250,7 @@ func (s *Server) leaveWorker(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if err := s.eng.Leave(r.Context(), r.PathValue("id")); err != nil {
-		return err
+		return foreignSession(r, err)
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil

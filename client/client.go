@@ -30,8 +30,11 @@ const DefaultURL = "http://127.0.0.1:8080"
 
 // Options are a client's settings. The zero value means the defaults that each field names.
 type Options struct {
-	// Key is sent as "Authorization: Bearer KEY". "": AGNT5_API_KEY, and nothing when that is empty.
+	// Key is the access token, sent as "Authorization: Bearer KEY". "": that of TokenFile, else AGNT5_API_KEY, and nothing when that is
+	// empty.
 	Key string
+	// TokenFile is a file that holds the access token and nothing else. It is read once.
+	TokenFile string
 	// Patience is how long a call is sent again while the daemon cannot be reached or is busy. 0: it is not. Every call is
 	// safe to send again: starts and signals carry an id.
 	Patience time.Duration
@@ -73,14 +76,17 @@ func New(base string, o Options) (*Client, error) {
 		base = "http://" + base
 	}
 	u, err := url.Parse(base)
+	if err == nil && (u.User != nil || u.RawQuery != "" || u.Fragment != "") {
+		return nil, errors.New("the daemon's address has a password, a query or a fragment, which is not repeated here: an access token goes into AGNT5_API_KEY or a file")
+	}
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, fmt.Errorf("daemon address %q: want one like %s", base, DefaultURL)
 	}
 	if o.Patience < 0 {
 		return nil, fmt.Errorf("client: option Patience is %s, want 0 or more", o.Patience)
 	}
-	if o.Key == "" {
-		o.Key = os.Getenv("AGNT5_API_KEY")
+	if err := o.credentials(); err != nil {
+		return nil, err
 	}
 	if o.Transport == nil {
 		o.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 1024, IdleConnTimeout: 90 * time.Second} // reads gzip

@@ -19,3 +19,20 @@ func byOf(ctx context.Context) string {
 	}
 	return Local
 }
+
+// By is who calls with the context are made for; see WithBy.
+func By(ctx context.Context) string { return byOf(ctx) }
+
+type serviceKey struct{}
+
+// WithService says that calls with the context are those of one service's workers: they get ErrOtherService for the session of a
+// worker that serves another.
+func WithService(ctx context.Context, service string) context.Context {
+	return context.WithValue(ctx, serviceKey{}, service)
+}
+
+// onlyOf is the one service whose sessions a caller may use; "": any.
+func onlyOf(ctx context.Context) string {
+	service, _ := ctx.Value(serviceKey{}).(string)
+	return service
+}

@@ -21,6 +21,7 @@ var (
 	ErrObjectHeld       = refusal.ErrObjectHeld
 	ErrWorkflowNotFound = refusal.ErrWorkflowNotFound
 	ErrWorkerNotFound   = refusal.ErrWorkerNotFound
+	ErrOtherService     = refusal.ErrOtherService
 	ErrNewerRelease     = refusal.ErrNewerRelease
 	ErrDiskFull         = refusal.ErrDiskFull
 	// ErrNoTestClock: the engine was opened with another clock than a TestClock.

@@ -48,6 +48,9 @@ type Options struct {
 // Clock is where an engine's time comes from.
 type Clock = timers.Clock
 
+// Now is the engine's time.
+func (e *Engine) Now() time.Time { return e.o.Clock.Now() }
+
 type machineClock struct{ start time.Time }
 
 func (c machineClock) Now() time.Time      { return time.Now().Round(0) }

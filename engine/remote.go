@@ -95,7 +95,7 @@ func (e *Engine) Join(ctx context.Context, req JoinRequest) (Joined, error) {
 		return Joined{}, badRequest("worker_id: \"local\" is the engine's own process; choose another")
 	}
 	out := Joined{WorkerID: req.WorkerID, Lease: e.o.Lease, Heartbeat: e.o.Lease / 3, MaxWait: MaxWait}
-	in := &hub.Join{ID: req.WorkerID, Service: req.Service, Version: req.Version, Handlers: req.Handlers, Capacity: req.Capacity}
+	in := &hub.Join{Only: onlyOf(ctx), ID: req.WorkerID, Service: req.Service, Version: req.Version, Handlers: req.Handlers, Capacity: req.Capacity}
 	for _, text := range req.Tokens {
 		t, err := e.tokens.Parse(text, req.WorkerID)
 		if err != nil {
@@ -123,12 +123,12 @@ func (e *Engine) Join(ctx context.Context, req JoinRequest) (Joined, error) {
 
 // KnowsWorker returns ErrWorkerNotFound when there is no session of that worker.
 func (e *Engine) KnowsWorker(ctx context.Context, workerID string) error {
-	return callHubErr(ctx, e, func(done func(error)) hub.Input { return &hub.Known{ID: workerID, Reply: done} })
+	return callHubErr(ctx, e, func(done func(error)) hub.Input { return &hub.Known{Only: onlyOf(ctx), ID: workerID, Reply: done} })
 }
 
 // Leave closes a session: its open tasks are offered to others at once.
 func (e *Engine) Leave(ctx context.Context, workerID string) error {
-	return callHubErr(ctx, e, func(done func(error)) hub.Input { return &hub.Leave{ID: workerID, Reply: done} })
+	return callHubErr(ctx, e, func(done func(error)) hub.Input { return &hub.Leave{Only: onlyOf(ctx), ID: workerID, Reply: done} })
 }
 
 // PollRequest brings what is done and asks for what is next.
@@ -153,6 +153,7 @@ func (e *Engine) Poll(ctx context.Context, workerID string, req PollRequest) (Po
 		return PollAnswer{}, err
 	}
 	p := e.prepare(workerID, &req)
+	p.in.Only = onlyOf(ctx)
 	type answer struct {
 		got hub.PollAnswer
 		err error
@@ -362,7 +363,7 @@ type Beat struct {
 // Heartbeat renews leases. It returns the tokens that are no longer valid: their run was cancelled, or the lease is
 // lost. Details that are no JSON or over 4 KiB are passed over: one handler's must not cost the others their leases.
 func (e *Engine) Heartbeat(ctx context.Context, workerID string, beats []Beat) (gone []string, err error) {
-	in := &hub.Beat{ID: workerID}
+	in := &hub.Beat{Only: onlyOf(ctx), ID: workerID}
 	for _, b := range beats {
 		if len(b.Details) > maxDetails || len(b.Details) > 0 && flow.CheckJSON(b.Details, maxDetails) != nil {
 			b.Details = nil // they are not kept, and nobody's lease depends on them
@@ -448,7 +449,14 @@ func hungTask(r *shard.Shard, t hub.Hung, now shard.Now) model.Task {
 
 // Set keeps a durable setting for the layers above; nil removes it.
 func (e *Engine) Set(ctx context.Context, key string, value []byte) error {
-	return callErr(ctx, e, func(done func(error)) shard.Input { return &shard.Set{Key: key, Value: value, Reply: done} })
+	return e.SetNoted(ctx, key, value, "")
+}
+
+// SetNoted is Set, and records an event that says what became of the setting, and by whom; what "": none.
+func (e *Engine) SetNoted(ctx context.Context, key string, value []byte, what string) error {
+	return callErr(ctx, e, func(done func(error)) shard.Input {
+		return &shard.Set{By: byOf(ctx), Key: key, Value: value, What: what, Reply: done}
+	})
 }
 
 // Settings gives the durable settings whose keys begin with prefix.

@@ -67,6 +67,29 @@ func (e *Engine) Graph(ctx context.Context, name string, version uint32) (Workfl
 	return w, g, errors.Join(err, ctx.Err())
 }
 
+// FindVersion says which version of a workflow a definition is, 0: none yet, and which one is current, 0: there is no such workflow.
+func (e *Engine) FindVersion(name string, def *flow.Definition) (version, current uint32, err error) {
+	body, err := flow.Canonical(def)
+	if err != nil {
+		return 0, 0, err
+	}
+	digest := flow.DigestOf(body)
+	if !e.inspect(func(r *shard.Shard) {
+		version, current = 0, 0
+		if w := r.Workflows()[name]; w != nil {
+			current = w.Current
+			for _, v := range w.Versions {
+				if v.Digest == digest {
+					version = v.Version
+				}
+			}
+		}
+	}) {
+		return 0, 0, e.err()
+	}
+	return version, current, nil
+}
+
 func workflow(w *shard.Workflow, version uint32) Workflow {
 	v := w.Versions[version-1]
 	return Workflow{Name: w.Name, Version: version, Current: w.Current, Digest: string(v.Digest), CreatedAt: rfc3339.Format(v.At), Versions: len(w.Versions)}

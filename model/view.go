@@ -231,6 +231,17 @@ type Service struct {
 	Secret    string   `json:"secret,omitempty"` // of the signature; given out only when it was made
 }
 
+// Token is an access token, as lists show it: who has its text may do what its scope says.
+type Token struct {
+	Name      string `json:"name"`
+	Scope     string `json:"scope"` // read, operate, worker, worker:SERVICE, admin
+	CreatedAt string `json:"created_at"`
+	ExpiresAt string `json:"expires_at,omitempty"`
+	RevokedAt string `json:"revoked_at,omitempty"`
+	LastUsed  string `json:"last_used,omitempty"` // a day in UTC
+	Token     string `json:"token,omitempty"`     // its text; given out only when it was made
+}
+
 // Worker is a session of a worker.
 type Worker struct {
 	WorkerID       string   `json:"worker_id"`

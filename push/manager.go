@@ -92,11 +92,15 @@ func (m *Manager) Put(ctx context.Context, s Service) (Service, bool, error) {
 	default:
 		s.Secret, made = newSecret(), true
 	}
+	what := "set up"
+	if old != nil {
+		what = "changed"
+	}
 	if old != nil && reflect.DeepEqual(s, old.s) { // what it works on goes on
 		s.Secret = ""
 		return s, false, nil
 	}
-	if err := m.eng.Set(context.WithoutCancel(ctx), rowPrefix+s.Name, encode(&s)); err != nil {
+	if err := m.eng.SetNoted(context.WithoutCancel(ctx), rowPrefix+s.Name, encode(&s), what); err != nil {
 		return s, false, err
 	}
 	if old != nil {
@@ -165,7 +169,7 @@ func (m *Manager) Delete(ctx context.Context, name string) error {
 	if p == nil {
 		return ErrNotFound
 	}
-	if err := m.eng.Set(ctx, rowPrefix+name, nil); err != nil {
+	if err := m.eng.SetNoted(ctx, rowPrefix+name, nil, "removed"); err != nil {
 		return err
 	}
 	p.stop()

@@ -39,7 +39,7 @@ func check(s *Service) error {
 		return fmt.Errorf("url: %q is not one like http://127.0.0.1:9000/tasks", s.URL)
 	}
 	if u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return fmt.Errorf("url: %q has a query, a fragment or a password; the handler's name is put behind it", s.URL)
+		return fmt.Errorf("url: it has a query, a fragment or a password, and is not repeated here; the handler's name is put behind it")
 	}
 	if len(s.Handlers) == 0 {
 		return fmt.Errorf("handlers: name at least one")

@@ -22,8 +22,25 @@ import (
 
 // remote is what a verb that talks to a daemon has in common with the others.
 type remote struct {
-	url    string
+	address
 	format string
+}
+
+// address is where a daemon is, and what opens it.
+type address struct{ url, tokenFile string }
+
+func (a *address) flags(cmd *cobra.Command, when string) {
+	cmd.Flags().StringVar(&a.url, "url", "", "the daemon"+when+" (default AGNT5_URL, else "+client.DefaultURL+")")
+	cmd.Flags().StringVar(&a.tokenFile, "token-file", "", "file that holds an access token (default: the token in AGNT5_API_KEY)")
+	_ = cmd.MarkFlagFilename("token-file")
+}
+
+func (a *address) connect() (*client.Client, error) {
+	if a.url == "" && os.Getenv("AGNT5_URL") == "" && os.Getenv("AGNT5D_URL") != "" {
+		return nil, exit(exitUsage, "AGNT5D_URL is set, but not read: the daemon's address is AGNT5_URL or --url")
+	}
+	c, err := client.New(a.url, client.Options{Patience: patience, TokenFile: a.tokenFile})
+	return c, usage(err)
 }
 
 // patience is how long a verb tries a daemon that does not answer.
@@ -32,7 +49,7 @@ const patience = 2 * time.Second
 // remoteVerb makes a verb that talks to a daemon.
 func remoteVerb(cmd *cobra.Command, run func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error) *cobra.Command {
 	o := &remote{}
-	cmd.Flags().StringVar(&o.url, "url", "", "the daemon (default AGNT5_URL, else "+client.DefaultURL+")")
+	o.address.flags(cmd, "")
 	addFormat(cmd, &o.format)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := checkFormat(o.format); err != nil {
@@ -45,18 +62,6 @@ func remoteVerb(cmd *cobra.Command, run func(cmd *cobra.Command, args []string, 
 		return told(run(cmd, args, c, o))
 	}
 	return cmd
-}
-
-func (o *remote) connect() (*client.Client, error) {
-	return connect(o.url)
-}
-
-func connect(url string) (*client.Client, error) {
-	if url == "" && os.Getenv("AGNT5_URL") == "" && os.Getenv("AGNT5D_URL") != "" {
-		return nil, exit(exitUsage, "AGNT5D_URL is set, but not read: the daemon's address is AGNT5_URL or --url")
-	}
-	c, err := client.New(url, client.Options{Patience: patience})
-	return c, usage(err)
 }
 
 func (o *remote) json() bool { return o.format == "json" }
@@ -239,7 +244,8 @@ func completer(offer func(ctx context.Context, c *client.Client, typed string) [
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		url, _ := cmd.Flags().GetString("url")
-		c, err := client.New(url, client.Options{})
+		tokenFile, _ := cmd.Flags().GetString("token-file")
+		c, err := client.New(url, client.Options{TokenFile: tokenFile})
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}

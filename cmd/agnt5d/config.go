@@ -23,6 +23,8 @@ type config struct {
 	Listen         string             `yaml:"listen"`
 	File           string             `yaml:"file"`
 	Insecure       bool               `yaml:"insecure"`
+	InsecureNoTLS  bool               `yaml:"insecure_no_tls"`
+	OpenMetrics    bool               `yaml:"open_metrics"`
 	AllowHosts     []string           `yaml:"allow_host"`
 	PushAllow      []string           `yaml:"push_allow"`
 	Lease          time.Duration      `yaml:"lease"`
@@ -69,9 +71,11 @@ func dataDir() string {
 }
 
 func (c *config) flags(f *pflag.FlagSet) {
-	f.StringVar(&c.Listen, "listen", c.Listen, "address to listen on; anything but loopback needs --insecure")
+	f.StringVar(&c.Listen, "listen", c.Listen, "address to listen on; anything but loopback needs an access token and TLS")
 	f.StringVar(&c.File, "file", c.File, "the journal file; created if missing")
-	f.BoolVar(&c.Insecure, "insecure", c.Insecure, "listen beyond loopback without TLS or a token: anyone who reaches the port can do everything")
+	f.BoolVar(&c.Insecure, "insecure", c.Insecure, "listen beyond loopback without TLS, and without a token while there is none: anyone who reaches the port can do everything")
+	f.BoolVar(&c.InsecureNoTLS, "insecure-no-tls", c.InsecureNoTLS, "listen beyond loopback without TLS, behind a proxy that ends it")
+	f.BoolVar(&c.OpenMetrics, "open-metrics", c.OpenMetrics, "let everybody read /metrics without a token")
 	f.StringSliceVar(&c.AllowHosts, "allow-host", c.AllowHosts, "further names under which requests may come (Host header)")
 	f.StringSliceVar(&c.PushAllow, "push-allow", c.PushAllow, "networks that push services may stand in besides loopback, like 10.0.0.0/8")
 	f.DurationVar(&c.Lease, "lease", c.Lease, "how long an attempt stays valid without a heartbeat from its worker")
@@ -167,8 +171,8 @@ func (c *config) check() ([]netip.Prefix, error) {
 	if c.File == "" {
 		return nil, errors.New("neither XDG_DATA_HOME nor HOME is set: say with --file where the journal is to be")
 	}
-	if !isLoopback(c.Listen) && !c.Insecure {
-		return nil, fmt.Errorf("--listen %s: others could reach it, and there is no TLS and no token; listen on 127.0.0.1, or pass --insecure", c.Listen)
+	if c.wide() && !c.Insecure && !c.InsecureNoTLS {
+		return nil, fmt.Errorf("--listen %s: others could reach it, and there is no TLS; listen on 127.0.0.1, or pass --insecure-no-tls behind a proxy that ends TLS, or --insecure", c.Listen)
 	}
 	if c.Lease < time.Second || c.Lease > time.Hour {
 		return nil, fmt.Errorf("--lease %s: want 1s to 1h", c.Lease)
@@ -213,6 +217,9 @@ func (c *config) check() ([]netip.Prefix, error) {
 	}
 	return out, nil
 }
+
+// wide says whether others than this machine can reach the daemon.
+func (c *config) wide() bool { return !isLoopback(c.Listen) }
 
 func (c *config) limits() map[string]int {
 	out := map[string]int{}

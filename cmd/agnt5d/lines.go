@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/model"
 )
@@ -41,9 +42,9 @@ func summary(e *model.Event, in *time.Location) string {
 	if e.Attempt > 1 || e.Kind == event.AttemptStarted.String() {
 		fmt.Fprintf(b, " attempt %d", e.Attempt)
 	}
-	for _, k := range []string{"workflow_name", "version", "worker", "timer", "name", "signal_id", "signal_seq", "due", "code", "message", "reason", "forced", "unclean", "key", "release", "damaged_seq"} {
+	for _, k := range []string{"workflow_name", "version", "worker", "timer", "name", "signal_id", "signal_seq", "due", "code", "message", "reason", "forced", "unclean", "key", "what", "release", "damaged_seq", "by"} {
 		v, ok := e.Data[k]
-		if !ok || v == false || v == "" {
+		if !ok || v == false || v == "" || k == "by" && v == engine.Local {
 			continue
 		}
 		if k == "due" {

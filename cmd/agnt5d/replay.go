@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/rfc3339"
@@ -26,7 +25,7 @@ type replayFlags struct {
 	check  bool
 	step   bool
 	format string
-	url    string
+	address
 }
 
 // journal gives the file to fold, and what removes it when it is a copy.
@@ -34,7 +33,7 @@ func (o *replayFlags) journal(cmd *cobra.Command, args []string) (path string, a
 	if len(args) > 0 {
 		return args[0], func() {}, nil
 	}
-	c, err := connect(o.url)
+	c, err := o.connect()
 	if err != nil {
 		return "", nil, err
 	}
@@ -110,7 +109,7 @@ p goes back, a number goes there, q ends.`,
 			return show(cmd, f, run, o)
 		},
 	}
-	cmd.Flags().StringVar(&o.url, "url", "", "the daemon, when no FILE is named (default AGNT5_URL, else "+client.DefaultURL+")")
+	o.address.flags(cmd, ", when no FILE is named")
 	textFlag(cmd, &o.run, "run", "only this run")
 	_ = cmd.RegisterFlagCompletionFunc("run", runIDs())
 	cmd.Flags().Uint64Var(&o.at, "at", 0, "the state as it was after this event")

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/agnt5/agnt5d/access"
 	"github.com/agnt5/agnt5d/api"
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/journal/bolt"
@@ -103,11 +104,15 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 		}
 		return &exitErr{code, err}
 	}
+	tokens, err := openTokens(o, eng, log)
+	if err != nil {
+		return errors.Join(&exitErr{exitError, err}, eng.Close())
+	}
 	pushes, err := push.Start(eng, push.Options{Logger: log, Allow: allow, MaxOutput: int64(o.MaxPayload)})
 	if err != nil {
 		return errors.Join(&exitErr{exitError, err}, eng.Close())
 	}
-	handler := api.New(eng, api.Options{Logger: log, Listen: listener.Addr().String(), Hosts: o.AllowHosts, MaxPayload: o.MaxPayload, MaxBodies: o.MaxBodies, Push: pushes, Release: engine.Release()})
+	handler := api.New(eng, api.Options{Logger: log, Listen: listener.Addr().String(), Hosts: o.AllowHosts, MaxPayload: o.MaxPayload, MaxBodies: o.MaxBodies, Access: tokens, OpenMetrics: o.OpenMetrics, Push: pushes, Release: engine.Release()})
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	failed := make(chan error, 1)
@@ -179,6 +184,23 @@ func open(ctx context.Context, path string, o engine.Options) (*engine.Engine, e
 		}
 	}()
 	return nil, errStopped
+}
+
+// openTokens reads the access tokens, and says how open the daemon is. Where others can reach it, it wants one.
+func openTokens(o *config, eng *engine.Engine, log *slog.Logger) (*access.Store, error) {
+	tokens, err := access.Open(eng, log)
+	if err != nil || !o.wide() {
+		return tokens, err
+	}
+	switch {
+	case !tokens.Closed() && !o.Insecure:
+		return nil, fmt.Errorf("--listen %s: others could reach it, and there is no access token; make one first: agnt5d token create NAME --scope admin --file %s", o.Listen, o.File)
+	case !tokens.Closed():
+		log.Warn("insecure: there is no access token and no TLS, and anyone who reaches the port can do everything", "address", o.Listen)
+	default:
+		log.Warn("insecure: there is no TLS, and whoever can read what is sent has the access tokens, unless a proxy ends TLS", "address", o.Listen)
+	}
+	return tokens, nil
 }
 
 // failedGrace is how long answers under way have when the engine has stopped by itself: nothing more will come of them.

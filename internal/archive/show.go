@@ -89,6 +89,9 @@ func Show(seq, n uint64, at int64, run string, g *flow.Graph, e *event.Event) mo
 		put("digest", e.Digest)
 	case event.ObjectDeleted:
 		put("key", e.Name)
+	case event.SettingChanged:
+		put("key", e.Name)
+		put("what", e.Message)
 	case event.EngineStarted:
 		put("release", e.Message)
 		out.Data["unclean"] = e.Forced

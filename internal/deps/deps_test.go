@@ -58,9 +58,10 @@ var may = map[string][]string{
 	"examples/embed":         {"engine", "flow"},
 	"examples/etl":           {"engine", "flow", "worker"},
 	"internal/bench":         {"client", "engine", "flow", "worker"},
+	"access":                 {"engine", "flow", "internal/nearest", "internal/rfc3339", "model"},
 	"push":                   {"engine", "flow", "internal/failure", "internal/wire", "model", "worker", "worker/pool"},
-	"api":                    {"engine", "flow", "internal/build", "internal/diagram", "internal/ids", "internal/meter", "internal/nearest", "internal/refusal", "internal/wire", "journal", "model", "push"},
-	"cmd/agnt5d":             {"api", "client", "engine", "examples/etl", "flow", "internal/archive", "internal/bench", "internal/build", "internal/diagram", "internal/event", "internal/ids", "internal/nearest", "internal/refusal", "internal/rfc3339", "journal", "journal/bolt", "model", "push", "replay"},
+	"api":                    {"access", "engine", "flow", "internal/build", "internal/diagram", "internal/ids", "internal/meter", "internal/nearest", "internal/refusal", "internal/wire", "journal", "model", "push"},
+	"cmd/agnt5d":             {"access", "api", "client", "engine", "examples/etl", "flow", "internal/archive", "internal/bench", "internal/build", "internal/diagram", "internal/event", "internal/ids", "internal/nearest", "internal/refusal", "internal/rfc3339", "journal", "journal/bolt", "model", "push", "replay"},
 }
 
 // embedders is what a program that embeds the engine may link besides the standard library and our own packages.

@@ -38,6 +38,7 @@ const (
 	RunsDeleted        Kind = 41 // Payload (AppendDeleted), Message (why)
 	ObjectDeleted      Kind = 42 // Name (key)
 	EngineStarted      Kind = 43 // Message (release); Forced: the last stop was not a clean one
+	SettingChanged     Kind = 48 // Name (key, like token/ci), Message (what became of it)
 )
 
 var names = [...]string{
@@ -48,7 +49,7 @@ var names = [...]string{
 	TimerFired: "TimerFired", RunCompleted: "RunCompleted", RunFailed: "RunFailed", RunCancelled: "RunCancelled",
 	RunReopened: "RunReopened", AttemptEnded: "AttemptEnded", RunQuarantined: "RunQuarantined",
 	WorkflowRegistered: "WorkflowRegistered", RunsDeleted: "RunsDeleted", ObjectDeleted: "ObjectDeleted",
-	EngineStarted: "EngineStarted",
+	EngineStarted: "EngineStarted", SettingChanged: "SettingChanged",
 }
 
 func (k Kind) String() string {
@@ -125,6 +126,7 @@ var layouts = [...][]field{
 	RunsDeleted:        {fPayload, fMessage, fBy},
 	ObjectDeleted:      {fName, fBy},
 	EngineStarted:      {fMessage, fForced},
+	SettingChanged:     {fName, fMessage, fBy},
 }
 
 // Event is one fact or intent. Which fields a kind uses is said at the kind; the others are zero. Sequence, position and

@@ -10,6 +10,7 @@ import (
 
 // Poll brings outcomes and asks for tasks, in one call.
 type Poll struct {
+	Only     string // see Join
 	ID       string
 	Seq      uint64 // of a poll for tasks; 0: none
 	Max      int    // tasks wanted; 0: none, it only brings outcomes
@@ -97,6 +98,10 @@ func (in *Poll) admit(h *Hub) {
 	s := h.remote(in.ID)
 	if s == nil {
 		in.refuse(refusal.ErrWorkerNotFound)
+		return
+	}
+	if s.foreign(in.Only) {
+		in.refuse(refusal.ErrOtherService)
 		return
 	}
 	if h.full > 0 && h.full == len(h.shards) { // what was recorded before gets its result, and there are no tasks

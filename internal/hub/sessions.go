@@ -17,8 +17,12 @@ func (h *Hub) remote(id string) *Session {
 	return nil
 }
 
+// foreign says whether a session is not one of the service that a caller may speak for; "": it may for any.
+func (s *Session) foreign(only string) bool { return only != "" && s.Service != only }
+
 // Join opens a session of a worker.
 type Join struct {
+	Only     string // the one service whose sessions the caller may use; "": any. The same in what follows
 	ID       string
 	Service  string
 	Version  string
@@ -35,6 +39,9 @@ func (in *Join) admit(h *Hub) {
 	switch {
 	case old != nil && old.Local:
 		in.refuse(refusal.ErrWorkerNotFound)
+		return
+	case old != nil && old.foreign(in.Only):
+		in.refuse(refusal.ErrOtherService)
 		return
 	case h.full > 0: // what the worker had and does not name could not be offered to others
 		in.refuse(refusal.ErrDiskFull)
@@ -121,6 +128,7 @@ func (h *Hub) close(s *Session, why string, done func(error)) {
 
 // Known asks whether there is a session of that worker.
 type Known struct {
+	Only  string
 	ID    string
 	Reply func(error) // ErrWorkerNotFound: there is none
 }
@@ -128,15 +136,19 @@ type Known struct {
 func (in *Known) refuse(err error) { in.Reply(err) }
 
 func (in *Known) admit(h *Hub) {
-	if h.remote(in.ID) == nil {
+	switch s := h.remote(in.ID); {
+	case s == nil:
 		in.Reply(refusal.ErrWorkerNotFound)
-		return
+	case s.foreign(in.Only):
+		in.Reply(refusal.ErrOtherService)
+	default:
+		in.Reply(nil)
 	}
-	in.Reply(nil)
 }
 
 // Leave closes a worker's session: its open tasks are offered to others at once.
 type Leave struct {
+	Only  string
 	ID    string
 	Reply func(error)
 }
@@ -148,6 +160,8 @@ func (in *Leave) admit(h *Hub) {
 	switch {
 	case s == nil:
 		in.refuse(refusal.ErrWorkerNotFound)
+	case s.foreign(in.Only):
+		in.refuse(refusal.ErrOtherService)
 	case h.full > 0:
 		in.refuse(refusal.ErrDiskFull)
 	default:
@@ -157,6 +171,7 @@ func (in *Leave) admit(h *Hub) {
 
 // Beat is a worker's sign of life for some of its attempts.
 type Beat struct {
+	Only   string
 	ID     string
 	Tokens []shard.BeatToken
 	Reply  func(gone []worker.Token, err error)
@@ -168,6 +183,10 @@ func (in *Beat) admit(h *Hub) {
 	s := h.remote(in.ID)
 	if s == nil {
 		in.refuse(refusal.ErrWorkerNotFound)
+		return
+	}
+	if s.foreign(in.Only) {
+		in.refuse(refusal.ErrOtherService)
 		return
 	}
 	s.LastSeen = h.now.Mono

@@ -60,6 +60,7 @@ var (
 	ErrNoTestClock      = refusal("no_test_clock", "this engine has no test clock, so its time cannot be moved")
 	ErrWorkflowNotFound = refusal("workflow_not_found", "no such workflow")
 	ErrWorkerNotFound   = refusal("worker_not_found", "no such worker session")
+	ErrOtherService     = refusal("forbidden", "the worker serves another service")
 	ErrDiskFull         = refusal("disk_full", "the disk is full: nothing was recorded; try again when there is space")
 	ErrClosing          = refusal("shutting_down", "the engine is shutting down")
 	ErrClosed           = refusal("shutting_down", "engine: closed")

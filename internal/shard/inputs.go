@@ -355,8 +355,10 @@ func (r *Shard) heldBy(by objects.Owner) error {
 
 // Set keeps a durable setting of the layers above; a nil value removes it.
 type Set struct {
+	By    string // who asks
 	Key   string
 	Value []byte
+	What  string // became of it, for an event; "": there is none
 	Reply func(error)
 }
 
@@ -364,6 +366,9 @@ func (in *Set) refuse(err error) { in.Reply(err) }
 
 func (in *Set) admit(r *Shard) {
 	r.b.Rows = append(r.b.Rows, journal.Row{Key: in.Key, Value: in.Value})
+	if in.What != "" {
+		r.system(event.Event{Kind: event.SettingChanged, Name: in.Key, Message: in.What, By: in.By})
+	}
 	r.b.then = append(r.b.then, in.Reply)
 }
 

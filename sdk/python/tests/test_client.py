@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT, Daemon
 from proxy import Answer, Between
 
-from agnt5 import ApiError, Client, FlowDefinition, NotFound, SyncClient, Unreachable, WaitTimeout, task_step
+from agnt5 import ApiError, Client, FlowDefinition, NotFound, SyncClient, Unauthorized, Unreachable, WaitTimeout, task_step
 from agnt5.workflows import wait_signal_step
 
 WAITS = FlowDefinition([wait_signal_step("w", signal_name="go")])
@@ -53,7 +53,7 @@ def test_one_client_on_one_loop_after_the_other(daemon: Daemon) -> None:
         assert len(asyncio.run(client.list_definitions())) == 1
 
 
-async def test_the_whole_api_is_covered(daemon: Daemon) -> None:
+async def test_the_whole_api_is_covered(daemon: Daemon, tmp_path: pathlib.Path) -> None:
     """Each route of the daemon's own document, but for those that are for workers, probes and browsers."""
 
     def pass_on(method: str, path: str, got: Answer | None) -> Answer:
@@ -104,6 +104,15 @@ async def test_the_whole_api_is_covered(daemon: Daemon) -> None:
         with pytest.raises(NotFound, match="no_test_clock"):
             await client.advance_clock("1h")
         await client.cancel_workflow("r1")
+        token = (await client.create_token("root", "admin", ttl_ms=3_600_000))["token"]
+        with pytest.raises(Unauthorized, match="no access token"):
+            await client.list_tokens()
+        await client.close()
+        kept = tmp_path / "token"
+        kept.write_text(token + "\n")
+        client = Client(proxy.url, token_file=kept)
+        assert [t["name"] for t in await client.list_tokens()] == ["root"]
+        await client.revoke_token("root")
         asked = set(proxy.asked)
         await client.close()
     document = json.loads((ROOT / "docs/openapi.json").read_text())
@@ -111,6 +120,7 @@ async def test_the_whole_api_is_covered(daemon: Daemon) -> None:
     not_for_clients = {
         "POST /v1/workers", "POST /v1/workers/{id}/poll", "POST /v1/workers/{id}/heartbeat", "DELETE /v1/workers/{id}",  # Worker does
         "GET /", "GET /healthz", "GET /readyz", "GET /metrics", "GET /openapi.json", "GET /errors/{code}", "GET /v1/journal", "GET /schema/workflow.json",
+        "GET /v1/session", "POST /v1/session", "DELETE /v1/session",
     }  # fmt: skip
     seen = set()
     for line in asked:

@@ -566,6 +566,25 @@ class Calls:
         yield from self._ask("DELETE", f"/v1/services/{segment('name', name)}")
 
     @call
+    def list_tokens(self) -> Steps[list[dict[str, Any]]]:
+        """The access tokens, also those that are not valid any more, without their texts."""
+        return _items((yield from self._ask("GET", "/v1/tokens")), "tokens")
+
+    @call
+    def create_token(self, name: str, scope: str, *, ttl_ms: int = 0) -> Steps[dict[str, Any]]:
+        """Make an access token; its text is in ``token`` and is given out this once. Raises Conflict (``token_exists``).
+
+        ``scope`` is "read", "operate", "worker", "worker:SERVICE" or "admin"; ``ttl_ms`` is how long it is valid, 0 for ever.
+        """
+        body = {"name": given("name", name), "scope": given("scope", scope)}
+        return _object((yield from self._ask("POST", "/v1/tokens", body | ({"ttl_ms": ttl_ms} if ttl_ms else {}))), "token")
+
+    @call
+    def revoke_token(self, name: str) -> Steps[None]:
+        """Make an access token worthless, at once. Raises NotFound (``token_not_found``)."""
+        yield from self._ask("DELETE", f"/v1/tokens/{segment('name', name)}")
+
+    @call
     def get_version(self) -> Steps[dict[str, Any]]:
         """What the daemon is: its version and what it was built with."""
         return _object((yield from self._ask("GET", "/version")))

@@ -22,11 +22,19 @@ def default_address() -> str:
     return DEFAULT_URL
 
 
-def api_key(key: str | None) -> str | None:
-    """The key that is sent. None is AGNT5_API_KEY. Raises ValueError."""
-    text = key or os.environ.get("AGNT5_API_KEY")
-    if text and not (text.isascii() and text.isprintable()):
-        raise ValueError("api_key: want printable ASCII, without line breaks")
+def api_key(key: str | None, token_file: str | os.PathLike[str] | None = None) -> str | None:
+    """The access token that is sent: given, in a file, else that of AGNT5_API_KEY. Raises ValueError, and OSError of the file."""
+    if key and token_file is not None:
+        raise ValueError("api_key and token_file: give one of them")
+    if token_file is not None:
+        with open(token_file, encoding="utf-8", errors="replace") as file:
+            text: str | None = file.read().strip()
+        if not text:
+            raise ValueError(f"token_file: {os.fspath(token_file)} is empty")
+    else:
+        text = key or os.environ.get("AGNT5_API_KEY")
+    if text and not (text.isascii() and text.isprintable() and " " not in text):
+        raise ValueError("api_key: want printable ASCII, without spaces and line breaks")  # which must not stand in the error
     return text
 
 
@@ -38,6 +46,8 @@ def base_url(url: str | None) -> urllib.parse.SplitResult:
     if "://" not in text:
         text = "http://" + text
     parts = urllib.parse.urlsplit(text)  # which drops line breaks
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("the daemon's address has a password, a query or a fragment, which is not repeated here: an access token goes into AGNT5_API_KEY or a file")
     try:
         port = parts.port
     except ValueError:

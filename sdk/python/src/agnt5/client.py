@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncGenerator, Generator
 from types import TracebackType
@@ -22,8 +23,8 @@ T = TypeVar("T")
 class SyncClient(Calls):
     """A client for scripts. Thread-safe.
 
-    ``url`` is the daemon's address (default: AGNT5_URL, else http://localhost:8080), ``api_key`` is sent as a bearer token
-    (default: AGNT5_API_KEY), ``timeout`` bounds one request and ``patience`` how long a call is sent again while the daemon does
+    ``url`` is the daemon's address (default: AGNT5_URL, else http://localhost:8080), ``api_key`` is an access token,
+    ``token_file`` a file that holds one (default: AGNT5_API_KEY), ``timeout`` bounds one request and ``patience`` how long a call is sent again while the daemon does
     not answer or is busy, both in seconds. Every call is safe to send again: starts and signals carry an id.
 
     Errors: ApiError and its kinds NotFound, Conflict, Unauthorized, with the daemon's stable ``code``, and UnknownAnswer;
@@ -33,12 +34,12 @@ class SyncClient(Calls):
     _awaits = False
     _many_waits = float("inf")  # each has a thread anyway
 
-    def __init__(self, url: str | None = None, *, api_key: str | None = None, timeout: float = 30.0, patience: float = 10.0) -> None:
+    def __init__(self, url: str | None = None, *, api_key: str | None = None, token_file: str | os.PathLike[str] | None = None, timeout: float = 30.0, patience: float = 10.0) -> None:
         base = base_url(url)
         self.url = base.geturl()
         self._patience = patience
         self._timeout = timeout
-        self._pool = Connections(base, _api_key(api_key), timeout)
+        self._pool = Connections(base, _api_key(api_key, token_file), timeout)
 
     def __enter__(self) -> SyncClient:
         return self
@@ -103,12 +104,12 @@ class Client(Calls):
     _awaits = True
     _many_waits = 100
 
-    def __init__(self, url: str | None = None, *, api_key: str | None = None, timeout: float = 30.0, patience: float = 10.0) -> None:
+    def __init__(self, url: str | None = None, *, api_key: str | None = None, token_file: str | os.PathLike[str] | None = None, timeout: float = 30.0, patience: float = 10.0) -> None:
         base = base_url(url)
         self.url = base.geturl()
         self._patience = patience
         self._timeout = timeout
-        self._pool = AsyncConnections(base, _api_key(api_key), timeout)
+        self._pool = AsyncConnections(base, _api_key(api_key, token_file), timeout)
 
     async def __aenter__(self) -> Client:
         return self

@@ -67,6 +67,7 @@ class Worker:
         capacity: int = 100,
         drain: float = 10.0,
         api_key: str | None = None,
+        token_file: str | os.PathLike[str] | None = None,
         functions: dict[str, Callable[..., Any]] | None = None,
         workflows: dict[str, FlowDefinition] | None = None,
     ) -> None:
@@ -79,7 +80,7 @@ class Worker:
         self.service_version = service_version
         self.capacity = capacity
         self._base = base_url(coordinator_endpoint)
-        self._key = _api_key(api_key)
+        self._key = _api_key(api_key, token_file)
         self._drain = drain
         self._functions = functions
         self._workflows = workflows

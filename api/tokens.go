@@ -1,0 +1,90 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/agnt5/agnt5d/access"
+	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/model"
+)
+
+type tokenBody struct {
+	Name  string `json:"name"`
+	Scope string `json:"scope"`
+	TTLMS int64  `json:"ttl_ms,omitempty"` // how long it is valid; 0: for ever
+}
+
+type tokenList struct {
+	Tokens []model.Token `json:"tokens"`
+}
+
+func (s *Server) tokens() (*access.Store, error) {
+	if s.o.Access == nil {
+		return nil, problem("not_found", "this daemon keeps no access tokens")
+	}
+	return s.o.Access, nil
+}
+
+func (s *Server) createToken(w http.ResponseWriter, r *http.Request) error {
+	store, err := s.tokens()
+	if err != nil {
+		return err
+	}
+	var in tokenBody
+	if err := s.decodeJSON(body(w), &in); err != nil {
+		return err
+	}
+	if in.TTLMS > maxTTL.Milliseconds() {
+		return problem("invalid_request", "ttl_ms: want at most 100 years, or 0 for a token that does not expire")
+	}
+	first := !store.Closed()
+	t, text, err := store.Create(r.Context(), in.Name, in.Scope, time.Duration(in.TTLMS)*time.Millisecond)
+	switch {
+	case errors.Is(err, access.ErrExists):
+		return problem("token_exists", err.Error())
+	case errors.Is(err, access.ErrNoAdmin):
+		return problem("admin_token_first", err.Error())
+	case err != nil:
+		return err
+	}
+	s.log.Info("access token created", "token", t.Name, "scope", string(t.Scope), "by", engine.By(r.Context()))
+	if first {
+		s.log.Info("from now on every request needs an access token")
+	}
+	out := t.Shown()
+	out.Token = text
+	return s.reply(w, http.StatusCreated, out)
+}
+
+// maxTTL keeps times within what can be printed.
+const maxTTL = 100 * 365 * 24 * time.Hour
+
+func (s *Server) listTokens(w http.ResponseWriter, _ *http.Request) error {
+	store, err := s.tokens()
+	if err != nil {
+		return err
+	}
+	return s.reply(w, http.StatusOK, tokenList{store.List()})
+}
+
+func (s *Server) revokeToken(w http.ResponseWriter, r *http.Request) error {
+	store, err := s.tokens()
+	if err != nil {
+		return err
+	}
+	left, err := store.Revoke(r.Context(), r.PathValue("name"))
+	if errors.Is(err, access.ErrNotFound) {
+		return problem("token_not_found", "no access token "+quote(r.PathValue("name")))
+	}
+	if err != nil {
+		return err
+	}
+	s.log.Info("access token revoked", "token", r.PathValue("name"), "by", engine.By(r.Context()))
+	if !left {
+		s.log.Warn("no admin token is left; stop the daemon and make one on its file: agnt5d token create NAME --scope admin --file FILE")
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
