@@ -69,6 +69,7 @@ type Server struct {
 	rooms   sync.Pool // *[]byte, for answers to workers
 	copying sync.Mutex
 	layouts layouts
+	feed    feed
 	spec    []byte
 
 	sessions   sessions   // of browsers
