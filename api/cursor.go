@@ -17,6 +17,7 @@ const (
 	inEvents  = "e"
 	inRuns    = "r"
 	inObjects = "o"
+	inSpans   = "s"
 )
 
 func toCursor(in, place string) string {

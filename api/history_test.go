@@ -61,3 +61,55 @@ func TestARunAsOfAnEvent(t *testing.T) {
 	s.want(404, "run_not_found", "GET", "/v1/runs/nobody?at=5", "")
 	s.want(400, "invalid_request", "GET", "/v1/runs/r?at=0", "")
 }
+
+// The timeline tells what became of each attempt: one that was lost, one that failed, one that goes on, and what waits.
+func TestTheTimelineTellsOfEachAttempt(t *testing.T) {
+	s := open(t, engine.Options{})
+	s.want(201, "", "PUT", "/v1/workflows/w", `{"steps":[{"name":"a","service_name":"svc","handler_name":"h","retry":{"max_attempts":3,"initial_interval_ms":1}},
+		{"name":"nap","type":"wait_timer","timer":{"key":"nap","delay_ms":3600000}}]}`)
+	s.start("w", "r")
+	gone := s.join(`"h"`, "")
+	s.task(gone, 1)
+	s.want(204, "", "DELETE", "/v1/workers/"+gone, "")
+	w := s.join(`"h"`, "")
+	if code := s.outcome(w, s.task(w, 1)["token"].(string), `"status":"failed","error":{"message":"not yet","code":"busy_now"}`); code != "recorded" {
+		t.Fatal(code)
+	}
+	s.task(w, 2)
+	spans := func(path string) (all []map[string]any) {
+		for _, v := range s.want(200, "", "GET", path, "").json["attempts"].([]any) {
+			all = append(all, v.(map[string]any))
+		}
+		return all
+	}
+	want := []struct {
+		step, kind      string
+		attempt         any
+		outcome, worker any
+	}{{"a", "attempt", 1.0, "lost", gone}, {"nap", "wait", nil, nil, nil}, {"a", "attempt", 2.0, "failed", w}, {"a", "attempt", 3.0, nil, w}}
+	until(t, func() bool {
+		all := spans("/v1/runs/r/timeline")
+		return len(all) == len(want) && all[3]["started_at"] != nil
+	})
+	all := spans("/v1/runs/r/timeline")
+	for i, is := range want {
+		if a := all[i]; a["step"] != is.step || a["kind"] != is.kind || a["attempt"] != is.attempt || a["outcome"] != is.outcome || a["worker"] != is.worker {
+			t.Errorf("entry %d: %v, want %v", i, a, is)
+		}
+	}
+	if f := all[2]; f["code"] != "busy_now" || f["message"] != "not yet" || f["retry_at"] == nil {
+		t.Errorf("the failed attempt: %v", f)
+	}
+	s.want(202, "", "POST", "/v1/runs/r/cancel", "")
+	all = spans("/v1/runs/r/timeline")
+	if all[1]["outcome"] != "cancelled" || all[1]["ended_at"] == nil || all[3]["outcome"] != "cancelled" || all[3]["ended_at"] != nil {
+		t.Errorf("after the run was cancelled, with an attempt that a worker has: %v", all)
+	}
+	page := s.want(200, "", "GET", "/v1/runs/r/timeline?limit=3", "").json
+	rest := spans("/v1/runs/r/timeline?cursor=" + page["next_cursor"].(string))
+	if len(page["attempts"].([]any)) != 3 || len(rest) != 1 || rest[0]["seq"] != all[3]["seq"] {
+		t.Errorf("page by page: %v, %v", page, rest)
+	}
+	s.want(400, "invalid_request", "GET", "/v1/runs/r/timeline?limit=10001", "")
+	s.want(404, "run_not_found", "GET", "/v1/runs/nobody/timeline", "")
+}

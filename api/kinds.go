@@ -41,6 +41,7 @@ var kinds = map[string]*kind{
 	"boolean":    {Type: "boolean"},
 	"date-time":  {Type: "string", Format: "date-time", Example: "2026-11-23T08:00:00Z"},
 	"limit":      {Type: "integer", Min: 1, Max: maxPage, Default: strconv.Itoa(defaultPage)},
+	"spans":      {Type: "integer", Min: 1, Max: maxSpans, Default: strconv.Itoa(defaultSpans)},
 	"version":    {Type: "integer", Min: 1, Max: math.MaxInt32},
 	"cursor":     {Type: "string", Pattern: `^[A-Za-z0-9_-]+$`, Max: 1024},
 	"name":       text(flow.NameRule, "data_pipeline"),

@@ -212,6 +212,20 @@ var routes = []route{
 	},
 	{
 		Method:  "GET",
+		Path:    "/v1/runs/{id}/timeline",
+		ID:      "runTimeline",
+		Scope:   scopeRead,
+		Tag:     "runs",
+		Summary: "When each step of a run was attempted or waited, in the order in which that began",
+		Query:   []param{{"limit", "spans", "at most so many"}, paging[1]},
+		Answers: []answer{
+			{200, spanList{}, ""},
+		},
+		Codes:  []string{"run_not_found", "run_expired", "run_quarantined", "newer_release"},
+		handle: (*Server).runTimeline,
+	},
+	{
+		Method:  "GET",
 		Path:    "/v1/events",
 		ID:      "events",
 		Scope:   scopeRead,

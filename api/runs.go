@@ -246,6 +246,37 @@ func (s *Server) explainRun(w http.ResponseWriter, r *http.Request) error {
 	return s.reply(w, http.StatusOK, explanation{reasons})
 }
 
+// How many entries a page of a timeline has: they are small.
+const (
+	defaultSpans = 1_000
+	maxSpans     = 10_000
+)
+
+type spanList struct {
+	Attempts   []engine.Span `json:"attempts"`
+	NextCursor string        `json:"next_cursor,omitempty"` // absent: there are no more
+}
+
+func (s *Server) runTimeline(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	var begin uint64
+	if c := q.Get("cursor"); c != "" {
+		var err error
+		if begin, err = fromAfter("cursor", inSpans, c); err != nil {
+			return err
+		}
+	}
+	spans, more, err := s.eng.Timeline(r.Context(), r.PathValue("id"), begin, number(q.Get("limit"), defaultSpans))
+	if err != nil {
+		return err
+	}
+	out := spanList{Attempts: spans}
+	if more {
+		out.NextCursor = after(inSpans, spans[len(spans)-1].Seq)
+	}
+	return s.reply(w, http.StatusOK, out)
+}
+
 type signalBody struct {
 	Payload  json.RawMessage `json:"payload,omitempty"`   // any JSON; absent: null
 	SignalID *string         `json:"signal_id,omitempty"` // the same again is harmless; absent: a ULID

@@ -467,6 +467,24 @@ func (c *Client) Events(ctx context.Context, run string, after uint64, limit int
 	return c.events(ctx, path("v1", "runs", run, "events"), after, limit)
 }
 
+// Timeline gives a page of when each step of a run was attempted or waited, in the order in which that began, and the cursor of the
+// next page, "" after the last. Limit is at most 10,000; 0: 1,000.
+func (c *Client) Timeline(ctx context.Context, run string, limit int, cursor string) ([]model.Span, string, error) {
+	v := url.Values{}
+	if limit > 0 {
+		v.Set("limit", strconv.Itoa(limit))
+	}
+	if cursor != "" {
+		v.Set("cursor", cursor)
+	}
+	var out struct {
+		Attempts   []model.Span `json:"attempts"`
+		NextCursor string       `json:"next_cursor"`
+	}
+	err := c.get(ctx, path("v1", "runs", run, "timeline")+"?"+v.Encode(), &out)
+	return out.Attempts, out.NextCursor, err
+}
+
 // AllEvents is Events of all runs, in the order of the journal.
 func (c *Client) AllEvents(ctx context.Context, after uint64, limit int) ([]model.Event, uint64, error) {
 	return c.events(ctx, "/v1/events", after, limit)

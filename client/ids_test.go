@@ -117,6 +117,10 @@ var calls = map[string]call{
 		return err
 	}},
 	"Version": {0, func(ctx context.Context, c *client.Client, s []string) error { _, err := c.Version(ctx); return err }},
+	"Timeline": {1, func(ctx context.Context, c *client.Client, s []string) error {
+		_, _, err := c.Timeline(ctx, s[0], 1, "")
+		return err
+	}},
 	"UseWorkflow": {1, func(ctx context.Context, c *client.Client, s []string) error {
 		_, err := c.UseWorkflow(ctx, s[0], 1)
 		return err

@@ -70,6 +70,23 @@ func (e *Engine) lastOf(ctx context.Context, id string) (journal.Head, uint64, e
 	return journal.Head{}, 0, fmt.Errorf("engine: run %q keeps changing; try again", id)
 }
 
+// Timeline gives spans of a run's steps (attempts, and waits) that began after the sequence after, in the order in which they
+// began, at most limit of them (0: 1,000). more: others began later.
+func (e *Engine) Timeline(ctx context.Context, run string, after uint64, limit int) (spans []Span, more bool, err error) {
+	if limit <= 0 {
+		limit = 1000
+	}
+	h, last, err := e.lastOf(ctx, run)
+	if err != nil {
+		return nil, false, refusal.OfRun(run, err)
+	}
+	spans, more, err = e.archive.Timeline(ctx, h, last, after, limit)
+	if err != nil {
+		return nil, false, refusal.OfRun(run, e.hurt(h.Run, err))
+	}
+	return spans, more, nil
+}
+
 // WatchFilter says what Watch gives.
 type WatchFilter struct {
 	Run   string // id; "": every run, and the engine's own events

@@ -23,6 +23,7 @@ type (
 	StepError  = model.StepError
 	RunHead    = model.RunHead
 	Event      = model.Event
+	Span       = model.Span
 	Reason     = model.Reason
 	Object     = model.Object
 	Holder     = model.Holder

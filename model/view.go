@@ -134,6 +134,23 @@ func (e *Event) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// Span is a piece of a step's time: an attempt, a wait for a signal or a timer, or a wait for object keys. A wait that finds its
+// signal there takes no time and has none.
+type Span struct {
+	Seq         uint64 `json:"seq"` // of the event with which it began
+	Step        string `json:"step"`
+	Kind        string `json:"kind"`              // attempt, wait, keys
+	Attempt     uint32 `json:"attempt,omitempty"` // of an attempt
+	ScheduledAt string `json:"scheduled_at"`      // when it began: an attempt waits for a worker from then on
+	StartedAt   string `json:"started_at,omitempty"`
+	EndedAt     string `json:"ended_at,omitempty"` // absent: it goes on, also of an attempt that was cancelled while a worker had it
+	Worker      string `json:"worker,omitempty"`
+	Outcome     string `json:"outcome,omitempty"` // completed, failed, lost, timed_out, cancelled, granted (keys), withdrawn (nobody got the attempt); absent: open
+	Code        string `json:"code,omitempty"`    // of a failure or loss
+	Message     string `json:"message,omitempty"`
+	RetryAt     string `json:"retry_at,omitempty"` // when the step is tried again
+}
+
 // Reason says why an open step does not move, and which command would help.
 type Reason struct {
 	Step    string `json:"step,omitempty"`

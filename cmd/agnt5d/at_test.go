@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -110,20 +112,34 @@ func finish(t *testing.T, eng *engine.Engine, id string) *engine.Status {
 	return st
 }
 
-// What the daemon says of a run as of an event is what "agnt5d replay --at" says, for every event of random runs, and it is the
-// state after that event and not after one beside it.
-func TestTheStatusAsOfAnEventIsThatOfTheReplay(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "runs.db")
+// served opens a journal under an API, until stop is called.
+func served(t *testing.T, path string) (eng *engine.Engine, c *client.Client, stop func()) {
+	t.Helper()
 	eng, err := engine.Open(path, engine.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	h := api.New(eng, api.Options{})
 	srv := httptest.NewServer(h)
-	c, err := client.New(srv.URL, client.Options{})
-	if err != nil {
+	stop = sync.OnceFunc(func() {
+		h.Stop()
+		srv.Close()
+		if err := eng.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(stop)
+	if c, err = client.New(srv.URL, client.Options{}); err != nil {
 		t.Fatal(err)
 	}
+	return eng, c, stop
+}
+
+// What the daemon says of a run as of an event is what "agnt5d replay --at" says, for every event of random runs, and it is the
+// state after that event and not after one beside it.
+func TestTheStatusAsOfAnEventIsThatOfTheReplay(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "runs.db")
+	eng, c, stop := served(t, path)
 	type moment struct {
 		seq uint64
 		st  *model.Status
@@ -160,11 +176,7 @@ func TestTheStatusAsOfAnEventIsThatOfTheReplay(t *testing.T) {
 			t.Errorf("run %s after its last event:\n%s\nand as it is:\n%s", id, b, a)
 		}
 	}
-	h.Stop()
-	srv.Close()
-	if err := eng.Close(); err != nil {
-		t.Fatal(err)
-	}
+	stop()
 	for id, moments := range of {
 		for _, m := range moments {
 			code, out, errs := agnt5d(t, "replay", path, "--run", id, "--at", fmt.Sprint(m.seq), "-o", "json")
@@ -202,4 +214,76 @@ func replayed(st *model.Status) string {
 	}
 	return asJSON(map[string]any{"workflow_id": st.WorkflowID, "workflow_name": st.WorkflowName, "version": st.Version, "state": st.State,
 		"events": st.Events, "created_at": st.CreatedAt, "steps": steps})
+}
+
+// A timeline tells of each event that begins, starts or ends something, and page by page it is the same as at once.
+func TestTheTimelineOfARun(t *testing.T) {
+	eng, c, _ := served(t, filepath.Join(t.TempDir(), "runs.db"))
+	seen := map[string]int{}
+	for _, id := range randomRuns(t, eng, uint64(time.Now().UnixNano())) {
+		all, next, err := c.Timeline(t.Context(), id, 0, "")
+		if err != nil || next != "" {
+			t.Fatal(next, err)
+		}
+		var paged []model.Span
+		for cursor, first := "", true; first || cursor != ""; first = false {
+			page, next, err := c.Timeline(t.Context(), id, 1, cursor)
+			if err != nil || len(page) > 1 {
+				t.Fatal(len(page), err)
+			}
+			paged, cursor = append(paged, page...), next
+		}
+		if !slices.Equal(all, paged) {
+			t.Errorf("run %s at once:\n%+v\nand by pages:\n%+v", id, all, paged)
+		}
+		events, _, err := c.Events(t.Context(), id, 0, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		waited := map[string]bool{}
+		for _, e := range events {
+			if waited[e.Step] = waited[e.Step] || e.Kind == "SignalAwaited"; e.Data["signal_seq"] != nil && !waited[e.Step] {
+				continue // the signal was there, and it took no time
+			}
+			found := slices.ContainsFunc(all, func(s model.Span) bool {
+				if s.Step != e.Step {
+					return false
+				}
+				switch e.Kind {
+				case "StepScheduled":
+					return s.Seq == e.Seq && s.Kind == "attempt" && s.Attempt == e.Attempt && s.ScheduledAt == e.At
+				case "SignalAwaited", "TimerSet":
+					return s.Seq == e.Seq && s.Kind == "wait" && s.ScheduledAt == e.At
+				case "StepBlocked":
+					return s.Seq == e.Seq && s.Kind == "keys"
+				case "KeysGranted":
+					return s.Kind == "keys" && s.Outcome == "granted" && s.EndedAt == e.At
+				case "AttemptStarted":
+					return s.Attempt == e.Attempt && s.Worker == e.Data["worker"] && s.StartedAt == e.Data["started_at"]
+				case "AttemptFailed":
+					return s.Attempt == e.Attempt && s.Outcome == "failed" && s.EndedAt == e.At && s.Message == e.Data["message"]
+				case "RetrySet":
+					return s.RetryAt == e.Data["due"]
+				case "StepCompleted":
+					return s.Attempt == e.Attempt && s.Outcome == "completed" && s.EndedAt == e.At
+				case "AttemptEnded":
+					return s.Attempt == e.Attempt && s.Outcome == "cancelled" && s.EndedAt == e.At
+				}
+				return true
+			})
+			if !found && e.Step != "" {
+				t.Errorf("run %s: the timeline does not tell of %+v:\n%+v", id, e, all)
+			}
+		}
+		for _, s := range all {
+			if seen[s.Kind+" "+s.Outcome]++; s.EndedAt == "" || s.Outcome == "" {
+				t.Errorf("run %s has ended, and %+v has not", id, s)
+			}
+		}
+	}
+	for _, want := range []string{"attempt completed", "attempt failed", "wait completed", "keys granted"} {
+		if seen[want] == 0 {
+			t.Errorf("no run had a span %s: %v", want, seen)
+		}
+	}
 }

@@ -13,12 +13,7 @@ import (
 // Show makes of a journaled event what people see of it. g is the run's graph, nil for the engine's own events.
 func Show(seq, n uint64, at int64, run string, g *flow.Graph, e *event.Event) model.Event {
 	out := model.Event{Seq: seq, N: n, At: rfc3339.Format(at), WorkflowID: run, Kind: e.Kind.String(), Attempt: e.Attempt, Data: map[string]any{}}
-	name := func(i int32) string {
-		if g != nil && int(i) < len(g.Def.Steps) {
-			return g.Def.Steps[i].Name
-		}
-		return fmt.Sprintf("#%d", i)
-	}
+	name := func(i int32) string { return stepName(g, i) }
 	if e.Kind.HasStep() {
 		out.Step = name(e.Step)
 	}
@@ -104,6 +99,14 @@ func Show(seq, n uint64, at int64, run string, g *flow.Graph, e *event.Event) mo
 		out.Data = nil
 	}
 	return out
+}
+
+// stepName is what a step of a run is called; g may be nil.
+func stepName(g *flow.Graph, i int32) string {
+	if g != nil && int(i) < len(g.Def.Steps) {
+		return g.Def.Steps[i].Name
+	}
+	return fmt.Sprintf("#%d", i)
 }
 
 // Opaque is Show of an event that a newer release wrote: of its data nothing is known here.

@@ -464,6 +464,11 @@ class Calls:
             query["cursor"] = cursor
 
     @call
+    def get_timeline(self, workflow_id: str) -> Steps[list[dict[str, Any]]]:
+        """When each step of a run was attempted or waited: ``{seq, step, kind, attempt?, scheduled_at, started_at?, ended_at?, worker?, outcome?}``."""
+        return (yield from self._pages(_run(workflow_id, "/timeline"), {}, "attempts", 0))
+
+    @call
     def list_events(self, after: int = 0, limit: int = 100, *, cursor: str | None = None) -> Steps[dict[str, Any]]:
         """Events of all runs in journal order: ``{events, next_cursor, next_after}``, at most ``limit`` (up to 1,000).
 
