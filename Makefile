@@ -3,7 +3,7 @@ GO ?= go
 VERSION ?= # of a release, v1.2.3; empty: what git says
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: help build test race lint cross check python sim kill api-check clients
+.PHONY: help build test race lint cross check python sim kill api-check clients ui
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -35,10 +35,13 @@ api-check: ## the API document by other people's tools, and a daemon by the docu
 clients: ## clients generated from the API document start, signal and read a run
 	api/testdata/tools/clients.sh
 
+ui: ## the web page: built anew and compared with ui/dist, its tests, whole flows in Chromium
+	ui/check.sh
+
 sim: ## ten thousand seeds of the simulator
 	$(GO) test ./internal/sim -run TestSeeds -seeds 10000 -timeout 30m
 
 kill: ## two thousand kills of a child process
 	AGNT5_KILLS=2000 $(GO) test ./cmd/agnt5d -run TestKilledAtRandomMoments -v -timeout 60m
 
-check: lint cross test race python clients ## all that CI does
+check: lint cross test race python clients ui ## all that CI does

@@ -2,6 +2,8 @@ module github.com/agnt5/agnt5d
 
 go 1.26.0
 
+ignore ./ui/node_modules
+
 require (
 	github.com/goccy/go-yaml v1.19.2
 	github.com/google/go-cmp v0.7.0

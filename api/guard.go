@@ -33,9 +33,17 @@ func nameOf(hostport string) string {
 	return strings.ToLower(strings.Trim(hostport, "[]"))
 }
 
-func (g *guard) check(r *http.Request) error {
+// host refuses names that are not this daemon's.
+func (g *guard) host(r *http.Request) error {
 	if name := nameOf(r.Host); !g.hosts[name] && !g.ownAddress(name, r) {
 		return problem("host_refused", "Host "+quote(r.Host)+" is not one that this daemon serves")
+	}
+	return nil
+}
+
+func (g *guard) check(r *http.Request) error {
+	if err := g.host(r); err != nil {
+		return err
 	}
 	origin, site := r.Header.Get("Origin"), r.Header.Get("Sec-Fetch-Site")
 	if origin != "" {

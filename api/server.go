@@ -48,6 +48,8 @@ type Options struct {
 	OpenMetrics bool
 	// Push runs the push services; nil: there are none.
 	Push *push.Manager
+	// Page answers browsers: GET / where they take HTML, and all below /ui/. nil: / is a few words for everybody.
+	Page http.Handler
 	// Release is what /version says. "": the module's version.
 	Release string
 }
@@ -123,6 +125,14 @@ var nosniff, noStore, jsonType = []string{"nosniff"}, []string{"no-store"}, []st
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h["X-Content-Type-Options"], h["Cache-Control"] = nosniff, noStore
+	if s.o.Page != nil && forPage(r) {
+		if err := s.guard.host(r); err != nil { // another site may link to the page, and there is nothing secret in its files
+			s.fail(w, err)
+			return
+		}
+		s.o.Page.ServeHTTP(w, r)
+		return
+	}
 	if err := s.guard.check(r); err != nil {
 		s.fail(w, err)
 		return
@@ -132,6 +142,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.nowhere.ServeHTTP(w, r)
+}
+
+// forPage says whether a request wants the web page or a part of it.
+func forPage(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	return strings.HasPrefix(r.URL.Path, "/ui/") || r.URL.Path == "/" && strings.Contains(r.Header.Get("Accept"), "text/html")
 }
 
 // noRoute says what is wrong with a request that no route takes.

@@ -36,6 +36,8 @@ type config struct {
 	LogFormat      string             `yaml:"log_format"`
 	KeepIDs        time.Duration      `yaml:"keep_deleted_ids"`
 	TestClock      bool               `yaml:"test_clock"`
+	NoUI           bool               `yaml:"no_ui"`
+	UIReadOnly     bool               `yaml:"ui_read_only"`
 	Services       map[string]service `yaml:"services"`
 
 	strange []string // names in the environment that look like a setting, and are none
@@ -85,6 +87,8 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.Int64Var(&c.MaxBodies, "max-bodies", c.MaxBodies, "bytes of the bodies of all requests under way together; further ones are refused as busy")
 	f.Int64Var(&c.MemoryLimit, "memory-limit", c.MemoryLimit, "bytes that the garbage collector tries to stay under; 0: four fifths of the control group's limit. GOMEMLIMIT comes first")
 	f.DurationVar(&c.KeepIDs, "keep-deleted-ids", c.KeepIDs, "how long the id of a deleted run cannot be used again")
+	f.BoolVar(&c.NoUI, "no-ui", c.NoUI, "serve no web page at /")
+	f.BoolVar(&c.UIReadOnly, "ui-read-only", c.UIReadOnly, "the web page shows everything and offers nothing that changes anything; the API stays as it is")
 	f.BoolVar(&c.TestClock, "test-clock", c.TestClock, "for tests: POST /v1/test-clock moves the time of timers, time-outs and retries ahead")
 	f.StringVar(&c.LogFormat, "log-format", c.LogFormat, "text or json; default: text at a terminal, else json")
 }

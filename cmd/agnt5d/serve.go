@@ -21,6 +21,7 @@ import (
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/journal/bolt"
 	"github.com/agnt5/agnt5d/push"
+	"github.com/agnt5/agnt5d/ui"
 	"github.com/spf13/cobra"
 	"golang.org/x/net/netutil"
 )
@@ -112,7 +113,11 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 	if err != nil {
 		return errors.Join(&exitErr{exitError, err}, eng.Close())
 	}
-	handler := api.New(eng, api.Options{Logger: log, Listen: listener.Addr().String(), Hosts: o.AllowHosts, MaxPayload: o.MaxPayload, MaxBodies: o.MaxBodies, Access: tokens, OpenMetrics: o.OpenMetrics, Push: pushes, Release: engine.Release()})
+	var page http.Handler // nil: none
+	if !o.NoUI {
+		page = ui.Handler(o.UIReadOnly)
+	}
+	handler := api.New(eng, api.Options{Logger: log, Page: page, Listen: listener.Addr().String(), Hosts: o.AllowHosts, MaxPayload: o.MaxPayload, MaxBodies: o.MaxBodies, Access: tokens, OpenMetrics: o.OpenMetrics, Push: pushes, Release: engine.Release()})
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	failed := make(chan error, 1)

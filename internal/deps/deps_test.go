@@ -38,6 +38,7 @@ var may = map[string][]string{
 	"journal/journaltest":    {"journal"},
 	"model":                  {"internal/jsontext"},
 	"signals":                {},
+	"ui":                     {},
 	"worker":                 {"internal/failure", "internal/heap"},
 	"worker/pool":            {"internal/backoff", "worker"},
 	"flow":                   {"internal/cron", "internal/ids", "internal/nearest"},
@@ -61,7 +62,7 @@ var may = map[string][]string{
 	"access":                 {"engine", "flow", "internal/nearest", "internal/rfc3339", "model"},
 	"push":                   {"engine", "flow", "internal/failure", "internal/wire", "model", "worker", "worker/pool"},
 	"api":                    {"access", "engine", "flow", "internal/build", "internal/diagram", "internal/ids", "internal/meter", "internal/nearest", "internal/refusal", "internal/wire", "journal", "model", "push"},
-	"cmd/agnt5d":             {"access", "api", "client", "engine", "examples/etl", "flow", "internal/archive", "internal/bench", "internal/build", "internal/diagram", "internal/event", "internal/ids", "internal/nearest", "internal/refusal", "internal/rfc3339", "journal", "journal/bolt", "model", "push", "replay"},
+	"cmd/agnt5d":             {"access", "api", "client", "engine", "examples/etl", "flow", "internal/archive", "internal/bench", "internal/build", "internal/diagram", "internal/event", "internal/ids", "internal/nearest", "internal/refusal", "internal/rfc3339", "journal", "journal/bolt", "model", "push", "replay", "ui"},
 }
 
 // embedders is what a program that embeds the engine may link besides the standard library and our own packages.

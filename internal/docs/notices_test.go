@@ -77,6 +77,11 @@ func TestNotices(t *testing.T) {
 		}
 		text += "\n" + strings.Repeat("=", 80) + "\n" + path + "\n" + strings.Repeat("=", 80) + "\n\n" + its
 	}
+	page, err := os.ReadFile(filepath.Join(root, "ui", "dist", "ui", "licences.txt")) // the build of the page writes it
+	if err != nil {
+		t.Fatal(err)
+	}
+	text += "\n" + strings.Repeat("=", 80) + "\nthe web page\n" + strings.Repeat("=", 80) + "\n\n" + string(page)
 	text = strings.TrimRight(text, "\n") + "\n"
 	file := filepath.Join(root, "THIRD_PARTY_NOTICES.txt")
 	if *update {

@@ -1,0 +1,179 @@
+import { act, cancelRun, fireTimer, retryRun, signalRun } from './dialog'
+import { Copy, may, StateIcon } from './bits'
+import { command, count, localTimes, words } from './format'
+import { change, go, link } from './route'
+import type { Definition, Reason, Status } from './types'
+
+// order says which reason is told first: what a person must do something about, then what takes its time, then what moves.
+const order = ['newer_release', 'quarantined', 'disk_full', 'no_worker', 'key_held', 'service_full', 'signal', 'retry_at', 'queued', 'timer', 'running']
+
+const rank = (r: Reason) => {
+  const at = order.indexOf(r.code)
+  return at < 0 ? order.length : at
+}
+
+export const sorted = (reasons: Reason[]) => [...reasons].sort((a, b) => rank(a) - rank(b))
+
+export const summary = (reasons: Reason[]) => sorted(reasons)[0]
+
+export const moving = (r: Reason) => r.code === 'running'
+
+const labels: Record<string, string> = {
+  signal: 'Signal missing',
+  timer: 'Timer',
+  no_worker: 'No worker',
+  key_held: 'Key held',
+  retry_at: 'Retry waiting',
+  running: 'Running',
+  service_full: 'Service full',
+  queued: 'Queued',
+  disk_full: 'Disk full',
+  quarantined: 'Quarantined',
+  newer_release: 'Newer release',
+}
+
+const icons: Record<string, string> = {
+  signal: 'waiting',
+  timer: 'waiting',
+  no_worker: 'quarantined',
+  key_held: 'blocked',
+  retry_at: 'retrying',
+  running: 'running',
+  service_full: 'scheduled',
+  queued: 'scheduled',
+  disk_full: 'quarantined',
+  quarantined: 'quarantined',
+  newer_release: 'quarantined',
+}
+
+export interface Remedy {
+  label: string
+  scope: 'read' | 'operate'
+  line?: string // the command at a shell
+  run: () => void
+}
+
+// remedyOf is what a reason's command does, as a button.
+export function remedyOf(r: Reason, st: Status, def: Definition | undefined): Remedy | undefined {
+  const id = st.workflow_id
+  const [, verb, target, arg] = words(r.command ?? '')
+  const line = verb ? command(...words(r.command!).slice(1)) : undefined
+  const with_ = (label: string, scope: 'read' | 'operate', run: () => void): Remedy => (line ? { label, scope, run, line } : { label, scope, run })
+  switch (verb) {
+    case 'signal':
+      return with_('Send signal ' + arg, 'operate', () => act(signalRun(id, arg ?? '')))
+    case 'fire':
+      return with_('Fire timer now', 'operate', () => act(fireTimer(id, arg ?? '')))
+    case 'cancel':
+      return with_('Cancel run', 'operate', () => act(cancelRun(id)))
+    case 'explain':
+    case 'show':
+    case 'history':
+      if (target && target !== id) return with_('Open run ' + target, 'read', () => go(link('run', target)))
+      return with_('Show its events', 'read', () => go(link('run', id, 'events')))
+    case 'workers': {
+      const spec = def?.steps.find((s) => s.name === r.step)
+      return with_('Show workers', 'read', () => go(link('workers', '', '', spec?.service_name ? { service: spec.service_name } : {})))
+    }
+  }
+  if (r.code === 'service_full' || r.code === 'queued') {
+    const spec = def?.steps.find((s) => s.name === r.step)
+    return { label: 'Show who is busy', scope: 'read', run: () => go(link('workers', '', '', spec?.service_name ? { service: spec.service_name } : {})) }
+  }
+  if (r.code === 'retry_at' && r.step) return { label: 'Show the error', scope: 'read', run: () => change({ step: r.step }) }
+  return undefined
+}
+
+// Banner says why the run does not move, or how it ended, with a button for each command.
+export function Banner({ run: st, def, past }: { run: Status; def: Definition | undefined; past: boolean }) {
+  if (st.state === 'failed' && st.error) {
+    const e = st.error
+    return (
+      <section class="banner bad" aria-label="Why it failed">
+        <h2>
+          <StateIcon state="failed" /> Failed in step <StepLink name={e.step} />
+          <span class="code">{e.code}</span>
+        </h2>
+        <p class="message">{e.message}</p>
+        {!past && may('operate') && (
+          <div class="buttons">
+            <button type="button" class="primary" onClick={() => act(retryRun(st.workflow_id))}>
+              Retry run
+            </button>
+            <code class="line">{command('retry', st.workflow_id)}</code>
+            <Copy text={command('retry', st.workflow_id)} />
+          </div>
+        )}
+      </section>
+    )
+  }
+  if (st.state === 'cancelled') {
+    return (
+      <section class="banner" aria-label="Why it ended">
+        <h2>
+          <StateIcon state="cancelled" /> Cancelled{st.reason ? ': ' + st.reason : ''}
+        </h2>
+        {!past && may('operate') && (
+          <div class="buttons">
+            <button type="button" onClick={() => act(retryRun(st.workflow_id))}>
+              Retry run
+            </button>
+            <code class="line">{command('retry', st.workflow_id)}</code>
+            <Copy text={command('retry', st.workflow_id)} />
+          </div>
+        )}
+      </section>
+    )
+  }
+  const reasons = sorted(st.reasons ?? [])
+  if (reasons.length === 0) return null
+  const stuck = reasons.filter((r) => !moving(r))
+  const moves = reasons.length > stuck.length
+  const shown = (stuck.length ? stuck : reasons).slice(0, 6)
+  const steps = (list: Reason[]) => list.reduce((n, r) => n + (r.count ?? 1), 0)
+  const title = stuck.length === 0 ? count(steps(reasons), 'step is running', 'steps are running') : moves ? 'Moving, but some steps wait' : 'Why it does not move'
+  return (
+    <section class={'banner ' + (stuck.length ? 'wait' : 'run')} aria-label="Why it does not move">
+      <h2>{title}</h2>
+      <ul>
+        {shown.map((r) => (
+          <Line key={r.code + r.step} reason={r} st={st} def={def} past={past} />
+        ))}
+      </ul>
+      {reasons.length > shown.length && <p class="dim">{count(steps(reasons) - steps(shown), 'more step', 'more steps')}, shown in the graph and the list of steps.</p>}
+    </section>
+  )
+}
+
+function Line({ reason: r, st, def, past }: { reason: Reason; st: Status; def: Definition | undefined; past: boolean }) {
+  const remedy = past ? undefined : remedyOf(r, st, def)
+  const offered = remedy && (remedy.scope === 'read' || may('operate'))
+  return (
+    <li data-code={r.code}>
+      <span class="label">
+        <StateIcon state={icons[r.code] ?? 'waiting'} /> {labels[r.code] ?? r.code}
+      </span>
+      <span class="text">
+        {r.step && <StepLink name={r.step} />}
+        {r.count ? <span class="dim"> and {count(r.count - 1, 'other')}</span> : null} {localTimes(r.detail)}
+      </span>
+      {offered && (
+        <span class="buttons">
+          <button type="button" class={remedy.scope === 'operate' ? 'primary' : ''} onClick={remedy.run}>
+            {remedy.label}
+          </button>
+          {remedy.line && <Copy text={remedy.line} label="CLI" />}
+        </span>
+      )}
+    </li>
+  )
+}
+
+export function StepLink({ name }: { name: string }) {
+  return (
+    <button type="button" class="linkish" onClick={() => change({ step: name, event: '' })}>
+      {name}
+    </button>
+  )
+}
+

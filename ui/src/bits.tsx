@@ -1,0 +1,176 @@
+import { signal } from '@preact/signals'
+import type { ComponentChildren } from 'preact'
+import { useEffect, useState } from 'preact/hooks'
+import { Failure } from './api'
+import { ago, dateTime } from './format'
+
+// now ticks once a second, for "3 s ago".
+export const now = signal(Date.now())
+setInterval(() => (now.value = Date.now()), 1_000)
+
+export const readOnly = document.querySelector('meta[name="agnt5d-page"]')?.getAttribute('content') === 'read-only'
+
+// scopes of the access token; undefined: none is asked for, everything is allowed.
+export const scopes = signal<string[] | undefined>(undefined)
+
+// may says whether an action that needs a scope is offered.
+export function may(scope: 'operate' | 'admin'): boolean {
+  if (readOnly) return false
+  const have = scopes.value
+  return !have || have.includes('admin') || have.includes(scope)
+}
+
+// tones groups states by what they mean to a reader: a colour each.
+const tones: Record<string, string> = {
+  completed: 'ok',
+  running: 'run',
+  failed: 'bad',
+  timed_out: 'bad',
+  quarantined: 'bad',
+  waiting: 'wait',
+  retrying: 'wait',
+  deferred: 'wait',
+  blocked: 'wait',
+  scheduled: 'queue',
+}
+
+export const tone = (state: string) => tones[state] ?? 'off'
+
+// names that say more than the state's own.
+const names: Record<string, string> = { scheduled: 'queued', timed_out: 'timed out', dormant: 'dormant' }
+
+export const stateName = (state: string) => names[state] ?? state
+
+// shapes: each state has a shape of its own, so that colour is never all that tells them apart. They are drawn in 12 by 12.
+const shapes: Record<string, string> = {
+  completed: 'M2.5 6.5 5 9l4.5-6',
+  failed: 'M3 3l6 6M9 3l-6 6',
+  timed_out: 'M6 2.5V6l2.5 2M6 1a5 5 0 1 0 .01 0',
+  quarantined: 'M6 1.5 11 10.5H1zM6 5v2.5M6 9v.2',
+  running: 'M4 2.5 9.5 6 4 9.5z',
+  scheduled: 'M2 3h8M2 6h8M2 9h5',
+  waiting: 'M6 3.5V6l2 1.5M6 1a5 5 0 1 0 .01 0',
+  retrying: 'M9.5 4.5A4 4 0 1 0 10 7M10 2v3H7',
+  deferred: 'M9.5 4.5A4 4 0 1 0 10 7M10 2v3H7',
+  blocked: 'M3 5.5h6v5H3zM4.2 5.5V4a1.8 1.8 0 0 1 3.6 0v1.5',
+  cancelled: 'M6 1a5 5 0 1 0 .01 0M3.5 6h5',
+  skipped: 'M2 6h8',
+  pending: 'M6 3.5a2.5 2.5 0 1 0 .01 0',
+  dormant: 'M6 3.5a2.5 2.5 0 1 0 .01 0',
+}
+
+export const shape = (state: string) => shapes[state] ?? shapes.pending!
+
+export function StateIcon({ state }: { state: string }) {
+  return (
+    <svg class={'icon t-' + tone(state)} viewBox="0 0 12 12" width="12" height="12" aria-hidden="true">
+      <path d={shape(state)} class={state === 'running' ? 'solid' : ''} />
+    </svg>
+  )
+}
+
+export function State({ state }: { state: string }) {
+  return (
+    <span class={'state t-' + tone(state)}>
+      <StateIcon state={state} />
+      {stateName(state)}
+    </span>
+  )
+}
+
+export function Ago({ time }: { time: string }) {
+  return (
+    <time dateTime={time} title={dateTime(time)}>
+      {ago(time, now.value)}
+    </time>
+  )
+}
+
+export function Copy({ text, label = 'Copy' }: { text: string; label?: string }) {
+  const [done, setDone] = useState(false)
+  useEffect(() => {
+    if (!done) return
+    const t = setTimeout(() => setDone(false), 1_500)
+    return () => clearTimeout(t)
+  }, [done])
+  return (
+    <button type="button" class="small quiet" title={'Copy: ' + text} onClick={() => void copy(text).then(() => setDone(true))}>
+      {done ? 'Copied' : label}
+    </button>
+  )
+}
+
+async function copy(text: string) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text)
+  const area = document.createElement('textarea') // plain HTTP from another machine has no clipboard
+  area.value = text
+  document.body.append(area)
+  area.select()
+  document.execCommand('copy')
+  area.remove()
+}
+
+export function Command({ line }: { line: string }) {
+  return (
+    <div class="command">
+      <code>{line}</code>
+      <Copy text={line} />
+    </div>
+  )
+}
+
+export function Problem({ error }: { error: unknown }) {
+  if (!error) return null
+  const f = error instanceof Failure ? error : undefined
+  return (
+    <div class="notice bad" role="alert">
+      <b>{f ? f.message : String((error as Error).message ?? error)}</b>
+      {f?.code && <span class="code">{f.code}</span>}
+      {f?.help && <p>{f.help}</p>}
+      {f && f.errors.length > 0 && (
+        <ul>
+          {f.errors.slice(0, 20).map((e) => (
+            <li>
+              {e.step && <code>{e.step}</code>} {e.detail}
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  )
+}
+
+export function Empty({ children }: { children: ComponentChildren }) {
+  return <div class="empty">{children}</div>
+}
+
+// useAsked asks whenever the key changes, and keeps the last answer while it asks again. again asks once more.
+// usePolled asks every few seconds, for what no event tells.
+export function usePolled<T>(key: string, fetcher: (signal: AbortSignal) => Promise<T>, every = 2_000) {
+  const asked = useAsked(key, fetcher)
+  useEffect(() => {
+    const t = setInterval(() => document.hidden || asked.again(), every)
+    return () => clearInterval(t)
+  }, [key])
+  return asked
+}
+
+export function useAsked<T>(key: string, fetcher: (signal: AbortSignal) => Promise<T>) {
+  const [got, setGot] = useState<{ key: string; value?: T; error?: unknown }>({ key: '' })
+  const [turn, setTurn] = useState(0)
+  useEffect(() => {
+    if (!key) return
+    const abort = new AbortController()
+    fetcher(abort.signal).then(
+      (value) => setGot({ key, value }),
+      (error) => abort.signal.aborted || setGot((old) => (old.key === key && old.value !== undefined ? { ...old, error } : { key, error })),
+    )
+    return () => abort.abort()
+  }, [key, turn])
+  const fresh = got.key === key
+  return {
+    value: fresh ? got.value : undefined,
+    error: fresh ? got.error : undefined,
+    again: () => setTurn((n) => n + 1),
+  }
+}

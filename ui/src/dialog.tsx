@@ -1,0 +1,181 @@
+import { effect, signal } from '@preact/signals'
+import { useEffect, useRef, useState } from 'preact/hooks'
+import { ask } from './api'
+import { Command, Problem } from './bits'
+import { place } from './route'
+import { command } from './format'
+
+// An action on the daemon, as it is put before somebody: what will happen, the command line that does the same, and what it asks for.
+export interface Action {
+  title: string
+  what: string // what will happen, in a sentence
+  button: string
+  danger?: boolean
+  line: (fields: Record<string, string>) => string
+  fields?: Field[]
+  confirm?: string // must be typed
+  send: (fields: Record<string, string>) => Promise<void>
+}
+
+export interface Field {
+  name: string
+  label: string
+  hint?: string
+  json?: boolean // checked before it is sent; an area instead of a line
+  value?: string
+}
+
+const open = signal<Action | undefined>(undefined)
+effect(() => {
+  void (place.value.screen + place.value.id) // it was about that place
+  open.value = undefined
+})
+
+export const act = (a: Action) => (open.value = a)
+export const dialogIsOpen = () => open.value !== undefined
+
+export function Dialog() {
+  const a = open.value
+  return a ? <Open key={a.title} action={a} /> : null
+}
+
+function Open({ action: a }: { action: Action }) {
+  const box = useRef<HTMLDialogElement>(null)
+  const [fields, setFields] = useState<Record<string, string>>(Object.fromEntries((a.fields ?? []).map((f) => [f.name, f.value ?? ''])))
+  const [typed, setTyped] = useState('')
+  const [error, setError] = useState<unknown>()
+  const [busy, setBusy] = useState(false)
+  useEffect(() => {
+    const before = document.activeElement
+    box.current?.showModal()
+    return () => {
+      if (before instanceof HTMLElement && before.isConnected) before.focus()
+    }
+  }, [])
+  const wrong = (a.fields ?? []).map((f) => f.json && notJSON(fields[f.name] ?? '')).find(Boolean)
+  const ready = !busy && !wrong && (!a.confirm || typed === a.confirm)
+  const send = async (e: Event) => {
+    e.preventDefault()
+    if (!ready) return
+    setBusy(true)
+    setError(undefined)
+    try {
+      await a.send(fields)
+      open.value = undefined
+    } catch (failure) {
+      setError(failure)
+      setBusy(false)
+    }
+  }
+  return (
+    <dialog ref={box} aria-labelledby="dialog-title" onClose={() => (open.value = undefined)}>
+      <form onSubmit={send}>
+        <h2 id="dialog-title">{a.title}</h2>
+        <p>{a.what}</p>
+        {a.fields?.map((f) => (
+          <label class="field">
+            <span>
+              {f.label} {f.hint && <i>{f.hint}</i>}
+            </span>
+            {f.json ? (
+              <textarea rows={5} spellcheck={false} value={fields[f.name]} onInput={(e) => setFields({ ...fields, [f.name]: e.currentTarget.value })} />
+            ) : (
+              <input value={fields[f.name]} autocomplete="off" onInput={(e) => setFields({ ...fields, [f.name]: e.currentTarget.value })} />
+            )}
+          </label>
+        ))}
+        {a.confirm && (
+          <label class="field">
+            <span>
+              Type <code>{a.confirm}</code> to confirm
+            </span>
+            <input value={typed} autocomplete="off" spellcheck={false} onInput={(e) => setTyped(e.currentTarget.value)} />
+          </label>
+        )}
+        {wrong && <p class="wrong">{wrong}</p>}
+        <Problem error={error} />
+        <div class="or">The same at a shell</div>
+        <Command line={a.line(fields)} />
+        <div class="buttons">
+          <button type="button" class="quiet" onClick={() => (open.value = undefined)}>
+            Close
+          </button>
+          <button type="submit" class={a.danger ? 'danger' : 'primary'} disabled={!ready}>
+            {a.button}
+          </button>
+        </div>
+      </form>
+    </dialog>
+  )
+}
+
+function notJSON(text: string): string | false {
+  if (!text.trim()) return false
+  try {
+    JSON.parse(text)
+    return false
+  } catch (e) {
+    return 'This is not JSON: ' + (e as Error).message
+  }
+}
+
+const post = async (path: string, body?: unknown) => void (await ask(path, body === undefined ? { method: 'POST' } : { method: 'POST', body }))
+
+const run = (id: string) => '/v1/runs/' + encodeURIComponent(id)
+
+export const signalRun = (id: string, name: string, then?: () => void): Action => ({
+  title: 'Send signal ' + name,
+  what: `Run ${id} gets the signal; a step that waits for it completes, with the payload as its output.`,
+  button: 'Send signal',
+  fields: [{ name: 'payload', label: 'Payload', hint: 'JSON; empty: null', json: true }],
+  line: (f) => command('signal', id, name, ...(f.payload?.trim() ? ['--payload', f.payload.trim()] : [])),
+  send: async (f) => {
+    const payload = f.payload?.trim() || 'null'
+    await ask(`${run(id)}/signals/${encodeURIComponent(name)}`, { method: 'POST', text: `{"payload":${payload},"signal_id":${JSON.stringify('page-' + unique())}}` })
+    then?.()
+  },
+})
+
+export const fireTimer = (id: string, key: string): Action => ({
+  title: 'Fire timer ' + key,
+  what: `The timer of run ${id} fires now instead of at its time. What depends on it starts.`,
+  button: 'Fire now',
+  line: () => command('fire', id, key),
+  send: () => post(`${run(id)}/timers/${encodeURIComponent(key)}/fire`),
+})
+
+export const cancelRun = (id: string): Action => ({
+  title: 'Cancel run',
+  what: `Run ${id} ends as cancelled: open steps are cancelled, workers are told to stop. Completed steps keep what they did.`,
+  button: 'Cancel run',
+  danger: true,
+  fields: [{ name: 'reason', label: 'Reason', hint: 'kept in the history' }],
+  line: (f) => command('cancel', id, ...(f.reason ? ['--reason', f.reason] : [])),
+  send: (f) => post(run(id) + '/cancel', f.reason ? { reason: f.reason } : {}),
+})
+
+export const retryRun = (id: string): Action => ({
+  title: 'Retry run',
+  what: `Run ${id} is opened again: steps that failed or were cancelled start anew with their full number of attempts. Completed steps are not run again.`,
+  button: 'Retry run',
+  line: () => command('retry', id),
+  send: () => post(run(id) + '/retry'),
+})
+
+export const deleteRun = (id: string, then: () => void): Action => ({
+  title: 'Delete run',
+  what: `Run ${id} and its whole history are removed from the journal. This cannot be undone.`,
+  button: 'Delete run',
+  danger: true,
+  confirm: id,
+  line: () => command('delete', id),
+  send: async () => {
+    await ask(run(id), { method: 'DELETE' })
+    then()
+  },
+})
+
+let last = 0
+
+// unique is an id that no other tab gives: an answer that got lost can be asked for again.
+export const unique = () => Date.now().toString(36) + '-' + (last++).toString(36) + Math.random().toString(36).slice(2, 8)

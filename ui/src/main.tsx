@@ -1,0 +1,87 @@
+import { render } from 'preact'
+import { useEffect, useState } from 'preact/hooks'
+import { get, signedOut } from './api'
+import { readOnly, useAsked } from './bits'
+import { Dialog, dialogIsOpen } from './dialog'
+import { Help } from './help'
+import { connected, start } from './live'
+import { Login } from './login'
+import { link, place } from './route'
+import { Run } from './run'
+import { Runs } from './runs'
+import type { VersionInfo } from './types'
+import { Workers } from './workers'
+import './style.css'
+
+const screens: Record<string, () => preact.JSX.Element> = { runs: Runs, run: Run, workers: Workers }
+
+const menu: [screen: string, name: string, also: string[]][] = [
+  ['runs', 'Runs', ['run']],
+  ['workers', 'Workers', []],
+]
+
+function App() {
+  const { screen, id } = place.value
+  const version = useAsked('version', (s) => get<VersionInfo>('/version', s))
+  const [help, setHelp] = useState(false)
+  useEffect(() => {
+    document.title = (id || menu.find(([key, , also]) => key === screen || also.includes(screen))?.[1] || 'agnt5d') + ' · agnt5d'
+  }, [screen, id])
+  useEffect(() => {
+    const key = (e: KeyboardEvent) => {
+      if (e.ctrlKey || e.metaKey || e.altKey || dialogIsOpen()) return
+      const el = e.target as HTMLElement
+      const typing = el.closest('input:not([type=range]):not([type=checkbox]), textarea, select')
+      if (e.key === 'Escape') {
+        if (help) setHelp(false)
+        else if (typing) el.blur()
+        else tell('Escape')
+        return
+      }
+      if (typing) return
+      if (e.key === 'Enter' || e.key === ' ') {
+        if (el.closest('button, a, summary, input')) return
+      }
+      if (e.key === '?') setHelp(!help)
+      else if (e.key === '/') document.getElementById('search')?.focus()
+      else if (['j', 'k', 'Enter', '[', ']', '.', ' '].includes(e.key)) tell(e.key)
+      else return
+      e.preventDefault()
+    }
+    addEventListener('keydown', key)
+    return () => removeEventListener('keydown', key)
+  }, [help])
+  const Screen = screens[screen] ?? Nowhere
+  return (
+    <>
+      <header class="top">
+        <a class="brand" href={link('runs')}>agnt5d</a>
+        <nav aria-label="Screens">
+          {menu.map(([key, name, also]) => (
+            <a href={link(key)} class={key === screen || also.includes(screen) ? 'on' : ''}>{name}</a>
+          ))}
+        </nav>
+        <span class="grow" />
+        {readOnly && <span class="badge">read-only</span>}
+        <span class={'live ' + (connected.value ? 'yes' : connected.value === false ? 'no' : '')} role="status">
+          {connected.value ? 'live' : connected.value === false ? 'not connected' : 'connecting'}
+        </span>
+        <span class="dim">{version.value?.version}</span>
+        <button type="button" class="small quiet" aria-label="Help" title="Keys  ?" onClick={() => setHelp(true)}>?</button>
+      </header>
+      {connected.value === false && <div class="notice lost" role="alert">The daemon does not answer. What is shown is as it was; the page goes on by itself when it is back.</div>}
+      {signedOut.value ? <Login /> : <Screen />}
+      <Dialog />
+      {help && <Help close={() => setHelp(false)} />}
+    </>
+  )
+}
+
+const tell = (key: string) => document.dispatchEvent(new CustomEvent('page-key', { detail: key }))
+
+const Nowhere = () => (
+  <main><div class="empty"><h2>There is no such screen</h2><a href={link('runs')}>Runs</a></div></main>
+)
+
+start()
+render(<App />, document.getElementById('app')!)

@@ -1,0 +1,251 @@
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { ask, get, part, runPath } from './api'
+import { Banner } from './banner'
+import { act, cancelRun, deleteRun, retryRun } from './dialog'
+import { Ago, Copy, may, now, Problem, State, StateIcon, stateName, useAsked } from './bits'
+import { between, dateTime } from './format'
+import { Events, useHistory } from './events'
+import { Graph } from './graph'
+import { place as layOut } from './layout'
+import { listen } from './live'
+import { Payload } from './payload'
+import { change, go, link, place } from './route'
+import { Pane } from './step'
+import { Travel, where } from './travel'
+import type { Definition, Status, Workflow } from './types'
+
+const tabs = [
+  ['graph', 'Graph'],
+  ['events', 'Events'],
+  ['data', 'Input / Output'],
+  ['definition', 'Definition'],
+] as const
+
+// useStatus holds a run as it is now, and asks again when something happened to it. A large answer is asked for less often.
+function useStatus(id: string) {
+  const [got, setGot] = useState<{ id: string; value?: Status; error?: unknown }>({ id: '' })
+  const [turn, setTurn] = useState(0)
+  useEffect(() => {
+    let over = false
+    let busy = false
+    let again = false
+    const read = async () => {
+      if (busy) {
+        again = true
+        return
+      }
+      busy = true
+      const began = performance.now()
+      try {
+        const { value } = await ask<Status>(runPath(id))
+        if (!over) setGot({ id, value })
+      } catch (error) {
+        if (!over) setGot((old) => (old.id === id && old.value ? { ...old, error } : { id, error }))
+      }
+      const rest = Math.min(5_000, 2 * (performance.now() - began))
+      setTimeout(() => {
+        busy = false
+        if (again && !over) {
+          again = false
+          void read()
+        }
+      }, rest)
+    }
+    void read()
+    const stop = listen((events, gap) => {
+      if (gap || events.some((e) => e.workflow_id === id || !e.workflow_id)) void read()
+    })
+    const poll = setInterval(read, 5_000) // what the journal does not say: workers that come and go, keys of other runs
+    return () => {
+      over = true
+      stop()
+      clearInterval(poll)
+    }
+  }, [id, turn])
+  return { value: got.id === id ? got.value : undefined, error: got.id === id ? got.error : undefined, again: () => setTurn((n) => n + 1) }
+}
+
+export function Run() {
+  const { id, query } = place.value
+  const tab = place.value.tab || 'graph'
+  const at = Number(query.get('at')) || undefined
+  const live = useStatus(id)
+  const history = useHistory(id)
+  const past = useAsked(at ? `${id} ${at}` : '', (s) => get<Status>(`${runPath(id)}?at=${at}`, s))
+  const kept = useRef<Status | undefined>(undefined)
+  if (past.value) kept.current = past.value
+  if (!at || kept.current?.workflow_id !== id) kept.current = past.value
+  const run = at ? (past.value ?? kept.current) : live.value // while the next event is asked for, the one before stays
+  const head = live.value ?? run
+  const version = head && `${head.workflow_name} ${head.version}`
+  const workflow = useAsked(version ?? '', (s) => get<Workflow>(`/v1/workflows/${part(head!.workflow_name)}?version=${head!.version}`, s))
+  const def = workflow.value?.definition
+  const chosen = query.get('step') ?? ''
+  useOpening(live.value, chosen)
+  useStepKeys(live.value)
+  if (!head) {
+    return (
+      <main class="run">
+        <div class="bar"><h1><a href={link('runs')}>Runs</a> / <span class="id">{id}</span></h1></div>
+        <Problem error={live.error} />
+      </main>
+    )
+  }
+  const event = at ? history.events[where(history, at)] : undefined
+  return (
+    <main class="run">
+      <Header run={head} />
+      {live.error ? <Problem error={live.error} /> : null}
+      {at && past.error ? <Problem error={past.error} /> : null}
+      {run && <Banner run={run} def={def} past={!!at} />}
+      <nav class="tabs" aria-label="Views of the run">
+        {tabs.map(([key, name]) => (
+          <a href={link('run', id, key, query)} class={tab === key ? 'on' : ''} aria-current={tab === key ? 'page' : undefined}>{name}</a>
+        ))}
+        <span class="grow" />
+        {run && <Counts counts={run.step_counts} />}
+      </nav>
+      <div class="body">
+        <div class="tab">
+          {run && <Tab tab={tab} run={run} def={def} history={history} at={at} chosen={chosen} />}
+        </div>
+        {run && (chosen || event?.data) && (chosen !== '-' || event?.data) && <Pane run={run} def={def} name={chosen === '-' ? '' : chosen} event={event} history={history} />}
+      </div>
+      <Travel history={history} at={at} live={live.value?.events ?? 0} />
+    </main>
+  )
+}
+
+function Tab({ tab, run, def, history, at, chosen }: { tab: string; run: Status; def: Definition | undefined; history: ReturnType<typeof useHistory>; at: number | undefined; chosen: string }) {
+  switch (tab) {
+    case 'events':
+      return <Events history={history} at={at} selected={chosen} />
+    case 'data':
+      return (
+        <div class="data">
+          <Payload name="Input" value={run.input} />
+          {run.state === 'completed' ? <Payload name="Output" value={run.output} /> : <p class="dim">The output is there when the run has completed.</p>}
+        </div>
+      )
+    case 'definition':
+      return def ? <div class="data"><Payload name={`${run.workflow_name} version ${run.version}`} value={def} /></div> : null
+  }
+  return def ? <GraphTab run={run} def={def} chosen={chosen} /> : null
+}
+
+function GraphTab({ run, def, chosen }: { run: Status; def: Definition; chosen: string }) {
+  const layout = useMemo(() => layOut(def), [def])
+  const [search, setSearch] = useState('')
+  const [hideDone, setHideDone] = useState(false)
+  return (
+    <div class="graph-tab">
+      <div class="bar filters">
+        <input id="search" type="search" placeholder="Find a step  ( / )" aria-label="Find a step" value={search} onInput={(e) => setSearch(e.currentTarget.value)} />
+        <label class="check"><input type="checkbox" checked={hideDone} onChange={(e) => setHideDone(e.currentTarget.checked)} /> Hide completed</label>
+      </div>
+      <div class="graph-body">
+        <Graph layout={layout} steps={run.steps} selected={chosen} search={search} hideDone={hideDone} />
+        <StepList run={run} def={def} search={search} chosen={chosen} hideDone={hideDone} />
+      </div>
+    </div>
+  )
+}
+
+const rowHeight = 26
+
+// StepList says what the graph shows, in words: for screen readers, and for those who look for a name.
+function StepList({ run, def, search, chosen, hideDone }: { run: Status; def: Definition; search: string; chosen: string; hideDone: boolean }) {
+  const box = useRef<HTMLDivElement>(null)
+  const [top, setTop] = useState(0)
+  const list = useMemo(() => {
+    const low = search.toLowerCase()
+    return def.steps.filter((s) => s.name.toLowerCase().includes(low) && !(hideDone && run.steps[s.name]?.state === 'completed'))
+  }, [def, search, hideDone, run])
+  const height = box.current?.clientHeight ?? 600
+  const first = Math.max(0, Math.floor(top / rowHeight) - 5)
+  const shown = list.slice(first, first + Math.ceil(height / rowHeight) + 10)
+  return (
+    <div class="step-list" ref={box} onScroll={(e) => setTop(e.currentTarget.scrollTop)} role="list" aria-label="Steps" tabIndex={0}>
+      <div class="spacer" style={{ height: list.length * rowHeight + 'px' }} role="presentation">
+        <div style={{ transform: `translateY(${first * rowHeight}px)` }} role="presentation">
+          {shown.map((s) => {
+            const st = run.steps[s.name]
+            return (
+              <div role="listitem" key={s.name}>
+                <button type="button" class={'row' + (s.name === chosen ? ' on' : '')} onClick={() => change({ step: s.name })}>
+                  <StateIcon state={st?.state ?? ''} />
+                  <span class="name">{s.name}</span>
+                  <span class="dim">{st ? stateName(st.state) : ''}</span>
+                </button>
+              </div>
+            )
+          })}
+        </div>
+      </div>
+    </div>
+  )
+}
+
+function Counts({ counts }: { counts: Record<string, number> }) {
+  const order = ['failed', 'timed_out', 'running', 'scheduled', 'blocked', 'retrying', 'deferred', 'waiting', 'completed', 'skipped', 'cancelled', 'pending', 'dormant']
+  return (
+    <span class="counts">
+      {order.filter((s) => counts[s]).map((s) => (
+        <span title={stateName(s)}><StateIcon state={s} /> {counts[s]!.toLocaleString('en')} <span class="dim">{stateName(s)}</span></span>
+      ))}
+    </span>
+  )
+}
+
+function Header({ run }: { run: Status }) {
+  const open = run.state === 'running' || run.state === 'quarantined'
+  const id = run.workflow_id
+  return (
+    <div class="bar run-head">
+      <h1><a href={link('runs')}>Runs</a> <span class="dim">/</span> <span class="id">{id}</span></h1>
+      <Copy text={id} />
+      <State state={run.state} />
+      <a class="plain" href={link('workflow', run.workflow_name, '', { version: String(run.version) })}>{run.workflow_name} <span class="dim">v{run.version}</span></a>
+      <span class="dim" title={dateTime(run.created_at)}>started <Ago time={run.created_at} />, {open ? 'for' : 'took'} {between(run.created_at, run.completed_at, now.value)}</span>
+      <span class="grow" />
+      {open && may('operate') && <button type="button" onClick={() => act(cancelRun(id))}>Cancel…</button>}
+      {(run.state === 'failed' || run.state === 'cancelled') && may('operate') && <button type="button" onClick={() => act(retryRun(id))}>Retry…</button>}
+      {!open && may('admin') && <button type="button" onClick={() => act(deleteRun(id, () => go(link('runs'))))}>Delete…</button>}
+    </div>
+  )
+}
+
+// useOpening opens a run on the step that failed or holds it up.
+function useOpening(run: Status | undefined, chosen: string) {
+  const opened = useRef('')
+  useEffect(() => {
+    if (!run || opened.current === run.workflow_id) return
+    opened.current = run.workflow_id
+    if (!chosen && place.value.id === run.workflow_id) change({ step: trouble(run) }, true)
+  })
+}
+
+// trouble is the step to look at first.
+export function trouble(run: Status): string {
+  if (run.error) return run.error.step
+  return (run.reasons ?? []).find((r) => r.code !== 'running' && r.step)?.step ?? run.reasons?.[0]?.step ?? ''
+}
+
+function useStepKeys(run: Status | undefined) {
+  // At once: the next key must meet what this one changed.
+  useLayoutEffect(() => {
+    const key = (e: CustomEvent<string>) => {
+      if (e.detail === '.' && run) change({ step: trouble(run) })
+      if (e.detail === 'Escape') change({ step: '' })
+      if ((e.detail === 'j' || e.detail === 'k') && run) {
+        const names = Object.keys(run.steps)
+        const i = names.indexOf(place.value.query.get('step') ?? '')
+        const to = names[e.detail === 'j' ? Math.min(names.length - 1, i + 1) : Math.max(0, i - 1)]
+        if (to) change({ step: to }, true)
+      }
+    }
+    document.addEventListener('page-key', key as EventListener)
+    return () => document.removeEventListener('page-key', key as EventListener)
+  })
+}
+

@@ -1,0 +1,166 @@
+// The shapes of docs/openapi.json that the page reads.
+
+export type Json = unknown
+
+export interface Reason {
+  step?: string
+  code: string
+  detail: string
+  command?: string
+  count?: number
+  steps?: string[]
+}
+
+export interface StepError {
+  code: string
+  message: string
+  type?: string
+  stack?: string
+  attempt: number
+}
+
+export interface Step {
+  state: string
+  type: string
+  attempt: number
+  failures?: number
+  since: string
+  due?: string
+  timer_key?: string
+  worker?: string
+  output?: Json
+  error?: StepError
+  heartbeat?: Json
+}
+
+export interface Status {
+  workflow_id: string
+  workflow_name: string
+  version: number
+  state: string
+  input: Json
+  output: Json
+  error?: { step: string; code: string; message: string; attempt: number }
+  reason?: string
+  created_at: string
+  completed_at?: string
+  steps: Record<string, Step>
+  step_counts: Record<string, number>
+  reasons?: Reason[]
+  last_seq: number
+  events: number
+}
+
+export interface RunHead {
+  workflow_id: string
+  workflow_name: string
+  version: number
+  state: string
+  created_at: string
+  completed_at?: string
+  error?: string
+  error_message?: string
+}
+
+export interface RunEvent {
+  seq: number
+  n?: number
+  at: string
+  workflow_id?: string
+  kind: string
+  step?: string
+  attempt?: number
+  data?: Record<string, Json>
+  newer_release?: boolean
+}
+
+export interface EventPage {
+  events: RunEvent[]
+  next_cursor: string
+}
+
+export interface StepSpec {
+  name: string
+  type?: string
+  dependencies?: string[]
+  service_name?: string
+  handler_name?: string
+  object_keys?: string[]
+  input_data?: Json
+  timeout_ms?: number
+  heartbeat_timeout_ms?: number
+  retry?: { max_attempts?: number; initial_interval_ms?: number; backoff_coefficient?: number; max_interval_ms?: number }
+  signal?: { name: string; timeout_ms?: number; on_timeout?: string }
+  timer?: { key: string; delay_ms?: number; cron_expr?: string; time_zone?: string; max_retries?: number }
+}
+
+export interface Definition {
+  steps: StepSpec[]
+}
+
+export interface Workflow {
+  name: string
+  version: number
+  current: number
+  digest: string
+  created_at: string
+  versions: number
+  definition?: Definition
+}
+
+export interface Task {
+  workflow_id: string
+  step: string
+  attempt: number
+  since: string
+  heartbeat?: Json
+  cancelled?: boolean
+}
+
+export interface Worker {
+  worker_id: string
+  service_name: string
+  service_version?: string
+  handlers: string[]
+  capacity: number
+  joined_at: string
+  push?: boolean
+  running: Task[]
+  silent_ms: number
+  waiting: boolean
+}
+
+export interface Service {
+  name: string
+  url: string
+  handlers: string[]
+  capacity: number
+  timeout_ms: number
+}
+
+export interface Holder {
+  workflow_id: string
+  step: string
+}
+
+export interface ObjectState {
+  key: string
+  state: Json
+  version: number
+  fence: number
+  holder?: Holder
+  queue?: Holder[]
+}
+
+export interface VersionInfo {
+  version: string
+  format: number
+  go: string
+  api: string
+  durable: number
+}
+
+export interface Readiness {
+  ready: boolean
+  reasons: { code: string; detail: string }[]
+}
