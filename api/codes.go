@@ -43,6 +43,8 @@ var Codes = []Code{
 	{"run_quarantined", 409, "The run's history is damaged, and nothing is added to it.", "\"agnt5d cancel RUN\" ends it if it is open; if it had ended, \"agnt5d delete RUN\" removes it. \"agnt5d replay --check\" says what is damaged."},
 	{"newer_release", 409, "A newer release of agnt5d wrote a part of the run, which this one does not understand. The run waits, and nothing is added to it.", "Start the newer agnt5d again on this journal: the run continues where it stopped."},
 	{"signal_conflict", 409, "The signal id was used before, with another name or payload.", "Use another signal_id."},
+	{"step_not_found", 404, "The run has no step of that name.", "\"agnt5d show RUN\" lists the steps."},
+	{"step_not_completed", 409, "The step has not completed, so it has no output.", "\"agnt5d show RUN\" says what state it is in."},
 	{"timer_not_found", 404, "The run's workflow has no timer with that key.", "\"agnt5d show RUN\" lists the timers."},
 	{"timer_not_waiting", 409, "The timer has not fired, and nothing waits on it now.", "Wait until the steps before it are done."},
 	{"object_not_found", 404, "There is no object with that key.", "\"agnt5d objects\" lists the keys that have state or that a step holds or waits for. In a URL the key is percent-encoded."},

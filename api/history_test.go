@@ -2,8 +2,11 @@ package api_test
 
 import (
 	"fmt"
+	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/engine"
 )
 
@@ -112,4 +115,40 @@ func TestTheTimelineTellsOfEachAttempt(t *testing.T) {
 	}
 	s.want(400, "invalid_request", "GET", "/v1/runs/r/timeline?limit=10001", "")
 	s.want(404, "run_not_found", "GET", "/v1/runs/nobody/timeline", "")
+}
+
+// A step's output comes as it was recorded, from a run that goes on, one that has ended and one that was opened again.
+func TestAStepsOutputIsGivenByteForByte(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "runs.db")
+	s := openAt(t, path, engine.Options{})
+	s.want(201, "", "PUT", "/v1/workflows/w", twoWaits)
+	s.start("w", "r")
+	raw := `{ "n" : 12345678901234567890, "text":"<&>", "long":"` + strings.Repeat("x", 5000) + `" }`
+	s.want(202, "", "POST", "/v1/runs/r/signals/go", `{"payload":`+raw+`}`)
+	same := func(when string) {
+		t.Helper()
+		r := s.want(200, "", "GET", "/v1/runs/r/steps/a/output", "")
+		if r.text != raw || r.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("%s: %.100s as %s", when, r.text, r.Header.Get("Content-Type"))
+		}
+	}
+	same("while it goes on")
+	s.want(409, "step_not_completed", "GET", "/v1/runs/r/steps/b/output", "")
+	s.want(404, "step_not_found", "GET", "/v1/runs/r/steps/c/output", "")
+	s.want(404, "run_not_found", "GET", "/v1/runs/nobody/steps/a/output", "")
+	s.want(202, "", "POST", "/v1/runs/r/cancel", "")
+	same("when it has ended")
+	s.want(409, "step_not_completed", "GET", "/v1/runs/r/steps/b/output", "")
+	s.close()
+	s = openAt(t, path, engine.Options{})
+	same("in another process")
+	c, err := client.New(s.url, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := c.StepOutput(t.Context(), "r", "a"); err != nil || string(out) != raw {
+		t.Errorf("%.100s %v", out, err)
+	}
+	s.want(204, "", "DELETE", "/v1/runs/r", "")
+	s.want(410, "run_expired", "GET", "/v1/runs/r/steps/a/output", "")
 }

@@ -212,6 +212,19 @@ var routes = []route{
 	},
 	{
 		Method:  "GET",
+		Path:    "/v1/runs/{id}/steps/{step}/output",
+		ID:      "stepOutput",
+		Scope:   scopeRead,
+		Tag:     "runs",
+		Summary: "A step's output alone, byte for byte",
+		Answers: []answer{
+			{200, anyJSON{}, "the output"},
+		},
+		Codes:  []string{"run_not_found", "run_expired", "run_quarantined", "newer_release", "step_not_found", "step_not_completed"},
+		handle: (*Server).stepOutput,
+	},
+	{
+		Method:  "GET",
 		Path:    "/v1/runs/{id}/timeline",
 		ID:      "runTimeline",
 		Scope:   scopeRead,

@@ -277,6 +277,17 @@ func (s *Server) runTimeline(w http.ResponseWriter, r *http.Request) error {
 	return s.reply(w, http.StatusOK, out)
 }
 
+// stepOutput gives a step's output as it came in.
+func (s *Server) stepOutput(w http.ResponseWriter, r *http.Request) error {
+	out, err := s.eng.StepOutput(r.Context(), r.PathValue("id"), r.PathValue("step"))
+	if err != nil {
+		return err
+	}
+	w.Header()["Content-Type"] = jsonType
+	s.write(w, http.StatusOK, out)
+	return nil
+}
+
 type signalBody struct {
 	Payload  json.RawMessage `json:"payload,omitempty"`   // any JSON; absent: null
 	SignalID *string         `json:"signal_id,omitempty"` // the same again is harmless; absent: a ULID

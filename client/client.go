@@ -485,6 +485,13 @@ func (c *Client) Timeline(ctx context.Context, run string, limit int, cursor str
 	return out.Attempts, out.NextCursor, err
 }
 
+// StepOutput gives the output of a completed step, byte for byte.
+func (c *Client) StepOutput(ctx context.Context, run, step string) (json.RawMessage, error) {
+	var out json.RawMessage
+	err := c.get(ctx, path("v1", "runs", run, "steps", step, "output"), &out)
+	return out, err
+}
+
 // AllEvents is Events of all runs, in the order of the journal.
 func (c *Client) AllEvents(ctx context.Context, after uint64, limit int) ([]model.Event, uint64, error) {
 	return c.events(ctx, "/v1/events", after, limit)

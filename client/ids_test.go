@@ -117,6 +117,10 @@ var calls = map[string]call{
 		return err
 	}},
 	"Version": {0, func(ctx context.Context, c *client.Client, s []string) error { _, err := c.Version(ctx); return err }},
+	"StepOutput": {2, func(ctx context.Context, c *client.Client, s []string) error {
+		_, err := c.StepOutput(ctx, s[0], s[1])
+		return err
+	}},
 	"Timeline": {1, func(ctx context.Context, c *client.Client, s []string) error {
 		_, _, err := c.Timeline(ctx, s[0], 1, "")
 		return err

@@ -16,6 +16,8 @@ var (
 	ErrRunNotFailed     = refusal.ErrRunNotFailed
 	ErrRunQuarantined   = refusal.ErrRunQuarantined
 	ErrSignalConflict   = refusal.ErrSignalConflict
+	ErrStepNotFound     = refusal.ErrStepNotFound
+	ErrStepNotCompleted = refusal.ErrStepNotCompleted
 	ErrTimerNotFound    = refusal.ErrTimerNotFound
 	ErrTimerNotWaiting  = refusal.ErrTimerNotWaiting
 	ErrObjectHeld       = refusal.ErrObjectHeld

@@ -54,6 +54,8 @@ var (
 	ErrRunQuarantined   = refusal("run_quarantined", "the run is quarantined: its journal is damaged")
 	ErrNewerRelease     = refusal("newer_release", "written by a newer release of agnt5d")
 	ErrSignalConflict   = refusal("signal_conflict", "the signal id was used with another name or payload")
+	ErrStepNotFound     = refusal("step_not_found", "the run has no such step")
+	ErrStepNotCompleted = refusal("step_not_completed", "the step has no output, because it has not completed")
 	ErrTimerNotFound    = refusal("timer_not_found", "the workflow has no such timer")
 	ErrTimerNotWaiting  = refusal("timer_not_waiting", "the timer has not fired and nothing waits on it")
 	ErrObjectHeld       = refusal("object_held", "a step holds the object key")

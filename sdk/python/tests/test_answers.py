@@ -108,6 +108,7 @@ CALLS = {
     "delete_service": {"name": "s"},
     "get_version": {},
     "get_history": {"workflow_id": "r"},
+    "get_step_output": {"workflow_id": "r", "step": "a"},
     "get_timeline": {"workflow_id": "r"},
     "explain": {"workflow_id": "r"},
 }

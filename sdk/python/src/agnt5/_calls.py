@@ -464,6 +464,11 @@ class Calls:
             query["cursor"] = cursor
 
     @call
+    def get_step_output(self, workflow_id: str, step: str) -> Steps[Any]:
+        """The output of a completed step. Raises NotFound (``step_not_found``) and Conflict (``step_not_completed``)."""
+        return (yield from self._ask("GET", _run(workflow_id, f"/steps/{segment('step', step)}/output")))
+
+    @call
     def get_timeline(self, workflow_id: str) -> Steps[list[dict[str, Any]]]:
         """When each step of a run was attempted or waited: ``{seq, step, kind, attempt?, scheduled_at, started_at?, ended_at?, worker?, outcome?}``."""
         return (yield from self._pages(_run(workflow_id, "/timeline"), {}, "attempts", 0))

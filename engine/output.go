@@ -1,0 +1,74 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/agnt5/agnt5d/internal/refusal"
+	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/replay"
+)
+
+// StepOutput gives the output of a completed step of a run, byte for byte. ErrStepNotFound: the run has no such step;
+// ErrStepNotCompleted: it has no output yet, or never will.
+func (e *Engine) StepOutput(ctx context.Context, run, step string) (json.RawMessage, error) {
+	ref, number, err := e.outputOf(ctx, run, step)
+	if err != nil {
+		return nil, refusal.OfRun(run, err)
+	}
+	out, err := e.archive.Payload(ref)
+	if err != nil {
+		return nil, refusal.OfRun(run, e.hurt(number, err))
+	}
+	return out, nil
+}
+
+// outputOf finds where the output of a step stands, and the number of its run.
+func (e *Engine) outputOf(ctx context.Context, run, step string) (ref replay.Payload, number uint64, err error) {
+	var why error
+	read := func(s *replay.State) {
+		number = s.Run
+		switch st := stepNamed(s, step); {
+		case st == nil:
+			why = fmt.Errorf("step %s: %w", strconv.Quote(step), ErrStepNotFound)
+		case st.State != replay.StepCompleted:
+			why = fmt.Errorf("step %s is %s: %w", strconv.Quote(step), st.State, ErrStepNotCompleted)
+		default:
+			ref, why = st.Output, nil
+		}
+	}
+	err = callErr(ctx, e, func(done func(error)) shard.Input {
+		return &shard.Query{ID: run, Reply: done, Read: func(_ *shard.Shard, r *shard.Run) { read(r.S) }}
+	})
+	switch {
+	case err == nil:
+		return ref, number, why
+	case !errors.Is(err, shard.ErrAway) && !errors.Is(err, ErrNewerRelease):
+		return ref, 0, err
+	}
+	l, err := e.look(ctx, run) // it has ended, or waits for a newer release
+	if err != nil {
+		return ref, 0, err
+	}
+	if l.S == nil {
+		return ref, 0, l.Newer
+	}
+	read(l.S)
+	return ref, number, why
+}
+
+// stepNamed gives the step of that name; nil: there is none.
+func stepNamed(s *replay.State, name string) *replay.Step {
+	if i, ok := s.Graph.Index[name]; ok {
+		return s.At(i)
+	}
+	for i, st := range s.All() {
+		if s.Name(i) == name {
+			return st
+		}
+	}
+	return nil
+}
