@@ -38,15 +38,16 @@ type Options struct {
 	// Patience is how long a call is sent again while the daemon cannot be reached or is busy. 0: it is not. Every call is
 	// safe to send again: starts and signals carry an id.
 	Patience time.Duration
-	// Transport carries the requests. nil: one of the client's own.
+	// Transport carries the requests. nil: one of the client's own, which unix:PATH needs.
 	Transport http.RoundTripper
 }
 
 // Client talks to one daemon. It is safe for concurrent use.
 type Client struct {
-	base string
-	o    Options
-	http *http.Client
+	base  string
+	shown string // to people: base, or the path of a socket
+	o     Options
+	http  *http.Client
 }
 
 // Unreachable says that the daemon did not answer. Whether a call was recorded is unknown; the same call again, with the
@@ -72,15 +73,9 @@ func New(base string, o Options) (*Client, error) {
 	if base == "" {
 		base = DefaultURL
 	}
-	if !strings.Contains(base, "://") {
-		base = "http://" + base
-	}
-	u, err := url.Parse(base)
-	if err == nil && (u.User != nil || u.RawQuery != "" || u.Fragment != "") {
-		return nil, errors.New("the daemon's address has a password, a query or a fragment, which is not repeated here: an access token goes into AGNT5_API_KEY or a file")
-	}
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, fmt.Errorf("daemon address %q: want one like %s", base, DefaultURL)
+	base, shown, socket, err := address(base)
+	if err != nil {
+		return nil, err
 	}
 	if o.Patience < 0 {
 		return nil, fmt.Errorf("client: option Patience is %s, want 0 or more", o.Patience)
@@ -89,17 +84,18 @@ func New(base string, o Options) (*Client, error) {
 		return nil, err
 	}
 	if o.Transport == nil {
-		o.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 1024, IdleConnTimeout: 90 * time.Second} // reads gzip
+		if o.Transport, err = transport(socket); err != nil {
+			return nil, err
+		}
 	}
-	base = strings.TrimSuffix(strings.TrimRight(base, "/"), "/v1") // the routes bring that themselves
-	return &Client{base: base, o: o, http: &http.Client{Transport: o.Transport, CheckRedirect: stay}}, nil
+	return &Client{base: base, shown: shown, o: o, http: &http.Client{Transport: o.Transport, CheckRedirect: stay}}, nil
 }
 
 // stay follows no redirect: a write would go elsewhere, or become a read on the way, and look done.
 func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // URL is the daemon's address.
-func (c *Client) URL() string { return c.base }
+func (c *Client) URL() string { return c.shown }
 
 // request is one call.
 type request struct {
@@ -165,7 +161,7 @@ func (c *Client) once(ctx context.Context, r *request) error {
 		if errors.As(err, &u) {
 			err = u.Err
 		}
-		return &Unreachable{c.base, err}
+		return &Unreachable{c.shown, err}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
@@ -179,13 +175,13 @@ func (c *Client) once(ctx context.Context, r *request) error {
 	}
 	b, err := whole(resp)
 	if err != nil {
-		return &Unreachable{c.base, err}
+		return &Unreachable{c.shown, err}
 	}
 	if r.into == nil || len(b) == 0 {
 		return nil
 	}
 	if err := json.Unmarshal(b, r.into); err != nil {
-		return fmt.Errorf("%s gave an answer that is not agnt5d's: %w", c.base, err)
+		return fmt.Errorf("%s gave an answer that is not agnt5d's: %w", c.shown, err)
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ func (s *source) Join(ctx context.Context, session string, tokens []string) (poo
 	if session != "" {
 		how = "came back"
 	}
-	w.o.Logger.Info("worker "+how, "service", w.service, "daemon", w.c.base, "handlers", w.names, "worker", got.WorkerID)
+	w.o.Logger.Info("worker "+how, "service", w.service, "daemon", w.c.shown, "handlers", w.names, "worker", got.WorkerID)
 	for _, other := range got.NotCurrent {
 		w.o.Logger.Warn(other.String(), "service", w.service, "workflow", other.Workflow, "version", other.Version, "current", other.Current)
 	}
@@ -84,7 +84,7 @@ func (s *source) call(ctx context.Context, limit time.Duration, path string, in,
 			}
 			b, err := whole(resp)
 			if err != nil {
-				return &Unreachable{c.base, err}
+				return &Unreachable{c.shown, err}
 			}
 			return wire.Decode(b, wire.Msgpack, out)
 		}})

@@ -25,6 +25,9 @@ type config struct {
 	Insecure       bool               `yaml:"insecure"`
 	InsecureNoTLS  bool               `yaml:"insecure_no_tls"`
 	OpenMetrics    bool               `yaml:"open_metrics"`
+	TLSCert        string             `yaml:"tls_cert"`
+	TLSKey         string             `yaml:"tls_key"`
+	TLSClientCA    string             `yaml:"tls_client_ca"`
 	AllowHosts     []string           `yaml:"allow_host"`
 	PushAllow      []string           `yaml:"push_allow"`
 	Lease          time.Duration      `yaml:"lease"`
@@ -73,10 +76,13 @@ func dataDir() string {
 }
 
 func (c *config) flags(f *pflag.FlagSet) {
-	f.StringVar(&c.Listen, "listen", c.Listen, "address to listen on; anything but loopback needs an access token and TLS")
+	f.StringVar(&c.Listen, "listen", c.Listen, "address to listen on, or unix:PATH; anything but loopback and a socket needs an access token and TLS")
 	f.StringVar(&c.File, "file", c.File, "the journal file; created if missing")
 	f.BoolVar(&c.Insecure, "insecure", c.Insecure, "listen beyond loopback without TLS, and without a token while there is none: anyone who reaches the port can do everything")
 	f.BoolVar(&c.InsecureNoTLS, "insecure-no-tls", c.InsecureNoTLS, "listen beyond loopback without TLS, behind a proxy that ends it")
+	f.StringVar(&c.TLSCert, "tls-cert", c.TLSCert, "file with the certificate and its chain, in PEM; read again when it changes")
+	f.StringVar(&c.TLSKey, "tls-key", c.TLSKey, "file with the certificate's private key, in PEM")
+	f.StringVar(&c.TLSClientCA, "tls-client-ca", c.TLSClientCA, "file with authorities, in PEM: every client must show a certificate of one of them")
 	f.BoolVar(&c.OpenMetrics, "open-metrics", c.OpenMetrics, "let everybody read /metrics without a token")
 	f.StringSliceVar(&c.AllowHosts, "allow-host", c.AllowHosts, "further names under which requests may come (Host header)")
 	f.StringSliceVar(&c.PushAllow, "push-allow", c.PushAllow, "networks that push services may stand in besides loopback, like 10.0.0.0/8")
@@ -167,7 +173,12 @@ func settingError(err error) string {
 
 // check says what is wrong with the settings, and reads the networks.
 func (c *config) check() ([]netip.Prefix, error) {
-	if _, port, err := net.SplitHostPort(c.Listen); err != nil {
+	if c.Listen == "unix:" {
+		return nil, errors.New(`--listen "unix:": want unix: and a path, like unix:/run/agnt5d.sock`)
+	}
+	if _, port, err := net.SplitHostPort(c.Listen); c.socket() != "" {
+		// any path will do
+	} else if err != nil {
 		return nil, fmt.Errorf("--listen %q: want HOST:PORT, like 127.0.0.1:8080", c.Listen)
 	} else if _, err := net.LookupPort("tcp", port); err != nil {
 		return nil, fmt.Errorf("--listen %q: %q is not a port; want 0 to 65535, like 127.0.0.1:8080", c.Listen, port)
@@ -175,8 +186,8 @@ func (c *config) check() ([]netip.Prefix, error) {
 	if c.File == "" {
 		return nil, errors.New("neither XDG_DATA_HOME nor HOME is set: say with --file where the journal is to be")
 	}
-	if c.wide() && !c.Insecure && !c.InsecureNoTLS {
-		return nil, fmt.Errorf("--listen %s: others could reach it, and there is no TLS; listen on 127.0.0.1, or pass --insecure-no-tls behind a proxy that ends TLS, or --insecure", c.Listen)
+	if err := c.checkTLS(); err != nil {
+		return nil, err
 	}
 	if c.Lease < time.Second || c.Lease > time.Hour {
 		return nil, fmt.Errorf("--lease %s: want 1s to 1h", c.Lease)
@@ -221,9 +232,6 @@ func (c *config) check() ([]netip.Prefix, error) {
 	}
 	return out, nil
 }
-
-// wide says whether others than this machine can reach the daemon.
-func (c *config) wide() bool { return !isLoopback(c.Listen) }
 
 func (c *config) limits() map[string]int {
 	out := map[string]int{}

@@ -2,17 +2,15 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -36,8 +34,8 @@ func newServeCmd() *cobra.Command {
 
 Settings come from, the later winning: defaults, --config FILE (YAML), AGNT5D_* in the environment (AGNT5D_LISTEN for
 --listen, and so on), flags. SIGTERM or Ctrl-C stops it: it takes no new tasks, ends waiting answers, lets what runs in it
-finish for up to --drain, and closes the file. A second one ends it at once; nothing that was acknowledged is lost. SIGHUP changes
-nothing; the log says so.`,
+finish for up to --drain, and closes the file. A second one ends it at once; nothing that was acknowledged is lost. SIGHUP
+reads the certificate of --tls-cert again, and changes nothing else.`,
 		Example: "  agnt5d serve\n  agnt5d serve --listen 127.0.0.1:9000 --file /var/lib/agnt5/runs.db",
 		Args:    nargs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -64,7 +62,8 @@ func logger(o *config, w io.Writer) *slog.Logger {
 func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 	log := logger(o, stderr)
 	signal.Ignore(syscall.SIGPIPE) // a log that nobody reads any more is no reason to end
-	defer hangups(log)()
+	certs := &certificates{}
+	defer hangups(log, certs)()
 	allow, err := o.check()
 	if err != nil {
 		return usage(err)
@@ -75,12 +74,12 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 	if err := os.MkdirAll(filepath.Dir(o.File), 0o700); err != nil {
 		return exit(exitError, "%v", err)
 	}
-	listener, err := net.Listen("tcp", o.Listen) // first: a port that is taken must not cost a recovery
+	if err := certs.open(o, log); err != nil {
+		return exit(exitError, "TLS: %w", err)
+	}
+	listener, err := o.listen() // first: a port that is taken must not cost a recovery
 	if err != nil {
-		if addressInUse(err) {
-			return exit(exitError, "cannot listen on %s: the address is already in use; is another daemon running? Choose another with --listen HOST:PORT", o.Listen)
-		}
-		return exit(exitError, "cannot listen on %s: %v", o.Listen, errors.Unwrap(err))
+		return err
 	}
 	defer listener.Close()
 	headroom := 0 // the engine's own
@@ -121,8 +120,15 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(netutil.LimitListener(listener, o.MaxConnections)) }()
-	fmt.Fprintf(stdout, "listening on %s\n", reachable(listener.Addr(), o.AllowHosts))
+	limited := netutil.LimitListener(listener, o.MaxConnections)
+	if certs.on() {
+		limited = tls.NewListener(limited, certs.config())
+		watching, stop := context.WithCancel(context.Background())
+		defer stop()
+		go certs.watch(watching)
+	}
+	go func() { failed <- server.Serve(limited) }()
+	fmt.Fprintf(stdout, "listening on %s\n", reachable(listener.Addr(), certs.on(), o.AllowHosts))
 	log.Info("listening", "address", listener.Addr().String(), "file", o.File)
 
 	var stopped error
@@ -201,8 +207,8 @@ func openTokens(o *config, eng *engine.Engine, log *slog.Logger) (*access.Store,
 	case !tokens.Closed() && !o.Insecure:
 		return nil, fmt.Errorf("--listen %s: others could reach it, and there is no access token; make one first: agnt5d token create NAME --scope admin --file %s", o.Listen, o.File)
 	case !tokens.Closed():
-		log.Warn("insecure: there is no access token and no TLS, and anyone who reaches the port can do everything", "address", o.Listen)
-	default:
+		log.Warn("insecure: there is no access token, and anyone who reaches the port can do everything", "address", o.Listen)
+	case o.TLSCert == "":
 		log.Warn("insecure: there is no TLS, and whoever can read what is sent has the access tokens, unless a proxy ends TLS", "address", o.Listen)
 	}
 	return tokens, nil
@@ -211,12 +217,16 @@ func openTokens(o *config, eng *engine.Engine, log *slog.Logger) (*access.Store,
 // failedGrace is how long answers under way have when the engine has stopped by itself: nothing more will come of them.
 const failedGrace = 500 * time.Millisecond
 
-// hangups lets SIGHUP end nothing: nothing that can change while the daemon runs is read from anywhere, and the log says so.
-func hangups(log *slog.Logger) (stop func()) {
+// hangups lets SIGHUP end nothing. It reads the certificate again; nothing else can change while the daemon runs, and the log says so.
+func hangups(log *slog.Logger, certs *certificates) (stop func()) {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	go func() {
 		for range hup {
+			if certs.current.Load() != nil {
+				certs.look(true)
+				continue
+			}
 			log.Info("SIGHUP ignored: settings are read at start only; restart the daemon to change them")
 		}
 	}()
@@ -224,30 +234,4 @@ func hangups(log *slog.Logger) (stop func()) {
 		signal.Stop(hup)
 		close(hup)
 	}
-}
-
-// reachable is the address as a client on this machine can use it, and what others need.
-func reachable(a net.Addr, hosts []string) string {
-	tcp, ok := a.(*net.TCPAddr)
-	if !ok || !tcp.IP.IsUnspecified() {
-		return "http://" + a.String()
-	}
-	text := fmt.Sprintf("http://127.0.0.1:%d and every other address of this machine", tcp.Port)
-	if len(hosts) == 0 {
-		text += "; requests that use a host name need --allow-host NAME"
-	}
-	return text
-}
-
-// isLoopback says whether only this machine can reach an address.
-func isLoopback(listen string) bool {
-	host, _, err := net.SplitHostPort(listen)
-	if err != nil {
-		return false
-	}
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback()
 }

@@ -9,7 +9,7 @@ import ssl
 import urllib.parse
 from typing import Any
 
-from ._http import read_answer, request_head, unreachable
+from ._http import prefix_of, read_answer, request_head, shown, socket_of, tls_context, unreachable
 
 _MAX_HEAD = 64 << 10
 _MAX_LINE = 64 << 20  # of an event stream: an event with its payloads
@@ -25,7 +25,7 @@ class AsyncConnection:
         self._base = base
         self._key = key
         self._timeout = timeout
-        self._prefix = base.path.rstrip("/")
+        self._prefix = prefix_of(base)
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._left = -1  # bytes of the stream's chunk that are not read yet; -1: it has no chunks
@@ -33,7 +33,7 @@ class AsyncConnection:
 
     @property
     def url(self) -> str:
-        return self._base.geturl()
+        return shown(self._base)
 
     async def call(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None, timeout: float | None = None
@@ -63,9 +63,12 @@ class AsyncConnection:
 
     async def _send(self, method: str, path: str, body: bytes | None, headers: dict[str, str] | None) -> _Head:
         if self._writer is None:
-            secure = ssl.create_default_context() if self._base.scheme == "https" else None
-            port = self._base.port or (443 if secure else 80)
-            self._reader, self._writer = await asyncio.open_connection(self._base.hostname, port, ssl=secure, limit=_MAX_LINE)
+            if where := socket_of(self._base):
+                self._reader, self._writer = await asyncio.open_unix_connection(where, limit=_MAX_LINE)
+            else:
+                secure = tls_context() if self._base.scheme == "https" else None
+                port = self._base.port or (443 if secure else 80)
+                self._reader, self._writer = await asyncio.open_connection(self._base.hostname, port, ssl=secure, limit=_MAX_LINE)
         assert self._reader is not None
         head = request_head(self._key, body, headers) | {"Host": self._base.netloc.rpartition("@")[2]}
         if body is not None or method in ("POST", "PUT"):

@@ -43,6 +43,11 @@ def base_url(url: str | None) -> urllib.parse.SplitResult:
     text = url or os.environ.get("AGNT5_URL") or DEFAULT_URL
     if text == DEFAULT_URL:
         text = default_address()
+    if text.startswith("unix:"):
+        socket_path = text.removeprefix("unix:").removeprefix("//")
+        if not socket_path:
+            raise ValueError('daemon address "unix:": want unix: and the path of its socket')
+        return urllib.parse.SplitResult("unix", "localhost", socket_path, "", "")
     if "://" not in text:
         text = "http://" + text
     parts = urllib.parse.urlsplit(text)  # which drops line breaks
@@ -57,6 +62,53 @@ def base_url(url: str | None) -> urllib.parse.SplitResult:
     if parts.path.rstrip("/").endswith("/v1"):
         raise ValueError(f"daemon address {text!r}: leave out /v1")
     return parts
+
+
+def socket_of(base: urllib.parse.SplitResult) -> str | None:
+    """The path of the unix socket that an address leads to."""
+    return base.path if base.scheme == "unix" else None
+
+
+def prefix_of(base: urllib.parse.SplitResult) -> str:
+    """What stands before the path of every request."""
+    return "" if base.scheme == "unix" else base.path.rstrip("/")
+
+
+def shown(base: urllib.parse.SplitResult) -> str:
+    """The address as people know it."""
+    return "unix:" + base.path if base.scheme == "unix" else base.geturl()
+
+
+def tls_context() -> ssl.SSLContext:
+    """What the environment says about https.
+
+    AGNT5_CA_FILE has authorities besides the machine's own, AGNT5_CERT_FILE and AGNT5_KEY_FILE the certificate that a daemon with
+    --tls-client-ca asks for.
+    """
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca := os.environ.get("AGNT5_CA_FILE"):
+        context.load_verify_locations(ca)
+    if cert := os.environ.get("AGNT5_CERT_FILE"):
+        context.load_cert_chain(cert, os.environ.get("AGNT5_KEY_FILE"))
+    return context
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self.sock.settimeout(self.timeout)
+            self.sock.connect(self._path)
+        except BaseException:
+            self.sock.close()
+            raise
 
 
 def given(what: str, value: str) -> str:
@@ -114,18 +166,20 @@ class Connection:
         self._timeout = timeout
         self._conn: http.client.HTTPConnection | None = None
         self._answer: http.client.HTTPResponse | None = None  # of a stream
-        self._prefix = base.path.rstrip("/")
+        self._prefix = prefix_of(base)
         self._interrupted = False
         self.read: Callable[[bytes], Any] = _json.read
 
     @property
     def url(self) -> str:
-        return self._base.geturl()
+        return shown(self._base)
 
     def _open(self) -> http.client.HTTPConnection:
+        if where := socket_of(self._base):
+            return UnixConnection(where, self._timeout)
         host = self._base.hostname or ""
         if self._base.scheme == "https":
-            return http.client.HTTPSConnection(host, self._base.port or 443, timeout=self._timeout, context=ssl.create_default_context())
+            return http.client.HTTPSConnection(host, self._base.port or 443, timeout=self._timeout, context=tls_context())
         return http.client.HTTPConnection(host, self._base.port or 80, timeout=self._timeout)
 
     def call(

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from ._aio import AsyncConnections
 from ._calls import Calls, Item, Line, Pause, Request, Steps, new_id
-from ._http import Connections, base_url
+from ._http import Connections, base_url, shown
 from ._http import api_key as _api_key
 from .errors import Agnt5Error
 
@@ -36,7 +36,7 @@ class SyncClient(Calls):
 
     def __init__(self, url: str | None = None, *, api_key: str | None = None, token_file: str | os.PathLike[str] | None = None, timeout: float = 30.0, patience: float = 10.0) -> None:
         base = base_url(url)
-        self.url = base.geturl()
+        self.url = shown(base)
         self._patience = patience
         self._timeout = timeout
         self._pool = Connections(base, _api_key(api_key, token_file), timeout)
@@ -106,7 +106,7 @@ class Client(Calls):
 
     def __init__(self, url: str | None = None, *, api_key: str | None = None, token_file: str | os.PathLike[str] | None = None, timeout: float = 30.0, patience: float = 10.0) -> None:
         base = base_url(url)
-        self.url = base.geturl()
+        self.url = shown(base)
         self._patience = patience
         self._timeout = timeout
         self._pool = AsyncConnections(base, _api_key(api_key, token_file), timeout)

@@ -19,7 +19,7 @@ from typing import Any
 
 from ._attempt import Attempt, Watch, about, some
 from ._failure import error_of, message_of, one_line, outcome_of, said
-from ._http import Connection, base_url, segment
+from ._http import Connection, base_url, segment, shown
 from ._http import api_key as _api_key
 from ._json import nested_over, read_quickly
 from ._stop import hook, unhook
@@ -290,7 +290,7 @@ class Worker:
     def _back(self) -> None:
         if self._lost:
             self._lost = False
-            _log.info("the daemon at %s answers again", self._base)
+            _log.info("the daemon at %s answers again", shown(self._base))
 
     def _published(self) -> dict[str, FlowDefinition]:
         return get_registered_workflows() if self._workflows is None else self._workflows
