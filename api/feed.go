@@ -32,21 +32,17 @@ type window struct {
 }
 
 // join gives the window, and begins it with the first reader.
-func (f *feed) join(life context.Context, eng *engine.Engine) (*window, error) {
+func (f *feed) join(life context.Context, eng *engine.Engine) *window {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.window == nil {
-		st, err := eng.Stats()
-		if err != nil {
-			return nil, err
-		}
 		ctx, end := context.WithCancel(life)
-		w := &window{end: end, from: st.Durable}
-		go func() { w.over(eng.Watch(ctx, engine.WatchFilter{After: st.Durable}, w.add)) }()
+		w := &window{end: end, from: eng.Durable()}
+		go func() { w.over(eng.Watch(ctx, engine.WatchFilter{After: w.from}, w.add)) }()
 		f.window = w
 	}
 	f.readers++
-	return f.window, nil
+	return f.window
 }
 
 // leave ends the window with the last reader.

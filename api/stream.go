@@ -121,10 +121,7 @@ func (o *stream) pace(ctx context.Context) error {
 
 // followAll is the stream of all events: from the window that its readers share, and from the journal what lies before it.
 func (s *Server) followAll(ctx context.Context, out *stream, after uint64) error {
-	window, err := s.feed.join(s.life, s.eng)
-	if err != nil {
-		return err
-	}
+	window := s.feed.join(s.life, s.eng)
 	defer s.feed.leave()
 	var buf []byte
 	for {

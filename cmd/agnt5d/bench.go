@@ -21,6 +21,7 @@ type benchFlags struct {
 	seconds                     float64
 
 	asWorker, asSleeper, asWaker string // what this process is for another one
+	asSpinner                    bool
 	delay                        time.Duration
 }
 
@@ -37,7 +38,7 @@ func newBenchCmd() *cobra.Command {
 beside what the same disk does without an engine, measured in the same minute.
 ` + about.String() + `
 
---mode daemon starts a daemon and a worker in processes of their own and talks to them over HTTP (w1 and w2).`,
+--mode daemon starts a daemon and a worker in processes of their own and talks to them over HTTP (w1, w2, status, feed and busy).`,
 		Example: "  agnt5d bench\n  agnt5d bench --workload w1 --in-flight 512 --seconds 10 -o json\n  agnt5d bench --workload w1 --mode daemon --in-flight 512",
 		Args:    nargs(),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
@@ -45,16 +46,17 @@ beside what the same disk does without an engine, measured in the same minute.
 	f := cmd.Flags()
 	f.StringVar(&o.workload, "workload", "w1", "what to measure: names separated by commas, or all")
 	f.StringVar(&o.mode, "mode", "embedded", "embedded or daemon")
-	f.IntVar(&o.inFlight, "in-flight", 0, "runs at once, of w1 and growth; default: w1 with 1, 64 and 512")
-	f.Float64Var(&o.seconds, "seconds", 5, "how long each of w1, w2 and growth runs")
+	f.IntVar(&o.inFlight, "in-flight", 0, "runs at once, of w1, status, feed, busy and growth; default: w1 with 1, 64 and 512")
+	f.Float64Var(&o.seconds, "seconds", 5, "how long each of w1, w2, status, feed, busy and growth runs")
 	f.IntVar(&o.count, "count", 100_000, "how many signals, timers and sleeping runs")
 	f.IntVar(&o.events, "events", 1_000_000, "how many events the file of growth holds")
 	f.StringVar(&o.dir, "dir", "", "a folder on the disk to measure; default: one beside the current folder's files")
 	f.StringVar(&o.asWorker, "as-worker", "", "")
 	f.StringVar(&o.asSleeper, "as-sleeper", "", "")
 	f.StringVar(&o.asWaker, "as-waker", "", "")
+	f.BoolVar(&o.asSpinner, "as-spinner", false, "")
 	f.DurationVar(&o.delay, "delay", 0, "")
-	for _, hidden := range []string{"as-worker", "as-sleeper", "as-waker", "delay"} {
+	for _, hidden := range []string{"as-worker", "as-sleeper", "as-waker", "as-spinner", "delay"} {
 		_ = f.MarkHidden(hidden)
 	}
 	addFormat(cmd, &o.format)
@@ -64,6 +66,9 @@ beside what the same disk does without an engine, measured in the same minute.
 func (o *benchFlags) run(cmd *cobra.Command) error {
 	ctx := cmd.Context()
 	switch {
+	case o.asSpinner:
+		bench.Spin(ctx)
+		return nil
 	case o.asWorker != "":
 		return bench.Work(ctx, o.asWorker, cmd.OutOrStdout())
 	case o.asSleeper != "":
@@ -183,6 +188,11 @@ func printBench(out io.Writer, r *bench.Result) error {
 	for _, name := range slices.Sorted(maps.Keys(r.Times)) {
 		if err == nil {
 			_, err = fmt.Fprintf(out, "          %s: %.3f\n", strings.ReplaceAll(name, "_", " "), r.Times[name])
+		}
+	}
+	for _, what := range slices.Sorted(maps.Keys(r.Beside)) {
+		if err == nil && what != "alone" {
+			_, err = fmt.Fprintf(out, "          beside %s: %.0f steps/s, %.0f %%\n", strings.ReplaceAll(what, "_", " "), r.Beside[what], 100*r.Beside[what]/r.Beside["alone"])
 		}
 	}
 	if err != nil || len(r.Samples) == 0 {

@@ -35,6 +35,7 @@ type Result struct {
 	// Of workloads that do not count steps.
 	PerSecond float64            `json:"per_second,omitempty"` // signals
 	Times     map[string]float64 `json:"times_s,omitempty"`    // seconds until
+	Beside    map[string]float64 `json:"beside,omitempty"`     // steps a second of w1, alone and beside what goes on
 	Samples   []Sample           `json:"samples,omitempty"`    // of a soak
 	Floor     Floor              `json:"floor"`
 }
@@ -68,6 +69,9 @@ var Workloads = []Workload{
 	{"signals", "signals taken and consumed", signals, false},
 	{"timers", "timers due in the same second", timers, false},
 	{"sleep", "runs that sleep; SIGKILL; the start after it", sleep, false},
+	{"status", "w1 beside 50 questions a second for the status of an open run of 10,000 steps", status, true},
+	{"feed", "w1 beside readers of all events, and beside followers of quiet runs", feed, true},
+	{"busy", "w1 beside a process for each core that only counts", busy, true},
 	{"growth", "w1 on a file that holds many events already", growth, false},
 	{"soak", "runs with some of everything, for as long as --seconds says, in slices", soak, false},
 }

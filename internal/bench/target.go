@@ -26,6 +26,12 @@ type target interface {
 	register(ctx context.Context, name string, def flow.Definition) error
 	// run starts a run and waits for its end.
 	run(ctx context.Context, name string) error
+	// start starts a run that does not end by itself.
+	start(ctx context.Context, name, id string) error
+	// status asks how a run is, without its steps.
+	status(ctx context.Context, id string) error
+	// follow reads new events, of one run or of all, until ctx ends.
+	follow(ctx context.Context, run string)
 	usage() (usage, error)
 	close() error
 }
