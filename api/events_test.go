@@ -216,8 +216,8 @@ func TestFollowSurvivesARestartOfTheServer(t *testing.T) {
 	}()
 	<-waits
 	s.srv.CloseClientConnections()
-	if _, by, err := c.Signal(t.Context(), "r", "go", json.RawMessage(`[ 1 ]`), ""); err != nil || by != "go" {
-		t.Fatalf("%q %v", by, err)
+	if got, err := c.Signal(t.Context(), "r", "go", json.RawMessage(`[ 1 ]`), ""); err != nil || got.ConsumedBy != "go" {
+		t.Fatalf("%+v %v", got, err)
 	}
 	if err := <-ended; err != nil {
 		t.Fatal(err)
@@ -238,7 +238,7 @@ func TestFollowSurvivesARestartOfTheServer(t *testing.T) {
 }
 
 func TestTheClientSaysWhatIsWrong(t *testing.T) {
-	if _, err := client.New("localhost:8080", client.Options{}); err == nil || !strings.Contains(err.Error(), "http://") {
+	if _, err := client.New("ftp://localhost:8080", client.Options{}); err == nil || !strings.Contains(err.Error(), "http://") {
 		t.Errorf("got %v", err)
 	}
 	s := open(t, engine.Options{})

@@ -174,8 +174,8 @@ func TestIDsMayHoldSlashes(t *testing.T) {
 			t.Errorf("%q: Location leads to %v", id, got.json["workflow_id"])
 		}
 		if len(id) < 500 {
-			if signal, by, err := c.Signal(ctx, id, "cancel", 1, id+"/a"); err != nil || by != "a" || signal != id+"/a" {
-				t.Errorf("%q: %s %s %v", id, signal, by, err)
+			if got, err := c.Signal(ctx, id, "cancel", 1, id+"/a"); err != nil || got.ConsumedBy != "a" || got.SignalID != id+"/a" {
+				t.Errorf("%q: %+v %v", id, got, err)
 			}
 		}
 		reasons, err := c.Explain(ctx, id)

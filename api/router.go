@@ -66,7 +66,9 @@ func (m router) allowed(parts []string) string {
 	for _, method := range []string{"GET", "POST", "PUT", "DELETE"} {
 		for i := range m[len(parts)] {
 			if e := &m[len(parts)][i]; e.method == method && e.takes(parts) {
-				list = append(list, method)
+				if list = append(list, method); method == "GET" {
+					list = append(list, "HEAD")
+				}
 				break
 			}
 		}

@@ -275,7 +275,7 @@ var routes = []route{
 		Headers: []string{"Idempotency-Key"},
 		Body:    signalBody{},
 		Answers: []answer{
-			{202, signalled{}, "recorded"},
+			{202, engine.Signalled{}, "recorded"},
 		},
 		Codes:  []string{"run_not_found", "run_expired", "run_finished", "run_quarantined", "newer_release", "signal_conflict", "disk_full"},
 		handle: (*Server).signalRun,

@@ -293,11 +293,6 @@ type signalBody struct {
 	SignalID *string         `json:"signal_id,omitempty"` // the same again is harmless; absent: a ULID
 }
 
-type signalled struct {
-	SignalID   string `json:"signal_id"`
-	ConsumedBy string `json:"consumed_by,omitempty"` // the step that took it; absent: none has yet
-}
-
 func (s *Server) signalRun(w http.ResponseWriter, r *http.Request) error {
 	var in signalBody
 	if err := s.decode(w, &in); err != nil {
@@ -307,11 +302,11 @@ func (s *Server) signalRun(w http.ResponseWriter, r *http.Request) error {
 	if own, given := ownID(in.SignalID, r); given {
 		opts = append(opts, engine.WithSignalID(own))
 	}
-	id, by, err := s.eng.SignalRun(r.Context(), r.PathValue("id"), r.PathValue("name"), in.Payload, opts...)
+	got, err := s.eng.SignalRun(r.Context(), r.PathValue("id"), r.PathValue("name"), in.Payload, opts...)
 	if err != nil {
 		return err
 	}
-	return s.reply(w, http.StatusAccepted, signalled{id, by})
+	return s.reply(w, http.StatusAccepted, got)
 }
 
 type cancelBody struct {

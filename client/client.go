@@ -510,24 +510,21 @@ func (c *Client) Explain(ctx context.Context, run string) ([]model.Reason, error
 }
 
 // Signal sends a signal, with JSON as its payload. id names it; "": one is made here. It gives the id and the step that took it,
-// "" if none has: it is kept for a wait that comes later. The same id again gives the first answer.
-func (c *Client) Signal(ctx context.Context, run, name string, value any, id string) (signalID, consumedBy string, err error) {
+// "" if none has: it is kept for a wait that comes later, or there is a hint why none will. The same id again gives the first answer.
+func (c *Client) Signal(ctx context.Context, run, name string, value any, id string) (model.Signalled, error) {
+	var out model.Signalled
 	if id == "" {
 		id = ulid.Make().String()
 	}
 	if err := ids.Check(id); err != nil {
-		return "", "", refuse(fmt.Errorf("the signal id %w", err))
+		return out, refuse(fmt.Errorf("the signal id %w", err))
 	}
 	raw, err := payload(value)
 	if err != nil {
-		return "", "", err
-	}
-	var out struct {
-		SignalID   string `json:"signal_id"`
-		ConsumedBy string `json:"consumed_by"`
+		return out, err
 	}
 	err = c.post(ctx, path("v1", "runs", run, "signals", name), map[string]any{"payload": raw, "signal_id": id}, &out)
-	return out.SignalID, out.ConsumedBy, err
+	return out, err
 }
 
 // Cancel ends a run: nothing new starts, and handlers under way are told. One that is cancelled already stays so.

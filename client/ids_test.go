@@ -95,7 +95,7 @@ var calls = map[string]call{
 	}},
 	"Services": {0, func(ctx context.Context, c *client.Client, s []string) error { _, err := c.Services(ctx); return err }},
 	"Signal": {2, func(ctx context.Context, c *client.Client, s []string) error {
-		_, _, err := c.Signal(ctx, s[0], s[1], nil, "id")
+		_, err := c.Signal(ctx, s[0], s[1], nil, "id")
 		return err
 	}},
 	"Start": {1, func(ctx context.Context, c *client.Client, s []string) error {
@@ -189,7 +189,7 @@ func TestNoCallSendsAPlaceInAPath(t *testing.T) {
 		if bad != "" { // an empty one means that the client makes one
 			_, _, err := c.Start(t.Context(), "w", nil, client.StartOptions{ID: bad})
 			refused("a run id", bad, err)
-			_, _, err = c.Signal(t.Context(), "r", "s", nil, bad)
+			_, err = c.Signal(t.Context(), "r", "s", nil, bad)
 			refused("a signal id", bad, err)
 		}
 		none := func(context.Context, *worker.Task) (json.RawMessage, error) { return nil, nil }

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/agnt5/agnt5d/flow"
@@ -255,7 +257,7 @@ func (e *Engine) marshal(what string, v any) (json.RawMessage, error) {
 
 // Signal sends a signal to a run; it is durable when Signal returns. The same signal id again gives the first answer.
 func (e *Engine) Signal(ctx context.Context, run, name string, payload any, opts ...SignalOption) error {
-	_, _, err := e.SignalRun(ctx, run, name, payload, opts...)
+	_, err := e.SignalRun(ctx, run, name, payload, opts...)
 	return err
 }
 
@@ -272,31 +274,34 @@ func WithSignalID(id string) SignalOption {
 	return func(o *signalOptions) { o.id, o.given = id, true }
 }
 
-// SignalRun is Signal that also gives the signal's id and the step that consumed it, "" if none has.
-func (e *Engine) SignalRun(ctx context.Context, run, name string, payload any, opts ...SignalOption) (id, consumedBy string, err error) {
+// SignalRun is Signal that also gives the signal's id and the step that consumed it, "" if none has; and a hint when none ever
+// will, because no step of the workflow waits for that name. The log says so, too.
+func (e *Engine) SignalRun(ctx context.Context, run, name string, payload any, opts ...SignalOption) (Signalled, error) {
 	var o signalOptions
 	for _, opt := range opts {
 		opt(&o)
 	}
-	id = o.id
+	id := o.id
 	if !o.given {
 		id = e.NewID()
 	} else if err := flow.ValidRunID(id); err != nil {
-		return "", "", badRequest("signal_id: %v", err)
+		return Signalled{}, badRequest("signal_id: %v", err)
 	}
 	if err := flow.ValidName(name); err != nil {
-		return "", "", badRequest("signal name: %v", err)
+		return Signalled{}, badRequest("signal name: %v", err)
 	}
 	raw, err := e.marshal("payload", payload)
 	if err != nil {
-		return "", "", err
+		return Signalled{}, err
 	}
+	var in *shard.Signal
 	type answer struct {
 		by  string
 		err error
 	}
 	a, err := call(ctx, e, func(done func(answer)) shard.Input {
-		return &shard.Signal{By: byOf(ctx), ID: run, Name: name, SignalID: id, Payload: raw, Reply: func(by string, err error) { done(answer{by, err}) }}
+		in = &shard.Signal{By: byOf(ctx), ID: run, Name: name, SignalID: id, Payload: raw, Reply: func(by string, err error) { done(answer{by, err}) }}
+		return in
 	})
 	if err == nil {
 		err = a.err
@@ -307,7 +312,37 @@ func (e *Engine) SignalRun(ctx context.Context, run, name string, payload any, o
 	if errors.Is(err, ErrSignalConflict) {
 		err = fmt.Errorf("signal id %q: %w", id, err)
 	}
-	return id, a.by, refusal.OfRun(run, err)
+	if err != nil {
+		return Signalled{SignalID: id}, refusal.OfRun(run, err)
+	}
+	out := Signalled{SignalID: id, ConsumedBy: a.by}
+	if a.by == "" && in.Graph != nil {
+		if out.Hint = neverTaken(in.Graph.Def, name); out.Hint != "" {
+			e.o.Logger.Warn("a signal will never be taken", "run", run, "signal", name, "why", out.Hint)
+		}
+	}
+	return out, nil
+}
+
+// neverTaken says why no step of a workflow will take a signal of that name; "" when one may.
+func neverTaken(def *flow.Definition, name string) string {
+	var known []string
+	for i := range def.Steps {
+		switch s := def.Steps[i].Signal; {
+		case s == nil:
+		case s.Name == name:
+			return ""
+		case !slices.Contains(known, s.Name):
+			known = append(known, s.Name)
+		}
+	}
+	if len(known) == 0 {
+		return "no step of its workflow waits for a signal, so it will never be taken"
+	}
+	if len(known) > 20 {
+		known = append(known[:20], "…")
+	}
+	return fmt.Sprintf("no step of its workflow waits for that name, so it will never be taken; it waits for: %s", strings.Join(known, ", "))
 }
 
 // oldSignal answers a signal to a run that has ended: one that it received before gets its first answer.
@@ -466,6 +501,8 @@ func (e *Engine) wait(ctx context.Context, run string, opts []StatusOption) (*St
 	case err != nil:
 		return nil, err
 	}
+	unserved := time.AfterFunc(tellAfter, func() { e.sayUnserved(ctx, run) })
+	defer unserved.Stop()
 	select {
 	case s := <-ended:
 		if s != nil {

@@ -63,6 +63,7 @@ type Engine struct {
 	closing  sync.Once
 	closeErr error
 	damages  damageList
+	unserved sync.Map // what the log has said of handlers that nobody serves
 	newer    newerRuns
 
 	headroom []byte // see Options.GCHeadroom; never read or written

@@ -3,14 +3,69 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/flow"
 )
+
+// A signal that no step will ever take is recorded, and the caller and the log are told; so is one who waits for a run whose handler
+// nobody has registered.
+func TestWhatWillNeverHappenIsSaid(t *testing.T) {
+	var log safe
+	eng, err := engine.Open(filepath.Join(t.TempDir(), "runs.db"), engine.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer eng.Close()
+	register(t, eng, "w", flow.WaitSignal("s", "reviewed"), flow.Task("a", "svc", "forgotten"))
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	if _, err := eng.Start(ctx, "w", nil, engine.WithID("r")); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]engine.Signalled{
+		"revieved": {SignalID: "revieved", Hint: "no step of its workflow waits for that name, so it will never be taken; it waits for: reviewed"},
+		"reviewed": {SignalID: "reviewed", ConsumedBy: "s"},
+	} {
+		if got, err := eng.SignalRun(ctx, "r", name, nil, engine.WithSignalID(name)); err != nil || got != want {
+			t.Errorf("%s: %+v %v", name, got, err)
+		}
+	}
+	var waits sync.WaitGroup
+	for range 2 {
+		waits.Go(func() { _, _ = eng.Wait(ctx, "r") })
+	}
+	until(t, func() bool { return strings.Contains(log.String(), "no worker or push service serves svc/forgotten") }, func() string { return log.String() })
+	stop()
+	waits.Wait()
+	if n := strings.Count(log.String(), "svc/forgotten"); n != 1 || !strings.Contains(log.String(), "a signal will never be taken") {
+		t.Errorf("the log names the handler %d times:\n%s", n, log.String())
+	}
+}
+
+// safe is a buffer that several goroutines write to.
+type safe struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (s *safe) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(b)
+}
+
+func (s *safe) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
 
 // Errors of the Go API say which run, workflow or signal they are about, once, and are still known by errors.Is.
 func TestErrorsNameWhatTheyAreAbout(t *testing.T) {

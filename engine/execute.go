@@ -69,7 +69,7 @@ func (e *Engine) outcome(in *shard.Outcome, o *worker.Outcome) *shard.Outcome {
 	if o.Error != nil {
 		told := *o.Error
 		told.Cut()
-		f.Code, f.Message, f.Type, f.Stack = orString(told.Code, f.Code), told.Message, told.Type, told.Stack
+		f.Code, f.Message, f.Type, f.Stack = orString(told.Code, worker.CodeOf(told.Retryable)), told.Message, told.Type, told.Stack
 		f.Final = o.Error.Retryable != nil && !*o.Error.Retryable
 		if o.Error.RetryAfterMS > 0 {
 			f.NotBefore = e.o.Clock.Now().UnixMilli() + o.Error.RetryAfterMS

@@ -250,7 +250,7 @@ func explainTask(r books, run *shard.Run, i int32, out *Reason) {
 			out.Command = "agnt5d workers"
 		}
 	case h.Sessions() == 0:
-		out.Code, out.Detail = "no_worker", fmt.Sprintf("waits for a worker: no worker or push service serves %s/%s", def.Service, def.Handler)
+		out.Code, out.Detail = codeNoWorker, fmt.Sprintf("waits for a worker: no worker or push service serves %s/%s", def.Service, def.Handler)
 		if served := r.hub.Served(def.Service); len(served) > 0 {
 			out.Detail += fmt.Sprintf("; those of service %s serve: %s", def.Service, strings.Join(served, ", "))
 		}
@@ -267,6 +267,9 @@ func explainTask(r books, run *shard.Run, i int32, out *Reason) {
 		}
 	}
 }
+
+// codeNoWorker is the reason of a step whose handler nobody serves.
+const codeNoWorker = "no_worker"
 
 func busy(workers int) string {
 	if workers == 1 {

@@ -103,7 +103,7 @@ func TestFailuresAndWhatTheRunSaysOfThem(t *testing.T) {
 	register(t, eng, "nonsense", flow.Task("a", "svc", "nonsense"))
 	register(t, eng, "huge", flow.Task("a", "svc", "huge"))
 	register(t, eng, "foreign", flow.Task("a", "svc", "foreign", flow.Keys("mine"), once))
-	for name, code := range map[string]string{"final": "handler_error", "timeout": "attempt_timeout", "silent": "heartbeat_timeout",
+	for name, code := range map[string]string{"final": "not_retryable", "timeout": "attempt_timeout", "silent": "heartbeat_timeout",
 		"nonsense": "outcome_invalid", "huge": "outcome_invalid", "foreign": "object_not_held"} {
 		status := runOne(t, eng, name, nil)
 		if status.State != "failed" || status.Error == nil || status.Error.Code != code || status.Error.Step != "a" || status.Error.Attempt != 1 {

@@ -30,6 +30,7 @@ type (
 	Version    = model.Version
 	Workflow   = model.Workflow
 	Worker     = model.Worker
+	Signalled  = model.Signalled
 )
 
 // StatusOption says how much of a run Status reads.

@@ -74,7 +74,7 @@ func TestARunThatFailsAndOneThatRetries(t *testing.T) {
 		}
 		kit.Register("refuse", flow.Task("charge", "bank", "refuse"))
 		kit.Stub("bank", "refuse", flow.NonRetryable(errors.New("no such account")))
-		kit.Start("refuse", nil).Fails("charge", "handler_error")
+		kit.Start("refuse", nil).Fails("charge", "not_retryable")
 	})
 }
 

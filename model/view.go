@@ -274,6 +274,13 @@ type Worker struct {
 	Push           bool     `json:"push,omitempty"`
 }
 
+// Signalled is what became of a signal.
+type Signalled struct {
+	SignalID   string `json:"signal_id"`
+	ConsumedBy string `json:"consumed_by,omitempty"` // the step that took it; absent: none has yet
+	Hint       string `json:"hint,omitempty"`        // why no step will ever take it
+}
+
 // Task is one attempt in a worker's hands.
 type Task struct {
 	WorkflowID string          `json:"workflow_id"`

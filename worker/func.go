@@ -100,13 +100,10 @@ type final interface{ NonRetryable() bool }
 
 // ErrorOf gives what is recorded of a handler's error.
 func ErrorOf(err error) *Error {
-	out := &Error{Code: failure.HandlerError, Type: fmt.Sprintf("%T", cause(err))}
+	out := &Error{Type: fmt.Sprintf("%T", cause(err))}
 	var e *Error
 	if errors.As(err, &e) {
 		*out = *e
-		if out.Code == "" {
-			out.Code = failure.HandlerError
-		}
 	}
 	out.Message = err.Error()
 	out.Cut()
@@ -115,11 +112,22 @@ func ErrorOf(err error) *Error {
 		no := false
 		out.Retryable = &no
 	}
+	if out.Code == "" {
+		out.Code = CodeOf(out.Retryable)
+	}
 	var after interface{ RetryAfter() time.Duration }
 	if errors.As(err, &after) {
 		out.RetryAfterMS = after.RetryAfter().Milliseconds()
 	}
 	return out
+}
+
+// CodeOf is the code of a failure that has none of its own: it says whether the attempt may be tried again. nil: it may.
+func CodeOf(retryable *bool) string {
+	if retryable != nil && !*retryable {
+		return failure.NotRetryable
+	}
+	return failure.HandlerError
 }
 
 func cause(err error) error {

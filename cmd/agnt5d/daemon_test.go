@@ -239,7 +239,7 @@ func drive(ctx context.Context, t *testing.T, c *client.Client, dir string) *syn
 					continue
 				}
 				var p *model.Problem
-				switch _, _, err := c.Signal(ctx, id, "approved", i, "sig-"+id); {
+				switch _, err := c.Signal(ctx, id, "approved", i, "sig-"+id); {
 				case err == nil:
 					fmt.Fprintf(notes, "signal %s sig-%s\n", id, id)
 				case errors.As(err, &p) && p.Code == "run_finished": // it was escalated meanwhile

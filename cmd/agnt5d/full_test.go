@@ -76,7 +76,7 @@ func TestADiskFillsUpUnderTheDaemon(t *testing.T) {
 	}
 	first := func() (start, signal, cancel, register error) {
 		_, _, start = c.Start(ctx, "w", "first", client.StartOptions{ID: "first"})
-		_, _, signal = c.Signal(ctx, "first", "other", 1, "sig")
+		_, signal = c.Signal(ctx, "first", "other", 1, "sig")
 		if _, _, err := c.Start(ctx, "w", nil, client.StartOptions{ID: "second"}); err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +132,7 @@ func TestADiskFillsUpUnderTheDaemon(t *testing.T) {
 		t.Errorf("what was done before, asked again on a full disk: start %v, signal %v, cancel %v, register %v", a, b, e, f)
 	}
 	for what, err := range map[string]error{
-		"signal":   third(c.Signal(ctx, "first", "other", 1, "new")),
+		"signal":   signalled(c.Signal(ctx, "first", "other", 1, "new")),
 		"cancel":   c.Cancel(ctx, "first", ""),
 		"retry":    c.Retry(ctx, "second"),
 		"delete":   c.Delete(ctx, "second"),
@@ -172,5 +172,7 @@ func TestADiskFillsUpUnderTheDaemon(t *testing.T) {
 		t.Errorf("replay --check: exit %d: %s %s", code, out, errs)
 	}
 }
+
+func signalled(_ model.Signalled, err error) error { return err }
 
 func third[A, B any](_ A, _ B, err error) error { return err }

@@ -87,7 +87,7 @@ func child(dir string) error {
 				}
 				note("start %s", id)
 				if name == "approval" && i%2 == 0 {
-					if _, _, err := eng.SignalRun(context.Background(), id, "approved", i, engine.WithSignalID("sig-"+id)); err != nil {
+					if _, err := eng.SignalRun(context.Background(), id, "approved", i, engine.WithSignalID("sig-"+id)); err != nil {
 						return
 					}
 					note("signal %s sig-%s", id, id)

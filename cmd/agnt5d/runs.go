@@ -1,9 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/flow"
@@ -189,50 +189,20 @@ func newSignalCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		signalID, by, err := c.Signal(cmd.Context(), args[0], args[1], raw, id)
+		got, err := c.Signal(cmd.Context(), args[0], args[1], raw, id)
 		if err != nil {
 			return err
 		}
 		if o.json() {
-			return printJSON(cmd.OutOrStdout(), map[string]any{"signal_id": signalID, "consumed_by": by})
+			return printJSON(cmd.OutOrStdout(), got)
 		}
-		if by == "" {
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "signal %s is recorded; %s\n", args[1], untaken(cmd, c, args[0], args[1]))
-		} else {
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "signal %s is recorded; step %s took it\n", args[1], by)
+		became := "step " + got.ConsumedBy + " took it"
+		if got.ConsumedBy == "" {
+			became = cmp.Or(got.Hint, "no step is waiting for it yet")
 		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "signal %s is recorded; %s\n", args[1], became)
 		return err
 	})
-}
-
-// untaken says what becomes of a signal that no step took: one may come that waits for it, or none ever will.
-func untaken(cmd *cobra.Command, c *client.Client, run, name string) string {
-	const yet = "no step is waiting for it yet"
-	st, err := c.Status(cmd.Context(), run, "none")
-	if err != nil {
-		return yet
-	}
-	w, err := c.Workflow(cmd.Context(), st.WorkflowName, st.Version)
-	if err != nil {
-		return yet
-	}
-	def, problems := flow.Read(w.Definition)
-	if len(problems) > 0 {
-		return yet
-	}
-	var known []string
-	for _, s := range def.Steps {
-		if s.Signal != nil && s.Signal.Name == name {
-			return yet
-		}
-		if s.Signal != nil {
-			known = append(known, s.Signal.Name)
-		}
-	}
-	if len(known) == 0 {
-		return fmt.Sprintf("no step of workflow %s waits for a signal, so it will never be taken", st.WorkflowName)
-	}
-	return fmt.Sprintf("no step of workflow %s waits for that name, so it will never be taken; it waits for: %s", st.WorkflowName, strings.Join(known, ", "))
 }
 
 func newFireCmd() *cobra.Command {

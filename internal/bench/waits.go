@@ -58,8 +58,8 @@ func signals(ctx context.Context, o *Options) (*Result, error) {
 	began := time.Now()
 	var consumed atomic.Int64
 	err = many(n, 512, func(i int) error {
-		_, by, err := e.eng.SignalRun(ctx, fmt.Sprint("r", i), "go", i)
-		if by != "" {
+		got, err := e.eng.SignalRun(ctx, fmt.Sprint("r", i), "go", i)
+		if got.ConsumedBy != "" {
 			consumed.Add(1)
 		}
 		return err

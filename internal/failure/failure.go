@@ -5,6 +5,7 @@ package failure
 // Codes. They stand in journals.
 const (
 	HandlerError     = "handler_error"
+	NotRetryable     = "not_retryable"
 	Panic            = "panic"
 	AttemptTimeout   = "attempt_timeout"
 	HeartbeatTimeout = "heartbeat_timeout"
@@ -37,6 +38,7 @@ type Failure struct{ Code, Kind, Means string }
 // lost one does not.
 var All = []Failure{
 	{HandlerError, "attempt failed", "The handler returned an error without a code of its own."},
+	{NotRetryable, "attempt failed, no retry", "The handler returned an error that must not be retried, without a code of its own."},
 	{Panic, "attempt failed", "The handler panicked, or ended its goroutine."},
 	{AttemptTimeout, "attempt failed", "The attempt took longer than the step's `timeout_ms`."},
 	{HeartbeatTimeout, "attempt failed", "The handler sent no heartbeat for the step's `heartbeat_timeout_ms`."},

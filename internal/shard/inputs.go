@@ -167,6 +167,7 @@ type Signal struct {
 	SignalID string
 	Payload  []byte
 	Reply    func(consumedBy string, err error)
+	Graph    *flow.Graph // of the run: it is there when Reply is called without an error
 }
 
 func (in *Signal) refuse(err error) { in.Reply("", err) }
@@ -199,6 +200,7 @@ func (in *Signal) fold(r *Shard, run *Run, t *replay.Turn) {
 func (in *Signal) answer(r *Shard, run *Run) {
 	r.atEnd(func() {
 		by, _, _ := run.S.MatchSignal(in.Name, in.SignalID, in.Payload)
+		in.Graph = run.S.Graph
 		r.tell(in, func(err error) { in.Reply(by, err) })
 	})
 }

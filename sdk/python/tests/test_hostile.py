@@ -347,3 +347,12 @@ def test_handlers_that_try_to_end_the_process(daemon: Daemon) -> None:
     for name in ("in_a_task_left_behind", "stops_the_loop", "no_more_threads"):
         assert got[name]["output"] == {"a": "done"}, got[name]
     assert worker.poll() is None
+
+
+def test_the_code_says_whether_an_attempt_may_be_tried_again() -> None:
+    """Without a code of its own a failure that is not to be retried is told from one that may be."""
+    from agnt5._failure import error_of
+
+    assert error_of(ValueError("x"))["code"] == "handler_error"
+    assert error_of(NonRetryableError("x"))["code"] == "not_retryable"
+    assert error_of(NonRetryableError("x", code="mine"))["code"] == "mine"

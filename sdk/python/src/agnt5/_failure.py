@@ -90,7 +90,7 @@ def _error_of(why: BaseException) -> dict[str, Any]:
         "message": message_of(why),
         "type": kind_of(why),
         "stack": stack_of(why),
-        "code": cut(code, MAX_CODE) or "handler_error",
+        "code": cut(code, MAX_CODE) or ("not_retryable" if isinstance(why, NonRetryableError) else "handler_error"),
     }
     if isinstance(why, NonRetryableError):
         error["retryable"] = False
