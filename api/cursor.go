@@ -18,6 +18,7 @@ const (
 	inRuns    = "r"
 	inObjects = "o"
 	inSpans   = "s"
+	inLogs    = "l"
 )
 
 func toCursor(in, place string) string {

@@ -14,6 +14,7 @@ import (
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/wire"
 	"github.com/agnt5/agnt5d/push"
+	"github.com/agnt5/agnt5d/worker"
 )
 
 // minPollBody is the least that one poll may bring; it grows with the payloads that are allowed. An SDK sends fewer outcomes at
@@ -107,7 +108,7 @@ func (s *Server) joinWorker(w http.ResponseWriter, r *http.Request) error {
 		return foreignSession(r, err)
 	}
 	return s.send(w, r, http.StatusCreated, &wire.Registered{WorkerID: got.WorkerID, HeartbeatMS: got.Heartbeat.Milliseconds(),
-		LeaseMS: got.Lease.Milliseconds(), MaxWaitMS: got.MaxWait.Milliseconds(), Lost: orEmpty(got.Lost), NotCurrent: others})
+		LeaseMS: got.Lease.Milliseconds(), MaxWaitMS: got.MaxWait.Milliseconds(), Lost: orEmpty(got.Lost), NotCurrent: others, LogBytes: worker.MaxLog})
 }
 
 // publish registers what a worker publishes. A definition that its name has had changes nothing, unless the worker opens its
@@ -236,7 +237,7 @@ func (s *Server) heartbeat(w http.ResponseWriter, r *http.Request) error {
 	}
 	beats := make([]engine.Beat, len(in.Tokens))
 	for i, t := range in.Tokens {
-		beats[i] = engine.Beat{Token: t.Token, Own: t.Details != nil, Details: t.Details}
+		beats[i] = engine.Beat{Token: t.Token, Own: t.Details != nil, Details: t.Details, Log: t.Log}
 	}
 	gone, err := s.eng.Heartbeat(r.Context(), r.PathValue("id"), beats)
 	if err != nil {

@@ -502,6 +502,29 @@ func (c *Client) events(ctx context.Context, path string, after uint64, limit in
 	return out.Events, out.NextAfter, err
 }
 
+// Logs gives what the attempts of a run wrote to their logs, of one step or ("") of all, by step and attempt: the last 64 KiB of each.
+func (c *Client) Logs(ctx context.Context, run, step string) ([]model.AttemptLog, error) {
+	at := path("v1", "runs", run, "logs")
+	if step != "" {
+		at = path("v1", "runs", run, "steps", step, "logs")
+	}
+	all := []model.AttemptLog{}
+	for query := ""; ; {
+		var out struct {
+			Logs       []model.AttemptLog `json:"logs"`
+			NextCursor string             `json:"next_cursor"`
+		}
+		if err := c.get(ctx, at+query, &out); err != nil {
+			return nil, err
+		}
+		all = append(all, out.Logs...)
+		if out.NextCursor == "" {
+			return all, nil
+		}
+		query = "?cursor=" + url.QueryEscape(out.NextCursor)
+	}
+}
+
 // Explain says why a run does not move.
 func (c *Client) Explain(ctx context.Context, run string) ([]model.Reason, error) {
 	var out struct{ Reasons []model.Reason }

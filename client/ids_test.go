@@ -64,6 +64,10 @@ var calls = map[string]call{
 		_, _, err := c.List(ctx, client.Filter{}, 1, "")
 		return err
 	}},
+	"Logs": {2, func(ctx context.Context, c *client.Client, s []string) error {
+		_, err := c.Logs(ctx, s[0], s[1])
+		return err
+	}},
 	"Object": {1, func(ctx context.Context, c *client.Client, s []string) error {
 		_, err := c.Object(ctx, s[0])
 		return err

@@ -33,7 +33,7 @@ func (s *source) Join(ctx context.Context, session string, tokens []string) (poo
 	for _, other := range got.NotCurrent {
 		w.o.Logger.Warn(other.String(), "service", w.service, "workflow", other.Workflow, "version", other.Version, "current", other.Current)
 	}
-	return pool.Session{ID: got.WorkerID, Heartbeat: ms(got.HeartbeatMS), MaxWait: ms(got.MaxWaitMS), Lost: got.Lost}, nil
+	return pool.Session{ID: got.WorkerID, Heartbeat: ms(got.HeartbeatMS), MaxWait: ms(got.MaxWaitMS), Lost: got.Lost, Logs: got.LogBytes > 0}, nil
 }
 
 func ms(n int64) time.Duration { return time.Duration(n) * time.Millisecond }

@@ -22,12 +22,23 @@ type attempt struct {
 	slot *worker.Slot
 	got  worker.Outcome
 	out  shard.Outcome
+	log  worker.LogBuffer
+	eng  *Engine
+}
+
+// LogDue brings what the handler wrote to its log to the shard.
+func (a *attempt) LogDue() {
+	if p := a.log.Part(); p != nil {
+		a.eng.send(&shard.LocalLog{Slot: a.slot, Attempt: a.spec.Attempt, Log: p})
+		a.log.Taken(p)
+	}
 }
 
 // execute runs an attempt in a goroutine of its own while it lasts. The loop calls it.
 func (e *Engine) execute(spec *shard.Spec) {
-	a := &attempt{spec: spec, slot: spec.Slot}
+	a := &attempt{spec: spec, slot: spec.Slot, eng: e}
 	a.Task = &a.task
+	a.log.Taker = a
 	spec.Slot.Data = a
 	e.tasks.Add(1)
 	e.crew.Hand(a, e.run)
@@ -40,6 +51,7 @@ func (e *Engine) run(a *attempt) {
 		a.got = *unreadable(err)
 		return
 	}
+	a.task.OnLog(&a.log)
 	a.task.OnHeartbeat(func(details json.RawMessage) error { return e.beat(a, details) })
 	worker.Run(a, a.slot.Handler.Local, &a.task, &a.got)
 }
@@ -48,6 +60,8 @@ func (e *Engine) run(a *attempt) {
 func (e *Engine) ended(a *attempt) {
 	a.Cancel(context.Canceled) // what the handler left running
 	a.out.Slot = a.slot
+	a.log.Close()
+	a.got.Log = a.log.Part()
 	in := e.outcome(&a.out, &a.got)
 	a.got = worker.Outcome{}
 	e.send(in)
@@ -55,6 +69,7 @@ func (e *Engine) ended(a *attempt) {
 
 // outcome checks what a handler answered, wherever it runs, and makes the shard's input of it. Its texts are cut here.
 func (e *Engine) outcome(in *shard.Outcome, o *worker.Outcome) *shard.Outcome {
+	in.Log = o.Log
 	switch o.Status {
 	case worker.Completed:
 		if why := e.fill(in, o); why != nil {

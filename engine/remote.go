@@ -358,6 +358,7 @@ type Beat struct {
 	Token   string
 	Own     bool
 	Details json.RawMessage
+	Log     *worker.LogPart // what the handler wrote to its log; nil: nothing
 }
 
 // Heartbeat renews leases. It returns the tokens that are no longer valid: their run was cancelled, or the lease is
@@ -373,7 +374,7 @@ func (e *Engine) Heartbeat(ctx context.Context, workerID string, beats []Beat) (
 			gone = append(gone, b.Token)
 			continue
 		}
-		in.Tokens = append(in.Tokens, shard.BeatToken{Token: t, Own: b.Own, Details: b.Details})
+		in.Tokens = append(in.Tokens, shard.BeatToken{Token: t, Own: b.Own, Details: b.Details, Log: b.Log})
 	}
 	type answer struct {
 		gone []worker.Token

@@ -24,6 +24,7 @@ type (
 	RunHead    = model.RunHead
 	Event      = model.Event
 	Span       = model.Span
+	AttemptLog = model.AttemptLog
 	Reason     = model.Reason
 	Object     = model.Object
 	Holder     = model.Holder

@@ -11,6 +11,7 @@ type Batch struct {
 	Snapshots   []Snapshot
 	Purges      []Purge
 	Rows        []Row
+	Said        []Said
 	Base        uint64 // if not 0: recovery may start from the snapshots and the records after Base
 	Clean       bool   // written last by a clean stop
 }
@@ -18,7 +19,7 @@ type Batch struct {
 // Empty says that the batch writes nothing.
 func (b *Batch) Empty() bool {
 	return len(b.Records) == 0 && len(b.Heads) == 0 && len(b.Objects) == 0 && len(b.Definitions) == 0 && len(b.Snapshots) == 0 &&
-		len(b.Purges) == 0 && len(b.Rows) == 0 && b.Base == 0 && !b.Clean
+		len(b.Purges) == 0 && len(b.Rows) == 0 && len(b.Said) == 0 && b.Base == 0 && !b.Clean
 }
 
 // maxName is the longest id, key or name.
@@ -58,6 +59,12 @@ func (b *Batch) Check(next uint64) error {
 			return fmt.Errorf("journal: definition with a name of %d bytes and the digest %.80q", len(d.Name), d.Digest)
 		}
 	}
+	for i := range b.Said {
+		s := &b.Said[i]
+		if s.Run == 0 || s.Step == "" || len(s.Step) > maxName || len(s.Text) > MaxSaid {
+			return fmt.Errorf("journal: %d bytes of the log of run %d, step of %d bytes", len(s.Text), s.Run, len(s.Step))
+		}
+	}
 	if b.Base >= next {
 		return fmt.Errorf("journal: recovery point %d, the log goes up to %d", b.Base, next-1)
 	}
@@ -81,6 +88,9 @@ func (b *Batch) Size() (n int) {
 	}
 	for i := range b.Rows {
 		n += row + len(b.Rows[i].Value)
+	}
+	for i := range b.Said {
+		n += row + len(b.Said[i].Text)
 	}
 	return n + 6*row*len(b.Heads)
 }

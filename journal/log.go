@@ -49,6 +49,10 @@ type Log interface {
 	Row(key string) (value []byte, ok bool, err error)
 	Rows(prefix string) ([]Row, error)
 
+	// Said gives what the attempts of a run wrote to their logs, of one step or ("") of all, after a place: attempt by attempt, each
+	// whole and in the order of its pieces, until more than limit bytes (0: all) are given.
+	Said(run uint64, step string, after SaidMark, limit int) ([]Said, error)
+
 	Stats() Stats
 	// Broken is closed when the journal has stopped by itself, and Err says why then: an ErrBroken or an ErrFenced.
 	Broken() <-chan struct{}

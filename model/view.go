@@ -87,6 +87,15 @@ type RunHead struct {
 	Number uint64 `json:"-"`
 }
 
+// AttemptLog is what is kept of what one attempt wrote to its log: the end of it.
+type AttemptLog struct {
+	Step    string `json:"step"`
+	Attempt uint32 `json:"attempt"`
+	From    uint64 `json:"from"` // how many bytes were written before the text and are not kept
+	To      uint64 `json:"to"`   // how many bytes were written in all
+	Text    string `json:"text"` // lines, each with its time (RFC 3339, UTC), its level and what was said
+}
+
 // Event is one entry of the journal as people and programs read it.
 type Event struct {
 	Seq        uint64         `json:"seq"`

@@ -31,6 +31,7 @@ type Task struct {
 
 	changed map[string]json.RawMessage
 	beat    func(details json.RawMessage) error
+	log     *LogBuffer
 }
 
 // Object is a key's durable state as it was when the task was given out.
@@ -47,6 +48,7 @@ type Outcome struct {
 	Output  json.RawMessage            `json:"output,omitempty"`
 	Objects map[string]json.RawMessage `json:"objects,omitempty"` // new state by key; null removes it
 	Error   *Error                     `json:"error,omitempty"`
+	Log     *LogPart                   `json:"log,omitempty"` // what the handler wrote to its log and was not sent before
 }
 
 // Values of Outcome.Status.

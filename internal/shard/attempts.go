@@ -36,6 +36,7 @@ type Outcome struct {
 	Fail    *replay.AttemptError // nil: completed
 	Invalid bool                 // Fail says why the outcome itself was no good
 	Hash    uint64               // of the outcome as it was sent; 0 in process
+	Log     *worker.LogPart      // what the handler wrote to its log and was not brought before
 	// Reply is called when the result is durable. look says that the attempt is one of which memory knows nothing: the run's history
 	// decides then whether the token was made for it (BadToken), and whether an outcome of it was recorded (Duplicate, Conflict); if
 	// neither, the result given stands.
@@ -105,6 +106,7 @@ func (in *Outcome) fold(r *Shard, run *Run, t *replay.Turn) {
 			return
 		}
 		t.Ended(c.Step, c.Attempt)
+		r.said(c.Token, in.Log)
 		if slot != nil && slot.Attempt == c.Attempt && (slot.State == worker.Cancelled || slot.State == worker.Leased) {
 			r.b.release = append(r.b.release, slot)
 		}
@@ -137,6 +139,7 @@ func (in *Outcome) fold(r *Shard, run *Run, t *replay.Turn) {
 // settle folds what the attempt came to.
 func (in *Outcome) settle(r *Shard, run *Run, t *replay.Turn, slot *worker.Slot) {
 	c := in.claim()
+	r.said(c.Token, in.Log)
 	if in.Fail == nil {
 		if key, ok := in.foreign(run, c.Step); ok {
 			in.Invalid = true

@@ -198,6 +198,7 @@ type BeatToken struct {
 	worker.Token
 	Own     bool
 	Details []byte
+	Log     *worker.LogPart // what the handler wrote to its log; nil: nothing
 }
 
 func (in *Beat) refuse(err error) { in.Reply(nil, err) }
@@ -212,6 +213,7 @@ func (in *Beat) admit(r *Shard) {
 			continue
 		}
 		r.Hub.Beat(slot, r.now.Mono, t.Own, t.Details)
+		r.said(t.Token, t.Log)
 		if slot.State == worker.Cancelled {
 			gone = append(gone, t.Token)
 		}

@@ -23,6 +23,7 @@ type Disk struct {
 	objects   map[string]journal.Object
 	snapshots map[uint64]journal.Snapshot
 	rows      map[string][]byte
+	said      []journal.Said // by run, step, attempt and place
 	base      uint64
 	next      uint64 // sequence of the next event
 	clean     bool
@@ -125,6 +126,10 @@ func (d *Disk) apply(b *journal.Batch) {
 		}
 		delete(d.heads, p.Run)
 		delete(d.snapshots, p.Run)
+		d.said = slices.DeleteFunc(d.said, func(s journal.Said) bool { return s.Run == p.Run })
+	}
+	for _, s := range b.Said {
+		d.say(s)
 	}
 	for _, r := range b.Rows {
 		if r.Value == nil {

@@ -103,6 +103,10 @@ func appendPoll(b []byte, p *Poll) []byte {
 			e, _ := json.Marshal(o.Error) // strings and numbers only
 			b = append(append(b, `,"error":`...), e...)
 		}
+		if o.Log != nil {
+			b = strconv.AppendUint(append(b, `,"log":{"at":`...), o.Log.At, 10)
+			b = append(jsontext.AppendString(append(b, `,"text":`...), o.Log.Text), '}')
+		}
 		b = append(b, '}')
 	}
 	return append(b, ']', '}')

@@ -84,6 +84,9 @@ func (w writer) outcome(o *worker.Outcome) {
 	if o.Error != nil {
 		n++
 	}
+	if o.Log != nil {
+		n++
+	}
 	_ = w.EncodeMapLen(n)
 	w.text("token", o.Token)
 	w.text("status", o.Status)
@@ -95,6 +98,36 @@ func (w writer) outcome(o *worker.Outcome) {
 		_ = w.EncodeString("error")
 		w.failure(o.Error)
 	}
+	if o.Log != nil {
+		w.log(o.Log)
+	}
+}
+
+func (w writer) log(l *worker.LogPart) {
+	_ = w.EncodeString("log")
+	_ = w.EncodeMapLen(2)
+	_ = w.EncodeString("at")
+	_ = w.EncodeUint(l.At)
+	w.text("text", l.Text)
+}
+
+func (r *reader) log() *worker.LogPart {
+	if r.null() {
+		return nil
+	}
+	l := &worker.LogPart{}
+	r.fields(func(key []byte) bool {
+		switch string(key) {
+		case "at":
+			l.At = r.uint()
+		case "text":
+			l.Text = r.text()
+		default:
+			return false
+		}
+		return true
+	})
+	return l
 }
 
 func (r *reader) outcome() (o worker.Outcome) {
@@ -112,6 +145,8 @@ func (r *reader) outcome() (o worker.Outcome) {
 			if !r.null() {
 				o.Error = r.failure()
 			}
+		case "log":
+			o.Log = r.log()
 		default:
 			return false
 		}
@@ -325,14 +360,20 @@ func (h *Heartbeat) EncodeMsgpack(enc *msgpack.Encoder) error {
 	_ = w.EncodeMapLen(1)
 	w.list("tokens", len(h.Tokens))
 	for _, t := range h.Tokens {
-		if t.Details == nil {
-			_ = w.EncodeMapLen(1)
-			w.text("token", t.Token)
-			continue
+		n := 1
+		for _, there := range []bool{t.Details != nil, t.Log != nil} {
+			if there {
+				n++
+			}
 		}
-		_ = w.EncodeMapLen(2)
+		_ = w.EncodeMapLen(n)
 		w.text("token", t.Token)
-		w.bin("details", t.Details)
+		if t.Details != nil {
+			w.bin("details", t.Details)
+		}
+		if t.Log != nil {
+			w.log(t.Log)
+		}
 	}
 	return nil
 }
@@ -359,6 +400,8 @@ func (r *reader) beat() (b Beat) {
 			if b.Details = r.bytes(); b.Details == nil {
 				b.Details = json.RawMessage("null")
 			}
+		case "log":
+			b.Log = r.log()
 		default:
 			return false
 		}

@@ -42,6 +42,7 @@ type Registered struct {
 	Lost        []string `json:"lost"`
 
 	NotCurrent []NotCurrent `json:"not_current,omitempty"` // published now and known, while another version is current
+	LogBytes   int          `json:"log_bytes,omitempty"`   // so much of an attempt's log is kept, the last of it; absent: none is taken
 }
 
 // NotCurrent is a workflow of which a worker publishes another version than the current one, which new runs get.
@@ -81,6 +82,7 @@ type Heartbeat struct {
 type Beat struct {
 	Token   string          `json:"token"`
 	Details json.RawMessage `json:"details,omitempty"`
+	Log     *worker.LogPart `json:"log,omitempty"` // what the handler wrote to its log since
 }
 
 // Beaten is the answer: the tokens whose run was cancelled, or whose lease is lost.

@@ -133,6 +133,11 @@ func (w *writer) batch(b *journal.Batch) error {
 			return err
 		}
 	}
+	for i := range b.Said {
+		if err := w.said(&b.Said[i]); err != nil {
+			return err
+		}
+	}
 	if len(b.Purges) == 0 {
 		return nil
 	}

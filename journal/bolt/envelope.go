@@ -41,13 +41,14 @@ var (
 	waypointBucket   = newBucket("waypoints", "waypoint")
 	holeBucket       = newBucket("holes", "hole")
 	rowBucket        = newBucket("rows", "row")
+	saidBucket       = newBucket("said", "attempt log")
 )
 
 var allBuckets = []*bucket{metaBucket, logBucket, headBucket, idBucket, stateBucket, flowBucket, snapshotBucket, objectBucket,
 	definitionBucket, currentBucket, bodyBucket, waypointBucket, holeBucket, rowBucket}
 
 // addedBuckets are those that files of older releases lack.
-var addedBuckets = []*bucket{endBucket}
+var addedBuckets = []*bucket{endBucket, saidBucket}
 
 // Every value of every bucket begins with its checksum:
 //

@@ -139,6 +139,9 @@ func (w *writer) forget(h *journal.Head, until int64) error {
 			return err
 		}
 	}
+	if err := w.unsay(h.Run); err != nil {
+		return err
+	}
 	if err := w.unend(h); err != nil {
 		return err
 	}

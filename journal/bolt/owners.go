@@ -133,7 +133,12 @@ func (j *Journal) rows(b *bucket, fn func(tx *bbolt.Tx, key, payload []byte), ba
 	for more := true; more; {
 		var damages []*journal.DamageError
 		err := j.view(func(tx *bbolt.Tx) error {
-			c := tx.Bucket(b.name).Cursor()
+			in := tx.Bucket(b.name)
+			if in == nil { // of an older release
+				more = false
+				return nil
+			}
+			c := in.Cursor()
 			k, v := c.Seek(at)
 			for n := 0; k != nil; n++ {
 				if n == pageRecords {

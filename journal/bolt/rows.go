@@ -246,6 +246,10 @@ func (b *bucket) damage(key []byte, detail string) *journal.DamageError {
 		if len(key) == 8 {
 			d.Run = binary.BigEndian.Uint64(key)
 		}
+	case saidBucket:
+		if len(key) > 8 {
+			d.Run = binary.BigEndian.Uint64(key)
+		}
 	case logBucket:
 		if len(key) == 8 {
 			d.Seq = binary.BigEndian.Uint64(key)

@@ -411,5 +411,12 @@ func (v *verifier) settings() error {
 	if err := v.each(metaBucket, func(*bbolt.Tx, []byte, []byte) {}); err != nil {
 		return err
 	}
+	if err := v.each(saidBucket, func(_ *bbolt.Tx, k, p []byte) {
+		if _, err := decodeSaid(k, p); err != nil {
+			v.bad(saidBucket.damage(k, err.Error()))
+		}
+	}); err != nil {
+		return err
+	}
 	return v.each(rowBucket, func(*bbolt.Tx, []byte, []byte) { v.Rows++ })
 }

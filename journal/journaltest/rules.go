@@ -252,6 +252,7 @@ func rows(b *bench) {
 		b.Errorf("the id of no run: %v, %v", ok, err)
 	}
 	b.objects(r.Seq)
+	b.said(run)
 	b.settings()
 	b.definitions()
 }
@@ -282,6 +283,48 @@ func (b *bench) objects(seq uint64) {
 		if got := keys(c.prefix, c.after, c.limit); got != c.want {
 			b.Errorf("objects %+v: got %q", c, got)
 		}
+	}
+}
+
+// said looks at what attempts wrote: bounded, in order, replaced in place, and gone with the run.
+func (b *bench) said(run uint64) {
+	piece := func(step string, attempt uint32, at uint64, text string) journal.Said {
+		return journal.Said{Run: run, Step: step, Attempt: attempt, At: at, Text: []byte(text)}
+	}
+	half := strings.Repeat("h", journal.MaxSaid/2)
+	b.put(&journal.Batch{Said: []journal.Said{piece("bb", 1, 0, "old"), piece("a", 2, 0, "x"), piece("a", 1, 0, "one"), piece("a", 1, 3, "two"), piece("bb", 1, 0, "new")}})
+	for i := range 4 {
+		b.put(&journal.Batch{Said: []journal.Said{piece("bb", 2, uint64(i*len(half)), half)}})
+	}
+	b.put(&journal.Batch{Said: []journal.Said{piece("c", 1, 9, "behind")}})
+	b.reopen()
+	for _, c := range []struct {
+		step  string
+		after journal.SaidMark
+		limit int
+		want  string
+	}{
+		{"", journal.SaidMark{}, 0, "a/1+0 a/1+3 a/2+0 c/1+9 bb/1+0 bb/2+65536 bb/2+98304"},
+		{"a", journal.SaidMark{}, 0, "a/1+0 a/1+3 a/2+0"},
+		{"a", journal.SaidMark{}, 1, "a/1+0 a/1+3"},
+		{"", journal.SaidMark{Step: "a", Attempt: 1}, 0, "a/2+0 c/1+9 bb/1+0 bb/2+65536 bb/2+98304"},
+		{"bb", journal.SaidMark{Step: "bb", Attempt: 1}, 0, "bb/2+65536 bb/2+98304"},
+		{"b", journal.SaidMark{}, 0, ""},
+	} {
+		got, err := b.log.Said(run, c.step, c.after, c.limit)
+		var all []string
+		for _, s := range got {
+			all = append(all, fmt.Sprintf("%s/%d+%d", s.Step, s.Attempt, s.At))
+			if s.Step == "bb" && s.Attempt == 1 && string(s.Text) != "new" {
+				b.Errorf("a piece that came again: %q", s.Text)
+			}
+		}
+		if said := strings.Join(all, " "); err != nil || said != c.want {
+			b.Errorf("said %+v: %q, %v", c, said, err)
+		}
+	}
+	if got, err := b.log.Said(run+1, "", journal.SaidMark{}, 0); len(got) != 0 || err != nil {
+		b.Errorf("another run said %v, %v", got, err)
 	}
 }
 
@@ -426,10 +469,16 @@ func purges(b *bench) {
 	for run, id := range map[uint64]string{x: "x", y: "y"} {
 		b.put(&journal.Batch{Heads: []journal.Head{b.head(run, id, "order", journal.CompletedState)}})
 	}
+	for _, run := range []uint64{x, y, z} {
+		b.put(&journal.Batch{Said: []journal.Said{{Run: run, Step: "s", Attempt: 1, Text: []byte("hello")}}})
+	}
 	said := journal.Record{Seq: b.next, Count: 1, Body: []byte("purged x and y")}
 	b.next++
 	b.all = append(b.all, said)
 	b.put(&journal.Batch{Records: []journal.Record{said}, Purges: []journal.Purge{{Run: x, Until: 12345}, {Run: y}}})
+	if said, err := b.log.Said(z, "", journal.SaidMark{}, 0); len(said) != 1 || err != nil {
+		b.Errorf("the log of a run that stays: %v, %v", said, err)
+	}
 	left := slices.DeleteFunc(b.all, func(r journal.Record) bool { return r.Run == x || r.Run == y })
 	for _, again := range []bool{false, true} {
 		if again {
@@ -449,6 +498,9 @@ func purges(b *bench) {
 		for _, run := range []uint64{x, y} {
 			if _, ok, err := b.log.Head(run); ok || err != nil {
 				b.Errorf("head of %d: %v, %v", run, ok, err)
+			}
+			if said, err := b.log.Said(run, "", journal.SaidMark{}, 0); len(said) != 0 || err != nil {
+				b.Errorf("the log of %d: %v, %v", run, said, err)
 			}
 			if _, err := b.log.Get(run); err == nil {
 				b.Errorf("record %d is still there", run)

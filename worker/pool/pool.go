@@ -54,6 +54,7 @@ type Session struct {
 	Heartbeat time.Duration // how often to send one
 	MaxWait   time.Duration // the longest that an Exchange waits for tasks
 	Lost      []string      // tokens that are no longer valid
+	Logs      bool          // it keeps what handlers write to their logs
 }
 
 // Request is one exchange.
@@ -71,10 +72,11 @@ type Answer struct {
 	Cancelled []string
 }
 
-// Beat is one lease to renew. Details, null too, are what the handler itself said.
+// Beat is one lease to renew. Details, null too, are what the handler itself said; Log is what it wrote to its log.
 type Beat struct {
 	Token   string
 	Details json.RawMessage
+	Log     *worker.LogPart
 }
 
 // Options are a pool's settings.
@@ -118,6 +120,9 @@ type Pool struct {
 type attempt struct {
 	worker.Attempt
 	details json.RawMessage // of the handler's own heartbeat, to be sent; nil: it has not spoken since
+	log     worker.LogBuffer
+	logs    bool // there is something in log to be sent at once
+	pool    *Pool
 }
 
 // New gives a pool.

@@ -22,6 +22,9 @@ func (p *Pool) batch() []worker.Outcome {
 	n, bytes := 0, 0
 	for n < len(p.done) && n < maxBatch && (n == 0 || bytes < maxBatchBytes) {
 		bytes += size(&p.done[n]) + 200
+		if l := p.done[n].Log; l != nil {
+			bytes += len(l.Text)
+		}
 		if e := p.done[n].Error; e != nil {
 			bytes += len(e.Message) + len(e.Stack)
 		}
@@ -171,6 +174,7 @@ func (p *Pool) heartbeats(work context.Context) {
 		stop()
 		switch {
 		case err == nil:
+			p.logged(beats)
 			p.cancel(gone)
 		case work.Err() != nil:
 			return
@@ -182,15 +186,50 @@ func (p *Pool) heartbeats(work context.Context) {
 	}
 }
 
+// LogDue sends what the handler wrote.
+func (a *attempt) LogDue() {
+	a.pool.mu.Lock()
+	a.logs = true
+	a.pool.mu.Unlock()
+	poke(a.pool.beat)
+}
+
+// logged says that the source has what handlers wrote. What found no room comes next.
+func (p *Pool) logged(beats []Beat) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, a := range p.open {
+		if a.logs {
+			poke(p.beat)
+			break
+		}
+	}
+	for _, b := range beats {
+		if a := p.open[b.Token]; a != nil && b.Log != nil {
+			a.log.Taken(b.Log)
+		}
+	}
+}
+
 // beats says which leases to renew: all, or those of handlers that spoke.
 func (p *Pool) beats(all bool) (Session, int, []Beat) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var beats []Beat
+	room := maxBatchBytes // for logs: the leases of all must not hang on them
 	for token, a := range p.open {
-		if a.details != nil || all {
-			beats = append(beats, Beat{token, a.details})
-			a.details = nil
+		if a.details != nil || a.logs || all {
+			beat := Beat{Token: token, Details: a.details}
+			if p.session.Logs {
+				beat.Log = a.log.Part()
+			}
+			a.details, a.logs = nil, false
+			if l := beat.Log; l != nil {
+				if room -= len(l.Text); room < 0 {
+					beat.Log, a.logs = nil, true
+				}
+			}
+			beats = append(beats, beat)
 		}
 	}
 	return p.session, p.generation, beats

@@ -81,13 +81,15 @@ func (p *Pool) start(work context.Context, tasks []*worker.Task, room int) {
 			p.o.Logger.Warn("more tasks arrived than were requested; their leases will expire", "asked", room, "came", len(tasks))
 			break
 		}
-		fresh = append(fresh, attempt{Attempt: worker.Attempt{Task: t, Parent: work}})
+		fresh = append(fresh, attempt{Attempt: worker.Attempt{Task: t, Parent: work}, pool: p})
 		p.open[t.Token] = &fresh[len(fresh)-1]
 	}
 	p.mu.Unlock()
 	for i := range fresh {
 		a := &fresh[i]
 		a.Task.OnHeartbeat(func(details json.RawMessage) error { return p.spoke(a, details) })
+		a.log.Taker = a
+		a.Task.OnLog(&a.log)
 		p.crew.Hand(a, p.work)
 	}
 }
@@ -122,7 +124,11 @@ func (p *Pool) finished(a *attempt, o *worker.Outcome) {
 	}
 	p.sayFailed(a.Task, o.Error, wanted)
 	o.Token = a.Task.Token
+	a.log.Close()
 	p.mu.Lock()
+	if p.session.Logs {
+		o.Log = a.log.Part()
+	}
 	p.done = append(p.done, *o)
 	p.mu.Unlock()
 	poke(p.ready)

@@ -1,0 +1,53 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/agnt5/agnt5d/engine"
+)
+
+// logBytes is about how much of logs one answer has; whole attempts are given.
+const logBytes = 4 << 20
+
+type logList struct {
+	Logs       []engine.AttemptLog `json:"logs"`
+	NextCursor string              `json:"next_cursor,omitempty"` // absent: there are no more
+}
+
+func (s *Server) runLogs(w http.ResponseWriter, r *http.Request) error { return s.logs(w, r, "") }
+
+func (s *Server) stepLogs(w http.ResponseWriter, r *http.Request) error {
+	return s.logs(w, r, r.PathValue("step"))
+}
+
+func (s *Server) logs(w http.ResponseWriter, r *http.Request, step string) error {
+	var after engine.LogPlace
+	if c := r.URL.Query().Get("cursor"); c != "" {
+		place, err := fromCursor("cursor", inLogs, c)
+		if err != nil {
+			return err
+		}
+		attempt, name, _ := strings.Cut(place, ".")
+		n, err := strconv.ParseUint(attempt, 36, 32)
+		if err != nil || name == "" {
+			return problem("invalid_request", "cursor: "+quote(c)+" is not one that this list gave")
+		}
+		after = engine.LogPlace{Step: name, Attempt: uint32(n)}
+	}
+	all, err := s.eng.Logs(r.Context(), r.PathValue("id"), step, after, logBytes)
+	if err != nil {
+		return err
+	}
+	out := logList{Logs: all}
+	size := 0
+	for i := range all {
+		size += len(all[i].Text)
+	}
+	if size > logBytes {
+		last := &all[len(all)-1]
+		out.NextCursor = toCursor(inLogs, strconv.FormatUint(uint64(last.Attempt), 36)+"."+last.Step)
+	}
+	return s.reply(w, http.StatusOK, out)
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/agnt5/agnt5d/client"
+	"github.com/agnt5/agnt5d/model"
+	"github.com/spf13/cobra"
+)
+
+func newLogsCmd() *cobra.Command {
+	var follow bool
+	cmd := &cobra.Command{
+		Use:   "logs RUN [STEP]",
+		Short: "Print what the handlers of a run wrote to their logs",
+		Long: `Prints what the handlers of a run, or of one of its steps, wrote to their logs (Go: worker.Log(ctx), Python: ctx.logger): the last
+64 KiB of each attempt, kept as long as the run. With -f it continues until the run has ended.`,
+		Example: "  agnt5d logs order-17\n  agnt5d logs order-17 charge -f",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 2 {
+				return nargs("RUN", "STEP")(cmd, args)
+			}
+			return nargs("RUN")(cmd, args)
+		},
+		ValidArgsFunction: runIDs(),
+	}
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "continue until the run has ended")
+	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
+		step := ""
+		if len(args) == 2 {
+			step = args[1]
+		}
+		p := &logPrinter{out: cmd.OutOrStdout(), json: o.json(), in: zone(cmd), seen: map[attemptOf]uint64{}}
+		for {
+			ended := !follow
+			if follow { // first: what is written before the end is in the logs that are read after
+				st, err := c.Status(cmd.Context(), args[0], "none")
+				if err != nil {
+					return err
+				}
+				ended = st.CompletedAt != ""
+			}
+			all, err := c.Logs(cmd.Context(), args[0], step)
+			if err != nil {
+				return err
+			}
+			if err := p.print(all); err != nil || ended {
+				return err
+			}
+			if !pause(cmd.Context(), followEvery) {
+				return nil // Ctrl-C is how it ends
+			}
+		}
+	})
+}
+
+// followEvery is how often logs -f asks: workers bring what was written within about a second.
+const followEvery = time.Second
+
+// pause waits, and reports false when ctx ends first.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+type attemptOf struct {
+	step    string
+	attempt uint32
+}
+
+// logPrinter prints logs, and of those that it has printed before only what is new.
+type logPrinter struct {
+	out  io.Writer
+	json bool
+	in   *time.Location
+	seen map[attemptOf]uint64 // bytes, as the attempt counts them
+	last attemptOf            // whose lines stand last
+}
+
+func (p *logPrinter) print(all []model.AttemptLog) error {
+	for _, l := range all {
+		of := attemptOf{l.Step, l.Attempt}
+		seen, again := p.seen[of]
+		if again && l.To <= seen {
+			continue
+		}
+		if again && seen > l.From && l.To-seen < uint64(len(l.Text)) {
+			l.Text, l.From = l.Text[uint64(len(l.Text))-(l.To-seen):], seen
+		}
+		p.seen[of] = l.To
+		if p.json {
+			if err := printJSON(p.out, l); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := p.lines(of, &l, l.From > seen); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lines prints a log for people, under a line that says whose it is.
+func (p *logPrinter) lines(of attemptOf, l *model.AttemptLog, cut bool) error {
+	b := &strings.Builder{}
+	if p.last != of {
+		fmt.Fprintf(b, "%s, attempt %d:\n", l.Step, l.Attempt)
+		p.last = of
+	}
+	if cut {
+		fmt.Fprintf(b, "  (the %d bytes before were not kept)\n", l.From)
+	}
+	for line := range strings.Lines(l.Text) {
+		line = strings.TrimSuffix(line, "\n")
+		if at, rest, ok := strings.Cut(line, " "); ok {
+			if text := inZone(at, p.in, toMilli); text != at {
+				line = text + " " + rest
+			}
+		}
+		b.WriteString("  " + visible(line) + "\n")
+	}
+	_, err := io.WriteString(p.out, b.String())
+	return err
+}
+
+// visible shows what a terminal would take as an order, or not show at all: text of handlers comes from anywhere.
+func visible(line string) string {
+	if !strings.ContainsFunc(line, hidden) {
+		return line
+	}
+	b := &strings.Builder{}
+	for _, r := range line {
+		if hidden(r) {
+			fmt.Fprintf(b, `\u%04x`, r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+func hidden(r rune) bool { return r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) }
