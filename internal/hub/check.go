@@ -62,6 +62,11 @@ func (h *Hub) checkPolls() string {
 		case s.asked < 0:
 			return fmt.Sprintf("2: session %q has asked for %d tasks", s.ID, s.asked)
 		}
+		for slot := range s.promised {
+			if _, has := s.leases[slot]; !has {
+				return fmt.Sprintf("2: session %q is promised %s, and does not have it", s.ID, slot)
+			}
+		}
 	}
 	return ""
 }

@@ -66,7 +66,7 @@ func (h *Hub) wants(s *Session) bool {
 	if s.Local {
 		return !h.held
 	}
-	return s.talk.wants(s.asked)
+	return s.talk.wants(s.asked + len(s.promised))
 }
 
 // open lists whatever the session serves: it wants tasks, or has room again.
@@ -126,8 +126,11 @@ func (d *desk) Given(to *worker.Session, slot *worker.Slot, spec *shard.Spec, mo
 	s, q := to.Data.(*Session), d.queue(slot.Handler)
 	s.asked--
 	s.leases[slot] = false
-	if spec != nil {
+	switch {
+	case spec != nil:
 		s.talk.add(spec)
+	case !s.Local:
+		s.promised[slot] = true
 	}
 	if b := q.handler.bound; b != nil {
 		b.asked--
@@ -136,6 +139,16 @@ func (d *desk) Given(to *worker.Session, slot *worker.Slot, spec *shard.Spec, mo
 	if !more {
 		q.unlist()
 	}
+	d.h.news(s)
+}
+
+func (d *desk) Handed(to *worker.Session, slot *worker.Slot, spec *shard.Spec) {
+	s := to.Data.(*Session)
+	if !s.promised[slot] {
+		return // it has lost it meanwhile
+	}
+	delete(s.promised, slot)
+	s.talk.add(spec)
 	d.h.news(s)
 }
 
@@ -169,8 +182,12 @@ func (d *desk) Left(of *worker.Session, slot *worker.Slot) {
 		return
 	}
 	s := of.Data.(*Session)
-	full := len(s.leases)+s.asked >= s.Capacity
+	full := len(s.leases)+s.asked >= s.Capacity || s.promised[slot]
 	delete(s.leases, slot)
+	if s.promised[slot] {
+		delete(s.promised, slot)
+		d.h.news(s)
+	}
 	if full && !s.gone {
 		d.h.open(s)
 	}
@@ -208,10 +225,13 @@ func (d *desk) Full(full bool) {
 		return
 	}
 	d.full = full
-	if full {
-		d.h.full++
-	} else {
+	if !full {
 		d.h.full--
+		return
+	}
+	d.h.full++
+	for _, s := range d.h.sessions { // what was promised may be long in coming
+		d.h.news(s)
 	}
 }
 

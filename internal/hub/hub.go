@@ -94,9 +94,11 @@ type Session struct {
 
 	leases map[*worker.Slot]bool // true: nobody waits for its answer any more
 	asked  int                   // tasks for which a shard was asked, and did not answer yet
-	talk   exchange
-	gone   bool
-	overs  map[worker.Token]over // attempts that are over and that its heartbeats name
+	// promised are leases whose start must be on disk before the task is handed over.
+	promised map[*worker.Slot]bool
+	talk     exchange
+	gone     bool
+	overs    map[worker.Token]over // attempts that are over and that its heartbeats name
 }
 
 // Leases gives the slots that the session has. They are the shards': only their goroutines may look into them.
@@ -231,7 +233,7 @@ func (h *Hub) Sessions() []*Session {
 
 // join adds a session. Its handlers are served from now on.
 func (h *Hub) join(s *Session) {
-	s.leases = map[*worker.Slot]bool{}
+	s.leases, s.promised = map[*worker.Slot]bool{}, map[*worker.Slot]bool{}
 	s.Data = s
 	h.sessions[s.ID] = s
 	for _, f := range s.Handlers {

@@ -210,7 +210,7 @@ func (h *Hub) answerPolls() {
 	for _, s := range h.answers {
 		x := &s.talk
 		x.listed = false
-		if x.state != waiting || s.asked > 0 {
+		if x.state != waiting || s.asked > 0 || len(s.promised) > 0 && h.full == 0 { // news of these follows
 			continue
 		}
 		if len(x.tasks) > 0 || len(x.cancelled) > 0 || x.until <= h.now.Mono {

@@ -131,15 +131,18 @@ func (r *Shard) close(run *Run) {
 	r.left(s.ID, s.Run)
 }
 
-// handOut runs an attempt in this process.
+// handOut gives an attempt to who has its lease: in this process it runs.
 func (r *Shard) handOut(slot *worker.Slot) {
 	run := r.runs[slot.Run]
-	if run == nil || slot.Given || slot.Session == nil || !slot.Local {
+	if run == nil || slot.Given || slot.Session == nil {
 		return
 	}
 	slot.Given = true
-	r.meters.started(run, slot)
-	r.cfg.Execute(r.spec(run, slot))
+	if spec := r.spec(run, slot); slot.Local {
+		r.cfg.Execute(spec)
+	} else {
+		r.cfg.Host.Handed(slot.Session, slot, spec)
+	}
 }
 
 // Spec is a task before its payloads are read: what an attempt needs to know.

@@ -6,8 +6,10 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/hub"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/worker"
 )
 
 // Every way in which a run ends or is taken out of service: an attempt that has just begun, whose start the journal does not know,
@@ -66,8 +68,8 @@ func TestAnAttemptThatHasJustBegunKeepsItsKeyWhenItsRunStops(t *testing.T) {
 				b.poll()
 				run := b.r.Peek(b.number("one"))
 				slot := b.r.Hub.Slot(run.S.Run, 0)
-				if slot == nil || slot.Journaled {
-					t.Fatalf("the attempt has begun and its start is not journaled: %+v", slot)
+				if slot == nil || slot.Journaled != (service == "far") { // a worker elsewhere outlives the engine: its start is on disk first
+					t.Fatalf("the attempt has begun: %+v", slot)
 				}
 				b.start("two", "two")
 				c.stop(b)
@@ -102,6 +104,90 @@ func TestAnAttemptThatHasJustBegunKeepsItsKeyWhenItsRunStops(t *testing.T) {
 					t.Error("after the retry the step is not tried again")
 				}
 			})
+		}
+	}
+}
+
+// A worker elsewhere outlives the engine. Who works under a key is on disk before he is told to, so a start never gives his key to
+// another run while he may be working, however soon after the task was handed out the engine was killed.
+func TestAKeyStaysWithItsWorkerWhenTheEngineIsKilled(t *testing.T) {
+	b := newBed(t)
+	b.register("one", flow.Task("slow", "far", "more", flow.Keys("k")))
+	b.register("two", flow.Task("other", "here", "work", flow.Keys("k")))
+	b.join()
+	b.start("one", "one")
+	b.start("two", "two")
+	b.poll()
+	slow := b.tasks["one/slow"]
+	if slow == nil {
+		t.Fatal("nobody has the task")
+	}
+	b.boot() // in the same millisecond
+	b.do(&shard.Cancel{ID: "one", Reply: func(error) {}})
+	if b.tasks["two/other"] != nil {
+		t.Fatal("the key is given away while its handler runs")
+	}
+	b.tasks["one/slow"] = slow
+	b.join(worker.Token{Run: slow.Slot.Run, Step: slow.Step, Attempt: slow.Attempt, Worker: "A"})
+	b.do(b.outcome("one/slow"))
+	if b.tasks["two/other"] == nil {
+		t.Error("the handler has returned, and nobody is given its key")
+	}
+}
+
+// A poll waits for the start of its task to be on disk, and gets the task in its first answer. On a full disk it is answered without.
+func TestAPollWaitsForTheStartOfAKeyedTask(t *testing.T) {
+	for _, full := range []bool{false, true} {
+		b := newBed(t)
+		b.register("one", flow.Task("a", "far", "work", flow.Keys("k")))
+		b.join()
+		b.start("one", "one")
+		answers, tasks := 0, 0
+		poll := func(seq uint64) *hub.Poll {
+			return &hub.Poll{ID: "A", Seq: seq, Max: 1, Reply: func(a hub.PollAnswer, err error) {
+				if err == nil {
+					answers++
+					tasks += len(a.Tasks)
+				}
+			}}
+		}
+		b.turn(poll(1))
+		b.turn() // the start
+		if answers != 0 {
+			t.Fatalf("full %v: the poll is answered with %d tasks, and the start is not on disk", full, tasks)
+		}
+		if full {
+			b.lose()
+			b.turn()
+			if answers != 1 || tasks != 0 {
+				t.Fatalf("on a full disk the poll has %d answers, %d tasks", answers, tasks)
+			}
+			b.r.Resume()
+			b.do()
+			b.do(poll(2))
+		} else {
+			b.do()
+		}
+		if tasks != 1 {
+			t.Errorf("full %v: %d answers, %d tasks", full, answers, tasks)
+		}
+	}
+}
+
+// How long a step waited for a worker is counted once for every attempt, wherever its handler runs.
+func TestTheWaitOfEveryAttemptIsCounted(t *testing.T) {
+	for _, service := range []string{"here", "far"} {
+		for _, opts := range [][]flow.StepOption{nil, {flow.Keys("k")}} {
+			b := newBed(t)
+			b.register("w", flow.Task("a", service, "work", opts...))
+			b.join()
+			b.start("one", "w")
+			b.poll()
+			b.advance(200)
+			waited := b.r.Figures().Handlers[shard.HandlerKey{Service: service, Handler: "work"}].Waited
+			if n, _, _ := waited.Cumulative(); n != 1 {
+				t.Errorf("%s, keys %v: %d attempts are counted", service, opts != nil, n)
+			}
 		}
 	}
 }

@@ -10,8 +10,10 @@ import (
 type Host interface {
 	worker.Host
 	// Given says that the session was given the slot, as it asked, and whether the handler has more offers. spec is what it is to
-	// do; nil in this process, where Execute does it.
+	// do; nil: in this process Execute does it, and elsewhere Handed follows when the start is on disk.
 	Given(s *worker.Session, slot *worker.Slot, spec *Spec, more bool)
+	// Handed brings what the slot is to do, of which its session, elsewhere, knows since Given.
+	Handed(s *worker.Session, slot *worker.Slot, spec *Spec)
 	// Cancelled says that nobody waits for the attempt any more. The session is the one that has it; nil: its worker has yet to
 	// come back.
 	Cancelled(*worker.Session, *worker.Slot, worker.Token)
@@ -34,14 +36,16 @@ func (r *Shard) Lend(f *worker.Handler, s *worker.Session) {
 	}
 	slot.StartedMono = r.now.Mono
 	run.leased++
+	r.meters.started(run, slot)
+	keyed := len(run.S.Spec(slot.Step).ObjectKeys) > 0
 	switch {
+	case s.Local && slot.Careful, !s.Local && keyed: // its start comes first
+		r.grants = append(r.grants, slot)
+		r.cfg.Host.Given(s, slot, nil, more)
 	case !s.Local:
 		slot.Given = true
 		r.starts = append(r.starts, slot)
 		r.cfg.Host.Given(s, slot, r.spec(run, slot), more)
-	case slot.Careful: // its start comes first
-		r.grants = append(r.grants, slot)
-		r.cfg.Host.Given(s, slot, nil, more)
 	default:
 		r.starts = append(r.starts, slot)
 		r.cfg.Host.Given(s, slot, nil, more)

@@ -565,8 +565,7 @@ func (j *Judge) handedOut(who string, s *shard.Spec) {
 	j.bounded(s)
 }
 
-// alone checks that nobody works under a key of the task that is handed out. An attempt of an earlier epoch whose start was not
-// journaled is not known of.
+// alone checks that nobody works under a key of the task that is handed out. An attempt in process ends with it.
 func (j *Judge) alone(who string, s *shard.Spec) {
 	j.working = slices.DeleteFunc(j.working, func(h handler) bool { return !j.w.works(h.spec) })
 	for _, h := range j.working {
@@ -576,7 +575,7 @@ func (j *Judge) alone(who string, s *shard.Spec) {
 		if _, answered := t.outcomes[attempt]; answered { // by another handler of that worker: it was given one token twice, in two histories
 			continue
 		}
-		if same || t.over[attempt] || t.damaged != 0 || h.epoch != j.w.epoch && !t.begun[attempt] {
+		if same && h.who == who || t.over[attempt] || t.damaged != 0 {
 			continue
 		}
 		for _, k := range o.What.ObjectKeys {

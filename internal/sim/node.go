@@ -272,6 +272,10 @@ func (l lateHost) Given(s *worker.Session, slot *worker.Slot, spec *shard.Spec, 
 	}
 	l.n.late(func() { l.h.Given(s, slot, spec, more) })
 }
+func (l lateHost) Handed(s *worker.Session, slot *worker.Slot, spec *shard.Spec) {
+	l.n.w.handOut(s.ID, spec)
+	l.n.late(func() { l.h.Handed(s, slot, spec) })
+}
 func (l lateHost) None(s *worker.Session, f *worker.Handler) { l.n.late(func() { l.h.None(s, f) }) }
 func (l lateHost) Held(s *worker.Session, slot *worker.Slot) { l.n.late(func() { l.h.Held(s, slot) }) }
 func (l lateHost) Left(s *worker.Session, slot *worker.Slot) { l.n.late(func() { l.h.Left(s, slot) }) }
