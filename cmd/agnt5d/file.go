@@ -28,7 +28,7 @@ func openFile(path string) (*file, error) {
 	j, err := bolt.OpenReadOnly(path)
 	if err != nil {
 		if errors.Is(err, bolt.ErrLocked) {
-			return nil, exit(exitConflict, "%w\n  Ask that process: a daemon answers when no file is named (\"agnt5d replay --check\" looks at its journal); a program that\n  embeds the engine answers where it serves package api (docs/embedding.md).", err)
+			return nil, exit(exitConflict, "%w\n  Ask that process: a daemon answers when no file is named (\"agnt5d replay --check\" looks at its journal); a program that\n  embeds the engine answers where it serves package api (docs/embedding.md, \"Looking at a running engine\").", err)
 		}
 		return nil, noFile(err)
 	}

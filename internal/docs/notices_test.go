@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write THIRD_PARTY_NOTICES.txt")
+var update = flag.Bool("update", false, "write what these tests compare: the notices, and what is public in Go")
 
 // module is one that the program is linked with.
 type module struct{ version, dir string }
