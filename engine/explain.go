@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/hub"
 	"github.com/agnt5/agnt5d/internal/ids"
 	"github.com/agnt5/agnt5d/internal/rfc3339"
@@ -15,7 +16,7 @@ import (
 
 // ReasonsAtRest says why a run would not move if an engine opened its journal now, without any worker.
 func ReasonsAtRest(s *replay.State) []Reason {
-	return reasons(books{shard.New(shard.Config{}), hub.New(hub.Config{})}, &shard.Run{S: s})
+	return reasons(books{shard.New(shard.Config{}), hub.New(hub.Config{})}, &shard.Run{S: s}, nil)
 }
 
 // reasonsThen says why a run did not move at a moment of its past, as far as its history tells. No command helps there any more.
@@ -32,9 +33,13 @@ func reasonsThen(s *replay.State) []Reason {
 	return told
 }
 
-// reasons explains every open step of a run in memory. The loop calls it.
-func reasons(r books, run *shard.Run) []Reason {
+// reasons explains every open step of a run in memory, and counts the steps by their state when counts is not nil. The loop calls
+// it.
+func reasons(r books, run *shard.Run, counts *archive.Counts) []Reason {
 	s := run.S
+	if counts == nil {
+		counts = &archive.Counts{}
+	}
 	if s.Status == replay.Quarantined {
 		return []Reason{{Code: "quarantined", Detail: s.Reason, Command: "agnt5d cancel " + ids.Word(s.ID)}}
 	}
@@ -47,9 +52,11 @@ func reasons(r books, run *shard.Run) []Reason {
 	}
 	f := folder{all: all, same: map[*worker.Handler]int{}, more: map[string]int{}, said: map[string]int{}}
 	for i, st := range s.All() {
-		if st.State.Open() {
-			f.add(r, run, i)
+		state := st.State
+		if state.Open() && f.add(r, run, i, st) {
+			state = replay.StepRunning
 		}
+		counts[state]++
 	}
 	return f.all
 }
@@ -73,56 +80,63 @@ type folder struct {
 	same map[*worker.Handler]int // reason that all queued steps of a handler share
 	more map[string]int          // by code: the reason that counts the rest
 	said map[string]int          // by code: how many were told one by one
+	def  *flow.Step              // the one whose handler was looked up last
+	of   *worker.Handler
 }
 
-func (f *folder) add(r books, run *shard.Run, i int32) {
-	name := run.S.Name(i)
-	if h := queuedFor(r, run, i); h != nil {
-		if at, ok := f.same[h]; ok {
-			f.count(at, name)
-			return
+// add explains an open step. working: a worker has it.
+func (f *folder) add(r books, run *shard.Run, i int32, st *replay.Step) (working bool) {
+	if st.State == replay.StepScheduled || st.State == replay.StepRunning {
+		slot := r.Hub.Slot(run.S.Run, i)
+		working = slot != nil && slot.State == worker.Leased
+		if _, out := run.S.Out(i); !out && (slot == nil || slot.State == worker.Queued) {
+			if h := f.handler(r, run.S.Spec(i)); h != nil {
+				f.queued(r, run, i, h)
+				return working
+			}
 		}
-		f.same[h] = len(f.all)
-		f.all = append(f.all, reason(r, run, i, 0))
-		return
 	}
 	code := codeOf(run.S, i)
 	if at, ok := f.more[code]; ok {
-		f.count(at, name)
-		return
+		f.count(at, run, i)
+		return working
 	}
 	why := reason(r, run, i, 0)
 	if f.said[code]++; f.said[code] > explained {
 		f.more[code] = len(f.all)
-		why = Reason{Step: name, Code: code, Detail: why.Detail, Command: why.Command}
+		why = Reason{Step: why.Step, Code: code, Detail: why.Detail, Command: why.Command}
 	}
 	f.all = append(f.all, why)
+	return working
 }
 
-func (f *folder) count(at int, name string) {
+// queued adds a step that waits for the turn of its handler.
+func (f *folder) queued(r books, run *shard.Run, i int32, h *worker.Handler) {
+	if at, ok := f.same[h]; ok {
+		f.count(at, run, i)
+		return
+	}
+	f.same[h] = len(f.all)
+	f.all = append(f.all, reason(r, run, i, 0))
+}
+
+// handler gives the handler of a step's definition, which is often that of the step before.
+func (f *folder) handler(r books, def *flow.Step) *worker.Handler {
+	if f.def == nil || f.def.Service != def.Service || f.def.Handler != def.Handler {
+		f.def, f.of = def, r.Hub.Handler(def.Service, def.Handler)
+	}
+	return f.of
+}
+
+func (f *folder) count(at int, run *shard.Run, i int32) {
 	why := &f.all[at]
 	if why.Count == 0 {
 		why.Count, why.Steps = 1, []string{why.Step}
 	}
 	why.Count++
 	if len(why.Steps) < examples {
-		why.Steps = append(why.Steps, name)
+		why.Steps = append(why.Steps, run.S.Name(i))
 	}
-}
-
-// queuedFor gives the handler whose turn a step waits for; nil when a worker has the step, or it waits for something else.
-func queuedFor(r books, run *shard.Run, i int32) *worker.Handler {
-	if st := run.S.At(i).State; st != replay.StepScheduled && st != replay.StepRunning {
-		return nil
-	}
-	if _, out := run.S.Out(i); out {
-		return nil
-	}
-	if slot := r.Hub.Slot(run.S.Run, i); slot != nil && slot.State != worker.Queued {
-		return nil
-	}
-	def := run.S.Spec(i)
-	return r.Hub.Handler(def.Service, def.Handler)
 }
 
 // codeOf is the code of a step's reason.

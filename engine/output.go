@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/replay"
@@ -49,7 +50,7 @@ func (e *Engine) outputOf(ctx context.Context, run, step string) (ref replay.Pay
 	case !errors.Is(err, shard.ErrAway) && !errors.Is(err, ErrNewerRelease):
 		return ref, 0, err
 	}
-	l, err := e.look(ctx, run) // it has ended, or waits for a newer release
+	l, err := e.look(ctx, run, archive.AllSteps) // it has ended, or waits for a newer release
 	if err != nil {
 		return ref, 0, err
 	}

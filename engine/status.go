@@ -55,11 +55,12 @@ func stepsOf(opts []StatusOption) archive.Steps {
 
 // Status gives a run as it is on disk, with one reason for each open step why it does not move.
 func (e *Engine) Status(ctx context.Context, run string, opts ...StatusOption) (*Status, error) {
-	l, err := e.look(ctx, run)
+	steps := stepsOf(opts)
+	l, err := e.look(ctx, run, steps)
 	if err != nil {
 		return nil, refusal.OfRun(run, err)
 	}
-	s, err := e.status(l, stepsOf(opts))
+	s, err := e.status(l, steps)
 	return s, refusal.OfRun(run, err)
 }
 
@@ -107,7 +108,7 @@ func (e *Engine) statusAt(ctx context.Context, run string, at uint64, opts []Sta
 
 // Explain gives the reasons alone.
 func (e *Engine) Explain(ctx context.Context, run string) ([]Reason, error) {
-	l, err := e.look(ctx, run)
+	l, err := e.look(ctx, run, archive.NoSteps)
 	if err != nil {
 		return nil, refusal.OfRun(run, err)
 	}
@@ -115,19 +116,26 @@ func (e *Engine) Explain(ctx context.Context, run string) ([]Reason, error) {
 }
 
 // look reads a run wherever it is: in memory through the loop, or folded from the journal.
-func (e *Engine) look(ctx context.Context, id string) (*archive.Look, error) {
+func (e *Engine) look(ctx context.Context, id string, steps archive.Steps) (*archive.Look, error) {
 	for range 3 {
 		got := &archive.Look{}
 		var encoded []byte
 		var g *flow.Graph
 		err := callErr(ctx, e, func(done func(error)) shard.Input {
 			return &shard.Query{ID: id, Reply: done, Read: func(r *shard.Shard, run *shard.Run) {
+				if steps == archive.NoSteps && run.S.Status == replay.Running { // nobody waits until a large run is encoded
+					got.S, got.Counts = run.S.Brief(), &archive.Counts{}
+					got.Reasons = reasons(books{r, e.h}, run, got.Counts)
+					return
+				}
 				encoded, g = run.S.Append(nil), run.S.Graph
-				got.Reasons = reasons(books{r, e.h}, run)
+				got.Reasons = reasons(books{r, e.h}, run, nil)
 				got.Beats, got.Workers = r.Working(run)
 			}}
 		})
 		switch {
+		case err == nil && got.S != nil:
+			return got, nil
 		case err == nil:
 			got.S, err = replay.Decode(encoded, g)
 			return got, err

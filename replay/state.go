@@ -62,6 +62,9 @@ const (
 var stepStates = [...]string{"pending", "dormant", "blocked", "scheduled", "running", "waiting", "retrying", "deferred",
 	"completed", "failed", "timed_out", "skipped", "cancelled"}
 
+// StepStates is how many states there are.
+const StepStates = len(stepStates)
+
 func (s StepState) String() string { return stepStates[s] }
 
 // Settled says that the step needs nothing more and its dependents may be looked at.
@@ -204,6 +207,12 @@ func New(g *flow.Graph) *State {
 		}
 	}
 	return s
+}
+
+// Brief gives what an open run is without its steps, signals and keys: it costs the same however large the run is.
+func (s *State) Brief() *State {
+	return &State{Run: s.Run, ID: s.ID, Workflow: s.Workflow, Version: s.Version, Graph: s.Graph, Status: s.Status, Input: s.Input, Trace: s.Trace, FailedBy: -1,
+		Reason: s.Reason, Hurt: s.Hurt, CreatedAt: s.CreatedAt, LastAt: s.LastAt, LastSeq: s.LastSeq, Events: s.Events, Skipped: s.Skipped, Boot: s.Boot}
 }
 
 // Step gives the step of that name.

@@ -26,12 +26,16 @@ type Look struct {
 	Reasons []model.Reason
 	Beats   map[replay.Instance][]byte // heartbeat details, by step
 	Workers map[replay.Instance]string // who works on a step whose start the journal does not know
+	Counts  *Counts                    // of the steps, when S is a brief and does not have them; see replay.Brief
 	Newer   *NewerError                // the run waits for a newer release; S may be nil then
 	Head    journal.Head               // of a run that waits
 }
 
 // NewerCode is the reason of a run that waits for a newer release.
 const NewerCode = "newer_release"
+
+// Counts is how many steps are in each state.
+type Counts [replay.StepStates]int
 
 // Waiting is the look at a run that waits for a newer release.
 func Waiting(h journal.Head, s *replay.State, why *NewerError) *Look {
@@ -75,6 +79,14 @@ func (a *Archive) status(l *Look, steps Steps) (*model.Status, error) {
 	var err error
 	if out.Input, err = a.Payload(s.Input); err != nil {
 		return nil, err
+	}
+	if l.Counts != nil {
+		for state, n := range l.Counts {
+			if n > 0 {
+				out.StepCounts[replay.StepState(state).String()] = n
+			}
+		}
+		return out, nil
 	}
 	for i, st := range s.All() {
 		state := st.State
