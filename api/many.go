@@ -105,14 +105,36 @@ func (b *filters) filter() (engine.ListFilter, error) {
 	if b.Include != "" && !f.Signals {
 		return f, problem("invalid_request", "include: "+quote(string(b.Include))+", want signals")
 	}
+	var err error
 	if b.StuckFor != "" {
-		ms, err := flow.ParseDuration(string(b.StuckFor))
-		if err != nil || ms <= 0 {
-			return f, problem("invalid_request", "stuck_for: "+quote(string(b.StuckFor))+" is not a duration like 30s, 10m or 2h")
-		}
-		f.StuckFor = time.Duration(ms) * time.Millisecond
+		f.StuckFor, err = stuckFor(string(b.StuckFor))
 	}
-	return f, nil
+	return f, err
+}
+
+// stuckFor reads how long a run must not have moved.
+func stuckFor(text string) (time.Duration, error) {
+	ms, err := flow.ParseDuration(text)
+	if err != nil || ms <= 0 {
+		return 0, problem("invalid_request", "stuck_for: "+quote(text)+" is not a duration like 30s, 10m or 2h")
+	}
+	return time.Duration(ms) * time.Millisecond, nil
+}
+
+// countRuns says how many runs there are.
+func (s *Server) countRuns(w http.ResponseWriter, r *http.Request) error {
+	still := 10 * time.Minute
+	if text := r.URL.Query().Get("stuck_for"); text != "" {
+		var err error
+		if still, err = stuckFor(text); err != nil {
+			return err
+		}
+	}
+	counts, err := s.eng.RunCounts(r.Context(), still)
+	if err != nil {
+		return err
+	}
+	return s.reply(w, http.StatusOK, counts)
 }
 
 func instant(name, text string) (int64, error) {

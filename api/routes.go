@@ -117,6 +117,19 @@ var routes = []route{
 		handle: (*Server).listRuns,
 	},
 	{
+		Method:  "GET",
+		Path:    "/v1/run-counts",
+		ID:      "countRuns",
+		Scope:   scopeRead,
+		Tag:     "runs",
+		Summary: "How many runs there are in each state, and how many are stuck",
+		Query:   []param{{"stuck_for", "duration", "how long a run must not have moved to count as stuck; absent: 10m"}},
+		Answers: []answer{
+			{200, model.RunCounts{}, ""},
+		},
+		handle: (*Server).countRuns,
+	},
+	{
 		Method:   "POST",
 		Path:     "/v1/runs/cancel",
 		ID:       "cancelRuns",

@@ -488,6 +488,14 @@ func (c *Client) StepOutput(ctx context.Context, run, step string) (json.RawMess
 	return out, err
 }
 
+// RunCounts counts the runs by state, and those that are stuck for so long (0: 10 minutes).
+func (c *Client) RunCounts(ctx context.Context, stuckFor time.Duration) (model.RunCounts, error) {
+	var out model.RunCounts
+	f := Filter{StuckFor: stuckFor}
+	err := c.get(ctx, "/v1/run-counts?"+f.values().Encode(), &out)
+	return out, err
+}
+
 // AllEvents is Events of all runs, in the order of the journal.
 func (c *Client) AllEvents(ctx context.Context, after uint64, limit int) ([]model.Event, uint64, error) {
 	return c.events(ctx, "/v1/events", after, limit)

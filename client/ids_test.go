@@ -121,6 +121,10 @@ var calls = map[string]call{
 		return err
 	}},
 	"Version": {0, func(ctx context.Context, c *client.Client, s []string) error { _, err := c.Version(ctx); return err }},
+	"RunCounts": {0, func(ctx context.Context, c *client.Client, s []string) error {
+		_, err := c.RunCounts(ctx, 0)
+		return err
+	}},
 	"StepOutput": {2, func(ctx context.Context, c *client.Client, s []string) error {
 		_, err := c.StepOutput(ctx, s[0], s[1])
 		return err

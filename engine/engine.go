@@ -65,6 +65,7 @@ type Engine struct {
 	damages  damageList
 	unserved sync.Map // what the log has said of handlers that nobody serves
 	newer    newerRuns
+	counted  counted
 
 	headroom []byte // see Options.GCHeadroom; never read or written
 }

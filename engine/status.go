@@ -22,6 +22,7 @@ type (
 	StepStatus = model.StepStatus
 	StepError  = model.StepError
 	RunHead    = model.RunHead
+	RunCounts  = model.RunCounts
 	Event      = model.Event
 	Span       = model.Span
 	AttemptLog = model.AttemptLog

@@ -18,6 +18,8 @@ type Log interface {
 	Created() bool
 	// Runs counts the runs, open and ended, up to limit.
 	Runs(limit int) (int, error)
+	// States gives how many runs are in each state; what changes meanwhile may count as before or as after.
+	States() (map[uint8]int, error)
 	// Recover tells v what an engine needs to go on.
 	Recover(v Visitor) error
 

@@ -96,6 +96,15 @@ type AttemptLog struct {
 	Text    string `json:"text"` // lines, each with its time (RFC 3339, UTC), its level and what was said
 }
 
+// RunCounts is how many runs there are.
+type RunCounts struct {
+	States     map[string]int `json:"states"` // by state; running: those in flight
+	Total      int            `json:"total"`
+	Stuck      int            `json:"stuck"`                // running ones that nothing has moved for stuck_for_ms and nothing will by itself
+	StuckForMS int64          `json:"stuck_for_ms"`         // what was asked for
+	More       bool           `json:"stuck_more,omitempty"` // there are so many running ones that only some were looked at: more may be stuck
+}
+
 // Event is one entry of the journal as people and programs read it.
 type Event struct {
 	Seq        uint64         `json:"seq"`

@@ -49,6 +49,14 @@ func (l *log) Stats() journal.Stats {
 
 func (l *log) Created() bool { return false }
 
+func (l *log) States() (map[uint8]int, error) {
+	counts := map[uint8]int{}
+	for _, h := range l.heads {
+		counts[h.State]++
+	}
+	return counts, nil
+}
+
 func (l *log) Runs(limit int) (int, error) { return min(len(l.heads), limit), nil }
 
 func (l *log) Broken() <-chan struct{} { return nil }

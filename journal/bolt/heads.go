@@ -56,6 +56,53 @@ func (j *Journal) Lookup(id string) (run uint64, tombstoneUntil int64, ok bool, 
 	return run, tombstoneUntil, ok && err == nil, err
 }
 
+// countPage bounds how many keys are counted in one transaction.
+var countPage = 20_000
+
+// States gives how many runs are in each state. It counts keys and reads no values; runs that are added or change their state
+// meanwhile may count as before or as after.
+func (j *Journal) States() (map[uint8]int, error) {
+	counts, listed, total := map[uint8]int{}, 0, 0
+	next := j.NextSeq() // what is added from now on is not counted
+	err := j.keys(stateBucket, func(k []byte) {
+		if len(k) == 9 && seqOf(k[1:]) < next {
+			counts[k[0]]++
+			listed++
+		}
+	})
+	if err == nil {
+		err = j.keys(headBucket, func(k []byte) {
+			if len(k) == 8 && seqOf(k) < next {
+				total++
+			}
+		})
+	}
+	counts[journal.CompletedState] += max(total-listed, 0) // the index by state does not list them
+	return counts, err
+}
+
+// keys gives every key of a bucket, a part of them in each transaction. A key may be used during the call.
+func (j *Journal) keys(b *bucket, fn func(k []byte)) error {
+	var at []byte
+	for more := true; more; {
+		err := j.view(func(tx *bbolt.Tx) error {
+			c := tx.Bucket(b.name).Cursor()
+			k, _ := c.Seek(at)
+			for n := 0; k != nil && n < countPage; n++ {
+				fn(k)
+				at = append(append(at[:0], k...), 0)
+				k, _ = c.Next()
+			}
+			more = k != nil
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // headsPage bounds how many rows are looked at in one transaction.
 const headsPage = 2000
 

@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	countPage = 7 // so that some runs are more than a page
 	os.Exit(m.Run())
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -406,6 +407,13 @@ func lists(b *bench) {
 		{EndedSince: end(14)}, {EndedUntil: end(14)}, {EndedSince: end(8), EndedUntil: end(14), States: []uint8{3, 4}}, {EndedSince: 1, Workflow: "audit"},
 		{Keep: odd}, {Keep: odd, States: []uint8{2, 3}, Limit: 2}, {Keep: func(*journal.Head) bool { return false }},
 		{After: journal.HeadMark{Run: runs[12]}}, {After: journal.HeadMark{Run: runs[20]}, IDPrefix: "id-2"},
+	}
+	want := map[uint8]int{}
+	for _, run := range runs {
+		want[b.headOf(run).State]++
+	}
+	if got, err := b.log.States(); err != nil || !maps.Equal(got, want) {
+		b.Errorf("%v runs by state, want %v: %v", got, want, err)
 	}
 	for _, f := range slices.Clone(filters) {
 		if f.ByEnd = f.After.Run == 0; f.ByEnd {

@@ -89,6 +89,7 @@ CALLS = {
     "delete_workflow": {"workflow_id": "r"},
     "list_workflows": {"workflow_name": "w", "state": "running", "id_prefix": "r", "since": "2026-01-01T00:00:00Z", "until": "2026-01-01T00:00:00Z"},
     "list_workflows_page": {"workflow_name": "w", "state": "running", "id_prefix": "r", "cursor": "c"},
+    "count_workflows": {"stuck_for": "1h"},
     "cancel_workflows": {"workflow_name": "w", "state": "running", "id_prefix": "r", "since": "2026-01-01T00:00:00Z"},
     "retry_workflows": {"workflow_name": "w", "state": "failed", "id_prefix": "r", "until": "2026-01-01T00:00:00Z"},
     "delete_workflows": {"workflow_name": "w", "state": "failed", "id_prefix": "r", "until": "2026-01-01T00:00:00Z"},
@@ -114,7 +115,7 @@ CALLS = {
 }
 
 
-DOTS_ARE_FINE = {"state", "id_prefix", "since", "until", "cursor", "prefix"}  # filters, not names
+DOTS_ARE_FINE = {"stuck_for", "state", "id_prefix", "since", "until", "cursor", "prefix"}  # filters, not names
 NOT_LOOKED_AT = {"definition", "version", "url", "handlers", "advance"}
 
 

@@ -374,6 +374,11 @@ class Calls:
             query["cursor"] = _filter("cursor", cursor)
         return _object((yield from self._ask("GET", _query("/v1/runs", query))), "runs")
 
+    @call
+    def count_workflows(self, *, stuck_for: str = "10m") -> Steps[dict[str, Any]]:
+        """How many runs there are: ``{states, total, stuck}``; ``stuck`` counts running ones that nothing has moved for ``stuck_for`` or will by itself."""
+        return _object((yield from self._ask("GET", _query("/v1/run-counts", {"stuck_for": _filter("stuck_for", stuck_for)}))), "states")
+
     def _pages(self, path: str, query: dict[str, str], key: str, limit: int) -> Steps[list[dict[str, Any]]]:
         out: list[dict[str, Any]] = []
         while True:
