@@ -1,6 +1,6 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { shape, stateName, tone } from './bits'
-import type { Box, Layout } from './layout'
+import { type Box, boxOf, type Layout } from './layout'
 import { change } from './route'
 import type { Step } from './types'
 
@@ -32,7 +32,7 @@ export function Graph({ layout, steps, selected, search, hideDone }: { layout: L
   const drag = useRef<{ x: number; y: number; view: View; moved: boolean } | undefined>(undefined)
 
   // What is searched or chosen comes into view when it is not.
-  const wanted = search ? layout.boxes.find((b) => b.name.toLowerCase().includes(search.toLowerCase())) : layout.boxes.find((b) => b.name === selected)
+  const wanted = search ? layout.nodes.find((b) => b.name.toLowerCase().includes(search.toLowerCase())) : (selected ? boxOf(layout, selected) : undefined)
   useEffect(() => {
     if (!wanted) return
     const left = (wanted.x - v.x) * v.zoom
@@ -72,16 +72,16 @@ export function Graph({ layout, steps, selected, search, hideDone }: { layout: L
   const far = v.zoom < 0.35
   return (
     <div class="graph" ref={box} onWheel={wheel} onPointerDown={down} onPointerMove={move} data-drawn={drawn.boxes.length + drawn.lines.length}>
-      <svg width={size.width} height={size.height} viewBox={`${v.x} ${v.y} ${size.width / v.zoom} ${size.height / v.zoom}`} role="img" aria-label={`Graph of ${layout.boxes.length} steps; the list of steps beside it says the same`}>
+      <svg width={size.width} height={size.height} viewBox={`${v.x} ${v.y} ${size.width / v.zoom} ${size.height / v.zoom}`} role="img" aria-label={`Graph of ${layout.nodes.length} steps; the list of steps beside it says the same`}>
         <g class="lines">
           {drawn.lines.map((i) => {
-            const l = layout.lines[i]!
-            return <path key={i} d={curve(l.points)} class={(l.kind === 'on_timeout' ? 'late' : '') + (steps && settled(steps[layout.boxes[l.from]!.name]) ? ' done' : '')} />
+            const l = layout.edges[i]!
+            return <path key={i} d={curve(l.points)} class={(l.kind === 'on_timeout' ? 'late' : '') + (steps && boxStates(layout.nodes[l.from]!, steps).every((s) => s === 'completed' || s === 'skipped') ? ' done' : '')} />
           })}
         </g>
         {drawn.boxes.map((i) => {
-          const b = layout.boxes[i]!
-          return <Node key={b.name} box={b} step={steps?.[b.name]} on={b.name === selected} found={search !== '' && b.name.toLowerCase().includes(search.toLowerCase())} far={far} choose={choose} />
+          const b = layout.nodes[i]!
+          return <Node key={b.name} box={b} steps={steps} on={b.name === selected || !!b.steps?.includes(selected)} selected={selected} found={search !== '' && b.name.toLowerCase().includes(search.toLowerCase())} far={far} choose={choose} />
         })}
       </svg>
       <div class="zoom">
@@ -90,17 +90,19 @@ export function Graph({ layout, steps, selected, search, hideDone }: { layout: L
         <button type="button" class="small" onClick={() => setView(undefined)}>Fit</button>
       </div>
       {drawn.left > 0 && <div class="left-out">{drawn.left.toLocaleString('en')} steps in view are not drawn: zoom in</div>}
-      {layout.boxes.length > plain && <Minimap layout={layout} steps={steps} view={v} size={size} to={(x, y) => setView({ ...v, x: x - size.width / 2 / v.zoom, y: y - size.height / 2 / v.zoom })} />}
+      {layout.nodes.length > plain && <Minimap layout={layout} steps={steps} view={v} size={size} to={(x, y) => setView({ ...v, x: x - size.width / 2 / v.zoom, y: y - size.height / 2 / v.zoom })} />}
     </div>
   )
 }
 
-const settled = (s: Step | undefined) => s?.state === 'completed' || s?.state === 'skipped'
-
 function fit(layout: Layout, size: { width: number; height: number }): View {
-  const zoom = Math.min(1, Math.max(zooms.least, Math.min(size.width / layout.width, size.height / layout.height)))
+  const whole = Math.min(1, size.width / layout.width, size.height / layout.height)
+  const zoom = layout.nodes.length <= plain ? Math.max(whole, 0.5) : Math.max(zooms.least, whole) // a graph of few steps can be read
   return { zoom, x: Math.min(0, (layout.width - size.width / zoom) / 2), y: Math.min(0, (layout.height - size.height / zoom) / 2) }
 }
+
+// boxStates are the states of the steps that a box shows.
+const boxStates = (b: Box, steps: Record<string, Step> | undefined): string[] => (b.steps ?? [b.name]).map((n) => steps?.[n]?.state ?? '')
 
 const loud = new Set(['failed', 'timed_out', 'running', 'blocked'])
 
@@ -108,15 +110,14 @@ const loud = new Set(['failed', 'timed_out', 'running', 'blocked'])
 export function choice(layout: Layout, steps: Record<string, Step> | undefined, v: View, size: { width: number; height: number }, selected: string, hideDone: boolean) {
   const right = v.x + size.width / v.zoom
   const bottom = v.y + size.height / v.zoom
-  const all = layout.boxes.length <= plain
+  const all = layout.nodes.length <= plain
   const inView = (b: Box) => all || (b.x < right && b.y < bottom && b.x + b.width > v.x && b.y + b.height > v.y)
   const first: number[] = []
   const rest: number[] = []
-  layout.boxes.forEach((b, i) => {
+  layout.nodes.forEach((b, i) => {
     if (!inView(b)) return
-    const state = steps?.[b.name]?.state ?? ''
-    if (b.name === selected || loud.has(state)) first.push(i)
-    else if (!hideDone || !settled(steps?.[b.name])) rest.push(i)
+    if (b.name === selected || boxStates(b, steps).some((s) => loud.has(s))) first.push(i)
+    else if (!hideDone || !boxStates(b, steps).every((s) => s === 'completed' || s === 'skipped')) rest.push(i)
   })
   const candidates = first.concat(rest)
   const perBox = v.zoom < 0.35 ? 1 : 4 // elements of one
@@ -125,8 +126,8 @@ export function choice(layout: Layout, steps: Record<string, Step> | undefined, 
   const shown = new Set(boxes)
   const lines: number[] = []
   const lineRoom = mostElements - boxes.length * perBox
-  for (let i = 0; i < layout.lines.length && lines.length < lineRoom; i++) {
-    const l = layout.lines[i]!
+  for (let i = 0; i < layout.edges.length && lines.length < lineRoom; i++) {
+    const l = layout.edges[i]!
     if (all ? shown.has(l.from) && shown.has(l.to) : shown.has(l.from) || shown.has(l.to)) lines.push(i)
   }
   return { boxes, lines, left: candidates.length - boxes.length }
@@ -145,23 +146,47 @@ function curve(points: [number, number][]): string {
   return d
 }
 
+// groupLabel says how many steps a box stands for, and in which states those are that somebody may look for.
+function groupLabel(b: Box, states: string[]): string {
+  const told = ranks.filter((r) => states.includes(r)).slice(0, 3).map((r) => `${states.filter((s) => s === r).length.toLocaleString('en')} ${stateName(r)}`)
+  return `×${b.steps!.length.toLocaleString('en')}` + (told.length ? ': ' + told.join(', ') : ` ${b.steps![0]} …`)
+}
+
+const first = (b: Box, states: string[], state: string) => b.steps![Math.max(0, states.indexOf(state))]!
+
 const typeMark: Record<string, string> = { wait_signal: 'signal', wait_timer: 'timer' }
 
-function Node({ box: b, step, on, found, far, choose }: { box: Box; step: Step | undefined; on: boolean; found: boolean; far: boolean; choose: (name: string) => void }) {
-  const state = step?.state ?? ''
+// ranks of states: that of a group is the first one that any of its steps has.
+const ranks = ['failed', 'timed_out', 'blocked', 'running', 'retrying', 'deferred', 'waiting', 'scheduled', 'pending', 'dormant', 'cancelled', 'completed', 'skipped']
+
+const mostMembers = 24 // of a group that are drawn by themselves
+
+function Node({ box: b, steps, on, selected, found, far, choose }: { box: Box; steps: Record<string, Step> | undefined; on: boolean; selected: string; found: boolean; far: boolean; choose: (name: string) => void }) {
+  const states = boxStates(b, steps)
+  const state = b.steps ? (ranks.find((r) => states.includes(r)) ?? '') : states[0]!
+  const label = b.steps ? groupLabel(b, states) : b.name
   const cls = `node t-${state ? tone(state) : 'none'} s-${state}` + (on ? ' on' : '') + (found ? ' found' : '')
-  if (far) return <rect class={cls} x={b.x} y={b.y} width={b.width} height={b.height} rx={4} onClick={() => choose(b.name)} />
-  const room = Math.floor((b.width - 34) / 7)
+  if (far) return <rect class={cls} x={b.x} y={b.y} width={b.width} height={b.height} rx={4} onClick={() => choose(b.steps ? first(b, states, state) : b.name)} />
+  const room = Math.floor((b.width - 24) / 8) // as the daemon reckons a letter
   const mark = typeMark[b.type]
   return (
-    <g class={cls} transform={`translate(${b.x} ${b.y})`} onClick={() => choose(b.name)} data-step={b.name}>
-      <title>{b.name + (state ? ': ' + stateName(state) : '')}</title>
+    <g class={cls} transform={`translate(${b.x} ${b.y})`} onClick={() => choose(b.steps ? first(b, states, state) : b.name)} data-step={b.name}>
+      <title>{b.name + (state ? ': ' + (b.steps ? label : stateName(state)) : '')}</title>
       <rect width={b.width} height={b.height} rx={5} />
-      <path class={'icon' + (state === 'running' ? ' solid' : '')} d={shape(state)} transform={`translate(9 ${b.height / 2 - 6})`} />
-      <text x={27} y={b.height / 2 + 4}>
-        {b.name.length > room ? b.name.slice(0, Math.max(1, room - 1)) + '…' : b.name}
+      <path class={'icon' + (state === 'running' ? ' solid' : '')} d={shape(state)} transform={`translate(6 ${b.height / 2 - 6})`} />
+      <text x={21} y={b.height / 2 + 4}>
+        {label.length > room ? label.slice(0, Math.max(1, room - 1)) + '…' : label}
       </text>
-      {mark && b.name.length + mark.length + 1 < room && <text class="type" x={b.width - 8} y={b.height / 2 + 4} text-anchor="end">{mark}</text>}
+      {b.steps &&
+        b.steps
+          .filter((_, i) => loud.has(states[i]!))
+          .slice(0, mostMembers)
+          .map((n, i) => (
+            <rect key={n} class={'member t-' + tone(steps?.[n]?.state ?? '') + (n === selected ? ' on' : '')} x={4 + i * 8} y={b.height - 3} width={6} height={6} rx={1} onClick={(e) => (e.stopPropagation(), choose(n))}>
+              <title>{n + ': ' + stateName(steps?.[n]?.state ?? '')}</title>
+            </rect>
+          ))}
+      {mark && label.length + mark.length + 1 < room && <text class="type" x={b.width - 8} y={b.height / 2 + 4} text-anchor="end">{mark}</text>}
     </g>
   )
 }
@@ -179,8 +204,9 @@ function Minimap({ layout, steps, view, size, to }: { layout: Layout; steps: Rec
     const colours: Record<string, string> = {}
     for (const t of ['ok', 'bad', 'run', 'wait', 'queue', 'off']) colours[t] = css.getPropertyValue('--' + t)
     c.clearRect(0, 0, mini.width, mini.height)
-    for (const b of layout.boxes) {
-      c.fillStyle = colours[tone(steps?.[b.name]?.state ?? '')] || '#888'
+    for (const b of layout.nodes) {
+      const states = boxStates(b, steps)
+      c.fillStyle = colours[tone(ranks.find((r) => states.includes(r)) ?? '')] || '#888'
       c.fillRect(b.x * scale, b.y * scale, Math.max(1, b.width * scale), Math.max(0.6, b.height * scale))
     }
     c.strokeStyle = css.color

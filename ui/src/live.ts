@@ -1,5 +1,5 @@
 import { signal } from '@preact/signals'
-import { get } from './api'
+import { get, signedOut } from './api'
 import type { RunEvent, VersionInfo } from './types'
 
 // One tab of a browser reads the stream of events and hands them to the others: it holds a lock, and when it goes, the next one
@@ -86,6 +86,7 @@ export function start() {
 function read(tell: (m: Message) => void) {
   let source: EventSource | undefined
   const open = async () => {
+    if (signedOut.value) return // signing in loads the page anew
     try {
       if (!cursor) {
         const v = await get<VersionInfo>('/version')

@@ -1,23 +1,30 @@
+import { signal } from '@preact/signals'
 import { render } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
-import { get, signedOut } from './api'
-import { readOnly, useAsked } from './bits'
+import { ask, Failure, get, signedOut } from './api'
+import { readOnly, scopes, useAsked } from './bits'
+import { Daemon } from './daemon'
 import { Dialog, dialogIsOpen } from './dialog'
 import { Help } from './help'
 import { connected, start } from './live'
 import { Login } from './login'
+import { Objects } from './objects'
 import { link, place } from './route'
 import { Run } from './run'
 import { Runs } from './runs'
 import type { VersionInfo } from './types'
 import { Workers } from './workers'
+import { OneWorkflow, Workflows } from './workflows'
 import './style.css'
 
-const screens: Record<string, () => preact.JSX.Element> = { runs: Runs, run: Run, workers: Workers }
+const screens: Record<string, () => preact.JSX.Element> = { runs: Runs, run: Run, workflows: Workflows, workflow: OneWorkflow, workers: Workers, objects: Objects, daemon: Daemon }
 
 const menu: [screen: string, name: string, also: string[]][] = [
   ['runs', 'Runs', ['run']],
+  ['workflows', 'Workflows', ['workflow']],
   ['workers', 'Workers', []],
+  ['objects', 'Objects', []],
+  ['daemon', 'Daemon', []],
 ]
 
 function App() {
@@ -67,15 +74,21 @@ function App() {
           {connected.value ? 'live' : connected.value === false ? 'not connected' : 'connecting'}
         </span>
         <span class="dim">{version.value?.version}</span>
+        {who.value && <button type="button" class="small quiet" onClick={signOut} title={scopes.value?.join(' ')}>Sign out {who.value}</button>}
         <button type="button" class="small quiet" aria-label="Help" title="Keys  ?" onClick={() => setHelp(true)}>?</button>
       </header>
       {connected.value === false && <div class="notice lost" role="alert">The daemon does not answer. What is shown is as it was; the page goes on by itself when it is back.</div>}
-      {signedOut.value ? <Login /> : <Screen />}
+      {signedOut.value ? <Login /> : begun.value && <Screen />}
       <Dialog />
       {help && <Help close={() => setHelp(false)} />}
     </>
   )
 }
+
+const who = signal('')
+const begun = signal(false)
+
+const signOut = () => void ask('/v1/session', { method: 'DELETE' }).finally(() => location.reload())
 
 const tell = (key: string) => document.dispatchEvent(new CustomEvent('page-key', { detail: key }))
 
@@ -83,5 +96,27 @@ const Nowhere = () => (
   <main><div class="empty"><h2>There is no such screen</h2><a href={link('runs')}>Runs</a></div></main>
 )
 
-start()
+interface Session {
+  by?: string
+  scope?: string
+  open: boolean // nobody needs a token
+}
+
+// The page begins when it knows who it is for: what they may not do is not offered, and without a token nothing else is asked.
+async function begin() {
+  try {
+    const s = await get<Session>('/v1/session')
+    if (!s.open) {
+      scopes.value = s.scope ? s.scope.split(',') : []
+      who.value = s.by ?? ''
+      signedOut.value = !s.scope
+    }
+  } catch (e) {
+    if (!(e instanceof Failure) || e.status === 0 || e.status >= 500) return void setTimeout(begin, 1_000) // a daemon that is starting
+  }
+  if (!signedOut.value) start()
+  begun.value = true
+}
+
+void begin()
 render(<App />, document.getElementById('app')!)

@@ -6,7 +6,8 @@ import { Ago, Copy, may, now, Problem, State, StateIcon, stateName, useAsked } f
 import { between, dateTime } from './format'
 import { Events, useHistory } from './events'
 import { Graph } from './graph'
-import { place as layOut } from './layout'
+import { foldOver, type Layout } from './layout'
+import { Timeline } from './timeline'
 import { listen } from './live'
 import { Payload } from './payload'
 import { change, go, link, place } from './route'
@@ -16,6 +17,7 @@ import type { Definition, Status, Workflow } from './types'
 
 const tabs = [
   ['graph', 'Graph'],
+  ['timeline', 'Timeline'],
   ['events', 'Events'],
   ['data', 'Input / Output'],
   ['definition', 'Definition'],
@@ -120,6 +122,8 @@ function Tab({ tab, run, def, history, at, chosen }: { tab: string; run: Status;
   switch (tab) {
     case 'events':
       return <Events history={history} at={at} selected={chosen} />
+    case 'timeline':
+      return <Timeline run={run} history={history} at={at} chosen={chosen} />
     case 'data':
       return (
         <div class="data">
@@ -134,7 +138,8 @@ function Tab({ tab, run, def, history, at, chosen }: { tab: string; run: Status;
 }
 
 function GraphTab({ run, def, chosen }: { run: Status; def: Definition; chosen: string }) {
-  const layout = useMemo(() => layOut(def), [def])
+  const graph = useAsked(`${run.workflow_name} ${run.version}`, (s) => get<Layout>(graphPath(run.workflow_name, run.version), s))
+  const layout = graph.value
   const [search, setSearch] = useState('')
   const [hideDone, setHideDone] = useState(false)
   return (
@@ -144,12 +149,14 @@ function GraphTab({ run, def, chosen }: { run: Status; def: Definition; chosen: 
         <label class="check"><input type="checkbox" checked={hideDone} onChange={(e) => setHideDone(e.currentTarget.checked)} /> Hide completed</label>
       </div>
       <div class="graph-body">
-        <Graph layout={layout} steps={run.steps} selected={chosen} search={search} hideDone={hideDone} />
+        {layout ? <Graph layout={layout} steps={run.steps} selected={chosen} search={search} hideDone={hideDone} /> : <div class="graph"><Problem error={graph.error} /></div>}
         <StepList run={run} def={def} search={search} chosen={chosen} hideDone={hideDone} />
       </div>
     </div>
   )
 }
+
+export const graphPath = (name: string, version: number) => `/v1/workflows/${part(name)}/graph?version=${version}&fold=${foldOver}`
 
 const rowHeight = 26
 

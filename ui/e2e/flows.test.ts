@@ -1,0 +1,264 @@
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Browser } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { Kit, noBrowser, program, repository, startBrowser, task, until, type Visit, visit } from './harness'
+
+describe.skipIf(noBrowser)('the page', () => {
+  let browser: Browser
+  let kit: Kit
+  let v: Visit | undefined
+  const kits: Kit[] = []
+
+  const daemon = async (...flags: string[]) => {
+    const k = await new Kit(flags).start()
+    kits.push(k)
+    return k
+  }
+  const open = async (k: Kit, hash: string, o: Parameters<typeof visit>[3] = {}) => (v = await visit(browser, k.url, hash, o)).page
+
+  beforeAll(async () => {
+    browser = await startBrowser()
+    kit = await daemon()
+    await kit.worker('shop')
+  })
+  afterEach(async () => {
+    const wrong = v?.wrong ?? []
+    await v?.close()
+    v = undefined
+    expect(wrong).toEqual([]) // no console error, no CSP report, no request elsewhere
+  })
+  afterAll(async () => {
+    await browser?.close()
+    for (const k of kits) await k.stop()
+  })
+
+  test('a first visit says how to begin, and a run appears by itself', async () => {
+    const fresh = await daemon()
+    const page = await open(fresh, '')
+    await page.getByRole('heading', { name: 'No runs yet' }).waitFor()
+    await fresh.register('hello', [task('hello', 'greeter', 'ok')])
+    await fresh.worker('greeter')
+    await fresh.run('hello', 'hello-1')
+    await page.locator('.rows .tr', { hasText: 'hello-1' }).locator('.state', { hasText: 'completed' }).waitFor()
+  })
+
+  test('a run is started by the form, and watched to its end', async () => {
+    await kit.register('start', [task('one', 'shop', 'echo'), task('two', 'shop', 'hold', { dependencies: ['one'] })])
+    const page = await open(kit, '#/workflow/start')
+    await page.locator('.node').first().waitFor()
+    await page.getByRole('button', { name: 'Start a run…' }).click()
+    const dialog = page.getByRole('dialog')
+    await dialog.getByLabel('Id').fill('form-1')
+    await dialog.getByLabel('Input').fill('{"big": 12345678901234567890}')
+    await dialog.getByRole('button', { name: 'Start run' }).click()
+    await page.locator('.banner li[data-code=running]').waitFor()
+    await page.locator('.tabs').getByText('Input / Output').click()
+    await page.getByText('12345678901234567890').waitFor() // every digit
+    kit.release('form-1', 'two')
+    await page.locator('.run-head .state', { hasText: 'completed' }).waitFor()
+  })
+
+  test('the slider shows the run as of each event, and what follows now only counts', async () => {
+    await kit.register('travel', [task('one', 'shop', 'ok'), task('two', 'shop', 'flaky', { dependencies: ['one'], retry: { initial_interval_ms: 1 } }), { name: 'three', type: 'wait_signal', dependencies: ['two'], signal: { name: 'go' } }])
+    await kit.run('travel', 'travel-1')
+    await until(async () => (await kit.step('travel-1', 'three')) === 'waiting', 'it waits')
+    const { events } = (await kit.ask('GET', '/v1/runs/travel-1/events')) as { events: { seq: number; n: number; kind: string }[] }
+    const page = await open(kit, `#/run/travel-1?at=${events[0]!.seq}`)
+    const names: Record<string, string> = { scheduled: 'queued', timed_out: 'timed out' }
+    for (const e of events) {
+      await page.locator('.travel .strip', { hasText: `event ${e.n} of ${events.length}` }).waitFor()
+      expect(page.url()).toContain('at=' + e.seq)
+      const then = (await kit.ask('GET', `/v1/runs/travel-1?at=${e.seq}`)) as { steps: Record<string, { state: string }> }
+      for (const [name, s] of Object.entries(then.steps)) {
+        await page.locator('.step-list .row', { hasText: name }).getByText(names[s.state] ?? s.state, { exact: true }).waitFor()
+      }
+      if (e !== events[events.length - 1]) await page.keyboard.press(']')
+    }
+    await kit.ask('POST', '/v1/runs/travel-1/signals/go', { payload: 1 })
+    await page.locator('.strip').getByText(/^[1-9]\d* later$/).waitFor()
+    await page.locator('.step-list .row', { hasText: 'three' }).getByText('waiting', { exact: true }).waitFor() // the past stays
+    await page.getByRole('button', { name: 'Back to now' }).click()
+    await page.locator('.step-list .row', { hasText: 'three' }).getByText('completed', { exact: true }).waitFor()
+    await page.locator('.tabs').getByText('Timeline').click()
+    await page.locator('.lane').nth(2).waitFor()
+    expect(await page.locator('.lane', { hasText: 'two' }).locator('.b.t-bad').count()).toBe(1)
+    await page.locator('.tabs').getByText('Events').click()
+    await page.locator('.events .rows .tr').first().waitFor()
+  })
+
+  test('names, payloads and errors from outside stay text', async () => {
+    const evil = '<img src=x onerror="document.title=\'taken\'"><script>document.title="taken"</script>'
+    await kit.register('hostile', [task('echo', 'shop', 'echo', { object_keys: [`<b>key</b>${evil}`], input_data: { [evil]: evil } }), task('pay', 'shop', 'broken', { dependencies: ['echo'] })])
+    const id = 'a/b[1]#2:..%'.replace('%', '')
+    await kit.run('hostile', id, { [evil]: [evil, { __proto__x: evil }], html: '</script><svg onload=alert(1)>', bidi: '\u202eabc', deep: JSON.parse('['.repeat(50) + ']'.repeat(50)) })
+    await until(async () => (await kit.state(id)) === 'failed', 'it failed')
+    await kit.ask('POST', `/v1/runs/${encodeURIComponent(id)}/retry`)
+    await kit.ask('POST', `/v1/runs/${encodeURIComponent(id)}/cancel`, { reason: evil }).catch(() => undefined)
+    const page = await open(kit, '#/runs')
+    await page.getByRole('link', { name: id, exact: true }).click()
+    for (const tab of ['Graph', 'Timeline', 'Events', 'Input / Output', 'Definition']) {
+      await page.locator('.tabs').getByText(tab, { exact: true }).click()
+      await page.locator('.tab > *').first().waitFor()
+    }
+    await page.goto(kit.url + '/#/run/' + encodeURIComponent(id) + '/graph?step=echo')
+    await page.locator('.pane', { hasText: '<img src=x' }).waitFor()
+    await page.goto(kit.url + '/#/objects')
+    await page.locator('table.grid, .empty').first().waitFor()
+    for (const hash of ['#/run/<img src=x onerror=alert(1)>', '#/workflow/%3Cb%3E', '#/%3Cscript%3E', '#/runs?workflow=%3Cb%3E']) {
+      v!.wrong.length = 0 // these places do not exist: their 404 and 400 are meant
+      await page.goto(kit.url + '/' + hash)
+      await page.locator('main').waitFor()
+      await page.locator('.notice.bad, .empty').first().waitFor()
+    }
+    expect(v!.wrong.filter((w) => !/status of 40[04]/.test(w))).toEqual([])
+    v!.wrong.length = 0
+    expect(await page.title()).not.toContain('taken')
+    expect(await page.locator('img, iframe, object, embed, script:not([src="/ui/app.js"])').count()).toBe(0)
+  })
+
+  test('the daemon is killed and comes back while the page is open', async () => {
+    const own = await daemon()
+    await own.register('long', [task('first', 'depot', 'hold'), task('second', 'depot', 'ok', { dependencies: ['first'] })])
+    await own.worker('depot')
+    await own.run('long', 'long-1')
+    const page = await open(own, '#/run/long-1', { allow: /Failed to load resource|net::ERR/ })
+    await page.locator('.banner li[data-code=running]').waitFor()
+    await page.locator('.live.yes').waitFor()
+    await own.kill()
+    await page.getByText('The daemon does not answer. What is shown is as it was').waitFor()
+    await page.locator('.step-list .row', { hasText: 'first' }).waitFor() // still there
+    await own.start()
+    await page.locator('.live.yes').waitFor()
+    own.release('long-1', 'first')
+    await page.locator('.run-head .state', { hasText: 'completed' }).waitFor({ timeout: 60_000 })
+    expect(await page.getByText('The daemon does not answer').count()).toBe(0)
+  })
+
+  test('ten thousand steps: a bounded number of elements, the failed one is found', async () => {
+    const steps = [task('begin', 'shop', 'ok')]
+    for (let i = 0; i < 9_998; i++) steps.push(task('part-' + i, i === 4_711 ? 'shop' : 'nobody', i === 4_711 ? 'broken' : 'ok', { dependencies: ['begin'], ...(i === 4_711 ? { retry: { max_attempts: 1 } } : {}) }))
+    steps.push(task('end', 'shop', 'ok', { dependencies: steps.slice(1).map((s) => s.name) }))
+    await kit.register('wide', steps)
+    await kit.run('wide', 'wide-1')
+    await until(async () => (await kit.state('wide-1')) === 'failed', 'part 4711 fails', 60_000)
+    const page = await open(kit, '#/run/wide-1')
+    await page.locator('.banner.bad', { hasText: 'part-4711' }).waitFor({ timeout: 60_000 })
+    await page.locator('.node').first().waitFor({ timeout: 60_000 })
+    expect(await page.evaluate(() => document.querySelectorAll('*').length)).toBeLessThan(4_000)
+    expect(await page.locator('.graph svg *').count()).toBeLessThanOrEqual(3_000)
+    await page.locator('.pane', { hasText: 'card refused' }).waitFor()
+    await page.getByLabel('Find a step').fill('part-4711')
+    await page.locator('.step-list .row', { hasText: 'part-4711' }).waitFor()
+    expect(await page.locator('.step-list .row').count()).toBe(1)
+    for (const tab of ['Timeline', 'Events']) {
+      await page.locator('.tabs').getByText(tab).click()
+      await page.locator('.lane, .events .rows .tr').first().waitFor({ timeout: 60_000 })
+      expect(await page.evaluate(() => document.querySelectorAll('*').length)).toBeLessThan(4_000)
+    }
+  })
+
+  test('by keyboard alone: find, open, look, cancel', async () => {
+    await kit.register('keys', [{ name: 'wait', type: 'wait_signal', signal: { name: 'never' } }])
+    for (const n of [1, 2, 3]) await kit.run('keys', 'keys-' + n)
+    const page = await open(kit, '#/runs')
+    await page.locator('.rows .tr', { hasText: 'keys-1' }).waitFor()
+    await page.keyboard.press('/')
+    await page.keyboard.type('keys-')
+    await page.waitForFunction(() => document.querySelectorAll('.rows .tr').length === 3)
+    await page.keyboard.press('Escape')
+    await page.keyboard.press('j')
+    await page.keyboard.press('j')
+    await page.keyboard.press('k')
+    await page.keyboard.press('j')
+    await page.keyboard.press('Enter')
+    await page.locator('.run-head', { hasText: 'keys-2' }).waitFor()
+    await page.keyboard.press('?')
+    await page.getByRole('dialog', { name: 'Keys' }).waitFor()
+    await page.keyboard.press('Escape')
+    await page.keyboard.press('.')
+    await page.locator('.pane .step-name', { hasText: 'wait' }).waitFor()
+    await page.getByRole('button', { name: 'Cancel…' }).focus()
+    await page.keyboard.press('Enter')
+    await page.keyboard.type('not needed')
+    await page.keyboard.press('Enter')
+    await page.locator('.banner', { hasText: 'Cancelled: not needed' }).waitFor()
+    await page.getByRole('button', { name: 'Delete…' }).focus()
+    await page.keyboard.press('Enter')
+    const dialog = page.getByRole('dialog')
+    expect(await dialog.getByRole('button', { name: 'Delete run' }).isDisabled()).toBe(true)
+    await page.keyboard.type('keys-2')
+    await page.keyboard.press('Enter')
+    await page.locator('.rows .tr').first().waitFor()
+    expect(await page.getByText('keys-2').count()).toBe(0)
+  })
+
+  test('read-only: everything is shown, nothing is offered', async () => {
+    const own = await daemon('--ui-read-only')
+    await own.register('keys', [{ name: 'wait', type: 'wait_signal', signal: { name: 'never' } }])
+    await own.run('keys', 'keys-1')
+    const page = await open(own, '#/run/keys-1')
+    await page.locator('.banner li[data-code=signal]').waitFor()
+    await page.locator('.pane .step-name').waitFor()
+    expect(await page.getByRole('button', { name: /Send|Cancel|Retry|Delete|Start/ }).count()).toBe(0)
+  })
+
+  test('with access tokens: signing in, and what the scope allows', async () => {
+    const own = await daemon()
+    await own.register('keys', [{ name: 'wait', type: 'wait_signal', signal: { name: 'never' } }])
+    await own.run('keys', 'keys-1')
+    const token = (name: string, scope: string, key = '') => execFileSync(program(), ['token', 'create', name, '--scope', scope, '--url', own.url], { env: { ...process.env, AGNT5_API_KEY: key } }).toString().trim()
+    const admin = token('root', 'admin')
+    const reader = token('ann', 'read', admin)
+    const page = await open(own, '#/run/keys-1', { allow: /401/ })
+    await page.getByLabel('Access token').fill('agt_wrong')
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.locator('.notice.bad').waitFor()
+    await page.getByLabel('Access token').fill(reader)
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.locator('.banner li[data-code=signal]').waitFor()
+    await page.locator('.live.yes').waitFor()
+    expect(await page.getByRole('button', { name: /Send|Cancel|Retry|Delete/ }).count()).toBe(0)
+    await page.getByRole('button', { name: 'Sign out ann' }).click()
+    await page.getByLabel('Access token').fill(admin)
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.locator('.run-head').getByRole('button', { name: 'Cancel…' }).waitFor()
+  })
+
+  test('without JavaScript a sentence says what to do', async () => {
+    const context = await browser.newContext({ javaScriptEnabled: false })
+    const page = await context.newPage()
+    await page.goto(kit.url)
+    expect(await page.innerText('body')).toContain('This page needs JavaScript to show runs')
+    await context.close()
+  })
+
+  test.each([false, true])('axe finds nothing serious, dark: %s', async (dark) => {
+    const axe = readFileSync(join(repository, 'ui', 'node_modules', 'axe-core', 'axe.min.js'), 'utf8')
+    await kit.register('axe', [task('one', 'shop', 'ok'), { name: 'wait', type: 'wait_signal', dependencies: ['one'], signal: { name: 'go', timeout_ms: 86_400_000, on_timeout: 'late' } }, task('late', 'shop', 'ok'), task('pay', 'shop', 'hold', { dependencies: ['one'], object_keys: ['account:9'] })])
+    await kit.run('axe', 'axe-1')
+    await until(async () => (await kit.step('axe-1', 'wait')) === 'waiting', 'it waits')
+    const page = await open(kit, '', { dark })
+    for (const [hash, ready] of [
+      ['runs', '.rows .tr'],
+      ['run/axe-1', '.node'],
+      ['run/axe-1/timeline', '.lane'],
+      ['run/axe-1/events', '.events .rows .tr'],
+      ['run/axe-1/data', '.payload'],
+      ['workflows', 'table.grid'],
+      ['workflow/axe', '.node'],
+      ['workers', 'table.grid'],
+      ['objects', 'table.grid'],
+      ['daemon', '.card'],
+    ]) {
+      await page.goto(kit.url + '/#/' + hash)
+      await page.locator(ready!).first().waitFor()
+      const found = (await page.evaluate(`(() => { const module = undefined, exports = undefined; ${axe}; return window.axe.run({ resultTypes: ['violations'] }) })()`)) as {
+        violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[]
+      }
+      const serious = found.violations.filter((x) => x.impact === 'serious' || x.impact === 'critical')
+      expect(serious.map((x) => [hash, x.id, x.nodes[0]!.html, x.nodes[0]!.failureSummary])).toEqual([])
+    }
+  })
+})

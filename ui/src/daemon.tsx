@@ -1,0 +1,124 @@
+import { get } from './api'
+import { Command, may, Problem, StateIcon, usePolled } from './bits'
+import { bytes, command, dateTime, span } from './format'
+import { link } from './route'
+import type { Readiness, VersionInfo } from './types'
+
+interface Token {
+  name: string
+  scope: string
+  created_at: string
+  last_used?: string
+  expires_at?: string
+  state?: string
+  [more: string]: unknown
+}
+
+// Daemon shows whether all is well, and the figures that somebody looks for first.
+export function Daemon() {
+  const ready = usePolled('ready', readiness, 3_000)
+  const version = usePolled('version', (s) => get<VersionInfo & { commit?: string }>('/version', s), 30_000)
+  const figures = usePolled('metrics', metrics, 5_000)
+  const tokens = usePolled(may('admin') ? 'tokens' : '', (s) => get<{ tokens: Token[] }>('/v1/tokens', s).catch(() => ({ tokens: [] })), 30_000)
+  const m = figures.value
+  const one = (name: string) => m?.get(name)?.[0]?.value
+  return (
+    <main class="scroll">
+      <div class="bar"><h1>Daemon</h1></div>
+      {ready.value && (
+        <section class="group">
+          <h2 class={ready.value.ready ? 't-ok' : 't-bad'}><StateIcon state={ready.value.ready ? 'completed' : 'failed'} /> {ready.value.ready ? 'Ready: requests are worth sending' : 'Not ready'}</h2>
+          {ready.value.reasons.map((r) => (
+            <div class={'notice ' + (ready.value!.ready ? '' : 'bad')} key={r.code}>
+              <b>{r.detail}</b><span class="code">{r.code}</span>
+              {r.code === 'damage' && <p><a href={link('runs', '', '', { state: 'quarantined' })}>Show the quarantined runs</a></p>}
+            </div>
+          ))}
+        </section>
+      )}
+      <Problem error={ready.error} />
+      <section class="group cards">
+        <Card name="Open runs" value={sum(m, 'agnt5_runs')} />
+        <Card name="Journal" value={text(one('agnt5_journal_bytes'), bytes)} />
+        <Card name="Free on its disk" value={text(one('agnt5_disk_free_bytes'), bytes)} />
+        <Card name="Commit, mean" value={mean(m, 'agnt5_commit_seconds')} />
+        <Card name="Queued steps" value={sum(m, 'agnt5_queue_depth')} />
+        <Card name="Damaged records" value={text(one('agnt5_damages') ?? one('agnt5_damage_records'), String)} />
+        <Card name="Running since" value={text(one('process_start_time_seconds'), (t) => dateTime(new Date(t * 1000).toISOString()))} />
+        <Card name="Memory" value={text(one('process_resident_memory_bytes'), bytes)} />
+      </section>
+      {version.value && (
+        <section class="group">
+          <h2>Build</h2>
+          <dl>
+            <dt>Release</dt><dd>{version.value.version}{version.value.commit && <span class="dim"> {version.value.commit}</span>}</dd>
+            <dt>Format</dt><dd>{version.value.format} <span class="dim">of the journal</span></dd>
+            <dt>Go</dt><dd>{version.value.go}</dd>
+            <dt>Last event</dt><dd class="num">{version.value.durable}</dd>
+          </dl>
+        </section>
+      )}
+      {tokens.value && tokens.value.tokens.length > 0 && (
+        <section class="group">
+          <h2>Access tokens</h2>
+          <table class="grid">
+            <thead><tr><th>Name</th><th>Scope</th><th>Made</th><th>Last used</th><th>Expires</th></tr></thead>
+            <tbody>
+              {tokens.value.tokens.map((t) => (
+                <tr key={t.name + t.created_at}><td>{t.name}</td><td>{t.scope}</td><td>{t.created_at && dateTime(t.created_at)}</td><td>{t.last_used ?? ''}</td><td>{t.expires_at ? dateTime(t.expires_at) : ''}</td></tr>
+              ))}
+            </tbody>
+          </table>
+        </section>
+      )}
+      <section class="group">
+        <h2>At a shell</h2>
+        <Command line={command('list', '--stuck-for', '10m')} />
+        <Command line={`curl -s ${location.origin}/metrics`} />
+        <Command line={`curl -s ${location.origin}/v1/journal -o copy.db`} />
+      </section>
+    </main>
+  )
+}
+
+function Card({ name, value }: { name: string; value: string | undefined }) {
+  return value === undefined ? null : <div class="card"><span class="dim">{name}</span><b>{value}</b></div>
+}
+
+async function readiness(signal: AbortSignal): Promise<Readiness> {
+  const r = await fetch('/readyz', { signal }) // 503 has the same body
+  return (await r.json()) as Readiness
+}
+
+type Samples = Map<string, { labels: string; value: number }[]>
+
+// samples reads the Prometheus text format.
+export function samples(text: string): Samples {
+  const out: Samples = new Map()
+  for (const line of text.split('\n')) {
+    const found = /^([a-zA-Z_:][\w:]*)(\{.*\})? (\S+)/.exec(line)
+    if (!found) continue
+    const list = out.get(found[1]!) ?? []
+    list.push({ labels: found[2] ?? '', value: Number(found[3]) })
+    out.set(found[1]!, list)
+  }
+  return out
+}
+
+async function metrics(signal: AbortSignal): Promise<Samples> {
+  const r = await fetch('/metrics', { signal })
+  return r.ok ? samples(await r.text()) : new Map()
+}
+
+const text = (value: number | undefined, how: (n: number) => string) => (value === undefined || Number.isNaN(value) ? undefined : how(value))
+
+function sum(m: Samples | undefined, name: string): string | undefined {
+  const all = m?.get(name)
+  return all && all.reduce((n, s) => n + s.value, 0).toLocaleString('en')
+}
+
+function mean(m: Samples | undefined, name: string): string | undefined {
+  const total = m?.get(name + '_sum')?.[0]?.value
+  const n = m?.get(name + '_count')?.[0]?.value
+  return total !== undefined && n ? span((1000 * total) / n) : undefined
+}

@@ -1,0 +1,203 @@
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { get, runPath } from './api'
+import { Empty, now, Problem, StateIcon, useAsked } from './bits'
+import type { History } from './events'
+import { clock, span } from './format'
+import { change } from './route'
+import type { Status } from './types'
+import { where } from './travel'
+
+export interface Span {
+  seq: number
+  step: string
+  kind: string // attempt, wait, keys
+  attempt?: number
+  scheduled_at: string
+  started_at?: string
+  ended_at?: string
+  worker?: string
+  outcome?: string
+  code?: string
+  message?: string
+  retry_at?: string
+}
+
+const rowHeight = 26
+const mostSpans = 50_000
+const mostBars = 200 // in a row
+
+// Scale maps times to places, and shortens the times in which nobody works.
+export interface Scale {
+  x: (t: number) => number // 0 to 1
+  cuts: { from: number; to: number; x: number }[] // where idle time was shortened
+}
+
+// scaleOf lays out the time from the first span to the last. A stretch in which no attempt runs, and that is longer than a tenth of all
+// the work, takes a tenth.
+export function scaleOf(spans: Span[], end: number): Scale {
+  const busy: [number, number][] = []
+  let from = Infinity
+  let to = -Infinity
+  for (const s of spans) {
+    const a = Date.parse(s.scheduled_at)
+    const b = s.ended_at ? Date.parse(s.ended_at) : end
+    from = Math.min(from, a)
+    to = Math.max(to, b)
+    if (s.started_at) busy.push([Date.parse(s.started_at), b])
+  }
+  if (from === Infinity) return { x: () => 0, cuts: [] }
+  busy.sort((a, b) => a[0] - b[0])
+  const merged: [number, number][] = []
+  for (const b of busy) {
+    const last = merged[merged.length - 1]
+    if (last && b[0] <= last[1]) last[1] = Math.max(last[1], b[1])
+    else merged.push([...b])
+  }
+  const work = merged.reduce((n, [a, b]) => n + b - a, 0)
+  const most = Math.max(work / 10, 20)
+  const stretches: { from: number; to: number; size: number; cut: boolean }[] = []
+  let at = from
+  const add = (a: number, b: number, idle: boolean) => {
+    if (b <= a) return
+    const cut = idle && b - a > most && merged.length > 0
+    stretches.push({ from: a, to: b, size: cut ? most : b - a, cut })
+  }
+  for (const [a, b] of merged) {
+    add(at, a, true)
+    add(a, b, false)
+    at = Math.max(at, b)
+  }
+  add(at, to, true)
+  const total = stretches.reduce((n, s) => n + s.size, 0) || 1
+  let x = 0
+  const placed = stretches.map((s) => {
+    const p = { ...s, x: x / total, width: s.size / total }
+    x += s.size
+    return p
+  })
+  return {
+    x: (t) => {
+      const s = placed.find((p) => t <= p.to) ?? placed[placed.length - 1]
+      if (!s) return 0
+      return s.x + s.width * Math.min(1, Math.max(0, (t - s.from) / (s.to - s.from)))
+    },
+    cuts: placed.filter((p) => p.cut).map((p) => ({ from: p.from, to: p.to, x: p.x + p.width / 2 })),
+  }
+}
+
+async function read(id: string, signal: AbortSignal): Promise<Span[]> {
+  let all: Span[] = []
+  for (let cursor = ''; all.length < mostSpans; ) {
+    const page = await get<{ attempts: Span[]; next_cursor?: string }>(`${runPath(id)}/timeline?limit=10000${cursor && '&cursor=' + encodeURIComponent(cursor)}`, signal)
+    all = all.concat(page.attempts)
+    if (!page.next_cursor) break
+    cursor = page.next_cursor
+  }
+  return all
+}
+
+export function Timeline({ run, history, at, chosen }: { run: Status; history: History; at: number | undefined; chosen: string }) {
+  const id = run.workflow_id
+  const size = history.events.length
+  const asked = useAsked(`${id} ${size < 2_000 ? size : Math.floor(size / 500)} ${run.state}`, (s) => read(id, s))
+  const kept = useRef<Span[]>([])
+  if (asked.value) kept.current = asked.value
+  const all = asked.value ?? kept.current
+  const event = at ? history.events[where(history, at)] : undefined
+  const clockNow = run.state === 'running' && !event ? now.value : 0
+  const end = event ? Date.parse(event.at) : run.completed_at ? Date.parse(run.completed_at) : Math.max(clockNow, Date.parse(history.events[size - 1]?.at ?? run.created_at))
+  const { rows, scale } = useMemo(() => {
+    const seen = event ? all.filter((s) => s.seq <= event.seq).map((s) => cutAt(s, end)) : all
+    const rows = new Map<string, Span[]>()
+    for (const s of seen) {
+      const mine = rows.get(s.step)
+      if (mine) mine.push(s)
+      else rows.set(s.step, [s])
+    }
+    return { rows: [...rows], scale: scaleOf(seen, end) }
+  }, [all, event?.seq, end])
+  const [zoom, setZoom] = useState(1)
+  const [view, setView] = useState({ top: 0, height: 600 })
+  const box = useRef<HTMLDivElement>(null)
+  const measure = () => box.current && setView({ top: box.current.scrollTop, height: box.current.clientHeight })
+  useEffect(() => {
+    measure()
+    addEventListener('resize', measure)
+    return () => removeEventListener('resize', measure)
+  }, [rows.length > 0])
+  if (asked.error) return <Problem error={asked.error} />
+  if (rows.length === 0) return asked.value ? <Empty>No step has begun yet.</Empty> : null
+  const first = Math.max(0, Math.floor(view.top / rowHeight) - 4)
+  const shown = rows.slice(first, first + Math.ceil(view.height / rowHeight) + 8)
+  return (
+    <div class="timeline">
+      <div class="bar filters">
+        <span class="legend"><i class="b hatched" /> waits for a worker</span>
+        <span class="legend"><i class="b t-run" /> running</span>
+        <span class="legend"><i class="b t-wait thin" /> waits, or waits to retry</span>
+        <span class="legend"><i class="b t-bad" /> failed</span>
+        {scale.cuts.length > 0 && <span class="legend"><i class="cut" /> idle time, shortened</span>}
+        <span class="grow" />
+        <button type="button" class="small" aria-label="Zoom out" onClick={() => setZoom(Math.max(1, zoom / 1.5))} disabled={zoom === 1}>−</button>
+        <button type="button" class="small" aria-label="Zoom in" onClick={() => setZoom(Math.min(200, zoom * 1.5))}>+</button>
+        <button type="button" class="small" onClick={() => setZoom(1)}>Fit</button>
+      </div>
+      <div class="lanes" ref={box} onScroll={measure} onWheel={(e) => e.ctrlKey && (e.preventDefault(), setZoom(Math.min(200, Math.max(1, zoom * Math.exp(-e.deltaY / 300)))))}>
+        <div class="spacer" style={{ height: rows.length * rowHeight + 'px', width: `max(100%, calc(190px + (100% - 200px) * ${zoom}))` }}>
+          <div class="cuts" aria-hidden="true">
+            {scale.cuts.map((c) => (
+              <i class="cut" style={{ left: 100 * c.x + '%' }} title={`${span(c.to - c.from)} in which nothing ran`} />
+            ))}
+            {event && <i class="here" style={{ left: 100 * scale.x(end) + '%' }} />}
+          </div>
+          {shown.map(([step, mine], i) => (
+            <div key={step} class={'lane' + (step === chosen ? ' on' : '')} style={{ top: (first + i) * rowHeight + 'px' }}>
+              <button type="button" class="name" onClick={() => change({ step })} title={step}>
+                <StateIcon state={run.steps[step]?.state ?? ''} /> <span>{step}</span>
+              </button>
+              <div class="bars">
+                {mine.slice(-mostBars).map((s) => (
+                  <Bars key={s.seq + s.kind} span={s} scale={scale} end={end} />
+                ))}
+              </div>
+            </div>
+          ))}
+        </div>
+      </div>
+    </div>
+  )
+}
+
+// cutAt is a span as it was at a time.
+function cutAt(s: Span, end: number): Span {
+  if (s.ended_at && Date.parse(s.ended_at) <= end) return s
+  const { ended_at: _, outcome: __, code: ___, ...open } = s
+  return open
+}
+
+const outcomes: Record<string, string> = { completed: 'ok', granted: 'ok', failed: 'bad', lost: 'bad', timed_out: 'bad', cancelled: 'off', withdrawn: 'off' }
+
+function Bars({ span: s, scale, end }: { span: Span; scale: Scale; end: number }) {
+  const a = Date.parse(s.scheduled_at)
+  const began = s.started_at ? Date.parse(s.started_at) : undefined
+  const b = s.ended_at ? Date.parse(s.ended_at) : Math.max(end, a)
+  const at = (from: number, to: number) => ({ left: 100 * scale.x(from) + '%', width: `max(2px, ${100 * (scale.x(to) - scale.x(from))}%)` })
+  const text = [
+    s.kind === 'attempt' ? `attempt ${s.attempt}` : s.kind === 'keys' ? 'waits for its keys' : 'waits',
+    s.outcome ?? 'open',
+    s.code && `${s.code}: ${s.message ?? ''}`,
+    s.worker && 'on ' + s.worker,
+    began !== undefined ? `queued ${span(began - a)}, ran ${span(b - began)}` : span(b - a),
+    'from ' + clock(s.scheduled_at),
+  ].filter(Boolean).join('\n')
+  const click = () => change({ at: s.seq, step: s.step })
+  if (s.kind !== 'attempt') return <i class="b thin t-wait" style={at(a, b)} title={text} onClick={click} />
+  const retry = s.retry_at ? Math.min(Date.parse(s.retry_at), Math.max(end, b)) : undefined
+  return (
+    <>
+      {(began ?? b) > a && <i class="b hatched" style={at(a, began ?? b)} title={text} onClick={click} />}
+      {began !== undefined && <i class={'b t-' + (s.outcome ? (outcomes[s.outcome] ?? 'off') : 'run')} style={at(began, b)} title={text} onClick={click} />}
+      {retry !== undefined && retry > b && <i class="b thin t-wait" style={at(b, retry)} title={'waits to be tried again'} />}
+    </>
+  )
+}

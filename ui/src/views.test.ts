@@ -1,0 +1,82 @@
+import { expect, test, vi } from 'vitest'
+
+vi.stubGlobal('location', { hash: '', origin: 'http://127.0.0.1:8080' })
+vi.stubGlobal('addEventListener', () => {})
+vi.stubGlobal('document', { querySelector: () => null })
+vi.stubGlobal('setInterval', () => 0)
+
+const { scaleOf } = await import('./timeline')
+const { lines, pretty } = await import('./lines')
+const { choice } = await import('./graph')
+const { attemptsOf } = await import('./step')
+const { where } = await import('./travel')
+const { sorted } = await import('./banner')
+const { samples } = await import('./daemon')
+const { listQuery } = await import('./runs')
+
+const at = (ms: number) => new Date(Date.parse('2026-11-23T08:00:00Z') + ms).toISOString()
+
+test('idle time is shortened, and the order of times is kept', () => {
+  const spans = [
+    { seq: 1, step: 'a', kind: 'attempt', scheduled_at: at(0), started_at: at(0), ended_at: at(1_000) },
+    { seq: 2, step: 'w', kind: 'wait', scheduled_at: at(1_000), ended_at: at(86_400_000) },
+    { seq: 3, step: 'b', kind: 'attempt', scheduled_at: at(86_400_000), started_at: at(86_400_000), ended_at: at(86_401_000) },
+  ]
+  const { x, cuts } = scaleOf(spans, Date.parse(at(86_401_000)))
+  expect(cuts.length).toBe(1)
+  const places = [0, 500, 1_000, 40_000_000, 86_400_000, 86_400_500, 86_401_000].map((ms) => x(Date.parse(at(ms))))
+  expect(places).toEqual([...places].sort((a, b) => a - b))
+  expect(places[0]).toBe(0)
+  expect(places[6]).toBeCloseTo(1)
+  expect(places[2]).toBeGreaterThan(0.4) // a second of work takes nearly half, a day of waiting next to nothing
+})
+
+test('two definitions are compared line by line', () => {
+  const diff = lines(pretty({ steps: [{ name: 'a' }, { name: 'b' }] }), pretty({ steps: [{ name: 'a' }, { name: 'c' }, { name: 'b' }] }))
+  expect(diff.filter(([m]) => m === '+').map(([, t]) => t.trim())).toContain('"name": "c"')
+  expect(diff.filter(([m]) => m !== '+').map(([, t]) => t).join('\n')).toBe(pretty({ steps: [{ name: 'a' }, { name: 'b' }] }))
+  expect(lines('x', 'x')).toEqual([[' ', 'x']])
+})
+
+test('of ten thousand boxes at most 3,000 elements are drawn, failed ones first', () => {
+  const nodes = Array.from({ length: 10_000 }, (_, i) => ({ name: 's' + i, type: 'task', x: (i % 100) * 200, y: Math.floor(i / 100) * 40, width: 150, height: 28 }))
+  const edges = Array.from({ length: 9_900 }, (_, i) => ({ from: i, to: i + 100, kind: 'dependency', points: [[0, 0], [1, 1]] as [number, number][] }))
+  const layout = { nodes, edges, width: 20_000, height: 4_000 }
+  const step = (state: string) => ({ state, type: 'task', attempt: 1, since: at(0) })
+  const steps = Object.fromEntries(nodes.map((n, i) => [n.name, step(i === 9_999 ? 'failed' : 'completed')]))
+  for (const zoom of [0.05, 0.3, 0.5, 1]) {
+    const drawn = choice(layout, steps, { x: 0, y: 0, zoom }, { width: 20_000 * zoom, height: 4_000 * zoom }, '', false)
+    expect(drawn.boxes.length * (zoom < 0.35 ? 1 : 4) + drawn.lines.length).toBeLessThanOrEqual(3_000)
+    expect(drawn.boxes[0]).toBe(9_999)
+    expect(drawn.boxes.length + drawn.left).toBe(10_000)
+  }
+  expect(choice(layout, steps, { x: 0, y: 0, zoom: 1 }, { width: 400, height: 100 }, '', true).boxes).toEqual([]) // completed ones are hidden, the failed one is out of view
+})
+
+test('attempts are read from the events, up to one of them', () => {
+  const e = (seq: number, kind: string, more = {}) => ({ seq, at: at(seq), kind, step: 'a', ...more })
+  const events = [e(1, 'StepScheduled'), e(2, 'AttemptStarted', { attempt: 1, data: { worker: 'w' } }), e(3, 'AttemptFailed', { data: { code: 'boom' } }), e(4, 'AttemptStarted', { attempt: 2 }), e(5, 'StepCompleted')]
+  expect(attemptsOf(events, 'a', Infinity).map((a) => [a.n, a.text])).toEqual([[1, 'boom'], [2, 'completed']])
+  expect(attemptsOf(events, 'a', 4).map((a) => a.text)).toEqual(['boom', 'running'])
+  expect(attemptsOf(events, 'b', Infinity)).toEqual([])
+})
+
+test('the place of a sequence among the events', () => {
+  const history = { events: [2, 5, 9].map((seq) => ({ seq, at: at(0), kind: 'X' })), complete: true, error: undefined }
+  expect([undefined, 1, 2, 6, 9, 99].map((seq) => where(history, seq))).toEqual([2, 0, 0, 1, 2, 2])
+})
+
+test('what a person must do something about is told first', () => {
+  expect(sorted(['running', 'timer', 'no_worker', 'signal', 'new_code'].map((code) => ({ code, detail: '' }))).map((r) => r.code)).toEqual(['no_worker', 'signal', 'timer', 'running', 'new_code'])
+})
+
+test('figures are read', () => {
+  const m = samples('# HELP x y\nx 1\ny{a="b c",d="}"} 2.5e3\n')
+  expect(m.get('x')).toEqual([{ labels: '', value: 1 }])
+  expect(m.get('y')![0]!.value).toBe(2500)
+})
+
+test('a span in the address becomes a time of the list', () => {
+  const q = listQuery(new URLSearchParams('since=1h&state=failed&row=3&at=9'), Date.parse('2026-11-23T08:00:00Z'))
+  expect(q.toString()).toBe('state=failed&since=2026-11-23T07%3A00%3A00.000Z')
+})
