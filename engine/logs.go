@@ -48,7 +48,7 @@ func (e *Engine) Logs(ctx context.Context, run, step string, after LogPlace, lim
 			return nil, err
 		}
 		if _, known := st.Steps[step]; !known {
-			return nil, fmt.Errorf("run %q has no step %q: %w", run, step, refusal.ErrStepNotFound)
+			return nil, refusal.OfRun(run, fmt.Errorf("step %q: %w", step, refusal.ErrStepNotFound))
 		}
 	}
 	return out, nil

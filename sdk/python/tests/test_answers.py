@@ -112,6 +112,7 @@ CALLS = {
     "get_step_output": {"workflow_id": "r", "step": "a"},
     "get_timeline": {"workflow_id": "r"},
     "explain": {"workflow_id": "r"},
+    "get_logs": {"workflow_id": "r", "step": "a"},
 }
 
 

@@ -486,3 +486,42 @@ async def test_errors_are_clear(daemon: Daemon, own_functions: None) -> None:
         function("a_b")(fine)
     await client.close()
     assert json.loads(flow.to_json()) == flow.to_dict()
+
+
+async def test_logs_of_a_run(daemon: Daemon, own_functions: None) -> None:
+    wrote, let = asyncio.Event(), asyncio.Event()
+
+    @function
+    async def slow(ctx) -> None:
+        ctx.logger.info("begin %s", "é" * 3)
+        wrote.set()
+        await let.wait()
+        ctx.logger.info("end")
+
+    @function
+    def bad(ctx) -> None:
+        ctx.logger.warning("attempt %d", ctx.attempt)
+        raise LookupError("no such customer")
+
+    worker, task, client = await serve(daemon)
+    steps = [
+        task_step("a", service_name="svc", handler_name="slow"),
+        task_step("b", service_name="svc", handler_name="bad", retry={"max_attempts": 2, "initial_interval_ms": 1}, dependencies=["a"]),
+    ]
+    await client.register_workflow("w", FlowDefinition(steps))
+    run = (await client.start_workflow("w"))["workflow_id"]
+    await wrote.wait()
+    while not (logs := await client.get_logs(run, "a")):  # it comes while the handler works
+        await asyncio.sleep(0.01)
+    assert [(x["step"], x["attempt"], x["from"]) for x in logs] == [("a", 1, 0)] and logs[0]["text"].endswith("Z INFO begin ééé\n")
+    let.set()
+    assert (await client.wait(run, 60))["state"] == "failed"
+    logs = await client.get_logs(run)
+    assert [(x["step"], x["attempt"], x["text"].split("Z ", 1)[1].count("\n")) for x in logs] == [("a", 1, 2), ("b", 1, 1), ("b", 2, 1)]
+    assert logs[0]["text"].count("begin") == 1 and logs[0]["text"].endswith(" INFO end\n") and logs[2]["text"].endswith(" WARNING attempt 2\n")
+    assert logs[0]["to"] == len(logs[0]["text"].encode())
+    with pytest.raises(NotFound, match="step_not_found"):
+        await client.get_logs(run, "c")
+    worker.stop()
+    await task
+    await client.close()

@@ -333,6 +333,23 @@ class Calls:
         """Why a run does not move: ``{step, code, detail, command?}`` for each open step."""
         return _items((yield from self._ask("GET", _run(workflow_id, "/explain"))), "reasons")
 
+    @call
+    def get_logs(self, workflow_id: str, step: str | None = None) -> Steps[list[dict[str, Any]]]:
+        """What the handlers of a run wrote to their logs, of one step or of all: ``{step, attempt, from, to, text}`` for each attempt.
+
+        The text is the last 64 KiB that the attempt wrote; ``from`` says how many bytes came before. Raises NotFound
+        (``run_not_found``, ``step_not_found``).
+        """
+        path = _run(workflow_id, "/logs") if step is None else _run(workflow_id, f"/steps/{segment('step', step)}/logs")
+        out: list[dict[str, Any]] = []
+        query: dict[str, str] = {}
+        while True:
+            page = yield from self._ask("GET", _query(path, query))
+            out.extend(_items(page, "logs"))
+            if not page.get("next_cursor"):
+                return out
+            query["cursor"] = page["next_cursor"]
+
     # Many runs.
 
     @call

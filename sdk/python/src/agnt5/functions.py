@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any, TypeVar, overload
 
 from ._json import copied, settled
+from ._log import AttemptLog, AttemptLogger
 from ._validate import name_problem
 from .errors import Cancelled, NonRetryableError
 
@@ -83,17 +84,20 @@ class Context:
     metadata: dict[str, Any]
     """worker_id, lease_expires_at, traceparent, timeout_ms, heartbeat_timeout_ms."""
     logger: logging.LoggerAdapter[logging.Logger]
-    """Says with each line which run, step and attempt it is about."""
+    """Says with each line which run, step and attempt it is about. The last 64 KiB that an attempt writes are kept with its run, at
+    every level: ``agnt5d logs RUN`` shows them."""
 
     _ITEMS = (
         "workflow_id", "workflow_name", "step_name", "service_name", "handler_name", "attempt", "idempotency_key", "workflow_input",
         "input_data", "dependencies", "object_keys", "objects", "metadata", "logger",
     )  # fmt: skip
 
-    def __init__(self, task: dict[str, Any], worker_id: str = "", beat: Callable[[Any], None] | None = None) -> None:
+    def __init__(self, task: dict[str, Any], worker_id: str = "", beat: Callable[[Any], None] | None = None, logged: Callable[[], None] | None = None) -> None:
         self._task = task
         self._worker_id = worker_id
         self._beat = beat
+        self._logged = logged
+        self._log: AttemptLog | None = None
         self._cancelled = False
         self._unsettled = False
         self.workflow_id = task["workflow_id"]
@@ -130,7 +134,9 @@ class Context:
             return self.metadata
         if name == "logger":
             about = {"workflow_id": self.workflow_id, "step": self.step_name, "attempt": self.attempt}
-            self.logger = _Logger(logging.getLogger("agnt5.handlers"), about)
+            if self._logged is not None:
+                self._log = AttemptLog(self._logged)
+            self.logger = AttemptLogger(logging.getLogger("agnt5.handlers"), about, self._log)
             return self.logger
         raise AttributeError(name)
 
@@ -163,12 +169,6 @@ class Context:
             raise Cancelled(f"run {self.workflow_id}, step {self.step_name}: nobody waits for this attempt any more")
         if self._beat is not None:
             self._beat(details)
-
-
-class _Logger(logging.LoggerAdapter[logging.Logger]):
-    def process(self, msg: Any, kwargs: Any) -> tuple[Any, Any]:
-        about = self.extra or {}
-        return f"[{about['workflow_id']} {about['step']} #{about['attempt']}] {msg}", kwargs
 
 
 class Handler:

@@ -8,6 +8,7 @@ import contextlib
 import functools
 import json
 import logging
+import math
 import os
 import random
 import sys
@@ -22,6 +23,7 @@ from ._failure import error_of, message_of, one_line, outcome_of, said
 from ._http import Connection, base_url, segment, shown
 from ._http import api_key as _api_key
 from ._json import nested_over, read_quickly
+from ._log import as_json
 from ._stop import hook, unhook
 from ._threads import Threads
 from ._validate import name_problem
@@ -37,6 +39,7 @@ _BATCH_BYTES = 8 << 20
 _MAX_DETAILS = 4 << 10
 _MAX_NESTING = 60  # of heartbeat details; the daemon takes 64 in all
 _MOMENT = 0.001
+_LOG_MOMENT = 1.0
 _DEFAULT_ATTEMPTS = 3
 
 
@@ -103,6 +106,7 @@ class Worker:
         self._hooked = False  # stop signals
         self._poller: Connection | None = None
         self._pool: Threads | None = None
+        self._log_due = math.inf  # when what handlers wrote to their logs is sent
         self._watch = Watch(capacity)
         self._last_attempts: dict[str, dict[str, int]] = {}  # by workflow and step
 
@@ -413,7 +417,7 @@ class Worker:
         for task in tasks:
             token = str(task["token"])
             try:
-                ctx = Context(task, worker_id, lambda details, token=token: self._beat(token, details))  # type: ignore[misc]
+                ctx = Context(task, worker_id, lambda details, token=token: self._beat(token, details), self._logged)  # type: ignore[misc]
                 ctx._unsettled = unsettled
             except (KeyError, TypeError) as why:
                 ctx, unreadable = None, NonRetryableError(f"the task cannot be read: no {said(why)}", code="task_unreadable")
@@ -494,6 +498,9 @@ class Worker:
             attempt = self._open.get(token)
             if attempt is not None:
                 attempt.returned = True
+                part = self._said(attempt)
+                if part is not None:
+                    outcome = outcome[:-1] + as_json(part) + "}"
             self._done.append((token, outcome))
             if len(self._done) == 1:
                 self._lock.notify_all()
@@ -600,6 +607,17 @@ class Worker:
                 attempt.spoke, attempt.details = True, text
         self._spoken.set()
 
+    def _logged(self) -> None:
+        """A handler wrote to its log: that is sent in a moment."""
+        if self._log_due == math.inf:
+            self._log_due = time.monotonic() + _LOG_MOMENT
+            self._spoken.set()
+
+    def _said(self, attempt: Attempt) -> tuple[int, str] | None:
+        """What the attempt wrote to its log and the daemon does not have; None: nothing, or it takes none."""
+        log = attempt.ctx._log if attempt.ctx is not None else None
+        return log.part() if log is not None and self._session.get("log_bytes") else None
+
     def _heartbeat(self) -> None:
         last, known = time.monotonic(), 0
         conn = Connection(self._base, self._key, 10.0)
@@ -610,23 +628,33 @@ class Worker:
                     conn.close()
                     known, conn = self._generation, Connection(self._base, self._key, every)
                 due = last + every
-                spoke = self._spoken.wait(max(due - time.monotonic(), 0))
+                self._spoken.wait(max(min(due, self._log_due) - time.monotonic(), 0))
                 if self._ended.is_set():
                     return
                 self._spoken.clear()
-                everything = not spoke or time.monotonic() >= due
+                everything = time.monotonic() >= due
+                logs = time.monotonic() >= self._log_due
                 if everything:
                     last = time.monotonic()
                     self._look(max(every, 1.0))
-                beats = self._beats(everything)
-                if beats or everything:
-                    self._send_beats(conn, beats)
+                if logs:
+                    self._log_due = math.inf
+                beats, parts = self._beats(everything, logs)
+                if (beats or everything) and self._send_beats(conn, beats):
+                    self._taken(parts)
+                elif parts:
+                    self._logged()
         finally:
             conn.close()
 
-    def _beats(self, everything: bool) -> dict[str, str]:
-        """Which leases to renew: those of handlers that spoke, with what they said, or all of them."""
+    def _beats(self, everything: bool, logs: bool) -> tuple[dict[str, str], dict[str, int]]:
+        """Which leases to renew: those of handlers that spoke, with what they said, or all of them.
+
+        With ``logs``, what handlers wrote to their logs, and where that ends by token.
+        """
         beats: dict[str, str] = {}
+        ends: dict[str, int] = {}
+        room = _BATCH_BYTES  # the leases of all must not hang on logs
         with self._lock:
             for token, attempt in self._open.items():
                 if attempt.spoke:
@@ -634,9 +662,26 @@ class Worker:
                     attempt.spoke = False
                 elif everything:
                     beats[token] = ""
-        return beats
+                part = self._said(attempt) if logs else None
+                if part is not None:
+                    text = as_json(part)
+                    room -= len(text)
+                    if room < 0:
+                        self._logged()
+                        continue
+                    beats[token] = beats.get(token, "") + text
+                    ends[token] = part[0] + len(part[1].encode())
+        return beats, ends
 
-    def _send_beats(self, conn: Connection, beats: dict[str, str]) -> None:
+    def _taken(self, ends: dict[str, int]) -> None:
+        """The daemon has logs up to there."""
+        for token, end in ends.items():
+            attempt = self._open.get(token)
+            if attempt is not None and attempt.ctx is not None and attempt.ctx._log is not None and attempt.ctx._log.taken(end):
+                self._logged()
+
+    def _send_beats(self, conn: Connection, beats: dict[str, str]) -> bool:
+        """Send a heartbeat. False: the daemon has not taken it."""
         path, generation = self._at()
         tokens = ",".join(f'{{"token":{json.dumps(token)}{details}}}' for token, details in beats.items())
         try:
@@ -649,9 +694,10 @@ class Worker:
                 self._send_beats(conn, dict.fromkeys(beats, ""))
             else:
                 self._gone(why)
-            return
+            return False
         for token in items(got, "gone"):
             self._cancel(token)
+        return True
 
     def _look(self, patience: float) -> None:
         """Say when handlers do not let go."""
