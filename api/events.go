@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/internal/cursor"
 )
 
 type eventList struct {
@@ -48,7 +49,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request, run string) erro
 			out.NextAfter = events[len(events)-1].Seq
 		}
 	}
-	out.NextCursor = after(inEvents, out.NextAfter)
+	out.NextCursor = after(cursor.Events, out.NextAfter)
 	return s.reply(w, http.StatusOK, out)
 }
 

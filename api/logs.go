@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/internal/cursor"
 )
 
 // logBytes is about how much of logs one answer has; whole attempts are given.
@@ -25,7 +26,7 @@ func (s *Server) stepLogs(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) logs(w http.ResponseWriter, r *http.Request, step string) error {
 	var after engine.LogPlace
 	if c := r.URL.Query().Get("cursor"); c != "" {
-		place, err := fromCursor("cursor", inLogs, c)
+		place, err := fromCursor("cursor", cursor.Logs, c)
 		if err != nil {
 			return err
 		}
@@ -47,7 +48,7 @@ func (s *Server) logs(w http.ResponseWriter, r *http.Request, step string) error
 	}
 	if size > logBytes {
 		last := &all[len(all)-1]
-		out.NextCursor = toCursor(inLogs, strconv.FormatUint(uint64(last.Attempt), 36)+"."+last.Step)
+		out.NextCursor = cursor.To(cursor.Logs, strconv.FormatUint(uint64(last.Attempt), 36)+"."+last.Step)
 	}
 	return s.reply(w, http.StatusOK, out)
 }

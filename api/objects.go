@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/internal/cursor"
 )
 
 type objectList struct {
@@ -16,7 +17,7 @@ func (s *Server) listObjects(w http.ResponseWriter, r *http.Request) error {
 	n, place := number(get("limit"), defaultPage), ""
 	if c := get("cursor"); c != "" {
 		var err error
-		if place, err = fromCursor("cursor", inObjects, c); err != nil {
+		if place, err = fromCursor("cursor", cursor.Objects, c); err != nil {
 			return err
 		}
 	}
@@ -27,7 +28,7 @@ func (s *Server) listObjects(w http.ResponseWriter, r *http.Request) error {
 	out := objectList{Objects: all}
 	if len(all) > n {
 		out.Objects = all[:n]
-		out.NextCursor = toCursor(inObjects, all[n-1].Key)
+		out.NextCursor = cursor.To(cursor.Objects, all[n-1].Key)
 	}
 	return s.reply(w, http.StatusOK, out)
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/internal/cursor"
 	"github.com/agnt5/agnt5d/model"
 )
 
@@ -212,11 +213,7 @@ func (s *Server) listRuns(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f.Limit = number(get("limit"), defaultPage)
-	if c := get("cursor"); c != "" {
-		if f.Cursor, err = fromCursor("cursor", inRuns, c); err != nil {
-			return err
-		}
-	}
+	f.Cursor = get("cursor")
 	if sort := get("sort"); sort != "" {
 		f.ByEnd = sort == "end"
 	}
@@ -224,11 +221,7 @@ func (s *Server) listRuns(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	out := runList{Runs: page.Runs}
-	if page.Next != "" {
-		out.NextCursor = toCursor(inRuns, page.Next)
-	}
-	return s.reply(w, http.StatusOK, out)
+	return s.reply(w, http.StatusOK, runList{page.Runs, page.Next})
 }
 
 type explanation struct {
@@ -262,7 +255,7 @@ func (s *Server) runTimeline(w http.ResponseWriter, r *http.Request) error {
 	var begin uint64
 	if c := q.Get("cursor"); c != "" {
 		var err error
-		if begin, err = fromAfter("cursor", inSpans, c); err != nil {
+		if begin, err = fromAfter("cursor", cursor.Spans, c); err != nil {
 			return err
 		}
 	}
@@ -272,7 +265,7 @@ func (s *Server) runTimeline(w http.ResponseWriter, r *http.Request) error {
 	}
 	out := spanList{Attempts: spans}
 	if more {
-		out.NextCursor = after(inSpans, spans[len(spans)-1].Seq)
+		out.NextCursor = after(cursor.Spans, spans[len(spans)-1].Seq)
 	}
 	return s.reply(w, http.StatusOK, out)
 }

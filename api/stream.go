@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/internal/cursor"
 	"github.com/agnt5/agnt5d/model"
 )
 
@@ -36,7 +37,7 @@ func frameOf(e engine.Event) (frame, error) {
 	if err != nil {
 		return frame{}, err
 	}
-	text := fmt.Appendf(make([]byte, 0, len(data)+40), "id: %s\n", after(inEvents, e.Seq))
+	text := fmt.Appendf(make([]byte, 0, len(data)+40), "id: %s\n", after(cursor.Events, e.Seq))
 	f := frame{seq: e.Seq, kind: e.Kind, id: len(text)}
 	for line := range bytes.FieldsFuncSeq(data, lineEnd) { // a payload may hold line breaks; between JSON tokens they mean nothing
 		text = append(append(append(text, "data: "...), line...), '\n')

@@ -1,13 +1,13 @@
 package archive
 
 import (
-	"encoding/base64"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/agnt5/agnt5d/internal/cursor"
 	"github.com/agnt5/agnt5d/internal/nearest"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/rfc3339"
@@ -154,37 +154,33 @@ func runHead(h *journal.Head) model.RunHead {
 	return r
 }
 
-// A cursor is opaque text: the order of the list, and the place of the last run that was looked at.
+// toCursor gives the cursor from which a list in that order goes on: behind the last run that was looked at.
 func toCursor(byEnd bool, m journal.HeadMark) string {
-	if m == (journal.HeadMark{}) {
+	switch {
+	case m == (journal.HeadMark{}):
 		return ""
+	case byEnd:
+		return cursor.To(cursor.Ends, strconv.FormatInt(m.Ended, 36)+"."+strconv.FormatUint(m.Run, 36))
 	}
-	text := "r" + strconv.FormatUint(m.Run, 36)
-	if byEnd {
-		text = "e" + strconv.FormatInt(m.Ended, 36) + "." + strconv.FormatUint(m.Run, 36)
-	}
-	return base64.RawURLEncoding.EncodeToString([]byte(text))
+	return cursor.To(cursor.Runs, strconv.FormatUint(m.Run, 36))
 }
 
-func fromCursor(byEnd bool, cursor string) (m journal.HeadMark, err error) {
-	if cursor == "" {
+func fromCursor(byEnd bool, given string) (m journal.HeadMark, err error) {
+	if given == "" {
 		return m, nil
 	}
-	b, err := base64.RawURLEncoding.DecodeString(cursor)
-	text := string(b)
-	if byEnd && err == nil {
-		var ended string
-		var ok bool
-		if ended, text, ok = strings.Cut(text, "."); ok && strings.HasPrefix(ended, "e") {
-			m.Ended, err = strconv.ParseInt(ended[1:], 36, 64)
-			text = "r" + text
-		}
+	run := ""
+	if !byEnd {
+		run = cursor.From(cursor.Runs, given)
+	} else if ended, rest, ok := strings.Cut(cursor.From(cursor.Ends, given), "."); ok {
+		m.Ended, err = strconv.ParseInt(ended, 36, 64)
+		run = rest
 	}
-	if run, ok := strings.CutPrefix(text, "r"); ok && err == nil {
+	if err == nil {
 		m.Run, err = strconv.ParseUint(run, 36, 64)
 	}
 	if err != nil || m.Run == 0 || byEnd != (m.Ended != 0) {
-		return m, badFilter("cursor: %.100q is not one that this list gave", cursor)
+		return m, badFilter("cursor: %.100q is not one that this list gave", given)
 	}
 	return m, nil
 }

@@ -21,6 +21,7 @@ var may = map[string][]string{
 	"internal/backoff":       {},
 	"internal/build":         {},
 	"internal/cron":          {},
+	"internal/cursor":        {},
 	"internal/deps":          {},
 	"internal/docs":          {},
 	"internal/failure":       {},
@@ -49,7 +50,7 @@ var may = map[string][]string{
 	"client":                 {"flow", "internal/backoff", "internal/ids", "internal/wire", "model", "worker", "worker/pool"},
 	"examples/orders/worker": {"client", "worker"},
 	"replay":                 {"flow", "internal/event", "internal/failure", "internal/heap", "internal/pack", "internal/refusal", "internal/rfc3339", "signals", "timers"},
-	"internal/archive":       {"flow", "internal/event", "internal/ids", "internal/nearest", "internal/refusal", "internal/rfc3339", "journal", "model", "replay"},
+	"internal/archive":       {"flow", "internal/cursor", "internal/event", "internal/ids", "internal/nearest", "internal/refusal", "internal/rfc3339", "journal", "model", "replay"},
 	"internal/hub":           {"internal/failure", "internal/refusal", "internal/shard", "journal", "worker"},
 	"internal/shard":         {"flow", "internal/archive", "internal/event", "internal/failure", "internal/meter", "internal/objects", "internal/refusal", "journal", "replay", "timers", "worker"},
 	"internal/sim":           {"flow", "internal/archive", "internal/event", "internal/failure", "internal/hub", "internal/refusal", "internal/shard", "journal", "replay", "worker"},
@@ -61,7 +62,7 @@ var may = map[string][]string{
 	"internal/bench":         {"client", "engine", "flow", "worker"},
 	"access":                 {"engine", "flow", "internal/nearest", "internal/rfc3339", "model"},
 	"push":                   {"engine", "flow", "internal/failure", "internal/wire", "model", "worker", "worker/pool"},
-	"api":                    {"access", "engine", "flow", "internal/build", "internal/diagram", "internal/ids", "internal/meter", "internal/nearest", "internal/refusal", "internal/wire", "journal", "model", "push", "worker"},
+	"api":                    {"access", "engine", "flow", "internal/cursor", "internal/build", "internal/diagram", "internal/ids", "internal/meter", "internal/nearest", "internal/refusal", "internal/wire", "journal", "model", "push", "worker"},
 	"cmd/agnt5d":             {"access", "api", "client", "engine", "examples/etl", "flow", "internal/archive", "internal/bench", "internal/build", "internal/diagram", "internal/event", "internal/ids", "internal/nearest", "internal/refusal", "internal/rfc3339", "journal", "journal/bolt", "model", "push", "replay", "ui"},
 }
 
