@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/agnt5/agnt5d/client"
@@ -71,40 +70,4 @@ func fileHistory(path, id string, print func(model.Event) error) error {
 	w := f.Walk()
 	w.Each = func(e model.Event, _ *replay.State, _ []string) error { return print(e) }
 	return f.walk(w, run, 0)
-}
-
-func newTailCmd() *cobra.Command {
-	var run string
-	var after uint64
-	var past bool
-	cmd := &cobra.Command{
-		Use:     "tail",
-		Short:   "Print events as they become durable, of all runs or of one",
-		Example: "  agnt5d tail\n  agnt5d tail --run order-17\n  agnt5d tail --past -o json",
-		Args:    nargs(),
-	}
-	idFlag(cmd, &run, "run", "only this run; ends when it has ended")
-	cmd.Flags().Uint64Var(&after, "after", 0, "begin after this event")
-	cmd.Flags().BoolVar(&past, "past", false, "begin with the first event instead of now")
-	_ = cmd.RegisterFlagCompletionFunc("run", runIDs("running"))
-	return remoteVerb(cmd, func(cmd *cobra.Command, _ []string, c *client.Client, o *remote) error {
-		if run == "" && after == 0 && !past {
-			last, err := c.Version(cmd.Context())
-			if err != nil {
-				return err
-			}
-			after = last.Durable
-		}
-		print := printEvent(cmd, o, run == "")
-		var err error
-		if run != "" {
-			err = c.Follow(cmd.Context(), run, after, print)
-		} else {
-			err = c.FollowAll(cmd.Context(), after, print)
-		}
-		if cmd.Context().Err() != nil && errors.Is(err, cmd.Context().Err()) {
-			return nil // Ctrl-C is how it ends
-		}
-		return err
-	})
 }
