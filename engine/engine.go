@@ -153,8 +153,6 @@ func (e *Engine) loop() {
 	for {
 		runtime.Gosched() // whoever is about to bring something brings it to this turn
 		e.mu.Lock()
-		inputs, e.inbox = e.inbox, inputs[:0]
-		asks, e.asks = e.asks, asks[:0]
 		commits, e.commits = e.commits, commits[:0]
 		rows, e.rows = e.rows, rows[:0]
 		e.mu.Unlock()
@@ -162,6 +160,13 @@ func (e *Engine) loop() {
 		clear(commits)
 		e.give(rows)
 		clear(rows)
+		if e.fallen() { // a turn that writes nothing would answer, and hand out tasks, by what may not be so any more
+			return
+		}
+		e.mu.Lock()
+		inputs, e.inbox = e.inbox, inputs[:0]
+		asks, e.asks = e.asks, asks[:0]
+		e.mu.Unlock()
 		now := e.now()
 		e.take(now, inputs, asks)
 		clear(inputs)
@@ -172,15 +177,21 @@ func (e *Engine) loop() {
 		}
 		e.h.Dispatch(e.now())
 		e.fetch() // what came of the turn may want something, too
-		if err := cmp.Or(e.r.Broken(), e.j.Err()); err != nil {
-			e.r.Stop(err)
-			e.breakDown(err)
-			return
-		}
-		if !e.sleep() {
+		if e.fallen() || !e.sleep() {
 			return
 		}
 	}
+}
+
+// fallen stops an engine that cannot go on: the shard is broken, or the journal takes nothing more and is perhaps another's.
+func (e *Engine) fallen() bool {
+	err := cmp.Or(e.r.Broken(), e.j.Err())
+	if err == nil {
+		return false
+	}
+	e.r.Stop(err)
+	e.breakDown(err)
+	return true
 }
 
 // maxReaders bounds how many goroutines read for the shard at once. What is wanted meanwhile is read by the next one, together.
@@ -396,6 +407,9 @@ func (e *Engine) rest() {
 			e.breakDown(err)
 		}
 	}()
+	if e.j.Err() != nil {
+		return
+	}
 	e.mu.Lock()
 	inputs, asks := e.inbox, e.asks
 	e.inbox, e.asks = nil, nil
