@@ -12,22 +12,33 @@ import (
 
 // The simulated disk keeps to the rules of any journal, or what the simulator proves would be about something else.
 func TestTheDiskIsAJournal(t *testing.T) {
-	disks := map[string]*Disk{}
+	disks, owners := map[string]*Disk{}, map[*Disk]*log{}
 	journaltest.Run(t, func(_ *testing.T, dir string, shard journal.Shard) journal.Log {
 		if disks[dir] == nil {
 			disks[dir] = NewDisk(shard)
 		}
-		return &log{Disk: disks[dir]}
-	}, journaltest.Faults{})
+		if had := owners[disks[dir]]; had != nil {
+			close(had.broken)
+		}
+		l := &log{Disk: disks[dir], broken: make(chan struct{})}
+		owners[l.Disk] = l
+		return l
+	}, journaltest.Faults{Takeover: true})
 }
 
-// log commits each batch at once, and reads the few things that the shard never asks for.
+// log commits each batch at once, and reads the few things that the shard never asks for. The next one that opens its disk takes it
+// over.
 type log struct {
 	*Disk
 	closed bool
+	broken chan struct{}
 }
 
 func (l *log) Append(b *journal.Batch, done func(error)) {
+	if err := l.Err(); err != nil {
+		done(err)
+		return
+	}
 	if l.closed {
 		done(journal.ErrClosed)
 		return
@@ -59,9 +70,16 @@ func (l *log) States() (map[uint8]int, error) {
 
 func (l *log) Runs(limit int) (int, error) { return min(len(l.heads), limit), nil }
 
-func (l *log) Broken() <-chan struct{} { return nil }
+func (l *log) Broken() <-chan struct{} { return l.broken }
 
-func (l *log) Err() error { return nil }
+func (l *log) Err() error {
+	select {
+	case <-l.broken:
+		return journal.ErrFenced
+	default:
+		return nil
+	}
+}
 
 func (l *log) Close() error { l.closed = true; return nil }
 

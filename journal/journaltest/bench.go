@@ -48,9 +48,11 @@ func (b *bench) put(batch *journal.Batch) {
 	}
 }
 
-func (b *bench) try(batch *journal.Batch) error {
+func (b *bench) try(batch *journal.Batch) error { return b.tryOn(b.log, batch) }
+
+func (b *bench) tryOn(log journal.Log, batch *journal.Batch) error {
 	got := make(chan error, 1)
-	b.log.Append(batch, func(err error) { got <- err })
+	log.Append(batch, func(err error) { got <- err })
 	return <-got
 }
 

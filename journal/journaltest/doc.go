@@ -26,6 +26,9 @@
 //  12. A damaged record is named with its sequence and its run, wherever it is met, and everything else is read as before.
 //  13. A journal without space refuses with ErrFull, and so does everything appended behind; it is read all the while, and goes
 //     on after a Probe where it stopped.
+//  14. The answer to a Question has for each row what is read when that row is asked for alone, in the order of the question.
+//  15. An engine whose journal was taken over is told ErrFenced for whatever is not in it, and nothing of that is; what it was told is
+//     recorded is there. It is told without asking, too: Broken is closed, and Err says why. The other goes on behind what is there.
 //
-// Rules 12 and 13 need Faults. What becomes of a failed sync depends on what a journal is kept on, and is not tested here.
+// Rules 12, 13 and 15 need Faults. What becomes of a failed sync depends on what a journal is kept on, and is not tested here.
 package journaltest

@@ -16,6 +16,8 @@ type Faults struct {
 	Damage func(t *testing.T, dir string, seq uint64)
 	// Fill takes all space from an open journal, until back is called.
 	Fill func(t *testing.T, log journal.Log) (back func())
+	// Takeover says that whoever opens the journal takes it over from the engine that has it open. Else the second one is refused.
+	Takeover bool
 }
 
 // Run checks a kind of journal against all rules: one that is a file, whose shard is 0, and one of another shard.
@@ -29,22 +31,25 @@ func run(t *testing.T, open Open, faults Faults, shard journal.Shard) {
 	for _, rule := range []struct {
 		name string
 		test func(*bench)
+		off  bool
 	}{
-		{"WhatWasAcknowledgedIsThereAfterReopening", reopening},
-		{"BatchesAreAcknowledgedInOrder", order},
-		{"TheLogIsReadFromAnyPlace", reading},
-		{"AHistoryIsReadInPages", history},
-		{"RecoveryGivesSnapshotsAndTheTail", recovery},
-		{"WhatWasWrittenLastCounts", rows},
-		{"RunsAreListedNewestFirst", lists},
-		{"APurgedRunIsGone", purges},
-		{"ReadersDoNotStopAppends", together},
-		{"ASnapshotIsReadByItsRun", snapshots},
-		{"WhatIsKeptForLongStaysInOrder", retention},
-		{"DamageIsNamedAndStaysWhereItIs", damage},
-		{"AFullJournalRefusesAndLosesNothing", full},
+		{"WhatWasAcknowledgedIsThereAfterReopening", reopening, false},
+		{"BatchesAreAcknowledgedInOrder", order, false},
+		{"TheLogIsReadFromAnyPlace", reading, false},
+		{"AHistoryIsReadInPages", history, false},
+		{"RecoveryGivesSnapshotsAndTheTail", recovery, false},
+		{"WhatWasWrittenLastCounts", rows, false},
+		{"RunsAreListedNewestFirst", lists, false},
+		{"APurgedRunIsGone", purges, false},
+		{"ReadersDoNotStopAppends", together, false},
+		{"ASnapshotIsReadByItsRun", snapshots, false},
+		{"WhatIsKeptForLongStaysInOrder", retention, false},
+		{"DamageIsNamedAndStaysWhereItIs", damage, faults.Damage == nil},
+		{"AFullJournalRefusesAndLosesNothing", full, faults.Fill == nil},
+		{"AQuestionIsAnsweredRowByRow", asking, false},
+		{"AnEngineThatWasTakenOverWritesNothing", takeover, !faults.Takeover},
 	} {
-		if rule.name == "DamageIsNamedAndStaysWhereItIs" && faults.Damage == nil || rule.name == "AFullJournalRefusesAndLosesNothing" && faults.Fill == nil {
+		if rule.off {
 			continue
 		}
 		t.Run(rule.name, func(t *testing.T) {
