@@ -54,10 +54,11 @@ func (p *place) look() error {
 	return nil
 }
 
-// whole says whether the open file, wherever it stands by now, is as long as it was: this is cheaper than look.
+// whole says whether the open file, wherever it stands by now, is as long as it was: this is cheaper than look. What is no file, as
+// where a test stands in for it, has no length.
 func (p *place) whole(f *os.File) error {
 	known := p.size.Load()
-	if info, err := f.Stat(); err == nil && info.Size() < known {
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Size() < known {
 		return p.shorter(known, info.Size())
 	}
 	return nil
