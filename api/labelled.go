@@ -21,10 +21,11 @@ var (
 	timerLagDesc    = labels("timer_lag_seconds", "How late timers, time-outs and retries came.")
 	commitTookDesc  = labels("commit_seconds", "Time of a journal transaction, its flushes included.")
 	commitBatchDesc = labels("commit_batch_records", "Records that one journal transaction held.")
+	stuckDesc       = labels("runs_stuck", "Open runs that nothing has moved for ten minutes and nothing will by itself; waits for signals do not count.")
 	diskFreeDesc    = labels("disk_free_bytes", "Free space on the journal's disk.")
 
 	labelled = []*prometheus.Desc{runsDesc, endedDesc, runTookDesc, stepTookDesc, waitedDesc, attemptsDesc, queueDesc, oldestDesc,
-		timerLagDesc, commitTookDesc, commitBatchDesc, diskFreeDesc}
+		timerLagDesc, commitTookDesc, commitBatchDesc, stuckDesc, diskFreeDesc}
 )
 
 func labels(name, help string, labels ...string) *prometheus.Desc {

@@ -123,7 +123,7 @@ func stuckFor(text string) (time.Duration, error) {
 
 // countRuns says how many runs there are.
 func (s *Server) countRuns(w http.ResponseWriter, r *http.Request) error {
-	still := 10 * time.Minute
+	still := stuckAfter
 	if text := r.URL.Query().Get("stuck_for"); text != "" {
 		var err error
 		if still, err = stuckFor(text); err != nil {

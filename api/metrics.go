@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"time"
@@ -75,6 +76,12 @@ func bit(b bool) float64 {
 	return 0
 }
 
+// stuckAfter is how long nothing must have moved a run for it to count as stuck, and countWithin how long a scrape waits for the count.
+const (
+	stuckAfter  = 10 * time.Minute
+	countWithin = 5 * time.Second
+)
+
 // Describe tells the registry what Collect will give.
 func (c *engineCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, f := range figures {
@@ -95,6 +102,11 @@ func (c *engineCollector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(f.desc, f.kind, f.of(&s))
 	}
 	collectLabelled(ch, &s)
+	ctx, cancel := context.WithTimeout(context.Background(), countWithin)
+	defer cancel()
+	if counts, err := c.eng.RunCounts(ctx, stuckAfter); err == nil {
+		ch <- prometheus.MustNewConstMetric(stuckDesc, prometheus.GaugeValue, float64(counts.Stuck))
+	}
 	if free, ok := diskFree(c.eng.Path()); ok {
 		ch <- prometheus.MustNewConstMetric(diskFreeDesc, prometheus.GaugeValue, float64(free))
 	}

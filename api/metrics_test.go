@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/flow"
@@ -123,4 +124,22 @@ func TestSeriesAreBounded(t *testing.T) {
 		}
 	}
 	want(t, s, fmt.Sprintf(`agnt5_runs_ended_total{state="completed",workflow="other"} %d`, n-300))
+}
+
+// A run is stuck when nothing has moved it for ten minutes and nothing will: its handler has no worker. One that waits for a signal or
+// for a time is not.
+func TestStuckRunsAreCounted(t *testing.T) {
+	s := open(t, engine.Options{Clock: engine.NewTestClock()})
+	for name, step := range map[string]flow.Step{"nobody": flow.Task("a", "svc", "nobody"), "signal": flow.WaitSignal("a", "go"), "timer": flow.WaitTimer("a", "k", flow.Delay(time.Hour))} {
+		if err := s.eng.Register(name, flow.Definition{Steps: []flow.Step{step}}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.eng.Start(t.Context(), name, nil, engine.WithID(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.eng.Advance(t.Context(), 11*time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	want(t, s, "agnt5_runs_stuck 1")
 }
