@@ -53,6 +53,7 @@ var kinds = map[string]*kind{
 	"duration":   {Type: "string", Pattern: `^([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$`, Max: 64, Example: "10m"},
 	"sort":       {Type: "string", Enum: []string{"start", "end"}},
 	"include":    {Type: "string", Enum: []string{"signals"}},
+	"includes":   {Type: "string", Pattern: `^(signals|reason)(,(signals|reason))*$`, Example: "reason"},
 	"steps":      {Type: "string", Enum: []string{"all", "open", "none"}, Default: "all"},
 	"preference": {Type: "string", Example: "wait=1", Any: true},
 	"header":     {Type: "string", Any: true},

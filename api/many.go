@@ -84,6 +84,14 @@ func twice(name string) error {
 	return problem("invalid_request", name+" is in both the query and the body: give it once")
 }
 
+// withReasons takes "reason" out of what a list is to include, and says whether it was there.
+func (b *filters) withReasons() bool {
+	words := strings.Split(string(b.Include), ",")
+	rest := slices.DeleteFunc(slices.Clone(words), func(w string) bool { return w == "reason" })
+	b.Include = filter(strings.Join(slices.Compact(rest), ","))
+	return len(rest) < len(words)
+}
+
 func (b *filters) filter() (engine.ListFilter, error) {
 	f := engine.ListFilter{Workflow: string(b.Workflow), State: string(b.State), IDPrefix: string(b.IDPrefix), ErrorCode: string(b.ErrorCode),
 		Text: string(b.Text), Signals: b.Include == "signals"}

@@ -48,7 +48,8 @@ type answer struct {
 	Note   string
 }
 
-var listParams = []param{
+// filterParams are those that pick runs.
+var filterParams = []param{
 	{"workflow", "string", "only runs of this workflow"},
 	{"state", "states", "only runs in this state, or in one of several with commas between: running, completed, failed, cancelled, quarantined"},
 	{"id_prefix", "string", "only runs whose id has this prefix"},
@@ -59,13 +60,16 @@ var listParams = []param{
 	{"error_code", "string", "only runs that failed with this code"},
 	{"text", "string", "only runs that failed with this in the error: its step, its code, or the first 300 bytes of its message; case does not count"},
 	{"stuck_for", "duration", "only open runs that nothing has moved for so long (30s, 10m, 2h) and that nothing will move by itself: no attempt runs and no clock is set"},
-	{"include", "include", "signals: with stuck_for, runs that only wait for signals count as stuck, too"},
 }
+
+var listParams = append(append([]param{}, filterParams...),
+	param{"include", "includes", "reason: each failed or open run tells the step by which it failed or for which it waits, and why; a page has 100 runs at most then. signals: with stuck_for, runs that only wait for signals count as stuck, too. Or both with a comma between"})
 
 var sortParam = param{"sort", "sort", "start: the newest start first (the default); end: the newest end first, only runs that have ended (the default with ended_since and ended_until)"}
 
 // manyParams are those of what is done to many runs at once.
-var manyParams = append(append([]param{}, listParams...),
+var manyParams = append(append([]param{}, filterParams...),
+	param{"include", "include", "signals: with stuck_for, runs that only wait for signals count as stuck, too"},
 	param{"all", "boolean", "true: every run, when no filter is given; one of the two must be"},
 	param{"dry_run", "boolean", "true: only count what matches; done is 0"})
 

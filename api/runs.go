@@ -199,6 +199,7 @@ type runList struct {
 const (
 	defaultPage = 100
 	maxPage     = 1000
+	maxReasons  = 100 // of a page with the reason of each run
 )
 
 func (s *Server) listRuns(w http.ResponseWriter, r *http.Request) error {
@@ -208,11 +209,15 @@ func (s *Server) listRuns(w http.ResponseWriter, r *http.Request) error {
 	if err := b.fromQuery(q); err != nil {
 		return err
 	}
+	why := b.withReasons()
 	f, err := b.filter()
 	if err != nil {
 		return err
 	}
 	f.Limit = number(get("limit"), defaultPage)
+	if why {
+		f.Limit = min(f.Limit, maxReasons)
+	}
 	f.Cursor = get("cursor")
 	if sort := get("sort"); sort != "" {
 		f.ByEnd = sort == "end"
@@ -220,6 +225,11 @@ func (s *Server) listRuns(w http.ResponseWriter, r *http.Request) error {
 	page, err := s.eng.ListPage(r.Context(), f)
 	if err != nil {
 		return err
+	}
+	if why {
+		if err := s.eng.AddReasons(r.Context(), page.Runs); err != nil {
+			return err
+		}
 	}
 	return s.reply(w, http.StatusOK, runList{page.Runs, page.Next})
 }

@@ -420,6 +420,8 @@ type Filter struct {
 	ErrorCode              string        // by which a run failed
 	Text                   string        // in the error of a failed run; case does not count
 	StuckFor               time.Duration // open runs that nothing has moved for so long, and that nothing will move by itself
+	Signals                bool          // with StuckFor: those that only wait for signals are stuck, too
+	Reasons                bool          // of a list: RunHead.Reason is there; a page has 100 runs at most
 	Sort                   string        // of a list: "start" (or "") or "end", the newest first. With EndedSince or EndedUntil: by end
 }
 
@@ -434,6 +436,9 @@ func (f *Filter) values() url.Values {
 	if f.StuckFor > 0 {
 		v.Set("stuck_for", strconv.FormatInt(max(f.StuckFor.Milliseconds(), 1), 10)+"ms")
 	}
+	if f.Signals {
+		v.Set("include", "signals")
+	}
 	return v
 }
 
@@ -443,6 +448,9 @@ func (c *Client) List(ctx context.Context, f Filter, limit int, cursor string) (
 	v := f.values()
 	if f.Sort != "" {
 		v.Set("sort", f.Sort)
+	}
+	if f.Reasons {
+		v.Set("include", strings.TrimPrefix(v.Get("include")+",reason", ","))
 	}
 	if limit > 0 {
 		v.Set("limit", strconv.Itoa(limit))
@@ -611,7 +619,7 @@ func (c *Client) DeleteMany(ctx context.Context, f Filter, o ManyOptions) (Many,
 
 func (c *Client) many(ctx context.Context, what string, f Filter, o ManyOptions) (Many, error) {
 	var out Many
-	if f == (Filter{}) && !o.All {
+	if f.Sort, f.Reasons = "", false; f == (Filter{}) && !o.All {
 		return out, refuse(errors.New("the filter is empty: name the runs you mean, or set ManyOptions.All for every run"))
 	}
 	v := f.values()

@@ -62,6 +62,15 @@ func (r *Shard) Peek(number uint64) *Run {
 	return run
 }
 
+// Asleep gives the last event of a run that is put away.
+func (r *Shard) Asleep(number uint64) (last uint64, is bool) {
+	p, is := r.parked[number]
+	if is {
+		last = p.last
+	}
+	return last, is
+}
+
 // Workflows gives every workflow by name.
 func (r *Shard) Workflows() map[string]*Workflow { return r.flows }
 

@@ -88,7 +88,7 @@ CALLS = {
     "advance_clock": {"advance": "1h"},
     "delete_workflow": {"workflow_id": "r"},
     "list_workflows": {"workflow_name": "w", "state": "running", "id_prefix": "r", "since": "2026-01-01T00:00:00Z", "until": "2026-01-01T00:00:00Z"},
-    "list_workflows_page": {"workflow_name": "w", "state": "running", "id_prefix": "r", "cursor": "c"},
+    "list_workflows_page": {"ended_since": "2026-01-01T00:00:00Z", "error_code": "x", "text": "x", "stuck_for": "1m", "workflow_name": "w", "state": "running", "id_prefix": "r", "cursor": "c"},
     "count_workflows": {"stuck_for": "1h"},
     "cancel_workflows": {"workflow_name": "w", "state": "running", "id_prefix": "r", "since": "2026-01-01T00:00:00Z"},
     "retry_workflows": {"workflow_name": "w", "state": "failed", "id_prefix": "r", "until": "2026-01-01T00:00:00Z"},
@@ -107,6 +107,9 @@ CALLS = {
     "get_service": {"name": "s"},
     "put_service": {"name": "s", "url": "http://127.0.0.1:9", "handlers": ["h"]},
     "delete_service": {"name": "s"},
+    "list_tokens": {},
+    "create_token": {"name": "n", "scope": "read"},
+    "revoke_token": {"name": "n"},
     "get_version": {},
     "get_history": {"workflow_id": "r"},
     "get_step_output": {"workflow_id": "r", "step": "a"},
@@ -116,7 +119,7 @@ CALLS = {
 }
 
 
-DOTS_ARE_FINE = {"stuck_for", "state", "id_prefix", "since", "until", "cursor", "prefix"}  # filters, not names
+DOTS_ARE_FINE = {"stuck_for", "ended_since", "error_code", "text", "state", "id_prefix", "since", "until", "cursor", "prefix"}  # filters, not names
 NOT_LOOKED_AT = {"definition", "version", "url", "handlers", "advance"}
 
 

@@ -140,18 +140,18 @@ def _filter(what: str, value: Any) -> str:
     return value
 
 
-def _filters(
-    workflow_name: str | None, state: str | None, id_prefix: str | None, since: datetime.datetime | str | None, until: datetime.datetime | str | None
-) -> dict[str, str]:
-    """The filters of runs that were given."""
+_Instant = datetime.datetime | str | None
+
+
+def _filters(given: dict[str, Any]) -> dict[str, str]:
+    """The filters of runs among a call's arguments that were given."""
     out = {}
-    for key, what, value in (("workflow", "workflow_name", workflow_name), ("state", "state", state), ("id_prefix", "id_prefix", id_prefix)):
-        if value is not None:
-            out[key] = _filter(what, value)
-    if since is not None:
-        out["since"] = _instant("since", since)
-    if until is not None:
-        out["until"] = _instant("until", until)
+    for key in ("workflow_name", "state", "id_prefix", "error_code", "text", "stuck_for", "include"):
+        if given.get(key) is not None:
+            out[key.removesuffix("_name")] = _filter(key, given[key])
+    for key in ("since", "until", "ended_since", "ended_until"):
+        if given.get(key) is not None:
+            out[key] = _instant(key, given[key])
     return out
 
 
@@ -359,15 +359,24 @@ class Calls:
         workflow_name: str | None = None,
         state: str | None = None,
         id_prefix: str | None = None,
-        since: datetime.datetime | str | None = None,
-        until: datetime.datetime | str | None = None,
+        since: _Instant = None,
+        until: _Instant = None,
+        ended_since: _Instant = None,
+        ended_until: _Instant = None,
+        error_code: str | None = None,
+        text: str | None = None,
+        stuck_for: str | None = None,
+        include: str | None = None,
         limit: int = 100,
     ) -> Steps[list[dict[str, Any]]]:
         """Runs (not definitions: list_definitions), newest first, at most ``limit`` of them (0: all).
 
-        ``since`` and ``until`` are about the start: a datetime with a time zone, or RFC 3339 text; ``until`` is exclusive.
+        ``since`` and ``until`` are about the start, ``ended_since`` and ``ended_until`` about the end: a datetime with a time zone, or
+        RFC 3339 text; the two ``until`` are exclusive. ``text`` is in the error of a failed run. ``stuck_for="10m"``: open runs
+        that nothing has moved for so long and nothing will by itself; with ``include="signals"`` also those that wait for a signal.
+        ``include="reason"``: each failed or open run has a ``reason`` ``{step, code, detail}``.
         """
-        query = _filters(workflow_name, state, id_prefix, since, until)
+        query = _filters(locals())
         return (yield from self._pages("/v1/runs", query, "runs", limit))
 
     @call
@@ -378,15 +387,21 @@ class Calls:
         workflow_name: str | None = None,
         state: str | None = None,
         id_prefix: str | None = None,
-        since: datetime.datetime | str | None = None,
-        until: datetime.datetime | str | None = None,
+        since: _Instant = None,
+        until: _Instant = None,
+        ended_since: _Instant = None,
+        ended_until: _Instant = None,
+        error_code: str | None = None,
+        text: str | None = None,
+        stuck_for: str | None = None,
+        include: str | None = None,
         limit: int = 100,
     ) -> Steps[dict[str, Any]]:
         """One page of list_workflows: ``{runs, next_cursor?}``, at most ``limit`` (up to 1,000) of them.
 
         The ``next_cursor`` of a page, given as ``cursor`` with the same filters, gets the next; there is none after the last.
         """
-        query = _filters(workflow_name, state, id_prefix, since, until) | {"limit": str(limit)}
+        query = _filters(locals()) | {"limit": str(limit)}
         if cursor is not None:
             query["cursor"] = _filter("cursor", cursor)
         return _object((yield from self._ask("GET", _query("/v1/runs", query))), "runs")
@@ -424,8 +439,14 @@ class Calls:
         workflow_name: str | None = None,
         state: str | None = None,
         id_prefix: str | None = None,
-        since: datetime.datetime | str | None = None,
-        until: datetime.datetime | str | None = None,
+        since: _Instant = None,
+        until: _Instant = None,
+        ended_since: _Instant = None,
+        ended_until: _Instant = None,
+        error_code: str | None = None,
+        text: str | None = None,
+        stuck_for: str | None = None,
+        include: str | None = None,
         all: bool = False,
         dry_run: bool = False,
         reason: str = "",
@@ -434,7 +455,7 @@ class Calls:
 
         With ``dry_run`` it only counts.
         """
-        filters = _filters(workflow_name, state, id_prefix, since, until)
+        filters = _filters(locals())
         return (yield from self._many("cancel", filters, all, dry_run, reason=reason))
 
     @call
@@ -444,13 +465,19 @@ class Calls:
         workflow_name: str | None = None,
         state: str | None = None,
         id_prefix: str | None = None,
-        since: datetime.datetime | str | None = None,
-        until: datetime.datetime | str | None = None,
+        since: _Instant = None,
+        until: _Instant = None,
+        ended_since: _Instant = None,
+        ended_until: _Instant = None,
+        error_code: str | None = None,
+        text: str | None = None,
+        stuck_for: str | None = None,
+        include: str | None = None,
         all: bool = False,
         dry_run: bool = False,
     ) -> Steps[dict[str, Any]]:
         """Reopen every failed or cancelled run that the filters name: ``{matched, done}``. Without a filter it wants ``all=True``."""
-        filters = _filters(workflow_name, state, id_prefix, since, until)
+        filters = _filters(locals())
         return (yield from self._many("retry", filters, all, dry_run))
 
     @call
@@ -460,13 +487,19 @@ class Calls:
         workflow_name: str | None = None,
         state: str | None = None,
         id_prefix: str | None = None,
-        since: datetime.datetime | str | None = None,
-        until: datetime.datetime | str | None = None,
+        since: _Instant = None,
+        until: _Instant = None,
+        ended_since: _Instant = None,
+        ended_until: _Instant = None,
+        error_code: str | None = None,
+        text: str | None = None,
+        stuck_for: str | None = None,
+        include: str | None = None,
         all: bool = False,
         dry_run: bool = False,
     ) -> Steps[dict[str, Any]]:
         """Delete every finished run that the filters name, and its history: ``{matched, done}``. Without a filter it wants ``all=True``."""
-        filters = _filters(workflow_name, state, id_prefix, since, until)
+        filters = _filters(locals())
         return (yield from self._many("delete", filters, all, dry_run))
 
     # Events.
