@@ -64,8 +64,8 @@ var calls = map[string]call{
 		_, _, err := c.List(ctx, client.Filter{}, 1, "")
 		return err
 	}},
-	"Logs": {2, func(ctx context.Context, c *client.Client, s []string) error {
-		_, err := c.Logs(ctx, s[0], s[1])
+	"Logs": {1, func(ctx context.Context, c *client.Client, s []string) error { // no step means all of them
+		_, err := c.Logs(ctx, s[0], "")
 		return err
 	}},
 	"Object": {1, func(ctx context.Context, c *client.Client, s []string) error {

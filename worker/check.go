@@ -52,8 +52,21 @@ func (h *Hub) checkQueues() string {
 	}
 	for _, f := range h.handlers {
 		turns := map[*runQueue]int{}
-		for _, r := range f.queue.ring[f.queue.head:] {
-			turns[r]++
+		flows := map[*flowQueue]bool{}
+		for _, w := range f.queue.flows.waiting() {
+			if flows[w] || f.queue.byFlow[w.name] != w || w.runs.len() == 0 {
+				return fmt.Sprintf("3: handler %s/%s: workflow %q has a turn of %d runs, and perhaps another", f.Service, f.Name, w.name, w.runs.len())
+			}
+			flows[w] = true
+			for _, r := range w.runs.waiting() {
+				turns[r]++
+				if r.flow != w {
+					return fmt.Sprintf("3: handler %s/%s: run %d has its turn in another workflow", f.Service, f.Name, r.run)
+				}
+			}
+		}
+		if len(flows) != len(f.queue.byFlow) {
+			return fmt.Sprintf("3: handler %s/%s knows %d workflows, %d have a turn", f.Service, f.Name, len(f.queue.byFlow), len(flows))
 		}
 		sum := 0
 		for run, r := range f.queue.byRun {

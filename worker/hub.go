@@ -10,7 +10,8 @@ import (
 //
 //  1. A slot stands under its own run and step, and is not gone.
 //  2. A slot with a session carries that session's id. It is counted as long as it is leased or cancelled.
-//  3. A handler's queue holds exactly its queued slots, by run; a run with some has one turn in it.
+//  3. A handler's queue holds exactly its queued slots, by run; a run with some has one turn in its workflow, and that one in the
+//     queue.
 //  4. A handler stands under its own names; the Host knows of each that has an offer.
 //  5. A lease with a clock stands in the heap no later than that clock, unless its end was reported; the heap is in order.
 type Hub struct {
@@ -63,7 +64,7 @@ func (h *Handler) Queued() int { return h.queue.n }
 
 // Oldest is when the step that has waited longest in the handler's queue was offered, in Unix milliseconds; 0: none waits.
 func (h *Handler) Oldest() (at int64) {
-	for _, r := range h.queue.ring[h.queue.head:] {
+	for _, r := range h.queue.byRun {
 		for _, s := range r.slots[r.head:] {
 			if s != nil && s.State == Queued && s.run == r {
 				if at == 0 || s.OfferedAt < at {
@@ -91,6 +92,7 @@ const (
 type Slot struct {
 	Run         uint64
 	Step        int32
+	Workflow    string // its name: workflows take turns
 	Attempt     uint32
 	Boot        uint64 // of its token
 	Handler     *Handler
@@ -139,8 +141,7 @@ func (h *Hub) Handler(service, name string) *Handler {
 	if f := h.handlers[k]; f != nil {
 		return f
 	}
-	f := &Handler{Service: service, Name: name}
-	f.queue.byRun = map[uint64]*runQueue{}
+	f := &Handler{Service: service, Name: name, queue: newFairQueue()}
 	h.handlers[k] = f
 	return f
 }

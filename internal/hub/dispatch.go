@@ -18,25 +18,28 @@ func (h *Hub) list(f *Handler) {
 // left, and answers the polls that have something to say. It is called when a shard has told the hub something.
 func (h *Hub) Dispatch(now shard.Now) {
 	h.now = now
-	for i := 0; i < len(h.ready); i++ { // a handler may be listed again meanwhile
+	for i := 0; i < len(h.ready); i++ { // a handler is listed again after each task: the others are next
 		f := h.ready[i]
 		f.listed = false
-		for len(f.offers) > 0 && !f.bound.full() {
-			s := h.pick(f)
-			if s == nil {
-				break
-			}
-			q := f.offers[0]
-			if len(f.offers) > 1 {
-				copy(f.offers, f.offers[1:])
-				f.offers[len(f.offers)-1] = q
-			}
-			s.asked++
-			if f.bound != nil {
-				f.bound.asked++
-			}
-			q.shard.link.Lend(q.at, &s.Session)
+		if len(f.offers) == 0 || f.bound.full() {
+			continue
 		}
+		s := h.pick(f)
+		if s == nil {
+			continue
+		}
+		q := f.offers[0]
+		if len(f.offers) > 1 {
+			copy(f.offers, f.offers[1:])
+			f.offers[len(f.offers)-1] = q
+		}
+		s.asked++
+		if f.bound != nil {
+			f.bound.asked++
+		}
+		s.had(f)
+		q.shard.link.Lend(q.at, &s.Session)
+		h.list(f)
 	}
 	clear(h.ready)
 	h.ready = h.ready[:0]
@@ -69,10 +72,20 @@ func (h *Hub) wants(s *Session) bool {
 	return s.talk.wants(s.asked + len(s.promised))
 }
 
-// open lists whatever the session serves: it wants tasks, or has room again.
+// open lists whatever the session serves, first the handler whose turn it is: it wants tasks, or has room again.
 func (h *Hub) open(s *Session) {
-	for _, f := range s.Handlers {
-		h.list(f)
+	for i := range s.Handlers {
+		h.list(s.Handlers[(s.turn+i)%len(s.Handlers)])
+	}
+}
+
+// had says that the session was given a task of a handler: the next one has the next turn.
+func (s *Session) had(f *Handler) {
+	for i, n := 0, len(s.Handlers); i < n; i++ {
+		if at := (s.turn + i) % n; s.Handlers[at] == f {
+			s.turn = (at + 1) % n
+			return
+		}
 	}
 }
 

@@ -89,6 +89,7 @@ type Session struct {
 	Service        string
 	Handlers       []*Handler
 	Capacity       int   // leases at once
+	turn           int   // the place in Handlers of the one whose turn it is
 	LastSeen       int64 // monotonic ms
 	JoinedAt       int64 // Unix ms
 

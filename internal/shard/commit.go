@@ -98,7 +98,7 @@ func (r *Shard) offer(run *Run, step int32, attempt uint32, careful bool) {
 		return
 	}
 	def := s.Spec(step)
-	slot := worker.Slot{Run: s.Run, Step: step, Attempt: attempt, Boot: st.Boot, Handler: run.handlerOf(step), OfferedAt: st.Since, Careful: careful}
+	slot := worker.Slot{Run: s.Run, Step: step, Workflow: s.Workflow, Attempt: attempt, Boot: st.Boot, Handler: run.handlerOf(step), OfferedAt: st.Since, Careful: careful}
 	if def.TimeoutMS != nil {
 		slot.TimeoutMS = *def.TimeoutMS
 	}
