@@ -19,6 +19,7 @@ import (
 type startBody struct {
 	InputData  json.RawMessage `json:"input_data,omitempty"`  // any JSON; absent: null
 	WorkflowID *string         `json:"workflow_id,omitempty"` // the caller's own id; absent: a ULID
+	Version    uint32          `json:"version,omitempty"`     // of the workflow; absent or 0: the current one
 }
 
 func (s *Server) startRun(w http.ResponseWriter, r *http.Request) error {
@@ -37,13 +38,22 @@ func (s *Server) startRun(w http.ResponseWriter, r *http.Request) error {
 	if trace := r.Header.Get("Traceparent"); validTrace(trace) {
 		opts = append(opts, engine.WithTrace(trace))
 	}
+	if in.Version != 0 {
+		opts = append(opts, engine.WithVersion(in.Version))
+	}
 	name := r.PathValue("name")
 	id, created, err := s.eng.StartRun(r.Context(), name, in.InputData, opts...)
 	switch {
+	case errors.Is(err, engine.ErrWorkflowNotFound) && in.Version != 0:
+		return noVersion(name, in.Version)
 	case errors.Is(err, engine.ErrWorkflowNotFound):
 		return problem("workflow_not_found", fmt.Sprintf("no workflow %s is registered", quote(name)))
 	case errors.Is(err, engine.ErrRunConflict):
-		return problem("run_conflict", fmt.Sprintf("run %s exists with another workflow or input", quote(own)))
+		what := "workflow or input"
+		if in.Version != 0 {
+			what = "workflow, version or input"
+		}
+		return problem("run_conflict", fmt.Sprintf("run %s exists with another %s", quote(own), what))
 	case err != nil:
 		return err
 	}

@@ -298,6 +298,8 @@ func (c *Client) UseWorkflow(ctx context.Context, name string, version uint32) (
 type StartOptions struct {
 	// ID is the caller's own. "": one is made, so that sending the call again starts nothing twice.
 	ID string
+	// Version is the version of the workflow that a new run gets. 0: the current one.
+	Version uint32
 	// Wait waits for the run's end, up to so long and at most 300 s; the answer may be of a run that is still open.
 	Wait time.Duration
 	// Steps is how much of the steps the answer shows: "all" (or ""), "open" or "none".
@@ -319,7 +321,8 @@ func (c *Client) Start(ctx context.Context, workflow string, input any, o StartO
 	body, err := model.Marshal(struct {
 		InputData  json.RawMessage `json:"input_data"`
 		WorkflowID string          `json:"workflow_id"`
-	}{raw, o.ID})
+		Version    uint32          `json:"version,omitempty"`
+	}{raw, o.ID, o.Version})
 	if err != nil {
 		return nil, false, err
 	}

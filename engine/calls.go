@@ -160,10 +160,16 @@ type startOptions struct {
 	id    string
 	given bool
 	trace string
+
+	version uint32
 }
 
 // WithID names the run. The same id with the same workflow and input again gives the run that exists.
 func WithID(id string) StartOption { return func(o *startOptions) { o.id, o.given = id, true } }
+
+// WithVersion starts a run of that version of the workflow instead of the current one. ErrWorkflowNotFound: there is no such version.
+// A run of that id that exists with another version is ErrRunConflict. 0: the current one, and any that exists.
+func WithVersion(n uint32) StartOption { return func(o *startOptions) { o.version = n } }
 
 // WithTrace gives the run a W3C traceparent.
 func WithTrace(parent string) StartOption { return func(o *startOptions) { o.trace = parent } }
@@ -203,7 +209,7 @@ func (e *Engine) StartRun(ctx context.Context, workflow string, input any, opts 
 		err error
 	}
 	a, err := call(ctx, e, func(done func(answer)) shard.Input {
-		return &shard.Start{By: byOf(ctx), ID: o.id, Given: o.given, Workflow: workflow, Input: raw, Trace: o.trace, Reply: func(got shard.Started, err error) { done(answer{got, err}) }}
+		return &shard.Start{By: byOf(ctx), ID: o.id, Given: o.given, Workflow: workflow, Version: o.version, Input: raw, Trace: o.trace, Reply: func(got shard.Started, err error) { done(answer{got, err}) }}
 	})
 	if err == nil {
 		err = a.err
@@ -214,13 +220,13 @@ func (e *Engine) StartRun(ctx context.Context, workflow string, input any, opts 
 	case err != nil:
 		return "", false, refusal.OfRun(o.id, err)
 	case a.got.Away:
-		return o.id, false, refusal.OfRun(o.id, e.sameStart(o.id, workflow, raw))
+		return o.id, false, refusal.OfRun(o.id, e.sameStart(o.id, workflow, o.version, raw))
 	}
 	return a.got.ID, a.got.Created, nil
 }
 
-// sameStart says whether the run that has that id was started with that workflow and input.
-func (e *Engine) sameStart(id, workflow string, input json.RawMessage) error {
+// sameStart says whether the run that has that id was started with that workflow and input, and that version unless it is 0.
+func (e *Engine) sameStart(id, workflow string, version uint32, input json.RawMessage) error {
 	number, err := e.archive.Find(id, e.o.Clock.Now().UnixMilli())
 	if err != nil {
 		return err
@@ -228,6 +234,9 @@ func (e *Engine) sameStart(id, workflow string, input json.RawMessage) error {
 	first, err := e.archive.First(number)
 	if err != nil {
 		return e.hurt(number, err)
+	}
+	if version != 0 && version != first.Version {
+		return refusal.ErrRunConflict
 	}
 	return replay.MatchStart(first.Name, first.Payload, workflow, input)
 }

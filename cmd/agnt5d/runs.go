@@ -57,6 +57,7 @@ func newRegisterCmd() *cobra.Command {
 
 func newStartCmd() *cobra.Command {
 	var id string
+	var version uint32
 	var wait limitFlag
 	cmd := &cobra.Command{
 		Use:   "start NAME",
@@ -72,6 +73,7 @@ prints once why the run is not done.`,
 	}
 	cmd.Flags().String("input", "", "the run's input: JSON, @FILE, or @- for standard input")
 	idFlag(cmd, &id, "id", "your own id for the run")
+	cmd.Flags().Uint32Var(&version, "version", 0, "start this version of the workflow; 0: the current one")
 	cmd.Flags().Var(&wait, "wait", "wait for the end; --wait=30s: no longer than that")
 	cmd.Flags().Lookup("wait").NoOptDefVal = "true"
 	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
@@ -79,7 +81,7 @@ prints once why the run is not done.`,
 		if err != nil {
 			return err
 		}
-		opts := client.StartOptions{ID: id, Steps: "none"}
+		opts := client.StartOptions{ID: id, Version: version, Steps: "none"}
 		if o.json() {
 			opts.Steps = ""
 		}

@@ -43,6 +43,16 @@ func TestWorkflowsAtTheShell(t *testing.T) {
 		{"start rel --id r3", 0, nil},
 		{"show r3 -o json", 0, []string{`"version":1`}},
 		{"show r2 -o json", 0, []string{`"version":2`}},
+		{"start rel --id r4 --version 2", 0, []string{"r4"}},
+		{"start rel --id r4 --version 2", 0, []string{"r4"}},
+		{"start rel --id r4", 0, []string{"r4"}},
+		{"start rel --id r4 --version 1", exitConflict, []string{"run_conflict", "version"}},
+		{"start rel --id r5 --version 3", exitNotFound, []string{"version 3"}},
+		{"start nope --version 1", exitNotFound, []string{"nope"}},
+		{"show r4 -o json", 0, []string{`"version":2`}},
+		{"workflows", 0, []string{"rel       1        2         4"}},
+		{"cancel r4", 0, nil},
+		{"start rel --id r4 --version 1", exitConflict, []string{"run_conflict", "version"}},
 	} {
 		code, out, errs := d.cli(t, strings.Fields(step.args)...)
 		if code != step.code {

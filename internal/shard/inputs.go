@@ -80,11 +80,21 @@ type Start struct {
 	ID       string
 	Given    bool // by the caller: it may exist already
 	Workflow string
+	Version  uint32 // of the workflow; 0: the current one
 	Input    []byte
 	Trace    string
 	Reply    func(Started, error)
 
 	version Version
+}
+
+// pick gives the version that a new run gets.
+func (in *Start) pick(r *Shard) (Version, bool) {
+	w := r.flows[in.Workflow]
+	if w == nil || w.Current == 0 || int(in.Version) > len(w.Versions) {
+		return Version{}, false
+	}
+	return w.Versions[cmp.Or(in.Version, w.Current)-1], true
 }
 
 // Started is the answer to Start.
@@ -114,12 +124,11 @@ func (in *Start) admit(r *Shard) {
 			return
 		}
 	}
-	w := r.flows[in.Workflow]
-	if w == nil || w.Current == 0 {
+	var there bool
+	if in.version, there = in.pick(r); !there {
 		in.refuse(refusal.ErrWorkflowNotFound)
 		return
 	}
-	in.version = w.Versions[w.Current-1]
 	def, err := r.Def(in.version.Digest)
 	if err != nil {
 		in.refuse(err)
@@ -145,12 +154,15 @@ func (in *Start) fold(r *Shard, run *Run, t *replay.Turn) {
 	})
 }
 
-// again answers a start whose run exists: the same workflow and input get it, others a conflict. A large input is not in
+// again answers a start whose run exists: the same workflow and input, and version if one was named, get it, others a conflict. A large input is not in
 // memory; the caller compares it.
 func (in *Start) again(run *Run, err error) {
 	known := true
 	if err == nil {
 		known, err = run.S.MatchStart(in.Workflow, in.Input)
+	}
+	if err == nil && in.Version != 0 && in.Version != run.S.Version {
+		err = refusal.ErrRunConflict
 	}
 	if err != nil {
 		in.refuse(err)

@@ -430,8 +430,8 @@ func (r *Shard) shed() {
 
 func (in *Start) needs(r *Shard) bool {
 	there := !in.Given || r.needID(in.ID)
-	if w := r.flows[in.Workflow]; w != nil && w.Current != 0 {
-		return r.needDef(w.Versions[w.Current-1].Digest) && there
+	if v, ok := in.pick(r); ok {
+		return r.needDef(v.Digest) && there
 	}
 	return there
 }

@@ -525,3 +525,16 @@ async def test_logs_of_a_run(daemon: Daemon, own_functions: None) -> None:
     worker.stop()
     await task
     await client.close()
+
+
+async def test_a_run_of_an_old_version(daemon: Daemon) -> None:
+    client = Client(daemon.url)
+    for name in ("one", "two"):
+        await client.register_workflow("w", FlowDefinition([wait_signal_step(name, signal_name="go")]))
+    assert (await client.start_workflow("w", None, "r1", version=1))["version"] == 1
+    assert (await client.start_workflow("w", None, "r2"))["version"] == 2
+    with pytest.raises(Conflict, match="version"):
+        await client.start_workflow("w", None, "r1", version=2)
+    with pytest.raises(NotFound, match="version 3"):
+        await client.start_workflow("w", version=3)
+    await client.close()

@@ -244,13 +244,17 @@ class Calls:
     # One run.
 
     @call
-    def start_workflow(self, workflow_name: str, input_data: Any = None, workflow_id: str | None = None) -> Steps[dict[str, Any]]:
+    def start_workflow(
+        self, workflow_name: str, input_data: Any = None, workflow_id: str | None = None, *, version: int | None = None
+    ) -> Steps[dict[str, Any]]:
         """Start a run; gives its status, with ``workflow_id``.
 
         With an id of your own, the same id, workflow and input again give the run that exists. Raises NotFound
-        (``workflow_not_found``) and Conflict (``run_conflict``).
+        (``workflow_not_found``) and Conflict (``run_conflict``). ``version`` starts that version of the workflow instead of the current one.
         """
         body = {"workflow_id": new_id() if workflow_id is None else given("workflow_id", workflow_id), "input_data": input_data}
+        if version is not None:
+            body["version"] = int(version)
         got = yield from self._ask("POST", f"/v1/workflows/{segment('workflow_name', workflow_name)}/runs", body)
         return _object(got, "workflow_id", "state")
 
