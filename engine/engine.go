@@ -29,6 +29,7 @@ import (
 type Engine struct {
 	o       Options
 	j       journal.Log
+	kept    journal.Log // as it was opened: j without what seals payloads
 	archive *archive.Archive
 	r       *shard.Shard // owned by loop
 	h       *hub.Hub     // owned by loop, as all that a file has is one shard

@@ -8,6 +8,7 @@ import (
 
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/hub"
+	"github.com/agnt5/agnt5d/internal/sealed"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/journal/bolt"
@@ -43,7 +44,12 @@ func OpenOn(j journal.Log, name string, o Options) (*Engine, error) {
 		return nil, errors.Join(err, j.Close())
 	}
 	o = o.withDefaults()
-	e := &Engine{o: o, j: j, archive: archive.New(j), tokens: worker.NewSigner(j.Secret()), wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	kept := j
+	j, err := sealed.Wrap(kept, o.Codec)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("engine: opening %s: %w", name, err), kept.Close())
+	}
+	e := &Engine{o: o, j: j, kept: kept, archive: archive.New(j), tokens: worker.NewSigner(j.Secret()), wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 	e.headroom = make([]byte, max(o.GCHeadroom, 0))
 	e.news.ch = make(chan struct{})
 	began := time.Now()
@@ -53,7 +59,7 @@ func OpenOn(j journal.Log, name string, o Options) (*Engine, error) {
 		MaxLive: o.MaxLive, TombstoneMS: o.Tombstones.Milliseconds(), Host: host,
 		Execute: e.execute, Cancel: e.cancelAttempt, Damage: e.damaged, Newer: e.waits})
 	e.reader = shard.Reader{Journal: j, Archive: e.archive, Damage: e.damaged}
-	if near, ok := j.(journal.Near); ok {
+	if near, ok := kept.(journal.Near); ok {
 		e.near = near.Near()
 	}
 	if err := e.r.Recover(e.now()); err != nil {
@@ -84,7 +90,7 @@ func (e *Engine) Backup(w io.Writer) error {
 	if err := e.err(); err != nil && !errors.Is(err, ErrDiskFull) {
 		return err
 	}
-	file, ok := e.j.(interface {
+	file, ok := e.kept.(interface {
 		Backup(io.Writer) (int64, error)
 	})
 	if !ok {
@@ -96,7 +102,7 @@ func (e *Engine) Backup(w io.Writer) error {
 
 // Path is the journal's file; "" when it is not kept in one.
 func (e *Engine) Path() string {
-	if file, ok := e.j.(interface{ Path() string }); ok {
+	if file, ok := e.kept.(interface{ Path() string }); ok {
 		return file.Path()
 	}
 	return ""

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/sealed"
 	"github.com/agnt5/agnt5d/timers"
 )
 
@@ -39,11 +40,20 @@ type Options struct {
 	// memory. The engine's own heap is small and its garbage plenty, so that the collector would otherwise run dozens of times
 	// a second. 0: 64 MiB; negative: none; at most 1 GiB. Large: fewer collections, up to twice as much memory under load; small: the reverse.
 	GCHeadroom int
+	// Codec seals payloads in the journal: inputs, outputs, signal payloads, object states. nil: they stand there as they came in. Package
+	// seal has one. Once a key has sealed something the journal does not open without it. Ids, names, states and error texts are not sealed.
+	Codec Codec
 	// Clock is where time comes from. nil: the machine's.
 	Clock Clock
 	// Release names the software in the journal. "": the module's version.
 	Release string
 }
+
+// Codec seals payloads at rest; see Options.
+type Codec = sealed.Codec
+
+// ErrKey: the journal's payloads are sealed with a key that Options.Codec does not have.
+var ErrKey = sealed.ErrKey
 
 // Clock is where an engine's time comes from.
 type Clock = timers.Clock

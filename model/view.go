@@ -264,9 +264,10 @@ type Service struct {
 	Name      string   `json:"name"`
 	URL       string   `json:"url"` // tasks go to URL/{handler}
 	Handlers  []string `json:"handlers"`
-	Capacity  int      `json:"capacity"`         // requests at once; 0: 10
-	TimeoutMS int64    `json:"timeout_ms"`       // of one request; 0: 60,000
-	Secret    string   `json:"secret,omitempty"` // of the signature; given out only when it was made
+	Capacity  int      `json:"capacity"`          // requests at once; 0: 10
+	TimeoutMS int64    `json:"timeout_ms"`        // of one request; 0: 60,000
+	Secret    string   `json:"secret,omitempty"`  // of the signature; given out only when it was made
+	Problem   string   `json:"problem,omitempty"` // why it gets no tasks
 }
 
 // Token is an access token, as lists show it: who has its text may do what its scope says.

@@ -2,7 +2,6 @@ package push
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,6 +29,8 @@ var ErrNotFound = errors.New("no such push service")
 // Options are a manager's settings.
 type Options struct {
 	Logger *slog.Logger
+	// Codec seals the secrets of services in the journal. nil: a key seals them that lies beside it, in its file's name and .key.
+	Codec engine.Codec
 	// Allow is what may be dialled besides loopback.
 	Allow []netip.Prefix
 	// MaxOutput is the largest answer, in bytes, up to 64 MiB. 0: 1 MiB.
@@ -40,6 +41,7 @@ type Options struct {
 type Manager struct {
 	eng *engine.Engine
 	o   Options
+	v   vault
 
 	mu    sync.Mutex
 	pumps map[string]*pump
@@ -57,19 +59,47 @@ func Start(eng *engine.Engine, o Options) (*Manager, error) {
 	if o.MaxOutput == 0 {
 		o.MaxOutput = 1 << 20
 	}
-	m := &Manager{eng: eng, o: o, pumps: map[string]*pump{}}
+	m := &Manager{eng: eng, o: o, v: vault{codec: o.Codec}, pumps: map[string]*pump{}}
+	if path := eng.Path(); path != "" {
+		m.v.path = path + ".key"
+	}
 	rows, err := eng.Settings(rowPrefix)
 	if err != nil {
 		return nil, err
 	}
 	for _, key := range slices.Sorted(maps.Keys(rows)) {
-		var s Service
-		if err := json.Unmarshal(rows[key], &s); err != nil {
+		s, stale, err := m.v.decode(rows[key])
+		if err == nil && stale {
+			err = m.keep(context.Background(), s, "")
+		}
+		if err != nil {
+			m.Stop(closed())
 			return nil, err
+		}
+		if s.Problem != "" {
+			o.Logger.Error("a push service gets no tasks: "+s.Problem, "service", s.Name)
+			m.pumps[s.Name] = m.still(s)
+			continue
 		}
 		m.pumps[s.Name] = m.pump(s)
 	}
 	return m, nil
+}
+
+// closed is a context that has ended.
+func closed() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
+
+// keep writes a service into the journal.
+func (m *Manager) keep(ctx context.Context, s Service, what string) error {
+	row, err := m.v.encode(s)
+	if err != nil {
+		return err
+	}
+	return m.eng.SetNoted(ctx, rowPrefix+s.Name, row, what)
 }
 
 // Put sets a service up, or changes it. It gives the service with its secret when that was made now, and whether it is new.
@@ -87,7 +117,7 @@ func (m *Manager) Put(ctx context.Context, s Service) (Service, bool, error) {
 	made := false
 	switch {
 	case s.Secret != "":
-	case old != nil:
+	case old != nil && old.s.Problem == "":
 		s.Secret = old.s.Secret
 	default:
 		s.Secret, made = newSecret(), true
@@ -100,7 +130,7 @@ func (m *Manager) Put(ctx context.Context, s Service) (Service, bool, error) {
 		s.Secret = ""
 		return s, false, nil
 	}
-	if err := m.eng.SetNoted(context.WithoutCancel(ctx), rowPrefix+s.Name, encode(&s), what); err != nil {
+	if err := m.keep(context.WithoutCancel(ctx), s, what); err != nil {
 		return s, false, err
 	}
 	if old != nil {

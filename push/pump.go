@@ -29,6 +29,13 @@ func (m *Manager) pump(s Service) *pump {
 	return p
 }
 
+// still is the pump of a service that cannot work.
+func (m *Manager) still(s Service) *pump {
+	p := &pump{s: s, m: m, gone: make(chan struct{}), halt: func() {}, cancel: func() {}}
+	close(p.gone)
+	return p
+}
+
 func (p *pump) run() {
 	defer close(p.gone)
 	defer p.call.close()

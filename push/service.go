@@ -5,7 +5,6 @@ package push
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"slices"
@@ -71,9 +70,4 @@ func newSecret() string {
 	var b [32]byte
 	_, _ = rand.Read(b[:])
 	return hex.EncodeToString(b[:])
-}
-
-func encode(s *Service) []byte {
-	b, _ := json.Marshal(s) // strings and numbers only
-	return b
 }

@@ -19,6 +19,7 @@ type benchFlags struct {
 	workload, mode, dir, format string
 	inFlight, count, events     int
 	seconds                     float64
+	sealed                      bool
 
 	asWorker, asSleeper, asWaker string // what this process is for another one
 	asSpinner                    bool
@@ -51,6 +52,7 @@ beside what the same disk does without an engine, measured in the same minute.
 	f.IntVar(&o.count, "count", 100_000, "how many signals, timers and sleeping runs")
 	f.IntVar(&o.events, "events", 1_000_000, "how many events the file of growth holds")
 	f.StringVar(&o.dir, "dir", "", "a folder on the disk to measure; default: one beside the current folder's files")
+	f.BoolVar(&o.sealed, "sealed", false, "seal payloads in the journal, to see what it costs; not sleep and growth")
 	f.StringVar(&o.asWorker, "as-worker", "", "")
 	f.StringVar(&o.asSleeper, "as-sleeper", "", "")
 	f.StringVar(&o.asWaker, "as-waker", "", "")
@@ -155,7 +157,7 @@ func (o *benchFlags) job(w *bench.Workload, inFlight int) benchJob {
 		defer os.RemoveAll(dir)
 		bar := newBar(progress)
 		defer bar.end()
-		return w.Run(ctx, &bench.Options{Dir: dir, Mode: o.mode, InFlight: inFlight, Seconds: o.seconds, Count: o.count, Events: o.events, Progress: bar.show, Self: self})
+		return w.Run(ctx, &bench.Options{Dir: dir, Mode: o.mode, InFlight: inFlight, Seconds: o.seconds, Count: o.count, Events: o.events, Sealed: o.sealed, Progress: bar.show, Self: self})
 	}
 }
 

@@ -25,6 +25,7 @@ type config struct {
 	Insecure       bool               `yaml:"insecure"`
 	InsecureNoTLS  bool               `yaml:"insecure_no_tls"`
 	OpenMetrics    bool               `yaml:"open_metrics"`
+	PayloadKey     string             `yaml:"payload_key"`
 	TLSCert        string             `yaml:"tls_cert"`
 	TLSKey         string             `yaml:"tls_key"`
 	TLSClientCA    string             `yaml:"tls_client_ca"`
@@ -83,6 +84,7 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.TLSCert, "tls-cert", c.TLSCert, "file with the certificate and its chain, in PEM; read again when it changes")
 	f.StringVar(&c.TLSKey, "tls-key", c.TLSKey, "file with the certificate's private key, in PEM")
 	f.StringVar(&c.TLSClientCA, "tls-client-ca", c.TLSClientCA, "file with authorities, in PEM: every client must show a certificate of one of them")
+	f.StringVar(&c.PayloadKey, "payload-key", c.PayloadKey, "file with the keys that seal payloads in the journal: lines of an id and 32 bytes in base64, the newest last")
 	f.BoolVar(&c.OpenMetrics, "open-metrics", c.OpenMetrics, "let everybody read /metrics without a token")
 	f.StringSliceVar(&c.AllowHosts, "allow-host", c.AllowHosts, "further names under which requests may come (Host header)")
 	f.StringSliceVar(&c.PushAllow, "push-allow", c.PushAllow, "networks that push services may stand in besides loopback, like 10.0.0.0/8")

@@ -10,6 +10,7 @@ import (
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/rfc3339"
+	"github.com/agnt5/agnt5d/internal/sealed"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/journal/bolt"
 	"github.com/agnt5/agnt5d/model"
@@ -19,6 +20,7 @@ import (
 type file struct {
 	*bolt.Journal
 	*archive.Archive
+	log    journal.Log // the journal with its payloads opened
 	path   string
 	copied bool // of a daemon's journal
 }
@@ -32,7 +34,15 @@ func openFile(path string) (*file, error) {
 		}
 		return nil, noFile(err)
 	}
-	return &file{Journal: j, Archive: archive.New(j), path: path}, nil
+	codec, err := keyOfFile()
+	if err != nil {
+		return nil, errors.Join(err, j.Close())
+	}
+	log, err := sealed.Wrap(j, codec)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, keyHint(err)), j.Close())
+	}
+	return &file{Journal: j, Archive: archive.New(log), log: log, path: path}, nil
 }
 
 // find gives the number of the run with an id.

@@ -92,7 +92,11 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 		clock = engine.NewTestClock()
 		log.Warn("this daemon is for tests: POST /v1/test-clock moves its time ahead")
 	}
-	eng, err := open(ctx, o.File, engine.Options{Clock: clock, GCHeadroom: headroom, Logger: log, Services: o.limits(), Lease: o.Lease, Drain: o.Drain, Tombstones: o.KeepIDs, MaxPayload: o.MaxPayload, Release: engine.Release()})
+	codec, err := payloadKey(o.PayloadKey)
+	if err != nil {
+		return exit(exitError, "%w", err)
+	}
+	eng, err := open(ctx, o.File, engine.Options{Codec: codec, Clock: clock, GCHeadroom: headroom, Logger: log, Services: o.limits(), Lease: o.Lease, Drain: o.Drain, Tombstones: o.KeepIDs, MaxPayload: o.MaxPayload, Release: engine.Release()})
 	if errors.Is(err, errStopped) {
 		log.Info("stopped while it opened the file; nothing was acknowledged", "file", o.File)
 		return nil
@@ -102,13 +106,13 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 		if errors.Is(err, bolt.ErrLocked) {
 			code = exitConflict
 		}
-		return &exitErr{code, err}
+		return &exitErr{code, keyHint(err)}
 	}
 	tokens, err := openTokens(o, eng, log)
 	if err != nil {
 		return errors.Join(&exitErr{exitError, err}, eng.Close())
 	}
-	pushes, err := push.Start(eng, push.Options{Logger: log, Allow: allow, MaxOutput: int64(o.MaxPayload)})
+	pushes, err := push.Start(eng, push.Options{Logger: log, Codec: codec, Allow: allow, MaxOutput: int64(o.MaxPayload)})
 	if err != nil {
 		return errors.Join(&exitErr{exitError, err}, eng.Close())
 	}

@@ -33,7 +33,15 @@ func newServicesCmd() *cobra.Command {
 		for _, s := range all {
 			rows = append(rows, []string{s.Name, s.URL, fmt.Sprint(s.Capacity), (time.Duration(s.TimeoutMS) * time.Millisecond).String(), clip(strings.Join(s.Handlers, " "), 60)})
 		}
-		return table(cmd.OutOrStdout(), rows)
+		if err := table(cmd.OutOrStdout(), rows); err != nil {
+			return err
+		}
+		for _, s := range all {
+			if s.Problem != "" {
+				fmt.Fprintf(cmd.OutOrStdout(), "%s gets no tasks: %s\n", s.Name, s.Problem)
+			}
+		}
+		return nil
 	})
 	cmd.AddCommand(newServicesPutCmd(), newServicesDeleteCmd())
 	return cmd

@@ -62,12 +62,16 @@ func onFile(cmd *cobra.Command, path string, do func(tokenKeeper) error) error {
 		}
 		fmt.Fprintf(cmd.ErrOrStderr(), "a new journal is made: %s\n", path)
 	}
-	eng, err := engine.Open(path, engine.Options{Drain: -1})
+	codec, err := keyOfFile()
+	if err != nil {
+		return err
+	}
+	eng, err := engine.Open(path, engine.Options{Drain: -1, Codec: codec})
 	if errors.Is(err, bolt.ErrLocked) {
 		return exit(exitConflict, "%w; leave --file out to ask the daemon", err)
 	}
 	if err != nil {
-		return err
+		return keyHint(err)
 	}
 	store, err := access.Open(eng, nil)
 	if err == nil {

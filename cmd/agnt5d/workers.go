@@ -133,7 +133,7 @@ func listObjects(cmd *cobra.Command, c *client.Client, prefix string, limit int,
 		if limit <= 0 {
 			limit = 1 << 30
 		}
-		return archive.Objects(f.Journal, prefix, "", limit)
+		return archive.Objects(f.log, prefix, "", limit)
 	}
 	all := []model.Object{}
 	for cursor := ""; ; {

@@ -46,8 +46,9 @@ type Options struct {
 	Mode     string // embedded or daemon
 	InFlight int
 	Seconds  float64
-	Count    int // of timers and sleeping runs
-	Events   int // that the large file of growth holds
+	Count    int  // of timers and sleeping runs
+	Events   int  // that the large file of growth holds
+	Sealed   bool // payloads are sealed in the journal
 	// Progress hears what is under way, and how much of it is done (0 to 1).
 	Progress func(what string, done float64)
 	// Self starts this program again with arguments; the daemon mode and the workloads with kills need it.

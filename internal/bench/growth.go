@@ -13,7 +13,7 @@ func growth(ctx context.Context, o *Options) (*Result, error) {
 		return nil, err
 	}
 	path := filepath.Join(dir, "bench.db")
-	e, err := newEmbedded(path)
+	e, err := newEmbedded(path, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func growth(ctx context.Context, o *Options) (*Result, error) {
 		return nil, err
 	}
 	began := time.Now()
-	if e, err = newEmbedded(path); err != nil {
+	if e, err = newEmbedded(path, nil); err != nil {
 		return nil, err
 	}
 	opened := time.Since(began)

@@ -105,7 +105,7 @@ func nap(ctx context.Context, o *Options, path string, n int, delay time.Duratio
 
 // Sleep makes n runs that sleep, says when the last of them is due, and waits to be killed.
 func Sleep(ctx context.Context, path string, n int, delay time.Duration, stdout io.Writer) error {
-	e, err := newEmbedded(path)
+	e, err := newEmbedded(path, nil)
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func Sleep(ctx context.Context, path string, n int, delay time.Duration, stdout 
 
 // Wake opens the journal, says how much memory it has when a new run is done, and then that every run that was due is done.
 func Wake(ctx context.Context, path string, stdout io.Writer) error {
-	e, err := newEmbedded(path)
+	e, err := newEmbedded(path, nil)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/seal"
 	"github.com/agnt5/agnt5d/worker"
 )
 
@@ -53,15 +54,34 @@ func (o *Options) target(name string) (target, error) {
 	if o.Mode == "daemon" {
 		return newRemote(o, dir)
 	}
-	return newEmbedded(filepath.Join(dir, "bench.db"))
+	codec, err := o.codec(dir)
+	if err != nil {
+		return nil, err
+	}
+	return newEmbedded(filepath.Join(dir, "bench.db"), codec)
+}
+
+// keysName is the file with the payload key of a measurement.
+const keysName = "payload.keys"
+
+// codec seals payloads when that is what is measured.
+func (o *Options) codec(dir string) (engine.Codec, error) {
+	if !o.Sealed {
+		return nil, nil
+	}
+	keys, _, err := seal.ReadOrMake(filepath.Join(dir, keysName))
+	if err != nil {
+		return nil, err
+	}
+	return keys, nil
 }
 
 type embedded struct{ eng *engine.Engine }
 
 func noop(context.Context, *worker.Task) (json.RawMessage, error) { return nil, nil }
 
-func newEmbedded(path string) (*embedded, error) {
-	eng, err := engine.Open(path, engine.Options{})
+func newEmbedded(path string, codec engine.Codec) (*embedded, error) {
+	eng, err := engine.Open(path, engine.Options{Codec: codec})
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +101,11 @@ func (o *Options) open(name string) (*embedded, Floor, error) {
 	if err != nil {
 		return nil, f, err
 	}
-	e, err := newEmbedded(filepath.Join(dir, "bench.db"))
+	codec, err := o.codec(dir)
+	if err != nil {
+		return nil, f, err
+	}
+	e, err := newEmbedded(filepath.Join(dir, "bench.db"), codec)
 	return e, f, err
 }
 
@@ -118,7 +142,14 @@ type remote struct {
 
 func newRemote(o *Options, dir string) (*remote, error) {
 	r := &remote{headroom: make([]byte, 64<<20)}
-	name, argv := o.Self("serve", "--listen", "127.0.0.1:0", "--file", filepath.Join(dir, "bench.db"), "--log-format", "json")
+	args := []string{"serve", "--listen", "127.0.0.1:0", "--file", filepath.Join(dir, "bench.db"), "--log-format", "json"}
+	if o.Sealed {
+		if _, err := o.codec(dir); err != nil {
+			return nil, err
+		}
+		args = append(args, "--payload-key", filepath.Join(dir, keysName))
+	}
+	name, argv := o.Self(args...)
 	r.daemon = exec.Command(name, argv...)
 	line, err := startAndRead(r.daemon)
 	if err != nil {
