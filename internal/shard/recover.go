@@ -2,6 +2,9 @@ package shard
 
 import (
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/archive"
@@ -107,7 +110,7 @@ func (r *Shard) refoldAll() error {
 			w.Current = d.Version
 		}
 	}
-	rec := &recovery{r: r, hurt: map[uint64]journal.Damage{}, newer: map[uint64]bool{}}
+	rec := &recovery{r: r, hurt: map[uint64]journal.Damage{}, newer: map[uint64]bool{}, unsure: map[uint64]*unsure{}}
 	if err := r.j.Recover(rec); err != nil {
 		return err
 	}
@@ -119,7 +122,12 @@ type recovery struct {
 	r     *Shard
 	hurt  map[uint64]journal.Damage
 	newer map[uint64]bool // runs with a snapshot or a record that a newer release wrote
+	// unsure are runs that are not in the books, and of which there are records that follow others.
+	unsure map[uint64]*unsure
 }
+
+// unsure is what was met of such a run: its first record that follows others, and the sequence of its last one.
+type unsure struct{ seq, prev, last uint64 }
 
 func (v *recovery) Clean(clean bool) { v.r.clean = clean }
 
@@ -162,6 +170,10 @@ func (v *recovery) Record(rec journal.Record) error {
 	if _, hurt := v.hurt[rec.Run]; hurt || v.newer[rec.Run] {
 		return nil // finish reads it
 	}
+	if u := v.unsure[rec.Run]; u != nil {
+		u.last = rec.Seq
+		return nil
+	}
 	p, slept := r.parked[rec.Run]
 	if slept && rec.Seq <= p.last {
 		return nil // in its snapshot already
@@ -180,7 +192,8 @@ func (v *recovery) Record(rec journal.Record) error {
 	var s *replay.State
 	if run != nil {
 		s = run.S
-	} else if rec.Prev != 0 && v.endedBefore(rec) {
+	} else if rec.Prev != 0 {
+		v.unsure[rec.Run] = &unsure{rec.Seq, rec.Prev, rec.Seq}
 		return nil
 	}
 	s, err = archive.Fold(s, &rec, r.archive.Graph, nil)
@@ -219,11 +232,29 @@ func (r *Shard) letGo(run *Run) {
 	}
 }
 
-// endedBefore says whether a record that follows others, of a run that is not in the books, belongs to a run that ended and
-// whose snapshot is gone: recovery needs nothing of it. That damage was met in it since, as its head may say, changes nothing.
-func (v *recovery) endedBefore(rec journal.Record) bool {
-	h, ok, err := v.r.j.Head(rec.Run)
-	return err == nil && ok && (replay.RunState(h.State).Ended() || h.EndedAt != 0) && h.LastSeq >= rec.Seq
+// makeSure asks for the heads of the runs that are not in the books and have records that follow others. One that has ended, and whose
+// snapshot is gone, is nothing to recovery; that damage was met in it since, as its head may say, changes nothing. Of any other the
+// records before are missing.
+func (v *recovery) makeSure() error {
+	runs := slices.Sorted(maps.Keys(v.unsure))
+	heads := ask(runs, func(part []uint64) []journal.Found[journal.Head] {
+		return journal.Ask(v.r.j, &journal.Question{Heads: part}).Heads
+	})
+	for i, number := range runs {
+		h, u := &heads[i], v.unsure[number]
+		ended := h.Err == nil && h.OK && (replay.RunState(h.Row.State).Ended() || h.Row.EndedAt != 0)
+		if ended && h.Row.LastSeq >= u.last {
+			continue
+		}
+		d := journal.Damage{Run: number, Seq: u.seq, Kind: "history", Detail: fmt.Sprintf("the run's records before record %d, which follows record %d, are missing", u.seq, u.prev)}
+		if ended {
+			d.Seq, d.Detail = u.last, fmt.Sprintf("the run ended with record %d, and this one comes after it", h.Row.LastSeq)
+		}
+		if err := v.Damaged(d); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (v *recovery) Damaged(d journal.Damage) error {
@@ -243,6 +274,9 @@ func (v *recovery) Damaged(d journal.Damage) error {
 // where its intact records end, and marked for quarantine: its place in the journal goes on behind its last record that can be
 // found. One with a record that is not understood waits.
 func (v *recovery) finish() error {
+	if err := v.makeSure(); err != nil {
+		return err
+	}
 	r := v.r
 	todo := map[uint64]*refold{}
 	for number, d := range v.hurt {
