@@ -54,6 +54,7 @@ var kinds = map[string]*kind{
 	"sort":       {Type: "string", Enum: []string{"start", "end"}},
 	"include":    {Type: "string", Enum: []string{"signals"}},
 	"includes":   {Type: "string", Pattern: `^(signals|reason)(,(signals|reason))*$`, Example: "reason"},
+	"differing":  {Type: "string", Enum: []string{"all", "different"}, Default: "different"},
 	"steps":      {Type: "string", Enum: []string{"all", "open", "none"}, Default: "all"},
 	"preference": {Type: "string", Example: "wait=1", Any: true},
 	"header":     {Type: "string", Any: true},

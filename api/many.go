@@ -129,6 +129,21 @@ func stuckFor(text string) (time.Duration, error) {
 	return time.Duration(ms) * time.Millisecond, nil
 }
 
+// diffRuns compares two runs.
+func (s *Server) diffRuns(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	for _, name := range []string{"a", "b"} {
+		if !q.Has(name) {
+			return problem("invalid_request", name+" is missing: give the ids of two runs, as in /v1/diff?a=order-17&b=order-18")
+		}
+	}
+	diff, err := s.eng.Diff(r.Context(), q.Get("a"), q.Get("b"), q.Get("steps") == "all")
+	if err != nil {
+		return err
+	}
+	return s.reply(w, http.StatusOK, diff)
+}
+
 // countRuns says how many runs there are.
 func (s *Server) countRuns(w http.ResponseWriter, r *http.Request) error {
 	still := stuckAfter

@@ -118,6 +118,21 @@ var routes = []route{
 	},
 	{
 		Method:  "GET",
+		Path:    "/v1/diff",
+		ID:      "diffRuns",
+		Scope:   scopeRead,
+		Tag:     "runs",
+		Summary: "What is different between two runs, and where they first did not do the same",
+		Query: []param{{"a", "part", "the id of one run; needed"}, {"b", "part", "the id of the other; needed"},
+			{"steps", "differing", "all: also the steps that do not differ"}},
+		Answers: []answer{
+			{200, model.Diff{}, ""},
+		},
+		Codes:  []string{"run_not_found", "run_expired", "run_quarantined", "newer_release"},
+		handle: (*Server).diffRuns,
+	},
+	{
+		Method:  "GET",
 		Path:    "/v1/run-counts",
 		ID:      "countRuns",
 		Scope:   scopeRead,

@@ -499,6 +499,24 @@ func (c *Client) StepOutput(ctx context.Context, run, step string) (json.RawMess
 	return out, err
 }
 
+// Diff compares two runs: where they first did not do the same, and what is different. With all, steps that do not differ are there, too.
+func (c *Client) Diff(ctx context.Context, a, b string, all bool) (*model.Diff, error) {
+	for _, id := range []string{a, b} {
+		if err := ids.Check(id); err != nil {
+			return nil, refuse(fmt.Errorf("the run id %w", err))
+		}
+	}
+	v := url.Values{"a": {a}, "b": {b}}
+	if all {
+		v.Set("steps", "all")
+	}
+	out := &model.Diff{}
+	if err := c.get(ctx, "/v1/diff?"+v.Encode(), out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RunCounts counts the runs by state, and those that are stuck for so long (0: 10 minutes).
 func (c *Client) RunCounts(ctx context.Context, stuckFor time.Duration) (model.RunCounts, error) {
 	var out model.RunCounts

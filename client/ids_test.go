@@ -59,6 +59,10 @@ var calls = map[string]call{
 		_, err := c.Graph(ctx, s[0], 0, 300)
 		return err
 	}},
+	"Diff": {2, func(ctx context.Context, c *client.Client, s []string) error {
+		_, err := c.Diff(ctx, s[0], s[1], true)
+		return err
+	}},
 	"Journal": {0, func(ctx context.Context, c *client.Client, s []string) error { return c.Journal(ctx, io.Discard) }},
 	"List": {0, func(ctx context.Context, c *client.Client, s []string) error {
 		_, _, err := c.List(ctx, client.Filter{}, 1, "")

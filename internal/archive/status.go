@@ -72,10 +72,7 @@ func (a *Archive) status(l *Look, steps Steps) (*model.Status, error) {
 	if s.EndedAt != 0 {
 		out.CompletedAt = rfc3339.Format(s.EndedAt)
 	}
-	if s.FailedBy >= 0 {
-		st := s.At(s.FailedBy)
-		out.Error = &model.RunError{Step: s.Name(s.FailedBy), Code: st.Error.Code, Message: st.Error.Message, Attempt: st.Error.Attempt}
-	}
+	out.Error = runError(s)
 	var err error
 	if out.Input, err = a.Payload(s.Input); err != nil {
 		return nil, err
@@ -158,4 +155,13 @@ func (a *Archive) output(s *replay.State) (json.RawMessage, error) {
 		out = append(out, b...)
 	}
 	return append(out, '}'), nil
+}
+
+// runError is why a run failed; nil: it has not.
+func runError(s *replay.State) *model.RunError {
+	if s.FailedBy < 0 {
+		return nil
+	}
+	st := s.At(s.FailedBy)
+	return &model.RunError{Step: s.Name(s.FailedBy), Code: st.Error.Code, Message: st.Error.Message, Attempt: st.Error.Attempt}
 }

@@ -112,6 +112,7 @@ CALLS = {
     "revoke_token": {"name": "n"},
     "get_version": {},
     "get_history": {"workflow_id": "r"},
+    "diff_workflows": {"a": "r", "b": "s"},
     "get_step_output": {"workflow_id": "r", "step": "a"},
     "get_timeline": {"workflow_id": "r"},
     "explain": {"workflow_id": "r"},

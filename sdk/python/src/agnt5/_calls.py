@@ -523,6 +523,17 @@ class Calls:
             query["cursor"] = cursor
 
     @call
+    def diff_workflows(self, a: str, b: str, *, all_steps: bool = False) -> Steps[dict[str, Any]]:
+        """What is different between two runs: ``{a, b, differs, divergence?, steps, definition}``.
+
+        ``divergence`` is where they first did not do the same; there is none when they did.
+        """
+        for what, run in (("a", a), ("b", b)):
+            segment(what, run)
+        query = {"a": a, "b": b} | ({"steps": "all"} if all_steps else {})
+        return _object((yield from self._ask("GET", _query("/v1/diff", query))), "differs")
+
+    @call
     def get_step_output(self, workflow_id: str, step: str) -> Steps[Any]:
         """The output of a completed step. Raises NotFound (``step_not_found``) and Conflict (``step_not_completed``)."""
         return (yield from self._ask("GET", _run(workflow_id, f"/steps/{segment('step', step)}/output")))
