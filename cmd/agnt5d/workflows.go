@@ -13,7 +13,7 @@ func newWorkflowsCmd() *cobra.Command {
 	cmd := remoteVerb(&cobra.Command{
 		Use:     "workflows",
 		Aliases: []string{"workflow"},
-		Short:   "List workflows, show a version's definition, make an old version current",
+		Short:   "List workflows, show and compare versions, make an old version current",
 		Example: "  agnt5d workflows\n  agnt5d workflows show order --version 1\n  agnt5d workflows use order 1",
 		Args:    nargs(),
 	}, func(cmd *cobra.Command, _ []string, c *client.Client, o *remote) error {
@@ -38,7 +38,7 @@ func newWorkflowsCmd() *cobra.Command {
 		}
 		return table(cmd.OutOrStdout(), rows)
 	})
-	cmd.AddCommand(newWorkflowsShowCmd(), newWorkflowsUseCmd())
+	cmd.AddCommand(newWorkflowsShowCmd(), newWorkflowsDiffCmd(), newWorkflowsUseCmd())
 	return cmd
 }
 
