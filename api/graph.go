@@ -70,7 +70,7 @@ func (l *layouts) of(key layoutKey, g *flow.Graph) *model.Graph {
 	if key.fold >= 0 {
 		d = d.Fold(key.fold, nil)
 	}
-	out = graphOf(d.Layout())
+	out = d.Layout().Model()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if size := len(out.Nodes) + len(out.Edges); l.made == nil || l.nodes+size > layoutsKept {
@@ -78,29 +78,6 @@ func (l *layouts) of(key layoutKey, g *flow.Graph) *model.Graph {
 	} else if l.made[key] == nil {
 		l.made[key] = out
 		l.nodes += size
-	}
-	return out
-}
-
-func graphOf(l *diagram.Layout) *model.Graph {
-	out := &model.Graph{Width: l.Width, Height: l.Height, Layers: l.Layers, Nodes: make([]model.GraphNode, len(l.Nodes)),
-		Edges: make([]model.GraphEdge, len(l.Edges)), Groups: make([]model.GraphGroup, len(l.Groups))}
-	for i, n := range l.Nodes {
-		b := l.Boxes[i]
-		out.Nodes[i] = model.GraphNode{Name: n.Name, Type: string(n.Type), Layer: b.Layer, X: b.X, Y: b.Y, Width: b.Width, Height: b.Height, Steps: n.Steps}
-		if n.Group >= 0 {
-			out.Nodes[i].Group = &l.Nodes[i].Group
-		}
-	}
-	for i, e := range l.Edges {
-		points := make([][]int, len(l.Bends[i]))
-		for k, p := range l.Bends[i] {
-			points[k] = []int{p.X, p.Y}
-		}
-		out.Edges[i] = model.GraphEdge{From: e.From, To: e.To, Kind: string(e.Kind), Points: points}
-	}
-	for i, g := range l.Groups {
-		out.Groups[i] = model.GraphGroup{Name: g.Name, Count: len(g.Steps)}
 	}
 	return out
 }

@@ -19,8 +19,8 @@ func ReasonsAtRest(s *replay.State) []Reason {
 	return reasons(books{shard.New(shard.Config{}), hub.New(hub.Config{})}, &shard.Run{S: s}, nil)
 }
 
-// reasonsThen says why a run did not move at a moment of its past, as far as its history tells. No command helps there any more.
-func reasonsThen(s *replay.State) []Reason {
+// ReasonsThen says why a run did not move at a moment of its past, as far as its history tells. No command helps there any more.
+func ReasonsThen(s *replay.State) []Reason {
 	var told []Reason
 	for _, why := range ReasonsAtRest(s) {
 		switch why.Code {
@@ -165,7 +165,10 @@ func reason(r books, run *shard.Run, i int32, depth int) Reason {
 		out.Detail, out.Command = detail, fmt.Sprintf("agnt5d %s %s %s", verb, ids.Word(s.ID), arg)
 	case replay.StepRetrying:
 		policy := flow.RetryPolicy(def)
-		out.Detail = fmt.Sprintf("failed attempt %d of %d (%s); retry %d of %d at %s", st.Failures, policy.MaxAttempts, errorText(st.Error), st.Failures, policy.MaxAttempts-1, due)
+		out.Detail = fmt.Sprintf("failed attempt %d of %d (%s); retry %d of %d", st.Failures, policy.MaxAttempts, errorText(st.Error), st.Failures, policy.MaxAttempts-1)
+		if st.Due != 0 { // 0: between the failure and its RetrySet
+			out.Detail += " at " + due
+		}
 	case replay.StepDeferred:
 		key := s.Spec(st.Timer).Timer.Key
 		out.Detail = fmt.Sprintf("failed (%s) and waits for timer %q again until %s", errorText(st.Error), key, due)

@@ -98,7 +98,7 @@ func (e *Engine) statusAt(ctx context.Context, run string, at uint64, opts []Sta
 	case err != nil:
 		return nil, e.hurt(h.Run, err)
 	default:
-		l = &archive.Look{S: s, Reasons: reasonsThen(s)}
+		l = &archive.Look{S: s, Reasons: ReasonsThen(s)}
 	}
 	out, err := e.status(l, stepsOf(opts))
 	if err == nil && l.Newer == nil {

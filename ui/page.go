@@ -26,9 +26,17 @@ type file struct {
 	kind, tag     string
 }
 
-// Handler serves the page: its document at /, its files below /ui/. readOnly leaves out whatever changes something. It is nil in a
-// program that was built without the page.
-func Handler(readOnly bool) http.Handler {
+// Mode is what the page offers.
+type Mode string
+
+const (
+	Full     Mode = "full"
+	ReadOnly Mode = "read-only" // nothing that changes anything
+	File     Mode = "file"      // nor what only a daemon knows
+)
+
+// Handler serves the page: its document at /, its files below /ui/. It is nil in a program that was built without the page.
+func Handler(mode Mode) http.Handler {
 	if files == nil {
 		return nil
 	}
@@ -43,9 +51,7 @@ func Handler(readOnly bool) http.Handler {
 		}
 		if path == "index.html" {
 			path = ""
-			if readOnly {
-				body = bytes.Replace(body, []byte(`name="agnt5d-page" content="full"`), []byte(`name="agnt5d-page" content="read-only"`), 1)
-			}
+			body = bytes.Replace(body, []byte(`name="agnt5d-page" content="full"`), []byte(`name="agnt5d-page" content="`+mode+`"`), 1)
 		}
 		all["/"+path] = made(body, path)
 		return nil

@@ -24,7 +24,7 @@ func get(t *testing.T, h http.Handler, path string, headers ...string) *httptest
 
 // The page stays small: 60 KB of script and 8 KB of style as they are sent.
 func TestThePageStaysSmall(t *testing.T) {
-	h := Handler(false)
+	h := Handler(Full)
 	for path, most := range map[string]int{"/ui/app.js": 60 << 10, "/ui/app.css": 8 << 10} {
 		w := get(t, h, path, "Accept-Encoding", "gzip")
 		if n := w.Body.Len(); w.Header().Get("Content-Encoding") != "gzip" || n == 0 || n > most {
@@ -34,7 +34,7 @@ func TestThePageStaysSmall(t *testing.T) {
 }
 
 func TestEveryFileComesWithThePolicy(t *testing.T) {
-	h := Handler(false)
+	h := Handler(Full)
 	for path, kind := range map[string]string{"/": "text/html; charset=utf-8", "/ui/app.js": "text/javascript; charset=utf-8", "/ui/app.css": "text/css; charset=utf-8", "/ui/app.svg": "image/svg+xml"} {
 		w := get(t, h, path)
 		if w.Code != 200 || w.Header().Get("Content-Type") != kind || w.Header().Get("Content-Security-Policy") != policy || w.Header().Get("X-Content-Type-Options") != "nosniff" {
@@ -57,7 +57,7 @@ func TestEveryFileComesWithThePolicy(t *testing.T) {
 
 // Without JavaScript the document says in a sentence what to do; with --ui-read-only it says so to the script.
 func TestTheDocument(t *testing.T) {
-	full, readOnly := get(t, Handler(false), "/").Body.String(), get(t, Handler(true), "/").Body.String()
+	full, readOnly := get(t, Handler(Full), "/").Body.String(), get(t, Handler(ReadOnly), "/").Body.String()
 	if !strings.Contains(full, "<noscript>") || !strings.Contains(full, "agnt5d explain RUN") {
 		t.Error("no word for a browser without JavaScript")
 	}

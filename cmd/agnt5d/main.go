@@ -151,7 +151,7 @@ func flagHint(cmd *cobra.Command, err error) string {
 
 // verbs is every verb, in the order of the help text.
 var verbs = []func() *cobra.Command{
-	newServeCmd, newDemoCmd, newValidateCmd, newRegisterCmd, newWorkflowsCmd, newStartCmd, newWaitCmd, newListCmd, newShowCmd, newGraphCmd, newExplainCmd, newSignalCmd, newCancelCmd,
+	newServeCmd, newUICmd, newDemoCmd, newValidateCmd, newRegisterCmd, newWorkflowsCmd, newStartCmd, newWaitCmd, newListCmd, newShowCmd, newGraphCmd, newExplainCmd, newSignalCmd, newCancelCmd,
 	newRetryCmd, newFireCmd, newDeleteCmd, newHistoryCmd, newTailCmd, newLogsCmd, newWorkersCmd, newServicesCmd, newTokenCmd, newObjectsCmd, newReplayCmd, newVerifyCmd, newDoctorCmd, newBenchCmd, newVersionCmd,
 }
 

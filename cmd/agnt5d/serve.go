@@ -118,7 +118,11 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 	}
 	var page http.Handler // nil: none
 	if !o.NoUI {
-		page = ui.Handler(o.UIReadOnly)
+		mode := ui.Full
+		if o.UIReadOnly {
+			mode = ui.ReadOnly
+		}
+		page = ui.Handler(mode)
 	}
 	handler := api.New(eng, api.Options{Logger: log, Page: page, Listen: listener.Addr().String(), Hosts: o.AllowHosts, MaxPayload: o.MaxPayload, MaxBodies: o.MaxBodies, Access: tokens, OpenMetrics: o.OpenMetrics, Push: pushes, Release: engine.Release()})
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,

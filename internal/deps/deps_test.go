@@ -43,7 +43,7 @@ var may = map[string][]string{
 	"worker":                 {"internal/failure", "internal/heap"},
 	"worker/pool":            {"internal/backoff", "worker"},
 	"flow":                   {"internal/cron", "internal/ids", "internal/nearest"},
-	"internal/diagram":       {"flow"},
+	"internal/diagram":       {"flow", "model"},
 	"internal/event":         {"internal/pack", "internal/refusal"},
 	"internal/wire":          {"internal/jsontext", "internal/nearest", "internal/pack", "worker"},
 	"timers":                 {"flow", "internal/cron", "internal/heap"},

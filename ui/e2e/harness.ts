@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -41,7 +41,11 @@ export class Kit {
   private daemon: ChildProcess | undefined
   private readonly workers: ChildProcess[] = []
 
-  constructor(private readonly flags: string[] = []) {}
+  // The workers' code lies in the same folder: error texts show its path, and pictures show those.
+  constructor(private readonly flags: string[] = []) {
+    cpSync(join(repository, 'ui', 'e2e', 'worker.py'), join(this.folder, 'app', 'worker.py'))
+    cpSync(join(repository, 'sdk', 'python', 'src', 'agnt5'), join(this.folder, 'app', 'agnt5'), { recursive: true })
+  }
 
   async start(): Promise<this> {
     const listen = this.url ? this.url.replace('http://', '') : '127.0.0.1:0'
@@ -62,8 +66,8 @@ export class Kit {
   // worker starts a process that serves a service, and returns when the daemon knows it.
   async worker(service: string, capacity = 20): Promise<ChildProcess> {
     const before = await this.sessions(service)
-    const child = spawn('python3', [join(repository, 'ui', 'e2e', 'worker.py'), service, this.folder, String(capacity)], {
-      env: { ...process.env, AGNT5_URL: this.url, PYTHONPATH: join(repository, 'sdk', 'python', 'src') },
+    const child = spawn('python3', [join(this.folder, 'app', 'worker.py'), service, this.folder, String(capacity)], {
+      env: { ...process.env, AGNT5_URL: this.url, PYTHONDONTWRITEBYTECODE: '1' },
       stdio: ['ignore', 'ignore', 'ignore'],
     })
     this.workers.push(child)

@@ -39,6 +39,18 @@ async def broken(ctx: Context) -> str:
 
 
 @function
+async def pace(ctx: Context) -> str:
+    """Takes a moment, as work does."""
+    await asyncio.sleep(0.05 + 0.01 * len(ctx.step_name))
+    return "done"
+
+
+@function
+async def refuse(ctx: Context) -> str:
+    raise NonRetryableError("card refused by the bank")
+
+
+@function
 async def echo(ctx: Context) -> object:
     return ctx.workflow_input
 

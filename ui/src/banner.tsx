@@ -131,7 +131,7 @@ export function Banner({ run: st, def, past }: { run: Status; def: Definition | 
   const moves = reasons.length > stuck.length
   const shown = (stuck.length ? stuck : reasons).slice(0, 6)
   const steps = (list: Reason[]) => list.reduce((n, r) => n + (r.count ?? 1), 0)
-  const title = stuck.length === 0 ? count(steps(reasons), 'step is running', 'steps are running') : moves ? 'Moving, but some steps wait' : 'Why it does not move'
+  const title = past ? 'What it waited for' : stuck.length === 0 ? count(steps(reasons), 'step is running', 'steps are running') : moves ? 'Moving, but some steps wait' : 'Why it does not move'
   return (
     <section class={'banner ' + (stuck.length ? 'wait' : 'run')} aria-label="Why it does not move">
       <h2>{title}</h2>

@@ -8,7 +8,10 @@ import { ago, dateTime } from './format'
 export const now = signal(Date.now())
 setInterval(() => (now.value = Date.now()), 1_000)
 
-export const readOnly = document.querySelector('meta[name="agnt5d-page"]')?.getAttribute('content') === 'read-only'
+const mode = document.querySelector('meta[name="agnt5d-page"]')?.getAttribute('content')
+
+export const readOnly = mode === 'read-only' || mode === 'file'
+export const ofFile = mode === 'file' // a journal that no daemon holds
 
 // scopes of the access token; undefined: none is asked for, everything is allowed.
 export const scopes = signal<string[] | undefined>(undefined)
@@ -149,6 +152,7 @@ export function Empty({ children }: { children: ComponentChildren }) {
 export function usePolled<T>(key: string, fetcher: (signal: AbortSignal) => Promise<T>, every = 2_000) {
   const asked = useAsked(key, fetcher)
   useEffect(() => {
+    if (!key) return
     const t = setInterval(() => document.hidden || asked.again(), every)
     return () => clearInterval(t)
   }, [key])

@@ -2,7 +2,7 @@ import { signal } from '@preact/signals'
 import { render } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import { ask, Failure, get, signedOut } from './api'
-import { readOnly, scopes, useAsked } from './bits'
+import { ofFile, readOnly, scopes, useAsked } from './bits'
 import { Daemon } from './daemon'
 import { Dialog, dialogIsOpen } from './dialog'
 import { Help } from './help'
@@ -64,14 +64,14 @@ function App() {
       <header class="top">
         <a class="brand" href={link('runs')}>agnt5d</a>
         <nav aria-label="Screens">
-          {menu.map(([key, name, also]) => (
+          {menu.filter(([key]) => !ofFile || key === 'runs' || key === 'workflows').map(([key, name, also]) => (
             <a href={link(key)} class={key === screen || also.includes(screen) ? 'on' : ''}>{name}</a>
           ))}
         </nav>
         <span class="grow" />
         {readOnly && <span class="badge">read-only</span>}
         <span class={'live ' + (connected.value ? 'yes' : connected.value === false ? 'no' : '')} role="status">
-          {connected.value ? 'live' : connected.value === false ? 'not connected' : 'connecting'}
+          {ofFile ? 'a file' : connected.value ? 'live' : connected.value === false ? 'not connected' : 'connecting'}
         </span>
         <span class="dim">{version.value?.version}</span>
         {who.value && <button type="button" class="small quiet" onClick={signOut} title={scopes.value?.join(' ')}>Sign out {who.value}</button>}

@@ -1,6 +1,6 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { get, runPath } from './api'
-import { Ago, Empty, now, Problem, State, useAsked } from './bits'
+import { Ago, Empty, now, ofFile, Problem, State, useAsked, usePolled } from './bits'
 import { between, command, localTimes } from './format'
 import { moving, summary } from './banner'
 import { listen } from './live'
@@ -12,14 +12,14 @@ const rowHeight = 34
 const pageSize = 100
 
 // views are the filters that have a name, in the order of the tabs.
-export const views: { name: string; query: Record<string, string>; count?: string }[] = [
+export const views: { name: string; query: Record<string, string>; count?: string; bad?: boolean }[] = [
   { name: 'All', query: {} },
-  { name: 'In flight', query: { state: 'running' } },
-  { name: 'Failed', query: { state: 'failed' } },
-  { name: 'Stuck over 10 min', query: { stuck_for: '10m' } },
-  { name: 'Quarantined', query: { state: 'quarantined' } },
-  { name: 'Completed', query: { state: 'completed' } },
-  { name: 'Cancelled', query: { state: 'cancelled' } },
+  { name: 'In flight', query: { state: 'running' }, count: 'running' },
+  { name: 'Failed', query: { state: 'failed' }, count: 'failed', bad: true },
+  { name: 'Stuck over 10 min', query: { stuck_for: '10m' }, count: 'stuck', bad: true },
+  { name: 'Quarantined', query: { state: 'quarantined' }, count: 'quarantined', bad: true },
+  { name: 'Completed', query: { state: 'completed' }, count: 'completed' },
+  { name: 'Cancelled', query: { state: 'cancelled' }, count: 'cancelled' },
 ]
 
 const filters = ['workflow', 'state', 'id_prefix', 'since', 'until', 'ended_since', 'error_code', 'text', 'stuck_for', 'include', 'tag', 'sort']
@@ -46,6 +46,7 @@ export function Runs() {
   const chosen = Math.min(list.runs.length - 1, Number(query.get('row') ?? -1))
   useRunKeys(list.runs, chosen)
   const workflows = useAsked('workflows', (s) => get<{ workflows: Workflow[] }>('/v1/workflows', s))
+  const counts = usePolled(ofFile ? '' : 'counts', countRuns, 3_000)
   const filtered = filters.some((f) => query.get(f))
   return (
     <main class="runs">
@@ -55,6 +56,7 @@ export function Runs() {
           {views.map((v) => (
             <a class={current(query, v.query) ? 'on' : ''} href={link('runs', '', '', keep(query, v.query))} aria-current={current(query, v.query) ? 'page' : undefined}>
               {v.name}
+              {v.count && counts.value && <span class={'n' + (v.bad && counts.value[v.count] ? ' t-bad' : '')}>{(counts.value[v.count] ?? 0).toLocaleString('en')}</span>}
             </a>
           ))}
         </nav>
@@ -98,6 +100,11 @@ export function Runs() {
       )}
     </main>
   )
+}
+
+async function countRuns(signal: AbortSignal): Promise<Record<string, number>> {
+  const c = await get<{ states: Record<string, number>; stuck: number }>('/v1/run-counts?stuck_for=10m', signal)
+  return { ...c.states, stuck: c.stuck }
 }
 
 function current(query: URLSearchParams, want: Record<string, string>): boolean {

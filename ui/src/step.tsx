@@ -24,12 +24,14 @@ export function Pane({ run, def, name, event, history }: { run: Status; def: Def
 }
 
 function EventData({ event }: { event: RunEvent }) {
+  const { stack, ...rest } = event.data ?? {}
   return (
     <section>
       <h3>
         <StateIcon state={eventIcon(event)} /> {event.kind} <span class="dim">event {event.n}</span>
       </h3>
-      <Tree value={event.data} open={2} />
+      <Tree value={rest} open={2} />
+      {typeof stack === 'string' && <pre>{stack}</pre>}
     </section>
   )
 }

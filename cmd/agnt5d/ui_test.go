@@ -1,0 +1,143 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func fetch(t *testing.T, url, accept string) (int, string) {
+	t.Helper()
+	r, err := http.NewRequest("GET", url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Accept", accept)
+	a, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Body.Close()
+	b, err := io.ReadAll(a.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.StatusCode, string(b)
+}
+
+// The page is there, is left out, or offers nothing, as the settings say.
+func TestThePageByItsSettings(t *testing.T) {
+	for _, c := range []struct {
+		flags []string
+		want  string
+	}{
+		{nil, `name="agnt5d-page" content="full"`},
+		{[]string{"--ui-read-only"}, `name="agnt5d-page" content="read-only"`},
+		{[]string{"--no-ui"}, "GET /openapi.json"},
+	} {
+		d := startDaemon(t, t.TempDir(), c.flags...)
+		if status, body := fetch(t, d.url, "text/html"); status != 200 || !strings.Contains(body, c.want) {
+			t.Errorf("%v: %d %.200s", c.flags, status, body)
+		}
+		if status, body := fetch(t, d.url, "*/*"); status != 200 || !strings.HasPrefix(body, "agnt5d ") {
+			t.Errorf("%v, without HTML: %d %.200s", c.flags, status, body)
+		}
+		d.stop(t)
+	}
+}
+
+// What "ui --file" answers the page is what the daemon answered when it held the journal.
+func TestThePageOverAFile(t *testing.T) {
+	dir := t.TempDir()
+	d := startDaemon(t, dir)
+	c := d.client(t)
+	for name, def := range mixedFlows() {
+		if _, _, err := c.RegisterDefinition(t.Context(), name, def); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := startWorker(t, d.url)
+	paths := []string{"/v1/workflows", "/v1/runs", "/v1/runs?state=completed&limit=2", "/v1/runs?id_prefix=mix"}
+	for name := range mixedFlows() {
+		paths = append(paths, "/v1/workflows/"+name, "/v1/workflows/"+name+"/graph?version=1&fold=2000")
+	}
+	for name := range mixedFlows() {
+		id := "run-" + name
+		if code, _, stderr := d.cli(t, "start", name, "--id", id, "--input", `{ "n" : 1 }`); code != 0 {
+			t.Fatal(stderr)
+		}
+		paths = append(paths, "/v1/runs/"+id+"/timeline?limit=10000")
+	}
+	waitForAll(t, c)
+	for name := range mixedFlows() {
+		id := "run-" + name
+		_, body := fetch(t, d.url+"/v1/runs/"+id+"/events?limit=1000", "application/json")
+		var page struct{ Events []struct{ Seq uint64 } }
+		if err := json.Unmarshal([]byte(body), &page); err != nil || len(page.Events) == 0 {
+			t.Fatal(err, body)
+		}
+		for _, e := range page.Events {
+			paths = append(paths, fmt.Sprintf("/v1/runs/%s?at=%d", id, e.Seq))
+		}
+		paths = append(paths, "/v1/runs/"+id, "/v1/runs/"+id+"/events?limit=1000")
+	}
+	w.stop(t)
+	want := map[string]any{}
+	for _, p := range paths {
+		want[p] = answerOf(t, d.url+p)
+	}
+	d.stop(t)
+	listen := freePort(t)
+	file := filepath.Join(dir, "runs.db")
+	f := startProcess(t, file+", read-only: http://"+listen, "AGNT5D_TEST_MAIN=ui --listen "+listen+" --file "+file)
+	for _, p := range paths {
+		if got := answerOf(t, "http://"+listen+p); !reflect.DeepEqual(got, want[p]) {
+			t.Errorf("%s: the file says\n%v\nthe daemon said\n%v", p, got, want[p])
+		}
+	}
+	if status, body := fetch(t, "http://"+listen, "text/html"); status != 200 || !strings.Contains(body, `content="file"`) {
+		t.Errorf("the page over a file: %d %.200s", status, body)
+	}
+	for path, want := range map[string]int{"/v1/runs/none": 404, "/v1/workflows/none": 404, "/v1/objects": 404, "/v1/runs//events": 400} {
+		if status, body := fetch(t, "http://"+listen+path, "*/*"); status != want {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+	r, err := http.Post("http://"+listen+"/v1/runs/run-etl/cancel", "application/json", strings.NewReader("{}"))
+	if err != nil || r.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("a change was taken: %v %v", r, err)
+	}
+	if code := f.stop(t); code != 0 && code != exitInterrupted {
+		t.Errorf("ended with %d: %s", code, f.said)
+	}
+	if code, _, stderr := agnt5d(t, "ui"); code != exitUsage || !strings.Contains(stderr, "--file JOURNAL") {
+		t.Errorf("ui without a file: %d %s", code, stderr)
+	}
+	if code, _, stderr := agnt5d(t, "ui", "--file", file, "--listen", "0.0.0.0:0"); code != exitUsage || !strings.Contains(stderr, "loopback") {
+		t.Errorf("ui for everybody: %d %s", code, stderr)
+	}
+}
+
+// answerOf gives an answer without what only means something to the one that gave it.
+func answerOf(t *testing.T, url string) any {
+	t.Helper()
+	status, body := fetch(t, url, "application/json")
+	var v map[string]any
+	if err := json.Unmarshal([]byte(body), &v); err != nil || status != 200 {
+		t.Fatalf("%s: %d %s", url, status, body)
+	}
+	if strings.Contains(body, "1970-") {
+		t.Errorf("%s shows a time that is not there: %s", url, body)
+	}
+	delete(v, "next_cursor")
+	delete(v, "next_after")
+	if !strings.Contains(url, "?at=") { // who works now a file does not know
+		delete(v, "reasons")
+	}
+	return v
+}
