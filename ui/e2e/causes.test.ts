@@ -131,7 +131,7 @@ describe.skipIf(noBrowser)('why a run does not move', () => {
     await kit.run('refund', 'refund-1')
     await until(async () => (await kit.state('refund-1')) === 'failed', 'it failed')
     await v.page.goto(kit.url + '/#/runs?state=failed')
-    await v.page.locator('.rows .why', { hasText: 'pay: handler_error: card refused <img src=x' }).waitFor()
+    await v.page.locator('.rows .why', { hasText: 'card refused <img src=x' }).waitFor()
     await v.page.keyboard.press('j')
     await v.page.keyboard.press('Enter')
     await v.page.locator('.banner.bad', { hasText: 'Failed in step pay' }).waitFor()
