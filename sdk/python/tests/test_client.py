@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT, Daemon
 from proxy import Answer, Between
 
-from agnt5 import ApiError, Client, FlowDefinition, NotFound, SyncClient, Unauthorized, Unreachable, WaitTimeout, task_step
+from agnt5 import ApiError, Client, Conflict, FlowDefinition, NotFound, SyncClient, Unauthorized, Unreachable, WaitTimeout, task_step
 from agnt5.workflows import wait_signal_step
 
 WAITS = FlowDefinition([wait_signal_step("w", signal_name="go")])
@@ -237,3 +237,30 @@ def test_errors_of_a_definition_are_listed(daemon: Daemon) -> None:
     with pytest.raises(ApiError) as caught:
         SyncClient(daemon.url).register_workflow("w", FlowDefinition([task_step("a", service_name="s"), task_step("a", service_name="s", handler_name="h")]))  # type: ignore[call-arg]
     assert len(caught.value.errors) >= 2
+
+
+def test_a_run_is_looked_at_closely(daemon: Daemon) -> None:
+    with SyncClient(daemon.url) as client:
+        client.register_workflow("w", FlowDefinition([wait_signal_step("a", signal_name="go"), wait_signal_step("b", signal_name="stay", dependencies=["a"])]))
+        for run, payload in ("one", {"n": 1}), ("two", {"n": 2}):
+            client.start_workflow("w", None, run)
+            client.signal_workflow(run, "go", payload)
+        first = client.get_history("one")[0]
+        then = client.get_workflow_status("one", at=first["seq"])
+        assert then["steps"]["a"]["state"] == "pending" and then["as_of"] == {"seq": first["seq"], "n": 1, "at": first["at"]}
+        assert client.get_workflow_status("one")["steps"]["a"]["state"] == "completed"
+        assert client.get_step_output("one", "a") == {"n": 1}
+        with pytest.raises(Conflict, match="step_not_completed"):
+            client.get_step_output("one", "b")
+        with pytest.raises(NotFound, match="step_not_found"):
+            client.get_step_output("one", "c")
+        assert [(span["step"], span.get("outcome")) for span in client.get_timeline("one")] == [("a", "completed"), ("b", None)]
+        differs = client.diff_workflows("one", "two")
+        assert differs["divergence"]["signal"] == "go" and [step["step"] for step in differs["steps"]] == ["a"]
+        assert client.diff_workflows("one", "one", all_steps=True)["steps"][0]["differs"] == []
+        graph = client.get_graph("w", 1)
+        assert [node["name"] for node in graph["nodes"]] == ["a", "b"] and graph["edges"][0]["to"] == 1
+        assert client.count_workflows()["states"]["running"] == 2
+        assert {run["reason"]["step"] for run in client.list_workflows(include="reason")} == {"b"}
+        assert client.list_workflows(error_code="gone") == client.list_workflows(ended_since="2026-01-01T00:00:00Z") == []
+        assert client.cancel_workflows(stuck_for="1h", include="signals", dry_run=True) == {"matched": 0, "done": 0}
