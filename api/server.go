@@ -209,7 +209,7 @@ func (s *Server) serve(rt *route) http.Handler {
 		_ = http.NewResponseController(rec).SetWriteDeadline(time.Now().Add(patient))
 		r, err := s.admit(rt, r)
 		if err != nil {
-			s.turnAway(rec, r, err)
+			s.turnAway(rt, rec, r, err)
 			return
 		}
 		if err := s.take(rt, rec, r); err != nil {
@@ -342,7 +342,7 @@ func (rt *route) checkQuery(r *http.Request) error {
 	}
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return problem("invalid_request", "the query "+quote(r.URL.RawQuery)+" cannot be read: "+err.Error())
+		return problem("invalid_request", "the query cannot be read; it is not repeated here, for it may hold a secret")
 	}
 	for name, v := range q {
 		p := rt.known(name)

@@ -46,6 +46,7 @@ func TestPayloadsAtRestAreSealed(t *testing.T) {
 			if !strings.Contains(string(task.WorkflowInput), planted) {
 				t.Errorf("the handler got %s", task.WorkflowInput)
 			}
+			worker.Log(ctx).Info("log-" + planted)
 			if err := task.SetObject("key", json.RawMessage(`"object-`+planted+`"`)); err != nil {
 				t.Error(err)
 			}
@@ -107,6 +108,9 @@ func TestPayloadsAtRestAreSealed(t *testing.T) {
 	begin(eng, "r1")
 	begin(eng, "r2")
 	end(eng, "r1")
+	if logs, err := eng.Logs(t.Context(), "r1", "", engine.LogPlace{}, 1<<20); err != nil || len(logs) != 2 || !strings.Contains(fmt.Sprint(logs), planted) {
+		t.Errorf("%v %v", logs, err)
+	}
 	o, err := eng.Object(t.Context(), "key")
 	if err != nil || !strings.Contains(string(o.State), planted) {
 		t.Errorf("%v %v", o, err)

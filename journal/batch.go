@@ -61,7 +61,7 @@ func (b *Batch) Check(next uint64) error {
 	}
 	for i := range b.Said {
 		s := &b.Said[i]
-		if s.Run == 0 || s.Step == "" || len(s.Step) > maxName || len(s.Text) > MaxSaid {
+		if s.Run == 0 || s.Step == "" || len(s.Step) > maxName || len(s.Text) > MaxSaid+maxSeal {
 			return fmt.Errorf("journal: %d bytes of the log of run %d, step of %d bytes", len(s.Text), s.Run, len(s.Step))
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/agnt5/agnt5d/flow"
@@ -34,6 +35,9 @@ func check(s *Service) error {
 		return fmt.Errorf("name: %w", err)
 	}
 	u, err := url.Parse(s.URL)
+	if strings.Contains(s.URL, "@") {
+		return fmt.Errorf("url: it has a password, and is not repeated here; give the service a secret instead")
+	}
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return fmt.Errorf("url: %q is not one like http://127.0.0.1:9000/tasks", s.URL)
 	}

@@ -38,6 +38,7 @@ type config struct {
 	MaxBodies      int64              `yaml:"max_bodies"`
 	MemoryLimit    int64              `yaml:"memory_limit"`
 	LogFormat      string             `yaml:"log_format"`
+	LogLevel       string             `yaml:"log_level"`
 	KeepIDs        time.Duration      `yaml:"keep_deleted_ids"`
 	TestClock      bool               `yaml:"test_clock"`
 	NoUI           bool               `yaml:"no_ui"`
@@ -52,7 +53,7 @@ type service struct {
 }
 
 func defaultConfig() *config {
-	return &config{Listen: "127.0.0.1:8080", File: dataFile(), Lease: 30 * time.Second, Drain: 10 * time.Second,
+	return &config{LogLevel: "info", Listen: "127.0.0.1:8080", File: dataFile(), Lease: 30 * time.Second, Drain: 10 * time.Second,
 		MaxPayload: 1 << 20, MaxConnections: 10_000, MaxBodies: api.DefaultMaxBodies, KeepIDs: 90 * 24 * time.Hour}
 }
 
@@ -98,6 +99,7 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.BoolVar(&c.NoUI, "no-ui", c.NoUI, "serve no web page at /")
 	f.BoolVar(&c.UIReadOnly, "ui-read-only", c.UIReadOnly, "the web page shows everything and offers nothing that changes anything; the API stays as it is")
 	f.BoolVar(&c.TestClock, "test-clock", c.TestClock, "for tests: POST /v1/test-clock moves the time of timers, time-outs and retries ahead")
+	f.StringVar(&c.LogLevel, "log-level", c.LogLevel, "least that is logged: debug, info, warn or error")
 	f.StringVar(&c.LogFormat, "log-format", c.LogFormat, "text or json; default: text at a terminal, else json")
 }
 
@@ -211,6 +213,9 @@ func (c *config) check() ([]netip.Prefix, error) {
 	}
 	if c.MemoryLimit != 0 && c.MemoryLimit < minMemory {
 		return nil, fmt.Errorf("--memory-limit %d: want 0 or at least %d", c.MemoryLimit, minMemory)
+	}
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
+		return nil, fmt.Errorf("--log-level %q: want debug, info, warn or error", c.LogLevel)
 	}
 	if c.LogFormat != "" && c.LogFormat != "text" && c.LogFormat != "json" {
 		return nil, fmt.Errorf("--log-format %q: want text or json", c.LogFormat)

@@ -52,7 +52,9 @@ reads the certificate of --tls-cert again, and changes nothing else.`,
 
 // logger writes what happened: text at a terminal, else JSON, unless it was said.
 func logger(o *config, w io.Writer) *slog.Logger {
-	h := &slog.HandlerOptions{Level: slog.LevelInfo}
+	level := slog.LevelInfo
+	_ = level.UnmarshalText([]byte(o.LogLevel)) // check says what is wrong with it
+	h := &slog.HandlerOptions{Level: level}
 	if o.LogFormat == "json" || o.LogFormat == "" && !isTerminal(w) {
 		return slog.New(slog.NewJSONHandler(w, h))
 	}

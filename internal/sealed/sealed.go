@@ -1,6 +1,6 @@
 // Package sealed keeps payloads unreadable in a journal. A Log is a journal.Log around another one: what is appended through it has its
-// payloads sealed on the way, and what is read has them opened. Payloads are inputs, outputs, signal payloads and object states, and the
-// snapshots of runs, which hold them. Ids, names, states, times, error texts and definitions are not sealed: lists, indexes and checks
+// payloads sealed on the way, and what is read has them opened. Payloads are inputs, outputs, signal payloads, object states, what
+// handlers wrote to their logs, and the snapshots of runs, which hold some of them. Ids, names, states, times, error texts and definitions are not sealed: lists, indexes and checks
 // work without a key.
 //
 // A sealed payload is
@@ -107,6 +107,9 @@ func Open(c Codec, text, place []byte) ([]byte, error) {
 func inRecord(seq uint64) []byte { return binary.BigEndian.AppendUint64([]byte("record "), seq) }
 func inRun(run uint64) []byte    { return binary.BigEndian.AppendUint64([]byte("run "), run) }
 func inObject(key string) []byte { return []byte("object " + key) }
+func inLog(s *journal.Said) []byte {
+	return fmt.Appendf(nil, "log %d %q %d %d", s.Run, s.Step, s.Attempt, s.At)
+}
 
 // Append seals what a batch has. The caller's batch stays as it is.
 func (l *Log) Append(b *journal.Batch, done func(error)) {
@@ -133,6 +136,12 @@ func (l *Log) Append(b *journal.Batch, done func(error)) {
 	for i := range own.Objects {
 		if o := &own.Objects[i]; len(o.State) > 0 {
 			o.State = Seal(l.c, o.State, inObject(o.Key))
+		}
+	}
+	own.Said = slices.Clone(b.Said)
+	for i := range own.Said {
+		if s := &own.Said[i]; len(s.Text) > 0 {
+			s.Text = Seal(l.c, s.Text, inLog(s))
 		}
 	}
 	if l.first != nil {
@@ -261,4 +270,31 @@ func (l *Log) Objects(prefix, after string, limit int) ([]journal.Object, error)
 		}
 	}
 	return all, err
+}
+
+// Said gives what attempts wrote to their logs. A limit is about what was written, which is less than what stands there sealed.
+func (l *Log) Said(run uint64, step string, after journal.SaidMark, limit int) (all []journal.Said, err error) {
+	for left := limit; ; {
+		if limit > 0 {
+			left = max(left, 1) // 0 stands for all
+		}
+		some, err := l.Log.Said(run, step, after, left)
+		if err != nil || len(some) == 0 {
+			return all, err
+		}
+		for i := range some {
+			s := &some[i]
+			text, err := Open(l.c, s.Text, inLog(s))
+			if err != nil {
+				return all, &journal.DamageError{Damage: journal.Damage{Run: run, Kind: "row", Detail: fmt.Sprintf("the log of step %q, attempt %d: %v", s.Step, s.Attempt, err)}}
+			}
+			s.Text = text
+			left -= len(text)
+			after = journal.SaidMark{Step: s.Step, Attempt: s.Attempt}
+		}
+		all = append(all, some...)
+		if limit == 0 || left < 0 {
+			return all, nil
+		}
+	}
 }
