@@ -88,6 +88,24 @@ describe.skipIf(noBrowser)('the page', () => {
     await page.locator('.events .rows .tr').first().waitFor()
   })
 
+  test('two runs are compared: where they part, what differs', async () => {
+    await kit.register('pair', [task('one', 'shop', 'echo'), { name: 'go', type: 'wait_signal', dependencies: ['one'], signal: { name: 'go' } }])
+    for (const n of [1, 2]) {
+      await kit.run('pair', 'pair-' + n, { n })
+      await until(async () => (await kit.step('pair-' + n, 'go')) === 'waiting', 'it waits')
+    }
+    await kit.ask('POST', '/v1/runs/pair-1/signals/go', { payload: 1 })
+    await kit.ask('POST', '/v1/runs/pair-2/cancel', { reason: 'enough' })
+    const page = await open(kit, '#/run/pair-1')
+    await page.locator('.run-head').getByRole('link', { name: 'Compare…' }).click()
+    await page.getByLabel('The other run').fill('pair-2')
+    await page.keyboard.press('Enter')
+    await page.locator('.banner.where h2', { hasText: 'They part at' }).waitFor()
+    await page.locator('tr', { hasText: 'go' }).filter({ hasText: 'cancelled' }).first().waitFor()
+    await page.locator('.diff .minus', { hasText: '"n": 1' }).waitFor()
+    await page.locator('.diff .plus', { hasText: '"n": 2' }).waitFor()
+  })
+
   test('names, payloads and errors from outside stay text', async () => {
     const evil = '<img src=x onerror="document.title=\'taken\'"><script>document.title="taken"</script>'
     await kit.register('hostile', [task('echo', 'shop', 'echo', { object_keys: [`<b>key</b>${evil}`], input_data: { [evil]: evil } }), task('pay', 'shop', 'broken', { dependencies: ['echo'] })])

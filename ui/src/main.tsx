@@ -4,6 +4,7 @@ import { useEffect, useState } from 'preact/hooks'
 import { ask, Failure, get, signedOut } from './api'
 import { ofFile, readOnly, scopes, useAsked } from './bits'
 import { Daemon } from './daemon'
+import { Diff } from './diff'
 import { Dialog, dialogIsOpen } from './dialog'
 import { Help } from './help'
 import { connected, start } from './live'
@@ -17,10 +18,10 @@ import { Workers } from './workers'
 import { OneWorkflow, Workflows } from './workflows'
 import './style.css'
 
-const screens: Record<string, () => preact.JSX.Element> = { runs: Runs, run: Run, workflows: Workflows, workflow: OneWorkflow, workers: Workers, objects: Objects, daemon: Daemon }
+const screens: Record<string, () => preact.JSX.Element> = { runs: Runs, run: Run, workflows: Workflows, workflow: OneWorkflow, workers: Workers, objects: Objects, daemon: Daemon, diff: Diff }
 
 const menu: [screen: string, name: string, also: string[]][] = [
-  ['runs', 'Runs', ['run']],
+  ['runs', 'Runs', ['run', 'diff']],
   ['workflows', 'Workflows', ['workflow']],
   ['workers', 'Workers', []],
   ['objects', 'Objects', []],

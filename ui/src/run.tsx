@@ -2,7 +2,7 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/ho
 import { ask, get, part, runPath } from './api'
 import { Banner } from './banner'
 import { act, cancelRun, deleteRun, retryRun } from './dialog'
-import { Ago, Copy, may, now, Problem, State, StateIcon, stateName, useAsked } from './bits'
+import { Ago, Copy, may, now, ofFile, Problem, State, StateIcon, stateName, useAsked } from './bits'
 import { between, dateTime } from './format'
 import { Events, useHistory } from './events'
 import { Graph } from './graph'
@@ -215,6 +215,7 @@ function Header({ run }: { run: Status }) {
       <a class="plain" href={link('workflow', run.workflow_name, '', { version: String(run.version) })}>{run.workflow_name} <span class="dim">v{run.version}</span></a>
       <span class="dim" title={dateTime(run.created_at)}>started <Ago time={run.created_at} />, {open ? 'for' : 'took'} {between(run.created_at, run.completed_at, now.value)}</span>
       <span class="grow" />
+      {!ofFile && <a class="button" href={link('diff', '', '', { a: id })}>Compare…</a>}
       {open && may('operate') && <button type="button" onClick={() => act(cancelRun(id))}>Cancel…</button>}
       {(run.state === 'failed' || run.state === 'cancelled') && may('operate') && <button type="button" onClick={() => act(retryRun(id))}>Retry…</button>}
       {!open && may('admin') && <button type="button" onClick={() => act(deleteRun(id, () => go(link('runs'))))}>Delete…</button>}
