@@ -15,6 +15,7 @@ import (
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/examples/etl"
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/ui"
 	"github.com/spf13/cobra"
 )
 
@@ -174,7 +175,10 @@ func demo(ctx context.Context, dir string, stdout io.Writer) error {
 	if err != nil {
 		return exit(exitError, "demo: %w", err)
 	}
-	return demoAccount(stdout, dir, before, after[len(before):], first, second)
+	if err := demoAccount(stdout, dir, before, after[len(before):], first, second); err != nil || !isTerminal(stdout) || ui.Handler(ui.File) == nil {
+		return err
+	}
+	return serveFile(ctx, filepath.Join(dir, "demo.db"), "127.0.0.1:0", stdout)
 }
 
 // demoProcess runs the child and shows its news. With kill, it is killed when it is half through demoVictim.
@@ -260,6 +264,7 @@ func demoAccount(stdout io.Writer, dir string, before, after []etl.Entry, first,
 	}
 	fmt.Fprintf(stdout, "%s had completed before the kill and were not run again.\n\n", count(spared, "step"))
 	fmt.Fprintf(stdout, "Report:  %s\n", filepath.Join(dir, "report.html"))
+	fmt.Fprintf(stdout, "Page:    %s ui --file %s\n", demoSelf(), filepath.Join(dir, "demo.db"))
 	fmt.Fprintf(stdout, "Next:    %s replay %s\n", demoSelf(), filepath.Join(dir, "demo.db"))
 	fmt.Fprintf(stdout, "The demo leaves that folder for you to look at; delete it when you are done: %s\n", dir)
 	return nil

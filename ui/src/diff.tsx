@@ -70,7 +70,7 @@ export function Diff() {
           <section class="group">
             {d.divergence ? (
               <div class="banner wait where">
-                <h2>They part at {d.divergence.step ? <>step {d.divergence.step}</> : d.divergence.signal ? <>signal {d.divergence.signal}</> : 'the run itself'}</h2>
+                <h2>They part at {d.divergence.step ? <>step {d.divergence.step}</> : d.divergence.signal ? <>signal {d.divergence.signal}</> : 'their start: they were not asked for the same'}</h2>
                 <ul>
                   {(['a', 'b'] as const).map((side) => {
                     const e = d.divergence![side]
