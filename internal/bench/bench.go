@@ -72,7 +72,7 @@ var Workloads = []Workload{
 	{"sleep", "runs that sleep; SIGKILL; the start after it", sleep, false},
 	{"status", "w1 beside 50 questions a second for the status of an open run of 10,000 steps", status, true},
 	{"feed", "w1 beside readers of all events, and beside followers of quiet runs", feed, true},
-	{"busy", "w1 beside a process for each core that only counts", busy, true},
+	{"busy", "w1 beside a process for each core that does nothing but use it", busy, true},
 	{"growth", "w1 on a file that holds many events already", growth, false},
 	{"soak", "runs with some of everything, for as long as --seconds says, in slices", soak, false},
 }
