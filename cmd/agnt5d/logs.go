@@ -9,12 +9,15 @@ import (
 	"unicode"
 
 	"github.com/agnt5/agnt5d/client"
+	"github.com/agnt5/agnt5d/internal/archive"
+	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/model"
 	"github.com/spf13/cobra"
 )
 
 func newLogsCmd() *cobra.Command {
 	var follow bool
+	var path string
 	cmd := &cobra.Command{
 		Use:   "logs RUN [STEP]",
 		Short: "Print what the handlers of a run wrote to their logs",
@@ -29,6 +32,7 @@ func newLogsCmd() *cobra.Command {
 		},
 		ValidArgsFunction: runIDs(),
 	}
+	addFile(cmd, &path)
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "continue until the run has ended")
 	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
 		step := ""
@@ -36,6 +40,16 @@ func newLogsCmd() *cobra.Command {
 			step = args[1]
 		}
 		p := &logPrinter{out: cmd.OutOrStdout(), json: o.json(), in: zone(cmd), seen: map[attemptOf]uint64{}}
+		if path != "" {
+			if follow {
+				return exit(exitUsage, "-f goes with a daemon: nothing is added to a file that none holds")
+			}
+			all, err := fileLogs(path, args[0], step)
+			if err != nil {
+				return err
+			}
+			return p.print(all)
+		}
 		for {
 			ended := !follow
 			if follow { // first: what is written before the end is in the logs that are read after
@@ -57,6 +71,20 @@ func newLogsCmd() *cobra.Command {
 			}
 		}
 	})
+}
+
+// fileLogs reads logs from a journal that no daemon holds.
+func fileLogs(path, id, step string) ([]model.AttemptLog, error) {
+	f, err := openFile(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	run, err := f.find(id)
+	if err != nil {
+		return nil, err
+	}
+	return archive.Logs(f.Journal, run, step, journal.SaidMark{}, 0)
 }
 
 // followEvery is how often logs -f asks: workers bring what was written within about a second.

@@ -73,6 +73,9 @@ func TestLogsAtTheShell(t *testing.T) {
 		}
 	}
 	d.kill()
+	say(0, " INFO end\n", "logs", "r1", "--file", filepath.Join(d.dir, "runs.db"))
+	say(exitNotFound, "no run", "logs", "r2", "--file", filepath.Join(d.dir, "runs.db"))
+	say(exitUsage, "-f goes with a daemon", "logs", "r1", "-f", "--file", filepath.Join(d.dir, "runs.db"))
 	d.again(t)
 	say(0, `{"step":"a","attempt":1,"from":0,"to":`, "logs", "r1", "-o", "json")
 	say(0, " INFO end\n", "logs", "r1", "a")
