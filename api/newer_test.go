@@ -207,4 +207,23 @@ func TestARunOfANewerReleaseOverHTTP(t *testing.T) {
 	if st := s.state("well"); st["state"] != "completed" {
 		t.Errorf("%v", st)
 	}
+	// What is understood of its past is shown, and nothing is made up of the rest.
+	events := s.want(200, "", "GET", "/v1/runs/r/events", "").json["events"].([]any)
+	first := events[0].(map[string]any)["seq"].(float64)
+	if st := s.want(200, "", "GET", fmt.Sprintf("/v1/runs/r?at=%.0f", first), "").json; st["as_of"] == nil || st["reasons"] != nil || st["events"] != 1.0 {
+		t.Errorf("after its first event: %v", st)
+	}
+	if st := s.want(200, "", "GET", "/v1/runs/r?at=1000000", "").json; st["as_of"] != nil || st["reasons"].([]any)[0].(map[string]any)["code"] != "newer_release" {
+		t.Errorf("after its last event: %v", st)
+	}
+	if spans := s.want(200, "", "GET", "/v1/runs/r/timeline", "").json["attempts"].([]any); len(spans) != 1 || spans[0].(map[string]any)["attempt"] != 1.0 {
+		t.Errorf("timeline: %v", spans)
+	}
+	s.want(409, "step_not_completed", "GET", "/v1/runs/r/steps/a/output", "")
+	s.want(409, "newer_release", "GET", "/v1/diff?a=well&b=r", "")
+	for _, v := range s.want(200, "", "GET", "/v1/runs?include=reason", "").json["runs"].([]any) {
+		if run := v.(map[string]any); run["workflow_id"] == "r" && run["reason"].(map[string]any)["code"] != "newer_release" {
+			t.Errorf("in the list: %v", run)
+		}
+	}
 }
