@@ -20,7 +20,11 @@ var good = map[string]string{"RUN": "r", "NAME": "n", "TIMER": "t", "VERSION": "
 // places gives the arguments that a verb's usage line names: those that must be there, and those in brackets.
 func places(cmd *cobra.Command) (all []string) {
 	use, _, _ := strings.Cut(cmd.Use, " | ")
-	for _, word := range strings.Fields(use)[1:] {
+	words := strings.Fields(use)
+	for i, word := range words {
+		if i == 0 || strings.HasPrefix(words[i-1], "--") { // the verb, or a flag's value
+			continue
+		}
 		if word = strings.Trim(word, "[]."); word == strings.ToUpper(word) {
 			all = append(all, word)
 		}
