@@ -84,7 +84,7 @@ func fileLogs(path, id, step string) ([]model.AttemptLog, error) {
 	if err != nil {
 		return nil, err
 	}
-	return archive.Logs(f.Journal, run, step, journal.SaidMark{}, 0)
+	return archive.Logs(f.log, run, step, journal.SaidMark{}, 0)
 }
 
 // followEvery is how often logs -f asks: workers bring what was written within about a second.

@@ -31,7 +31,7 @@ import (
 func newUICmd() *cobra.Command {
 	var path, listen string
 	cmd := &cobra.Command{
-		Use:   "ui --file JOURNAL",
+		Use:   "ui",
 		Short: "Show a journal that no daemon holds as a web page, read-only",
 		Long: `Serves the web page on a journal file: the runs, and each of them as of any of its events. The file is not changed, and nothing
 in it moves on. A running daemon serves the page itself, at its address.`,
