@@ -24,7 +24,7 @@ func TestDemoKillsAndGoesOn(t *testing.T) {
 	}
 	for _, want := range []string{
 		"kill -9", "clean_data             cut off by the kill, run again",
-		"5 steps had completed before the kill and were not run again", "replay " + filepath.Join(dir, "demo.db"),
+		"5 steps had completed before the kill and were not run again", "replay " + filepath.Join(dir, "demo.db"), "ui --file " + filepath.Join(dir, "demo.db"),
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("it does not say %q:\n%s", want, said)

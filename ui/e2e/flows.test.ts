@@ -88,6 +88,22 @@ describe.skipIf(noBrowser)('the page', () => {
     await page.locator('.events .rows .tr').first().waitFor()
   })
 
+  test('every run that the filters name is cancelled, once their number was seen', async () => {
+    await kit.register('many', [{ name: 'wait', type: 'wait_signal', signal: { name: 'never' } }])
+    for (let i = 0; i < 101; i++) await kit.run('many', 'many-' + i)
+    const page = await open(kit, '#/runs?workflow=many&state=running')
+    await page.getByRole('button', { name: 'Cancel all matching…' }).click()
+    const dialog = page.getByRole('dialog', { name: 'Cancel 101 runs' })
+    await dialog.getByLabel('Reason').fill('too many')
+    expect(await dialog.locator('.command code').innerText()).toBe(`agnt5d cancel --all --workflow many --state running --reason 'too many' --url ${kit.url}`)
+    expect(await dialog.getByRole('button', { name: 'Cancel all' }).isDisabled()).toBe(true)
+    await dialog.getByLabel('Type 101 to confirm').fill('101')
+    await dialog.getByRole('button', { name: 'Cancel all' }).click()
+    await until(async () => (await kit.state('many-100')) === 'cancelled', 'the last is cancelled')
+    await page.goto(kit.url + '/#/runs?workflow=many&state=cancelled')
+    await page.locator('.rows .tr').nth(5).waitFor()
+  })
+
   test('two runs are compared: where they part, what differs', async () => {
     await kit.register('pair', [task('one', 'shop', 'echo'), { name: 'go', type: 'wait_signal', dependencies: ['one'], signal: { name: 'go' } }])
     for (const n of [1, 2]) {

@@ -1,7 +1,8 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
-import { get, runPath } from './api'
-import { Ago, Empty, now, ofFile, Problem, State, useAsked, usePolled } from './bits'
-import { between, command, localTimes } from './format'
+import { ask, get, runPath } from './api'
+import { Ago, Empty, may, now, ofFile, Problem, State, useAsked, usePolled } from './bits'
+import { act } from './dialog'
+import { between, command, count, localTimes } from './format'
 import { moving, summary } from './banner'
 import { listen } from './live'
 import { change, go, link, place } from './route'
@@ -85,6 +86,7 @@ export function Runs() {
         </select>
         <input type="search" placeholder="Text of the error" aria-label="Text of the error" value={query.get('text') ?? ''} onChange={(e) => change({ text: e.currentTarget.value.trim(), row: '' })} />
         {filtered && <a href={link('runs')}>Clear</a>}
+        {filtered && may('operate') && <Bulk query={query} />}
         <span class="grow" />
         {list.fresh > 0 && (
           <button type="button" class="pill" onClick={list.reload}>
@@ -105,6 +107,40 @@ export function Runs() {
 async function countRuns(signal: AbortSignal): Promise<Record<string, number>> {
   const c = await get<{ states: Record<string, number>; stuck: number }>('/v1/run-counts?stuck_for=10m', signal)
   return { ...c.states, stuck: c.stuck }
+}
+
+// Bulk does one thing to every run that the filters name, after the daemon has said how many those are.
+function Bulk({ query }: { query: URLSearchParams }) {
+  const [error, setError] = useState<unknown>()
+  const ended = ['failed', 'cancelled'].includes(query.get('state') ?? '')
+  const verb = ended ? 'retry' : 'cancel'
+  const offer = async () => {
+    const q = listQuery(query, Date.now())
+    q.delete('sort')
+    try {
+      const { value } = await ask<{ matched: number }>(`/v1/runs/${verb}?${q}&dry_run=true`, { method: 'POST' })
+      setError(undefined)
+      const n = value.matched
+      act({
+        title: `${ended ? 'Retry' : 'Cancel'} ${count(n, 'run')}`,
+        what: n === 0 ? 'No run that the filters name is in a state in which this can be done.' : ended ? 'Each is opened again: what failed or was cancelled starts anew, completed steps are not run again.' : 'Each ends as cancelled: open steps are cancelled, workers are told to stop.',
+        button: ended ? 'Retry all' : 'Cancel all',
+        danger: !ended,
+        ...(n > 100 ? { confirm: String(n) } : {}),
+        ...(ended ? {} : { fields: [{ name: 'reason', label: 'Reason', hint: 'kept in the history' }] }),
+        line: (f) => command(verb, '--all', ...[...q].flatMap(([k, v]) => ['--' + k.replaceAll('_', '-'), v]), ...(f.reason ? ['--reason', f.reason] : [])),
+        send: async (f) => void (await ask(`/v1/runs/${verb}?${q}`, { method: 'POST', body: f.reason ? { reason: f.reason } : {} })),
+      })
+    } catch (e) {
+      setError(e)
+    }
+  }
+  return (
+    <>
+      <button type="button" class="small" onClick={offer}>{ended ? 'Retry all matching…' : 'Cancel all matching…'}</button>
+      <Problem error={error} />
+    </>
+  )
 }
 
 function current(query: URLSearchParams, want: Record<string, string>): boolean {
