@@ -3,7 +3,7 @@ GO ?= go
 VERSION ?= # of a release, v1.2.3; empty: what git says
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: help build test race lint cross check python sim kill api-check clients ui
+.PHONY: help build test race lint cross check python sim kill api-check clients ui figures
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -15,7 +15,7 @@ test: ## every test
 	$(GO) test ./...
 
 race: ## the core under the race detector
-	$(GO) test -race -short ./engine ./internal/shard ./journal/... ./worker/... ./api ./client ./push ./model ./flow ./internal/sim ./cmd/...
+	$(GO) test -race -short ./engine ./internal/shard ./journal/... ./worker/... ./api ./client ./push ./model ./flow ./access ./seal ./internal/sealed ./internal/hub ./internal/sim ./cmd/...
 
 lint: ## formatting, vet, staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt-ed: $$unformatted"; exit 1; }
@@ -37,6 +37,10 @@ clients: ## clients generated from the API document start, signal and read a run
 
 ui: ## the web page: built anew and compared with ui/dist, its tests, whole flows in Chromium
 	ui/check.sh
+
+figures: build ## the figures of docs/performance.md, for about ten minutes on a quiet machine
+	bin/agnt5d bench --workload all --seconds 10
+	bin/agnt5d bench --workload all --seconds 10 --mode daemon
 
 sim: ## ten thousand seeds of the simulator
 	$(GO) test ./internal/sim -run TestSeeds -seeds 10000 -timeout 30m
