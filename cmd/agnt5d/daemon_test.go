@@ -27,12 +27,30 @@ import (
 // process is a child that this test started and ends.
 type process struct {
 	cmd  *exec.Cmd
-	said *strings.Builder
+	said *output
+}
+
+// output is what a child says, which may be read while it goes on.
+type output struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 func startProcess(t *testing.T, wait string, env ...string) *process {
 	t.Helper()
-	p := &process{exec.Command(os.Args[0], "-test.run=^$"), &strings.Builder{}}
+	p := &process{exec.Command(os.Args[0], "-test.run=^$"), &output{}}
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stderr = p.said
 	out, err := p.cmd.StdoutPipe()

@@ -68,7 +68,7 @@ func startOnPipe(t *testing.T, args string) (p *process, pipe string) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Skip("no pipes here:", err)
 	}
-	p = &process{exec.Command(os.Args[0], "-test.run=^$"), &strings.Builder{}}
+	p = &process{exec.Command(os.Args[0], "-test.run=^$"), &output{}}
 	p.cmd.Env = append(os.Environ(), "AGNT5D_TEST_MAIN="+args+pipe)
 	p.cmd.Stderr = p.said
 	if err := p.cmd.Start(); err != nil {
