@@ -90,6 +90,8 @@ type Store struct {
 	publishers map[string]string // the service that publishes a workflow
 
 	byHash atomic.Pointer[map[[32]byte]*Token] // for Check
+	open   context.Context                     // ends with the first token
+	shut   context.CancelFunc
 }
 
 // Open reads the tokens of an engine's journal.
@@ -98,6 +100,7 @@ func Open(eng *engine.Engine, log *slog.Logger) (*Store, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{eng: eng, log: log, tokens: map[string]*Token{}, publishers: map[string]string{}}
+	s.open, s.shut = context.WithCancel(context.Background())
 	rows, err := eng.Settings(rowPrefix)
 	if err != nil {
 		return nil, err
@@ -129,7 +132,13 @@ func (s *Store) index() {
 		byHash[[32]byte(t.Hash)] = t
 	}
 	s.byHash.Store(&byHash)
+	if len(byHash) > 0 {
+		s.shut()
+	}
 }
+
+// Open ends when the first token is made: until then nobody needs one.
+func (s *Store) Open() context.Context { return s.open }
 
 // Closed says whether there has ever been a token: from the first one on, every request must show one.
 func (s *Store) Closed() bool { return len(*s.byHash.Load()) > 0 }

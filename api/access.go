@@ -34,7 +34,7 @@ func (s *Server) admit(rt *route, r *http.Request) (*http.Request, error) {
 	if err != nil {
 		return r, err
 	}
-	if !t.Scope.Allows(access.Scope(rt.Scope)) {
+	if rt.Scope != "" && !t.Scope.Allows(access.Scope(rt.Scope)) { // what is no route has no scope
 		return r, lacks(t, string(rt.Scope))
 	}
 	ctx := context.WithValue(engine.WithBy(r.Context(), t.Name), callerKey{}, t)
@@ -78,11 +78,15 @@ func (s *Server) turnAway(rt *route, rec *recorder, r *http.Request, err error) 
 	s.fail(rec, err)
 }
 
-// over says why the token of a long answer is not good any more; nil: it is, or there is none.
-func (s *Server) over(r *http.Request) error {
+// still says why a request that was admitted would not be any more: its token was revoked or has expired, or it had none and the
+// first token was made since.
+func (s *Server) still(rt *route, r *http.Request) error {
 	t := callerOf(r.Context())
-	if t == nil {
+	if t == nil && s.open(rt) {
 		return nil
+	}
+	if t == nil {
+		return problem("unauthorized", access.ErrNone.Error())
 	}
 	if err := s.o.Access.Valid(t); err != nil {
 		return problem("unauthorized", err.Error())
@@ -90,11 +94,16 @@ func (s *Server) over(r *http.Request) error {
 	return nil
 }
 
-// whileValid ends a long answer when the token that asked for it is revoked or expires.
+// whileValid ends a long answer when the token that asked for it is revoked or expires; one that was asked for without a token, when
+// the first one is made.
 func (s *Server) whileValid(ctx context.Context, cancel context.CancelFunc) (context.Context, func()) {
 	t := callerOf(ctx)
-	if t == nil {
+	switch {
+	case t == nil && s.o.Access == nil:
 		return ctx, func() {}
+	case t == nil:
+		forget := context.AfterFunc(s.o.Access.Open(), cancel)
+		return ctx, func() { forget() }
 	}
 	forget, stop := context.AfterFunc(t.Life(), cancel), func() {}
 	if left := s.o.Access.Left(t); left > 0 {
@@ -109,10 +118,10 @@ func (s *Server) whileValid(ctx context.Context, cancel context.CancelFunc) (con
 }
 
 // foreignSession explains that a worker's session is another service's than the one that the token is for.
-func foreignSession(r *http.Request, err error) error {
+func foreignSession(r *http.Request, id string, err error) error {
 	t := callerOf(r.Context())
 	if t == nil || !errors.Is(err, engine.ErrOtherService) {
 		return err
 	}
-	return problem("forbidden", fmt.Sprintf("the access token %q has the scope %s, and the worker %s serves another service; this needs the scope worker of that service", t.Name, t.Scope, quote(r.PathValue("id"))))
+	return problem("forbidden", fmt.Sprintf("the access token %q has the scope %s, and the worker %s serves another service; this needs the scope worker of that service", t.Name, t.Scope, quote(id)))
 }

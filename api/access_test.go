@@ -336,6 +336,9 @@ func TestAWorkersTokenIsForItsService(t *testing.T) {
 	}
 	s.want(201, "", "POST", "/v1/workers", join("pay", flow("handmade", v2)), as(root)...) // handed over
 	s.want(201, "", "POST", "/v1/workers", join("pay", flow("handmade", `{"steps":[{"name":"d","service_name":"pay","handler_name":"h"}]}`)), as(pay)...)
+	s.want(201, "", "PUT", "/v1/workflows/same", v1, as(root)...)
+	s.want(201, "", "POST", "/v1/workers", join("pay", flow("same", v1)), as(root)...) // handed over as it is
+	s.want(201, "", "POST", "/v1/workers", join("pay", flow("same", v2)), as(pay)...)
 	if r := s.want(200, "", "GET", "/v1/workflows/orders", "", as(root)...); r.json["current"] != 2.0 {
 		t.Error(r.text)
 	}

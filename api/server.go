@@ -76,6 +76,7 @@ type Server struct {
 
 	sessions   sessions   // of browsers
 	publishing sync.Mutex // held while it is decided whether a worker may publish
+	tokening   sync.Mutex // held while an access token is made or revoked
 
 	stopping atomic.Bool
 	life     context.Context // ended: long answers end
@@ -221,6 +222,10 @@ func (s *Server) serve(rt *route) http.Handler {
 			s.fail(rec, err)
 			return
 		}
+		if err := s.still(rt, r); err != nil { // a body may be long in coming
+			s.fail(rec, err)
+			return
+		}
 		if err := errors.Join(rt.checkQuery(r), rt.checkHeaders(r)); err != nil {
 			s.fail(rec, err)
 			return
@@ -234,7 +239,7 @@ func (s *Server) serve(rt *route) http.Handler {
 				rec.status = 499 // the client is gone; nobody reads this
 				return
 			}
-			s.fail(rec, cmp.Or(s.over(r), err))
+			s.fail(rec, cmp.Or(s.still(rt, r), err))
 		}
 	})
 }

@@ -39,6 +39,11 @@ func (s *Server) createToken(w http.ResponseWriter, r *http.Request) error {
 	if in.TTLMS > maxTTL.Milliseconds() {
 		return problem("invalid_request", "ttl_ms: want at most 100 years, or 0 for a token that does not expire")
 	}
+	s.tokening.Lock()
+	defer s.tokening.Unlock()
+	if t := callerOf(r.Context()); t == nil && store.Closed() || t != nil && store.Valid(t) != nil { // by a request that came meanwhile
+		return problem("unauthorized", access.ErrNone.Error())
+	}
 	first := !store.Closed()
 	t, text, err := store.Create(r.Context(), in.Name, in.Scope, time.Duration(in.TTLMS)*time.Millisecond)
 	switch {
@@ -73,6 +78,11 @@ func (s *Server) revokeToken(w http.ResponseWriter, r *http.Request) error {
 	store, err := s.tokens()
 	if err != nil {
 		return err
+	}
+	s.tokening.Lock()
+	defer s.tokening.Unlock()
+	if t := callerOf(r.Context()); t != nil && store.Valid(t) != nil {
+		return problem("unauthorized", store.Valid(t).Error())
 	}
 	left, err := store.Revoke(r.Context(), r.PathValue("name"))
 	if errors.Is(err, access.ErrNotFound) {

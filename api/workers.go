@@ -105,7 +105,7 @@ func (s *Server) joinWorker(w http.ResponseWriter, r *http.Request) error {
 	got, err := s.eng.Join(r.Context(), engine.JoinRequest{WorkerID: in.WorkerID, Service: in.ServiceName, Version: in.ServiceVersion,
 		Handlers: in.Handlers, Capacity: in.Capacity, Tokens: in.Tokens})
 	if err != nil {
-		return foreignSession(r, err)
+		return foreignSession(r, in.WorkerID, err)
 	}
 	return s.send(w, r, http.StatusCreated, &wire.Registered{WorkerID: got.WorkerID, HeartbeatMS: got.Heartbeat.Milliseconds(),
 		LeaseMS: got.Lease.Milliseconds(), MaxWaitMS: got.MaxWait.Milliseconds(), Lost: orEmpty(got.Lost), NotCurrent: others, LogBytes: worker.MaxLog})
@@ -158,7 +158,7 @@ func (s *Server) publishOne(r *http.Request, in *wire.Register, name string, def
 		}
 	}
 	v, err := s.eng.RegisterVersion(r.Context(), name, def, keep)
-	if err == nil && changes {
+	if t := callerOf(r.Context()); err == nil && (changes || t == nil || t.Scope == access.Admin) { // an admin hands a name over
 		err = s.o.Access.SetPublisher(r.Context(), name, in.ServiceName)
 	}
 	return v, err
@@ -183,7 +183,7 @@ func (s *Server) known(r *http.Request) error {
 	if err := notPush(r); err != nil {
 		return err
 	}
-	return foreignSession(r, s.eng.KnowsWorker(r.Context(), r.PathValue("id")))
+	return foreignSession(r, r.PathValue("id"), s.eng.KnowsWorker(r.Context(), r.PathValue("id")))
 }
 
 func orEmpty(list []string) []string {
@@ -218,7 +218,7 @@ func (s *Server) pollWorker(w http.ResponseWriter, r *http.Request) error {
 		if s.stopping.Load() && ctx.Err() != nil && r.Context().Err() == nil {
 			return problem("shutting_down", "")
 		}
-		return foreignSession(r, err)
+		return foreignSession(r, r.PathValue("id"), err)
 	}
 	if len(got.Tasks) == 0 && len(got.Results) == 0 && len(got.Cancelled) == 0 {
 		w.WriteHeader(http.StatusNoContent)
@@ -241,7 +241,7 @@ func (s *Server) heartbeat(w http.ResponseWriter, r *http.Request) error {
 	}
 	gone, err := s.eng.Heartbeat(r.Context(), r.PathValue("id"), beats)
 	if err != nil {
-		return foreignSession(r, err)
+		return foreignSession(r, r.PathValue("id"), err)
 	}
 	return s.send(w, r, http.StatusOK, &wire.Beaten{Gone: orEmpty(gone)})
 }
@@ -251,7 +251,7 @@ func (s *Server) leaveWorker(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if err := s.eng.Leave(r.Context(), r.PathValue("id")); err != nil {
-		return foreignSession(r, err)
+		return foreignSession(r, r.PathValue("id"), err)
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil

@@ -152,7 +152,7 @@ func (e *Engine) Poll(ctx context.Context, workerID string, req PollRequest) (Po
 	if err := e.checkPoll(&req); err != nil {
 		return PollAnswer{}, err
 	}
-	p := e.prepare(workerID, &req)
+	p := e.prepare(onlyOf(ctx), workerID, &req)
 	p.in.Only = onlyOf(ctx)
 	type answer struct {
 		got hub.PollAnswer
@@ -199,7 +199,7 @@ type poll struct {
 }
 
 // prepare reads the tokens of a poll. An outcome whose token is no good has its result already.
-func (e *Engine) prepare(workerID string, req *PollRequest) *poll {
+func (e *Engine) prepare(only, workerID string, req *PollRequest) *poll {
 	p := &poll{in: &hub.Poll{ID: workerID, Seq: req.Seq, Max: req.Max}, results: make([]worker.Result, len(req.Outcomes))}
 	for i := range req.Outcomes {
 		o := &req.Outcomes[i]
@@ -209,7 +209,7 @@ func (e *Engine) prepare(workerID string, req *PollRequest) *poll {
 			p.results[i].Code = string(shard.BadToken)
 			continue
 		}
-		p.in.Outcomes = append(p.in.Outcomes, e.remoteOutcome(t, o))
+		p.in.Outcomes = append(p.in.Outcomes, e.remoteOutcome(only, t, o))
 		p.asked = append(p.asked, i)
 	}
 	if len(req.Outcomes) == 0 { // with outcomes it waits for nothing else, good tokens or bad
@@ -240,8 +240,8 @@ func (e *Engine) settle(ctx context.Context, p *poll, got []hub.PollResult) erro
 	return nil
 }
 
-func (e *Engine) remoteOutcome(t worker.Token, o *worker.Outcome) *shard.Outcome {
-	return e.outcome(&shard.Outcome{Token: t, Hash: hashOutcome(o)}, o)
+func (e *Engine) remoteOutcome(only string, t worker.Token, o *worker.Outcome) *shard.Outcome {
+	return e.outcome(&shard.Outcome{Only: only, Token: t, Hash: hashOutcome(o)}, o)
 }
 
 // tasksOf builds the tasks of an answer. One that cannot be built fails its attempt for good.

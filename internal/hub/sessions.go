@@ -61,7 +61,7 @@ func (in *Join) admit(h *Hub) {
 	tokens, gone := h.sort(in.Tokens)
 	c := &collector{open: len(h.shards), gone: gone, done: in.Reply}
 	for i, d := range h.shards {
-		d.link.Send(&shard.Adopt{Session: &s.Session, Before: before, Tokens: tokens[i], Reply: c.add})
+		d.link.Send(&shard.Adopt{Only: in.Only, Session: &s.Session, Before: before, Tokens: tokens[i], Reply: c.add})
 	}
 }
 

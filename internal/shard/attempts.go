@@ -36,6 +36,7 @@ type Outcome struct {
 	Fail    *replay.AttemptError // nil: completed
 	Invalid bool                 // Fail says why the outcome itself was no good
 	Hash    uint64               // of the outcome as it was sent; 0 in process
+	Only    string               // the one service whose attempts the sender may answer for; "": any
 	Log     *worker.LogPart      // what the handler wrote to its log and was not brought before
 	// Reply is called when the result is durable. look says that the attempt is one of which memory knows nothing: the run's history
 	// decides then whether the token was made for it (BadToken), and whether an outcome of it was recorded (Duplicate, Conflict); if
@@ -97,6 +98,10 @@ func (in *Outcome) answer(r *Shard, result Result, look bool) {
 
 func (in *Outcome) fold(r *Shard, run *Run, t *replay.Turn) {
 	c := in.claim()
+	if in.Only != "" && run.of(c.Step) != in.Only {
+		in.answer(r, BadToken, false)
+		return
+	}
 	slot := r.Hub.Slot(run.S.Run, c.Step)
 	switch where := standing(run, slot, c); where {
 	case alien:

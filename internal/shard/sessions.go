@@ -65,6 +65,7 @@ func (in *Lend) admit(r *Shard) { r.Lend(in.Handler, in.Session) }
 // Adopt says that a worker has opened a session. The leases that it names are of that session from then on; whatever else it was
 // given before is offered to others at once: it does not know of it.
 type Adopt struct {
+	Only    string // the one service whose attempts the worker may have; "": any
 	Session *worker.Session
 	Before  *worker.Session // of the same worker, which ends; nil: there was none
 	Tokens  []worker.Token  // attempts that it still works on
@@ -81,6 +82,10 @@ func (in *Adopt) admit(r *Shard) {
 	var gone []worker.Token
 	named := map[uint64]map[int32]bool{}
 	for _, t := range in.Tokens {
+		if in.foreign(r, t) {
+			gone = append(gone, t)
+			continue
+		}
 		slot := r.Hub.Slot(t.Run, t.Step)
 		if slot == nil || slot.State == worker.Queued || slot.State == worker.Cancelled || !holds(slot, t) {
 			if !r.adoptUnjournaled(t, in.Session) {
@@ -99,11 +104,28 @@ func (in *Adopt) admit(r *Shard) {
 		}
 	}
 	for _, slot := range r.Hub.Leases() { // it came back after a restart
-		if slot.Worker == in.Session.ID && slot.Session == nil && slot.State == worker.Leased && !named[slot.Run][slot.Step] {
+		if slot.Worker == in.Session.ID && slot.Session == nil && slot.State == worker.Leased && !named[slot.Run][slot.Step] && (in.Only == "" || slot.Handler.Service == in.Only) {
 			r.lose(slot, failure.WorkerCameBack)
 		}
 	}
 	r.whenDurable(func(err error) { in.Reply(gone, err) })
+}
+
+// foreign says that the attempt is of another service than the worker may speak for.
+func (in *Adopt) foreign(r *Shard, t worker.Token) bool {
+	if in.Only == "" {
+		return false
+	}
+	run, err := r.run(t.Run)
+	return err == nil && run != nil && run.of(t.Step) != in.Only
+}
+
+// of is the service of a step; "": there is no such step.
+func (run *Run) of(step int32) string {
+	if run.S.At(step) == nil {
+		return ""
+	}
+	return run.S.Spec(step).Service
 }
 
 // Gone says that a session has ended: its open tasks are offered to others at once.

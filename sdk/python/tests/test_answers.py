@@ -204,7 +204,7 @@ async def test_answers_that_cannot_be_read_are_errors(call: str) -> None:
     for raw in (b"<html>hello</html>", b"[" * 100_000, b"\xff\xfe\xff", b"[]", b'{"a": 1}', b""):
         if raw == b'{"a": 1}' and CALLS[call] and call in ("cancel_workflow", "retry_workflow", "fire_timer"):
             continue  # nothing of their answer is read
-        if call == "get_version" and raw == b'{"a": 1}' or call == "get_step_output" and raw in (b"[]", b'{"a": 1}', b""):
+        if (call == "get_version" and raw == b'{"a": 1}') or (call == "get_step_output" and raw in (b"[]", b'{"a": 1}', b"")):
             continue  # that is an answer
         with Between(None, says(200, {}, raw)) as proxy, SyncClient(proxy.url) as sync:
             with pytest.raises(UnknownAnswer):

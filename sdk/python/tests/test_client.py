@@ -104,6 +104,12 @@ async def test_the_whole_api_is_covered(daemon: Daemon, tmp_path: pathlib.Path) 
         with pytest.raises(NotFound, match="no_test_clock"):
             await client.advance_clock("1h")
         await client.cancel_workflow("r1")
+        assert (await client.get_graph("w"))["nodes"] and (await client.count_workflows())["states"]
+        assert isinstance(await client.get_timeline("r1"), list) and await client.get_logs("r1") == []
+        assert "differs" in await client.diff_workflows("r1", "r2")
+        for step_of in (client.get_step_output("r1", "w"), client.get_logs("r1", "no")):
+            with pytest.raises(ApiError):
+                await step_of
         token = (await client.create_token("root", "admin", ttl_ms=3_600_000))["token"]
         with pytest.raises(Unauthorized, match="no access token"):
             await client.list_tokens()
