@@ -69,7 +69,7 @@ func lacks(t *access.Token, scope string) error {
 }
 
 // turnAway answers who may not. A body that is on its way is thrown away first.
-func (s *Server) turnAway(rt *route, rec *recorder, r *http.Request, err error) {
+func (s *Server) turnAway(rt *route, rec *exchange, r *http.Request, err error) {
 	s.log.Debug("a request is turned away", "route", rt.Method+" "+rt.Path, "from", r.RemoteAddr, "why", err.Error())
 	if r.ContentLength != 0 {
 		s.drop(rec, r, err)

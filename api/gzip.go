@@ -32,7 +32,7 @@ func takesGzip(r *http.Request) bool {
 // compress gives a whole answer as the client takes it. Event streams and the copy of the journal are sent as they come, and never
 // compressed.
 func compress(w http.ResponseWriter, body []byte) []byte {
-	rec, ok := w.(*recorder)
+	rec, ok := w.(*exchange)
 	if !ok {
 		return body
 	}

@@ -48,7 +48,7 @@ func (s *Server) limit(rt *route) int64 {
 
 // take reads a request's body before anything is done for it: a client that does not send what it announced holds a
 // connection, and nothing else.
-func (s *Server) take(rt *route, rec *recorder, r *http.Request) error {
+func (s *Server) take(rt *route, rec *exchange, r *http.Request) error {
 	if r.ContentLength == 0 {
 		return nil
 	}
@@ -80,11 +80,12 @@ func (s *Server) take(rt *route, rec *recorder, r *http.Request) error {
 		}
 		return err
 	}
+	r.Body = &received{r.Body, rec}
 	return ctl.SetReadDeadline(time.Time{}) // net/http watches for the client's end from now on
 }
 
 // read takes a body into memory that grows with what arrives. size is what was announced; below 0: nothing was.
-func (s *Server) read(rec *recorder, body io.Reader, size int64) error {
+func (s *Server) read(rec *exchange, body io.Reader, size int64) error {
 	rec.body = make([]byte, 0, minSize(freeBody, size))
 	for {
 		n, err := body.Read(rec.body[len(rec.body):cap(rec.body)])
@@ -123,7 +124,7 @@ func (e *unread) Unwrap() error { return e.error }
 
 // drop answers, and then throws away what the client still sends, for a while: many read no answer before they have sent
 // everything.
-func (s *Server) drop(rec *recorder, r *http.Request, err error) {
+func (s *Server) drop(rec *exchange, r *http.Request, err error) {
 	s.leave(rec)
 	ctl := http.NewResponseController(rec)
 	rec.Header().Set("Connection", "close")
@@ -135,7 +136,7 @@ func (s *Server) drop(rec *recorder, r *http.Request, err error) {
 }
 
 // enter counts a request among those under way. It reports false when there are too many.
-func (s *Server) enter(rec *recorder) bool {
+func (s *Server) enter(rec *exchange) bool {
 	select {
 	case s.slots <- struct{}{}:
 		rec.slots = s.slots
@@ -148,12 +149,12 @@ func (s *Server) enter(rec *recorder) bool {
 // waits says that a request does nothing from now on but wait, or send what its reader takes: it does not count among those
 // under way, and its body is not needed any more.
 func (s *Server) waits(w http.ResponseWriter) {
-	if rec, ok := w.(*recorder); ok {
+	if rec, ok := w.(*exchange); ok {
 		s.leave(rec)
 	}
 }
 
-func (s *Server) leave(rec *recorder) {
+func (s *Server) leave(rec *exchange) {
 	if rec.slots != nil {
 		<-rec.slots
 		rec.slots = nil

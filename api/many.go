@@ -189,7 +189,7 @@ type many struct {
 func (s *Server) readMany(w http.ResponseWriter, r *http.Request) (*manyBody, engine.ListFilter, error) {
 	var b manyBody
 	none := engine.ListFilter{}
-	if err := s.decode(w, &b); err != nil {
+	if err := s.decode(r, &b); err != nil {
 		return nil, none, err
 	}
 	q := r.URL.Query()

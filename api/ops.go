@@ -192,7 +192,7 @@ func (s *Server) putService(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var in serviceBody
-	if err := s.decodeJSON(body(w), &in); err != nil {
+	if err := s.decodeJSON(body(r), &in); err != nil {
 		return err
 	}
 	got, created, err := m.Put(r.Context(), push.Service{Name: r.PathValue("name"), URL: in.URL, Handlers: in.Handlers, Capacity: in.Capacity,

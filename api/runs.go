@@ -27,7 +27,7 @@ func (s *Server) startRun(w http.ResponseWriter, r *http.Request) error {
 		return problem("shutting_down", "")
 	}
 	var in startBody
-	if err := s.decode(w, &in); err != nil {
+	if err := s.decode(r, &in); err != nil {
 		return err
 	}
 	var opts []engine.StartOption
@@ -308,7 +308,7 @@ type signalBody struct {
 
 func (s *Server) signalRun(w http.ResponseWriter, r *http.Request) error {
 	var in signalBody
-	if err := s.decode(w, &in); err != nil {
+	if err := s.decode(r, &in); err != nil {
 		return err
 	}
 	var opts []engine.SignalOption
@@ -332,7 +332,7 @@ type accepted struct {
 
 func (s *Server) cancelRun(w http.ResponseWriter, r *http.Request) error {
 	var in cancelBody
-	if err := s.decode(w, &in); err != nil {
+	if err := s.decode(r, &in); err != nil {
 		return err
 	}
 	id := r.PathValue("id")
@@ -346,7 +346,7 @@ func (s *Server) cancelRun(w http.ResponseWriter, r *http.Request) error {
 type noBody struct{}
 
 func (s *Server) retryRun(w http.ResponseWriter, r *http.Request) error {
-	if err := s.decode(w, &noBody{}); err != nil {
+	if err := s.decode(r, &noBody{}); err != nil {
 		return err
 	}
 	id := r.PathValue("id")
@@ -357,7 +357,7 @@ func (s *Server) retryRun(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) fireTimer(w http.ResponseWriter, r *http.Request) error {
-	if err := s.decode(w, &noBody{}); err != nil {
+	if err := s.decode(r, &noBody{}); err != nil {
 		return err
 	}
 	id := r.PathValue("id")

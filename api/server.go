@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -166,7 +167,8 @@ func (s *Server) noRoute(w http.ResponseWriter, r *http.Request) error {
 	return problem("not_found", fmt.Sprintf("no route %s %s", r.Method, r.URL.Path))
 }
 
-type recorder struct {
+// exchange is one request and its answer.
+type exchange struct {
 	http.ResponseWriter
 	status int
 	body   []byte        // of the request
@@ -175,27 +177,27 @@ type recorder struct {
 	gzip   bool          // a large answer may be compressed
 }
 
-func (r *recorder) WriteHeader(status int) {
+func (r *exchange) WriteHeader(status int) {
 	if r.status == 0 {
 		r.status = status
 	}
 	r.ResponseWriter.WriteHeader(status)
 }
 
-func (r *recorder) Write(b []byte) (int, error) {
+func (r *exchange) Write(b []byte) (int, error) {
 	if r.status == 0 {
 		r.status = http.StatusOK
 	}
 	return r.ResponseWriter.Write(b)
 }
 
-func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+func (r *exchange) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 // serve wraps a route: it counts, bounds how many are under way, and turns errors and panics into answers.
 func (s *Server) serve(rt *route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		rec := &recorder{ResponseWriter: w, gzip: rt.Scope != scopeWorker && takesGzip(r)} // workers' answers are many, and mostly go over a short way
+		rec := &exchange{ResponseWriter: w, gzip: rt.Scope != scopeWorker && takesGzip(r)} // workers' answers are many, and mostly go over a short way
 		defer func() {
 			defer s.leave(rec)
 			if p := recover(); p != nil {
@@ -281,10 +283,16 @@ func (s *Server) reply(w http.ResponseWriter, status int, v any) error {
 	return nil
 }
 
+// received stands in a request's place for its body when that was read.
+type received struct {
+	io.ReadCloser
+	rec *exchange
+}
+
 // body is what was sent.
-func body(w http.ResponseWriter) []byte {
-	if rec, ok := w.(*recorder); ok {
-		return rec.body
+func body(r *http.Request) []byte {
+	if b, ok := r.Body.(*received); ok {
+		return b.rec.body
 	}
 	return nil
 }
@@ -294,8 +302,8 @@ const maxEnvelope = 64 << 10
 
 // decode reads a JSON body into v, strictly; an empty body leaves v as it is. Whatever Content-Type says, the body is read as
 // JSON: curl's default type works.
-func (s *Server) decode(w http.ResponseWriter, v any) error {
-	if b := body(w); len(b) > 0 {
+func (s *Server) decode(r *http.Request, v any) error {
+	if b := body(r); len(b) > 0 {
 		return s.decodeJSON(b, v)
 	}
 	return nil

@@ -116,7 +116,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var in loginBody
-	if err := s.decodeJSON(body(w), &in); err != nil {
+	if err := s.decodeJSON(body(r), &in); err != nil {
 		return err
 	}
 	t, err := store.Check(strings.TrimSpace(in.Token))

@@ -18,7 +18,7 @@ type clockTime struct {
 // advanceClock moves the clock of a daemon that runs with --test-clock.
 func (s *Server) advanceClock(w http.ResponseWriter, r *http.Request) error {
 	var in advanceBody
-	if err := s.decode(w, &in); err != nil {
+	if err := s.decode(r, &in); err != nil {
 		return err
 	}
 	ms, err := flow.ParseDuration(in.Advance)

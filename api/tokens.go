@@ -33,7 +33,7 @@ func (s *Server) createToken(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var in tokenBody
-	if err := s.decodeJSON(body(w), &in); err != nil {
+	if err := s.decodeJSON(body(r), &in); err != nil {
 		return err
 	}
 	if in.TTLMS > maxTTL.Milliseconds() {

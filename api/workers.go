@@ -26,7 +26,7 @@ const maxWaitMS = 24 * 3600 * 1000
 
 // receive reads a body that may be JSON or msgpack.
 func (s *Server) receive(w http.ResponseWriter, r *http.Request, v any) error {
-	b := body(w)
+	b := body(r)
 	media := wire.JSON
 	if ct := r.Header.Get("Content-Type"); ct != "" {
 		m, _, err := mime.ParseMediaType(ct)

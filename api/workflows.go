@@ -9,7 +9,7 @@ import (
 )
 
 func (s *Server) putWorkflow(w http.ResponseWriter, r *http.Request) error {
-	def, problems := flow.Read(body(w))
+	def, problems := flow.Read(body(r))
 	if problems = append(flow.WorkflowName(r.PathValue("name")), problems...); len(problems) > 0 {
 		return problems
 	}
@@ -63,7 +63,7 @@ type useBody struct {
 // useWorkflow makes a version that the name has had current again.
 func (s *Server) useWorkflow(w http.ResponseWriter, r *http.Request) error {
 	var in useBody
-	if err := s.decode(w, &in); err != nil {
+	if err := s.decode(r, &in); err != nil {
 		return err
 	}
 	if in.Version == 0 {
