@@ -20,6 +20,8 @@ type Graph struct {
 	// Joins[s] holds, for a step s with two or more dependencies, one Join for each wait on whose two branches
 	// dependencies of s stand.
 	Joins [][]Join
+	// Joined[w] holds, for a wait w, the steps that have a Join of it, ascending.
+	Joined [][]int32
 }
 
 // Join is one wait W and the dependencies of a step that stand on W's branches, as indexes into Deps[s].
@@ -56,7 +58,7 @@ func newGraph(d *Definition, index map[string]int) *Graph {
 	n := len(d.Steps)
 	g := &Graph{Def: &Definition{Steps: slices.Clone(d.Steps)}, Index: make(map[string]int32, n), Deps: make([][]int32, n),
 		Dependents: make([][]int32, n), OnTimeout: make([]int32, n), NamedBy: make([][]int32, n), Beside: make([][]int32, n),
-		Timers: map[string]int32{}, Joins: make([][]Join, n)}
+		Timers: map[string]int32{}, Joins: make([][]Join, n), Joined: make([][]int32, n)}
 	for name, i := range index {
 		g.Index[name] = int32(i)
 	}

@@ -203,6 +203,7 @@ func TestGraphOfAnApproval(t *testing.T) {
 		Timers:     map[string]int32{"retry": 4},
 		Index:      map[string]int32{"build": 0, "approval": 1, "escalate": 2, "second": 3, "retry": 4, "publish": 5},
 		Joins:      [][]Join{nil, nil, nil, nil, nil, {{Wait: 1, Answered: []int32{2}, TimedOut: []int32{0}}}},
+		Joined:     [][]int32{nil, {5}, nil, nil, nil, nil},
 		Def:        g.Def,
 		Digest:     g.Digest,
 	}

@@ -39,6 +39,9 @@ func (g *Graph) findJoins() bool {
 	}
 	for s := range g.Joins {
 		slices.SortFunc(g.Joins[s], func(a, b Join) int { return cmp.Compare(a.Wait, b.Wait) })
+		for _, j := range g.Joins[s] {
+			g.Joined[j.Wait] = append(g.Joined[j.Wait], int32(s))
+		}
 	}
 	return true
 }

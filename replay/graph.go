@@ -21,8 +21,8 @@ func (g Graph) Begin(t *Turn) {
 	}
 }
 
-// Settled looks at those that wait for the step: its dependents, and the step that its on_timeout names. One that failed for good
-// fails the run.
+// Settled looks at those that wait for the step: its dependents, the step that its on_timeout names, and the joins of its branches. One
+// that failed for good fails the run.
 func (g Graph) Settled(t *Turn, i Instance) {
 	s := t.S
 	if s.At(i).State == StepFailed {
@@ -36,6 +36,11 @@ func (g Graph) Settled(t *Turn, i Instance) {
 	}
 	if int(i) < len(g.OnTimeout) && g.OnTimeout[i] >= 0 {
 		s.agenda.push(g.OnTimeout[i])
+		for _, j := range g.Joined[i] {
+			if s.Steps[j].need == 0 {
+				s.agenda.push(j)
+			}
+		}
 	}
 }
 
@@ -130,10 +135,23 @@ func (s *State) verdict(i Instance) verdict {
 	switch {
 	case st.need > 0:
 		return leave
-	case !s.allowed(i):
-		return skip
+	case s.allowed(i):
+		return begin
+	case !s.decided(i):
+		return leave
 	}
-	return begin
+	return skip
+}
+
+// decided says whether it is known, of each wait on whose two branches dependencies of the step stand, which branch was taken. A join is
+// not skipped before: else the order in which waits time out could decide it.
+func (s *State) decided(i Instance) bool {
+	for _, j := range s.Graph.Joins[i] {
+		if !s.Steps[j.Wait].State.Settled() {
+			return false
+		}
+	}
+	return true
 }
 
 // absorb defers the step to the first timer beside it that has budget left.

@@ -443,8 +443,11 @@ func (j *Judge) mayBegin(t *track, e *event.Event) {
 	if st.Attempt > 0 {
 		return
 	}
-	begin := e.Kind != event.StepSkipped
-	if want, why := naive(s, i); want != begin {
+	what := mayStart
+	if e.Kind == event.StepSkipped {
+		what = mustSkip
+	}
+	if want, why := naive(s, i); want != what {
 		j.w.fail("%s/%s: %s, but %s", t.id, s.Name(i), e.Kind, why)
 	}
 }
