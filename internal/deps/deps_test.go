@@ -29,6 +29,7 @@ var may = map[string][]string{
 	"internal/heap":          {},
 	"internal/jsontext":      {},
 	"internal/meter":         {},
+	"internal/naive":         {},
 	"internal/nearest":       {},
 	"internal/objects":       {},
 	"internal/pack":          {},

@@ -1,0 +1,259 @@
+package naive
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Fact is something that happens: what, and to which step or item.
+type Fact []string
+
+func (f Fact) String() string { return strings.Join(f, " ") }
+
+// split takes the name of a step or of an item apart; the index of a step is -1.
+func split(name string) (step string, index int) {
+	if base, rest, ok := strings.Cut(strings.TrimSuffix(name, "]"), "["); ok {
+		index, _ = strconv.Atoi(rest)
+		return base, index
+	}
+	return name, -1
+}
+
+// Enabled gives the facts that can happen now, a cancel and a retry aside.
+func (r *Run) Enabled() (all []Fact) {
+	if r.State == Running {
+		for _, s := range r.g.steps {
+			all = append(all, r.enabled(s)...)
+		}
+	}
+	for o := range r.orphans {
+		all = append(all, Fact{"answer", o})
+	}
+	return all
+}
+
+func (r *Run) enabled(s *Step) (all []Fact) {
+	name := s.Name
+	switch st := r.Steps[name]; {
+	case s.ForEach != nil && st == Running:
+		busy, next := 0, -1
+		for i, x := range r.Items[name] {
+			switch x {
+			case Running:
+				busy++
+				all = append(all, Fact{"ok", Item(name, i)}, Fact{"fail", Item(name, i)})
+			case Waiting:
+				if next < 0 {
+					next = i
+				}
+			}
+		}
+		if next >= 0 && (s.MaxParallel == 0 || busy < s.MaxParallel) && !r.orphans[Item(name, next)] {
+			all = append(all, Fact{"take", Item(name, next)})
+		}
+	case st == Scheduled && !r.orphans[name]:
+		all = append(all, Fact{"take", name})
+	case st == Running:
+		all = append(all, Fact{"ok", name}, Fact{"fail", name})
+	case st == Deferred:
+		all = append(all, Fact{"due", name})
+	case st == Waiting && s.Type == "wait_timer":
+		all = append(all, Fact{"fire", name})
+	case st == Waiting:
+		all = append(all, Fact{"signal", name})
+		if s.Signal.TimeoutMS != nil {
+			all = append(all, Fact{"timeout", name})
+		}
+	}
+	return all
+}
+
+// Do lets a fact happen and decides what follows from it.
+func (r *Run) Do(f Fact) error {
+	what, step, index := f[0], "", -1
+	if len(f) > 1 {
+		step, index = split(f[1])
+	}
+	if !r.happens(what, step, index) {
+		return ErrNotNow
+	}
+	if what != "take" && what != "answer" {
+		r.decide()
+	}
+	return nil
+}
+
+func (r *Run) happens(what, step string, index int) bool {
+	s := r.g.by[step]
+	switch what {
+	case "cancel":
+		if r.State != Running {
+			return false
+		}
+		r.end(Cancelled, "", "")
+		return true
+	case "run_timeout":
+		if r.State != Running {
+			return false
+		}
+		r.end(Failed, "", "run_timeout")
+		return true
+	case "retry":
+		if r.State != Failed && r.State != Cancelled {
+			return false
+		}
+		r.reopen()
+		return true
+	case "answer":
+		name := step
+		if index >= 0 {
+			name = Item(step, index)
+		}
+		had := r.orphans[name]
+		delete(r.orphans, name)
+		return had
+	}
+	if r.State != Running || s == nil {
+		return false
+	}
+	if index >= 0 {
+		return r.item(what, s, index)
+	}
+	return r.step(what, s)
+}
+
+func (r *Run) item(what string, s *Step, index int) bool {
+	if r.Steps[s.Name] != Running || index >= len(r.Items[s.Name]) {
+		return false
+	}
+	at := &r.Items[s.Name][index]
+	switch {
+	case what == "take" && *at == Waiting && !r.orphans[Item(s.Name, index)]:
+		*at = Running
+	case what == "ok" && *at == Running:
+		*at = Completed
+		r.count(s)
+	case what == "fail" && *at == Running:
+		*at = Failed
+		r.count(s)
+	default:
+		return false
+	}
+	return true
+}
+
+func (r *Run) step(what string, s *Step) bool {
+	name := s.Name
+	switch st := r.Steps[name]; {
+	case what == "take" && st == Scheduled && !r.orphans[name]:
+		r.Steps[name] = Running
+	case what == "ok" && st == Running && s.ForEach == nil:
+		r.complete(s)
+	case what == "fail" && st == Running && s.ForEach == nil:
+		r.fail(s, "failed", true)
+	case what == "signal" && st == Waiting, what == "fire" && st == Waiting:
+		r.complete(s)
+	case what == "timeout" && st == Waiting:
+		if s.Signal.OnTimeout == "" {
+			r.fail(s, "signal_timeout", false)
+		} else {
+			r.Steps[name] = TimedOut
+		}
+	case what == "due" && st == Deferred:
+		r.Steps[name] = Scheduled
+	default:
+		return false
+	}
+	return true
+}
+
+// reopen is the retry of the run: failures that nothing caught, and what was cancelled, are ready anew.
+func (r *Run) reopen() {
+	r.State, r.ErrStep, r.ErrCode = Running, "", ""
+	clear(r.absorbed)
+	var again []*Step
+	for _, s := range r.g.steps {
+		st := r.Steps[s.Name]
+		if st != Cancelled && (st != Failed || r.caught[s.Name]) {
+			continue
+		}
+		for i, x := range r.Items[s.Name] {
+			if x != Completed && x != Skipped {
+				r.Items[s.Name][i] = Waiting
+			}
+		}
+		switch {
+		case r.neverRan[s.Name]: // its condition is looked at again
+			delete(r.neverRan, s.Name)
+			r.Steps[s.Name] = r.before(s.Name)
+			r.forget(s.Name)
+		case st == Cancelled && r.was[s.Name] == Deferred:
+			r.Steps[s.Name] = Deferred
+		default:
+			r.forget(s.Name)
+			again = append(again, s)
+			r.Steps[s.Name] = "again"
+		}
+	}
+	for _, s := range again {
+		if r.Steps[s.Name] = Pending; r.State == Running {
+			r.start(s)
+		}
+	}
+}
+
+// forget takes a failure back.
+func (r *Run) forget(name string) {
+	for i, f := range r.failures {
+		if f == name {
+			r.failures = append(r.failures[:i:i], r.failures[i+1:]...)
+			return
+		}
+	}
+}
+
+// Result is what can be seen of a run.
+type Result struct {
+	State           string              `json:"state"`
+	ErrorStep       *string             `json:"error_step"`
+	ErrorCode       *string             `json:"error_code"`
+	Steps           map[string]string   `json:"steps"`
+	SkipReasons     map[string]string   `json:"skip_reasons"`
+	Items           map[string][]string `json:"items"`
+	HandledFailures int                 `json:"handled_failures"`
+	OutputKeys      []string            `json:"output_keys"`
+}
+
+// Result gives what can be seen of the run.
+func (r *Run) Result() Result {
+	out := Result{State: r.State, Steps: r.Steps, SkipReasons: r.Reasons, Items: map[string][]string{}, OutputKeys: []string{}}
+	if r.ErrStep != "" {
+		out.ErrorStep = &r.ErrStep
+	}
+	if r.ErrCode != "" {
+		out.ErrorCode = &r.ErrCode
+	}
+	for name, items := range r.Items {
+		out.Items[name] = make([]string, len(items))
+		for i, x := range items {
+			if out.Items[name][i] = x; x == Waiting {
+				out.Items[name][i] = "wait"
+			}
+		}
+	}
+	for _, s := range r.g.steps {
+		if r.Steps[s.Name] == Failed && r.caught[s.Name] {
+			out.HandledFailures++
+		}
+		last := true
+		for _, o := range r.g.steps {
+			for _, d := range o.deps() {
+				last = last && d != s.Name
+			}
+		}
+		if last && r.Steps[s.Name] == Completed {
+			out.OutputKeys = append(out.OutputKeys, s.Name)
+		}
+	}
+	return out
+}
