@@ -57,19 +57,23 @@ export async function ask<T>(path: string, o: Asked = {}): Promise<Answer<T>> {
     init.body = o.text
   }
   if (o.signal) init.signal = o.signal
-  let r: Response
-  try {
-    r = await fetch(path, init)
-  } catch (e) {
-    if (o.signal?.aborted) throw e
-    throw new Failure(0, 'unreachable', 'the daemon does not answer', 'Is it running? The page goes on by itself when it is back.')
-  }
-  const text = await r.text()
+  const { r, text } = await send(path, init)
   if (!r.ok) throw failureOf(r.status, text)
   return { value: (text ? readJSON(text) : undefined) as T, etag: r.headers.get('ETag') ?? '', status: r.status }
 }
 
-function failureOf(status: number, text: string): Failure {
+// send gives the whole answer, whatever it is. A daemon that goes in the middle of one has not answered.
+export async function send(path: string, init: RequestInit): Promise<{ r: Response; text: string }> {
+  try {
+    const r = await fetch(path, init)
+    return { r, text: await r.text() }
+  } catch (e) {
+    if (init.signal?.aborted) throw e
+    throw new Failure(0, 'unreachable', 'the daemon does not answer', 'Is it running? The page goes on by itself when it is back.')
+  }
+}
+
+export function failureOf(status: number, text: string): Failure {
   if (status === 401) signedOut.value = true
   try {
     const p = JSON.parse(text)

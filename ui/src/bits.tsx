@@ -146,35 +146,3 @@ export function Problem({ error }: { error: unknown }) {
 export function Empty({ children }: { children: ComponentChildren }) {
   return <div class="empty">{children}</div>
 }
-
-// useAsked asks whenever the key changes, and keeps the last answer while it asks again. again asks once more.
-// usePolled asks every few seconds, for what no event tells.
-export function usePolled<T>(key: string, fetcher: (signal: AbortSignal) => Promise<T>, every = 2_000) {
-  const asked = useAsked(key, fetcher)
-  useEffect(() => {
-    if (!key) return
-    const t = setInterval(() => document.hidden || asked.again(), every)
-    return () => clearInterval(t)
-  }, [key])
-  return asked
-}
-
-export function useAsked<T>(key: string, fetcher: (signal: AbortSignal) => Promise<T>) {
-  const [got, setGot] = useState<{ key: string; value?: T; error?: unknown }>({ key: '' })
-  const [turn, setTurn] = useState(0)
-  useEffect(() => {
-    if (!key) return
-    const abort = new AbortController()
-    fetcher(abort.signal).then(
-      (value) => setGot({ key, value }),
-      (error) => abort.signal.aborted || setGot((old) => (old.key === key && old.value !== undefined ? { ...old, error } : { key, error })),
-    )
-    return () => abort.abort()
-  }, [key, turn])
-  const fresh = got.key === key
-  return {
-    value: fresh ? got.value : undefined,
-    error: fresh ? got.error : undefined,
-    again: () => setTurn((n) => n + 1),
-  }
-}

@@ -1,5 +1,6 @@
-import { get } from './api'
-import { Command, may, Problem, StateIcon, usePolled } from './bits'
+import { failureOf, get, send } from './api'
+import { usePolled } from './asked'
+import { Command, may, Problem, StateIcon } from './bits'
 import { bytes, command, dateTime, span } from './format'
 import { link } from './route'
 import type { Readiness, VersionInfo } from './types'
@@ -19,7 +20,7 @@ export function Daemon() {
   const ready = usePolled('ready', readiness, 3_000)
   const version = usePolled('version', (s) => get<VersionInfo & { commit?: string }>('/version', s), 30_000)
   const figures = usePolled('metrics', metrics, 5_000)
-  const tokens = usePolled(may('admin') ? 'tokens' : '', (s) => get<{ tokens: Token[] }>('/v1/tokens', s).catch(() => ({ tokens: [] })), 30_000)
+  const tokens = usePolled(may('admin') ? 'tokens' : '', (s) => get<{ tokens: Token[] }>('/v1/tokens', s), 30_000)
   const m = figures.value
   const one = (name: string) => m?.get(name)?.[0]?.value
   return (
@@ -86,8 +87,10 @@ function Card({ name, value }: { name: string; value: string | undefined }) {
 }
 
 async function readiness(signal: AbortSignal): Promise<Readiness> {
-  const r = await fetch('/readyz', { signal }) // 503 has the same body
-  return (await r.json()) as Readiness
+  const { r, text } = await send('/readyz', { signal })
+  const said = r.headers.get('Content-Type')?.startsWith('application/json') // 503 has the same body
+  if (!said) throw failureOf(r.status, text)
+  return JSON.parse(text) as Readiness
 }
 
 type Samples = Map<string, { labels: string; value: number }[]>
@@ -106,8 +109,9 @@ export function samples(text: string): Samples {
 }
 
 async function metrics(signal: AbortSignal): Promise<Samples> {
-  const r = await fetch('/metrics', { signal })
-  return r.ok ? samples(await r.text()) : new Map()
+  const { r, text } = await send('/metrics', { signal })
+  if (!r.ok) throw failureOf(r.status, text)
+  return samples(text)
 }
 
 const text = (value: number | undefined, how: (n: number) => string) => (value === undefined || Number.isNaN(value) ? undefined : how(value))

@@ -1,6 +1,7 @@
 import { effect, signal } from '@preact/signals'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { ask } from './api'
+import { useForgotten } from './asked'
 import { Command, Problem } from './bits'
 import { place } from './route'
 import { command } from './format'
@@ -45,6 +46,7 @@ function Open({ action: a }: { action: Action }) {
   const [typed, setTyped] = useState('')
   const [error, setError] = useState<unknown>()
   const [busy, setBusy] = useState(false)
+  useForgotten(error, () => setError(undefined))
   useEffect(() => {
     const before = document.activeElement
     box.current?.showModal()

@@ -1,5 +1,6 @@
 import { get, part, runPath } from './api'
-import { Ago, Empty, Problem, State, useAsked } from './bits'
+import { useAsked } from './asked'
+import { Ago, Empty, Problem, State } from './bits'
 import { bytes, span } from './format'
 import { lines, pretty } from './lines'
 import { change, link, place } from './route'

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { get, runPath } from './api'
-import { StateIcon } from './bits'
+import { useAgain } from './asked'
+import { Problem, StateIcon } from './bits'
 import { clock, span } from './format'
 import { listen } from './live'
 import { change } from './route'
@@ -19,21 +20,24 @@ export interface History {
 // useHistory holds the events of a run, and adds what happens.
 export function useHistory(id: string): History {
   const [h, setH] = useState<History>({ events: [], complete: false, error: undefined })
+  const again = useRef(() => {})
+  useAgain(h.error, () => again.current())
   useEffect(() => {
     const abort = new AbortController()
     let events: RunEvent[] = []
     let cursor = ''
     let busy = false
-    let again = false
+    let more = false // something happened while it read
     setH({ events, complete: false, error: undefined })
     const read = async () => {
       if (busy) {
-        again = true
+        more = true
         return
       }
       busy = true
       try {
         for (;;) {
+          more = false
           const q = new URLSearchParams({ limit: '1000' })
           if (cursor) q.set('cursor', cursor)
           const page = await get<EventPage>(`${runPath(id)}/events?${q}`, abort.signal)
@@ -41,14 +45,14 @@ export function useHistory(id: string): History {
           if (page.events.length) events = events.concat(page.events)
           const full = page.events.length === 1000
           setH({ events, complete: !full, error: undefined })
-          if ((!full && !again) || events.length >= most) break
-          again = false
+          if ((!full && !more) || events.length >= most) break
         }
       } catch (error) {
         if (!abort.signal.aborted) setH({ events, complete: false, error })
       }
       busy = false
     }
+    again.current = () => void read()
     void read()
     const stop = listen((news, gap) => {
       if (gap || news.some((e) => e.workflow_id === id)) void read()
@@ -144,6 +148,7 @@ export function Events({ history, at, selected }: { history: History; at: number
           {list.length.toLocaleString('en')} of {history.events.length.toLocaleString('en')} events{history.complete ? '' : ', loading…'}
         </span>
       </div>
+      <Problem error={history.error} />
       <div class="table" role="table" aria-label="Events" aria-rowcount={list.length}>
         <div class="tr head" role="row">
           <span role="columnheader" class="right">n</span>

@@ -1,5 +1,6 @@
 import { ask, get, part } from './api'
-import { Command, Empty, may, Problem, usePolled } from './bits'
+import { usePolled } from './asked'
+import { Command, Empty, may, Problem } from './bits'
 import { act } from './dialog'
 import { command } from './format'
 import { Payload } from './payload'

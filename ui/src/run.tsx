@@ -2,7 +2,8 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/ho
 import { ask, get, part, runPath } from './api'
 import { Banner } from './banner'
 import { act, cancelRun, deleteRun, retryRun } from './dialog'
-import { Ago, Copy, may, now, ofFile, Problem, State, StateIcon, stateName, useAsked } from './bits'
+import { useAgain, useAsked } from './asked'
+import { Ago, Copy, may, now, ofFile, Problem, State, StateIcon, stateName } from './bits'
 import { between, dateTime } from './format'
 import { Events, useHistory } from './events'
 import { Graph } from './graph'
@@ -64,7 +65,9 @@ function useStatus(id: string) {
       clearInterval(poll)
     }
   }, [id, turn])
-  return { value: got.id === id ? got.value : undefined, error: got.id === id ? got.error : undefined, again: () => setTurn((n) => n + 1) }
+  const error = got.id === id ? got.error : undefined
+  useAgain(error, () => setTurn((n) => n + 1))
+  return { value: got.id === id ? got.value : undefined, error }
 }
 
 export function Run() {
@@ -109,6 +112,7 @@ export function Run() {
       </nav>
       <div class="body">
         <div class="tab">
+          {!def && <Problem error={workflow.error} />}
           {run && <Tab tab={tab} run={run} def={def} history={history} at={at} chosen={chosen} />}
         </div>
         {run && (chosen || event?.data) && (chosen !== '-' || event?.data) && <Pane run={run} def={def} name={chosen === '-' ? '' : chosen} event={event} history={history} />}

@@ -1,6 +1,7 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { ask, get, runPath } from './api'
-import { Ago, Empty, may, now, ofFile, Problem, State, useAsked, usePolled } from './bits'
+import { passing, useAgain, useAsked, useForgotten, usePolled } from './asked'
+import { Ago, Empty, may, now, ofFile, Problem, State } from './bits'
 import { act } from './dialog'
 import { between, command, count, localTimes } from './format'
 import { moving, summary } from './banner'
@@ -112,6 +113,7 @@ async function countRuns(signal: AbortSignal): Promise<Record<string, number>> {
 // Bulk does one thing to every run that the filters name, after the daemon has said how many those are.
 function Bulk({ query }: { query: URLSearchParams }) {
   const [error, setError] = useState<unknown>()
+  useForgotten(error, () => setError(undefined))
   const ended = ['failed', 'cancelled'].includes(query.get('state') ?? '')
   const verb = ended ? 'retry' : 'cancel'
   const offer = async () => {
@@ -175,40 +177,57 @@ function useRuns(key: string, query: URLSearchParams): List {
   const [fresh, setFresh] = useState(0)
   const [turn, setTurn] = useState(0)
   const [, redraw] = useState(0)
-  const state = useRef({ cursor: '', busy: false, details: new Map<string, Status>(), asked: new Set<string>(), seen: new Set<string>(), shown: [] as string[] })
+  const state = useRef({ cursor: '', busy: false, retry: () => {}, list: undefined as AbortSignal | undefined, details: new Map<string, Status>(), asked: new Set<string>(), seen: new Set<string>(), shown: [] as string[] })
   const s = state.current
   const base = useMemo(() => listQuery(query, Date.now()), [key, turn])
+  useAgain(error, () => s.retry())
 
   const load = async (cursor: string, abort?: AbortSignal) => {
     const q = new URLSearchParams(base)
     q.set('limit', String(pageSize))
     if (cursor) q.set('cursor', cursor)
     const page = await get<{ runs: RunHead[]; next_cursor?: string }>('/v1/runs?' + q, abort)
-    s.cursor = page.next_cursor ?? ''
-    return page.runs
+    return { runs: page.runs, next: page.next_cursor ?? '' }
+  }
+
+  // first asks for the list from its top, as far down as it was scrolled.
+  const first = async (abort: AbortSignal) => {
+    const want = loaded === key ? Math.max(pageSize, runs.length) : pageSize
+    let list: RunHead[] = []
+    let cursor = ''
+    // A page may be short although there is more: the work for one is bounded.
+    for (let i = 0; i === 0 || (list.length < want && cursor && i < 20); i++) {
+      const page = await load(cursor, abort)
+      list = list.concat(page.runs)
+      cursor = page.next
+    }
+    return { list, cursor }
   }
 
   useEffect(() => {
     const abort = new AbortController()
     s.busy = true
-    load('', abort.signal)
-      .then(async (first) => {
-        // A page may be short although there is more: the work for one is bounded.
-        for (let i = 0; first.length < pageSize && s.cursor && i < 20; i++) first = first.concat(await load(s.cursor, abort.signal))
-        setRuns(first)
+    first(abort.signal)
+      .then(({ list, cursor }) => {
+        s.cursor = cursor
+        setRuns(list)
         setFresh(0)
         setError(undefined)
         s.asked.clear()
-        s.seen = new Set(first.map((r) => r.workflow_id))
-        setLoaded(key)
-        s.busy = false
+        s.seen = new Set(list.map((r) => r.workflow_id))
       })
       .catch((e) => {
+        s.retry = () => setTurn((n) => n + 1)
         if (abort.signal.aborted) return
         setError(e)
+        if (!passing(e)) setRuns([])
+      })
+      .finally(() => {
+        if (abort.signal.aborted) return
         setLoaded(key)
         s.busy = false
       })
+    s.list = abort.signal
     return () => abort.abort()
   }, [key, turn])
 
@@ -222,7 +241,7 @@ function useRuns(key: string, query: URLSearchParams): List {
             s.details.set(one, st)
             setRuns((old) => old.map((r) => (r.workflow_id === one ? { ...r, ...headOf(st) } : r)))
           },
-          () => s.details.delete(one),
+          (e) => passing(e) || s.details.delete(one),
         )
         redraw((n) => n + 1)
       }
@@ -262,20 +281,30 @@ function useRuns(key: string, query: URLSearchParams): List {
     return () => clearInterval(t)
   }, [key])
 
+  const more = () => {
+    if (s.busy || !s.cursor) return
+    s.busy = true
+    const list = s.list // another one begins: this page is not part of it
+    load(s.cursor, list)
+      .then((page) => {
+        s.cursor = page.next
+        setRuns((old) => old.concat(page.runs))
+        setError(undefined)
+      })
+      .catch((e) => {
+        s.retry = more
+        if (!list?.aborted) setError(e)
+      })
+      .finally(() => list?.aborted || (s.busy = false))
+  }
+
   return {
     runs,
     details: s.details,
     loaded: loaded === key,
     error,
     fresh,
-    more: () => {
-      if (s.busy || !s.cursor) return
-      s.busy = true
-      load(s.cursor)
-        .then((page) => setRuns((old) => old.concat(page)))
-        .catch(setError)
-        .finally(() => (s.busy = false))
-    },
+    more: () => error === undefined && more(),
     reload: () => setTurn((n) => n + 1),
     look: (ids) => {
       s.shown = ids

@@ -1,6 +1,7 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { get, runPath } from './api'
-import { Empty, now, Problem, StateIcon, useAsked } from './bits'
+import { useAsked } from './asked'
+import { Empty, now, Problem, StateIcon } from './bits'
 import type { History } from './events'
 import { clock, span } from './format'
 import { change } from './route'

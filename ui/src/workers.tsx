@@ -1,5 +1,6 @@
 import { get, part } from './api'
-import { Ago, Command, Empty, Problem, StateIcon, usePolled } from './bits'
+import { usePolled } from './asked'
+import { Ago, Command, Empty, Problem, StateIcon } from './bits'
 import { command, count, span } from './format'
 import { change, link, place } from './route'
 import type { RunHead, Service, Status, Worker } from './types'
@@ -14,7 +15,7 @@ interface Waiting {
 export function Workers() {
   const only = place.value.query.get('service') ?? ''
   const workers = usePolled('workers', (s) => get<{ workers: Worker[] }>('/v1/workers', s))
-  const pushes = usePolled('services', (s) => get<{ services: Service[] }>('/v1/services', s).catch(() => ({ services: [] })), 10_000)
+  const pushes = usePolled('services', (s) => get<{ services: Service[] }>('/v1/services', s), 10_000)
   const waiting = usePolled('waiting', unserved, 10_000)
   const list = (workers.value?.workers ?? []).filter((w) => !only || w.service_name === only)
   const services = [...new Set(list.map((w) => w.service_name))].sort()

@@ -1,6 +1,7 @@
 import { useEffect, useMemo, useState } from 'preact/hooks'
 import { ask, get, part } from './api'
-import { Ago, Command, Empty, may, Problem, useAsked } from './bits'
+import { useAsked } from './asked'
+import { Ago, Command, Empty, may, Problem } from './bits'
 import { type Action, act, unique } from './dialog'
 import { command } from './format'
 import { Graph } from './graph'
