@@ -44,14 +44,88 @@ func Keys(keys ...string) StepOption {
 // Input gives a task its own input data: JSON when v is a json.RawMessage, else what encoding/json makes of v. What is not
 // JSON, or cannot be made so, is found by Validate.
 func Input(v any) StepOption {
+	return func(s *Step) { s.InputData = raw(s, "input_data", v) }
+}
+
+// keyError says which key could not be written.
+type keyError struct {
+	key string
+	error
+}
+
+func (e *keyError) Unwrap() error { return e.error }
+
+// raw gives a json.RawMessage itself, else what encoding/json makes of v.
+func raw(s *Step, key string, v any) json.RawMessage {
+	if b, ok := v.(json.RawMessage); ok {
+		return b
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		s.Err = &keyError{key, err}
+	}
+	return b
+}
+
+// Templates gives a task parameters that are worked out when it starts: v is an object, and in its texts ${ EXPRESSION } is
+// replaced. Its keys are looked at before all other places.
+func Templates(v any) StepOption {
+	return func(s *Step) { s.Input = raw(s, "input", v) }
+}
+
+// RunAfter makes the step wait for earlier steps whose outputs it does not want.
+func RunAfter(steps ...string) StepOption {
+	return func(s *Step) { s.After = append(s.After, steps...) }
+}
+
+// Joined says what must have become of the dependencies: JoinAll, JoinAny or JoinSettled.
+func Joined(rule JoinRule) StepOption { return func(s *Step) { s.Join = rule } }
+
+// When starts the step only if an expression is true; otherwise it is skipped.
+func When(expression string) StepOption { return func(s *Step) { s.When = expression } }
+
+// OnFailure names the step that starts when this one has failed for good; the run goes on.
+func OnFailure(step string) StepOption { return func(s *Step) { s.OnFailure = step } }
+
+// ForEach runs the step once for each item of the list that an expression gives.
+func ForEach(expression string) StepOption {
 	return func(s *Step) {
-		if raw, ok := v.(json.RawMessage); ok {
-			s.InputData = raw
-			return
+		if s.ForEach = nil; expression != "" {
+			s.ForEach = raw(s, "for_each", expression)
 		}
-		s.InputData, s.Err = json.Marshal(v)
 	}
 }
+
+// ForEachOf runs the step once for each item of a list.
+func ForEachOf(list any) StepOption {
+	return func(s *Step) { s.ForEach = raw(s, "for_each", list) }
+}
+
+// MaxItems is how many items a list may have; without it, DefaultMaxItems.
+func MaxItems(n int64) StepOption { return func(s *Step) { s.MaxItems = &n } }
+
+// MaxParallel is how many items are open at a time; without it, all.
+func MaxParallel(n int64) StepOption { return func(s *Step) { s.MaxParallel = &n } }
+
+// Tolerate is how many items may fail for good.
+func Tolerate(n int64) StepOption { return func(s *Step) { s.Tolerate = &Tolerance{N: n} } }
+
+// ToleratePercent is what part of the items may fail for good, rounded down.
+func ToleratePercent(n int64) StepOption {
+	return func(s *Step) { s.Tolerate = &Tolerance{N: n, Percent: true} }
+}
+
+// RepeatUntil runs the step again until an expression is true of its output, at most maxRounds times, with an interval between
+// two rounds. More is said by WithRepeat.
+func RepeatUntil(expression string, interval time.Duration, maxRounds int64) StepOption {
+	return WithRepeat(Repeat{Until: expression, IntervalMS: millis(interval), MaxRounds: &maxRounds})
+}
+
+// WithRepeat runs the step again and again.
+func WithRepeat(r Repeat) StepOption { return func(s *Step) { s.Repeat = &r } }
+
+// Describe says what a step is for.
+func Describe(text string) StepOption { return func(s *Step) { s.Description = text } }
 
 // Timeout bounds the wait for a signal, counted from when the step is ready. When it is over the step onTimeout starts; without
 // one the run fails with signal_timeout. 0 takes a signal that is there already, or times out at once.

@@ -19,7 +19,7 @@ func DigestOf(canonical []byte) Digest {
 
 // Canonical is the one form of a definition: compact JSON, keys sorted, ASCII, number text as given. Fields that are empty
 // are left out, but for the names that each type of step must have, and for zeros that were given. Parse of it gives the same
-// definition again, and Canonical of that the same bytes. The error is about input_data that is not JSON.
+// definition again, and Canonical of that the same bytes. The error is about JSON in it that is none: input_data, input, for_each or output.
 func Canonical(d *Definition) ([]byte, error) {
 	var o fields
 	if err := writeKeys(&o, definitionKeys, d); err != nil {
@@ -33,7 +33,7 @@ func writeSteps(steps []Step) (value, error) {
 	for i := range steps {
 		var o fields
 		if err := writeKeys(&o, stepKeys, &steps[i]); err != nil {
-			return all, fmt.Errorf("step %s: input_data %w", quote(steps[i].Name), err)
+			return all, fmt.Errorf("step %s: %w", quote(steps[i].Name), err)
 		}
 		all.items = append(all.items, o.v)
 	}
@@ -63,14 +63,17 @@ func (o *fields) put(key string, v value) {
 }
 
 // input is input_data as it will be written: null when it is absent.
-func (s *Step) input() (value, error) {
-	if s.InputData == nil {
+func (s *Step) input() (value, error) { return keptJSON(s.InputData) }
+
+// keptJSON is JSON as it will be written: null when it is absent.
+func keptJSON(b json.RawMessage) (value, error) {
+	if b == nil {
 		return value{kind: 'n'}, nil
 	}
-	if err := CheckJSON(s.InputData, 0); err != nil {
+	if err := CheckJSON(b, 0); err != nil {
 		return value{}, err
 	}
-	v := readJSON(s.InputData)
+	v := readJSON(b)
 	if err := v.duplicate(); err != nil {
 		return value{}, fmt.Errorf("is ambiguous: %w", err)
 	}
@@ -78,11 +81,13 @@ func (s *Step) input() (value, error) {
 }
 
 // coefficient is the text of the backoff coefficient: as it was given, else the shortest decimal.
-func (r *Retry) coefficient() string {
-	if f, err := strconv.ParseFloat(r.text, 64); err == nil && f == r.BackoffCoefficient {
-		return r.text
+func (r *Retry) coefficient() string { return factorText(r.text, r.BackoffCoefficient) }
+
+func factorText(given string, factor float64) string {
+	if f, err := strconv.ParseFloat(given, 64); err == nil && f == factor {
+		return given
 	}
-	b, err := json.Marshal(r.BackoffCoefficient)
+	b, err := json.Marshal(factor)
 	if err != nil { // not a number, or infinite: Validate refuses it
 		return "0"
 	}

@@ -13,7 +13,10 @@ const (
 
 // Definition is a workflow as it was declared: steps in causal order.
 type Definition struct {
-	Steps []Step
+	Description string          // for people
+	TimeoutMS   *int64          // of a run, milliseconds from its start or latest retry; nil: none
+	Output      json.RawMessage // a template whose value is the run's output; nil: the outputs of the steps that nothing depends on
+	Steps       []Step
 }
 
 // Step is one step of a Definition. Which fields belong to which type is said at each field; Validate reports a field
@@ -21,9 +24,20 @@ type Definition struct {
 type Step struct {
 	Name         string
 	Type         StepType // "" means TypeTask
+	Description  string   // for people
 	Dependencies []string // names of earlier steps
+	After        []string // names of earlier steps whose outputs are not wanted: dependencies for order alone
+	Join         JoinRule // what must have become of all of these; "" means JoinAll
+	When         string   // an expression that says whether the step starts; "": it does
 
 	// TypeTask.
+	OnFailure          string          // the step that starts when this one has failed for good; "": the run fails
+	ForEach            json.RawMessage // one run of the step for each: a list, or a text that is an expression; nil: the step runs once
+	MaxItems           *int64          // nil: DefaultMaxItems
+	MaxParallel        *int64          // items open at a time; nil: all
+	Tolerate           *Tolerance      // items that may fail for good; nil: none
+	Repeat             *Repeat         // nil: the step runs once
+	Input              json.RawMessage // an object of templates, looked at before all other places of parameters; nil: none
 	Service            string
 	Handler            string
 	ObjectKeys         []string
@@ -66,6 +80,49 @@ type Retry struct {
 
 	text  string    // of BackoffCoefficient, as it was given
 	zeros zeroField // fields that were given as 0
+}
+
+// JoinRule says what must have become of the dependencies of a step for it to start.
+type JoinRule string
+
+const (
+	JoinAll     JoinRule = "all"     // each is completed or made good
+	JoinAny     JoinRule = "any"     // as JoinAll, but skipped ones are ignored when at least one is completed or made good
+	JoinSettled JoinRule = "settled" // whatever they became
+)
+
+// MaxExpression is how long an expression may be, in bytes.
+const MaxExpression = 8 << 10
+
+// DefaultMaxItems is how many items a for_each may have when it does not say.
+const DefaultMaxItems = 10_000
+
+// Tolerance is how many items of a for_each may fail for good: a number, or a percentage of all, rounded down.
+type Tolerance struct {
+	N       int64
+	Percent bool
+}
+
+// Of is how many of that many items may fail.
+func (t *Tolerance) Of(items int) int64 {
+	switch {
+	case t == nil:
+		return 0
+	case t.Percent:
+		return int64(items) * t.N / 100
+	}
+	return t.N
+}
+
+// Repeat runs a step again and again until an expression is true of what it gave.
+type Repeat struct {
+	Until              string  // an expression; with output and round
+	IntervalMS         *int64  // between two rounds; nil: none
+	BackoffCoefficient float64 // how much longer each interval is than the one before; 0 means 1
+	MaxIntervalMS      *int64  // nil: no limit
+	MaxRounds          *int64  // required
+
+	text string // of BackoffCoefficient, as it was given
 }
 
 // zeroField is a set of fields of a Retry.

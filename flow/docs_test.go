@@ -8,15 +8,18 @@ import (
 
 const tableHead = "| key | steps | type, unit | default | limits | what it means |\n|---|---|---|---|---|---|\n"
 
-// The tables of keys in docs/definitions.md are those of this package: the keys of the whole and of a step, then one table for
+// The tables of keys in docs/definitions.md are those of this package: the keys of the whole, those of a step, then one table for
 // each object in a step.
 func TestTheDocsHaveEveryKey(t *testing.T) {
 	var tables []string
 	rows := map[string]string{}
 	for _, k := range everyKey() {
 		object, _, nested := strings.Cut(k.name, ".")
-		if !nested {
-			object = ""
+		switch {
+		case k.top:
+			object = "the whole"
+		case !nested:
+			object = "a step"
 		}
 		if rows[object] == "" {
 			tables = append(tables, object)
@@ -38,7 +41,7 @@ func TestTheDocsHaveEveryKey(t *testing.T) {
 func (k *keyInfo) row() string {
 	steps, kind, standard, limits := k.stepsText(), k.kind.String(), k.standard, k.limits
 	switch {
-	case k.kind == kindList:
+	case k.top:
 	case steps == "":
 		steps = "all"
 	}

@@ -9,7 +9,7 @@ type Graph struct {
 	Digest Digest
 	Index  map[string]int32
 
-	Deps       [][]int32        // in the order of Dependencies
+	Deps       [][]int32        // in the order of Dependencies, then of After
 	Dependents [][]int32        // ascending
 	OnTimeout  []int32          // for a wait: the step that its on_timeout names, else -1
 	NamedBy    [][]int32        // for a step: the waits whose on_timeout names it, ascending; a step with any is dormant
@@ -65,8 +65,8 @@ func newGraph(d *Definition, index map[string]int) *Graph {
 	for i := range g.Def.Steps {
 		s := &g.Def.Steps[i]
 		s.Type = typeOf(s)
-		g.Deps[i] = make([]int32, 0, len(s.Dependencies))
-		for _, dep := range s.Dependencies {
+		g.Deps[i] = make([]int32, 0, len(s.Dependencies)+len(s.After))
+		for _, dep := range slices.Concat(s.Dependencies, s.After) {
 			at := g.Index[dep]
 			g.Deps[i] = append(g.Deps[i], at)
 			g.Dependents[at] = append(g.Dependents[at], int32(i))

@@ -1,6 +1,8 @@
 package flow
 
 import (
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +20,8 @@ type keyInfo struct {
 	doc         string // what it means
 	also        []string
 	inner       []keyInfo // of an object
+	values      []string  // of a choice
+	top         bool      // of the whole, not of a step
 }
 
 // kind is what kind of value a key has.
@@ -35,7 +39,13 @@ const (
 	kindFactor       // a number
 	kindJSON
 	kindObject
-	kindList // of steps
+	kindList       // of steps
+	kindChoice     // one of some words
+	kindExpression // a text that is evaluated
+	kindItems      // a list, or an expression
+	kindTolerance  // a whole number, or a percentage
+	kindTemplate   // JSON in whose texts expressions are replaced
+	kindTemplates  // an object of such
 )
 
 func (k kind) String() string {
@@ -54,6 +64,16 @@ func (k kind) String() string {
 		return "object"
 	case kindList:
 		return "list of objects"
+	case kindExpression:
+		return "expression"
+	case kindItems:
+		return "list or expression"
+	case kindTolerance:
+		return "whole number or percentage"
+	case kindTemplate:
+		return "template"
+	case kindTemplates:
+		return "object of templates"
 	}
 	return "text"
 }
@@ -240,4 +260,22 @@ func objectKey[T, C any](k keyInfo, keys []key[C], at func(*T) **C) key[T] {
 		},
 		given: func(from *T) bool { return *at(from) != nil },
 		check: func(v *validator, i int, path string, from *T) { checkKeys(v, i, path+".", keys, *at(from)) }}
+}
+
+// templateKey is a key for JSON that is kept in its canonical form.
+func templateKey[T any](k keyInfo, at func(*T) *json.RawMessage) key[T] {
+	return key[T]{keyInfo: k,
+		read: func(r *reader, v *value, into *T) { r.template(&k, v, at(into)) },
+		write: func(o *fields, from *T) error {
+			in, err := keptJSON(*at(from))
+			if err != nil {
+				return fmt.Errorf("%s %w", k.name, err)
+			}
+			if in.kind != 'n' && (in.kind != '"' || in.text != "") {
+				o.put(k.name, in)
+			}
+			return nil
+		},
+		given: func(from *T) bool { return *at(from) != nil },
+		check: func(v *validator, i int, path string, from *T) { v.kept(i, path, &k, *at(from)) }}
 }

@@ -1,8 +1,13 @@
 package flow
 
 import (
+	"encoding/json"
+	"fmt"
 	"math"
+	"slices"
 	"strconv"
+
+	"github.com/agnt5/agnt5d/internal/nearest"
 )
 
 // The keys of definitions. Reading, the canonical form, limits of numbers, hints, the JSON Schema, the tables in
@@ -27,6 +32,12 @@ var definitionKeys = []key[Definition]{
 			return err
 		},
 		given: func(from *Definition) bool { return len(from.Steps) > 0 }},
+	textKey(keyInfo{name: "description", kind: kindText, also: []string{"comment", "summary"},
+		doc: "what the workflow is for; for people"}, false, func(d *Definition) *string { return &d.Description }),
+	numberKey(keyInfo{name: "timeout_ms", kind: kindMS, least: 1, most: MaxMS, also: []string{"run_timeout", "deadline"},
+		doc: "bounds a run, from its start or its latest retry, pauses included; longer, and the run fails (`run_timeout`)"}, func(d *Definition) **int64 { return &d.TimeoutMS }),
+	templateKey(keyInfo{name: "output", kind: kindTemplate, standard: "the outputs of the steps that nothing depends on, by name", limits: "1 MiB in canonical form, nested 64 deep", also: []string{"outputs", "result"},
+		doc: "what the run gives: a template, worked out when the last step has settled"}, func(d *Definition) *json.RawMessage { return &d.Output }),
 	schemaKey,
 }
 
@@ -40,8 +51,15 @@ var stepKeys = []key[Step]{
 	textKey(keyInfo{name: "name", kind: kindName, required: true, limits: "a name, once in a workflow", also: []string{"id", "step"},
 		doc: "names the step in dependencies, outputs, commands and history"}, true, func(s *Step) *string { return &s.Name }),
 	typeKey,
-	textsKey(keyInfo{name: "dependencies", kind: kindSteps, limits: "names of earlier steps, each once", also: []string{"depends_on", "depends", "needs", "requires", "after"},
+	textsKey(keyInfo{name: "dependencies", kind: kindSteps, limits: "names of earlier steps, each once", also: []string{"depends_on", "depends", "needs", "requires"},
 		doc: "what must be settled before the step starts: completed, or made good by a join"}, func(s *Step) *[]string { return &s.Dependencies }),
+	textsKey(keyInfo{name: "after", kind: kindSteps, limits: "names of earlier steps, each once, none that is in `dependencies`", also: []string{"runs_after", "order"},
+		doc: "dependencies for order alone: their outputs are not sent to the step"}, func(s *Step) *[]string { return &s.After }),
+	joinKey,
+	textKey(keyInfo{name: "when", kind: kindExpression, limits: "up to 8 KiB", also: []string{"if", "condition", "unless"},
+		doc: "whether the step starts, asked once when all else lets it: `true` starts it, `false` skips it"}, false, func(s *Step) *string { return &s.When }),
+	textKey(keyInfo{name: "description", kind: kindText, also: []string{"comment", "summary"},
+		doc: "what the step is for; for people"}, false, func(s *Step) *string { return &s.Description }),
 	textKey(keyInfo{name: "service_name", kind: kindName, steps: tasks, required: true, also: []string{"worker"},
 		doc: "the service whose workers do the step"}, false, func(s *Step) *string { return &s.Service }),
 	textKey(keyInfo{name: "handler_name", kind: kindName, steps: tasks, required: true, also: []string{"function", "function_name", "activity", "run"},
@@ -49,6 +67,19 @@ var stepKeys = []key[Step]{
 	textsKey(keyInfo{name: "object_keys", kind: kindObjects, steps: tasks, limits: "each 1 to 256 bytes of printable UTF-8, not `.` or `..` alone, each once", also: []string{"keys", "locks", "objects"},
 		doc: "what the step touches: it starts when it holds all of them, and holds them until it settles"}, func(s *Step) *[]string { return &s.ObjectKeys }),
 	inputKey,
+	templateKey(keyInfo{name: "input", kind: kindTemplates, steps: tasks, limits: "1 MiB in canonical form, nested 64 deep", also: []string{"with", "templates"},
+		doc: "values that are worked out when the step starts; its keys are looked at before all other places of a handler's parameters"}, func(s *Step) *json.RawMessage { return &s.Input }),
+	textKey(keyInfo{name: "on_failure", kind: kindStep, steps: tasks, standard: "none: the run fails", limits: "the name of another step, earlier or later", also: []string{"on_error", "catch", "fallback", "rescue"},
+		doc: "the step that starts when this one has failed for good. It never starts otherwise"}, false, func(s *Step) *string { return &s.OnFailure }),
+	templateKey(keyInfo{name: "for_each", kind: kindItems, steps: tasks, limits: "a list, or an expression up to 8 KiB", also: []string{"foreach", "with_items", "map", "loop", "items", "matrix"},
+		doc: "the step runs once for each item of the list; its output is the list of theirs"}, func(s *Step) *json.RawMessage { return &s.ForEach }),
+	numberKey(keyInfo{name: "max_items", kind: kindCount, steps: tasks, standard: "10000", least: 1, most: 100_000, also: []string{"limit"},
+		doc: "how many items there may be; more, and the step fails (`too_many_items`). Only with `for_each`"}, func(s *Step) **int64 { return &s.MaxItems }),
+	numberKey(keyInfo{name: "max_parallel", kind: kindCount, steps: tasks, standard: "all", least: 1, most: math.MaxInt64, also: []string{"concurrency", "max_concurrency", "parallelism", "parallel"},
+		doc: "how many items are open at a time. Only with `for_each`"}, func(s *Step) **int64 { return &s.MaxParallel }),
+	tolerateKey,
+	objectKey(keyInfo{name: "repeat", kind: kindObject, steps: tasks, also: []string{"repeat_until", "do_while", "poll"},
+		doc: "the step runs again and again until it is so"}, repeatKeys, func(s *Step) **Repeat { return &s.Repeat }),
 	numberKey(keyInfo{name: "timeout_ms", kind: kindMS, steps: tasks, least: 1, most: MaxMS, also: []string{"attempt_timeout", "start_to_close_timeout"},
 		doc: "bounds one attempt, from when a worker is given it; longer is a failed attempt (`attempt_timeout`)"}, func(s *Step) **int64 { return &s.TimeoutMS }),
 	numberKey(keyInfo{name: "heartbeat_timeout_ms", kind: kindMS, steps: tasks, least: 1, most: MaxMS,
@@ -79,10 +110,13 @@ var inputKey = key[Step]{keyInfo: keyInfo{name: "input_data", kind: kindJSON, st
 	read: func(r *reader, v *value, into *Step) { r.input(v, into) },
 	write: func(o *fields, from *Step) error {
 		in, err := from.input()
-		if err == nil && in.kind != 'n' {
+		if err != nil {
+			return fmt.Errorf("input_data %w", err)
+		}
+		if in.kind != 'n' {
 			o.put("input_data", in)
 		}
-		return err
+		return nil
 	},
 	given: func(from *Step) bool { return from.InputData != nil }}
 
@@ -108,6 +142,71 @@ var coefficientKey = key[Retry]{keyInfo: keyInfo{name: "backoff_coefficient", ki
 	given: func(from *Retry) bool { return from.BackoffCoefficient != 0 || from.zeros&zeroCoefficient != 0 },
 	check: func(v *validator, i int, path string, from *Retry) { v.coefficient(i, path, from.BackoffCoefficient) }}
 
+var joinKey = key[Step]{keyInfo: keyInfo{name: "join", kind: kindChoice, standard: "`all`", values: []string{string(JoinAll), string(JoinAny), string(JoinSettled)},
+	limits: "`all`, `any`, `settled`", also: []string{"trigger_rule", "join_type"},
+	doc: "what must have become of the dependencies. `all`: each is completed or made good. `any`: skipped ones are ignored when at least one is. `settled`: whatever they became"},
+	read: func(r *reader, v *value, into *Step) { r.text("join", v, (*string)(&into.Join)) },
+	write: func(o *fields, from *Step) error {
+		if from.Join != JoinAll && from.Join != "" {
+			o.put("join", value{kind: '"', text: string(from.Join)})
+		}
+		return nil
+	},
+	given: func(from *Step) bool { return from.Join != "" },
+	check: func(v *validator, i int, path string, from *Step) {
+		if joins := []string{string(JoinAll), string(JoinAny), string(JoinSettled)}; !slices.Contains(joins, string(from.Join)) {
+			v.add(i, v.place(i, path), CodeJoinUnknown, "join %s is unknown; want all, any or settled%s", quote(string(from.Join)), nearest.Did(string(from.Join), joins))
+		}
+	}}
+
+var tolerateKey = key[Step]{keyInfo: keyInfo{name: "tolerate", kind: kindTolerance, steps: tasks, standard: "0", limits: "a whole number, or `0%` to `100%`", also: []string{"max_failures", "tolerated_failures", "allowed_failures"},
+	doc: "how many items may fail for good, or what part of them, rounded down. Only with `for_each`"},
+	read: func(r *reader, v *value, into *Step) { r.tolerance(v, into) },
+	write: func(o *fields, from *Step) error {
+		switch t := from.Tolerate; {
+		case t == nil:
+		case t.Percent:
+			o.put("tolerate", value{kind: '"', text: strconv.FormatInt(t.N, 10) + "%"})
+		default:
+			o.put("tolerate", value{kind: '#', text: strconv.FormatInt(t.N, 10)})
+		}
+		return nil
+	},
+	given: func(from *Step) bool { return from.Tolerate != nil },
+	check: func(v *validator, i int, path string, from *Step) {
+		most := int64(math.MaxInt64)
+		if from.Tolerate.Percent {
+			most = 100
+		}
+		v.within(i, path, from.Tolerate.N, &keyInfo{standard: "0", most: most})
+	}}
+
+var repeatKeys = []key[Repeat]{
+	textKey(keyInfo{name: "until", kind: kindExpression, steps: tasks, required: true, limits: "up to 8 KiB", also: []string{"while", "condition"},
+		doc: "asked when a round has completed, with `output` and `round`: `true` completes the step, `false` starts the next round"}, false, func(p *Repeat) *string { return &p.Until }),
+	numberKey(keyInfo{name: "interval_ms", kind: kindMS, steps: tasks, standard: "0", most: MaxMS, also: []string{"delay", "every", "sleep"},
+		doc: "the wait before the next round"}, func(p *Repeat) **int64 { return &p.IntervalMS }),
+	repeatCoefficientKey,
+	numberKey(keyInfo{name: "max_interval_ms", kind: kindMS, steps: tasks, most: MaxMS, also: []string{"max_delay"},
+		doc: "the longest wait"}, func(p *Repeat) **int64 { return &p.MaxIntervalMS }),
+	numberKey(keyInfo{name: "max_rounds", kind: kindCount, steps: tasks, required: true, least: 1, most: 1_000_000, also: []string{"rounds", "times", "max_iterations"},
+		doc: "how many rounds there may be; used up, the step fails for good (`rounds_used_up`)"}, func(p *Repeat) **int64 { return &p.MaxRounds }),
+}
+
+var repeatCoefficientKey = key[Repeat]{keyInfo: keyInfo{name: "backoff_coefficient", kind: kindFactor, steps: tasks, standard: "1", limits: "at least 1", least: 1, also: []string{"backoff_factor", "factor", "multiplier"},
+	doc: "how much longer each wait is than the one before; 1: all the same"},
+	read: func(r *reader, v *value, into *Repeat) {
+		r.factor("backoff_coefficient", v, &into.BackoffCoefficient, &into.text)
+	},
+	write: func(o *fields, from *Repeat) error {
+		if from.BackoffCoefficient != 0 || from.text != "" {
+			o.put("backoff_coefficient", value{kind: '#', text: factorText(from.text, from.BackoffCoefficient)})
+		}
+		return nil
+	},
+	given: func(from *Repeat) bool { return from.BackoffCoefficient != 0 || from.text != "" },
+	check: func(v *validator, i int, path string, from *Repeat) { v.coefficient(i, path, from.BackoffCoefficient) }}
+
 var signalKeys = []key[Signal]{
 	textKey(keyInfo{name: "name", kind: kindName, steps: sigs, required: true, also: []string{"signal_name"},
 		doc: "the signal's name. Two waits of a run may have the same: each takes one signal"}, true, func(g *Signal) *string { return &g.Name }),
@@ -130,11 +229,13 @@ var timerKeys = []key[Timer]{
 		doc: "how many failures of the tasks directly beside it the timer absorbs ([concepts.md](concepts.md#timers))"}, func(t *Timer) **int64 { return &t.MaxRetries }),
 }
 
-// everyKey is every key by its path, such as retry.max_attempts, in the order of the tables.
+// everyKey is every key by its path, such as retry.max_attempts, in the order of the tables: those of the whole, those of a
+// step, those of the objects in it.
 func everyKey() []keyInfo {
 	var all []keyInfo
 	for _, k := range infos(definitionKeys) {
 		if k.name != schemaKey.name {
+			k.top = true
 			all = append(all, k)
 		}
 	}

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -17,7 +18,7 @@ func (v *validator) order() {
 	jump := make([]int32, n) // to the step that on_timeout names; -1: none
 	back, named := false, false
 	for i := range v.d.Steps {
-		for _, dep := range v.d.Steps[i].Dependencies {
+		for _, dep := range slices.Concat(v.d.Steps[i].Dependencies, v.d.Steps[i].After) {
 			if at, ok := v.index[dep]; ok && at < i {
 				deps[i] = append(deps[i], int32(at))
 			}
@@ -38,7 +39,7 @@ func (v *validator) order() {
 	}
 }
 
-// edge is the n-th dependency of a step, which names a step that stands later.
+// edge is the n-th dependency of a step, those in after last, which names a step that stands later.
 type edge struct{ from, to, n int }
 
 // deadOnTimeouts finds the steps that on_timeout of a wait names and that depend on another step that depends on that wait.
@@ -114,7 +115,7 @@ func (v *validator) cycles(deps [][]int32, jump []int32) {
 	knot := knots(next)
 	told := map[int32]bool{}
 	for _, e := range v.later {
-		place := v.itemPlace(e.from, "dependencies", e.n)
+		place := v.dependencyPlace(e.from, e.n)
 		switch {
 		case knot[e.from] != knot[e.to]:
 			v.add(e.from, place, CodeDepLater, "dependency %s is defined later; a step must stand after what it depends on", quote(v.d.Steps[e.to].Name))

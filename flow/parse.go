@@ -2,8 +2,10 @@ package flow
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -238,8 +240,15 @@ func (r *reader) short(object *value, i int, long string, read func(*value)) {
 }
 
 func (r *reader) coefficient(key string, v *value, p *Retry) {
+	if r.factor(key, v, &p.BackoffCoefficient, &p.text) && p.BackoffCoefficient == 0 {
+		p.zeros |= zeroCoefficient
+	}
+}
+
+// factor reads a number, and its text. It says whether there was one.
+func (r *reader) factor(key string, v *value, into *float64, text *string) bool {
 	if v.kind == 'n' {
-		return
+		return false
 	}
 	f, err := strconv.ParseFloat(v.text, 64)
 	switch {
@@ -248,9 +257,61 @@ func (r *reader) coefficient(key string, v *value, p *Retry) {
 	case err != nil || math.IsInf(f, 0):
 		r.add(v.at, CodeOutOfRange, "%s is out of range: %s", r.prefix+key, cut(v.text, 64))
 	default:
-		p.BackoffCoefficient, p.text = f, v.text
-		if f == 0 {
-			p.zeros |= zeroCoefficient
+		*into, *text = f, v.text
+		return true
+	}
+	return false
+}
+
+// template reads JSON of the kind that a key wants. An empty text counts as nothing.
+func (r *reader) template(k *keyInfo, v *value, into *json.RawMessage) {
+	switch {
+	case v.kind == 'n', v.kind == '"' && v.text == "":
+		return
+	case !k.takes(v.kind):
+		r.wrong(v, r.prefix+k.name, k.wants())
+		return
+	}
+	if at, err := v.duplicated(); err != nil {
+		r.add(at, CodeKeyDuplicate, "%s is ambiguous: %v", r.prefix+k.name, err)
+		return
+	}
+	*into = v.appendCanonical(nil)
+}
+
+func (k *keyInfo) takes(kind byte) bool {
+	switch k.kind {
+	case kindTemplates:
+		return kind == '{'
+	case kindItems:
+		return kind == '[' || kind == '"'
+	}
+	return true
+}
+
+func (k *keyInfo) wants() string {
+	if k.kind == kindItems {
+		return "a list, or an expression as a string"
+	}
+	return "an object"
+}
+
+var percentage = regexp.MustCompile(`^(0|[1-9][0-9]*)%$`)
+
+func (r *reader) tolerance(v *value, into *Step) {
+	var n *int64
+	switch m := percentage.FindStringSubmatch(v.text); {
+	case v.kind == 'n', v.kind == '"' && v.text == "":
+		return
+	case v.kind == '#':
+		if r.number("tolerate", v, &n); n != nil {
+			into.Tolerate = &Tolerance{N: *n}
+		}
+	case v.kind != '"' || m == nil:
+		r.wrong(v, "tolerate", "a whole number or a percentage such as 10%")
+	default:
+		if r.number("tolerate", &value{kind: '#', at: v.at, text: m[1]}, &n); n != nil {
+			into.Tolerate = &Tolerance{N: *n, Percent: true}
 		}
 	}
 }

@@ -76,11 +76,13 @@ func (v *validator) lookup(i int, path string) (at *value, key int32, written st
 	if v.root == nil {
 		return nil, 0, path
 	}
-	steps, _ := v.root.field("steps")
-	if steps == nil || i >= len(steps.items) {
-		return v.root, v.root.at, path
+	if at = v.root; i != whole {
+		steps, _ := v.root.field("steps")
+		if steps == nil || i >= len(steps.items) {
+			return v.root, v.root.at, path
+		}
+		at = &steps.items[i]
 	}
-	at = &steps.items[i]
 	key = at.at
 	done := 0
 	for part := range strings.SplitSeq(path, ".") {
@@ -125,6 +127,14 @@ func (v *validator) itemPlace(i int, path string, n int) int32 {
 		return at.items[n].at
 	}
 	return at.at
+}
+
+// dependencyPlace is where the n-th dependency is, those in after last.
+func (v *validator) dependencyPlace(i, n int) int32 {
+	if own := len(v.d.Steps[i].Dependencies); n >= own {
+		return v.itemPlace(i, "after", n-own)
+	}
+	return v.itemPlace(i, "dependencies", n)
 }
 
 // written is a path as it is written.

@@ -73,6 +73,11 @@ const (
 	CodeDurationTwice   = "duration_twice"
 	CodeNegative        = "number_negative"
 	CodeOutOfRange      = "number_out_of_range"
+	CodeJoinUnknown     = "join_unknown"
+	CodeTemplate        = "template_invalid"
+	CodeForEachMissing  = "for_each_missing"
+	CodeRepeatOpen      = "repeat_open"
+	CodeNotSupported    = "not_supported"
 	CodeTimeoutZero     = "timeout_zero" // the one code of Warnings
 )
 
@@ -115,6 +120,11 @@ var Codes = []struct{ Code, Means string }{
 	{CodeDurationTwice, "a duration that is given both as text and in milliseconds"},
 	{CodeNegative, "a negative number"},
 	{CodeOutOfRange, "a number that is too small or too large"},
+	{CodeJoinUnknown, "no such join: want `all`, `any` or `settled`"},
+	{CodeTemplate, "`input`, `output` or `for_each` that is not JSON, over 1 MiB or nested too deep"},
+	{CodeForEachMissing, "`max_items`, `max_parallel` or `tolerate` on a step without `for_each`"},
+	{CodeRepeatOpen, "a `repeat` without `until` or without `max_rounds`"},
+	{CodeNotSupported, "a part of the language that this release can read and cannot run"},
 	{CodeTimeoutZero, "a warning: timeout_ms 0 without on_timeout fails the run at once, and a retry cannot save it"},
 }
 

@@ -43,3 +43,15 @@ func (r Retry) Backoff(failures int) time.Duration {
 	}
 	return time.Duration(ms) * time.Millisecond
 }
+
+// Interval is how long to wait after that many rounds, from 1, before the next.
+func (p *Repeat) Interval(rounds int64) time.Duration {
+	if p.IntervalMS == nil {
+		return 0
+	}
+	r := Retry{InitialIntervalMS: *p.IntervalMS, BackoffCoefficient: max(p.BackoffCoefficient, 1), MaxIntervalMS: MaxMS}
+	if p.MaxIntervalMS != nil {
+		r.MaxIntervalMS = *p.MaxIntervalMS
+	}
+	return r.Backoff(int(min(rounds, math.MaxInt32)))
+}

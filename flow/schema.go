@@ -149,6 +149,22 @@ func (k *keyInfo) schema() object {
 		return object{}
 	case kindObject:
 		return object{"type": maybe("object"), "required": required(k.inner), "properties": properties(k.inner), "additionalProperties": false}
+	case kindChoice:
+		all := []any{"", nil}
+		for _, one := range k.values {
+			all = append(all, one)
+		}
+		return object{"enum": all}
+	case kindExpression:
+		return object{"type": maybe("string"), "maxLength": MaxExpression}
+	case kindItems:
+		return object{"type": []string{"array", "string", "null"}}
+	case kindTolerance:
+		return object{"anyOf": []any{object{"type": []string{"integer", "null"}, "minimum": 0}, object{"type": "string", "pattern": `^(|(0|[1-9][0-9]?|100)%)$`}}}
+	case kindTemplate:
+		return object{}
+	case kindTemplates:
+		return object{"anyOf": []any{object{"type": []string{"object", "null"}}, object{"const": ""}}}
 	case kindList:
 		return object{"type": maybe("array"), "minItems": 1, "maxItems": MaxSteps, "items": ref("step")}
 	}

@@ -64,6 +64,7 @@ type vectors struct {
 type keyVector struct {
 	Path  string `json:"path"`
 	Type  string `json:"type"`
+	Of    string `json:"of,omitempty"`
 	Steps string `json:"steps,omitempty"`
 }
 
@@ -88,10 +89,34 @@ type cronVector struct {
 	Refused bool   `json:"refused,omitempty"`
 }
 
+// Every part of the language is read and checked here, also what the engine cannot run yet.
+func init() { refused, notYet = notYet, nil }
+
+var refused map[string]string
+
+func TestWhatTheEngineCannotRunIsRefused(t *testing.T) {
+	notYet = refused
+	defer func() { notYet = nil }()
+	text := read(t, testdata+"/canonical/language.json")
+	_, problems := Read(text)
+	if len(problems) == 0 && len(refused) > 0 {
+		t.Errorf("nothing is refused, and %d kinds cannot be run", len(refused))
+	}
+	for _, p := range problems {
+		if p.Code != CodeNotSupported || p.Line == 0 {
+			t.Errorf("%+v", p)
+		}
+	}
+}
+
 func TestTestdata(t *testing.T) {
 	v := vectors{Valid: testValid(t), Invalid: testInvalid(t), Cron: testCron(t)}
 	for _, k := range everyKey() {
-		v.Keys = append(v.Keys, keyVector{k.name, k.kind.String(), k.stepsText()})
+		of := ""
+		if k.top {
+			of = "definition"
+		}
+		v.Keys = append(v.Keys, keyVector{k.name, k.kind.String(), of, k.stepsText()})
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -148,7 +173,7 @@ func rel(name string) string {
 func testInvalid(t *testing.T) []invalidVector {
 	var all []invalidVector
 	var words bytes.Buffer
-	seen := map[string]bool{CodeTooLarge: true, CodeTooTangled: true, CodeMoreProblems: true, CodeTimeoutZero: true, CodeInputInvalid: true} // in tests of their own
+	seen := map[string]bool{CodeTooLarge: true, CodeTooTangled: true, CodeMoreProblems: true, CodeTimeoutZero: true, CodeInputInvalid: true, CodeNotSupported: true} // in tests of their own
 	for _, name := range files(t, "invalid") {
 		input := read(t, name)
 		_, problems := Read(input)

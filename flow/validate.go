@@ -1,6 +1,8 @@
 package flow
 
 import (
+	"encoding/json"
+	"errors"
 	"math"
 	"slices"
 	"strings"
@@ -87,6 +89,8 @@ func (v *validator) check() {
 		}
 		v.index[name] = i
 	}
+	checkKeys(v, whole, "", definitionKeys, v.d)
+	v.notYetWhole()
 	for i := range v.d.Steps {
 		v.step(i, &v.d.Steps[i])
 	}
@@ -106,7 +110,14 @@ func (v *validator) check() {
 	}
 }
 
+// whole stands for the definition itself where the index of a step is asked for.
+const whole = -1
+
 func (v *validator) add(i int, place int32, code, format string, args ...any) {
+	if i == whole {
+		v.whole(place, code, format, args...)
+		return
+	}
 	v.findings.step(i, place, v.d.Steps[i].Name, code, format, args...)
 }
 
@@ -147,6 +158,9 @@ func (v *validator) step(i int, s *Step) {
 			k.check(v, i, k.name, s)
 		}
 	}
+	v.forEach(i, s)
+	v.repeat(i, s)
+	v.notYet(i, s)
 	switch kind {
 	case TypeTask:
 		v.task(i, s)
@@ -179,16 +193,23 @@ func (v *validator) name(i int, path, name string) {
 }
 
 func (v *validator) dependencies(i int, s *Step) {
-	seen := firstTime(s.Dependencies)
-	for n, dep := range s.Dependencies {
+	seen := firstTime(slices.Concat(s.Dependencies, s.After))
+	for n, dep := range slices.Concat(s.Dependencies, s.After) {
+		what := "dependency"
+		if n >= len(s.Dependencies) {
+			what = "after"
+		}
+		place := func() int32 { return v.dependencyPlace(i, n) }
 		at, known := v.index[dep]
-		switch {
-		case !seen(n):
-			v.add(i, v.itemPlace(i, "dependencies", n), CodeDepRepeated, "dependency %s appears twice", quote(dep))
+		switch again := !seen(n); {
+		case again && what == "after" && slices.Contains(s.Dependencies, dep):
+			v.add(i, place(), CodeDepRepeated, "%s stands in dependencies and in after", quote(dep))
+		case again:
+			v.add(i, place(), CodeDepRepeated, "%s %s appears twice", what, quote(dep))
 		case dep == s.Name && dep != "":
-			v.add(i, v.itemPlace(i, "dependencies", n), CodeDepSelf, "the step depends on itself")
+			v.add(i, place(), CodeDepSelf, "the step depends on itself")
 		case !known:
-			v.add(i, v.itemPlace(i, "dependencies", n), CodeDepUnknown, "dependency %s names no step of this workflow%s", quote(dep), v.likeStep(i, dep))
+			v.add(i, place(), CodeDepUnknown, "%s %s names no step of this workflow%s", what, quote(dep), v.likeStep(i, dep))
 		case at > i: // order says whether it is only that, or part of a cycle
 			v.later = append(v.later, edge{i, at, n})
 		}
@@ -230,9 +251,51 @@ func (v *validator) task(i int, s *Step) {
 	v.input(i, s)
 }
 
+// kept checks JSON that is kept in canonical form.
+func (v *validator) kept(i int, path string, k *keyInfo, b json.RawMessage) {
+	in, err := keptJSON(b)
+	switch {
+	case err != nil:
+		v.add(i, v.place(i, path), CodeTemplate, "%s %v", path, err)
+	case in.kind != 'n' && !k.takes(in.kind):
+		v.add(i, v.place(i, path), CodeWrongType, "%s must be %s, not %s", path, k.wants(), in.describe())
+	case len(b) > MaxInput/6 && len(in.appendCanonical(nil)) > MaxInput:
+		v.add(i, v.place(i, path), CodeTemplate, "%s is %d bytes in canonical form, the limit is %d", path, len(in.appendCanonical(nil)), MaxInput)
+	}
+}
+
+// forEach finds what means nothing without for_each.
+func (v *validator) forEach(i int, s *Step) {
+	if s.ForEach != nil {
+		return
+	}
+	for _, key := range []struct {
+		name  string
+		given bool
+	}{{"max_items", s.MaxItems != nil}, {"max_parallel", s.MaxParallel != nil}, {"tolerate", s.Tolerate != nil}} {
+		if key.given {
+			v.missing(i, key.name, CodeForEachMissing, "%s stands on a step without for_each", key.name)
+		}
+	}
+}
+
+func (v *validator) repeat(i int, s *Step) {
+	switch {
+	case s.Repeat == nil:
+	case s.Repeat.Until == "":
+		v.missing(i, "repeat.until", CodeRepeatOpen, "repeat needs until: an expression that is true when the last round was enough")
+	case s.Repeat.MaxRounds == nil:
+		v.missing(i, "repeat.max_rounds", CodeRepeatOpen, "repeat needs max_rounds: how many rounds there may be")
+	}
+}
+
 func (v *validator) input(i int, s *Step) {
 	if s.Err != nil {
-		v.add(i, v.place(i, "input_data"), CodeInputInvalid, "input_data cannot be written as JSON: %s", cut(s.Err.Error(), 256))
+		key := "input_data"
+		if of, ok := errors.AsType[*keyError](s.Err); ok {
+			key = of.key
+		}
+		v.add(i, v.place(i, key), CodeInputInvalid, "%s cannot be written as JSON: %s", key, cut(s.Err.Error(), 256))
 		return
 	}
 	in, err := s.input()
@@ -265,7 +328,7 @@ func (v *validator) within(i int, path string, n int64, k *keyInfo) {
 	switch {
 	case n < 0:
 		v.add(i, place, CodeNegative, "%s is negative", what)
-	case n < k.least && k.standard == "":
+	case n < k.least && k.standard == "" && !k.required:
 		v.add(i, place, CodeOutOfRange, "%s is %d; it must be at least %d, or left out for no limit", what, n, k.least)
 	case n < k.least:
 		v.add(i, place, CodeOutOfRange, "%s is %d; it must be at least %d", what, n, k.least)

@@ -54,12 +54,13 @@ def test_invalid(case: dict) -> None:
 
 
 def test_the_keys_are_those_of_the_daemon() -> None:
-    here = {"steps": "", "name": "", "type": "", "dependencies": ""}
+    assert {key["path"] for key in VECTORS["keys"] if key.get("of") == "definition"} == _validate._WHOLE
+    here = dict.fromkeys(_validate._EVERY, "")
     for kind, keys in _validate._BELONGS.items():
         for key in keys:
             here[key] = kind
             here |= {f"{key}.{inner}": kind for inner in _validate._GROUPS.get(key, {})}
-    assert here == {key["path"]: key.get("steps", "") for key in VECTORS["keys"]}
+    assert here == {key["path"]: key.get("steps", "") for key in VECTORS["keys"] if "of" not in key}
     durations = {key["path"].rpartition(".")[2].removesuffix("_ms") for key in VECTORS["keys"] if key["type"] == "milliseconds"}
     assert durations == _validate._DURATIONS
 

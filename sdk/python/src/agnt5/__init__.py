@@ -24,6 +24,7 @@ from .functions import Context, Objects, function, get_registered_functions, reg
 from .worker import Worker
 from .workflows import (
     FlowDefinition,
+    RepeatConfig,
     RetryConfig,
     SignalConfig,
     StepType,
@@ -52,6 +53,7 @@ __all__ = [
     "Objects",
     "Problem",
     "RetryAfter",
+    "RepeatConfig",
     "RetryConfig",
     "SignalConfig",
     "StepType",

@@ -21,18 +21,38 @@ _MAX_STEPS = 100_000
 _MAX_INPUT = 1 << 20
 _MAX_NESTING = 64
 
-_TEXTS = {"name", "service_name", "handler_name"}
+_TEXTS = {"name", "service_name", "handler_name", "description", "when", "join", "on_failure"}
+_EVERY = {"name", "type", "dependencies", "after", "join", "when", "description"}
+_WHOLE = {"steps", "description", "timeout_ms", "output"}
+_TEMPLATES = {"input": "an object", "for_each": "a list, or an expression as a string"}
+_JOINS = ("all", "any", "settled")
 _BELONGS = {
-    "task": {"service_name", "handler_name", "object_keys", "input_data", "timeout_ms", "heartbeat_timeout_ms", "retry"},
+    "task": {
+        "service_name",
+        "handler_name",
+        "object_keys",
+        "input_data",
+        "input",
+        "on_failure",
+        "for_each",
+        "max_items",
+        "max_parallel",
+        "tolerate",
+        "repeat",
+        "timeout_ms",
+        "heartbeat_timeout_ms",
+        "retry",
+    },
     "wait_signal": {"signal"},
     "wait_timer": {"timer"},
 }
 _GROUPS: dict[str, dict[str, type]] = {
     "retry": {"max_attempts": int, "initial_interval_ms": int, "max_interval_ms": int, "backoff_coefficient": float},
+    "repeat": {"until": str, "interval_ms": int, "backoff_coefficient": float, "max_interval_ms": int, "max_rounds": int},
     "signal": {"name": str, "timeout_ms": int, "on_timeout": str},
     "timer": {"key": str, "delay_ms": int, "cron_expr": str, "time_zone": str, "max_retries": int},
 }
-_ORDER = ["service_name", "handler_name", "object_keys", "input_data", "timeout_ms", "heartbeat_timeout_ms", "retry", "signal", "timer"]
+_ORDER = sorted(set().union(*_BELONGS.values()))
 
 
 _DURATION = re.compile(r"([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?", re.ASCII)
@@ -48,7 +68,7 @@ def _duration(text: str) -> int | None:
     return sum(int(part.rstrip("wdhms")) * unit for part, unit in zip(found.groups(), _UNITS) if part)
 
 
-_DURATIONS = {"timeout", "heartbeat_timeout", "initial_interval", "max_interval", "delay"}
+_DURATIONS = {"timeout", "heartbeat_timeout", "initial_interval", "interval", "max_interval", "delay"}
 
 
 def in_milliseconds(fields: dict[str, Any]) -> dict[str, Any]:
@@ -145,6 +165,7 @@ class _Step:
         self.type = "task"
         self.fields: dict[str, Any] = {}
         self.dependencies: list[str] = []
+        self.after: list[str] = []
         self.flawed = False  # something could not be read: what is missing is not reported, too
         self.typeless = False  # its type could not be read
 
@@ -219,9 +240,10 @@ class Validator:
         return out
 
     def definition(self, raw: Any) -> None:
-        fields = self.object(raw, "the definition", {"steps", "$schema"})
+        fields = self.object(raw, "the definition", _WHOLE | {"$schema"})
         if fields is None:
             return
+        self.whole(self.durations(fields, _WHOLE, ""))
         schema = fields.get("$schema")
         if schema is not None and not isinstance(schema, str):
             self.wrong("$schema", "a string", schema)
@@ -247,8 +269,44 @@ class Validator:
             self.step(self.steps[i], value)
         self.at = -1
 
+    def whole(self, fields: dict[str, Any]) -> None:
+        """What stands beside the steps."""
+        text = fields.get("description")
+        if text is not None and not isinstance(text, str):
+            self.wrong("description", "a string", text)
+        got: dict[str, Any] = {}
+        if fields.get("timeout_ms") is not None:
+            self.number(got, "timeout_ms", "timeout_ms", fields["timeout_ms"])
+        if got.get("timeout_ms") == 0:
+            self.add(-1, "number_out_of_range", "timeout_ms is 0; it must be at least 1, or left out for no limit")
+        else:
+            self.count(-1, "timeout_ms", got.get("timeout_ms"), _MAX_MS)
+        if fields.get("output") is not None:
+            self.kept("output", fields["output"], "template_invalid")
+
+    def template(self, s: _Step, key: str, item: Any) -> None:
+        if isinstance(item, str) and item == "":
+            return
+        is_object = isinstance(item, (Pairs, dict))
+        fits = is_object if key == "input" else isinstance(item, str) or (isinstance(item, (list, tuple)) and not is_object)
+        if not fits:
+            self.wrong(key, _TEMPLATES[key], item)
+        elif self.kept(key, item, "template_invalid"):
+            s.fields[key] = item
+
+    def tolerance(self, s: _Step, item: Any) -> None:
+        if not isinstance(item, str):
+            if isinstance(item, bool) or not isinstance(item, int):
+                self.wrong("tolerate", "a whole number or a percentage such as 10%", item)
+            else:
+                self.number(s.fields, "tolerate", "tolerate", item)
+        elif re.fullmatch(r"(0|[1-9][0-9]*)%", item, re.ASCII):
+            s.fields["tolerate"] = item
+        elif item:
+            self.wrong("tolerate", "a whole number or a percentage such as 10%", item)
+
     def step(self, s: _Step, value: Any) -> None:
-        known = {"name", "type", "dependencies"} | set(_ORDER)
+        known = _EVERY | set(_ORDER)
         fields = self.object(value, "the step", known)
         if fields is None:
             s.typeless = True
@@ -263,15 +321,19 @@ class Validator:
                     self.wrong(key, "a string", item)
             elif key == "type":
                 self.step_type(s, item)
-            elif key in ("dependencies", "object_keys"):
+            elif key in ("dependencies", "after", "object_keys"):
                 got = self.texts(key, item)
-                if key == "dependencies":
-                    s.dependencies = got
-                else:
+                if key == "object_keys":
                     s.fields[key] = got
+                else:
+                    setattr(s, key, got)
+            elif key in _TEMPLATES:
+                self.template(s, key, item)
+            elif key == "tolerate":
+                self.tolerance(s, item)
             elif key == "input_data":
                 self.input(s, item)
-            elif key in ("timeout_ms", "heartbeat_timeout_ms"):
+            elif key in ("timeout_ms", "heartbeat_timeout_ms", "max_items", "max_parallel"):
                 self.number(s.fields, key, key, item)
             else:
                 s.fields[key] = self.group(item, key, _GROUPS[key])
@@ -293,20 +355,25 @@ class Validator:
         return [str(one) for one in item]
 
     def input(self, s: _Step, item: Any) -> None:
-        key = _repeated(item)
-        if key is not None:
-            self.add(self.at, "key_duplicate", f'input_data is ambiguous: the key "{key}" appears twice')
-            return
         s.fields["input_data"] = item
+        self.kept("input_data", item, "input_data_invalid")
+
+    def kept(self, key: str, item: Any, code: str) -> bool:
+        """Whether a value can be kept as JSON; what is wrong with it is reported."""
+        twice = _repeated(item)
+        if twice is not None:
+            self.add(self.at, "key_duplicate", f'{key} is ambiguous: the key "{twice}" appears twice')
+            return False
         try:
             text = write(item)
         except (TypeError, ValueError) as why:
-            self.add(self.at, "input_data_invalid", f"input_data cannot be written as JSON: {why}")
-            return
+            self.add(self.at, code, f"{key} cannot be written as JSON: {why}")
+            return True
         if len(text) > _MAX_INPUT:
-            self.add(self.at, "input_data_invalid", f"input_data is {len(text)} bytes in canonical form, the limit is {_MAX_INPUT}")
+            self.add(self.at, code, f"{key} is {len(text)} bytes in canonical form, the limit is {_MAX_INPUT}")
         elif _depth(item) > _MAX_NESTING:
-            self.add(self.at, "input_data_invalid", f"input_data is nested over {_MAX_NESTING} deep")
+            self.add(self.at, code, f"{key} is nested over {_MAX_NESTING} deep")
+        return True
 
     def number(self, into: dict[str, Any], key: str, what: str, item: Any) -> None:
         if isinstance(item, bool) or not isinstance(item, int):
@@ -378,9 +445,51 @@ class Validator:
             self.add(i, "type_unknown", f"type {_quote(s.type)} is unknown; {_WANT_TYPE}")
             return
         getattr(self, "rules_of_" + s.type)(i, s)
+        self.language(i, s)
         for key in _ORDER:
             if key not in _BELONGS[s.type] and self.given(s, key):
                 self.add(i, "misplaced_key", f"{key} does not belong to a {s.type} step")
+
+    def language(self, i: int, s: _Step) -> None:
+        """What is about conditions, lists and loops."""
+        join = s.fields.get("join")
+        if join and join not in _JOINS:
+            self.add(i, "join_unknown", f"join {_quote(join)} is unknown; want all, any or settled")
+        for key in ("max_items", "max_parallel", "tolerate"):
+            if s.fields.get(key) is not None and s.fields.get("for_each") is None:
+                self.missing(i, "for_each_missing", f"{key} stands on a step without for_each")
+        if s.type != "task":
+            return
+        self.count_from_1(i, "max_items", s.fields.get("max_items"), 100_000)
+        self.count_from_1(i, "max_parallel", s.fields.get("max_parallel"), _MAX_INT)
+        part = s.fields.get("tolerate")
+        if isinstance(part, str):
+            self.count(i, "tolerate", int(part[:-1]), 100)
+        else:
+            self.count(i, "tolerate", part, _MAX_INT)
+        repeat = s.fields.get("repeat")
+        if repeat is None:
+            return
+        if not repeat.get("until"):
+            self.missing(i, "repeat_open", "repeat needs until: an expression that is true when the last round was enough")
+        elif repeat.get("max_rounds") is None:
+            self.missing(i, "repeat_open", "repeat needs max_rounds: how many rounds there may be")
+        self.count(i, "repeat.interval_ms", repeat.get("interval_ms"), _MAX_MS)
+        self.count(i, "repeat.max_interval_ms", repeat.get("max_interval_ms"), _MAX_MS)
+        self.count_from_1(i, "repeat.max_rounds", repeat.get("max_rounds"), 1_000_000)
+        self.coefficient(i, "repeat.backoff_coefficient", repeat.get("backoff_coefficient"))
+
+    def count_from_1(self, i: int, what: str, n: int | None, most: int) -> None:
+        if n == 0:
+            self.add(i, "number_out_of_range", f"{what} is 0; it must be at least 1")
+        else:
+            self.count(i, what, n, most)
+
+    def coefficient(self, i: int, what: str, factor: float | None) -> None:
+        if factor is not None and factor < 0:
+            self.add(i, "number_negative", f"{what} is negative")
+        elif factor is not None and not 1 <= factor < float("inf"):
+            self.add(i, "number_out_of_range", f"{what} is {factor}; it must be a number and at least 1")
 
     @staticmethod
     def given(s: _Step, key: str) -> bool:
@@ -391,10 +500,10 @@ class Validator:
 
     def dependencies(self, i: int, s: _Step) -> None:
         seen: set[str] = set()
-        for dep in s.dependencies:
+        for dep in s.dependencies + s.after:
             at = self.index.get(dep)
             if dep in seen:
-                self.add(i, "dependency_repeated", f"dependency {_quote(dep)} appears twice")
+                self.add(i, "dependency_repeated", f"{_quote(dep)} appears twice in dependencies and after")
             elif dep == s.name and dep:
                 self.add(i, "dependency_self", "the step depends on itself")
             elif at is None:
@@ -440,11 +549,7 @@ class Validator:
             self.count(i, "retry.max_interval_ms", retry.get("max_interval_ms"), _MAX_MS)
             if retry.get("max_attempts") == 0:
                 self.add(i, "number_out_of_range", "retry.max_attempts is 0; it must be at least 1")
-            coefficient = retry.get("backoff_coefficient")
-            if coefficient is not None and coefficient < 0:
-                self.add(i, "number_negative", "retry.backoff_coefficient is negative")
-            elif coefficient is not None and not 1 <= coefficient < float("inf"):
-                self.add(i, "number_out_of_range", f"retry.backoff_coefficient is {coefficient}; it must be a number and at least 1")
+            self.coefficient(i, "retry.backoff_coefficient", retry.get("backoff_coefficient"))
 
     def count(self, i: int, what: str, n: int | None, most: int) -> None:
         if n is None:
@@ -510,7 +615,7 @@ class Validator:
         deps: list[list[int]] = [[] for _ in range(n)]
         jump: dict[int, int] = {}
         for i, s in enumerate(self.steps):
-            deps[i] = [self.index[d] for d in s.dependencies if self.index.get(d, i) < i]
+            deps[i] = [self.index[d] for d in s.dependencies + s.after if self.index.get(d, i) < i]
             target = (s.fields.get("signal") or {}).get("on_timeout", "")
             if target and self.index.get(target, i) != i:
                 jump[i] = self.index[target]

@@ -17,6 +17,7 @@ from .errors import Problem, ValidationError
 
 __all__ = [
     "FlowDefinition",
+    "RepeatConfig",
     "RetryConfig",
     "SignalConfig",
     "StepType",
@@ -115,6 +116,26 @@ class RetryConfig:
 
 
 @dataclass
+class RepeatConfig:
+    """A step that runs again and again until an expression is true of what it gave."""
+
+    until: str = ""
+    """An expression, with output and round besides the usual names."""
+    max_rounds: int | None = None
+    """How many rounds there may be, at most."""
+    interval_ms: int | None = None
+    """Between two rounds, in milliseconds. None: no wait."""
+    backoff_coefficient: float | None = None
+    """How much longer each interval is than the one before. None: 1."""
+    max_interval_ms: int | None = None
+    """The longest interval. None: no limit."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {key: value for key, value in vars(self).items() if value is not None and value != ""}
+
+
+@dataclass
 class WorkflowStep:
     """One step. The helpers task_step, wait_signal_step and wait_timer_step make them."""
 
@@ -135,6 +156,28 @@ class WorkflowStep:
     heartbeat_timeout_ms: int | None = None
     """How long a handler may be silent, in milliseconds."""
     retry: RetryConfig | dict[str, Any] | None = None
+    description: str | None = None
+    """What the step is for."""
+    after: list[str] | None = None
+    """Names of steps to wait for whose outputs are not wanted."""
+    join: str | None = None
+    """What must have become of the dependencies: all, any or settled."""
+    when: str | None = None
+    """An expression that says whether the step starts; else it is skipped."""
+    on_failure: str | None = None
+    """The step that starts when this one has failed for good; None: the run fails."""
+    for_each: str | list[Any] | None = None
+    """One run of the step for each item: an expression that gives a list, or a list."""
+    max_items: int | None = None
+    """How many items there may be; None: 10,000."""
+    max_parallel: int | None = None
+    """How many items are open at a time; None: all."""
+    tolerate: int | str | None = None
+    """How many items may fail for good: a number, or a percentage such as 10%."""
+    repeat: RepeatConfig | dict[str, Any] | None = None
+    """The step runs again until it is so."""
+    input: dict[str, Any] | None = None
+    """Values that are worked out when the step starts: in their texts ``${ EXPRESSION }`` is replaced."""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: empty fields are left out, zeros that were given stay."""
@@ -142,13 +185,15 @@ class WorkflowStep:
         kind = self.step_type.value if isinstance(self.step_type, StepType) else self.step_type
         if kind is not None and kind != StepType.TASK.value:
             out["type"] = kind
-        for key in ("service_name", "handler_name", "dependencies", "object_keys"):
+        for key in ("service_name", "handler_name", "dependencies", "object_keys", "description", "after", "when", "on_failure"):
             _put(out, key, getattr(self, key))
-        for key in ("input_data", "timeout_ms", "heartbeat_timeout_ms"):
+        if self.join != "all":
+            _put(out, "join", self.join)
+        for key in ("input_data", "timeout_ms", "heartbeat_timeout_ms", "for_each", "max_items", "max_parallel", "tolerate", "input"):
             value = getattr(self, key)
-            if value is not None:
+            if value is not None and (key == "input_data" or value != ""):
                 out[key] = value
-        for key in ("retry", "signal", "timer"):
+        for key in ("repeat", "retry", "signal", "timer"):
             value = getattr(self, key)
             if value is not None:
                 out[key] = value.to_dict() if hasattr(value, "to_dict") else value
@@ -160,13 +205,25 @@ class FlowDefinition:
     """A workflow: its steps, in an order in which each stands after those it depends on."""
 
     steps: list[WorkflowStep] = field(default_factory=list)
+    description: str | None = None
+    """What the workflow is for."""
+    timeout_ms: int | None = None
+    """Of a run, in milliseconds from its start or latest retry; None: no limit."""
+    output: Any = None
+    """What a run gives: a template, such as ``"${ steps.a.output }"``. None: the outputs of the steps that nothing depends on."""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form as Python values: ``{"steps": [...]}``."""
         steps: Any = self.steps
-        if not isinstance(steps, (list, tuple)):
-            return {"steps": steps}
-        return {"steps": [s.to_dict() if hasattr(s, "to_dict") else s for s in steps]}
+        if isinstance(steps, (list, tuple)):
+            steps = [s.to_dict() if hasattr(s, "to_dict") else s for s in steps]
+        out: dict[str, Any] = {"steps": steps}
+        _put(out, "description", self.description)
+        if self.timeout_ms is not None:
+            out["timeout_ms"] = self.timeout_ms
+        if self.output is not None and self.output != "":
+            out["output"] = self.output
+        return out
 
     def to_json(self) -> str:
         """Canonical JSON: compact, keys sorted, ASCII. What the daemon stores and digests.
@@ -206,16 +263,19 @@ class FlowDefinition:
             known = in_milliseconds({k: v for k, v in raw.items() if v is not None})
             kind = StepType(known.pop("type", "task"))
             signal, timer, retry = known.pop("signal", None), known.pop("timer", None), known.pop("retry", None)
+            repeat = known.pop("repeat", None)
             steps.append(
                 WorkflowStep(
                     step_type=kind,
                     signal=None if signal is None else SignalConfig(**_present(signal)),
                     timer=None if timer is None else TimerConfig(**_present(timer)),
                     retry=None if retry is None else RetryConfig(**_present(retry)),
+                    repeat=None if repeat is None else RepeatConfig(**_present(repeat)),
                     **known,
                 )
             )
-        return cls(steps)
+        whole = in_milliseconds({k: v for k, v in value.items() if v is not None and k not in ("steps", "$schema")})
+        return cls(steps, **whole)
 
 
 def _present(group: dict[str, Any]) -> dict[str, Any]:
@@ -269,6 +329,17 @@ def task_step(
     timeout_ms: int | None = None,
     heartbeat_timeout_ms: int | None = None,
     retry: RetryConfig | dict[str, Any] | None = None,
+    description: str | None = None,
+    after: list[str] | None = None,
+    join: str | None = None,
+    when: str | None = None,
+    on_failure: str | None = None,
+    for_each: str | list[Any] | None = None,
+    max_items: int | None = None,
+    max_parallel: int | None = None,
+    tolerate: int | str | None = None,
+    repeat: RepeatConfig | dict[str, Any] | None = None,
+    input: dict[str, Any] | None = None,
 ) -> WorkflowStep:
     """A step that a handler of a service does. What is wrong with it is said at registration."""
     return WorkflowStep(
@@ -281,6 +352,17 @@ def task_step(
         timeout_ms=timeout_ms,
         heartbeat_timeout_ms=heartbeat_timeout_ms,
         retry=retry,
+        description=description,
+        after=after,
+        join=join,
+        when=when,
+        on_failure=on_failure,
+        for_each=for_each,
+        max_items=max_items,
+        max_parallel=max_parallel,
+        tolerate=tolerate,
+        repeat=repeat,
+        input=input,
     )
 
 
@@ -292,10 +374,22 @@ def wait_signal_step(
     dependencies: list[str] | None = None,
     timeout_ms: int | None = None,
     on_timeout: str | None = None,
+    description: str | None = None,
+    after: list[str] | None = None,
+    join: str | None = None,
+    when: str | None = None,
 ) -> WorkflowStep:
     """A step that waits for a signal; its output is the signal's payload."""
-    signal = SignalConfig(name=signal_name or "", timeout_ms=timeout_ms, on_timeout=on_timeout)
-    return WorkflowStep(name=name, step_type=StepType.WAIT_SIGNAL, dependencies=dependencies, signal=signal)
+    return WorkflowStep(
+        name=name,
+        step_type=StepType.WAIT_SIGNAL,
+        dependencies=dependencies,
+        signal=SignalConfig(name=signal_name or "", timeout_ms=timeout_ms, on_timeout=on_timeout),
+        description=description,
+        after=after,
+        join=join,
+        when=when,
+    )
 
 
 @_said_at_registration("timer_key")
@@ -308,10 +402,22 @@ def wait_timer_step(
     dependencies: list[str] | None = None,
     max_retries: int | None = None,
     time_zone: str | None = None,
+    description: str | None = None,
+    after: list[str] | None = None,
+    join: str | None = None,
+    when: str | None = None,
 ) -> WorkflowStep:
     """A step that waits for a delay, or for the next match of a cron text; its output is ``{"fired_at": ...}``."""
-    timer = TimerConfig(key=timer_key or "", delay_ms=delay_ms, cron_expr=cron_expr, max_retries=max_retries, time_zone=time_zone)
-    return WorkflowStep(name=name, step_type=StepType.WAIT_TIMER, dependencies=dependencies, timer=timer)
+    return WorkflowStep(
+        name=name,
+        step_type=StepType.WAIT_TIMER,
+        dependencies=dependencies,
+        timer=TimerConfig(key=timer_key or "", delay_ms=delay_ms, cron_expr=cron_expr, max_retries=max_retries, time_zone=time_zone),
+        description=description,
+        after=after,
+        join=join,
+        when=when,
+    )
 
 
 _registered: dict[str, FlowDefinition] = {}
