@@ -14,12 +14,18 @@ type Batch struct {
 	Said        []Said
 	Base        uint64 // if not 0: recovery may start from the snapshots and the records after Base
 	Clean       bool   // written last by a clean stop
+
+	// Sweep, if not 0, is the time: of what purges have left behind, what is over by then is removed, at most MaxSwept of it.
+	Sweep int64
 }
+
+// MaxSwept is how much one batch sweeps at most: tombstones, and records that told of purges.
+const MaxSwept = 2_000
 
 // Empty says that the batch writes nothing.
 func (b *Batch) Empty() bool {
 	return len(b.Records) == 0 && len(b.Heads) == 0 && len(b.Objects) == 0 && len(b.Definitions) == 0 && len(b.Snapshots) == 0 &&
-		len(b.Purges) == 0 && len(b.Rows) == 0 && len(b.Said) == 0 && b.Base == 0 && !b.Clean
+		len(b.Purges) == 0 && len(b.Rows) == 0 && len(b.Said) == 0 && b.Base == 0 && !b.Clean && b.Sweep == 0
 }
 
 // maxName is the longest id, key or name.

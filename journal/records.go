@@ -76,10 +76,12 @@ type Snapshot struct {
 }
 
 // Purge removes a finished run: its records, head, index rows and snapshot. Its id stays as a tombstone until Until (0: no
-// tombstone). The caller journals, in the same Batch, a record that says what was removed.
+// tombstone). The caller journals, in the same Batch, a record that says what was removed. Entry is that record, if it is to go when
+// Until is over (see Batch.Sweep); 0: it stays for ever.
 type Purge struct {
 	Run   uint64
 	Until int64
+	Entry uint64
 }
 
 // Row is a small durable setting of the layers above (push services, say). A nil Value removes it.

@@ -113,6 +113,7 @@ func (r *Shard) purge(heads []journal.Head, by, reason string) {
 		reason = "asked for"
 	}
 	var all []event.Deleted
+	first := len(r.b.Purges)
 	for i := range heads {
 		h := &heads[i]
 		delete(r.ids, h.ID)
@@ -122,5 +123,21 @@ func (r *Shard) purge(heads []journal.Head, by, reason string) {
 		all = append(all, event.Deleted{Run: h.Run, ID: h.ID, Last: h.LastSeq, Events: h.Events})
 		r.b.Purges = append(r.b.Purges, journal.Purge{Run: h.Run, Until: r.now.Wall + r.cfg.TombstoneMS})
 	}
-	r.system(event.Event{Kind: event.RunsDeleted, Payload: event.AppendDeleted(nil, all...), Message: reason, By: by})
+	entry := r.system(event.Event{Kind: event.RunsDeleted, Payload: event.AppendDeleted(nil, all...), Message: reason, By: by})
+	for i := range r.b.Purges[first:] {
+		r.b.Purges[first+i].Entry = entry
+	}
+	r.b.Sweep = r.now.Wall
+}
+
+// sweepEvery is how often, in milliseconds, batches remove what deletions left behind and is over.
+const sweepEvery = 1_000
+
+// sweep lets the turn's batch, if there is one, remove the ids of deleted runs whose time is over, and what told of them.
+func (r *Shard) sweep() {
+	if r.b.Batch.Empty() || r.now.Mono < r.sweepAt {
+		return
+	}
+	r.sweepAt = r.now.Mono + sweepEvery
+	r.b.Sweep = r.now.Wall
 }

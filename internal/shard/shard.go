@@ -128,6 +128,7 @@ type Shard struct {
 	parking          []uint64 // idle runs that are being put away
 	parkSince        uint64   // the turn since which nobody has touched them
 	silence          silence  // of workers since the restart
+	sweepAt          int64    // monotonic ms: when a batch is to sweep again
 	turnedAt, wakeAt int64    // monotonic ms: of the last turn, and when the next was due by itself
 
 	logBytes   int64

@@ -100,6 +100,7 @@ func (r *Shard) finish() *Batch {
 	}
 	clear(r.last)
 	r.last = r.last[:0]
+	r.sweep()
 	b := r.b
 	r.b = nil
 	if b.Batch.Empty() { // nothing to write: what follows from this turn follows from the last batch under way, if one is

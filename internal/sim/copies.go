@@ -13,7 +13,8 @@ func (d *Disk) clone() *Disk {
 	c := *d
 	c.queue = nil
 	c.records, c.defs = slices.Clone(d.records), slices.Clone(d.defs)
-	c.heads, c.ids, c.dead, c.bodies = maps.Clone(d.heads), maps.Clone(d.ids), maps.Clone(d.dead), maps.Clone(d.bodies)
+	c.heads, c.ids, c.bodies = maps.Clone(d.heads), maps.Clone(d.ids), maps.Clone(d.bodies)
+	c.dead, c.entries = maps.Clone(d.dead), maps.Clone(d.entries)
 	c.objects, c.snapshots, c.rows = maps.Clone(d.objects), maps.Clone(d.snapshots), maps.Clone(d.rows)
 	c.damaged = maps.Clone(d.damaged)
 	return &c

@@ -3,6 +3,7 @@ package sim
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -18,6 +19,8 @@ type Disk struct {
 	heads     map[uint64]journal.Head
 	ids       map[string]uint64
 	dead      map[string]int64 // deleted ids: until when
+	entries   map[uint64]int64 // records that told of deletions: until when
+	Swept     int              // tombstones that were removed because they were over
 	defs      []journal.Definition
 	bodies    map[string][]byte
 	objects   map[string]journal.Object
@@ -35,7 +38,7 @@ type Disk struct {
 
 // NewDisk gives the empty log of a shard.
 func NewDisk(s journal.Shard) *Disk {
-	return &Disk{next: s.First(), heads: map[uint64]journal.Head{}, ids: map[string]uint64{}, dead: map[string]int64{}, bodies: map[string][]byte{},
+	return &Disk{next: s.First(), heads: map[uint64]journal.Head{}, ids: map[string]uint64{}, dead: map[string]int64{}, entries: map[uint64]int64{}, bodies: map[string][]byte{},
 		objects: map[string]journal.Object{}, snapshots: map[uint64]journal.Snapshot{}, rows: map[string][]byte{}, damaged: map[uint64]bool{}, clean: true}
 }
 
@@ -124,6 +127,9 @@ func (d *Disk) apply(b *journal.Batch) {
 		if p.Until != 0 {
 			d.dead[d.heads[p.Run].ID] = p.Until
 		}
+		if p.Entry != 0 {
+			d.entries[p.Entry] = max(d.entries[p.Entry], p.Until)
+		}
 		delete(d.heads, p.Run)
 		delete(d.snapshots, p.Run)
 		d.said = slices.DeleteFunc(d.said, func(s journal.Said) bool { return s.Run == p.Run })
@@ -142,6 +148,19 @@ func (d *Disk) apply(b *journal.Batch) {
 		d.base = b.Base
 	}
 	d.clean = b.Clean
+	d.sweep(b.Sweep)
+}
+
+// sweep removes what deletions have left behind and is over.
+func (d *Disk) sweep(now int64) {
+	before := len(d.dead)
+	maps.DeleteFunc(d.dead, func(_ string, until int64) bool { return until < now })
+	d.Swept += before - len(d.dead)
+	d.records = slices.DeleteFunc(d.records, func(r journal.Record) bool {
+		until, is := d.entries[r.Seq]
+		return is && until < now
+	})
+	maps.DeleteFunc(d.entries, func(_ uint64, until int64) bool { return until < now })
 }
 
 // NextSeq is the sequence of the next event.
@@ -274,5 +293,5 @@ func (d *Disk) Get(seq uint64) (journal.Record, error) {
 			return r, d.read(&r)
 		}
 	}
-	return journal.Record{}, errors.New("sim: no such record")
+	return journal.Record{}, journal.ErrNotFound
 }

@@ -58,7 +58,7 @@ func (n *node) boot(boot uint64) {
 	if w.slow {
 		host = lateHost{n, host}
 	}
-	n.shard = shard.New(shard.Config{Journal: n.disk, Release: "sim", Boot: boot, LeaseMS: lease, CheckpointBytes: 6_000, MaxLive: 1 + w.rng.IntN(4), ParkTurns: 1 + w.rng.Uint64N(8), Host: host,
+	n.shard = shard.New(shard.Config{Journal: n.disk, Release: "sim", Boot: boot, LeaseMS: lease, CheckpointBytes: 6_000, MaxLive: 1 + w.rng.IntN(4), ParkTurns: 1 + w.rng.Uint64N(8), TombstoneMS: tombstone, Host: host,
 		Execute: func(s *shard.Spec) { w.handOut("local", s); w.local = append(w.local, s) },
 		Cancel:  func(s *worker.Slot, _ string) { w.cancelled[s] = true }, Damage: w.judge.reported})
 	n.shard.Stats = shard.Stats{}
@@ -110,7 +110,11 @@ func (n *node) turn() {
 // commit makes batches durable, lets the Judge look at them, and tells the shard.
 func (n *node) commit(some int) {
 	w := n.w
+	swept := n.disk.Swept
 	done := n.disk.Commit(some)
+	if n.disk.Swept > swept {
+		w.op("the id of a deleted run is free again")
+	}
 	for _, b := range done {
 		records := b.Records
 		if w.bug == DroppedRecord && len(records) > 2 && w.chance(20) {

@@ -25,7 +25,7 @@ const steps = 600
 // floor is what must have happened over all seeds, or the run proves nothing.
 var floor = []string{
 	"crash", "crash while starting", "commit that nobody heard of", "disk full", "answer: disk full", "clock goes back", "clock jumps ahead",
-	"start", "start with another input", "signal", "signal with another payload", "cancel", "retry", "fire", "delete", "status", "request sent again",
+	"start", "start with another input", "signal", "signal with another payload", "cancel", "retry", "fire", "delete", "the id of a deleted run is free again", "status", "request sent again",
 	"worker joins", "worker dies", "worker leaves", "worker forges a token", "response lost", "outcome sent again", "attempt failed",
 	"a copy is put back", "restarts in a row", "result bad_token", "result of another history",
 	"outcome for a foreign object", "a handler answers twice", "worker hears that an attempt is over",

@@ -122,6 +122,9 @@ func (w *World) chance(percent int) bool { return w.rng.IntN(100) < percent }
 // lease is how long a worker may be silent, in ms.
 const lease = 30_000
 
+// tombstone is how long the id of a deleted run is kept, in milliseconds.
+const tombstone = 60_000
+
 // boot starts the process on what the disks hold.
 func (w *World) boot() {
 	w.epoch++

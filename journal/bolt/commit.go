@@ -138,18 +138,12 @@ func (w *writer) batch(b *journal.Batch) error {
 			return err
 		}
 	}
-	if len(b.Purges) == 0 {
-		return nil
-	}
-	if err := w.flush(); err != nil { // a purge reads what stands in the file
-		return err
-	}
-	for i := range b.Purges {
-		if err := w.purge(&b.Purges[i]); err != nil {
+	if len(b.Purges) > 0 {
+		if err := w.purges(b.Purges); err != nil {
 			return err
 		}
 	}
-	return nil
+	return w.sweep(b.Sweep)
 }
 
 // log puts records at the right edge of the log: its pages are filled to the brim, for nothing is ever put between them.

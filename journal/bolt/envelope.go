@@ -42,13 +42,14 @@ var (
 	holeBucket       = newBucket("holes", "hole")
 	rowBucket        = newBucket("rows", "row")
 	saidBucket       = newBucket("said", "attempt log")
+	expiryBucket     = newBucket("expiry", "index")
 )
 
 var allBuckets = []*bucket{metaBucket, logBucket, headBucket, idBucket, stateBucket, flowBucket, snapshotBucket, objectBucket,
 	definitionBucket, currentBucket, bodyBucket, waypointBucket, holeBucket, rowBucket}
 
 // addedBuckets are those that files of older releases lack.
-var addedBuckets = []*bucket{endBucket, saidBucket}
+var addedBuckets = []*bucket{endBucket, saidBucket, expiryBucket}
 
 // Every value of every bucket begins with its checksum:
 //

@@ -85,6 +85,21 @@ func (w *writer) hole(from, end uint64) error {
 	return w.row(holeBucket, seqKey(from), binary.AppendUvarint(nil, end-from))
 }
 
+func (w *writer) purges(all []journal.Purge) error {
+	if err := w.flush(); err != nil { // a purge reads what stands in the file
+		return err
+	}
+	for i := range all {
+		if err := w.purge(&all[i]); err != nil {
+			return err
+		}
+	}
+	if w.tx.Bucket(expiryBucket.name) == nil {
+		return nil
+	}
+	return w.expire(all)
+}
+
 // purge removes a run. Its records are found over their links; where those are damaged, by reading the log.
 func (w *writer) purge(p *journal.Purge) error {
 	key := seqKey(p.Run)
@@ -155,6 +170,11 @@ func (w *writer) forget(h *journal.Head, until int64) error {
 	}
 	if until == 0 {
 		return w.tx.Bucket(idBucket.name).Delete([]byte(h.ID))
+	}
+	if w.tx.Bucket(expiryBucket.name) != nil {
+		if err := w.row(expiryBucket, expiryRow(until, expiryOfID, []byte(h.ID)), nil); err != nil {
+			return err
+		}
 	}
 	return w.row(idBucket, []byte(h.ID), appendID(nil, h.Run, until))
 }

@@ -48,7 +48,7 @@ func Open(path string, o Options) (*Journal, error) {
 		lock.release()
 		return nil, err
 	}
-	if err := j.indexEnds(); err != nil {
+	if err := errors.Join(j.indexEnds(), j.indexExpiry()); err != nil {
 		lock.release()
 		return nil, errors.Join(err, j.db.Close())
 	}
@@ -312,6 +312,7 @@ func createRows(tx *bbolt.Tx, shard journal.Shard) error {
 		put(formatKey, binary.BigEndian.AppendUint32([]byte(formatMagic), journal.FormatVersion)),
 		put(secretKey, secret),
 		put(timesKey, none.append(nil)),
+		put(expiryKey, nil),
 		put(tailKey, first.append(nil)))
 }
 

@@ -272,7 +272,7 @@ func (v *verifier) indexes() error {
 	if err != nil {
 		return err
 	}
-	if err := v.ends(); err != nil {
+	if err := errors.Join(v.ends(), v.expiry()); err != nil {
 		return err
 	}
 	return v.each(flowBucket, func(tx *bbolt.Tx, k, _ []byte) {
@@ -303,6 +303,26 @@ func (v *verifier) ends() error {
 		listed := func(key []byte) bool { return bytes.Equal(key, k) }
 		if h, ok, err := headOf(tx, run); err == nil && (!ok || !slices.ContainsFunc(endKeys(&h), listed)) {
 			v.report(journal.Damage{Run: run, Kind: "index", Detail: fmt.Sprintf("it lists an end of the run that was not: %x", k[:len(k)-8])})
+		}
+	})
+}
+
+// expiry checks the index of what purges have left behind.
+func (v *verifier) expiry() error {
+	return v.each(expiryBucket, func(tx *bbolt.Tx, k, _ []byte) {
+		bad := ""
+		switch {
+		case len(k) > 9 && k[8] == expiryOfID:
+			// a later run may have had the id since, and may be gone, too
+		case len(k) == 17 && k[8] == expiryOfEntry:
+			if r, err := find(tx, seqOf(k[9:])); err == nil && r.Run != 0 {
+				bad = fmt.Sprintf("it names record %d, which is of a run", r.Seq)
+			}
+		default:
+			bad = "malformed key"
+		}
+		if bad != "" {
+			v.report(journal.Damage{Kind: "index", Detail: bad})
 		}
 	})
 }

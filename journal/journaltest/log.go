@@ -41,6 +41,7 @@ func run(t *testing.T, open Open, faults Faults, shard journal.Shard) {
 		{"WhatWasWrittenLastCounts", rows, false},
 		{"RunsAreListedNewestFirst", lists, false},
 		{"APurgedRunIsGone", purges, false},
+		{"WhatAPurgeLeavesIsSweptWhenItIsOver", sweeps, false},
 		{"ReadersDoNotStopAppends", together, false},
 		{"ASnapshotIsReadByItsRun", snapshots, false},
 		{"WhatIsKeptForLongStaysInOrder", retention, false},

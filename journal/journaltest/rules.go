@@ -532,6 +532,56 @@ func purges(b *bench) {
 	}
 }
 
+func sweeps(b *bench) {
+	purge := func(until int64, ids ...string) journal.Record {
+		batch := &journal.Batch{}
+		for _, id := range ids {
+			run := b.start(id, "order")
+			b.steps(run, 2)
+			b.put(&journal.Batch{Heads: []journal.Head{b.head(run, id, "order", journal.CompletedState)}})
+			batch.Purges = append(batch.Purges, journal.Purge{Run: run, Until: until})
+		}
+		said := journal.Record{Seq: b.next, Count: 1, Body: []byte("purged " + strings.Join(ids, " "))}
+		b.next++
+		for i := range batch.Purges {
+			batch.Purges[i].Entry = said.Seq
+		}
+		batch.Records = []journal.Record{said}
+		b.put(batch)
+		return said
+	}
+	early, late := purge(1_000, "a", "b"), purge(2_000, "c", "d")
+	if again := b.start("b", "order"); again == 0 { // b is a run once more: its tombstone is no more
+		b.Fatal("no run")
+	}
+	there := func(what string, ids map[string]int64, records map[uint64]bool) {
+		b.Helper()
+		for id, want := range ids {
+			_, until, ok, err := b.log.Lookup(id)
+			if err != nil || ok != (want >= 0) || ok && until != want {
+				b.Errorf("%s: id %s: until %d, %v, %v", what, id, until, ok, err)
+			}
+		}
+		for seq, want := range records {
+			if _, err := b.log.Get(seq); (err == nil) != want || err != nil && !errors.Is(err, journal.ErrNotFound) {
+				b.Errorf("%s: record %d: %v", what, seq, err)
+			}
+		}
+	}
+	b.put(&journal.Batch{Sweep: 1_000})
+	there("before anything is over", map[string]int64{"a": 1_000, "b": 0, "c": 2_000, "d": 2_000}, map[uint64]bool{early.Seq: true, late.Seq: true})
+	b.put(&journal.Batch{Sweep: 1_001})
+	b.reopen()
+	there("in between", map[string]int64{"a": -1, "b": 0, "c": 2_000, "d": 2_000}, map[uint64]bool{early.Seq: false, late.Seq: true})
+	b.put(&journal.Batch{Sweep: 5_000})
+	there("at the end", map[string]int64{"a": -1, "b": 0, "c": -1, "d": -1}, map[uint64]bool{early.Seq: false, late.Seq: false})
+	b.reopen()
+	b.recover()
+	if err := b.log.Scan(0, 0, func(journal.Record) error { return nil }); err != nil {
+		b.Errorf("reading on: %v", err)
+	}
+}
+
 func together(b *bench) {
 	run := b.start("x", "order")
 	b.steps(run, 200)
