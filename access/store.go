@@ -291,14 +291,18 @@ func (s *Store) Publisher(workflow string) string {
 	return s.publishers[workflow]
 }
 
-// SetPublisher notes that a service publishes a workflow.
+// SetPublisher notes that a service publishes a workflow; "": none does any more.
 func (s *Store) SetPublisher(ctx context.Context, workflow, service string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.publishers[workflow] == service {
 		return nil
 	}
-	if err := s.eng.Set(ctx, publisherPrefix+workflow, []byte(service)); err != nil {
+	var row []byte // nil: none
+	if service != "" {
+		row = []byte(service)
+	}
+	if err := s.eng.Set(ctx, publisherPrefix+workflow, row); err != nil {
 		return err
 	}
 	s.publishers[workflow] = service

@@ -86,19 +86,45 @@ func TestALeaseStaysWithItsServiceThroughARestart(t *testing.T) {
 	lease := got.json["tasks"].([]any)[0].(map[string]any)["token"].(string)
 	s.close()
 	s = openAt(t, path, engine.Options{})
-	if r := s.want(201, "", "POST", "/v1/workers", join("pay", `"`+lease+`"`), as(pay)...); !strings.Contains(r.text, lease) {
-		t.Errorf("another service has the lease: %s", r.text)
+	r := s.want(201, "", "POST", "/v1/workers", join("pay", `"`+lease+`"`), as(pay)...)
+	other := r.json["worker_id"].(string)
+	if other == "mail-1" || !strings.Contains(r.text, lease) {
+		t.Errorf("another service has the worker's id, or its lease: %s", r.text)
 	}
 	outcome := `{"max":0,"outcomes":[{"token":"` + lease + `","status":"failed","error":{"code":"x","message":"x","retryable":false}}]}`
-	if r := s.want(200, "", "POST", "/v1/workers/mail-1/poll", outcome, as(pay)...); !strings.Contains(r.text, "bad_token") {
+	if r := s.want(200, "", "POST", "/v1/workers/"+other+"/poll", outcome, as(pay)...); !strings.Contains(r.text, "bad_token") {
 		t.Errorf("another service answers for it: %s", r.text)
 	}
-	s.want(204, "", "DELETE", "/v1/workers/mail-1", "", as(pay)...)
+	s.want(404, "worker_not_found", "POST", "/v1/workers/mail-1/poll", outcome, as(pay)...)
+	s.want(404, "worker_not_found", "DELETE", "/v1/workers/mail-1", "", as(pay)...)
 	if r := s.want(201, "", "POST", "/v1/workers", join("mail", `"`+lease+`"`), as(mail)...); strings.Contains(r.text, lease) {
 		t.Errorf("its own worker has lost it: %s", r.text)
 	}
 	s.want(200, "", "POST", "/v1/workers/mail-1/poll", `{"max":0,"outcomes":[{"token":"`+lease+`","status":"completed","output":1}]}`, as(mail)...)
 	if r := s.want(200, "", "GET", "/v1/runs/r", "", append(as(root), "Prefer", "wait=10")...); r.json["state"] != "completed" {
+		t.Error(r.text)
+	}
+}
+
+// A worker whose id another service has taken meanwhile is not locked out: it gets a new one, and serves.
+func TestAWorkersIDThatIsTakenIsReplaced(t *testing.T) {
+	s := open(t, engine.Options{})
+	root := s.token("", "root", "admin", "")
+	pay := s.token(root, "pay", "worker:pay", "")
+	mail := s.token(root, "mail", "worker:mail", "")
+	join := func(service string) string {
+		return `{"service_name":"` + service + `","handlers":["h"],"capacity":1,"worker_id":"mail-1"}`
+	}
+	s.want(201, "", "POST", "/v1/workers", join("pay"), as(pay)...) // after a restart, say
+	r := s.want(201, "", "POST", "/v1/workers", join("mail"), as(mail)...)
+	id := r.json["worker_id"].(string)
+	if id == "mail-1" || id == "" {
+		t.Fatalf("two services have one id: %s", r.text)
+	}
+	s.want(204, "", "POST", "/v1/workers/"+id+"/poll", `{"max":0}`, as(mail)...)
+	s.want(204, "", "POST", "/v1/workers/mail-1/poll", `{"max":0}`, as(pay)...)
+	s.want(403, "forbidden", "POST", "/v1/workers/mail-1/poll", `{"max":0}`, as(mail)...)
+	if r := s.want(201, "", "POST", "/v1/workers", join("pay"), as(pay)...); r.json["worker_id"] != "mail-1" { // its own
 		t.Error(r.text)
 	}
 }

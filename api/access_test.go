@@ -311,7 +311,6 @@ func TestAWorkersTokenIsForItsService(t *testing.T) {
 	if r := s.want(403, "forbidden", "POST", "/v1/workers", join("mail", ""), as(pay)...); !strings.Contains(r.text, "worker:mail") {
 		t.Error(r.text)
 	}
-	s.want(403, "forbidden", "POST", "/v1/workers", `{"service_name":"pay","handlers":["h"],"capacity":1,"worker_id":"mail-1"}`, as(pay)...)
 	for _, token := range []string{mail, any, root} {
 		s.want(204, "", "POST", "/v1/workers/mail-1/poll", `{"max":0}`, as(token)...)
 		s.want(200, "", "POST", "/v1/workers/mail-1/heartbeat", `{"tokens":[]}`, as(token)...)
@@ -326,7 +325,7 @@ func TestAWorkersTokenIsForItsService(t *testing.T) {
 	s.want(201, "", "POST", "/v1/workers", join("mail", flow("orders", v1)), as(mail)...)
 	for _, c := range []struct{ token, body, why string }{
 		{mail, join("mail", flow("orders", `{"steps":[{"name":"c","service_name":"pay","handler_name":"h"}]}`)), `service \"pay\" publishes`},
-		{pay, join("pay", flow("handmade", v2)), "no worker published"},
+		{pay, join("pay", flow("handmade", v2)), "no worker publishes"},
 		{pay, `{"service_name":"pay","handlers":["h"],"capacity":1,"publish":"current"` + flow("orders", v1) + `}`, "older version current"},
 		{any, `{"service_name":"pay","handlers":["h"],"capacity":1,"publish":"current"` + flow("orders", v1) + `}`, "older version current"},
 	} {
@@ -342,6 +341,27 @@ func TestAWorkersTokenIsForItsService(t *testing.T) {
 	if r := s.want(200, "", "GET", "/v1/workflows/orders", "", as(root)...); r.json["current"] != 2.0 {
 		t.Error(r.text)
 	}
+
+	const v3 = `{"steps":[{"name":"e","service_name":"pay","handler_name":"h"}]}`
+	two := func(a, b string) string { return join("pay", `,"workflows":{"aaa":`+a+`,"handmade2":`+b+`}`) }
+	s.want(201, "", "PUT", "/v1/workflows/handmade2", v1, as(root)...)
+	s.want(403, "forbidden", "POST", "/v1/workers", two(v1, v2), as(pay)...)
+	s.want(404, "workflow_not_found", "GET", "/v1/workflows/aaa", "", as(root)...) // of a publication that is refused nothing is kept
+	s.want(400, "invalid_request", "POST", "/v1/workers", `{"service_name":"pay","handlers":["h"],"capacity":0,"workflows":{"aaa":`+v1+`}}`, as(pay)...)
+	s.want(404, "workflow_not_found", "GET", "/v1/workflows/aaa", "", as(root)...)
+
+	s.want(201, "", "PUT", "/v1/workflows/orders", v3, as(root)...) // an admin takes the name back
+	if r := s.want(403, "forbidden", "POST", "/v1/workers", join("pay", flow("orders", `{"steps":[{"name":"f","service_name":"pay","handler_name":"h"}]}`)), as(pay)...); !strings.Contains(r.text, "no worker publishes") {
+		t.Error(r.text)
+	}
+	s.want(201, "", "POST", "/v1/workers", join("pay", flow("orders", v2)), as(pay)...) // what the name has had changes nothing, and nobody is locked out
+	if r := s.want(200, "", "GET", "/v1/workflows/orders", "", as(root)...); r.json["current"] != 3.0 {
+		t.Error(r.text)
+	}
+	s.want(200, "", "PUT", "/v1/workflows/orders/current", `{"version":2}`, as(root)...) // which takes nothing back
+	s.want(201, "", "POST", "/v1/workers", join("pay", flow("orders", v3)), as(root)...)
+	s.want(200, "", "PUT", "/v1/workflows/orders/current", `{"version":2}`, as(root)...)
+	s.want(201, "", "POST", "/v1/workers", join("pay", flow("orders", `{"steps":[{"name":"g","service_name":"pay","handler_name":"h"}]}`)), as(pay)...)
 }
 
 // TestABrowsersSession: a token becomes a cookie that only the daemon's own page can use to change something.

@@ -98,26 +98,41 @@ func (s *Server) joinWorker(w http.ResponseWriter, r *http.Request) error {
 	if len(bad) > 0 {
 		return bad
 	}
+	req := engine.JoinRequest{WorkerID: in.WorkerID, Service: in.ServiceName, Version: in.ServiceVersion, Handlers: in.Handlers, Capacity: in.Capacity, Tokens: in.Tokens}
+	if err := req.Check(); err != nil { // before anything is published
+		return err
+	}
 	others, err := s.publish(r, &in, defs)
 	if err != nil {
 		return err
 	}
-	got, err := s.eng.Join(r.Context(), engine.JoinRequest{WorkerID: in.WorkerID, Service: in.ServiceName, Version: in.ServiceVersion,
-		Handlers: in.Handlers, Capacity: in.Capacity, Tokens: in.Tokens})
+	got, err := s.eng.Join(r.Context(), req)
 	if err != nil {
-		return foreignSession(r, in.WorkerID, err)
+		return err
+	}
+	if in.WorkerID != "" && got.WorkerID != in.WorkerID {
+		s.log.Warn("a worker gets a new id: the one that it has is a worker's of another service", "service", in.ServiceName, "asked", in.WorkerID, "worker", got.WorkerID, "by", engine.By(r.Context()))
 	}
 	return s.send(w, r, http.StatusCreated, &wire.Registered{WorkerID: got.WorkerID, HeartbeatMS: got.Heartbeat.Milliseconds(),
 		LeaseMS: got.Lease.Milliseconds(), MaxWaitMS: got.MaxWait.Milliseconds(), Lost: orEmpty(got.Lost), NotCurrent: others, LogBytes: worker.MaxLog})
 }
 
-// publish registers what a worker publishes. A definition that its name has had changes nothing, unless the worker opens its
-// session and wants what it publishes to be current: one that comes back does not undo what was made current meanwhile. It gives
-// those of which another version is current.
+// publish registers what a worker publishes, all of it or, when its token does not allow one of them, nothing. A definition that its
+// name has had changes nothing, unless the worker opens its session and wants what it publishes to be current: one that comes back
+// does not undo what was made current meanwhile. It gives those of which another version is current.
 func (s *Server) publish(r *http.Request, in *wire.Register, defs map[string]*flow.Definition) (others []wire.NotCurrent, err error) {
+	s.publishing.Lock()
+	defer s.publishing.Unlock()
 	keep := in.Publish != wire.PublishCurrent || in.WorkerID != ""
-	for _, name := range slices.Sorted(maps.Keys(defs)) {
-		v, err := s.publishOne(r, in, name, defs[name], keep)
+	names := slices.Sorted(maps.Keys(defs))
+	changes := make([]bool, len(names))
+	for i, name := range names {
+		if changes[i], err = s.mayPublish(r, in, name, defs[name], keep); err != nil {
+			return nil, err
+		}
+	}
+	for i, name := range names {
+		v, err := s.publishOne(r, in, name, defs[name], keep, changes[i])
 		if err != nil {
 			return nil, fmt.Errorf("workflow %s: %w", quote(name), err)
 		}
@@ -130,38 +145,48 @@ func (s *Server) publish(r *http.Request, in *wire.Register, defs map[string]*fl
 	return others, nil
 }
 
-// publishOne registers one workflow for a worker, and remembers whose it is. A worker's token is good for names that are new or
-// that its own service published; it makes no older version current.
-func (s *Server) publishOne(r *http.Request, in *wire.Register, name string, def *flow.Definition, keep bool) (engine.Version, error) {
-	if s.o.Access == nil {
-		return s.eng.RegisterVersion(r.Context(), name, def, keep)
-	}
-	s.publishing.Lock()
-	defer s.publishing.Unlock()
+// mayPublish says whether a worker may publish a workflow, and whether that would change anything. A worker's token is good for names
+// that are new or that its own service published; it makes no older version current.
+func (s *Server) mayPublish(r *http.Request, in *wire.Register, name string, def *flow.Definition, keep bool) (changes bool, err error) {
 	version, current, err := s.eng.FindVersion(name, def)
 	if err != nil {
-		return engine.Version{}, err
+		return false, err
 	}
-	changes := version == 0 || !keep && version != current
-	if t := callerOf(r.Context()); t != nil && t.Scope != access.Admin && changes {
-		why := ""
-		switch owner := s.o.Access.Publisher(name); {
-		case version != 0:
-			why = "to make an older version current"
-		case current != 0 && owner == "":
-			why = "to change a workflow that no worker published"
-		case current != 0 && owner != in.ServiceName:
-			why = "to change a workflow that the service " + quote(owner) + " publishes"
+	changes = version == 0 || !keep && version != current
+	t := callerOf(r.Context())
+	if t == nil || t.Scope == access.Admin || !changes {
+		return changes, nil
+	}
+	why := ""
+	switch owner := s.o.Access.Publisher(name); {
+	case version != 0:
+		why = "to make an older version current"
+	case current != 0 && owner == "":
+		why = "to change a workflow that no worker publishes"
+	case current != 0 && owner != in.ServiceName:
+		why = "to change a workflow that the service " + quote(owner) + " publishes"
+	default:
+		return changes, nil
+	}
+	return false, s.refuseWorker(in, problem("forbidden", fmt.Sprintf("workflow %s: the access token %q has the scope %s; this needs the scope admin, %s", quote(name), t.Name, t.Scope, why)))
+}
+
+// publishOne registers one workflow for a worker, and notes whose it is.
+func (s *Server) publishOne(r *http.Request, in *wire.Register, name string, def *flow.Definition, keep, changes bool) (engine.Version, error) {
+	if t := callerOf(r.Context()); changes || t == nil || t.Scope == access.Admin { // an admin hands a name over
+		if err := s.publishedBy(r, name, in.ServiceName); err != nil {
+			return engine.Version{}, err
 		}
-		if why != "" {
-			return engine.Version{}, s.refuseWorker(in, problem("forbidden", fmt.Sprintf("workflow %s: the access token %q has the scope %s; this needs the scope admin, %s", quote(name), t.Name, t.Scope, why)))
-		}
 	}
-	v, err := s.eng.RegisterVersion(r.Context(), name, def, keep)
-	if t := callerOf(r.Context()); err == nil && (changes || t == nil || t.Scope == access.Admin) { // an admin hands a name over
-		err = s.o.Access.SetPublisher(r.Context(), name, in.ServiceName)
+	return s.eng.RegisterVersion(r.Context(), name, def, keep)
+}
+
+// publishedBy notes which service publishes a workflow; "": none does any more.
+func (s *Server) publishedBy(r *http.Request, name, service string) error {
+	if s.o.Access == nil {
+		return nil
 	}
-	return v, err
+	return s.o.Access.SetPublisher(r.Context(), name, service)
 }
 
 // refuseWorker says in the log that a worker may not do what it wants: whoever runs it looks there.

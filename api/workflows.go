@@ -13,7 +13,12 @@ func (s *Server) putWorkflow(w http.ResponseWriter, r *http.Request) error {
 	if problems = append(flow.WorkflowName(r.PathValue("name")), problems...); len(problems) > 0 {
 		return problems
 	}
+	s.publishing.Lock()
+	defer s.publishing.Unlock()
 	v, err := s.eng.RegisterVersion(r.Context(), r.PathValue("name"), def, false)
+	if err == nil {
+		err = s.publishedBy(r, r.PathValue("name"), "") // it is no worker's any more
+	}
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ import (
 
 // JoinRequest opens a session of a worker in another process.
 type JoinRequest struct {
-	WorkerID string // of an earlier session that comes back; "": a new one
+	WorkerID string // of an earlier session that comes back; "": a new one. That of another service's session, or of leases that one has, gets a new one, too
 	Service  string
 	Version  string // informational
 	Handlers []string
@@ -60,42 +60,54 @@ func badRequest(format string, args ...any) error {
 	return &RequestError{fmt.Sprintf(format, args...)}
 }
 
-// Join opens a session, or takes one up again: leases whose tokens it names go on, whatever else it had is offered to others.
-func (e *Engine) Join(ctx context.Context, req JoinRequest) (Joined, error) {
+// Check says what is wrong with a request to join.
+func (req *JoinRequest) Check() error {
 	if err := flow.ValidName(req.Service); err != nil {
-		return Joined{}, badRequest("service_name: %v", err)
+		return badRequest("service_name: %v", err)
 	}
 	if len(req.Handlers) == 0 {
-		return Joined{}, badRequest("handlers: name at least one handler of service %q", req.Service)
+		return badRequest("handlers: name at least one handler of service %q", req.Service)
 	}
 	if len(req.Handlers) > maxHandlers {
-		return Joined{}, badRequest("handlers: %d, the limit is %d", len(req.Handlers), maxHandlers)
+		return badRequest("handlers: %d, the limit is %d", len(req.Handlers), maxHandlers)
 	}
 	seen := make(map[string]bool, len(req.Handlers))
 	for _, h := range req.Handlers {
 		if err := flow.ValidName(h); err != nil {
-			return Joined{}, badRequest("handlers: %v", err)
+			return badRequest("handlers: %v", err)
 		}
 		if seen[h] {
-			return Joined{}, badRequest("handlers: %q is given twice", h)
+			return badRequest("handlers: %q is given twice", h)
 		}
 		seen[h] = true
 	}
 	if len(req.Version) > MaxServiceVersion {
-		return Joined{}, badRequest("service_version: %d bytes, the limit is %d", len(req.Version), MaxServiceVersion)
+		return badRequest("service_version: %d bytes, the limit is %d", len(req.Version), MaxServiceVersion)
 	}
 	if req.Capacity < 1 || req.Capacity > maxCapacity {
-		return Joined{}, badRequest("capacity: %d, want 1 to %d", req.Capacity, maxCapacity)
+		return badRequest("capacity: %d, want 1 to %d", req.Capacity, maxCapacity)
 	}
 	if req.WorkerID == "" {
-		req.WorkerID = e.NewID()
-	} else if err := flow.ValidName(req.WorkerID); err != nil {
-		return Joined{}, badRequest("worker_id: %v", err)
-	} else if req.WorkerID == "local" {
-		return Joined{}, badRequest("worker_id: \"local\" is the engine's own process; choose another")
+		return nil
 	}
-	out := Joined{WorkerID: req.WorkerID, Lease: e.o.Lease, Heartbeat: e.o.Lease / 3, MaxWait: MaxWait}
-	in := &hub.Join{Only: onlyOf(ctx), ID: req.WorkerID, Service: req.Service, Version: req.Version, Handlers: req.Handlers, Capacity: req.Capacity}
+	if err := flow.ValidName(req.WorkerID); err != nil {
+		return badRequest("worker_id: %v", err)
+	}
+	if req.WorkerID == "local" {
+		return badRequest("worker_id: \"local\" is the engine's own process; choose another")
+	}
+	return nil
+}
+
+// Join opens a session, or takes one up again: leases whose tokens it names go on, whatever else it had is offered to others.
+func (e *Engine) Join(ctx context.Context, req JoinRequest) (Joined, error) {
+	if err := req.Check(); err != nil {
+		return Joined{}, err
+	}
+	fresh := e.NewID()
+	req.WorkerID = cmp.Or(req.WorkerID, fresh)
+	out := Joined{Lease: e.o.Lease, Heartbeat: e.o.Lease / 3, MaxWait: MaxWait}
+	in := &hub.Join{Only: onlyOf(ctx), ID: req.WorkerID, Else: fresh, Service: req.Service, Version: req.Version, Handlers: req.Handlers, Capacity: req.Capacity}
 	for _, text := range req.Tokens {
 		t, err := e.tokens.Parse(text, req.WorkerID)
 		if err != nil {
@@ -105,11 +117,12 @@ func (e *Engine) Join(ctx context.Context, req JoinRequest) (Joined, error) {
 		in.Tokens = append(in.Tokens, t)
 	}
 	type answer struct {
+		id   string
 		lost []worker.Token
 		err  error
 	}
 	a, err := callHub(ctx, e, func(done func(answer)) hub.Input {
-		in.Reply = func(lost []worker.Token, err error) { done(answer{lost, err}) }
+		in.Reply = func(lost []worker.Token, err error) { done(answer{in.ID, lost, err}) }
 		return in
 	})
 	if err == nil {
@@ -118,6 +131,7 @@ func (e *Engine) Join(ctx context.Context, req JoinRequest) (Joined, error) {
 	for _, t := range a.lost {
 		out.Lost = append(out.Lost, e.tokens.Sign(t))
 	}
+	out.WorkerID = a.id
 	return out, err
 }
 

@@ -77,6 +77,13 @@ func (h *Hub) checkBounds() string {
 			return fmt.Sprintf("3: service %q counts %d leases and %d asked for", name, b.leased, b.asked)
 		}
 	}
+	for id, of := range h.absent {
+		for service, n := range of {
+			if n <= 0 {
+				return fmt.Sprintf("3: worker %q, which has yet to come back, counts %d leases of service %q", id, n, service)
+			}
+		}
+	}
 	return ""
 }
 

@@ -181,9 +181,11 @@ func (d *desk) Held(of *worker.Session, slot *worker.Slot) {
 	if b := d.h.bounds[slot.Handler.Service]; b != nil {
 		b.leased++
 	}
-	if of != nil {
-		of.Data.(*Session).leases[slot] = false
+	if of == nil {
+		d.h.away(slot, 1)
+		return
 	}
+	of.Data.(*Session).leases[slot] = false
 }
 
 func (d *desk) Left(of *worker.Session, slot *worker.Slot) {
@@ -192,6 +194,7 @@ func (d *desk) Left(of *worker.Session, slot *worker.Slot) {
 		d.h.openBound(b)
 	}
 	if of == nil {
+		d.h.away(slot, -1)
 		return
 	}
 	s := of.Data.(*Session)

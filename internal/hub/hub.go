@@ -21,7 +21,8 @@ type Config struct {
 //
 //  1. A session and the handlers that it serves name each other.
 //  2. A session's poll is in one of its states, with what belongs to that state; see exchange.
-//  3. A service with a bound counts the leases of its handlers, and the tasks that it asked for.
+//  3. A service with a bound counts the leases of its handlers, and the tasks that it asked for; a worker that has yet to come back
+//     counts its leases.
 //  4. Nobody is forgotten: a handler of which a shard has offers, with room in its service and a session that wants a task and
 //     has room for it, is in ready.
 type Hub struct {
@@ -29,6 +30,7 @@ type Hub struct {
 	now      shard.Now
 	shards   []*desk
 	sessions map[string]*Session
+	absent   map[string]map[string]int // leases of workers that have yet to come back: worker, service, how many
 	handlers map[handlerKey]*Handler
 	bounds   map[string]*bound // of services that have one
 	local    *Session
@@ -116,7 +118,7 @@ func New(cfg Config) *Hub {
 	if cfg.LocalCapacity == 0 {
 		cfg.LocalCapacity = 1_000
 	}
-	h := &Hub{cfg: cfg, sessions: map[string]*Session{}, handlers: map[handlerKey]*Handler{}, bounds: map[string]*bound{}}
+	h := &Hub{cfg: cfg, sessions: map[string]*Session{}, absent: map[string]map[string]int{}, handlers: map[handlerKey]*Handler{}, bounds: map[string]*bound{}}
 	for name, n := range cfg.Services {
 		if n > 0 {
 			h.bounds[name] = &bound{limit: n}

@@ -23,7 +23,8 @@ func (s *Session) foreign(only string) bool { return only != "" && s.Service != 
 // Join opens a session of a worker.
 type Join struct {
 	Only     string // the one service whose sessions the caller may use; "": any. The same in what follows
-	ID       string
+	ID       string // when it is another service's, the session gets Else, and this becomes that
+	Else     string // an id that nobody has
 	Service  string
 	Version  string
 	Handlers []string
@@ -40,12 +41,13 @@ func (in *Join) admit(h *Hub) {
 	case old != nil && old.Local:
 		in.refuse(refusal.ErrWorkerNotFound)
 		return
-	case old != nil && old.foreign(in.Only):
-		in.refuse(refusal.ErrOtherService)
-		return
 	case h.full > 0: // what the worker had and does not name could not be offered to others
 		in.refuse(refusal.ErrDiskFull)
 		return
+	}
+	tokens := in.Tokens
+	if h.taken(in.ID, in.Service) { // the tokens are for another id
+		in.ID, old, tokens = in.Else, nil, nil
 	}
 	var before *worker.Session
 	if old != nil {
@@ -58,10 +60,39 @@ func (in *Join) admit(h *Hub) {
 	}
 	h.join(s)
 	h.look(h.now.Mono + h.cfg.LeaseMS)
-	tokens, gone := h.sort(in.Tokens)
+	by, gone := h.sort(tokens)
+	gone = append(gone, in.Tokens[len(tokens):]...)
 	c := &collector{open: len(h.shards), gone: gone, done: in.Reply}
 	for i, d := range h.shards {
-		d.link.Send(&shard.Adopt{Only: in.Only, Session: &s.Session, Before: before, Tokens: tokens[i], Reply: c.add})
+		d.link.Send(&shard.Adopt{Only: in.Only, Session: &s.Session, Before: before, Tokens: by[i], Reply: c.add})
+	}
+}
+
+// taken says whether a worker's id is that of a session of another service, or of one that is to come back: it has leases.
+func (h *Hub) taken(id, service string) bool {
+	if s := h.sessions[id]; s != nil && s.Service != service {
+		return true
+	}
+	for of := range h.absent[id] {
+		if of != service {
+			return true
+		}
+	}
+	return false
+}
+
+// away counts the leases of a worker that has yet to come back, by service.
+func (h *Hub) away(slot *worker.Slot, n int) {
+	of := h.absent[slot.Worker]
+	if of == nil {
+		of = map[string]int{}
+		h.absent[slot.Worker] = of
+	}
+	if of[slot.Handler.Service] += n; of[slot.Handler.Service] == 0 {
+		delete(of, slot.Handler.Service)
+	}
+	if len(of) == 0 {
+		delete(h.absent, slot.Worker)
 	}
 }
 
