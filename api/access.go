@@ -34,7 +34,7 @@ func (s *Server) admit(rt *route, r *http.Request) (*http.Request, error) {
 	if err != nil {
 		return r, err
 	}
-	if rt.Scope != "" && !t.Scope.Allows(access.Scope(rt.Scope)) { // what is no route has no scope
+	if rt.Scope != "" && !t.Scope.Allows(access.Scope(rt.Scope)) && !byLease(rt, t, r) { // what is no route has no scope
 		return r, lacks(t, string(rt.Scope))
 	}
 	ctx := context.WithValue(engine.WithBy(r.Context(), t.Name), callerKey{}, t)
@@ -42,6 +42,24 @@ func (s *Server) admit(rt *route, r *http.Request) (*http.Request, error) {
 		ctx = engine.WithService(ctx, service)
 	}
 	return r.WithContext(ctx), nil
+}
+
+// byLease says whether a request is good, if it is, by a lease token that a worker shows.
+func byLease(rt *route, t *access.Token, r *http.Request) bool {
+	return rt.Lease && !t.Scope.Allows(access.Scope(rt.Scope)) && t.Scope.Allows(access.Worker) && r.Header.Get(leaseHeader) != ""
+}
+
+// checkLease looks at the lease token by which a request was admitted.
+func (s *Server) checkLease(rt *route, r *http.Request) error {
+	t := callerOf(r.Context())
+	if t == nil || !byLease(rt, t, r) {
+		return nil
+	}
+	err := s.eng.Refers(r.Context(), r.Header.Get(leaseHeader), r.PathValue("id"), r.PathValue("step"))
+	if errors.Is(err, engine.ErrNotReferred) {
+		return problem("forbidden", fmt.Sprintf("the access token %q has the scope %s, and %v; this needs the scope %s", t.Name, t.Scope, err, rt.Scope))
+	}
+	return err
 }
 
 // identify finds the token that a request shows, in its header or by the cookie of a session.

@@ -402,3 +402,46 @@ func TestABrowsersSession(t *testing.T) {
 	s.want(204, "", "DELETE", "/v1/tokens/ann", "", as(root)...)
 	s.want(401, "unauthorized", "GET", "/v1/runs", "", with()...)
 }
+
+// TestAWorkerReadsWhatItsTaskRefersTo: by showing the lease token of a task under way, and nothing else.
+func TestAWorkerReadsWhatItsTaskRefersTo(t *testing.T) {
+	s := open(t, engine.Options{})
+	s.want(201, "", "PUT", "/v1/workflows/w", `{"steps":[{"name":"a","type":"wait_signal","signal":{"name":"a"}},{"name":"other","type":"wait_signal","signal":{"name":"other"}},
+		{"name":"b","service_name":"pay","handler_name":"h","dependencies":["a"]}]}`)
+	root := s.token("", "root", "admin", "")
+	pay := s.token(root, "pay", "worker:pay", "")
+	mail := s.token(root, "mail", "worker:mail", "")
+	every := s.token(root, "any", "worker", "")
+	for _, run := range []string{"r", "another"} {
+		s.want(201, "", "POST", "/v1/workflows/w/runs", `{"workflow_id":"`+run+`"}`, as(root)...)
+	}
+	for _, signal := range []string{"a", "other"} {
+		s.want(202, "", "POST", "/v1/runs/r/signals/"+signal, `{"payload":{"secret":"`+signal+`"}}`, as(root)...)
+	}
+	id := s.want(201, "", "POST", "/v1/workers", `{"service_name":"pay","handlers":["h"],"capacity":1}`, as(pay)...).json["worker_id"].(string)
+	task := s.want(200, "", "POST", "/v1/workers/"+id+"/poll", `{"seq":1,"max":1,"wait_ms":10000}`, as(pay)...).json["tasks"].([]any)[0].(map[string]any)
+	lease := task["token"].(string)
+	read := func(status int, run, step, token, lease string) {
+		t.Helper()
+		code := map[int]string{200: "", 403: "forbidden"}[status]
+		r := s.want(status, code, "GET", "/v1/runs/"+run+"/steps/"+step+"/output", "", append(as(token), "Agnt5-Lease-Token", lease)...)
+		if status == 200 && r.text != `{"secret":"a"}` || status == 403 && !strings.Contains(r.text, "needs the scope read") {
+			t.Errorf("%s %s: %s", run, step, r.text)
+		}
+	}
+	read(200, "r", "a", pay, lease)
+	read(200, "r", "a", every, lease)
+	read(200, "r", "a", root, "nonsense") // who may read needs no lease
+	read(403, "r", "a", mail, lease)      // of another service
+	read(403, "r", "a", pay, "")
+	read(403, "r", "a", pay, "nonsense")
+	read(403, "r", "a", pay, lease[:len(lease)-2]+"AA")
+	read(403, "r", "other", pay, lease) // on which the task does not depend
+	read(403, "r", "b", pay, lease)
+	read(403, "r", "nothing", pay, lease)
+	read(403, "another", "a", pay, lease)
+	read(403, "nobody", "a", pay, lease)
+	s.want(403, "forbidden", "GET", "/v1/runs/r", "", append(as(pay), "Agnt5-Lease-Token", lease)...)
+	s.want(200, "", "POST", "/v1/workers/"+id+"/poll", `{"max":0,"outcomes":[{"token":"`+lease+`","status":"failed","error":{"message":"again"}}]}`, as(pay)...)
+	read(403, "r", "a", pay, lease) // the attempt is over
+}

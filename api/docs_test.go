@@ -61,8 +61,15 @@ func TestDocsListEveryRight(t *testing.T) {
 		for _, s := range scopes {
 			marks = append(marks, r.Scope == scopePublic || s.Allows(access.Scope(r.Scope)))
 		}
-		for _, yes := range marks {
-			want += map[bool]string{true: " yes |", false: " |"}[yes]
+		for i, yes := range marks {
+			switch {
+			case yes:
+				want += " yes |"
+			case r.Lease && i > 0 && scopes[i-1].Allows(access.Worker):
+				want += " with a lease |"
+			default:
+				want += " |"
+			}
 		}
 		want += "\n"
 	}

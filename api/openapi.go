@@ -27,7 +27,7 @@ func Spec() []byte {
 	doc := object{
 		"openapi": "3.1.0",
 		"info": object{"title": "agnt5d", "version": "v1", "license": object{"name": "Apache-2.0", "identifier": "Apache-2.0"},
-			"description": "Durable workflows over HTTP. Errors are application/problem+json with a stable code. JSON is snake_case, times are RFC 3339 with milliseconds in UTC, *_ms are integers. Within /v1 things are only added: fields of answers, codes, event kinds, values of state. GET routes answer HEAD, too. x-agnt5-scope is what an access token must allow: admin allows everything, operate allows read. A daemon without tokens asks for none."},
+			"description": "Durable workflows over HTTP. Errors are application/problem+json with a stable code. JSON is snake_case, times are RFC 3339 with milliseconds in UTC, *_ms are integers. Within /v1 things are only added: fields of answers, codes, event kinds, values of state. GET routes answer HEAD, too. x-agnt5-scope is what an access token must allow: admin allows everything, operate allows read; x-agnt5-lease-scope is what it must allow when " + leaseHeader + " is sent. A daemon without tokens asks for none."},
 		"servers":  []object{{"url": "/", "description": "the address that the document came from"}},
 		"security": []object{{}, {"bearer": []string{}}},
 		"paths":    paths,
@@ -52,6 +52,9 @@ func (g *generator) operation(r *route) object {
 	op := object{"operationId": r.ID, "summary": r.Summary, "tags": []string{r.Tag}, "x-agnt5-scope": string(r.Scope)}
 	if r.Scope == scopePublic {
 		op["security"] = []object{}
+	}
+	if r.Lease {
+		op["x-agnt5-lease-scope"] = string(scopeWorker)
 	}
 	if params := r.parameters(); params != nil {
 		op["parameters"] = params

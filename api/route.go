@@ -13,6 +13,7 @@ type route struct {
 	Free         bool // it costs little, and is answered however many requests are under way
 	Query        []param
 	Headers      []string // of headers
+	Lease        bool     // a worker may, too: one that shows the lease token of a task that depends on the step
 	Body         any      // a value of the body's type; nil: none
 	BodyNote     string   // what the type does not say
 	Limit        int64    // of the body, in bytes; 0: a payload and what stands around it
@@ -91,12 +92,16 @@ var stepsParam = []param{{"steps", "steps", "which steps the answer shows"}}
 
 var atParam = param{"at", "sequence", "as it was after the run's last event at or before this sequence of the journal; as_of says which one that is. No wait then"}
 
+// leaseHeader shows a lease token.
+const leaseHeader = "Agnt5-Lease-Token"
+
 // headers that routes read.
 var headers = map[string]*param{
 	"Prefer":          {"Prefer", "preference", "wait=S waits up to S seconds (at most 300) for the run's end; together with If-None-Match for its next change"},
 	"Idempotency-Key": {"Idempotency-Key", "run_id", "stands for the id when the body has none"},
 	"If-None-Match":   {"If-None-Match", "header", "an ETag: 304 when the answer would be the same: of a run, when its history has not grown since"},
 	"Last-Event-ID":   {"Last-Event-ID", "cursor", "the id of the last event of a stream that goes on"},
+	leaseHeader:       {leaseHeader, "header", "the token of a task under way: with it a worker may read the output of a step on which the task depends"},
 	"Traceparent":     {"Traceparent", "header", "W3C trace context, kept with the run and handed to its workers"},
 }
 

@@ -244,6 +244,8 @@ var routes = []route{
 		ID:      "stepOutput",
 		Scope:   scopeRead,
 		Tag:     "runs",
+		Lease:   true,
+		Headers: []string{leaseHeader},
 		Summary: "A step's output alone, byte for byte",
 		Answers: []answer{
 			{200, anyJSON{}, "the output"},

@@ -236,7 +236,11 @@ func (s *Server) serve(rt *route) http.Handler {
 			s.fail(rec, problem("busy", ""))
 			return
 		}
-		if err := rt.handle(s, rec, r); err != nil && rec.status == 0 {
+		err = s.checkLease(rt, r)
+		if err == nil {
+			err = rt.handle(s, rec, r)
+		}
+		if err != nil && rec.status == 0 {
 			if r.Context().Err() != nil {
 				rec.status = 499 // the client is gone; nobody reads this
 				return

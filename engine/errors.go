@@ -24,6 +24,7 @@ var (
 	ErrWorkflowNotFound = refusal.ErrWorkflowNotFound
 	ErrWorkerNotFound   = refusal.ErrWorkerNotFound
 	ErrOtherService     = refusal.ErrOtherService
+	ErrNotReferred      = refusal.ErrNotReferred
 	ErrNewerRelease     = refusal.ErrNewerRelease
 	ErrDiskFull         = refusal.ErrDiskFull
 	// ErrNoTestClock: the engine was opened with another clock than a TestClock.

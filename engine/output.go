@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/worker"
 )
 
 // StepOutput gives the output of a completed step of a run, byte for byte. ErrStepNotFound: the run has no such step;
@@ -25,6 +27,36 @@ func (e *Engine) StepOutput(ctx context.Context, run, step string) (json.RawMess
 		return nil, refusal.OfRun(run, e.hurt(number, err))
 	}
 	return out, nil
+}
+
+// Refers says whether the task of a lease token may know the output of a step: it is under way in that run, and depends on the step;
+// and with WithService it is one of that service. Else it is ErrNotReferred.
+func (e *Engine) Refers(ctx context.Context, lease, run, step string) error {
+	t, err := worker.Claims(lease)
+	if err != nil {
+		return ErrNotReferred
+	}
+	only, refers := onlyOf(ctx), false
+	if !e.inspect(func(r *shard.Shard) {
+		at, slot := r.Peek(t.Run), r.Hub.Slot(t.Run, t.Step)
+		refers = at != nil && at.S.ID == run && e.holds(slot, lease, t) && (only == "" || slot.Handler.Service == only) &&
+			slices.ContainsFunc(at.S.Deps(t.Step), func(d replay.Instance) bool { return at.S.Name(d) == step })
+	}) {
+		return e.err()
+	}
+	if !refers {
+		return ErrNotReferred
+	}
+	return nil
+}
+
+// holds says whether a lease token is that of a slot, and its lease stands. t is what the token says.
+func (e *Engine) holds(slot *worker.Slot, lease string, t worker.Token) bool {
+	if slot == nil || slot.State != worker.Leased || slot.Attempt != t.Attempt || slot.Boot != t.Boot {
+		return false
+	}
+	_, err := e.tokens.Parse(lease, slot.Worker)
+	return err == nil
 }
 
 // outputOf finds where the output of a step stands, and the number of its run.

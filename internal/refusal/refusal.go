@@ -63,6 +63,7 @@ var (
 	ErrWorkflowNotFound = refusal("workflow_not_found", "no such workflow")
 	ErrWorkerNotFound   = refusal("worker_not_found", "no such worker session")
 	ErrOtherService     = refusal("forbidden", "the worker serves another service")
+	ErrNotReferred      = refusal("forbidden", "the lease token is not that of a task under way that depends on this step")
 	ErrDiskFull         = refusal("disk_full", "the disk is full: nothing was recorded; try again when there is space")
 	ErrClosing          = refusal("shutting_down", "the engine is shutting down")
 	ErrClosed           = refusal("shutting_down", "engine: closed")
