@@ -1,41 +1,95 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/agnt5/agnt5d/internal/ids"
 	"github.com/agnt5/agnt5d/model"
 )
 
-// credentials finds the access token of a client: that of the options, else the environment's. It stands in no error.
-func (o *Options) credentials() error {
-	if o.TokenFile != "" {
-		if o.Key != "" {
-			return errors.New("client: the options Key and TokenFile are both set; one is enough")
-		}
-		b, err := os.ReadFile(o.TokenFile)
-		if err != nil {
-			return fmt.Errorf("the access token's file: %w", err)
-		}
-		if o.Key = strings.TrimSpace(string(b)); o.Key == "" {
-			return fmt.Errorf("the access token's file %s is empty", o.TokenFile)
-		}
+// credential is a client's access token. That of a file is read again when the file may have changed.
+type credential struct {
+	file string // "": the token is a fixed text
+
+	mu   sync.Mutex
+	text string
+	read time.Time // when the file was read
+}
+
+// tokenEvery is how often a token's file is looked at.
+const tokenEvery = time.Second
+
+// credential finds the access token of a client: that of the options, else the environment's. It stands in no error.
+func (o *Options) credential() (*credential, error) {
+	if o.TokenFile == "" {
+		text := cmp.Or(o.Key, strings.TrimSpace(os.Getenv("AGNT5_API_KEY")))
+		return &credential{text: text}, checkToken(text)
 	}
-	if o.Key == "" {
-		o.Key = strings.TrimSpace(os.Getenv("AGNT5_API_KEY"))
+	if o.Key != "" {
+		return nil, errors.New("client: the options Key and TokenFile are both set; one is enough")
 	}
-	for _, c := range []byte(o.Key) {
+	text, err := readToken(o.TokenFile)
+	return &credential{file: o.TokenFile, text: text, read: time.Now()}, err
+}
+
+func readToken(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("the access token's file: %w", err)
+	}
+	text := strings.TrimSpace(string(b))
+	if text == "" {
+		return "", fmt.Errorf("the access token's file %s is empty", path)
+	}
+	return text, checkToken(text)
+}
+
+func checkToken(text string) error {
+	for _, c := range []byte(text) {
 		if c <= ' ' || c > '~' {
 			return errors.New("the access token has a space, a line break or another character that none has; is it the right file or variable?")
 		}
 	}
 	return nil
+}
+
+// token is the text that is sent now; "": none.
+func (c *credential) token() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.file != "" && time.Since(c.read) > tokenEvery {
+		c.look()
+	}
+	return c.text
+}
+
+// renew looks for another token than one that was refused, and gives it; "": there is none.
+func (c *credential) renew(refused string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.file != "" && c.text == refused {
+		c.look()
+	}
+	if c.text == refused {
+		return ""
+	}
+	return c.text
+}
+
+// look reads the file. One that is being replaced changes nothing: the token of before may still be good.
+func (c *credential) look() {
+	c.read = time.Now()
+	if text, err := readToken(c.file); err == nil {
+		c.text = text
+	}
 }
 
 // Tokens lists the daemon's access tokens, also those that are not valid any more, without their texts.

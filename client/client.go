@@ -33,7 +33,7 @@ type Options struct {
 	// Key is the access token, sent as "Authorization: Bearer KEY". "": that of TokenFile, else AGNT5_API_KEY, and nothing when that is
 	// empty.
 	Key string
-	// TokenFile is a file that holds the access token and nothing else. It is read once.
+	// TokenFile is a file that holds the access token and nothing else. It is read again when it changes.
 	TokenFile string
 	// Patience is how long a call is sent again while the daemon cannot be reached or is busy. 0: it is not. Every call is
 	// safe to send again: starts and signals carry an id.
@@ -47,6 +47,7 @@ type Client struct {
 	base  string
 	shown string // to people: base, or the path of a socket
 	o     Options
+	key   *credential
 	http  *http.Client
 }
 
@@ -80,7 +81,8 @@ func New(base string, o Options) (*Client, error) {
 	if o.Patience < 0 {
 		return nil, fmt.Errorf("client: option Patience is %s, want 0 or more", o.Patience)
 	}
-	if err := o.credentials(); err != nil {
+	key, err := o.credential()
+	if err != nil {
 		return nil, err
 	}
 	if o.Transport == nil {
@@ -88,7 +90,7 @@ func New(base string, o Options) (*Client, error) {
 			return nil, err
 		}
 	}
-	return &Client{base: base, shown: shown, o: o, http: &http.Client{Transport: o.Transport, CheckRedirect: stay}}, nil
+	return &Client{base: base, shown: shown, o: o, key: key, http: &http.Client{Transport: o.Transport, CheckRedirect: stay}}, nil
 }
 
 // stay follows no redirect: a write would go elsewhere, or become a read on the way, and look done.
@@ -135,7 +137,19 @@ func again(err error) bool {
 // maxAnswer bounds what is read of an answer.
 const maxAnswer = 256 << 20
 
+// once sends a call; again when its access token is refused and the token's file has another one by now.
 func (c *Client) once(ctx context.Context, r *request) error {
+	token := c.key.token()
+	err := c.send(ctx, r, token)
+	if p, is := err.(*model.Problem); is && p.Status == http.StatusUnauthorized {
+		if newer := c.key.renew(token); newer != "" {
+			err = c.send(ctx, r, newer)
+		}
+	}
+	return err
+}
+
+func (c *Client) send(ctx context.Context, r *request, token string) error {
 	if p, _, _ := strings.Cut(r.path, "?"); ids.CheckPath(p) != nil {
 		return refuse(ids.CheckPath(p))
 	}
@@ -149,8 +163,8 @@ func (c *Client) once(ctx context.Context, r *request) error {
 	for k, v := range r.header {
 		req.Header.Set(k, v)
 	}
-	if c.o.Key != "" {
-		req.Header.Set("Authorization", "Bearer "+c.o.Key)
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

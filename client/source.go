@@ -102,6 +102,8 @@ func (s *source) Kind(err error) pool.Kind {
 		return pool.NoSession
 	case p.Code == "disk_full" || p.Status >= 500: // it goes on when there is space
 		return pool.Again
+	case p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden:
+		return pool.Denied
 	case p.Status >= 400:
 		return pool.Refused
 	}

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"runtime"
 	"time"
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/wire"
+	"github.com/agnt5/agnt5d/model"
 	"github.com/agnt5/agnt5d/worker"
 	"github.com/agnt5/agnt5d/worker/pool"
 )
@@ -149,10 +151,15 @@ func (w *Worker) Run(ctx context.Context) error {
 	headroom := make([]byte, max(w.o.GCHeadroom, 0)) // never touched: it takes no memory, but counts as heap
 	defer runtime.KeepAlive(headroom)
 	p := pool.New(&source{w: w}, pool.Options{Capacity: w.o.Capacity, Drain: w.o.Drain, MaxOutcome: maxOutcome, Run: w.run, Last: w.last, Logger: w.o.Logger})
-	if err := p.Run(ctx, context.WithoutCancel(ctx)); err != nil { // what is under way outlives ctx: it is drained
-		return fmt.Errorf("worker: %w", err)
+	err := p.Run(ctx, context.WithoutCancel(ctx)) // what is under way outlives ctx: it is drained
+	var no *model.Problem
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &no) && no.Status == http.StatusUnauthorized:
+		return fmt.Errorf("worker: the daemon at %s refuses this worker: %w; its access token is that of AGNT5_API_KEY, or of the client's options Key or TokenFile", w.c.shown, err)
 	}
-	return nil
+	return fmt.Errorf("worker: %w", err)
 }
 
 const maxOutcome = 30 << 20 // bytes that are worth sending at all

@@ -44,6 +44,7 @@ const (
 	Again     Kind = iota // the same may succeed in a moment
 	NoSession             // the session is not known: join again
 	Refused               // the same is never taken
+	Denied                // nothing is taken, whatever it is: who asks may not
 	Strange               // nobody knows: whoever has outcomes keeps trying, others give up
 	Over                  // nothing can be had from this source any more
 )
@@ -235,11 +236,16 @@ func (p *Pool) mark(kind Kind) {
 	}
 }
 
-// gone says that the source does not answer, once until it does again.
+// gone says that the source does not answer, or refuses everything, once until it does again.
 func (p *Pool) gone(err error) {
-	if p.lost.CompareAndSwap(false, true) {
-		p.o.Logger.Warn("the daemon does not answer; retrying, and keeping outcomes until it does", "error", err)
+	if !p.lost.CompareAndSwap(false, true) {
+		return
 	}
+	if kind := p.src.Kind(err); kind == Denied || kind == Refused {
+		p.o.Logger.Warn("the daemon refuses this worker; retrying, and keeping outcomes until it is taken", "error", err)
+		return
+	}
+	p.o.Logger.Warn("the daemon does not answer; retrying, and keeping outcomes until it does", "error", err)
 }
 
 func (p *Pool) back() {
