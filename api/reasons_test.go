@@ -33,7 +33,9 @@ func TestAListTellsTheReasonOfEachRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string][2]string{"failed": {"a", "gone"}, "no_worker": {"k", "no_worker"}, "key_held": {"k", "key_held"}, "running": {"a", "running"}, "ended": {}}
+	steps := map[string]string{"failed": "map[]", "ended": "map[]", "no_worker": "map[scheduled:1]", "key_held": "map[blocked:1]", "running": "map[running:1]"}
 	for i := range 30 {
+		steps[fmt.Sprint("asleep", i)] = "map[waiting:2]"
 		want[fmt.Sprint("asleep", i)] = [2]string{"ok", "signal"}
 	}
 	look := func(when string) {
@@ -49,6 +51,9 @@ func TestAListTellsTheReasonOfEachRun(t *testing.T) {
 			}
 			if got != want[r.WorkflowID] {
 				t.Errorf("%s: run %s: %+v, want %v", when, r.WorkflowID, r.Reason, want[r.WorkflowID])
+			}
+			if counts := fmt.Sprint(r.StepCounts); counts != steps[r.WorkflowID] {
+				t.Errorf("%s: run %s has steps %s, want %s", when, r.WorkflowID, counts, steps[r.WorkflowID])
 			}
 			if r.WorkflowID == "failed" && r.Reason.Detail != "no such customer" {
 				t.Errorf("%s: %+v", when, r.Reason)

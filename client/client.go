@@ -438,7 +438,7 @@ type Filter struct {
 	Text                   string        // in the error of a failed run; case does not count
 	StuckFor               time.Duration // open runs that nothing has moved for so long, and that nothing will move by itself
 	Signals                bool          // with StuckFor: those that only wait for signals are stuck, too
-	Reasons                bool          // of a list: RunHead.Reason is there; a page has 100 runs at most
+	Reasons                bool          // of a list: RunHead.Reason and StepCounts are there; a page has 100 runs at most
 	Sort                   string        // of a list: "start" (or "") or "end", the newest first. With EndedSince or EndedUntil: by end
 }
 

@@ -16,8 +16,11 @@ import (
 
 // ReasonsAtRest says why a run would not move if an engine opened its journal now, without any worker.
 func ReasonsAtRest(s *replay.State) []Reason {
-	return reasons(books{shard.New(shard.Config{}), hub.New(hub.Config{})}, &shard.Run{S: s}, nil)
+	return reasons(nobody(), &shard.Run{S: s}, nil)
 }
+
+// nobody has the books of an engine without a worker.
+func nobody() books { return books{shard.New(shard.Config{}), hub.New(hub.Config{})} }
 
 // ReasonsThen says why a run did not move at a moment of its past, as far as its history tells. No command helps there any more.
 func ReasonsThen(s *replay.State) []Reason {

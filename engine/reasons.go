@@ -19,7 +19,7 @@ var urgent = []string{archive.NewerCode, "quarantined", "disk_full", codeNoWorke
 const explainedAtOnce = 5_000
 
 // AddReasons adds to runs of a list, of those that failed and those that are open, the step by which a run failed or for which it
-// waits, and why: of several reasons the most urgent one.
+// waits, and why: of several reasons the most urgent one. Of open ones it counts the steps in each state, too.
 func (e *Engine) AddReasons(ctx context.Context, runs []RunHead) error {
 	asleep := map[int]uint64{}
 	for from := 0; from < len(runs); {
@@ -39,7 +39,9 @@ func (e *Engine) AddReasons(ctx context.Context, runs []RunHead) error {
 	for i, last := range asleep {
 		s, err := e.archive.Ended(journal.Head{Run: runs[i].Number, LastSeq: last})
 		if err == nil { // else it has been deleted, or whoever asks for the run itself is told
-			runs[i].Reason = mostUrgent(ReasonsAtRest(s))
+			var counts archive.Counts
+			runs[i].Reason = mostUrgent(reasons(nobody(), &shard.Run{S: s}, &counts))
+			runs[i].StepCounts = counts.ByState()
 		}
 	}
 	return ctx.Err()
@@ -59,7 +61,9 @@ func (e *Engine) explainHead(r *shard.Shard, runs []RunHead, at int, asleep map[
 		if last, is := r.Asleep(head.Number); is {
 			asleep[at] = last
 		} else if run := r.Peek(head.Number); run != nil {
-			head.Reason = mostUrgent(reasons(books{r, e.h}, run, nil))
+			var counts archive.Counts
+			head.Reason = mostUrgent(reasons(books{r, e.h}, run, &counts))
+			head.StepCounts = counts.ByState()
 			return len(run.S.Steps)
 		}
 	}

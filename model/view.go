@@ -83,8 +83,10 @@ type RunHead struct {
 	Error        string `json:"error,omitempty"`         // step: code
 	ErrorMessage string `json:"error_message,omitempty"` // its first 300 bytes
 
-	// Reason is why it failed or does not move, when a list was asked for it.
-	Reason *Reason `json:"reason,omitempty"`
+	// Reason is why it failed or does not move, when a list was asked for it. StepCounts is then how many steps of an open run are
+	// in each state.
+	Reason     *Reason        `json:"reason,omitempty"`
+	StepCounts map[string]int `json:"step_counts,omitempty"`
 
 	// Number is where the run stands in the journal: lists go on after it. It does not travel.
 	Number uint64 `json:"-"`

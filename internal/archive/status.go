@@ -37,6 +37,17 @@ const NewerCode = "newer_release"
 // Counts is how many steps are in each state.
 type Counts [replay.StepStates]int
 
+// ByState gives the counts that are not zero.
+func (c *Counts) ByState() map[string]int {
+	out := map[string]int{}
+	for state, n := range c {
+		if n > 0 {
+			out[replay.StepState(state).String()] = n
+		}
+	}
+	return out
+}
+
 // Waiting is the look at a run that waits for a newer release.
 func Waiting(h journal.Head, s *replay.State, why *NewerError) *Look {
 	return &Look{S: s, Newer: why, Head: h, Reasons: []model.Reason{{Code: NewerCode, Detail: why.Error(), Command: "agnt5d history " + ids.Word(h.ID)}}}
@@ -78,11 +89,7 @@ func (a *Archive) status(l *Look, steps Steps) (*model.Status, error) {
 		return nil, err
 	}
 	if l.Counts != nil {
-		for state, n := range l.Counts {
-			if n > 0 {
-				out.StepCounts[replay.StepState(state).String()] = n
-			}
-		}
+		out.StepCounts = l.Counts.ByState()
 		return out, nil
 	}
 	for i, st := range s.All() {

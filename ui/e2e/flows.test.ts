@@ -92,7 +92,10 @@ describe.skipIf(noBrowser)('the page', () => {
     await kit.register('many', [{ name: 'wait', type: 'wait_signal', signal: { name: 'never' } }])
     for (let i = 0; i < 101; i++) await kit.run('many', 'many-' + i)
     const page = await open(kit, '#/runs?workflow=many&state=running')
-    await page.getByRole('button', { name: 'Cancel all matching…' }).click()
+    await page.getByLabel('Choose all that are shown').check()
+    await page.getByText('100 runs chosen').waitFor()
+    await page.getByRole('button', { name: 'Choose all that match' }).click()
+    await page.getByRole('group', { name: 'Chosen runs' }).getByRole('button', { name: 'Cancel…' }).click()
     const dialog = page.getByRole('dialog', { name: 'Cancel 101 runs' })
     await dialog.getByLabel('Reason').fill('too many')
     expect(await dialog.locator('.command code').innerText()).toBe(`agnt5d cancel --all --workflow many --state running --reason 'too many' --url ${kit.url}`)
@@ -102,6 +105,56 @@ describe.skipIf(noBrowser)('the page', () => {
     await until(async () => (await kit.state('many-100')) === 'cancelled', 'the last is cancelled')
     await page.goto(kit.url + '/#/runs?workflow=many&state=cancelled')
     await page.locator('.rows .tr').nth(5).waitFor()
+  })
+
+  test('a list of a hundred open runs takes few requests', async () => {
+    const own = await daemon()
+    await own.register('many', [{ name: 'wait', type: 'wait_signal', signal: { name: 'never' } }])
+    for (let i = 0; i < 100; i++) await own.run('many', 'many-' + i)
+    const page = await open(own, '#/none')
+    await page.locator('.live.yes').waitFor()
+    const asked: string[] = []
+    page.on('request', (r) => asked.push(r.url().replace(own.url, '')))
+    await page.evaluate(() => void (location.hash = '/runs'))
+    await page.locator('.rows .why', { hasText: 'waits for signal "never"' }).nth(10).waitFor()
+    expect(asked.length, asked.join('\n')).toBeLessThanOrEqual(6)
+    asked.length = 0
+    await own.ask('POST', '/v1/runs/many-99/signals/never', {})
+    await page.locator('.rows .tr', { hasText: 'many-99' }).locator('.state', { hasText: 'completed' }).waitFor()
+    expect(asked.filter((a) => /\/v1\/runs\//.test(a)), asked.join('\n')).toEqual(['/v1/runs/many-99?steps=none']) // only what something happened to
+  })
+
+  test('some runs are ticked, by mouse and by key, cancelled and deleted; what cannot be done is named', async () => {
+    await kit.register('some', [{ name: 'wait', type: 'wait_signal', signal: { name: 'never' } }])
+    for (const n of [1, 2, 3, 4]) await kit.run('some', 'some-' + n)
+    const page = await open(kit, '#/runs?workflow=some', { allow: /409/ })
+    const bar = page.getByRole('group', { name: 'Chosen runs' })
+    await page.getByLabel('Choose some-1').check()
+    await page.getByLabel('Choose some-2').check()
+    await page.keyboard.press('j') // some-4
+    await page.keyboard.press('x')
+    await bar.getByText('3 runs chosen').waitFor()
+    await page.keyboard.press('x')
+    await bar.getByText('2 runs chosen').waitFor()
+    expect(page.url()).not.toContain('/run/') // a tick does not open the run
+    await kit.ask('POST', '/v1/runs/some-2/signals/never', {}) // meanwhile it completes
+    const dialog = page.getByRole('dialog')
+    await bar.getByText('Cancel 1…').click()
+    expect(await dialog.locator('.command code').innerText()).toBe(`agnt5d cancel some-1 --url ${kit.url}`)
+    await dialog.getByRole('button', { name: 'Cancel run' }).click()
+    await until(async () => (await kit.state('some-1')) === 'cancelled', 'it is cancelled')
+    await bar.waitFor({ state: 'hidden' })
+    for (const n of [1, 2]) await page.getByLabel('Choose some-' + n).check()
+    await bar.getByText('Delete 2…').click()
+    await kit.ask('POST', '/v1/runs/some-1/retry')
+    expect(await dialog.getByRole('button', { name: 'Delete all' }).isDisabled()).toBe(true)
+    await dialog.getByLabel('Type 2 to confirm').fill('2')
+    await dialog.getByRole('button', { name: 'Delete all' }).click()
+    await dialog.getByText('1 of 2 runs refused it').waitFor()
+    await dialog.locator('li', { hasText: 'some-1' }).waitFor()
+    await dialog.getByRole('button', { name: 'Close' }).click()
+    await page.goto(kit.url + '/#/runs?workflow=some&state=completed')
+    await page.getByText('No run matches').waitFor()
   })
 
   test('two runs are compared: where they part, what differs', async () => {

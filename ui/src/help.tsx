@@ -3,6 +3,7 @@ import { useEffect, useRef } from 'preact/hooks'
 const keys: [string, string][] = [
   ['j  k', 'next, previous row or step'],
   ['enter', 'open the chosen run'],
+  ['x', 'choose the row, for what is done to many'],
   ['/', 'search'],
   ['[  ]', 'one event back, one on'],
   ['space', 'play the events, pause'],

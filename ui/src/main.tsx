@@ -53,7 +53,7 @@ function App() {
       }
       if (e.key === '?') setHelp(!help)
       else if (e.key === '/') document.getElementById('search')?.focus()
-      else if (['j', 'k', 'Enter', '[', ']', '.', ' '].includes(e.key)) tell(e.key)
+      else if (['j', 'k', 'x', 'Enter', '[', ']', '.', ' '].includes(e.key)) tell(e.key)
       else return
       e.preventDefault()
     }

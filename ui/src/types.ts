@@ -60,6 +60,8 @@ export interface RunHead {
   completed_at?: string
   error?: string
   error_message?: string
+  reason?: Reason | undefined
+  step_counts?: Record<string, number> | undefined
 }
 
 export interface RunEvent {

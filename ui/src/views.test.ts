@@ -12,7 +12,7 @@ const { attemptsOf } = await import('./step')
 const { where } = await import('./travel')
 const { sorted } = await import('./banner')
 const { samples } = await import('./daemon')
-const { listQuery } = await import('./runs')
+const { listQuery } = await import('./runlist')
 
 const at = (ms: number) => new Date(Date.parse('2026-11-23T08:00:00Z') + ms).toISOString()
 

@@ -1,9 +1,9 @@
-import { get, part } from './api'
+import { get } from './api'
 import { usePolled } from './asked'
 import { Ago, Command, Empty, Problem, StateIcon } from './bits'
 import { command, count, span } from './format'
 import { change, link, place } from './route'
-import type { RunHead, Service, Status, Worker } from './types'
+import type { RunHead, Service, Worker } from './types'
 
 interface Waiting {
   service: string
@@ -101,17 +101,14 @@ function WorkerRow({ worker: w }: { worker: Worker }) {
 
 // unserved finds what waits for a worker among the newest open runs.
 async function unserved(signal: AbortSignal): Promise<Waiting[]> {
-  const { runs } = await get<{ runs: RunHead[] }>('/v1/runs?state=running&limit=30', signal)
+  const { runs } = await get<{ runs: RunHead[] }>('/v1/runs?state=running&include=reason&limit=100', signal)
   const found = new Map<string, Waiting>()
-  for (const r of runs) {
-    const st = await get<Status>(`/v1/runs/${part(r.workflow_id)}?steps=none`, signal).catch(() => undefined)
-    for (const reason of st?.reasons ?? []) {
-      if (reason.code !== 'no_worker') continue
-      const service = /serves ([^/ ]+)\//.exec(reason.detail)?.[1] ?? ''
-      const known = found.get(service) ?? { service, detail: reason.detail, runs: [] }
-      known.runs.push({ id: r.workflow_id, step: reason.step ?? '' })
-      found.set(service, known)
-    }
+  for (const { workflow_id: id, reason } of runs) {
+    if (reason?.code !== 'no_worker') continue
+    const service = /serves ([^/ ]+)\//.exec(reason.detail)?.[1] ?? ''
+    const known = found.get(service) ?? { service, detail: reason.detail, runs: [] }
+    known.runs.push({ id, step: reason.step ?? '' })
+    found.set(service, known)
   }
   return [...found.values()]
 }

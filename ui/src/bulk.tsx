@@ -1,0 +1,107 @@
+import { useState } from 'preact/hooks'
+import { ask, Failure, runPath } from './api'
+import { useForgotten } from './asked'
+import { may, Problem } from './bits'
+import { type Action, act } from './dialog'
+import { command, count } from './format'
+import { listQuery } from './runlist'
+import type { RunHead } from './types'
+
+// Picked are the runs that somebody ticked, or all that the filters name.
+export type Picked = ReadonlySet<string> | 'all'
+
+interface Verb {
+  verb: 'cancel' | 'retry' | 'delete'
+  name: string
+  may: 'operate' | 'admin'
+  can: (state: string) => boolean
+  what: string
+}
+
+const ended = (state: string) => state === 'failed' || state === 'cancelled' || state === 'completed'
+
+const verbs: Verb[] = [
+  { verb: 'cancel', name: 'Cancel', may: 'operate', can: (s) => !ended(s), what: 'Each ends as cancelled: open steps are cancelled, workers are told to stop.' },
+  { verb: 'retry', name: 'Retry', may: 'operate', can: (s) => s === 'failed' || s === 'cancelled', what: 'Each is opened again: what failed or was cancelled starts anew, completed steps are not run again.' },
+  { verb: 'delete', name: 'Delete', may: 'admin', can: ended, what: 'They and their whole history are removed from the journal. This cannot be undone.' },
+]
+
+const atOnce = 4 // requests
+
+// Bulk is what can be done with the runs that were picked. What is done to all that match, the daemon counts first.
+export function Bulk({ runs, picked, all, query, pick }: { runs: RunHead[]; picked: Picked; all: boolean; query: URLSearchParams; pick: (p: Picked) => void }) {
+  const [error, setError] = useState<unknown>()
+  useForgotten(error, () => setError(undefined))
+  const chosen = picked === 'all' ? runs : runs.filter((r) => picked.has(r.workflow_id))
+  const offered = verbs.filter((v) => may(v.may) && (picked === 'all' || chosen.some((r) => v.can(r.state))))
+  const offer = async (v: Verb) => {
+    setError(undefined)
+    if (picked !== 'all') return act(toEach(v, chosen.filter((r) => v.can(r.state)).map((r) => r.workflow_id), () => pick(new Set())))
+    try {
+      act(await toAll(v, query, () => pick(new Set())))
+    } catch (e) {
+      setError(e)
+    }
+  }
+  return (
+    <div class="bar filters picked" role="group" aria-label="Chosen runs">
+      <b>{picked === 'all' ? 'All runs that match' : count(chosen.length, 'run') + ' chosen'}</b>
+      {offered.map((v) => (
+        <button type="button" class="small" key={v.verb} onClick={() => void offer(v)}>
+          {picked === 'all' ? v.name : `${v.name} ${chosen.filter((r) => v.can(r.state)).length.toLocaleString('en')}`}…
+        </button>
+      ))}
+      {offered.length === 0 && <span class="dim">nothing can be done with them</span>}
+      {picked !== 'all' && !all && chosen.length === runs.length && <button type="button" class="small quiet" onClick={() => pick('all')}>Choose all that match, not only those shown</button>}
+      <button type="button" class="small quiet" onClick={() => pick(new Set())}>Choose none</button>
+      <Problem error={error} />
+    </div>
+  )
+}
+
+const action = (v: Verb, n: number, one: string): Omit<Action, 'line' | 'send'> => ({
+  title: `${v.name} ${count(n, 'run')}`,
+  what: n === 0 ? 'No run that the filters name is in a state in which this can be done.' : v.what,
+  button: `${v.name} ${n === 1 ? 'run' : 'all'}`,
+  danger: v.verb !== 'retry',
+  ...(n > 100 || (v.verb === 'delete' && n > 1) ? { confirm: String(n) } : v.verb === 'delete' && one ? { confirm: one } : {}),
+  ...(v.verb === 'cancel' ? { fields: [{ name: 'reason', label: 'Reason', hint: 'kept in the history' }] } : {}),
+})
+
+const reasonOf = (f: Record<string, string>) => (f.reason ? ['--reason', f.reason] : [])
+
+// toAll does it to every run that the filters name, after the daemon has said how many those are.
+async function toAll(v: Verb, query: URLSearchParams, then: () => void): Promise<Action> {
+  const q = listQuery(query, Date.now())
+  q.delete('sort')
+  const flags = [...q].flatMap(([k, value]) => ['--' + k.replaceAll('_', '-'), value])
+  if (flags.length === 0) q.set('all', 'true')
+  const { value } = await ask<{ matched: number }>(`/v1/runs/${v.verb}?${q}&dry_run=true`, { method: 'POST' })
+  return {
+    ...action(v, value.matched, ''),
+    line: (f) => command(v.verb, '--all', ...(flags.length ? flags : ['--yes']), ...reasonOf(f)),
+    send: async (f) => {
+      await ask(`/v1/runs/${v.verb}?${q}`, { method: 'POST', body: f.reason ? { reason: f.reason } : {} })
+      then()
+    },
+  }
+}
+
+// toEach does it to some runs, one by one. Whatever was refused is named.
+const toEach = (v: Verb, ids: string[], then: () => void): Action => ({
+  ...action(v, ids.length, ids[0] ?? ''),
+  line: (f) => command(v.verb, ...ids, ...reasonOf(f)),
+  send: async (f) => {
+    const todo = [...ids]
+    const refused: { code: string; step: string; detail: string }[] = []
+    const next = async () => {
+      for (let id = todo.shift(); id !== undefined; id = todo.shift()) {
+        const done = v.verb === 'delete' ? ask(runPath(id), { method: 'DELETE' }) : ask(`${runPath(id)}/${v.verb}`, v.verb === 'cancel' ? { method: 'POST', body: f.reason ? { reason: f.reason } : {} } : { method: 'POST' })
+        await done.catch((e: unknown) => refused.push({ code: e instanceof Failure ? e.code : '', step: id!, detail: String((e as Error).message) }))
+      }
+    }
+    await Promise.all(Array.from({ length: atOnce }, next))
+    if (refused.length) throw new Failure(409, refused[0]!.code, `${refused.length} of ${count(ids.length, 'run')} refused it`, '', refused)
+    then()
+  },
+})
