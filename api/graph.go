@@ -18,9 +18,6 @@ func (s *Server) workflowGraph(w http.ResponseWriter, r *http.Request) error {
 	version := uint32(number(q.Get("version"), 0))
 	fold := number(q.Get("fold"), -1)
 	wf, g, err := s.eng.Graph(r.Context(), name, version)
-	if err == engine.ErrWorkflowNotFound {
-		return noVersion(name, version)
-	}
 	if errors.Is(err, engine.ErrNewerRelease) {
 		return fmt.Errorf("workflow %s: %w", quote(name), err)
 	}

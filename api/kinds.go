@@ -29,8 +29,10 @@ type kind struct {
 	Items    string // kind of an array's elements
 	Default  string
 	Example  string
-	Needed   bool // a body without it is refused
-	Any      bool // of a string: it may be empty
+	Needed   bool     // a body without it is refused
+	Any      bool     // of a string: it may be empty
+	Words    []string // of a string: one of these, or several with commas between; Pattern says the same
+	Note     string   // what to say of a value that is refused, behind what is wanted
 }
 
 // kinds are those of parameters, by the name that stands in the table of routes.
@@ -49,11 +51,11 @@ var kinds = map[string]*kind{
 	"object_key": text(flow.ObjectKeyRule, "customer/42"),
 	"part":       {Type: "string", Pattern: `^(\.{0,2}[^.]|\.{3})`}, // of a path: what exists has whatever name it was given
 	"state":      {Type: "string", Enum: []string{"running", "completed", "failed", "cancelled", "quarantined"}},
-	"states":     {Type: "string", Pattern: `^(running|completed|failed|cancelled|quarantined)(,(running|completed|failed|cancelled|quarantined))*$`, Example: "failed,cancelled"},
+	"states":     words("failed,cancelled", "; a run that waits for something is running", "running", "completed", "failed", "cancelled", "quarantined"),
 	"duration":   {Type: "string", Pattern: `^([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$`, Max: 64, Example: "10m"},
 	"sort":       {Type: "string", Enum: []string{"start", "end"}},
 	"include":    {Type: "string", Enum: []string{"signals"}},
-	"includes":   {Type: "string", Pattern: `^(signals|reason)(,(signals|reason))*$`, Example: "reason"},
+	"includes":   words("reason", "", "signals", "reason"),
 	"differing":  {Type: "string", Enum: []string{"all", "different"}, Default: "different"},
 	"steps":      {Type: "string", Enum: []string{"all", "open", "none"}, Default: "all"},
 	"preference": {Type: "string", Example: "wait=1", Any: true},
@@ -62,6 +64,12 @@ var kinds = map[string]*kind{
 
 func text(r flow.TextRule, example string) *kind {
 	return &kind{Type: "string", Pattern: r.Pattern, Max: int64(r.Most), Example: example}
+}
+
+// words is a kind of text that is one of the words, or several with commas between.
+func words(example, note string, words ...string) *kind {
+	one := "(" + strings.Join(words, "|") + ")"
+	return &kind{Type: "string", Pattern: "^" + one + "(," + one + ")*$", Example: example, Words: words, Note: note}
 }
 
 // fields are the kinds of bodies' fields, by component and field. The others may be whatever their type may.
@@ -87,6 +95,8 @@ var fields = map[string]*kind{
 	"ServiceBody.timeout_ms":         {Type: "integer", Max: push.MaxTimeout.Milliseconds()},
 	"WorkerRegister.service_name":    needed(kinds["name"]),
 	"WorkerRegister.service_version": {Type: "string", Max: engine.MaxServiceVersion, Any: true},
+	"WorkerRegister.host":            {Type: "string", Max: engine.MaxHost, Any: true},
+	"WorkerRegister.pid":             {Type: "integer", Max: math.MaxInt32},
 	"WorkerRegister.handlers":        {Type: "array", Items: "name", Min: 1, Max: engine.MaxHandlers, Needed: true},
 	"WorkerRegister.capacity":        {Type: "integer", Min: 1, Max: engine.MaxCapacity, Needed: true},
 	"WorkerRegister.worker_id":       kinds["name"],
@@ -160,8 +170,7 @@ func (p *param) check(given string) error {
 	case given == "" && !k.Any:
 		return problem("invalid_request", p.Name+" is empty: give it a value, or leave it out")
 	case k.Enum != nil && !slices.Contains(k.Enum, given):
-		last := len(k.Enum) - 1
-		return wrong(", want %s or %s", strings.Join(k.Enum[:last], ", "), k.Enum[last])
+		return wrong(", want %s", oneOf(k.Enum))
 	case k.Type == "boolean" && given != "true" && given != "false":
 		return wrong(", want true or false")
 	case k.Type == "integer":
@@ -177,10 +186,17 @@ func (p *param) check(given string) error {
 		}
 	case k.Max > 0 && k.Type == "string" && utf8.RuneCountInString(given) > int(k.Max):
 		return wrong(" is longer than %d characters", k.Max)
+	case k.Words != nil && !patterns[p.Type].MatchString(given):
+		return wrong(", want %s, or several with commas between%s", oneOf(k.Words), k.Note)
 	case k.Pattern != "" && !patterns[p.Type].MatchString(given):
 		return wrong(" does not look like one: want text that matches %s", k.Pattern)
 	}
 	return nil
+}
+
+func oneOf(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
 // known gives a parameter of the route by its name.

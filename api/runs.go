@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -31,8 +30,7 @@ func (s *Server) startRun(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var opts []engine.StartOption
-	own, given := ownID(in.WorkflowID, r)
-	if given {
+	if own, given := ownID(in.WorkflowID, r); given {
 		opts = append(opts, engine.WithID(own))
 	}
 	if trace := r.Header.Get("Traceparent"); validTrace(trace) {
@@ -41,20 +39,8 @@ func (s *Server) startRun(w http.ResponseWriter, r *http.Request) error {
 	if in.Version != 0 {
 		opts = append(opts, engine.WithVersion(in.Version))
 	}
-	name := r.PathValue("name")
-	id, created, err := s.eng.StartRun(r.Context(), name, in.InputData, opts...)
-	switch {
-	case errors.Is(err, engine.ErrWorkflowNotFound) && in.Version != 0:
-		return noVersion(name, in.Version)
-	case errors.Is(err, engine.ErrWorkflowNotFound):
-		return problem("workflow_not_found", fmt.Sprintf("no workflow %s is registered", quote(name)))
-	case errors.Is(err, engine.ErrRunConflict):
-		what := "workflow or input"
-		if in.Version != 0 {
-			what = "workflow, version or input"
-		}
-		return problem("run_conflict", fmt.Sprintf("run %s exists with another %s", quote(own), what))
-	case err != nil:
+	id, created, err := s.eng.StartRun(r.Context(), r.PathValue("name"), in.InputData, opts...)
+	if err != nil {
 		return err
 	}
 	status := http.StatusOK

@@ -98,7 +98,8 @@ func (s *Server) joinWorker(w http.ResponseWriter, r *http.Request) error {
 	if len(bad) > 0 {
 		return bad
 	}
-	req := engine.JoinRequest{WorkerID: in.WorkerID, Service: in.ServiceName, Version: in.ServiceVersion, Handlers: in.Handlers, Capacity: in.Capacity, Tokens: in.Tokens}
+	req := engine.JoinRequest{WorkerID: in.WorkerID, Service: in.ServiceName, Version: in.ServiceVersion, Host: in.Host, PID: in.PID,
+		Handlers: in.Handlers, Capacity: in.Capacity, Tokens: in.Tokens}
 	if err := req.Check(); err != nil { // before anything is published
 		return err
 	}

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"fmt"
 	"net/http"
 
 	"github.com/agnt5/agnt5d/engine"
@@ -44,21 +43,10 @@ type workflowList struct {
 func (s *Server) getWorkflow(w http.ResponseWriter, r *http.Request) error {
 	n := number(r.URL.Query().Get("version"), 0)
 	wf, err := s.eng.Workflow(r.Context(), r.PathValue("name"), uint32(n))
-	if err == engine.ErrWorkflowNotFound {
-		return noVersion(r.PathValue("name"), uint32(n))
-	}
 	if err != nil {
 		return err
 	}
 	return s.reply(w, http.StatusOK, wf)
-}
-
-func noVersion(name string, version uint32) error {
-	what := "no workflow " + quote(name)
-	if version > 0 {
-		what += fmt.Sprintf(" with a version %d", version)
-	}
-	return problem("workflow_not_found", what)
 }
 
 type useBody struct {
@@ -71,13 +59,7 @@ func (s *Server) useWorkflow(w http.ResponseWriter, r *http.Request) error {
 	if err := s.decode(r, &in); err != nil {
 		return err
 	}
-	if in.Version == 0 {
-		return problem("invalid_request", "version: want the number of a version that the workflow has, 1 or more")
-	}
 	v, err := s.eng.UseVersion(r.Context(), r.PathValue("name"), in.Version)
-	if err == engine.ErrWorkflowNotFound {
-		return noVersion(r.PathValue("name"), in.Version)
-	}
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"os"
 	"time"
 
 	"github.com/agnt5/agnt5d/internal/wire"
@@ -20,7 +21,8 @@ const joinTimeout = 10 * time.Second
 // Join opens the session, or takes it up again.
 func (s *source) Join(ctx context.Context, session string, tokens []string) (pool.Session, error) {
 	w := s.w
-	in := &wire.Register{ServiceName: w.service, ServiceVersion: w.o.Version, Handlers: w.names, Capacity: w.o.Capacity, Workflows: w.flows, WorkerID: session, Tokens: tokens, Publish: w.o.Publish}
+	in := &wire.Register{ServiceName: w.service, ServiceVersion: w.o.Version, Handlers: w.names, Capacity: w.o.Capacity, Workflows: w.flows, WorkerID: session, Tokens: tokens, Publish: w.o.Publish, PID: os.Getpid()}
+	in.Host, _ = os.Hostname()
 	var got wire.Registered
 	if err := s.call(ctx, joinTimeout, "", in, &got); err != nil {
 		return pool.Session{}, err

@@ -60,14 +60,14 @@ func (e *Engine) register(ctx context.Context, name string, g *flow.Graph, body 
 	if err == nil {
 		err = a.err
 	}
-	return Version{Name: name, Version: a.got.Version, Current: a.got.Current, Digest: string(a.got.Digest), Created: a.got.Created}, err
+	return Version{Name: name, Version: a.got.Version, Current: a.got.Current, Digest: string(a.got.Digest), Created: a.got.Created, Replaced: a.got.Before}, err
 }
 
 // UseVersion makes a version that a workflow has had its current one, so that new runs get it. Runs keep the version they
 // started with. It gives ErrWorkflowNotFound when there is no such version.
 func (e *Engine) UseVersion(ctx context.Context, name string, version uint32) (Version, error) {
 	if version == 0 { // Workflow's word for the current one
-		return Version{}, ErrWorkflowNotFound
+		return Version{}, badRequest("version: want the number of a version that the workflow has, 1 or more")
 	}
 	w, err := e.Workflow(ctx, name, version)
 	if err != nil {
@@ -216,17 +216,17 @@ func (e *Engine) StartRun(ctx context.Context, workflow string, input any, opts 
 	}
 	switch {
 	case err == ErrWorkflowNotFound:
-		return "", false, fmt.Errorf("%w: %q", err, workflow)
+		return "", false, e.noVersion(workflow, o.version)
 	case err != nil:
 		return "", false, refusal.OfRun(o.id, err)
 	case a.got.Away:
-		return o.id, false, refusal.OfRun(o.id, e.sameStart(o.id, workflow, o.version, raw))
+		return o.id, false, refusal.OfRun(o.id, e.sameStart(o.id, replay.Origin{Workflow: workflow, Version: o.version, Input: raw}))
 	}
 	return a.got.ID, a.got.Created, nil
 }
 
-// sameStart says whether the run that has that id was started with that workflow and input, and that version unless it is 0.
-func (e *Engine) sameStart(id, workflow string, version uint32, input json.RawMessage) error {
+// sameStart says whether the run that has that id was started so.
+func (e *Engine) sameStart(id string, start replay.Origin) error {
 	number, err := e.archive.Find(id, e.o.Clock.Now().UnixMilli())
 	if err != nil {
 		return err
@@ -235,10 +235,7 @@ func (e *Engine) sameStart(id, workflow string, version uint32, input json.RawMe
 	if err != nil {
 		return e.hurt(number, err)
 	}
-	if version != 0 && version != first.Version {
-		return refusal.ErrRunConflict
-	}
-	return replay.MatchStart(first.Name, first.Payload, workflow, input)
+	return replay.Origin{Workflow: first.Name, Version: first.Version, Input: first.Payload}.Match(start)
 }
 
 // marshal makes JSON of what a caller gave, and checks it.

@@ -8,9 +8,11 @@ import (
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/hub"
 	"github.com/agnt5/agnt5d/internal/ids"
+	"github.com/agnt5/agnt5d/internal/nearest"
 	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/signals"
 	"github.com/agnt5/agnt5d/worker"
 )
 
@@ -20,7 +22,7 @@ func ReasonsAtRest(s *replay.State) []Reason {
 }
 
 // nobody has the books of an engine without a worker.
-func nobody() books { return books{shard.New(shard.Config{}), hub.New(hub.Config{})} }
+func nobody() books { return books{shard.New(shard.Config{}), hub.New(hub.Config{}), shard.Now{}} }
 
 // ReasonsThen says why a run did not move at a moment of its past, as far as its history tells. No command helps there any more.
 func ReasonsThen(s *replay.State) []Reason {
@@ -61,13 +63,29 @@ func reasons(r books, run *shard.Run, counts *archive.Counts) []Reason {
 		}
 		counts[state]++
 	}
-	return f.all
+	return append(f.all, unknownSignals(s)...)
+}
+
+// unknownSignals are the names of signals that the run received, and for which no step of its workflow waits: they are misspelt.
+func unknownSignals(s *replay.State) (all []Reason) {
+	told := map[string]bool{}
+	for _, a := range s.Mail.Arrivals() {
+		if a.By != signals.Unconsumed || told[a.Name] || len(all) == explained {
+			continue
+		}
+		told[a.Name] = true
+		if why := neverTaken(s.Graph.Def, a.Name); why != "" {
+			all = append(all, Reason{Code: codeUnknownSignal, Detail: fmt.Sprintf("received signal %q, but %s", a.Name, why)})
+		}
+	}
+	return all
 }
 
 // books are what says why a step waits: those of its shard, and of the hub that has the workers.
 type books struct {
 	*shard.Shard
 	hub *hub.Hub
+	now shard.Now
 }
 
 // How many steps are explained one by one before the rest of the same code is only counted, and how many of those are named.
@@ -170,7 +188,7 @@ func reason(r books, run *shard.Run, i int32, depth int) Reason {
 		policy := flow.RetryPolicy(def)
 		out.Detail = fmt.Sprintf("failed attempt %d of %d (%s); retry %d of %d", st.Failures, policy.MaxAttempts, errorText(st.Error), st.Failures, policy.MaxAttempts-1)
 		if st.Due != 0 { // 0: between the failure and its RetrySet
-			out.Detail += " at " + due
+			out.Detail += " at " + due + "; only a cancel and a retry of the whole run would begin the step anew sooner"
 		}
 	case replay.StepDeferred:
 		key := s.Spec(st.Timer).Timer.Key
@@ -265,14 +283,20 @@ func explainTask(r books, run *shard.Run, i int32, out *Reason) {
 	switch {
 	case slot != nil && slot.State != worker.Queued:
 		out.Detail = fmt.Sprintf("is running attempt %d %s since %s", st.Attempt, where(slot), rfc3339.Format(slot.StartedAt))
-		if silent, until := r.Silence(slot); until != 0 && silent > r.Hub.LeaseMS/2 {
-			out.Detail += fmt.Sprintf("; the worker has been silent for %d s: unless it speaks, the step is offered to others at %s", silent/1000, rfc3339.Format(until))
+		if silent, until := r.Silence(slot, r.now); until != 0 && silent >= 1000 {
+			out.Detail += fmt.Sprintf("; the worker was last heard of %d s ago: unless it speaks, its lease ends at %s and the step is offered to others", silent/1000, rfc3339.Format(until))
 			out.Command = "agnt5d workers"
 		}
 	case h.Sessions() == 0:
 		out.Code, out.Detail = codeNoWorker, fmt.Sprintf("waits for a worker: no worker or push service serves %s/%s", def.Service, def.Handler)
 		if served := r.hub.Served(def.Service); len(served) > 0 {
 			out.Detail += fmt.Sprintf("; those of service %s serve: %s", def.Service, strings.Join(served, ", "))
+		} else {
+			out.Detail += fmt.Sprintf(`; start the program that does, with Worker(%[1]q) in Python or client.NewWorker(c, %[1]q) in Go, or name a web service: agnt5d services put %[2]s URL --handler %[3]s`,
+				def.Service, ids.Word(def.Service), ids.Word(def.Handler))
+			if meant := nearest.Word(def.Service, r.hub.Services()); meant != "" {
+				out.Detail += fmt.Sprintf(". There are workers of service %q: is that what the definition means?", meant)
+			}
 		}
 		out.Command = "agnt5d workers"
 	case full:
@@ -280,7 +304,7 @@ func explainTask(r books, run *shard.Run, i int32, out *Reason) {
 	case r.Hub.Handler(def.Service, def.Handler).Queued() == 0:
 		out.Code, out.Detail = "queued", fmt.Sprintf("is about to be offered to the workers that serve %s/%s", def.Service, def.Handler)
 	default:
-		out.Code, out.Detail = "queued", fmt.Sprintf("waits its turn: %d queued for %s/%s, %s", r.Hub.Handler(def.Service, def.Handler).Queued(), def.Service, def.Handler, busy(h.Sessions()))
+		out.Code, out.Detail = "queued", fmt.Sprintf("waits its turn: %d queued for %s/%s, %s", r.Hub.Handler(def.Service, def.Handler).Queued(), def.Service, def.Handler, busy(h.Heard(r.now.Mono), r.now.Wall))
 		if hung, of := r.hub.HungFor(h); hung > 0 {
 			out.Detail += fmt.Sprintf("; %d of the %d places of its workers are taken by handlers that hang: their attempts are over, but they have not returned", hung, of)
 			out.Command = "agnt5d workers"
@@ -288,12 +312,24 @@ func explainTask(r books, run *shard.Run, i int32, out *Reason) {
 	}
 }
 
-// codeNoWorker is the reason of a step whose handler nobody serves.
-const codeNoWorker = "no_worker"
+// Reasons of a step whose handler nobody serves, and of a run that has a signal for which nobody waits.
+const (
+	codeNoWorker      = "no_worker"
+	codeUnknownSignal = "unknown_signal"
+)
 
-func busy(workers int) string {
-	if workers == 1 {
-		return "its one worker is busy"
+// busy says of the sessions that serve a handler that they have no room, and which of them may be dead.
+func busy(heard []hub.Heard, now int64) string {
+	silent := heard[0]
+	if len(heard) == 1 {
+		if silent.Silent < 1000 {
+			return "its one worker is busy"
+		}
+		return fmt.Sprintf("its one worker, %s, was last heard of %d s ago: unless it speaks, it counts as gone at %s", silent.Worker, silent.Silent/1000, rfc3339.Format(now+silent.Left))
 	}
-	return fmt.Sprintf("all %d workers are busy", workers)
+	text := fmt.Sprintf("all %d workers are busy", len(heard))
+	if silent.Late {
+		text += fmt.Sprintf("; %s was last heard of %d s ago: unless it speaks, it counts as gone at %s", silent.Worker, silent.Silent/1000, rfc3339.Format(now+silent.Left))
+	}
+	return text
 }

@@ -201,7 +201,7 @@ func TestWhatIsRefusedIsNamedAndNotJournaled(t *testing.T) {
 		"input too deep":       {start("w", deep), "64"},
 		"id with a blank":      {start("w", nil, engine.WithID("a b")), "workflow_id"},
 		"id too long":          {start("w", nil, engine.WithID(strings.Repeat("x", 513))), "workflow_id"},
-		"the same id, another": {start("w", 5, engine.WithID(id)), "another workflow or input"},
+		"the same id, another": {start("w", 5, engine.WithID(id)), "its input is another"},
 		"signal to nobody":     {eng.Signal(t.Context(), "nobody", "go", nil), "no such run"},
 		"signal name":          {eng.Signal(t.Context(), id, "a/b", nil), "signal name"},
 		"signal payload":       {eng.Signal(t.Context(), id, "go", json.RawMessage("nope")), "payload"},

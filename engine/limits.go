@@ -6,4 +6,5 @@ const (
 	MaxCapacity       = maxCapacity // open leases of a worker's session at once
 	MaxHandlers       = maxHandlers // of a worker's session
 	MaxServiceVersion = 256         // bytes
+	MaxHost           = 255         // bytes
 )

@@ -13,7 +13,7 @@ import (
 
 // urgent is the order in which reasons are told where there is place for one: first what somebody must do something about, then what
 // takes its time, then what moves. A code that is not here comes before all of them.
-var urgent = []string{archive.NewerCode, "quarantined", "disk_full", codeNoWorker, "key_held", "service_full", "signal", "retry_at", "queued", "timer", "running"}
+var urgent = []string{archive.NewerCode, "quarantined", "disk_full", codeNoWorker, "key_held", "service_full", codeUnknownSignal, "signal", "retry_at", "queued", "timer", "running"}
 
 // explainedAtOnce is about how many steps are looked at before others may use the loop.
 const explainedAtOnce = 5_000
@@ -62,7 +62,7 @@ func (e *Engine) explainHead(r *shard.Shard, runs []RunHead, at int, asleep map[
 			asleep[at] = last
 		} else if run := r.Peek(head.Number); run != nil {
 			var counts archive.Counts
-			head.Reason = mostUrgent(reasons(books{r, e.h}, run, &counts))
+			head.Reason = mostUrgent(reasons(books{r, e.h, e.now()}, run, &counts))
 			head.StepCounts = counts.ByState()
 			return len(run.S.Steps)
 		}

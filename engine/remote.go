@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"hash/fnv"
 	"maps"
+	"math"
+	"os"
 	"slices"
 	"time"
 
@@ -29,6 +31,8 @@ type JoinRequest struct {
 	WorkerID string // of an earlier session that comes back; "": a new one. That of another service's session, or of leases that one has, gets a new one, too
 	Service  string
 	Version  string // informational
+	Host     string // of the worker's process; informational
+	PID      int    // of the worker's process on its host; informational
 	Handlers []string
 	Capacity int      // open leases at once
 	Tokens   []string // attempts that it still works on
@@ -84,6 +88,12 @@ func (req *JoinRequest) Check() error {
 	if len(req.Version) > MaxServiceVersion {
 		return badRequest("service_version: %d bytes, the limit is %d", len(req.Version), MaxServiceVersion)
 	}
+	if len(req.Host) > MaxHost {
+		return badRequest("host: %d bytes, the limit is %d", len(req.Host), MaxHost)
+	}
+	if req.PID < 0 || req.PID > math.MaxInt32 {
+		return badRequest("pid: %d, want 0 to %d", req.PID, math.MaxInt32)
+	}
 	if req.Capacity < 1 || req.Capacity > maxCapacity {
 		return badRequest("capacity: %d, want 1 to %d", req.Capacity, maxCapacity)
 	}
@@ -107,7 +117,7 @@ func (e *Engine) Join(ctx context.Context, req JoinRequest) (Joined, error) {
 	fresh := e.NewID()
 	req.WorkerID = cmp.Or(req.WorkerID, fresh)
 	out := Joined{Lease: e.o.Lease, Heartbeat: e.o.Lease / 3, MaxWait: MaxWait}
-	in := &hub.Join{Only: onlyOf(ctx), ID: req.WorkerID, Else: fresh, Service: req.Service, Version: req.Version, Handlers: req.Handlers, Capacity: req.Capacity}
+	in := &hub.Join{Only: onlyOf(ctx), ID: req.WorkerID, Else: fresh, Service: req.Service, Version: req.Version, Host: req.Host, PID: req.PID, Handlers: req.Handlers, Capacity: req.Capacity}
 	for _, text := range req.Tokens {
 		t, err := e.tokens.Parse(text, req.WorkerID)
 		if err != nil {
@@ -417,10 +427,10 @@ func (e *Engine) Workers(ctx context.Context) ([]Worker, error) {
 			if s.Local && len(s.Handlers) == 0 {
 				continue
 			}
-			w := Worker{WorkerID: s.ID, ServiceName: s.Service, ServiceVersion: s.Version, Handlers: []string{}, Capacity: s.Capacity,
+			w := Worker{WorkerID: s.ID, ServiceName: s.Service, ServiceVersion: s.Version, Host: s.Host, PID: s.PID, Handlers: []string{}, Capacity: s.Capacity,
 				JoinedAt: rfc3339.Format(s.JoinedAt), Waiting: s.Waiting(), SilentMS: now.Mono - s.LastSeen, Running: []model.Task{}}
 			if s.Local {
-				w.WorkerID, w.SilentMS = "in process", 0
+				w.WorkerID, w.SilentMS, w.PID = "in process", 0, os.Getpid()
 			}
 			if w.Waiting { // its connection is open
 				w.SilentMS = 0

@@ -4,9 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/internal/shard"
 )
@@ -52,9 +55,53 @@ func (e *Engine) version(name string, version uint32) (out Workflow, err error) 
 		return out, e.err()
 	}
 	if out.Name == "" {
-		return out, ErrWorkflowNotFound
+		return out, e.noVersion(name, version)
 	}
 	return out, nil
+}
+
+// noVersion is ErrWorkflowNotFound with the names or versions that would have been right.
+func (e *Engine) noVersion(name string, version uint32) error {
+	var known []string
+	var has []uint32
+	e.inspect(func(r *shard.Shard) {
+		known, has = nil, nil
+		for _, w := range r.Workflows() {
+			if w.Current > 0 {
+				known = append(known, w.Name)
+			}
+		}
+		if w := r.Workflows()[name]; w != nil && w.Current > 0 {
+			for _, v := range w.Versions {
+				has = append(has, v.Version)
+			}
+		}
+	})
+	if len(has) == 0 {
+		return archive.NoWorkflow(name, known)
+	}
+	return fmt.Errorf("%w: %q has no version %d; it has %s", ErrWorkflowNotFound, name, version, ranges(has))
+}
+
+// ranges writes ascending numbers: "1 to 4, 7".
+func ranges(all []uint32) string {
+	var parts []string
+	for i := 0; i < len(all); {
+		j := i
+		for j+1 < len(all) && all[j+1] == all[j]+1 {
+			j++
+		}
+		switch {
+		case j == i:
+			parts = append(parts, fmt.Sprint(all[i]))
+		case j == i+1:
+			parts = append(parts, fmt.Sprint(all[i]), fmt.Sprint(all[j]))
+		default:
+			parts = append(parts, fmt.Sprintf("%d to %d", all[i], all[j]))
+		}
+		i = j + 1
+	}
+	return strings.Join(parts, ", ")
 }
 
 // Graph gives the graph of one version of a workflow, which is shared and must not be changed; version 0 is the current one.

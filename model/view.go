@@ -177,7 +177,7 @@ type Span struct {
 // Reason says why an open step does not move, and which command would help.
 type Reason struct {
 	Step    string `json:"step,omitempty"`
-	Code    string `json:"code"` // signal, timer, no_worker, key_held, retry_at, running, service_full, disk_full, quarantined, newer_release, queued
+	Code    string `json:"code"` // signal, timer, no_worker, key_held, retry_at, running, service_full, disk_full, quarantined, newer_release, queued, unknown_signal
 	Detail  string `json:"detail"`
 	Command string `json:"command,omitempty"`
 	// When the reason is that of more than one step: how many, and the first few of them. Detail is then about the first.
@@ -206,6 +206,9 @@ type Version struct {
 	Name    string `json:"name"`
 	Version uint32 `json:"version"`
 	Digest  string `json:"digest"`
+	// Replaced is the version that was current until now; 0: there was none, or nothing changed.
+	Replaced uint32 `json:"replaced,omitempty"`
+
 	Created bool   `json:"-"` // it is new
 	Current uint32 `json:"-"` // the version that new runs get
 }
@@ -288,6 +291,8 @@ type Worker struct {
 	WorkerID       string   `json:"worker_id"`
 	ServiceName    string   `json:"service_name"`
 	ServiceVersion string   `json:"service_version,omitempty"`
+	Host           string   `json:"host,omitempty"` // of its process, as it says
+	PID            int      `json:"pid,omitempty"`  // of its process on that host, as it says
 	Handlers       []string `json:"handlers"`
 	Capacity       int      `json:"capacity"`
 	Waiting        bool     `json:"waiting"` // a poll of it waits for tasks

@@ -14,21 +14,37 @@ import (
 // What is asked of a run may have been asked before, and its answer lost. These are the rules of whether it was, one for each thing
 // that can be asked: the same for a run in memory and for one that was folded from the journal.
 
-// MatchStart says whether a start with that workflow and input is the start of a run again: nil, it is; refusal.ErrRunConflict,
-// it is that of another.
-func MatchStart(runWorkflow string, runInput []byte, workflow string, input []byte) error {
-	if runWorkflow != workflow || !bytes.Equal(runInput, input) && !flow.EqualJSON(runInput, input) {
-		return refusal.ErrRunConflict
-	}
-	return nil
+// Origin is what a run is started with.
+type Origin struct {
+	Workflow string
+	Version  uint32 // of a start: 0: any
+	Input    []byte
 }
 
-// MatchStart is MatchStart of the run. known is false when its input is too large to lie in memory: then the journal knows.
-func (s *State) MatchStart(workflow string, input []byte) (known bool, err error) {
-	if s.Workflow == workflow && s.Input.Data == nil {
+// Match says whether a start is the start of the run again: nil, it is; refusal.ErrRunConflict, with what differs, it is that of
+// another.
+func (run Origin) Match(start Origin) error {
+	var other []string
+	if run.Workflow != start.Workflow {
+		other = append(other, fmt.Sprintf("its workflow is %q, not %q", run.Workflow, start.Workflow))
+	} else if start.Version != 0 && run.Version != start.Version {
+		other = append(other, fmt.Sprintf("its version is %d, not %d", run.Version, start.Version))
+	}
+	if !bytes.Equal(run.Input, start.Input) && !flow.EqualJSON(run.Input, start.Input) {
+		other = append(other, "its input is another")
+	}
+	if other == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", refusal.ErrRunConflict, strings.Join(other, ", "))
+}
+
+// MatchStart is Match of the run. known is false when its input is too large to lie in memory: then the journal knows.
+func (s *State) MatchStart(start Origin) (known bool, err error) {
+	if s.Input.Data == nil {
 		return false, nil
 	}
-	return true, MatchStart(s.Workflow, s.Input.Data, workflow, input)
+	return true, Origin{s.Workflow, s.Version, s.Input.Data}.Match(start)
 }
 
 // MatchSignal says whether the run has received a signal: nil and true, it has, and by is the step that took it ("": none yet);

@@ -3,6 +3,7 @@ package replay_test
 import (
 	"encoding/hex"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,12 +91,20 @@ func TestWhetherARepeatIsTheOriginal(t *testing.T) {
 		event.Event{Kind: event.StepCompleted, Step: 0, Ref: 3},
 		event.Event{Kind: event.SignalReceived, Name: "later", ID: "s2", Payload: []byte("6")},
 	)
-	if known, err := s.MatchStart("w", []byte(`{ "a": 1 }`)); !known || err != nil {
+	if known, err := s.MatchStart(replay.Origin{"w", 0, []byte(`{ "a": 1 }`)}); !known || err != nil {
 		t.Errorf("the same input, written in another way: %v, %v", known, err)
 	}
-	for _, c := range []struct{ workflow, input string }{{"v", `{"a":1}`}, {"w", `{"a":2}`}} {
-		if known, err := s.MatchStart(c.workflow, []byte(c.input)); !known || !errors.Is(err, refusal.ErrRunConflict) {
-			t.Errorf("start of %s with %s: %v, %v", c.workflow, c.input, known, err)
+	for _, c := range []struct {
+		start replay.Origin
+		want  string
+	}{
+		{replay.Origin{"v", 0, []byte(`{"a":1}`)}, `its workflow is "w", not "v"`},
+		{replay.Origin{"w", 0, []byte(`{"a":2}`)}, "its input is another"},
+		{replay.Origin{"w", 3, []byte(`{"a":1}`)}, "its version is 0, not 3"},
+		{replay.Origin{"v", 3, []byte(`{"a":2}`)}, `its workflow is "w", not "v", its input is another`},
+	} {
+		if known, err := s.MatchStart(c.start); !known || !errors.Is(err, refusal.ErrRunConflict) || !strings.HasSuffix(err.Error(), ": "+c.want) {
+			t.Errorf("start of %+v: %v, %v; want %s", c.start, known, err, c.want)
 		}
 	}
 	for _, c := range []struct {

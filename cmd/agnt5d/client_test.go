@@ -30,7 +30,7 @@ func TestTheVerbsAgainstADaemon(t *testing.T) {
 		errs   string // on stderr
 	}{
 		{nil, "register order " + file, 0, "order version 1 is new", ""},
-		{nil, "register order " + file, 0, "already registered", ""},
+		{nil, "register order " + file, 0, "registered before", ""},
 		{nil, "register bad " + bad, exitError, "", "bad.yaml:2:5: step \"pay\": a task needs a handler_name (handler_missing)"},
 		{nil, "register b@d " + bad, exitError, "", "name_invalid"},
 		{nil, "register b@d " + bad, exitError, "", "handler_missing"},

@@ -128,6 +128,33 @@ func (d *daemon) cli(t *testing.T, args ...string) (int, string, string) {
 	return agnt5d(t, args...)
 }
 
+// say runs a verb against the daemon, and looks at its exit code and at what it prints.
+func (d *daemon) say(t *testing.T, code int, want string, args ...string) {
+	t.Helper()
+	got, out, errs := d.cli(t, args...)
+	if got != code || !strings.Contains(out+errs, want) {
+		t.Errorf("agnt5d %q: exit %d, want %d and %q\n%s%s", args, got, code, want, out, errs)
+	}
+}
+
+// serve runs a worker of the daemon in this process until the test ends.
+func (d *daemon) serve(t *testing.T, service string, o client.WorkerOptions, handlers map[string]worker.Func) {
+	t.Helper()
+	w := client.NewWorker(d.client(t), service, o)
+	for name, fn := range handlers {
+		client.HandleRaw(w, name, fn)
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // workerChild is a worker in a process of its own, with the mixed handlers and some that take their time.
 func workerChild(url string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)

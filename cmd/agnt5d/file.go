@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/agnt5/agnt5d/client"
@@ -25,12 +26,20 @@ type file struct {
 	copied bool // of a daemon's journal
 }
 
-// openFile opens a journal without changing a byte of it.
-func openFile(path string) (*file, error) {
+// The ways to a journal that a daemon holds, for those who named its file.
+const (
+	leaveOut   = "leave --file out to ask the daemon (--url or AGNT5_URL says where it is)"
+	checkThere = "\"agnt5d replay --check\", without a file, checks a copy of a daemon's journal"
+	replayIt   = "\"agnt5d replay\", without a file, reads a copy of a daemon's journal"
+	pageThere  = "a daemon serves the page itself, at its own address"
+)
+
+// openFile opens a journal without changing a byte of it. instead says what to do when a daemon holds it.
+func openFile(path, instead string) (*file, error) {
 	j, err := bolt.OpenReadOnly(path)
 	if err != nil {
 		if errors.Is(err, bolt.ErrLocked) {
-			return nil, exit(exitConflict, "%w\n  Ask that process: a daemon answers when no file is named (\"agnt5d replay --check\" looks at its journal); a program that\n  embeds the engine answers where it serves package api (docs/embedding.md, \"Looking at a running engine\").", err)
+			return nil, exit(exitConflict, "%w\n  %s; a program that embeds the engine\n  answers where it serves package api (docs/embedding.md, \"Looking at a running engine\").", err, strings.ToUpper(instead[:1])+instead[1:])
 		}
 		return nil, noFile(err)
 	}
@@ -132,6 +141,25 @@ func (f *file) status(id string) (*model.Status, error) {
 		look.Reasons = engine.ReasonsAtRest(look.S)
 	}
 	return f.Status(look, archive.AllSteps)
+}
+
+// lastOf gives the head of a run, and its last record.
+func (f *file) lastOf(id string) (h journal.Head, last uint64, err error) {
+	run, err := f.find(id)
+	if err != nil {
+		return h, 0, err
+	}
+	w := f.Walk()
+	if err := f.walk(w, run, 0); err != nil {
+		return h, 0, err
+	}
+	if h, err = f.Archive.Head(run); err != nil {
+		return h, 0, f.broken(err)
+	}
+	if newer := w.Newer[run]; newer != nil {
+		return h, newer.Last, nil
+	}
+	return h, w.States[run].LastSeq, nil
 }
 
 // page gives a page of runs, as the client does for a daemon.

@@ -58,7 +58,7 @@ func printEvent(cmd *cobra.Command, o *remote, named bool) func(model.Event) err
 }
 
 func fileHistory(path, id string, print func(model.Event) error) error {
-	f, err := openFile(path)
+	f, err := openFile(path, leaveOut)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"strings"
 	"testing"
 
@@ -15,14 +14,10 @@ import (
 func TestHandlersThatHangAreCounted(t *testing.T) {
 	d := startDaemon(t, t.TempDir(), "--lease", "1s")
 	free := make(chan struct{})
-	w := client.NewWorker(d.client(t), "bad", client.WorkerOptions{Capacity: 1})
-	client.HandleRaw(w, "hang", func(context.Context, *worker.Task) (json.RawMessage, error) { // it looks at no context
+	d.serve(t, "bad", client.WorkerOptions{Capacity: 1}, map[string]worker.Func{"hang": func(context.Context, *worker.Task) (json.RawMessage, error) { // it looks at no context
 		<-free
 		return json.RawMessage("1"), nil
-	})
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- w.Run(ctx) }()
+	}})
 	file := writeFile(t, "h.yaml", "steps:\n  - {name: h, service_name: bad, handler_name: hang, timeout_ms: 100, retry: {max_attempts: 1}}\n")
 	slow := writeFile(t, "l.yaml", "steps:\n  - {name: h, service_name: bad, handler_name: hang}\n")
 	for _, args := range [][]string{{"register", "h", file}, {"register", "l", slow}, {"start", "h", "--id", "h-1", "--wait=1m"}, {"start", "l", "--id", "l-1"}} {
@@ -44,9 +39,5 @@ func TestHandlersThatHangAreCounted(t *testing.T) {
 	}
 	if _, out, _ := d.cli(t, "workers"); strings.Contains(out, "hung") {
 		t.Errorf("it has returned:\n%s", out)
-	}
-	stop()
-	if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
-		t.Error(err)
 	}
 }

@@ -217,7 +217,7 @@ func judgeKilled(t *testing.T, dir string, atLeast int) {
 	if code, out, errs := agnt5d(t, "replay", path, "--check"); code != 0 {
 		t.Fatalf("replay --check: exit %d: %s %s", code, out, errs)
 	}
-	f, err := openFile(path)
+	f, err := openFile(path, leaveOut)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ type eventLines struct {
 
 func (l *eventLines) line(e *model.Event) string {
 	since, took := l.add(e)
-	text := fmt.Sprintf("%6d  %s  %8s  %s", e.Seq, inZone(e.At, l.in, toMilli), since, summary(e, l.in))
+	text := fmt.Sprintf("%6d  %s  %8s  %s", e.Seq, inZone(happened(e), l.in, toMilli), since, summary(e, l.in))
 	if took != "" {
 		text += "  took " + took
 	}

@@ -88,6 +88,9 @@ func newListCmd() *cobra.Command {
 		Short: "List runs, newest first",
 		Long: `Lists runs, the newest start first, or with --sort end or a filter by end the newest end first.
 
+Of a run that failed NOTE has the step, the code and the message, of one that is open the step that needs somebody most, and why (not with --limit 0 or
+over 1,000, and not of a file).
+
 Times are ` + timeForms + `, in your zone or with --utc in UTC.`,
 		Example: "  agnt5d list --state failed,quarantined --ended-since 1h\n  agnt5d list --since yesterday --until today --workflow nightly\n  agnt5d list --text \"no such customer\"\n  agnt5d list --workflow nightly --limit 500 -o json",
 		Args:    nargs(),
@@ -106,6 +109,7 @@ Times are ` + timeForms + `, in your zone or with --utc in UTC.`,
 		if err != nil {
 			return err
 		}
+		want.Reasons = path == "" && limit > 0 && limit <= reasonsMost
 		runs, next, err := listRuns(cmd, c, want, int(limit), path, cursor)
 		if err != nil {
 			return err
@@ -126,6 +130,9 @@ Times are ` + timeForms + `, in your zone or with --utc in UTC.`,
 	})
 }
 
+// reasonsMost is the longest list that says of each open run why it does not move: the daemon looks into each of them.
+const reasonsMost = 1_000
+
 // runRows is a table of runs; with the time of the end where it is the order.
 func runRows(cmd *cobra.Command, runs []model.RunHead, f client.Filter) [][]string {
 	ends := f.Sort == "end" || f.Sort == "" && f.EndedSince+f.EndedUntil != ""
@@ -145,6 +152,9 @@ func runRows(cmd *cobra.Command, runs []model.RunHead, f client.Filter) [][]stri
 		if r.ErrorMessage != "" {
 			note += ": " + r.ErrorMessage
 		}
+		if why := r.Reason; why != nil && note == "" {
+			note = strings.TrimPrefix(why.Step+": "+why.Code+": ", ": ") + localTimes(why.Detail, zone(cmd))
+		}
 		if r.Skipped > 0 && note == "" {
 			note = fmt.Sprintf("%d skipped", r.Skipped)
 		}
@@ -157,7 +167,7 @@ func runRows(cmd *cobra.Command, runs []model.RunHead, f client.Filter) [][]stri
 func listRuns(cmd *cobra.Command, c *client.Client, f client.Filter, limit int, path, cursor string) (runs []model.RunHead, next string, err error) {
 	page := c.List
 	if path != "" {
-		file, err := openFile(path)
+		file, err := openFile(path, leaveOut)
 		if err != nil {
 			return nil, "", err
 		}

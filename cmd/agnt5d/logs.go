@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"math"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -22,7 +25,7 @@ func newLogsCmd() *cobra.Command {
 		Use:   "logs RUN [STEP]",
 		Short: "Print what the handlers of a run wrote to their logs",
 		Long: `Prints what the handlers of a run, or of one of its steps, wrote to their logs (Go: worker.Log(ctx), Python: ctx.logger): the last
-64 KiB of each attempt, kept as long as the run. With -f it continues until the run has ended.`,
+64 KiB of each attempt, kept as long as the run, in the order in which the attempts began. With -f it continues until the run has ended.`,
 		Example: "  agnt5d logs order-17\n  agnt5d logs order-17 charge -f",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 2 {
@@ -39,16 +42,19 @@ func newLogsCmd() *cobra.Command {
 		if len(args) == 2 {
 			step = args[1]
 		}
-		p := &logPrinter{out: cmd.OutOrStdout(), json: o.json(), in: zone(cmd), seen: map[attemptOf]uint64{}}
+		p := &logPrinter{begun: func() (map[attemptOf]int, error) { return begun(cmd.Context(), c, args[0], path) }, out: cmd.OutOrStdout(), json: o.json(), in: zone(cmd), seen: map[attemptOf]uint64{}}
 		if path != "" {
 			if follow {
 				return exit(exitUsage, "-f goes with a daemon: nothing is added to a file that none holds")
 			}
 			all, err := fileLogs(path, args[0], step)
-			if err != nil {
-				return err
+			if err == nil {
+				err = p.print(all)
 			}
-			return p.print(all)
+			if err == nil {
+				p.sayNothing(cmd.ErrOrStderr(), args)
+			}
+			return err
 		}
 		for {
 			ended := !follow
@@ -63,8 +69,12 @@ func newLogsCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := p.print(all); err != nil || ended {
+			if err := p.print(all); err != nil {
 				return err
+			}
+			if ended {
+				p.sayNothing(cmd.ErrOrStderr(), args)
+				return nil
 			}
 			if !pause(cmd.Context(), followEvery) {
 				return nil // Ctrl-C is how it ends
@@ -75,7 +85,7 @@ func newLogsCmd() *cobra.Command {
 
 // fileLogs reads logs from a journal that no daemon holds.
 func fileLogs(path, id, step string) ([]model.AttemptLog, error) {
-	f, err := openFile(path)
+	f, err := openFile(path, leaveOut)
 	if err != nil {
 		return nil, err
 	}
@@ -114,9 +124,81 @@ type logPrinter struct {
 	in   *time.Location
 	seen map[attemptOf]uint64 // bytes, as the attempt counts them
 	last attemptOf            // whose lines stand last
+
+	begun func() (map[attemptOf]int, error) // gives the place of each attempt of the run, by its beginning
+	order map[attemptOf]int                 // as it was given last
+}
+
+// begun gives the place of each attempt among those of a run, by its beginning.
+func begun(ctx context.Context, c *client.Client, run, path string) (map[attemptOf]int, error) {
+	page := func(cursor string) ([]model.Span, string, error) { return c.Timeline(ctx, run, 10_000, cursor) }
+	if path != "" {
+		page = func(string) ([]model.Span, string, error) {
+			spans, err := fileTimeline(ctx, path, run)
+			return spans, "", err
+		}
+	}
+	var all []model.Span
+	for cursor := ""; ; {
+		spans, next, err := page(cursor)
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, spans...); next == "" {
+			break
+		}
+		cursor = next
+	}
+	slices.SortStableFunc(all, func(a, b model.Span) int {
+		return strings.Compare(cmp.Or(a.StartedAt, a.ScheduledAt), cmp.Or(b.StartedAt, b.ScheduledAt))
+	})
+	order := map[attemptOf]int{}
+	for i, s := range all {
+		order[attemptOf{s.Step, s.Attempt}] = i
+	}
+	return order, nil
+}
+
+// fileTimeline reads a run's timeline from a journal that no daemon holds.
+func fileTimeline(ctx context.Context, path, id string) ([]model.Span, error) {
+	f, err := openFile(path, leaveOut)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	h, last, err := f.lastOf(id)
+	if err != nil {
+		return nil, err
+	}
+	spans, _, err := f.Timeline(ctx, h, last, 0, math.MaxInt)
+	return spans, err
+}
+
+// sort puts logs into the order in which their attempts began. Of a run whose history cannot be read they stay by step and attempt.
+func (p *logPrinter) sort(all []model.AttemptLog) {
+	of := func(l model.AttemptLog) attemptOf { return attemptOf{l.Step, l.Attempt} }
+	if len(all) > 1 && slices.ContainsFunc(all, func(l model.AttemptLog) bool { _, known := p.order[of(l)]; return !known }) {
+		if order, err := p.begun(); err == nil {
+			p.order = order
+		}
+	}
+	slices.SortStableFunc(all, func(a, b model.AttemptLog) int { return cmp.Compare(p.order[of(a)], p.order[of(b)]) })
+}
+
+// sayNothing says that there was nothing to print.
+func (p *logPrinter) sayNothing(w io.Writer, args []string) {
+	if len(p.seen) > 0 || p.json {
+		return
+	}
+	of := "the handlers of run " + args[0]
+	if len(args) == 2 {
+		of = "step " + args[1] + " of run " + args[0]
+	}
+	fmt.Fprintf(w, "%s wrote nothing to a log (Go: worker.Log(ctx), Python: ctx.logger; what a handler prints goes to its worker's own output)\n", of)
 }
 
 func (p *logPrinter) print(all []model.AttemptLog) error {
+	p.sort(all)
 	for _, l := range all {
 		of := attemptOf{l.Step, l.Attempt}
 		seen, again := p.seen[of]

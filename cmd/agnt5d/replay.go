@@ -82,7 +82,7 @@ p goes back, a number goes there, q ends.`,
 				return told(err)
 			}
 			defer away()
-			f, err := openFile(path)
+			f, err := openFile(path, replayIt)
 			if err != nil {
 				return err
 			}

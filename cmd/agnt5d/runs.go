@@ -46,9 +46,12 @@ func newRegisterCmd() *cobra.Command {
 				Warnings flow.Problems `json:"warnings,omitempty"`
 			}{v, warnings})
 		}
-		how := "is current; this definition was already registered"
-		if created {
+		how := "was registered before and is current"
+		switch {
+		case created:
 			how = "is new and current"
+		case v.Replaced != 0:
+			how = fmt.Sprintf("was registered before and is current again instead of version %d: new runs get it, others keep theirs", v.Replaced)
 		}
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s version %d %s (%s)\n", v.Name, v.Version, how, v.Digest)
 		return err

@@ -63,7 +63,7 @@ func statusOf(cmd *cobra.Command, c *client.Client, run, path string) (*model.St
 	if path == "" {
 		return c.Status(cmd.Context(), run, "")
 	}
-	f, err := openFile(path)
+	f, err := openFile(path, leaveOut)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +101,7 @@ func definitionOf(cmd *cobra.Command, c *client.Client, st *model.Status, path s
 		}
 		body = w.Definition
 	} else {
-		f, err := openFile(path)
+		f, err := openFile(path, leaveOut)
 		if err != nil {
 			return nil, err
 		}

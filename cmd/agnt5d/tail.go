@@ -82,7 +82,7 @@ func (t *tail) filter(ctx context.Context) (func(*model.Event) (bool, error), er
 		known := eventKinds()
 		for _, k := range strings.Split(t.kinds, ",") {
 			if !slices.Contains(known, k) {
-				return nil, exit(exitUsage, "--kind: there is no kind of event %q%s", k, nearest.Did(k, known))
+				return nil, exit(exitUsage, "--kind: there is no kind of event %q%s\n  The kinds are: %s", k, nearest.Did(k, known), strings.Join(known, ", "))
 			}
 			kinds = append(kinds, k)
 		}

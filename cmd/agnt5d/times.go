@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/model"
 	"github.com/spf13/cobra"
 )
@@ -103,10 +104,18 @@ type pace struct {
 // maxPaces is of how many runs a timeline knows the last event; of one that it has forgotten the next event has no distance.
 const maxPaces = 10_000
 
+// happened is when an event happened: an attempt begins before its start is journaled, and that is the time it has.
+func happened(e *model.Event) string {
+	if said, ok := e.Data["started_at"].(string); ok && e.Kind == event.AttemptStarted.String() {
+		return said
+	}
+	return e.At
+}
+
 // add takes the next event and says how long after the run's last event it was ("" for the first) and how long what ended with it
 // had taken: an attempt, a wait, or the run.
 func (t *timeline) add(e *model.Event) (since, took string) {
-	at, err := time.Parse(time.RFC3339, e.At)
+	at, err := time.Parse(time.RFC3339, happened(e))
 	if err != nil || e.WorkflowID == "" {
 		return "", ""
 	}
@@ -120,7 +129,9 @@ func (t *timeline) add(e *model.Event) (since, took string) {
 	} else {
 		since = "+" + span(at.Sub(p.last))
 	}
-	p.last = at
+	if at.After(p.last) {
+		p.last = at
+	}
 	switch e.Kind {
 	case "RunStarted":
 		p.began = at
@@ -131,16 +142,8 @@ func (t *timeline) add(e *model.Event) (since, took string) {
 		if e.Kind == "RunCompleted" {
 			delete(t.runs, e.WorkflowID)
 		}
-	case "SignalAwaited", "TimerSet":
+	case "SignalAwaited", "TimerSet", "AttemptStarted":
 		p.attempts[e.Step] = at
-	case "AttemptStarted":
-		began := at
-		if said, ok := e.Data["started_at"].(string); ok { // it was journaled later than it began
-			if t, err := time.Parse(time.RFC3339, said); err == nil {
-				began = t
-			}
-		}
-		p.attempts[e.Step] = began
 	case "AttemptFailed", "AttemptLost", "StepCompleted", "StepFailed", "StepTimedOut":
 		if began, ok := p.attempts[e.Step]; ok {
 			took = span(at.Sub(began))

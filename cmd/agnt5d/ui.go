@@ -53,7 +53,7 @@ in it moves on. A running daemon serves the page itself, at its address.`,
 }
 
 func serveFile(ctx context.Context, path, listen string, stdout io.Writer) error {
-	f, err := openFile(path)
+	f, err := openFile(path, pageThere)
 	if err != nil {
 		return err
 	}

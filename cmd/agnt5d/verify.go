@@ -25,19 +25,15 @@ func newVerifyCmd() *cobra.Command {
 			if err := checkFormat(format); err != nil {
 				return err
 			}
-			f, err := openFile(args[0])
+			f, err := openFile(args[0], checkThere)
 			if err != nil {
 				return err
 			}
 			defer f.Close()
 			out := cmd.OutOrStdout()
-			found := []map[string]any{}
+			found := []finding{}
 			stats, err := f.verify(cmd.Context(), func(d journal.Damage) {
-				one := map[string]any{"seq": d.Seq, "kind": d.Kind, "detail": d.Detail}
-				if d.Run != 0 {
-					one["run"] = f.Name(d.Run)
-				}
-				found = append(found, one)
+				found = append(found, f.finding(d))
 				if format != "json" {
 					fmt.Fprintln(out, f.lie(d))
 				}

@@ -30,7 +30,7 @@ func newWorkersCmd() *cobra.Command {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), "no worker is connected, and no push service is configured")
 			return err
 		}
-		rows := [][]string{{"WORKER", "SERVICE", "VERSION", "RUNNING", "SILENT", "HANDLERS", "WORKS ON"}}
+		rows := [][]string{{"WORKER", "SERVICE", "VERSION", "PROCESS", "RUNNING", "SILENT", "HANDLERS", "WORKS ON"}}
 		for _, w := range all {
 			var on []string
 			for _, t := range w.Running {
@@ -39,11 +39,19 @@ func newWorkersCmd() *cobra.Command {
 			for _, t := range w.Hung {
 				on = append(on, fmt.Sprintf("%s/%s (attempt %d is over, hangs)", t.WorkflowID, t.Step, t.Attempt))
 			}
-			rows = append(rows, []string{w.WorkerID, w.ServiceName, w.ServiceVersion, running(&w),
+			rows = append(rows, []string{w.WorkerID, w.ServiceName, w.ServiceVersion, processOf(&w), running(&w),
 				short(time.Duration(w.SilentMS) * time.Millisecond), clip(strings.Join(w.Handlers, " "), 50), clip(strings.Join(on, " "), 60)})
 		}
 		return table(cmd.OutOrStdout(), rows)
 	})
+}
+
+// processOf says in which process a worker is.
+func processOf(w *model.Worker) string {
+	if w.PID == 0 {
+		return w.Host
+	}
+	return strings.TrimSpace(fmt.Sprintf("%s pid %d", w.Host, w.PID))
 }
 
 // running says how many tasks a worker has, of how many that it may have.
@@ -125,7 +133,7 @@ var objectKeys = completer(func(ctx context.Context, c *client.Client, typed str
 
 func listObjects(cmd *cobra.Command, c *client.Client, prefix string, limit int, path string) ([]model.Object, error) {
 	if path != "" {
-		f, err := openFile(path)
+		f, err := openFile(path, leaveOut)
 		if err != nil {
 			return nil, err
 		}

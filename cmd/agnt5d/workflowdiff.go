@@ -18,7 +18,9 @@ func newWorkflowsDiffCmd() *cobra.Command {
 		Use:   "diff NAME VERSION [VERSION]",
 		Short: "Print what differs between two versions of a workflow",
 		Long: `Prints what a version of a workflow has that another has not: steps that were added or removed, and keys that changed, each with its old and
-its new value. Without a second VERSION it compares with the current one.`,
+its new value. Without a second VERSION it compares with the current one.
+
+The exit code is that of diff(1): 0 they are the same, 1 they differ, 2 or more they could not be compared.`,
 		Example: "  agnt5d workflows diff order 1\n  agnt5d workflows diff order 1 3 -o json",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 3 {
@@ -41,20 +43,28 @@ its new value. Without a second VERSION it compares with the current one.`,
 		for i, into := range []*uint32{&d.From, &d.To} {
 			w, err := c.Workflow(cmd.Context(), args[0], versions[i])
 			if err != nil {
-				return err
+				return trouble(err)
 			}
 			*into = w.Version
 			if err := json.Unmarshal(w.Definition, &defs[i]); err != nil {
-				return err
+				return trouble(err)
 			}
 		}
-		if err := d.compare(defs[0], defs[1]); err != nil {
-			return err
+		err := d.compare(defs[0], defs[1])
+		switch {
+		case err != nil:
+		case o.json():
+			err = printJSON(cmd.OutOrStdout(), d)
+		default:
+			err = d.print(cmd.OutOrStdout())
 		}
-		if o.json() {
-			return printJSON(cmd.OutOrStdout(), d)
+		if err != nil {
+			return trouble(err)
 		}
-		return d.print(cmd.OutOrStdout())
+		if !d.same() {
+			return exit(exitDiffer, "")
+		}
+		return nil
 	})
 }
 
@@ -140,6 +150,10 @@ func (d *difference) keys(step string, from, to map[string]json.RawMessage) {
 	}
 }
 
+func (d *difference) same() bool {
+	return len(d.Removed)+len(d.Added)+len(d.Changed) == 0 && !d.Reordered
+}
+
 func (d *difference) print(w io.Writer) error {
 	fmt.Fprintf(w, "%s, version %d to %d:\n", d.Name, d.From, d.To)
 	for _, name := range d.Removed {
@@ -158,7 +172,7 @@ func (d *difference) print(w io.Writer) error {
 	if d.Reordered {
 		fmt.Fprintln(w, "~ the steps stand in another order")
 	}
-	if len(d.Removed)+len(d.Added)+len(d.Changed) == 0 && !d.Reordered {
+	if d.same() {
 		fmt.Fprintln(w, "they are the same")
 	}
 	return nil

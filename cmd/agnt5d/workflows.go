@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"strconv"
 
@@ -74,7 +76,12 @@ func newWorkflowsShowCmd() *cobra.Command {
 		if o.json() {
 			return printJSON(cmd.OutOrStdout(), w)
 		}
-		return printJSON(cmd.OutOrStdout(), w.Definition)
+		b := &bytes.Buffer{}
+		if err := json.Indent(b, w.Definition, "", "  "); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), b)
+		return err
 	})
 }
 
@@ -102,6 +109,10 @@ func printUsed(cmd *cobra.Command, o *remote, v model.Version) error {
 	if o.json() {
 		return printJSON(cmd.OutOrStdout(), v)
 	}
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s version %d is current: new runs get it, others keep theirs (%s)\n", v.Name, v.Version, v.Digest)
+	instead := ""
+	if v.Replaced != 0 {
+		instead = fmt.Sprintf(" instead of version %d", v.Replaced)
+	}
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s version %d is current%s: new runs get it, others keep theirs (%s)\n", v.Name, v.Version, instead, v.Digest)
 	return err
 }

@@ -93,6 +93,11 @@ func knowsWorkflow(j List, name string) error {
 		}
 		known = append(known, d.Name)
 	}
+	return NoWorkflow(name, known)
+}
+
+// NoWorkflow is refusal.ErrWorkflowNotFound with the name that was meant.
+func NoWorkflow(name string, known []string) error {
 	return fmt.Errorf("%w: %q%s", refusal.ErrWorkflowNotFound, name, nearest.Did(name, known))
 }
 
@@ -107,7 +112,7 @@ func (f *Filter) heads() (journal.HeadFilter, error) {
 		for name := range strings.SplitSeq(f.State, ",") {
 			st, ok := replay.ParseRunState(name)
 			if !ok {
-				return jf, badFilter("state %q: want running, completed, failed, cancelled or quarantined, or several with commas between", name)
+				return jf, badFilter("state %q: want running, completed, failed, cancelled or quarantined, or several with commas between; a run that waits for something is running", name)
 			}
 			jf.States = append(jf.States, uint8(st))
 		}
@@ -119,6 +124,14 @@ func (f *Filter) heads() (journal.HeadFilter, error) {
 	if f.StuckFor > 0 {
 		jf.States = only(jf.States, replay.Running)
 		jf.Limit, jf.Look = min(jf.Limit, lookMostStuck), lookMostStuck
+	}
+	for _, r := range []struct {
+		name         string
+		since, until int64
+	}{{"", f.Since, f.Until}, {"ended_", f.EndedSince, f.EndedUntil}} {
+		if r.since != 0 && r.until != 0 && r.since >= r.until {
+			return jf, badFilter("%[1]ssince %[2]s is not before %[1]suntil %[3]s: no run can be in between", r.name, rfc3339.Format(r.since), rfc3339.Format(r.until))
+		}
 	}
 	var err error
 	jf.After, err = fromCursor(f.ByEnd, f.Cursor)

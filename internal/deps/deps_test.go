@@ -57,7 +57,7 @@ var may = map[string][]string{
 	"internal/hub":           {"internal/failure", "internal/refusal", "internal/shard", "journal", "worker"},
 	"internal/shard":         {"flow", "internal/archive", "internal/event", "internal/failure", "internal/meter", "internal/objects", "internal/refusal", "journal", "replay", "timers", "worker"},
 	"internal/sim":           {"flow", "internal/archive", "internal/event", "internal/failure", "internal/hub", "internal/refusal", "internal/shard", "journal", "replay", "worker"},
-	"engine":                 {"flow", "internal/archive", "internal/build", "internal/event", "internal/failure", "internal/hub", "internal/ids", "internal/refusal", "internal/rfc3339", "internal/sealed", "internal/shard", "journal", "journal/bolt", "model", "replay", "timers", "worker"},
+	"engine":                 {"flow", "internal/archive", "internal/build", "internal/event", "internal/failure", "internal/hub", "internal/ids", "internal/nearest", "internal/refusal", "internal/rfc3339", "internal/sealed", "internal/shard", "journal", "journal/bolt", "model", "replay", "signals", "timers", "worker"},
 	"enginetest":             {"engine", "flow", "worker"},
 	"examples/approval":      {"engine", "flow"},
 	"examples/embed":         {"engine", "flow"},

@@ -89,11 +89,14 @@ func (f *Handler) Full() (limit int, full bool) {
 type Session struct {
 	worker.Session // what the shards know of it
 	Service        string
+	Host           string // of its process, as it says
+	PID            int    // of its process, as it says; 0: it did not
 	Handlers       []*Handler
 	Capacity       int   // leases at once
 	turn           int   // the place in Handlers of the one whose turn it is
 	LastSeen       int64 // monotonic ms
 	JoinedAt       int64 // Unix ms
+	leaseMS        int64 // how long it lives without a sign of life
 
 	leases map[*worker.Slot]bool // true: nobody waits for its answer any more
 	asked  int                   // tasks for which a shard was asked, and did not answer yet
@@ -207,6 +210,18 @@ func (h *Hub) Served(service string) []string {
 	return names
 }
 
+// Services gives the services of which there are workers, sorted.
+func (h *Hub) Services() []string {
+	var names []string
+	for k, f := range h.handlers {
+		if len(f.sessions) > 0 && !slices.Contains(names, k.service) {
+			names = append(names, k.service)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // Serve lets this process run a handler.
 func (h *Hub) Serve(service, name string) {
 	f := h.Handler(service, name)
@@ -237,7 +252,7 @@ func (h *Hub) Sessions() []*Session {
 // join adds a session. Its handlers are served from now on.
 func (h *Hub) join(s *Session) {
 	s.leases, s.promised = map[*worker.Slot]bool{}, map[*worker.Slot]bool{}
-	s.Data = s
+	s.Data, s.leaseMS = s, h.cfg.LeaseMS
 	h.sessions[s.ID] = s
 	for _, f := range s.Handlers {
 		f.sessions = append(f.sessions, s)

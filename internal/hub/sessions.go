@@ -27,6 +27,8 @@ type Join struct {
 	Else     string // an id that nobody has
 	Service  string
 	Version  string
+	Host     string // of its process; informational
+	PID      int    // of its process; informational
 	Handlers []string
 	Capacity int
 	Tokens   []worker.Token // attempts that it still works on
@@ -54,7 +56,7 @@ func (in *Join) admit(h *Hub) {
 		before = &old.Session
 		h.end(old)
 	}
-	s := &Session{Session: worker.Session{ID: in.ID, Version: in.Version}, Service: in.Service, Capacity: in.Capacity, LastSeen: h.now.Mono, JoinedAt: h.now.Wall}
+	s := &Session{Session: worker.Session{ID: in.ID, Version: in.Version}, Service: in.Service, Host: in.Host, PID: in.PID, Capacity: in.Capacity, LastSeen: h.now.Mono, JoinedAt: h.now.Wall}
 	for _, name := range in.Handlers {
 		s.Handlers = append(s.Handlers, h.Handler(in.Service, name))
 	}

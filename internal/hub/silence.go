@@ -1,6 +1,9 @@
 package hub
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/agnt5/agnt5d/internal/failure"
 	"github.com/agnt5/agnt5d/internal/shard"
 )
@@ -16,6 +19,30 @@ func (h *Hub) look(at int64) {
 	if h.sweepAt == 0 || at < h.sweepAt {
 		h.sweepAt = at
 	}
+}
+
+// Heard is when a session was last heard of, in ms.
+type Heard struct {
+	Worker string
+	Silent int64 // since then; 0: its connection is open, or it is this process
+	Left   int64 // until it counts as gone
+	Late   bool  // a sign of life is overdue
+}
+
+// Heard gives the sessions that serve the handler, the one that has been silent for longest first.
+func (f *Handler) Heard(now int64) []Heard {
+	all := make([]Heard, 0, len(f.sessions))
+	for _, s := range f.sessions {
+		one := Heard{Worker: s.ID}
+		if !s.Local && !s.Waiting() {
+			one.Silent = now - s.LastSeen
+			one.Left = s.leaseMS - one.Silent
+			one.Late = one.Silent > s.leaseMS/2
+		}
+		all = append(all, one)
+	}
+	slices.SortStableFunc(all, func(a, b Heard) int { return cmp.Compare(b.Silent, a.Silent) })
+	return all
 }
 
 // sweep answers the polls that have waited long enough, and closes sessions that have not been heard of.

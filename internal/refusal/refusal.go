@@ -47,7 +47,7 @@ func refusal(code, text string) error {
 var (
 	ErrRunNotFound      = refusal("run_not_found", "no such run")
 	ErrRunExpired       = refusal("run_expired", "the run was deleted; its id is kept for a while so that it cannot start again by mistake")
-	ErrRunConflict      = refusal("run_conflict", "the id belongs to a run of another workflow or input")
+	ErrRunConflict      = refusal("run_conflict", "the id belongs to another run")
 	ErrRunFinished      = refusal("run_finished", "the run has finished")
 	ErrRunOpen          = refusal("run_open", "the run has not finished")
 	ErrRunNotFailed     = refusal("run_not_failed", "only a failed or cancelled run can be retried")

@@ -27,6 +27,7 @@ type Register struct {
 type Registered struct {
 	Version uint32
 	Current uint32 // of the name, after it
+	Before  uint32 // that was current before; 0: none, or the same
 	Digest  flow.Digest
 	Created bool
 }
@@ -61,6 +62,7 @@ func (in *Register) admit(r *Shard) {
 			r.define(in.Graph)
 		}
 	}
+	got.Before = w.Current
 	w.Current, got.Current = got.Version, got.Version
 	r.b.Definitions = append(r.b.Definitions, journal.Definition{Name: in.Name, Version: got.Version, Digest: string(got.Digest), Body: in.Body, At: r.now.Wall, Current: true})
 	r.system(event.Event{Kind: event.WorkflowRegistered, Name: in.Name, Version: got.Version, Digest: string(got.Digest), By: in.By})
@@ -159,10 +161,7 @@ func (in *Start) fold(r *Shard, run *Run, t *replay.Turn) {
 func (in *Start) again(run *Run, err error) {
 	known := true
 	if err == nil {
-		known, err = run.S.MatchStart(in.Workflow, in.Input)
-	}
-	if err == nil && in.Version != 0 && in.Version != run.S.Version {
-		err = refusal.ErrRunConflict
+		known, err = run.S.MatchStart(replay.Origin{Workflow: in.Workflow, Version: in.Version, Input: in.Input})
 	}
 	if err != nil {
 		in.refuse(err)

@@ -49,11 +49,11 @@ func (r *Shard) Keys() []string { return r.table.Keys() }
 
 // Silence says for how long (ms) nothing was heard of the worker that has a lease, and when (Unix ms) its step is offered to
 // others if that stays so; 0: never, the attempt runs in this process.
-func (r *Shard) Silence(s *worker.Slot) (silent, until int64) {
+func (r *Shard) Silence(s *worker.Slot, now Now) (silent, until int64) {
 	if s.Expires == 0 {
 		return 0, 0
 	}
-	return r.Hub.LeaseMS - (s.Expires - r.now.Mono), r.now.Wall + s.Expires - r.now.Mono
+	return r.Hub.LeaseMS - (s.Expires - now.Mono), now.Wall + s.Expires - now.Mono
 }
 
 // Peek gives a run in memory's books; nil if it is not there.

@@ -16,7 +16,7 @@ const (
 	Msgpack = "application/msgpack"
 )
 
-// Register opens a session. In msgpack, what is empty is sent too, as every release did; Publish is not, which
+// Register opens a session. In msgpack, what is empty is sent too, as every release did; Publish and what follows are not, which
 // older daemons do not know.
 type Register struct {
 	ServiceName    string                     `json:"service_name"`
@@ -27,6 +27,8 @@ type Register struct {
 	WorkerID       string                     `json:"worker_id,omitempty" msgpack:"worker_id"` // of the session that comes back
 	Tokens         []string                   `json:"tokens,omitempty" msgpack:"tokens"`       // what it still works on
 	Publish        string                     `json:"publish,omitempty"`                       // PublishCurrent, or empty: only a new definition becomes current
+	Host           string                     `json:"host,omitempty"`                          // of the worker's process; informational
+	PID            int                        `json:"pid,omitempty"`                           // of the worker's process on its host; informational
 }
 
 // PublishCurrent makes each definition of a Register current when the session is opened, also one that the name has had.

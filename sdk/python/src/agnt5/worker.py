@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import random
+import socket
 import sys
 import threading
 import time
@@ -306,6 +307,8 @@ class Worker:
             "service_version": self.service_version,
             "handlers": list(self._handlers),
             "capacity": self.capacity,
+            "host": socket.gethostname()[:255],
+            "pid": os.getpid(),
         }
         with self._lock:
             if self._session:
