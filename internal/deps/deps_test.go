@@ -38,6 +38,8 @@ var may = map[string][]string{
 	"journal":                {"internal/meter"},
 	"journal/bolt":           {"journal"},
 	"journal/journaltest":    {"journal"},
+	"journal/pg":             {"journal"},
+	"internal/pgtest":        {},
 	"model":                  {"internal/jsontext"},
 	"signals":                {},
 	"ui":                     {},

@@ -1,0 +1,204 @@
+// Package pgtest gives tests a PostgreSQL: the one that AGNT5_TEST_POSTGRES names, or else a server of their own, started from the
+// binaries of this machine in a temporary folder. Where there is neither, a test is skipped and says so.
+package pgtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Main runs a package's tests, and stops the server that they started.
+func Main(m *testing.M) {
+	code := m.Run()
+	if shared.server != nil {
+		shared.server.Stop()
+	}
+	os.Exit(code)
+}
+
+var shared struct {
+	once   sync.Once
+	server *Server
+	url    string
+	err    error
+}
+
+// URL names a database for the tests of a package. The package's TestMain is Main.
+func URL(t testing.TB) string {
+	t.Helper()
+	shared.once.Do(func() {
+		if shared.url = os.Getenv("AGNT5_TEST_POSTGRES"); shared.url != "" {
+			return
+		}
+		if shared.server, shared.err = Start(""); shared.err == nil {
+			shared.url = shared.server.URL
+		}
+	})
+	if errors.Is(shared.err, errNone) {
+		t.Skip(shared.err)
+	}
+	if shared.err != nil {
+		t.Fatal(shared.err)
+	}
+	return shared.url
+}
+
+var errNone = errors.New("needs PostgreSQL: set AGNT5_TEST_POSTGRES to the URL of a database, or install the server (Debian: apt-get install postgresql)")
+
+// Server is a cluster in a folder of its own.
+type Server struct {
+	URL string
+	dir string
+	own string // a folder to remove
+	cmd *exec.Cmd
+}
+
+// binary finds a program of PostgreSQL: on the PATH, or where Debian has it.
+func binary(name string) (string, error) {
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + name)
+	slices.SortFunc(found, func(a, b string) int { return version(b) - version(a) })
+	if len(found) > 0 {
+		return found[0], nil
+	}
+	if path, err := exec.LookPath(name); err == nil {
+		return path, nil
+	}
+	return "", errNone
+}
+
+func version(path string) int {
+	n, _ := strconv.Atoi(strings.Split(path, "/")[4])
+	return n
+}
+
+// command runs a program as somebody whom PostgreSQL accepts: it refuses root.
+func command(name string, args ...string) (*exec.Cmd, error) {
+	path, err := binary(name)
+	if err != nil {
+		return nil, err
+	}
+	if os.Getuid() != 0 {
+		return exec.Command(path, args...), nil
+	}
+	if _, err := user.Lookup("postgres"); err != nil {
+		return nil, fmt.Errorf("%w; root may not run it, and there is no user postgres", errNone)
+	}
+	return exec.Command("setpriv", append([]string{"--reuid=postgres", "--regid=postgres", "--clear-groups", "--", path}, args...)...), nil
+}
+
+// Start makes a cluster in dir, or ("") in a temporary folder, and starts its server. options go to the server.
+func Start(dir string, options ...string) (*Server, error) {
+	s := &Server{dir: dir}
+	if dir == "" {
+		own, err := os.MkdirTemp("", "agnt5-postgres-")
+		if err != nil {
+			return nil, err
+		}
+		s.own, s.dir = own, filepath.Join(own, "data")
+	}
+	if err := s.init(); err != nil {
+		s.remove()
+		return nil, err
+	}
+	if err := s.Run(options...); err != nil {
+		s.remove()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Server) remove() {
+	if s.own != "" {
+		_ = os.RemoveAll(s.own)
+	}
+}
+
+func (s *Server) init() error {
+	parent := filepath.Dir(s.dir)
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return err
+	}
+	if u, err := user.Lookup("postgres"); err == nil && os.Getuid() == 0 {
+		uid, _ := strconv.Atoi(u.Uid)
+		gid, _ := strconv.Atoi(u.Gid)
+		for _, d := range []string{parent, s.dir} {
+			if err := os.Chown(d, uid, gid); err != nil {
+				return err
+			}
+		}
+	}
+	cmd, err := command("initdb", "-D", s.dir, "-U", "agnt5", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	if err != nil {
+		return err
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb: %w: %s", err, out)
+	}
+	return nil
+}
+
+// Run starts the server of a cluster that is there.
+func (s *Server) Run(options ...string) error {
+	args := []string{"-D", s.dir, "-k", s.dir, "-c", "listen_addresses=", "-c", "max_connections=200", "-c", "shared_buffers=64MB", "-c", "log_min_messages=fatal"}
+	for _, o := range options {
+		args = append(args, "-c", o)
+	}
+	cmd, err := command("postgres", args...)
+	if err != nil {
+		return err
+	}
+	cmd.Dir = "/"
+	logged, err := os.Create(s.dir + ".log")
+	if err != nil {
+		return err
+	}
+	defer logged.Close()
+	cmd.Stdout, cmd.Stderr = logged, logged
+	apart(cmd)
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	s.cmd = cmd
+	s.URL = "postgres:///postgres?host=" + s.dir + "&user=agnt5"
+	for until := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		conn, err := pgx.Connect(ctx, s.URL)
+		cancel()
+		if err == nil {
+			return conn.Close(context.Background())
+		}
+		if time.Now().After(until) {
+			s.Kill()
+			said, _ := os.ReadFile(s.dir + ".log")
+			return fmt.Errorf("PostgreSQL does not start: %w\n%s", err, said)
+		}
+	}
+}
+
+// Dir is the cluster's folder, in which the server also listens on a socket.
+func (s *Server) Dir() string { return s.dir }
+
+// Kill ends the server as a crash of its machine's memory would: without a checkpoint.
+func (s *Server) Kill() { s.end(false) }
+
+// End ends the server in order.
+func (s *Server) End() { s.end(true) }
+
+// Stop ends the server, and removes a temporary folder.
+func (s *Server) Stop() {
+	s.end(true)
+	s.remove()
+}

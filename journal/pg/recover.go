@@ -1,0 +1,123 @@
+package pg
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/agnt5/agnt5d/journal"
+)
+
+// Recover reads what an engine needs to start: the snapshots of open runs, and the records after the last recovery point. Damage to
+// them is reported, and passed over. See journal.Visitor for the order.
+func (j *Journal) Recover(v journal.Visitor) error {
+	j.mu.Lock()
+	base, clean := j.base, j.clean
+	j.mu.Unlock()
+	v.Clean(clean)
+	if err := j.recoverSnapshots(base, v); err != nil {
+		return err
+	}
+	return j.recoverLog(base, v)
+}
+
+// recoverSnapshots gives the snapshots by run. An open run from before the recovery point that has none is damage: it would be
+// forgotten.
+func (j *Journal) recoverSnapshots(base uint64, v journal.Visitor) error {
+	for after := int64(0); ; {
+		rows, err := j.pool.Query(context.Background(), `SELECT run, seq, sum, state FROM snapshot WHERE shard = $1 AND run > $2 ORDER BY run LIMIT $3`, int32(j.o.Shard), after, pageRecords)
+		if err != nil {
+			return err
+		}
+		page, err := pgx.CollectRows(rows, j.scanSnapshot)
+		if err != nil {
+			return err
+		}
+		for _, s := range page {
+			after = int64(s.Row.Run)
+			var damage *journal.DamageError
+			if errors.As(s.Err, &damage) {
+				err = v.Damaged(damage.Damage)
+			} else {
+				err = v.Snapshot(s.Row)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if len(page) < pageRecords {
+			break
+		}
+	}
+	rows, err := j.pool.Query(context.Background(), `SELECT run FROM head h WHERE shard = $1 AND state = 0 AND state <> 1 AND run <= $2
+		AND NOT EXISTS (SELECT 1 FROM snapshot s WHERE s.shard = $1 AND s.run = h.run) ORDER BY run`, int32(j.o.Shard), int64(base))
+	if err != nil {
+		return err
+	}
+	missing, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	for _, run := range missing {
+		if err == nil {
+			err = v.Damaged(journal.Damage{Run: uint64(run), Kind: "snapshot", Detail: "missing"})
+		}
+	}
+	return err
+}
+
+// recoverLog gives the records after base. When it meets damage all there is of it is told first.
+func (j *Journal) recoverLog(base uint64, v journal.Visitor) error {
+	told := false
+	for after := base; ; {
+		err := j.Scan(after, 0, func(r journal.Record) error {
+			after = r.End() - 1
+			if r.Seq <= base {
+				return nil // it reaches over base, which is no recovery point then
+			}
+			return v.Record(r)
+		})
+		var damage *journal.DamageError
+		if !errors.As(err, &damage) || damage.Seq == 0 {
+			return err
+		}
+		if !told {
+			told = true
+			if err := j.damages(after, v.Damaged); err != nil {
+				return err
+			}
+		}
+		after = damage.End() - 1
+	}
+}
+
+// damages gives all damage to the log after a sequence.
+func (j *Journal) damages(after uint64, fn func(journal.Damage) error) error {
+	for {
+		err := j.Scan(after, 0, func(r journal.Record) error {
+			after = r.End() - 1
+			return nil
+		})
+		var damage *journal.DamageError
+		if !errors.As(err, &damage) || damage.Seq == 0 {
+			return err
+		}
+		if err := fn(damage.Damage); err != nil {
+			return err
+		}
+		after = damage.End() - 1
+	}
+}
+
+// Stats is what this opening of the journal has done, and how large the tables are.
+func (j *Journal) Stats() journal.Stats {
+	j.mu.Lock()
+	s := j.stats
+	s.NextSeq = j.tail
+	j.mu.Unlock()
+	size := `SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint, coalesce(sum(c.reltuples) FILTER (WHERE c.relname = 'log'), 0)::bigint
+		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relkind = 'r'`
+	var records int64
+	if err := j.pool.QueryRow(context.Background(), size, j.o.Schema).Scan(&s.FileBytes, &records); err == nil {
+		s.UsedBytes, s.Records = s.FileBytes, uint64(max(records, 0))
+	}
+	return s
+}
