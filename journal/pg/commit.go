@@ -85,10 +85,8 @@ func (c *commit) send() error {
 	c.rows(&p)
 	c.definitions(&p)
 	c.said(&p)
-	if last := c.batches[len(c.batches)-1]; len(last.Purges) > 0 {
-		if err := c.purges(ctx, &p, last.Purges); err != nil {
-			return err
-		}
+	if err := c.removals(ctx, &p, c.batches[len(c.batches)-1]); err != nil {
+		return err
 	}
 	if err := w.conn.SendBatch(ctx, &p).Close(); err != nil {
 		return err

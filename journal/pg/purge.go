@@ -20,23 +20,22 @@ type gone struct {
 // interval is sequences from begin up to end, which is none of them.
 type interval struct{ begin, end uint64 }
 
-// purges reads what belongs to the runs, and queues its removal. Nobody but this writer changes any of it.
-func (c *commit) purges(ctx context.Context, p *pgx.Batch, list []journal.Purge) error {
+// purges reads what belongs to the runs, and queues its removal.
+func (c *commit) purges(ctx context.Context, p *pgx.Batch, g *gone, list []journal.Purge) error {
 	until := map[uint64]int64{}
 	for _, x := range list {
 		until[x.Run] = x.Until
 	}
 	heads, err := c.purgedHeads(ctx, list)
-	if err != nil || len(heads) == 0 {
+	if err != nil {
 		return err
 	}
-	var g gone
 	shard := c.j.o.Shard
 	var ids, free []string
 	var runs, untils, freed []int64
 	var sums []int32
 	for _, h := range heads {
-		if err := c.spans(ctx, &g, &h); err != nil {
+		if err := c.spans(ctx, g, &h); err != nil {
 			return err
 		}
 		g.runs = append(g.runs, int64(h.Run))
@@ -46,19 +45,6 @@ func (c *commit) purges(ctx context.Context, p *pgx.Batch, list []journal.Purge)
 			free, freed = append(free, h.ID), append(freed, int64(h.Run))
 		}
 	}
-	if err := c.merge(ctx, &g); err != nil {
-		return err
-	}
-	p.Queue(`DELETE FROM log WHERE shard = $1 AND seq = ANY($2::bigint[])`, int32(shard), g.seqs)
-	if len(g.old) > 0 {
-		p.Queue(`DELETE FROM hole WHERE shard = $1 AND seq = ANY($2::bigint[])`, int32(shard), g.old)
-	}
-	var from, size []int64
-	var sum []int32
-	for _, h := range g.holes {
-		from, size, sum = append(from, int64(h.begin)), append(size, int64(h.end-h.begin)), append(sum, holeSum(shard, h.begin, h.end-h.begin))
-	}
-	p.Queue(`INSERT INTO hole (shard, seq, len, sum) SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::int[])`, int32(shard), from, size, sum)
 	if len(ids) > 0 { // unless a later run has the id
 		p.Queue(`UPDATE id SET until = x.u, sum = x.s FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::int[]) AS x(i, r, u, s)
 			WHERE id.shard = $1 AND id.id = x.i AND id.run = x.r`, int32(shard), ids, runs, untils, sums)
@@ -69,7 +55,82 @@ func (c *commit) purges(ctx context.Context, p *pgx.Batch, list []journal.Purge)
 	for _, table := range []string{"head", "snapshot", "waypoint", "said"} {
 		p.Queue(`DELETE FROM `+table+` WHERE shard = $1 AND run = ANY($2::bigint[])`, int32(shard), g.runs)
 	}
+	c.expire(p, list)
 	return nil
+}
+
+// expire notes when the records that tell of the purges are over.
+func (c *commit) expire(p *pgx.Batch, list []journal.Purge) {
+	entries := map[uint64]int64{}
+	for _, x := range list {
+		if x.Entry != 0 {
+			entries[x.Entry] = max(entries[x.Entry], x.Until)
+		}
+	}
+	for entry, until := range entries {
+		p.Queue(`INSERT INTO expiry VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`, int32(c.j.o.Shard), until, int64(entry), expirySum(c.j.o.Shard, until, entry))
+	}
+}
+
+// sweep removes what purges have left behind and what is over now.
+func (c *commit) sweep(ctx context.Context, p *pgx.Batch, g *gone, now int64) error {
+	const most = journal.MaxSwept / 2 // of each kind
+	shard := int32(c.j.o.Shard)
+	p.Queue(`DELETE FROM id WHERE shard = $1 AND id IN (SELECT id FROM id WHERE shard = $1 AND until <> 0 AND until < $2 ORDER BY until LIMIT $3)`, shard, now, most)
+	rows, err := c.j.w.conn.Query(ctx, `SELECT e.until, e.entry, l.count FROM expiry e LEFT JOIN log l ON l.shard = e.shard AND l.seq = e.entry AND l.run = 0
+		WHERE e.shard = $1 AND e.until < $2 ORDER BY e.until, e.entry LIMIT $3`, shard, now, most)
+	if err != nil {
+		return err
+	}
+	var until, entry int64
+	var count *int32
+	_, err = pgx.ForEachRow(rows, []any{&until, &entry, &count}, func() error {
+		p.Queue(`DELETE FROM expiry WHERE shard = $1 AND until = $2 AND entry = $3`, shard, until, entry)
+		if count != nil {
+			g.seqs = append(g.seqs, entry)
+			g.holes = append(g.holes, interval{uint64(entry), uint64(entry) + uint64(*count)})
+		}
+		return nil
+	})
+	return err
+}
+
+// drop removes records, and notes the holes that they leave.
+func (c *commit) drop(ctx context.Context, p *pgx.Batch, g *gone) error {
+	if len(g.seqs) == 0 {
+		return nil
+	}
+	if err := c.merge(ctx, g); err != nil {
+		return err
+	}
+	shard := int32(c.j.o.Shard)
+	p.Queue(`DELETE FROM log WHERE shard = $1 AND seq = ANY($2::bigint[])`, shard, g.seqs)
+	if len(g.old) > 0 {
+		p.Queue(`DELETE FROM hole WHERE shard = $1 AND seq = ANY($2::bigint[])`, shard, g.old)
+	}
+	var from, size []int64
+	var sum []int32
+	for _, h := range g.holes {
+		from, size, sum = append(from, int64(h.begin)), append(size, int64(h.end-h.begin)), append(sum, holeSum(c.j.o.Shard, h.begin, h.end-h.begin))
+	}
+	p.Queue(`INSERT INTO hole (shard, seq, len, sum) SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::int[])`, shard, from, size, sum)
+	return nil
+}
+
+// removals queues what a batch removes. Nobody but this writer changes any of what is read for it.
+func (c *commit) removals(ctx context.Context, p *pgx.Batch, b *journal.Batch) error {
+	var g gone
+	if len(b.Purges) > 0 {
+		if err := c.purges(ctx, p, &g, b.Purges); err != nil {
+			return err
+		}
+	}
+	if b.Sweep > 0 {
+		if err := c.sweep(ctx, p, &g, b.Sweep); err != nil {
+			return err
+		}
+	}
+	return c.drop(ctx, p, &g)
 }
 
 // purgedHeads gives the heads of runs, damaged ones too: as far as they can be read they say what is to be removed.

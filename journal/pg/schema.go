@@ -42,6 +42,8 @@ CREATE INDEX IF NOT EXISTS head_state ON head (shard, state, run) WHERE state <>
 CREATE INDEX IF NOT EXISTS head_workflow ON head (shard, workflow, run);
 CREATE INDEX IF NOT EXISTS head_ended ON head (shard, ended, run) WHERE ended <> 0;
 CREATE TABLE IF NOT EXISTS id (shard int NOT NULL, id text COLLATE "C" NOT NULL, run bigint NOT NULL, until bigint NOT NULL, sum int NOT NULL, PRIMARY KEY (shard, id));
+CREATE INDEX IF NOT EXISTS id_until ON id (shard, until) WHERE until <> 0;
+CREATE TABLE IF NOT EXISTS expiry (shard int NOT NULL, until bigint NOT NULL, entry bigint NOT NULL, sum int NOT NULL, PRIMARY KEY (shard, until, entry)); -- records that told of purges
 CREATE TABLE IF NOT EXISTS waypoint (shard int NOT NULL, run bigint NOT NULL, n bigint NOT NULL, seq bigint NOT NULL, sum int NOT NULL, PRIMARY KEY (shard, run, n));
 CREATE TABLE IF NOT EXISTS snapshot (shard int NOT NULL, run bigint NOT NULL, seq bigint NOT NULL, sum int NOT NULL, state bytea NOT NULL, PRIMARY KEY (shard, run));
 CREATE TABLE IF NOT EXISTS object (shard int NOT NULL, key text COLLATE "C" NOT NULL, version bigint NOT NULL, fence bigint NOT NULL, seq bigint NOT NULL, sum int NOT NULL,

@@ -81,6 +81,10 @@ func holeSum(shard journal.Shard, seq, length uint64) int32 {
 	return sumOf('x', shard).num(seq).num(length).sum()
 }
 
+func expirySum(shard journal.Shard, until int64, entry uint64) int32 {
+	return sumOf('e', shard).num(uint64(until)).num(entry).sum()
+}
+
 func saidSum(shard journal.Shard, s *journal.Said) int32 {
 	return sumOf('t', shard).num(s.Run).text(s.Step).num(uint64(s.Attempt)).num(s.At).bytes(s.Text).sum()
 }

@@ -116,7 +116,7 @@ func (j *Journal) committer() {
 	}
 }
 
-// group waits for the next batches to commit together. A batch with purges goes alone: they read what is there. nil: there will be none.
+// group waits for the next batches to commit together. A batch that removes runs or what is left of them goes alone: it reads what is there. nil: there will be none.
 func (j *Journal) group() (group []*queued, refused error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -141,7 +141,7 @@ func (j *Journal) group() (group []*queued, refused error) {
 	return group, j.full
 }
 
-func alone(q *queued) bool { return q.batch == nil || len(q.batch.Purges) > 0 }
+func alone(q *queued) bool { return q.batch == nil || len(q.batch.Purges) > 0 || q.batch.Sweep != 0 }
 
 // settle commits a group, for as long as it takes, and gives what its callers are told.
 func (j *Journal) settle(group []*queued) error {
