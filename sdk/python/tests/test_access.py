@@ -93,3 +93,51 @@ def test_a_token_in_a_file(tmp_path: pathlib.Path) -> None:
     assert "two" not in str(caught.value)
     with pytest.raises(ValueError, match="one of them"):
         SyncClient("http://127.0.0.1:9", api_key="a", token_file=tmp_path / "t")
+
+
+def put(file: pathlib.Path, text: str) -> None:
+    """Replace a token's file, as those who rotate one do."""
+    (file.parent / "next").write_text(text + "\n")
+    (file.parent / "next").replace(file)
+
+
+async def test_a_tokens_file_is_read_again(daemon: Daemon, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "token"
+    async with Client(daemon.url) as nobody:
+        root = (await nobody.create_token("root", "admin"))["token"]
+    async with Client(daemon.url, api_key=root) as client:
+        put(file, (await client.create_token("one", "worker:svc"))["token"])
+        await client.register_workflow("w", ONE)
+        began, go = asyncio.Event(), asyncio.Event()
+
+        async def h() -> str:
+            began.set()
+            await go.wait()
+            return "done"
+
+        worker = Worker("svc", coordinator_endpoint=daemon.url, token_file=file, functions={"h": h}, workflows={})
+        running = asyncio.create_task(worker.run())
+        await client.start_workflow("w", None, "r")
+        await began.wait()
+        put(file, (await client.create_token("two", "worker:svc"))["token"])
+        await client.revoke_token("one")
+        go.set()
+        assert (await client.wait("r", 30))["state"] == "completed"
+        await client.start_workflow("w", None, "r2")
+        assert (await client.wait("r2", 30))["state"] == "completed"
+        own = tmp_path / "reader"
+        put(own, (await client.create_token("reader", "read"))["token"])
+        async with Client(daemon.url, token_file=own) as other:
+            with SyncClient(daemon.url, token_file=own) as sync:
+                assert len(sync.list_workflows()) == 2 and len(await other.list_workflows()) == 2
+                put(own, (await client.create_token("reader2", "read"))["token"])
+                await client.revoke_token("reader")
+                assert len(sync.list_workflows()) == 2 and len(await other.list_workflows()) == 2
+                assert [event async for event in other.follow_events("r")]
+                assert list(sync.follow_events("r"))
+        await client.revoke_token("two")
+        with pytest.raises(Agnt5Error, match=r"refuses .*was revoked"):
+            await running
+        with pytest.raises(Agnt5Error, match=r"refuses this worker: no access token was sent .*AGNT5_API_KEY"):
+            await Worker("svc", coordinator_endpoint=daemon.url, functions={"h": lambda: 1}, workflows={}).run()
+    assert "does not answer" not in caplog.text

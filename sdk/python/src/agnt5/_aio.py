@@ -9,7 +9,7 @@ import ssl
 import urllib.parse
 from typing import Any
 
-from ._http import prefix_of, read_answer, request_head, shown, socket_of, tls_context, unreachable
+from ._http import AccessToken, prefix_of, read_answer, request_head, shown, socket_of, tls_context, unreachable
 
 _MAX_HEAD = 64 << 10
 _MAX_LINE = 64 << 20  # of an event stream: an event with its payloads
@@ -21,7 +21,7 @@ _BROKEN = (OSError, EOFError, http.client.HTTPException, asyncio.LimitOverrunErr
 class AsyncConnection:
     """One connection at a time, on one event loop."""
 
-    def __init__(self, base: urllib.parse.SplitResult, key: str | None, timeout: float) -> None:
+    def __init__(self, base: urllib.parse.SplitResult, key: AccessToken, timeout: float) -> None:
         self._base = base
         self._key = key
         self._timeout = timeout
@@ -41,11 +41,15 @@ class AsyncConnection:
         """As Connection.call."""
         fresh = self._writer is None
         while True:
+            token = self._key.text()
             try:
                 async with asyncio.timeout(timeout or self._timeout):
-                    head = await self._send(method, path, body, headers)
+                    head = await self._send(method, path, body, headers, token)
                     raw = await self._body(head)
-                break
+                if head.status != 401 or not self._key.renewed(token):
+                    break
+                if head.closes:
+                    self.close()
             except TimeoutError as why:
                 self.close()
                 raise unreachable(self.url, why) from why
@@ -61,7 +65,7 @@ class AsyncConnection:
             self.close()
         return head.status, read_answer(self.url, head.status, head.headers.get("Location", ""), raw)
 
-    async def _send(self, method: str, path: str, body: bytes | None, headers: dict[str, str] | None) -> _Head:
+    async def _send(self, method: str, path: str, body: bytes | None, headers: dict[str, str] | None, token: str | None) -> _Head:
         if self._writer is None:
             if where := socket_of(self._base):
                 self._reader, self._writer = await asyncio.open_unix_connection(where, limit=_MAX_LINE)
@@ -70,7 +74,7 @@ class AsyncConnection:
                 port = self._base.port or (443 if secure else 80)
                 self._reader, self._writer = await asyncio.open_connection(self._base.hostname, port, ssl=secure, limit=_MAX_LINE)
         assert self._reader is not None
-        head = request_head(self._key, body, headers) | {"Host": self._base.netloc.rpartition("@")[2]}
+        head = request_head(token, body, headers) | {"Host": self._base.netloc.rpartition("@")[2]}
         if body is not None or method in ("POST", "PUT"):
             head["Content-Length"] = str(len(body or b""))
         text = f"{method} {self._prefix}{path} HTTP/1.1\r\n" + "".join(f"{key}: {value}\r\n" for key, value in head.items()) + "\r\n"
@@ -99,11 +103,15 @@ class AsyncConnection:
 
     async def open_stream(self, path: str, headers: dict[str, str], timeout: float) -> int:
         """As Connection.open_stream."""
-        self.close()
         self._stream_timeout = timeout
         try:
             async with asyncio.timeout(timeout):
-                head = await self._send("GET", path, None, headers)
+                while True:
+                    self.close()
+                    token = self._key.text()
+                    head = await self._send("GET", path, None, headers, token)
+                    if head.status != 401 or not self._key.renewed(token):
+                        break
                 if head.status != 200:
                     read_answer(self.url, head.status, head.headers.get("Location", ""), await self._body(head))
         except _BROKEN as why:
@@ -181,7 +189,7 @@ def _size(line: bytes) -> int:
 class AsyncConnections:
     """Connections that tasks share, each used by one at a time. They belong to the loop that runs when they are made."""
 
-    def __init__(self, base: urllib.parse.SplitResult, key: str | None, timeout: float) -> None:
+    def __init__(self, base: urllib.parse.SplitResult, key: AccessToken, timeout: float) -> None:
         self._args = (base, key, timeout)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._idle: list[AsyncConnection] = []

@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 import urllib.parse
 from collections.abc import Callable
 from typing import Any
@@ -22,20 +23,59 @@ def default_address() -> str:
     return DEFAULT_URL
 
 
-def api_key(key: str | None, token_file: str | os.PathLike[str] | None = None) -> str | None:
-    """The access token that is sent: given, in a file, else that of AGNT5_API_KEY. Raises ValueError, and OSError of the file."""
-    if key and token_file is not None:
-        raise ValueError("api_key and token_file: give one of them")
-    if token_file is not None:
-        with open(token_file, encoding="utf-8", errors="replace") as file:
-            text: str | None = file.read().strip()
-        if not text:
-            raise ValueError(f"token_file: {os.fspath(token_file)} is empty")
-    else:
-        text = key or os.environ.get("AGNT5_API_KEY")
-    if text and not (text.isascii() and text.isprintable() and " " not in text):
-        raise ValueError("api_key: want printable ASCII, without spaces and line breaks")  # which must not stand in the error
+_TOKEN_EVERY = 1.0  # seconds; how often a token's file is looked at
+
+
+class AccessToken:
+    """The access token that is sent: given, in a file, else that of AGNT5_API_KEY. A file is read again when it may have changed.
+
+    Raises ValueError, and OSError of the file.
+    """
+
+    def __init__(self, key: str | None, token_file: str | os.PathLike[str] | None = None) -> None:
+        if key and token_file is not None:
+            raise ValueError("api_key and token_file: give one of them")
+        self._file = token_file
+        self._lock = threading.Lock()
+        self._text = (key or os.environ.get("AGNT5_API_KEY") or None) if token_file is None else _read_token(token_file)
+        if self._text:
+            _check_token(self._text)
+        self._read = time.monotonic()
+
+    def text(self) -> str | None:
+        """What is sent now; None: nothing."""
+        with self._lock:
+            if self._file is not None and time.monotonic() - self._read > _TOKEN_EVERY:
+                self._look(self._file)
+            return self._text
+
+    def renewed(self, refused: str | None) -> bool:
+        """Whether there is another token by now than one that was refused."""
+        with self._lock:
+            if self._file is not None and self._text == refused:
+                self._look(self._file)
+            return self._text != refused
+
+    def _look(self, file: str | os.PathLike[str]) -> None:
+        self._read = time.monotonic()
+        try:
+            self._text = _read_token(file)
+        except (OSError, ValueError):  # it is being replaced; the token of before may still be good
+            pass
+
+
+def _read_token(file: str | os.PathLike[str]) -> str:
+    with open(file, encoding="utf-8", errors="replace") as opened:
+        text = opened.read().strip()
+    if not text:
+        raise ValueError(f"token_file: {os.fspath(file)} is empty")
+    _check_token(text)
     return text
+
+
+def _check_token(text: str) -> None:
+    if not (text.isascii() and text.isprintable() and " " not in text):
+        raise ValueError("api_key: want printable ASCII, without spaces and line breaks")  # which must not stand in the error
 
 
 def base_url(url: str | None) -> urllib.parse.SplitResult:
@@ -160,7 +200,7 @@ def unreachable(url: str, why: BaseException) -> Unreachable | UnknownAnswer:
 class Connection:
     """One connection at a time; for one thread."""
 
-    def __init__(self, base: urllib.parse.SplitResult, key: str | None, timeout: float) -> None:
+    def __init__(self, base: urllib.parse.SplitResult, key: AccessToken, timeout: float) -> None:
         self._base = base
         self._key = key
         self._timeout = timeout
@@ -188,9 +228,10 @@ class Connection:
         """Send a request; gives the status and the JSON answer, None when there is none. Redirects are not followed.
 
         A connection that was kept and is gone is opened anew once. Raises Unreachable, UnknownAnswer, and ApiError for every
-        status that is not 2xx (304 apart).
+        status that is not 2xx (304 apart). A request whose access token is refused is sent again when its file has another one.
         """
-        head = request_head(self._key, body, headers)
+        token = self._key.text()
+        head = request_head(token, body, headers)
         fresh = self._conn is None
         while True:
             try:
@@ -204,7 +245,12 @@ class Connection:
                 conn.request(method, self._prefix + path, body, head)
                 answer = conn.getresponse()
                 raw = answer.read()
-                break
+                if answer.status != 401 or not self._key.renewed(token):
+                    break
+                token = self._key.text()
+                head = request_head(token, body, headers)
+                if answer.will_close:
+                    self.close()
             except (OSError, http.client.HTTPException) as why:
                 self.close()
                 if fresh or self._interrupted or isinstance(why, (TimeoutError, ssl.SSLError)):
@@ -216,12 +262,17 @@ class Connection:
 
     def open_stream(self, path: str, headers: dict[str, str], timeout: float) -> int:
         """Ask for a stream, whose lines are then read with line(). Raises as call() does."""
-        self.close()
+        token = self._key.text()
         try:
-            self._conn = conn = self._open()
-            conn.timeout = timeout
-            conn.request("GET", self._prefix + path, None, request_head(self._key, None, headers))
-            self._answer = answer = conn.getresponse()
+            while True:
+                self.close()
+                self._conn = conn = self._open()
+                conn.timeout = timeout
+                conn.request("GET", self._prefix + path, None, request_head(token, None, headers))
+                self._answer = answer = conn.getresponse()
+                if answer.status != 401 or not self._key.renewed(token):
+                    break
+                token = self._key.text()
             if answer.status != 200:
                 read_answer(self.url, answer.status, answer.getheader("Location") or "", answer.read())
             return answer.status
@@ -259,7 +310,7 @@ class Connection:
 class Connections:
     """Connections that threads share, each used by one at a time."""
 
-    def __init__(self, base: urllib.parse.SplitResult, key: str | None, timeout: float) -> None:
+    def __init__(self, base: urllib.parse.SplitResult, key: AccessToken, timeout: float) -> None:
         self._args = (base, key, timeout)
         self._lock = threading.Lock()
         self._idle: list[Connection] = []

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ._failure import said
 from ._http import Connection
 from ._json import Unsettled
-from .errors import ApiError, NonRetryableError, UnknownAnswer
+from .errors import Agnt5Error, ApiError, NonRetryableError, UnknownAnswer
 from .functions import Context
 
 _MAX_OUTCOME = 30 << 20  # bytes that are worth sending at all
@@ -60,6 +60,12 @@ def number(got: dict[str, Any], key: str, default: int) -> float:
 def refusal(why: Exception) -> bool:
     """Whether the daemon itself has said no, so that asking again gives the same. What cannot be read is no refusal."""
     return isinstance(why, ApiError) and not isinstance(why, UnknownAnswer) and why.status < 500 and why.status not in (408, 429)
+
+
+def refused(url: str, what: str, why: Exception) -> Agnt5Error:
+    """The exception of a worker that the daemon does not take."""
+    hint = "; a worker's access token is that of api_key, token_file or AGNT5_API_KEY" if isinstance(why, ApiError) and why.status == 401 else ""
+    return Agnt5Error(f"the daemon at {url} refuses {what}: {why}{hint}")
 
 
 def too_much(why: Exception) -> bool:

@@ -11,8 +11,7 @@ from typing import Any, TypeVar
 
 from ._aio import AsyncConnections
 from ._calls import Calls, Item, Line, Pause, Request, Steps, new_id
-from ._http import Connections, base_url, shown
-from ._http import api_key as _api_key
+from ._http import AccessToken, Connections, base_url, shown
 from .errors import Agnt5Error
 
 __all__ = ["Client", "SyncClient", "new_id"]
@@ -24,7 +23,7 @@ class SyncClient(Calls):
     """A client for scripts. Thread-safe.
 
     ``url`` is the daemon's address (default: AGNT5_URL, else http://localhost:8080), ``api_key`` is an access token,
-    ``token_file`` a file that holds one (default: AGNT5_API_KEY), ``timeout`` bounds one request and ``patience`` how long a call is sent again while the daemon does
+    ``token_file`` a file that holds one and is read again when it changes (default: AGNT5_API_KEY), ``timeout`` bounds one request and ``patience`` how long a call is sent again while the daemon does
     not answer or is busy, both in seconds. Every call is safe to send again: starts and signals carry an id.
 
     Errors: ApiError and its kinds NotFound, Conflict, Unauthorized, with the daemon's stable ``code``, and UnknownAnswer;
@@ -39,7 +38,7 @@ class SyncClient(Calls):
         self.url = shown(base)
         self._patience = patience
         self._timeout = timeout
-        self._pool = Connections(base, _api_key(api_key, token_file), timeout)
+        self._pool = Connections(base, AccessToken(api_key, token_file), timeout)
 
     def __enter__(self) -> SyncClient:
         return self
@@ -109,7 +108,7 @@ class Client(Calls):
         self.url = shown(base)
         self._patience = patience
         self._timeout = timeout
-        self._pool = AsyncConnections(base, _api_key(api_key, token_file), timeout)
+        self._pool = AsyncConnections(base, AccessToken(api_key, token_file), timeout)
 
     async def __aenter__(self) -> Client:
         return self

@@ -21,14 +21,13 @@ from typing import Any
 
 from ._attempt import Attempt, Watch, about, some
 from ._failure import error_of, message_of, one_line, outcome_of, said
-from ._http import Connection, base_url, segment, shown
-from ._http import api_key as _api_key
+from ._http import AccessToken, Connection, base_url, segment, shown
 from ._json import nested_over, read_quickly
 from ._log import as_json
 from ._stop import hook, unhook
 from ._threads import Threads
 from ._validate import name_problem
-from ._wire import items, joined, number, poll, polled, refusal, success, too_much
+from ._wire import items, joined, number, poll, polled, refusal, refused, success, too_much
 from .errors import Agnt5Error, ApiError, NonRetryableError, UnknownAnswer, Unreachable
 from .functions import Context, Handler, handlers
 from .workflows import FlowDefinition, get_registered_workflows
@@ -84,7 +83,7 @@ class Worker:
         self.service_version = service_version
         self.capacity = capacity
         self._base = base_url(coordinator_endpoint)
-        self._key = _api_key(api_key, token_file)
+        self._key = AccessToken(api_key, token_file)
         self._drain = drain
         self._functions = functions
         self._workflows = workflows
@@ -253,7 +252,7 @@ class Worker:
                     if isinstance(why, UnknownAnswer) and why.status < 500 and not self._session:
                         raise Agnt5Error(f"this worker cannot join: {why}") from None  # a wrong address, most likely
                     if refusal(why):
-                        raise Agnt5Error(f"the daemon at {conn.url} refuses this worker: {why}") from None
+                        raise refused(conn.url, "this worker", why) from None
                     self._gone(why)
                 else:
                     first = not self._session
@@ -285,12 +284,13 @@ class Worker:
                 pause = min(2 * pause, 5.0)
 
     def _gone(self, why: Exception) -> None:
-        """Say that the daemon does not answer, once until it does again."""
+        """Say that the daemon does not answer, or refuses everything, once until it does again."""
+        what = "refuses this worker" if refusal(why) else "does not answer"
         if not self._lost:
             self._lost = True
-            _log.warning("the daemon does not answer; retrying, and keeping outcomes until it does: %s", why)
+            _log.warning("the daemon %s; retrying, and keeping outcomes: %s", what, why)
         else:
-            _log.debug("the daemon does not answer yet: %s", why)
+            _log.debug("the daemon still %s: %s", what, why)
 
     def _back(self) -> None:
         if self._lost:
@@ -371,7 +371,7 @@ class Worker:
                     batch = []
                     continue
                 if refusal(why):
-                    raise Agnt5Error(f"the daemon at {conn.url} refuses a poll: {why}") from None
+                    raise refused(conn.url, "a poll", why) from None
                 self._gone(why)
                 if self._ended.wait(pause * random.uniform(0.5, 1)):
                     return
@@ -538,7 +538,7 @@ class Worker:
                 self._one_by_one(conn, batch, why)
                 return True
             elif refusal(why):
-                raise Agnt5Error(f"the daemon at {conn.url} refuses outcomes: {why}") from None
+                raise refused(conn.url, "outcomes", why) from None
             else:
                 self._gone(why)
             return False
@@ -554,8 +554,8 @@ class Worker:
             while True:
                 if last:
                     _log.error("the daemon refuses the outcome of %s; the attempt fails instead: %s", self._open.get(token), why)
-                    refused = NonRetryableError(f"the daemon refused the outcome: {why}", code="outcome_refused")
-                    outcome = outcome_of(token, error_of(refused))
+                    failure = NonRetryableError(f"the daemon refused the outcome: {why}", code="outcome_refused")
+                    outcome = outcome_of(token, error_of(failure))
                 path, generation = self._at()
                 try:
                     got = polled(conn, conn.call("POST", path + "/poll", poll(0, 0, 0, [(token, outcome)])), [(token, outcome)])
@@ -571,7 +571,7 @@ class Worker:
                         last, why = True, again
                         continue
                     if refusal(again):
-                        raise Agnt5Error(f"the daemon at {conn.url} rejected an outcome: {again}") from None
+                        raise refused(conn.url, "an outcome", again) from None
                     self._gone(again)
                     if self._ended.wait(pause * random.uniform(0.5, 1)):
                         return
