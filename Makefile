@@ -3,7 +3,7 @@ GO ?= go
 VERSION ?= # of a release, v1.2.3; empty: what git says
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: help build test race lint cross check python sim kill api-check clients ui figures
+.PHONY: help build test race lint cross check python sim kill oracle api-check clients ui figures
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -47,5 +47,8 @@ sim: ## ten thousand seeds of the simulator
 
 kill: ## two thousand kills of a child process
 	AGNT5_KILLS=2000 $(GO) test ./cmd/agnt5d -run TestKilledAtRandomMoments -v -timeout 60m
+
+oracle: ## ten years of 30 zones, minute by minute, against the schedules' due times
+	$(GO) test ./internal/cron -run TestNextByIsWhatTheClocksShow -years 10 -v -timeout 60m
 
 check: lint cross test race python clients ui ## all that CI does

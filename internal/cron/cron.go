@@ -22,8 +22,9 @@ import (
 
 // Schedule is a cron text in a zone. It is immutable.
 type Schedule struct {
-	spec cron.Schedule
-	zone *time.Location
+	spec    cron.Schedule
+	zone    *time.Location
+	elapsed bool // its hour field is * or */n: it follows elapsed time, see NextBy
 }
 
 var parser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
@@ -54,7 +55,7 @@ func Parse(text, zone string) (s Schedule, err error) {
 	if err != nil {
 		return Schedule{}, fmt.Errorf("cron %q: %w", text, err)
 	}
-	s = Schedule{spec, loc}
+	s = Schedule{spec, loc, elapsed(text)}
 	if match(spec, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
 		return Schedule{}, fmt.Errorf("cron %q: never fires: no such day", text)
 	}
@@ -155,7 +156,7 @@ func place(wall time.Time, zone *time.Location) time.Time {
 func endOfGap(near, wall time.Time) time.Time {
 	t := near.Add(-farthest)
 	for {
-		_, end := t.ZoneBounds()
+		end := endOf(t)
 		if end.IsZero() || end.Sub(near) > farthest { // there is no gap near: cannot be
 			return near
 		}
