@@ -49,6 +49,7 @@ var may = map[string][]string{
 	"internal/diagram":       {"flow", "model"},
 	"internal/event":         {"internal/pack", "internal/refusal"},
 	"internal/wire":          {"internal/jsontext", "internal/nearest", "internal/pack", "worker"},
+	"schedules":              {"flow", "internal/cron", "internal/nearest", "internal/rfc3339"},
 	"timers":                 {"flow", "internal/cron", "internal/heap"},
 	"client":                 {"flow", "internal/backoff", "internal/ids", "internal/wire", "model", "worker", "worker/pool"},
 	"examples/orders/worker": {"client", "worker"},
