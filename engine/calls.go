@@ -60,6 +60,9 @@ func (e *Engine) register(ctx context.Context, name string, g *flow.Graph, body 
 	if err == nil {
 		err = a.err
 	}
+	if err == nil && a.got.Created {
+		e.lookAgain()
+	}
 	return Version{Name: name, Version: a.got.Version, Current: a.got.Current, Digest: string(a.got.Digest), Created: a.got.Created, Replaced: a.got.Before}, err
 }
 

@@ -58,6 +58,9 @@ type Engine struct {
 	crew     worker.Crew[*attempt]
 	draining atomic.Bool
 
+	awake    chan struct{} // capacity 1: see lookAgain
+	unkeep   func()        // ends the keeper
+	keeping  chan struct{} // closed: it has ended
 	stop     chan struct{} // closed: the loop ends when nothing is under way
 	done     chan struct{} // closed: the loop has ended
 	broken   atomic.Pointer[brokenError]
@@ -360,6 +363,8 @@ func (e *Engine) Close() error {
 }
 
 func (e *Engine) close() error {
+	e.unkeep()
+	<-e.keeping
 	if e.err() == nil {
 		e.draining.Store(true)
 		e.inspect(func(*shard.Shard) { e.h.Hold() })

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -78,6 +79,9 @@ func OpenOn(j journal.Log, name string, o Options) (*Engine, error) {
 	e.clock = timers.Start(o.Clock, e.poke)
 	e.quarantineEnded()
 	go e.loop()
+	ctx, unkeep := context.WithCancel(context.Background())
+	e.unkeep, e.keeping, e.awake = unkeep, make(chan struct{}), make(chan struct{}, 1)
+	go e.keep(ctx)
 	return e, nil
 }
 

@@ -36,6 +36,8 @@ type Options struct {
 	MaxLive int
 	// Tombstones is how long the id of a deleted run is kept from being used again, 1 s or more. 0: 90 days.
 	Tombstones time.Duration
+	// Retention is how long runs are kept after their end. The zero value: for ever. Each that is not 0 is 1 s or more.
+	Retention Retention
 	// GCHeadroom is how many bytes the garbage collector counts as in use that never are: a reservation of addresses, not of
 	// memory. The engine's own heap is small and its garbage plenty, so that the collector would otherwise run dozens of times
 	// a second. 0: 64 MiB; negative: none; at most 1 GiB. Large: fewer collections, up to twice as much memory under load; small: the reverse.
@@ -97,6 +99,14 @@ func (o *Options) check() error {
 	}
 	if o.Tombstones != 0 && o.Tombstones < time.Second {
 		return fmt.Errorf("engine: option Tombstones is %s, want 1s or more, or 0 for 90 days", o.Tombstones)
+	}
+	for _, kept := range []struct {
+		field string
+		value time.Duration
+	}{{"Completed", o.Retention.Completed}, {"Failed", o.Retention.Failed}, {"Cancelled", o.Retention.Cancelled}} {
+		if kept.value != 0 && kept.value < time.Second {
+			return fmt.Errorf("engine: option Retention.%s is %s, want 1s or more, or 0 for ever", kept.field, kept.value)
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Services)) {
 		if err := flow.ValidName(name); err != nil {

@@ -35,6 +35,7 @@ func (e *Engine) Advance(ctx context.Context, d time.Duration) (time.Time, error
 		return time.Time{}, badRequest("a test clock moves ahead only")
 	}
 	clock.ahead.Add(int64(d))
+	defer e.lookAgain()
 	for {
 		more := false
 		if !e.inspect(func(r *shard.Shard) {

@@ -16,7 +16,15 @@ type Definition struct {
 	Description string          // for people
 	TimeoutMS   *int64          // of a run, milliseconds from its start or latest retry; nil: none
 	Output      json.RawMessage // a template whose value is the run's output; nil: the outputs of the steps that nothing depends on
+	Retention   *Retention      // how long runs are kept after their end; nil: as long as the engine keeps runs
 	Steps       []Step
+}
+
+// Retention says how long runs are kept after their end, by how they ended. nil: as long as the engine keeps runs; 0: for ever.
+type Retention struct {
+	CompletedMS *int64 // milliseconds
+	FailedMS    *int64
+	CancelledMS *int64
 }
 
 // Step is one step of a Definition. Which fields belong to which type is said at each field; Validate reports a field

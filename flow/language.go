@@ -38,7 +38,18 @@ var definitionKeys = []key[Definition]{
 		doc: "bounds a run, from its start or its latest retry, pauses included; longer, and the run fails (`run_timeout`)"}, func(d *Definition) **int64 { return &d.TimeoutMS }),
 	templateKey(keyInfo{name: "output", kind: kindTemplate, standard: "the outputs of the steps that nothing depends on, by name", limits: "1 MiB in canonical form, nested 64 deep", also: []string{"outputs", "result"},
 		doc: "what the run gives: a template, worked out when the last step has settled"}, func(d *Definition) *json.RawMessage { return &d.Output }),
+	objectKey(keyInfo{name: "retention", kind: kindObject, standard: "what the daemon keeps (`--retention-completed` and so on)", also: []string{"keep", "ttl", "history_limit"},
+		doc: "how long runs are kept after their end"}, retentionKeys, func(d *Definition) **Retention { return &d.Retention }),
 	schemaKey,
+}
+
+var retentionKeys = []key[Retention]{
+	numberKey(keyInfo{name: "completed_ms", kind: kindMS, most: MaxMS, also: []string{"success", "succeeded"},
+		doc: "those that completed; 0: for ever"}, func(r *Retention) **int64 { return &r.CompletedMS }),
+	numberKey(keyInfo{name: "failed_ms", kind: kindMS, most: MaxMS, also: []string{"failure", "error"},
+		doc: "those that failed; 0: for ever"}, func(r *Retention) **int64 { return &r.FailedMS }),
+	numberKey(keyInfo{name: "cancelled_ms", kind: kindMS, most: MaxMS, also: []string{"canceled"},
+		doc: "those that were cancelled; 0: for ever"}, func(r *Retention) **int64 { return &r.CancelledMS }),
 }
 
 // schemaKey names the JSON Schema of definitions, for editors. It says nothing about the workflow, and is not kept.
@@ -237,6 +248,10 @@ func everyKey() []keyInfo {
 		if k.name != schemaKey.name {
 			k.top = true
 			all = append(all, k)
+			for _, in := range k.inner {
+				in.name, in.top = k.name+"."+in.name, true
+				all = append(all, in)
+			}
 		}
 	}
 	steps := infos(stepKeys)

@@ -40,6 +40,7 @@ type config struct {
 	LogFormat      string             `yaml:"log_format"`
 	LogLevel       string             `yaml:"log_level"`
 	KeepIDs        time.Duration      `yaml:"keep_deleted_ids"`
+	Retention      retention          `yaml:"retention"`
 	TestClock      bool               `yaml:"test_clock"`
 	NoUI           bool               `yaml:"no_ui"`
 	UIReadOnly     bool               `yaml:"ui_read_only"`
@@ -96,6 +97,9 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.Int64Var(&c.MaxBodies, "max-bodies", c.MaxBodies, "bytes of the bodies of all requests under way together; further ones are refused as busy")
 	f.Int64Var(&c.MemoryLimit, "memory-limit", c.MemoryLimit, "bytes that the garbage collector tries to stay under; 0: four fifths of the control group's limit. GOMEMLIMIT comes first")
 	f.DurationVar(&c.KeepIDs, "keep-deleted-ids", c.KeepIDs, "how long the id of a deleted run cannot be used again")
+	f.Var(&c.Retention.Completed, "retention-completed", "how long runs that completed are kept after their end, like 30d; 0: for ever")
+	f.Var(&c.Retention.Failed, "retention-failed", "how long runs that failed are kept after their end; 0: for ever")
+	f.Var(&c.Retention.Cancelled, "retention-cancelled", "how long runs that were cancelled are kept after their end; 0: for ever")
 	f.BoolVar(&c.NoUI, "no-ui", c.NoUI, "serve no web page at /")
 	f.BoolVar(&c.UIReadOnly, "ui-read-only", c.UIReadOnly, "the web page shows everything and offers nothing that changes anything; the API stays as it is")
 	f.BoolVar(&c.TestClock, "test-clock", c.TestClock, "for tests: POST /v1/test-clock moves the time of timers, time-outs and retries ahead")
@@ -201,6 +205,9 @@ func (c *config) check() ([]netip.Prefix, error) {
 	}
 	if c.KeepIDs < time.Second {
 		return nil, fmt.Errorf("--keep-deleted-ids %s: want 1s or more", c.KeepIDs)
+	}
+	if err := c.Retention.check(); err != nil {
+		return nil, err
 	}
 	if c.MaxPayload < 1024 || c.MaxPayload > 64<<20 {
 		return nil, fmt.Errorf("--max-payload %d: want 1024 to %d", c.MaxPayload, 64<<20)

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/journal/bolt"
@@ -47,6 +48,8 @@ type diagnosis struct {
 	Opens   bool       `json:"opens"`
 	Damages []finding  `json:"damages"`
 	Newer   []newerRun `json:"newer"` // runs that wait for a newer release; that is no damage
+
+	Note string `json:"note,omitempty"` // what is worth knowing though nothing is wrong
 
 	lie []string // the damages, for people
 }
@@ -98,6 +101,7 @@ func diagnose(cmd *cobra.Command, path string) (*diagnosis, error) {
 	if err != nil {
 		return nil, &exitErr{exitError, err}
 	}
+	d.Note = sizeNote(f.path)
 	d.Opens, d.Newer = true, append(d.Newer, stats.newer...)
 	if len(d.Damages) == 0 {
 		d.Verdict, d.Advice = "ok", fmt.Sprintf("%s opens, and nothing in it is damaged.", f.path)
@@ -117,6 +121,21 @@ func (d *diagnosis) print(cmd *cobra.Command) error {
 	for i := range d.Newer {
 		fmt.Fprintln(out, &d.Newer[i])
 	}
+	if d.Note != "" {
+		fmt.Fprintln(out, d.Note)
+	}
 	_, err := fmt.Fprintln(out, d.Advice)
 	return err
+}
+
+// largeFile is from which size on doctor says what keeps a journal small.
+const largeFile = 1 << 30
+
+func sizeNote(path string) string {
+	info, err := os.Stat(path)
+	if err != nil || info.Size() <= largeFile {
+		return ""
+	}
+	return fmt.Sprintf("%s has %.1f GiB. Runs that have ended are kept for ever unless the daemon is told otherwise: \"agnt5d serve --retention-completed 30d\" and so on, or \"agnt5d purge\".",
+		path, float64(info.Size())/(1<<30))
 }

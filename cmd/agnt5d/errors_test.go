@@ -73,6 +73,9 @@ func TestEveryVerbsErrorsAreJSON(t *testing.T) {
 		if f := cmd.Flags().Lookup("all"); f != nil && cmd.Flags().Lookup("dry-run") != nil {
 			args = append(slices.Clone(path), "--all", "--yes")
 		}
+		if cmd.Name() == "purge" {
+			args = append(slices.Clone(path), "--before", "1h")
+		}
 		if cmd.Name() == "replay" {
 			args = path // without a file it asks the daemon
 		}

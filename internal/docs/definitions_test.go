@@ -245,6 +245,10 @@ func limits(t *testing.T, r row) {
 		if name, top := strings.CutPrefix(r.key, whole); top {
 			step["type"], step["service_name"], step["handler_name"] = "task", "s", "h"
 			at, key = def, name
+			if outer, inner, nested := strings.Cut(name, "."); nested {
+				at, key = map[string]any{}, inner
+				def[outer] = at
+			}
 		}
 		at[key] = json.RawMessage(n)
 		body, err := json.Marshal(def)

@@ -1,8 +1,10 @@
 package bolt
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"github.com/agnt5/agnt5d/journal"
 	"go.etcd.io/bbolt"
@@ -89,10 +91,16 @@ func (w *writer) purges(all []journal.Purge) error {
 	if err := w.flush(); err != nil { // a purge reads what stands in the file
 		return err
 	}
+	var spans []span
 	for i := range all {
-		if err := w.purge(&all[i]); err != nil {
+		own, err := w.purge(&all[i])
+		if err != nil {
 			return err
 		}
+		spans = append(spans, own...)
+	}
+	if err := w.unlog(spans); err != nil {
+		return err
 	}
 	if w.tx.Bucket(expiryBucket.name) == nil {
 		return nil
@@ -100,12 +108,13 @@ func (w *writer) purges(all []journal.Purge) error {
 	return w.expire(all)
 }
 
-// purge removes a run. Its records are found over their links; where those are damaged, by reading the log.
-func (w *writer) purge(p *journal.Purge) error {
+// purge removes a run, all but its records, and gives where these are. They are found over their links; where those are damaged, by
+// reading the log.
+func (w *writer) purge(p *journal.Purge) ([]span, error) {
 	key := seqKey(p.Run)
 	payload, err := headBucket.get(w.tx, key)
 	if payload == nil && err == nil {
-		return nil // without a head there is no run: it may have been purged before
+		return nil, nil // without a head there is no run: it may have been purged before
 	}
 	var h journal.Head
 	if err == nil {
@@ -119,19 +128,29 @@ func (w *writer) purge(p *journal.Purge) error {
 		spans, err = spansBefore(w.tx, p.Run, w.tail.next)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
+	return spans, w.forget(&h, p.Until)
+}
+
+// unlog removes records. Those of runs that went on at the same time lie side by side, and leave one hole.
+func (w *writer) unlog(spans []span) error {
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.from, b.from) })
 	log := w.tx.Bucket(logBucket.name)
-	for _, s := range spans {
-		if err := log.Delete(seqKey(s.from)); err != nil {
-			return err
+	for i := 0; i < len(spans); {
+		hole := spans[i]
+		for ; i < len(spans) && spans[i].from <= hole.end; i++ {
+			if err := log.Delete(seqKey(spans[i].from)); err != nil {
+				return err
+			}
+			hole.end = max(hole.end, spans[i].end)
 		}
-		if err := w.hole(s.from, s.end); err != nil {
+		if err := w.hole(hole.from, hole.end); err != nil {
 			return err
 		}
 	}
 	w.tail.records -= uint64(len(spans))
-	return w.forget(&h, p.Until)
+	return nil
 }
 
 // forget removes what leads to a run.

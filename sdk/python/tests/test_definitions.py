@@ -54,7 +54,9 @@ def test_invalid(case: dict) -> None:
 
 
 def test_the_keys_are_those_of_the_daemon() -> None:
-    assert {key["path"] for key in VECTORS["keys"] if key.get("of") == "definition"} == _validate._WHOLE
+    assert {key["path"] for key in VECTORS["keys"] if key.get("of") == "definition" and "." not in key["path"]} == _validate._WHOLE
+    inner = {tuple(key["path"].split(".")) for key in VECTORS["keys"] if key.get("of") == "definition" and "." in key["path"]}
+    assert inner == {("retention", key) for key in _validate._GROUPS["retention"]}
     here = dict.fromkeys(_validate._EVERY, "")
     for kind, keys in _validate._BELONGS.items():
         for key in keys:

@@ -25,6 +25,7 @@ from .worker import Worker
 from .workflows import (
     FlowDefinition,
     RepeatConfig,
+    RetentionConfig,
     RetryConfig,
     SignalConfig,
     StepType,
@@ -52,8 +53,9 @@ __all__ = [
     "NotFound",
     "Objects",
     "Problem",
-    "RetryAfter",
     "RepeatConfig",
+    "RetentionConfig",
+    "RetryAfter",
     "RetryConfig",
     "SignalConfig",
     "StepType",

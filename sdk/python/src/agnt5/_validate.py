@@ -23,7 +23,7 @@ _MAX_NESTING = 64
 
 _TEXTS = {"name", "service_name", "handler_name", "description", "when", "join", "on_failure"}
 _EVERY = {"name", "type", "dependencies", "after", "join", "when", "description"}
-_WHOLE = {"steps", "description", "timeout_ms", "output"}
+_WHOLE = {"steps", "description", "timeout_ms", "output", "retention"}
 _TEMPLATES = {"input": "an object", "for_each": "a list, or an expression as a string"}
 _JOINS = ("all", "any", "settled")
 _BELONGS = {
@@ -47,6 +47,7 @@ _BELONGS = {
     "wait_timer": {"timer"},
 }
 _GROUPS: dict[str, dict[str, type]] = {
+    "retention": {"completed_ms": int, "failed_ms": int, "cancelled_ms": int},
     "retry": {"max_attempts": int, "initial_interval_ms": int, "max_interval_ms": int, "backoff_coefficient": float},
     "repeat": {"until": str, "interval_ms": int, "backoff_coefficient": float, "max_interval_ms": int, "max_rounds": int},
     "signal": {"name": str, "timeout_ms": int, "on_timeout": str},
@@ -68,7 +69,7 @@ def _duration(text: str) -> int | None:
     return sum(int(part.rstrip("wdhms")) * unit for part, unit in zip(found.groups(), _UNITS) if part)
 
 
-_DURATIONS = {"timeout", "heartbeat_timeout", "initial_interval", "interval", "max_interval", "delay"}
+_DURATIONS = {"timeout", "heartbeat_timeout", "initial_interval", "interval", "max_interval", "delay", "completed", "failed", "cancelled"}
 
 
 def in_milliseconds(fields: dict[str, Any]) -> dict[str, Any]:
@@ -283,6 +284,9 @@ class Validator:
             self.count(-1, "timeout_ms", got.get("timeout_ms"), _MAX_MS)
         if fields.get("output") is not None:
             self.kept("output", fields["output"], "template_invalid")
+        if fields.get("retention") is not None:
+            for key, n in self.group(fields["retention"], "retention", _GROUPS["retention"]).items():
+                self.count(-1, f"retention.{key}", n, _MAX_MS)
 
     def template(self, s: _Step, key: str, item: Any) -> None:
         if isinstance(item, str) and item == "":

@@ -18,6 +18,7 @@ from .errors import Problem, ValidationError
 __all__ = [
     "FlowDefinition",
     "RepeatConfig",
+    "RetentionConfig",
     "RetryConfig",
     "SignalConfig",
     "StepType",
@@ -136,6 +137,19 @@ class RepeatConfig:
 
 
 @dataclass
+class RetentionConfig:
+    """How long runs are kept after their end, in milliseconds. None: as long as the daemon keeps runs; 0: for ever."""
+
+    completed_ms: int | None = None
+    failed_ms: int | None = None
+    cancelled_ms: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {key: value for key, value in vars(self).items() if value is not None}
+
+
+@dataclass
 class WorkflowStep:
     """One step. The helpers task_step, wait_signal_step and wait_timer_step make them."""
 
@@ -211,6 +225,8 @@ class FlowDefinition:
     """Of a run, in milliseconds from its start or latest retry; None: no limit."""
     output: Any = None
     """What a run gives: a template, such as ``"${ steps.a.output }"``. None: the outputs of the steps that nothing depends on."""
+    retention: RetentionConfig | dict[str, Any] | None = None
+    """How long runs are kept after their end; None: as long as the daemon keeps runs."""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form as Python values: ``{"steps": [...]}``."""
@@ -223,6 +239,8 @@ class FlowDefinition:
             out["timeout_ms"] = self.timeout_ms
         if self.output is not None and self.output != "":
             out["output"] = self.output
+        if self.retention is not None:
+            out["retention"] = self.retention.to_dict() if isinstance(self.retention, RetentionConfig) else self.retention
         return out
 
     def to_json(self) -> str:
@@ -275,7 +293,8 @@ class FlowDefinition:
                 )
             )
         whole = in_milliseconds({k: v for k, v in value.items() if v is not None and k not in ("steps", "$schema")})
-        return cls(steps, **whole)
+        retention = whole.pop("retention", None)
+        return cls(steps, retention=None if retention is None else RetentionConfig(**_present(retention)), **whole)
 
 
 def _present(group: dict[str, Any]) -> dict[str, Any]:
