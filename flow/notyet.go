@@ -11,6 +11,8 @@ var notYet = map[string]string{
 	"after":      "dependencies for order alone",
 	"input":      "templates",
 
+	"templates in object_keys": "expressions in object keys", // until then ${ is what it says
+
 	"the run's timeout_ms": "a time limit of the run",
 	"the run's output":     "a template for the run's output",
 }

@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// order looks at dependencies and on_timeout edges together. Dependencies alone cannot form a cycle, for each names an earlier
+// order looks at dependencies and at the edges to steps that on_timeout and on_failure name together. Dependencies alone cannot form a cycle, for each names an earlier
 // step; an on_timeout may name one, too, and then what follows from that step must not lead back to the wait. And a step that
-// on_timeout names can never start when it depends on a step that depends on the wait.
+// on_timeout names can never start when it depends on a step that depends on the wait. The same holds for on_failure.
 //
 // Edges that other problems are about are left out. A dependency on a later step is such a problem, unless it is part of a
 // cycle.
 func (v *validator) order() {
 	n := len(v.d.Steps)
 	deps := make([][]int32, n)
-	jump := make([]int32, n) // to the step that on_timeout names; -1: none
+	jump := make([]int32, n) // to the step that on_timeout or on_failure names; -1: none
 	back, named := false, false
 	for i := range v.d.Steps {
 		for _, dep := range slices.Concat(v.d.Steps[i].Dependencies, v.d.Steps[i].After) {
@@ -24,13 +24,12 @@ func (v *validator) order() {
 			}
 		}
 		jump[i] = -1
-		if g := v.d.Steps[i].Signal; g != nil && g.OnTimeout != "" {
-			if e, ok := v.index[g.OnTimeout]; ok && e != i {
-				jump[i], named = int32(e), true
-				back = back || e < i
-			}
+		if e, ok := v.index[v.d.Steps[i].branch()]; ok && e != i {
+			jump[i], named = int32(e), true
+			back = back || e < i
 		}
 	}
+	v.expressions(deps, jump)
 	if named {
 		v.deadOnTimeouts(deps, jump)
 	}
@@ -39,10 +38,18 @@ func (v *validator) order() {
 	}
 }
 
+// branch is the step that on_timeout or on_failure names; "": none.
+func (s *Step) branch() string {
+	if s.Signal != nil {
+		return s.Signal.OnTimeout
+	}
+	return s.OnFailure
+}
+
 // edge is the n-th dependency of a step, those in after last, which names a step that stands later.
 type edge struct{ from, to, n int }
 
-// deadOnTimeouts finds the steps that on_timeout of a wait names and that depend on another step that depends on that wait.
+// deadOnTimeouts finds the steps that on_timeout of a wait, or on_failure of a step, names and that depend on another step that depends on that wait.
 //
 // It goes backwards through the definition with 64 named steps at a time, a bit for each: a step's bits say which of them
 // depend on it over another step.
@@ -90,7 +97,11 @@ func (v *validator) deadOf(deps [][]int32, waits map[int32][]int32, group []int3
 	for bit, e := range group {
 		for _, w := range waits[e] {
 			if over[w]&(1<<bit) != 0 {
-				v.add(int(e), v.place(int(e), "dependencies"), CodeOnTimeoutDead, "on_timeout of %s names this step, which depends on a step that depends on that wait: it could never start", quote(v.d.Steps[w].Name))
+				if v.d.Steps[w].Signal == nil {
+					v.add(int(e), v.place(int(e), "dependencies"), CodeOnFailureDead, "on_failure of %s names this step, which depends on a step that depends on that one: it could never start", quote(v.d.Steps[w].Name))
+				} else {
+					v.add(int(e), v.place(int(e), "dependencies"), CodeOnTimeoutDead, "on_timeout of %s names this step, which depends on a step that depends on that wait: it could never start", quote(v.d.Steps[w].Name))
+				}
 				break
 			}
 		}
@@ -127,8 +138,11 @@ func (v *validator) cycles(deps [][]int32, jump []int32) {
 	for w, e := range jump {
 		if e >= 0 && knot[w] == knot[e] && !told[knot[w]] {
 			told[knot[w]] = true
-			v.add(w, v.place(w, "signal.on_timeout"), CodeCycle, "on_timeout %s leads back to this wait: %s; each starts after the next", quote(v.d.Steps[e].Name),
-				v.around(next, knot, e, int32(w)))
+			key, what := "signal.on_timeout", "on_timeout %s leads back to this wait: %s; each starts after the next"
+			if v.d.Steps[w].Signal == nil {
+				key, what = "on_failure", "on_failure %s leads back to this step: %s; each starts after the next"
+			}
+			v.add(w, v.place(w, key), CodeCycle, what, quote(v.d.Steps[e].Name), v.around(next, knot, e, int32(w)))
 		}
 	}
 }

@@ -77,6 +77,10 @@ const (
 	CodeTemplate        = "template_invalid"
 	CodeForEachMissing  = "for_each_missing"
 	CodeRepeatOpen      = "repeat_open"
+	CodeOnFailure       = "on_failure_unknown"
+	CodeOnFailureSelf   = "on_failure_self"
+	CodeOnFailureDead   = "on_failure_dead"
+	CodeExpression      = "expression_invalid"
 	CodeNotSupported    = "not_supported"
 	CodeTimeoutZero     = "timeout_zero" // the one code of Warnings
 )
@@ -109,7 +113,7 @@ var Codes = []struct{ Code, Means string }{
 	{CodeOnTimeoutAlone, "on_timeout on a wait without timeout_ms"},
 	{CodeOnTimeoutSelf, "on_timeout names the wait itself"},
 	{CodeOnTimeoutDead, "the step that on_timeout names depends on a step that depends on the wait: it could never start"},
-	{CodeCycle, "steps that wait for each other, by dependencies or because a wait's on_timeout names one of them: none could ever start"},
+	{CodeCycle, "steps that wait for each other, by dependencies or because an on_timeout or on_failure names one of them: none could ever start"},
 	{CodeTimerKeyMissing, "a wait_timer step without a key"},
 	{CodeTimerKeyTwice, "two timers with one key"},
 	{CodeTimerNeither, "a timer with neither delay_ms nor cron_expr"},
@@ -124,6 +128,10 @@ var Codes = []struct{ Code, Means string }{
 	{CodeTemplate, "`input`, `output` or `for_each` that is not JSON, over 1 MiB or nested too deep"},
 	{CodeForEachMissing, "`max_items`, `max_parallel` or `tolerate` on a step without `for_each`"},
 	{CodeRepeatOpen, "a `repeat` without `until` or without `max_rounds`"},
+	{CodeOnFailure, "on_failure names no step"},
+	{CodeOnFailureSelf, "on_failure names the step itself"},
+	{CodeOnFailureDead, "the step that on_failure names depends on a step that depends on the one that may fail: it could never start"},
+	{CodeExpression, "an expression that cannot be read, gives what is not wanted, or names what is not known or a step that is not before its own"},
 	{CodeNotSupported, "a part of the language that this release can read and cannot run"},
 	{CodeTimeoutZero, "a warning: timeout_ms 0 without on_timeout fails the run at once, and a retry cannot save it"},
 }

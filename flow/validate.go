@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/agnt5/agnt5d/internal/cron"
+	"github.com/agnt5/agnt5d/internal/expression"
 )
 
 const (
@@ -158,6 +159,7 @@ func (v *validator) step(i int, s *Step) {
 			k.check(v, i, k.name, s)
 		}
 	}
+	v.onFailure(i, s)
 	v.forEach(i, s)
 	v.repeat(i, s)
 	v.notYet(i, s)
@@ -244,6 +246,8 @@ func (v *validator) task(i int, s *Step) {
 	for n, key := range s.ObjectKeys {
 		if !seen(n) {
 			v.add(i, v.itemPlace(i, "object_keys", n), CodeObjectKeyTwice, "object key %s appears twice", quote(key))
+		} else if !v.old && keyTemplates() && expression.HasTemplate(key) {
+			continue // its expressions are looked at with all others
 		} else if err := valid(key); err != nil {
 			v.add(i, v.itemPlace(i, "object_keys", n), CodeObjectKey, "%v", err)
 		}
@@ -276,6 +280,18 @@ func (v *validator) forEach(i int, s *Step) {
 		if key.given {
 			v.missing(i, key.name, CodeForEachMissing, "%s stands on a step without for_each", key.name)
 		}
+	}
+}
+
+func (v *validator) onFailure(i int, s *Step) {
+	if s.OnFailure == "" || s.Signal != nil {
+		return
+	}
+	place := func() int32 { return v.place(i, "on_failure") }
+	if _, known := v.index[s.OnFailure]; !known {
+		v.add(i, place(), CodeOnFailure, "on_failure %s names no step of this workflow%s", quote(s.OnFailure), v.likeStep(i, s.OnFailure))
+	} else if s.OnFailure == s.Name {
+		v.add(i, place(), CodeOnFailureSelf, "on_failure names the step itself")
 	}
 }
 

@@ -24,6 +24,7 @@ var may = map[string][]string{
 	"internal/cursor":        {},
 	"internal/deps":          {},
 	"internal/docs":          {},
+	"internal/expression":    {},
 	"internal/failure":       {},
 	"internal/ids":           {},
 	"internal/heap":          {},
@@ -45,7 +46,7 @@ var may = map[string][]string{
 	"ui":                     {},
 	"worker":                 {"internal/failure", "internal/heap"},
 	"worker/pool":            {"internal/backoff", "worker"},
-	"flow":                   {"internal/cron", "internal/ids", "internal/nearest"},
+	"flow":                   {"internal/cron", "internal/expression", "internal/ids", "internal/nearest"},
 	"internal/diagram":       {"flow", "model"},
 	"internal/event":         {"internal/pack", "internal/refusal"},
 	"internal/wire":          {"internal/jsontext", "internal/nearest", "internal/pack", "worker"},
@@ -73,7 +74,7 @@ var may = map[string][]string{
 }
 
 // embedders is what a program that embeds the engine may link besides the standard library and our own packages.
-var embedders = []string{"go.etcd.io/bbolt", "github.com/robfig/cron/v3", "github.com/oklog/ulid/v2", "github.com/goccy/go-yaml", "golang.org/x/sys"}
+var embedders = []string{"github.com/expr-lang/expr", "go.etcd.io/bbolt", "github.com/robfig/cron/v3", "github.com/oklog/ulid/v2", "github.com/goccy/go-yaml", "golang.org/x/sys"}
 
 type pkg struct {
 	ImportPath string

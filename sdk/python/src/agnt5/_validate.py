@@ -464,6 +464,11 @@ class Validator:
                 self.missing(i, "for_each_missing", f"{key} stands on a step without for_each")
         if s.type != "task":
             return
+        target = s.fields.get("on_failure", "")
+        if target and target not in self.index:
+            self.add(i, "on_failure_unknown", f"on_failure {_quote(target)} names no step of this workflow")
+        elif target and target == s.name:
+            self.add(i, "on_failure_self", "on_failure names the step itself")
         self.count_from_1(i, "max_items", s.fields.get("max_items"), 100_000)
         self.count_from_1(i, "max_parallel", s.fields.get("max_parallel"), _MAX_INT)
         part = s.fields.get("tolerate")
@@ -620,18 +625,30 @@ class Validator:
         jump: dict[int, int] = {}
         for i, s in enumerate(self.steps):
             deps[i] = [self.index[d] for d in s.dependencies + s.after if self.index.get(d, i) < i]
-            target = (s.fields.get("signal") or {}).get("on_timeout", "")
+            target = self.branch(s)
             if target and self.index.get(target, i) != i:
                 jump[i] = self.index[target]
         for w, e in jump.items():
-            if e > w and self.over_another(deps, e, w) and not any(at == e and p.code == "on_timeout_dead" for at, p in self.problems):
+            dead = ("on_timeout_dead", "on_failure_dead")
+            if e > w and self.over_another(deps, e, w) and not any(at == e and p.code in dead for at, p in self.problems):
+                key = self.branch_key(self.steps[w])
                 self.add(
                     e,
-                    "on_timeout_dead",
-                    f"on_timeout of {_quote(self.steps[w].name)} names this step, which depends on a step that depends on that wait: it could never start",
+                    f"{key}_dead",
+                    f"{key} of {_quote(self.steps[w].name)} names this step, which depends on a step that depends on that one: it could never start",
                 )
         if self.later or any(e < w for w, e in jump.items()):
             self.cycles(deps, jump)
+
+    @staticmethod
+    def branch_key(s: _Step) -> str:
+        return "on_timeout" if s.fields.get("signal") is not None else "on_failure"
+
+    def branch(self, s: _Step) -> str:
+        """The step that on_timeout or on_failure names; "": none."""
+        if self.branch_key(s) == "on_timeout":
+            return str(s.fields["signal"].get("on_timeout", ""))
+        return str(s.fields.get("on_failure", ""))
 
     @staticmethod
     def over_another(deps: list[list[int]], e: int, w: int) -> bool:
@@ -670,7 +687,8 @@ class Validator:
                 continue
             told |= self.knot(after, w)
             way = self.around(after, e, w)
-            self.add(w, "cycle", f"on_timeout {_quote(self.steps[e].name)} leads back to this wait: {way}; each starts after the next")
+            key = self.branch_key(self.steps[w])
+            self.add(w, "cycle", f"{key} {_quote(self.steps[e].name)} leads back to this step: {way}; each starts after the next")
 
     def knot(self, after: list[list[int]], at: int) -> set[int]:
         """All steps that follow from this one and lead to it."""
