@@ -11,10 +11,9 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/agnt5/agnt5d/engine"
-	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/listing"
 )
 
 // filters say which runs are meant. They stand in the query of a list; for what is done to many runs at once, in the query or
@@ -93,40 +92,23 @@ func (b *filters) withReasons() bool {
 }
 
 func (b *filters) filter() (engine.ListFilter, error) {
-	f := engine.ListFilter{Workflow: string(b.Workflow), State: string(b.State), IDPrefix: string(b.IDPrefix), ErrorCode: string(b.ErrorCode),
-		Text: string(b.Text), Signals: b.Include == "signals"}
-	for _, t := range []struct {
-		name string
-		text filter
-		into *int64
-	}{{"since", b.Since, &f.Since}, {"until", b.Until, &f.Until}, {"ended_since", b.EndedSince, &f.EndedSince}, {"ended_until", b.EndedUntil, &f.EndedUntil}} {
-		at, err := instant(t.name, string(t.text))
-		if err != nil {
-			return f, err
+	q := url.Values{}
+	for name, given := range b.named() {
+		if *given != "" {
+			q.Set(name, string(*given))
 		}
-		*t.into = at
 	}
-	f.ByEnd = f.EndedSince != 0 || f.EndedUntil != 0
-	if b.Include != "" && b.StuckFor == "" { // by itself it would be a filter that keeps nothing out
-		return f, problem("invalid_request", "include goes with stuck_for, and was given without it")
+	switch {
+	case b.Include != "" && b.StuckFor == "": // by itself it would be a filter that keeps nothing out
+		return engine.ListFilter{}, problem("invalid_request", "include goes with stuck_for, and was given without it")
+	case b.Include != "" && b.Include != "signals":
+		return engine.ListFilter{}, problem("invalid_request", "include: "+quote(string(b.Include))+", want signals")
 	}
-	if b.Include != "" && !f.Signals {
-		return f, problem("invalid_request", "include: "+quote(string(b.Include))+", want signals")
+	f, err := listing.Read(q)
+	if err != nil {
+		return f, problem("invalid_request", err.Error())
 	}
-	var err error
-	if b.StuckFor != "" {
-		f.StuckFor, err = stuckFor(string(b.StuckFor))
-	}
-	return f, err
-}
-
-// stuckFor reads how long a run must not have moved.
-func stuckFor(text string) (time.Duration, error) {
-	ms, err := flow.ParseDuration(text)
-	if err != nil || ms <= 0 {
-		return 0, problem("invalid_request", "stuck_for: "+quote(text)+" is not a duration like 30s, 10m or 2h")
-	}
-	return time.Duration(ms) * time.Millisecond, nil
+	return f, nil
 }
 
 // diffRuns compares two runs.
@@ -149,8 +131,8 @@ func (s *Server) countRuns(w http.ResponseWriter, r *http.Request) error {
 	still := stuckAfter
 	if text := r.URL.Query().Get("stuck_for"); text != "" {
 		var err error
-		if still, err = stuckFor(text); err != nil {
-			return err
+		if still, err = listing.StuckFor(text); err != nil {
+			return problem("invalid_request", "stuck_for: "+err.Error())
 		}
 	}
 	counts, err := s.eng.RunCounts(r.Context(), still)
@@ -158,17 +140,6 @@ func (s *Server) countRuns(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.reply(w, http.StatusOK, counts)
-}
-
-func instant(name, text string) (int64, error) {
-	if text == "" {
-		return 0, nil
-	}
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return 0, problem("invalid_request", name+": "+quote(text)+" is not a time like 2026-11-23T08:00:00Z")
-	}
-	return t.UnixMilli(), nil
 }
 
 // manyBody is what a request for many runs at once may say. All but the reason may stand in the query instead.

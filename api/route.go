@@ -1,6 +1,10 @@
 package api
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/agnt5/agnt5d/internal/listing"
+)
 
 // route is one row of the HTTP surface. The mux and the OpenAPI document are both made from the table, so that they cannot
 // tell two stories.
@@ -50,18 +54,12 @@ type answer struct {
 }
 
 // filterParams are those that pick runs.
-var filterParams = []param{
-	{"workflow", "string", "only runs of this workflow"},
-	{"state", "states", "only runs in this state, or in one of several with commas between: running, completed, failed, cancelled, quarantined"},
-	{"id_prefix", "string", "only runs whose id has this prefix"},
-	{"since", "date-time", "only runs started at or after this time"},
-	{"until", "date-time", "only runs started before this time"},
-	{"ended_since", "date-time", "only runs that ended at or after this time"},
-	{"ended_until", "date-time", "only runs that ended before this time"},
-	{"error_code", "string", "only runs that failed with this code"},
-	{"text", "string", "only runs that failed with this in the error: its step, its code, or the first 300 bytes of its message; case does not count"},
-	{"stuck_for", "duration", "only open runs that nothing has moved for so long (30s, 10m, 2h) and that nothing will move by itself: no attempt runs and no clock is set"},
-}
+var filterParams = func() (all []param) {
+	for _, f := range listing.Filters {
+		all = append(all, param{f.Name, f.Kind, f.About})
+	}
+	return all
+}()
 
 var listParams = append(append([]param{}, filterParams...),
 	param{"include", "includes", "reason: each failed or open run tells the step by which it failed or for which it waits, and why; a page has 100 runs at most then. signals: with stuck_for, runs that only wait for signals count as stuck, too. Or both with a comma between"})

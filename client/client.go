@@ -442,7 +442,8 @@ type Filter struct {
 	Sort                   string        // of a list: "start" (or "") or "end", the newest first. With EndedSince or EndedUntil: by end
 }
 
-func (f *Filter) values() url.Values {
+// Values is the filter as a query of the daemon has it.
+func (f *Filter) Values() url.Values {
 	v := url.Values{}
 	for name, text := range map[string]string{"workflow": f.Workflow, "state": f.State, "id_prefix": f.IDPrefix, "since": f.Since, "until": f.Until,
 		"ended_since": f.EndedSince, "ended_until": f.EndedUntil, "error_code": f.ErrorCode, "text": f.Text} {
@@ -456,16 +457,16 @@ func (f *Filter) values() url.Values {
 	if f.Signals {
 		v.Set("include", "signals")
 	}
+	if f.Sort != "" {
+		v.Set("sort", f.Sort)
+	}
 	return v
 }
 
 // List gives a page of runs, newest first, and the cursor of the next one, "" after the last. Limit is at most 1,000; 0: 100. A
 // page that is not the last may have fewer runs, or none: the daemon looks at no more than 10,000 runs for it.
 func (c *Client) List(ctx context.Context, f Filter, limit int, cursor string) ([]model.RunHead, string, error) {
-	v := f.values()
-	if f.Sort != "" {
-		v.Set("sort", f.Sort)
-	}
+	v := f.Values()
 	if f.Reasons {
 		v.Set("include", strings.TrimPrefix(v.Get("include")+",reason", ","))
 	}
@@ -535,7 +536,7 @@ func (c *Client) Diff(ctx context.Context, a, b string, all bool) (*model.Diff, 
 func (c *Client) RunCounts(ctx context.Context, stuckFor time.Duration) (model.RunCounts, error) {
 	var out model.RunCounts
 	f := Filter{StuckFor: stuckFor}
-	err := c.get(ctx, "/v1/run-counts?"+f.values().Encode(), &out)
+	err := c.get(ctx, "/v1/run-counts?"+f.Values().Encode(), &out)
 	return out, err
 }
 
@@ -657,7 +658,7 @@ func (c *Client) many(ctx context.Context, what string, f Filter, o ManyOptions)
 	if f.Sort, f.Reasons = "", false; f == (Filter{}) && !o.All {
 		return out, refuse(errors.New("the filter is empty: name the runs you mean, or set ManyOptions.All for every run"))
 	}
-	v := f.values()
+	v := f.Values()
 	if o.All {
 		v.Set("all", "true")
 	}

@@ -61,7 +61,7 @@ func (e *Engine) count(ctx context.Context, stuckFor time.Duration) (RunCounts, 
 	}
 	f := ListFilter{StuckFor: stuckFor, Limit: 1000}
 	for looked := 0; ; {
-		page, next, err := archive.Runs(e.j, archive.Filter(f), func(heads []journal.Head) ([]journal.Head, error) {
+		page, next, err := archive.Runs(e.j, f, func(heads []journal.Head) ([]journal.Head, error) {
 			looked += len(heads)
 			return e.stuck(ctx, heads, f)
 		})

@@ -4,30 +4,15 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/model"
 )
 
-// ListFilter says which runs List gives. Zero fields mean any.
-type ListFilter struct {
-	Workflow   string
-	State      string // running, completed, failed, cancelled or quarantined; or several, with commas between
-	IDPrefix   string
-	Since      int64         // Unix ms, of the start
-	Until      int64         // Unix ms, exclusive
-	EndedSince int64         // Unix ms, of the end: only runs that have ended
-	EndedUntil int64         // Unix ms, exclusive
-	ErrorCode  string        // of the step by which a run failed
-	Text       string        // in the message of that error, or in its step's name; case does not count. A list knows 300 bytes of a message
-	StuckFor   time.Duration // open runs that nothing has moved for so long and nothing will by itself: no attempt runs, no clock is set
-	Signals    bool          // with StuckFor: runs that only wait for signals are stuck, too
-	ByEnd      bool          // the newest end first, only runs that have ended; else the newest start first
-	Cursor     string        // RunPage.Next of the page before
-	Limit      int           // 0: 100
-}
+// ListFilter says which runs List gives. Zero fields mean any. Its cursor is RunPage.Next of the page before.
+type ListFilter = model.ListFilter
 
 // RunPage is a part of a list. Next is the cursor of the next part, "" after the last one. A page may have fewer runs than were
 // asked for, or none, and still have a next one: no more than 10,000 runs are looked at for a page.
@@ -59,7 +44,7 @@ func (e *Engine) ListPage(ctx context.Context, f ListFilter) (RunPage, error) {
 	if err := e.err(); err != nil && !errors.Is(err, ErrDiskFull) {
 		return RunPage{}, err
 	}
-	runs, next, err := archive.Runs(e.j, archive.Filter(f), func(heads []journal.Head) ([]journal.Head, error) { return e.stuck(ctx, heads, f) })
+	runs, next, err := archive.Runs(e.j, f, func(heads []journal.Head) ([]journal.Head, error) { return e.stuck(ctx, heads, f) })
 	var wrong *archive.FilterError
 	if errors.As(err, &wrong) {
 		return RunPage{}, badRequest("%s", wrong.Detail)

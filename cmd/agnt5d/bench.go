@@ -49,7 +49,7 @@ beside what the same disk does without an engine, measured in the same minute.
 	f.StringVar(&o.mode, "mode", "embedded", "embedded or daemon")
 	f.IntVar(&o.inFlight, "in-flight", 0, "runs at once, of w1, status, feed, busy and growth; default: w1 with 1, 64 and 512")
 	f.Float64Var(&o.seconds, "seconds", 5, "how long each of w1, w2, status, feed, busy and growth runs")
-	f.IntVar(&o.count, "count", 100_000, "how many signals, timers and sleeping runs")
+	f.IntVar(&o.count, "count", 100_000, "how many signals, timers, sleeping runs and runs to list")
 	f.IntVar(&o.events, "events", 1_000_000, "how many events the file of growth holds")
 	f.StringVar(&o.dir, "dir", "", "a folder on the disk to measure; default: one beside the current folder's files")
 	f.BoolVar(&o.sealed, "sealed", false, "seal payloads in the journal, to see what it costs; not sleep and growth")

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/internal/archive"
+	"github.com/agnt5/agnt5d/internal/listing"
 	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/internal/sealed"
 	"github.com/agnt5/agnt5d/journal"
@@ -164,18 +164,11 @@ func (f *file) lastOf(id string) (h journal.Head, last uint64, err error) {
 
 // page gives a page of runs, as the client does for a daemon.
 func (f *file) page(_ context.Context, want client.Filter, limit int, cursor string) ([]model.RunHead, string, error) {
-	filter := archive.Filter{Workflow: want.Workflow, State: want.State, IDPrefix: want.IDPrefix, ErrorCode: want.ErrorCode, Text: want.Text,
-		StuckFor: want.StuckFor, ByEnd: want.Sort == "end" || want.Sort == "" && want.EndedSince+want.EndedUntil != "", Limit: limit, Cursor: cursor}
-	for text, into := range map[string]*int64{want.Since: &filter.Since, want.Until: &filter.Until, want.EndedSince: &filter.EndedSince, want.EndedUntil: &filter.EndedUntil} {
-		if text == "" {
-			continue
-		}
-		t, err := time.Parse(time.RFC3339, text)
-		if err != nil {
-			return nil, "", err
-		}
-		*into = t.UnixMilli()
+	filter, err := listing.Read(want.Values())
+	if err != nil {
+		return nil, "", &archive.FilterError{Detail: err.Error()}
 	}
+	filter.Limit, filter.Cursor = limit, cursor
 	return archive.Runs(f.Journal, filter, nil)
 }
 

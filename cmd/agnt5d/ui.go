@@ -15,12 +15,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/diagram"
 	"github.com/agnt5/agnt5d/internal/ids"
+	"github.com/agnt5/agnt5d/internal/listing"
 	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/model"
 	"github.com/agnt5/agnt5d/replay"
@@ -156,7 +156,7 @@ func (s *fileServer) answer(r *http.Request) (any, error) {
 	case r.URL.Path == "/v1/session":
 		return object{"by": "local", "scope": "read", "open": true}, nil
 	case part(1) == "runs" && len(parts) == 2:
-		return s.runs(r.Context(), q)
+		return s.runs(q)
 	case part(1) == "runs" && len(parts) == 3:
 		return s.status(part(2), given(q, "at"))
 	case part(1) == "runs" && len(parts) == 4 && part(3) == "events":
@@ -178,17 +178,13 @@ func given(q url.Values, name string) uint64 {
 	return n
 }
 
-func (s *fileServer) runs(ctx context.Context, q url.Values) (any, error) {
-	var stuck time.Duration
-	if text := q.Get("stuck_for"); text != "" {
-		var err error
-		if stuck, err = time.ParseDuration(text); err != nil {
-			return nil, &model.Problem{Status: http.StatusBadRequest, Code: "invalid_request", Detail: err.Error()}
-		}
+func (s *fileServer) runs(q url.Values) (any, error) {
+	f, err := listing.Read(q)
+	if err != nil {
+		return nil, &model.Problem{Status: http.StatusBadRequest, Code: "invalid_request", Detail: err.Error()}
 	}
-	want := client.Filter{Workflow: q.Get("workflow"), State: q.Get("state"), IDPrefix: q.Get("id_prefix"), ErrorCode: q.Get("error_code"), Text: q.Get("text"),
-		StuckFor: stuck, Since: q.Get("since"), Until: q.Get("until"), EndedSince: q.Get("ended_since"), EndedUntil: q.Get("ended_until"), Sort: q.Get("sort")}
-	runs, next, err := s.f.page(ctx, want, int(cmp.Or(min(given(q, "limit"), 1000), 100)), q.Get("cursor"))
+	f.Limit, f.Cursor = int(cmp.Or(min(given(q, "limit"), 1000), 100)), q.Get("cursor")
+	runs, next, err := archive.Runs(s.f.Journal, f, nil)
 	if err != nil {
 		return nil, err
 	}

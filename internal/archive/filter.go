@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/agnt5/agnt5d/internal/cursor"
 	"github.com/agnt5/agnt5d/internal/nearest"
@@ -15,24 +14,6 @@ import (
 	"github.com/agnt5/agnt5d/model"
 	"github.com/agnt5/agnt5d/replay"
 )
-
-// Filter says which runs a list gives: engine.ListFilter.
-type Filter struct {
-	Workflow   string
-	State      string // running, completed, failed, cancelled or quarantined; or several, with commas between
-	IDPrefix   string
-	Since      int64         // Unix ms, of the start
-	Until      int64         // Unix ms, exclusive
-	EndedSince int64         // Unix ms, of the end: only runs that have ended
-	EndedUntil int64         // Unix ms, exclusive
-	ErrorCode  string        // of the step by which a run failed
-	Text       string        // in the message of that error, or in its step's name; case does not count. A list knows 300 bytes of a message
-	StuckFor   time.Duration // open runs that nothing has moved for so long and nothing will by itself: no attempt runs, no clock is set
-	Signals    bool          // with StuckFor: runs that only wait for signals are stuck, too
-	ByEnd      bool          // the newest end first, only runs that have ended; else the newest start first
-	Cursor     string        // RunPage.Next of the page before
-	Limit      int           // 0: 100
-}
 
 // FilterError says what is wrong with a filter.
 type FilterError struct{ Detail string }
@@ -55,8 +36,8 @@ const (
 
 // Runs gives a page of the runs that a filter picks, newest first, and the cursor of the next page. moves leaves those of the heads
 // that StuckFor picks; nil: they cannot be told.
-func Runs(j List, f Filter, moves func([]journal.Head) ([]journal.Head, error)) (runs []model.RunHead, next string, err error) {
-	jf, err := f.heads()
+func Runs(j List, f model.ListFilter, moves func([]journal.Head) ([]journal.Head, error)) (runs []model.RunHead, next string, err error) {
+	jf, err := heads(&f)
 	if err != nil {
 		return nil, "", err
 	}
@@ -102,7 +83,7 @@ func NoWorkflow(name string, known []string) error {
 }
 
 // heads is the filter as the journal takes it.
-func (f *Filter) heads() (journal.HeadFilter, error) {
+func heads(f *model.ListFilter) (journal.HeadFilter, error) {
 	jf := journal.HeadFilter{Workflow: f.Workflow, IDPrefix: f.IDPrefix, Since: f.Since, Until: f.Until, EndedSince: f.EndedSince, EndedUntil: f.EndedUntil,
 		ByEnd: f.ByEnd, Limit: f.Limit, Look: lookMost}
 	if jf.Limit <= 0 {
@@ -119,7 +100,7 @@ func (f *Filter) heads() (journal.HeadFilter, error) {
 	}
 	if f.ErrorCode != "" || f.Text != "" {
 		jf.States = only(jf.States, replay.Failed)
-		jf.Keep = f.failedSo
+		jf.Keep = func(h *journal.Head) bool { return failedSo(f, h) }
 	}
 	if f.StuckFor > 0 {
 		jf.States = only(jf.States, replay.Running)
@@ -149,7 +130,7 @@ func only(states []uint8, state replay.RunState) []uint8 {
 	return []uint8{noState}
 }
 
-func (f *Filter) failedSo(h *journal.Head) bool {
+func failedSo(f *model.ListFilter, h *journal.Head) bool {
 	where, code, message := ReadFailed(h.Failed)
 	if f.ErrorCode != "" && code != f.ErrorCode {
 		return false

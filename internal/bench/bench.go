@@ -46,7 +46,7 @@ type Options struct {
 	Mode     string // embedded or daemon
 	InFlight int
 	Seconds  float64
-	Count    int  // of timers and sleeping runs
+	Count    int  // of timers, sleeping runs and runs to list
 	Events   int  // that the large file of growth holds
 	Sealed   bool // payloads are sealed in the journal
 	// Progress hears what is under way, and how much of it is done (0 to 1).
@@ -72,6 +72,7 @@ var Workloads = []Workload{
 	{"sleep", "runs that sleep; SIGKILL; the start after it", sleep, false},
 	{"status", "w1 beside 50 questions a second for the status of an open run of 10,000 steps", status, true},
 	{"feed", "w1 beside readers of all events, and beside followers of quiet runs", feed, true},
+	{"lists", "first pages with each filter on a file of --count runs, and w1 beside somebody who asks for them", lists, true},
 	{"busy", "w1 beside a process for each core that does nothing but use it", busy, true},
 	{"growth", "w1 on a file that holds many events already", growth, false},
 	{"soak", "runs with some of everything, for as long as --seconds says, in slices", soak, false},

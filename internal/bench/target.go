@@ -31,6 +31,8 @@ type target interface {
 	start(ctx context.Context, name, id string) error
 	// status asks how a run is, without its steps.
 	status(ctx context.Context, id string) error
+	// list asks for a page of runs.
+	list(ctx context.Context, f client.Filter) (int, error)
 	// follow reads new events, of one run or of all, until ctx ends.
 	follow(ctx context.Context, run string)
 	usage() (usage, error)

@@ -61,16 +61,17 @@ var may = map[string][]string{
 	"internal/hub":           {"internal/failure", "internal/refusal", "internal/shard", "journal", "worker"},
 	"internal/shard":         {"flow", "internal/archive", "internal/event", "internal/failure", "internal/meter", "internal/objects", "internal/refusal", "journal", "replay", "timers", "worker"},
 	"internal/sim":           {"flow", "internal/archive", "internal/event", "internal/failure", "internal/hub", "internal/refusal", "internal/shard", "journal", "replay", "worker"},
+	"internal/listing":       {"flow", "model"},
 	"engine":                 {"flow", "internal/archive", "internal/build", "internal/event", "internal/failure", "internal/hub", "internal/ids", "internal/nearest", "internal/refusal", "internal/rfc3339", "internal/sealed", "internal/shard", "journal", "journal/bolt", "model", "replay", "signals", "timers", "worker"},
 	"enginetest":             {"engine", "flow", "worker"},
 	"examples/approval":      {"engine", "flow"},
 	"examples/embed":         {"engine", "flow"},
 	"examples/etl":           {"engine", "flow", "worker"},
-	"internal/bench":         {"client", "engine", "flow", "seal", "worker"},
+	"internal/bench":         {"client", "engine", "flow", "internal/listing", "seal", "worker"},
 	"access":                 {"engine", "flow", "internal/nearest", "internal/rfc3339", "model"},
 	"push":                   {"engine", "flow", "internal/failure", "internal/sealed", "internal/wire", "model", "seal", "worker", "worker/pool"},
-	"api":                    {"access", "engine", "flow", "internal/cursor", "internal/build", "internal/diagram", "internal/ids", "internal/meter", "internal/nearest", "internal/refusal", "internal/wire", "journal", "model", "push", "worker"},
-	"cmd/agnt5d":             {"access", "api", "client", "engine", "examples/etl", "flow", "internal/archive", "internal/bench", "internal/build", "internal/diagram", "internal/event", "internal/ids", "internal/nearest", "internal/refusal", "internal/rfc3339", "internal/sealed", "journal", "journal/bolt", "model", "push", "replay", "seal", "ui"},
+	"api":                    {"access", "engine", "flow", "internal/cursor", "internal/build", "internal/diagram", "internal/ids", "internal/listing", "internal/meter", "internal/nearest", "internal/refusal", "internal/wire", "journal", "model", "push", "worker"},
+	"cmd/agnt5d":             {"access", "api", "client", "engine", "examples/etl", "flow", "internal/archive", "internal/bench", "internal/build", "internal/diagram", "internal/event", "internal/ids", "internal/listing", "internal/nearest", "internal/refusal", "internal/rfc3339", "internal/sealed", "journal", "journal/bolt", "model", "push", "replay", "seal", "ui"},
 }
 
 // embedders is what a program that embeds the engine may link besides the standard library and our own packages.

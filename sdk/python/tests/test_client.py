@@ -15,6 +15,7 @@ from conftest import ROOT, Daemon
 from proxy import Answer, Between
 
 from agnt5 import ApiError, Client, Conflict, FlowDefinition, NotFound, SyncClient, Unauthorized, Unreachable, WaitTimeout, task_step
+from agnt5._calls import Filters
 from agnt5.workflows import wait_signal_step
 
 WAITS = FlowDefinition([wait_signal_step("w", signal_name="go")])
@@ -270,3 +271,16 @@ def test_a_run_is_looked_at_closely(daemon: Daemon) -> None:
         assert {run["reason"]["step"] for run in client.list_workflows(include="reason")} == {"b"}
         assert client.list_workflows(error_code="gone") == client.list_workflows(ended_since="2026-01-01T00:00:00Z") == []
         assert client.cancel_workflows(stuck_for="1h", include="signals", dry_run=True) == {"matched": 0, "done": 0}
+
+
+def test_the_filters_are_those_of_the_api() -> None:
+    api = json.loads((ROOT / "docs" / "openapi.json").read_text())
+    known = {p["name"] for p in api["paths"]["/v1/runs"]["get"]["parameters"] if p["in"] == "query"}
+    assert {name.removesuffix("_name") for name in Filters.__annotations__} == known - {"limit", "cursor", "sort"}
+    client = SyncClient("http://127.0.0.1:9", patience=0)
+    with pytest.raises(TypeError, match="there is no filter workflow; want workflow_name, "):
+        client.list_workflows(workflow="w")  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match="state is empty"):
+        client.cancel_workflows(state="")
+    with pytest.raises(TypeError, match="error_code: want a text, not int"):
+        client.list_workflows(error_code=5)  # type: ignore[arg-type]

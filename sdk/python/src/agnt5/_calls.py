@@ -15,7 +15,7 @@ import time
 import types
 import urllib.parse
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, NamedTuple, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
 from ._http import given, segment
 from ._json import read
@@ -123,7 +123,7 @@ def new_id() -> str:
     return "".join(_CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5))
 
 
-def _instant(what: str, value: datetime.datetime | str) -> str:
+def _instant(what: str, value: Any) -> str:
     """A time as the daemon reads it."""
     if isinstance(value, datetime.datetime):
         if value.tzinfo is None:
@@ -143,16 +143,41 @@ def _filter(what: str, value: Any) -> str:
 _Instant = datetime.datetime | str | None
 
 
-def _filters(given: dict[str, Any]) -> dict[str, str]:
-    """The filters of runs among a call's arguments that were given."""
+class Filters(TypedDict, total=False):
+    """Which runs are meant. What is left out, or None, means any."""
+
+    workflow_name: str | None
+    state: str | None
+    """running, completed, failed, cancelled or quarantined; or several, with commas between."""
+    id_prefix: str | None
+    since: _Instant
+    """Of the start. A time is a datetime with a time zone, or RFC 3339 text; ``until`` and ``ended_until`` are exclusive."""
+    until: _Instant
+    ended_since: _Instant
+    """Of the end: only runs that have ended."""
+    ended_until: _Instant
+    error_code: str | None
+    text: str | None
+    """In the error of a failed run."""
+    stuck_for: str | None
+    """``"10m"``: open runs that nothing has moved for so long, and nothing will by itself."""
+    include: str | None
+    """``"signals"``: with ``stuck_for`` also those that wait for a signal. ``"reason"``, of a list: each failed or open run tells why."""
+
+
+def _filters(given: Filters) -> dict[str, str]:
+    """Filters as a query has them."""
     out = {}
-    for key in ("workflow_name", "state", "id_prefix", "error_code", "text", "stuck_for", "include"):
-        if given.get(key) is not None:
-            out[key.removesuffix("_name")] = _filter(key, given[key])
-    for key in ("since", "until", "ended_since", "ended_until"):
-        if given.get(key) is not None:
-            out[key] = _instant(key, given[key])
+    for key, value in given.items():
+        if key not in Filters.__annotations__:
+            raise TypeError(f"there is no filter {key}; want {', '.join(Filters.__annotations__)}")
+        if value is not None:
+            out[key.removesuffix("_name")] = _instant(key, value) if key.endswith(("since", "until")) else _filter(key, value)
     return out
+
+
+def _sorted(sort: str | None) -> dict[str, str]:
+    return {} if sort is None else {"sort": _filter("sort", sort)}
 
 
 def _query(path: str, query: dict[str, str]) -> str:
@@ -360,52 +385,31 @@ class Calls:
     def list_workflows(
         self,
         *,
-        workflow_name: str | None = None,
-        state: str | None = None,
-        id_prefix: str | None = None,
-        since: _Instant = None,
-        until: _Instant = None,
-        ended_since: _Instant = None,
-        ended_until: _Instant = None,
-        error_code: str | None = None,
-        text: str | None = None,
-        stuck_for: str | None = None,
-        include: str | None = None,
+        sort: str | None = None,
         limit: int = 100,
+        **filters: Unpack[Filters],
     ) -> Steps[list[dict[str, Any]]]:
         """Runs (not definitions: list_definitions), newest first, at most ``limit`` of them (0: all).
 
-        ``since`` and ``until`` are about the start, ``ended_since`` and ``ended_until`` about the end: a datetime with a time zone, or
-        RFC 3339 text; the two ``until`` are exclusive. ``text`` is in the error of a failed run. ``stuck_for="10m"``: open runs
-        that nothing has moved for so long and nothing will by itself; with ``include="signals"`` also those that wait for a signal.
-        ``include="reason"``: each failed or open run has a ``reason`` ``{step, code, detail}``.
+        Filters has the filters. ``sort="end"`` gives the newest end first, of runs that have ended. With ``include="reason"`` each failed or open
+        run has a ``reason`` ``{step, code, detail}``.
         """
-        query = _filters(locals())
-        return (yield from self._pages("/v1/runs", query, "runs", limit))
+        return (yield from self._pages("/v1/runs", _filters(filters) | _sorted(sort), "runs", limit))
 
     @call
     def list_workflows_page(
         self,
         cursor: str | None = None,
         *,
-        workflow_name: str | None = None,
-        state: str | None = None,
-        id_prefix: str | None = None,
-        since: _Instant = None,
-        until: _Instant = None,
-        ended_since: _Instant = None,
-        ended_until: _Instant = None,
-        error_code: str | None = None,
-        text: str | None = None,
-        stuck_for: str | None = None,
-        include: str | None = None,
+        sort: str | None = None,
         limit: int = 100,
+        **filters: Unpack[Filters],
     ) -> Steps[dict[str, Any]]:
         """One page of list_workflows: ``{runs, next_cursor?}``, at most ``limit`` (up to 1,000) of them.
 
         The ``next_cursor`` of a page, given as ``cursor`` with the same filters, gets the next; there is none after the last.
         """
-        query = _filters(locals()) | {"limit": str(limit)}
+        query = _filters(filters) | _sorted(sort) | {"limit": str(limit)}
         if cursor is not None:
             query["cursor"] = _filter("cursor", cursor)
         return _object((yield from self._ask("GET", _query("/v1/runs", query))), "runs")
@@ -440,71 +444,38 @@ class Calls:
     def cancel_workflows(
         self,
         *,
-        workflow_name: str | None = None,
-        state: str | None = None,
-        id_prefix: str | None = None,
-        since: _Instant = None,
-        until: _Instant = None,
-        ended_since: _Instant = None,
-        ended_until: _Instant = None,
-        error_code: str | None = None,
-        text: str | None = None,
-        stuck_for: str | None = None,
-        include: str | None = None,
         all: bool = False,
         dry_run: bool = False,
         reason: str = "",
+        **filters: Unpack[Filters],
     ) -> Steps[dict[str, Any]]:
         """Cancel every open run that the filters name: ``{matched, done}``. Without a filter it wants ``all=True``.
 
         With ``dry_run`` it only counts.
         """
-        filters = _filters(locals())
-        return (yield from self._many("cancel", filters, all, dry_run, reason=reason))
+        return (yield from self._many("cancel", _filters(filters), all, dry_run, reason=reason))
 
     @call
     def retry_workflows(
         self,
         *,
-        workflow_name: str | None = None,
-        state: str | None = None,
-        id_prefix: str | None = None,
-        since: _Instant = None,
-        until: _Instant = None,
-        ended_since: _Instant = None,
-        ended_until: _Instant = None,
-        error_code: str | None = None,
-        text: str | None = None,
-        stuck_for: str | None = None,
-        include: str | None = None,
         all: bool = False,
         dry_run: bool = False,
+        **filters: Unpack[Filters],
     ) -> Steps[dict[str, Any]]:
         """Reopen every failed or cancelled run that the filters name: ``{matched, done}``. Without a filter it wants ``all=True``."""
-        filters = _filters(locals())
-        return (yield from self._many("retry", filters, all, dry_run))
+        return (yield from self._many("retry", _filters(filters), all, dry_run))
 
     @call
     def delete_workflows(
         self,
         *,
-        workflow_name: str | None = None,
-        state: str | None = None,
-        id_prefix: str | None = None,
-        since: _Instant = None,
-        until: _Instant = None,
-        ended_since: _Instant = None,
-        ended_until: _Instant = None,
-        error_code: str | None = None,
-        text: str | None = None,
-        stuck_for: str | None = None,
-        include: str | None = None,
         all: bool = False,
         dry_run: bool = False,
+        **filters: Unpack[Filters],
     ) -> Steps[dict[str, Any]]:
         """Delete every finished run that the filters name, and its history: ``{matched, done}``. Without a filter it wants ``all=True``."""
-        filters = _filters(locals())
-        return (yield from self._many("delete", filters, all, dry_run))
+        return (yield from self._many("delete", _filters(filters), all, dry_run))
 
     # Events.
 
