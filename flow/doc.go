@@ -8,7 +8,7 @@
 // takes can always be read again from its canonical form, as the same definition. NewGraph works out, once, what the engine
 // needs to know: dependents, what on_timeout names, the timers beside a task, and the joins of the branches of waits.
 //
-// Limits: 8 MiB, as given and in canonical form; 100,000 steps; input_data of 1 MiB, nested 64 deep. Whatever the text, reading
+// Limits: 32 MiB, as given and in canonical form (8 MiB as YAML); 100,000 steps; input_data of 1 MiB, nested 64 deep. Whatever the text, reading
 // and validating take time and memory in proportion to it, or to edges times waits / 64.
 //
 // CheckJSON, EqualJSON and the Valid functions are the rules for payloads, names and ids; others ask them here.

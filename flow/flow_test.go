@@ -102,11 +102,11 @@ func TestADefinitionThatIsTakenCanBeReadAgain(t *testing.T) {
 	}
 	// What would be too large when it is read again is refused now.
 	d := &Definition{}
-	for i := range 9 {
+	for i := range 33 {
 		d.Steps = append(d.Steps, Task(fmt.Sprint("a", i), "s", "h", Input(strings.Repeat("é", MaxInput/6-1))))
 	}
 	if p := Validate(d); len(p) != 1 || p[0].Code != CodeTooLarge {
-		t.Errorf("9 MiB in canonical form: %v", p)
+		t.Errorf("33 MiB in canonical form: %.200v", p)
 	}
 	d = &Definition{Steps: []Step{Task("a", "s", "h", Input(strings.Repeat("é", MaxInput/6+1)))}}
 	if p := Validate(d); len(p) != 1 || p[0].Code != CodeInputInvalid {

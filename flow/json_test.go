@@ -218,7 +218,7 @@ func TestHostileTexts(t *testing.T) {
 		"yaml many marks":           "steps: [" + rep("a,", 4<<20-10) + "]",
 		"yaml lines":                rep("a\n", n),
 		"no bytes":                  "",
-		"over 8 MiB":                rep(" ", MaxBytes) + "{}",
+		"over 32 MiB":               rep(" ", MaxBytes) + "{}",
 		"many unknown keys": `{"steps":[` + step + "," + func() string {
 			var b strings.Builder
 			for i := range 100_000 {

@@ -12,7 +12,8 @@ import (
 
 // Limits of a definition.
 const (
-	MaxBytes = 8 << 20
+	MaxBytes = 32 << 20 // as JSON, and in canonical form
+	MaxYAML  = 8 << 20  // as YAML, which takes a hundred times its size to read
 	MaxSteps = 100_000
 )
 

@@ -82,13 +82,18 @@ const (
 	CodeOnFailureDead   = "on_failure_dead"
 	CodeExpression      = "expression_invalid"
 	CodeNotSupported    = "not_supported"
-	CodeTimeoutZero     = "timeout_zero" // the one code of Warnings
+
+	// Codes of Warnings.
+	CodeTimeoutZero     = "timeout_zero"
+	CodeJoinAll         = "join_all_of_conditions"
+	CodeOnFailureShared = "on_failure_shared"
+	CodeManyOutputs     = "many_outputs"
 )
 
 // Codes says what each code means, in the order in which a definition is looked at.
 var Codes = []struct{ Code, Means string }{
 	{CodeInvalidJSON, "the text is not JSON or YAML, not UTF-8, nested too deep, or says what JSON cannot say"},
-	{CodeTooLarge, "over 8 MiB, as it was given or in canonical form, or over 100,000 steps"},
+	{CodeTooLarge, "over 32 MiB, as it was given or in canonical form, over 8 MiB of YAML, or over 100,000 steps"},
 	{CodeTooTangled, "so many waits with on_timeout meet in so many joins that working them out would take too much memory"},
 	{CodeMoreProblems, "there are more problems than are listed"},
 	{CodeUnknownKey, "an unknown key"},
@@ -134,6 +139,9 @@ var Codes = []struct{ Code, Means string }{
 	{CodeExpression, "an expression that cannot be read, gives what is not wanted, or names what is not known or a step that is not before its own"},
 	{CodeNotSupported, "a part of the language that this release can read and cannot run"},
 	{CodeTimeoutZero, "a warning: timeout_ms 0 without on_timeout fails the run at once, and a retry cannot save it"},
+	{CodeJoinAll, "a warning: a join of `all` needs two steps of which each may be skipped by a condition"},
+	{CodeOnFailureShared, "a warning: several on_failure name a step that does not wait for all of those steps"},
+	{CodeManyOutputs, "a warning: the outputs of over 1,000 steps join in a step or in the output of the run"},
 }
 
 // maxProblems bounds the list: who has made ten thousand mistakes will find the rest at the next try.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/agnt5/agnt5d/internal/cron"
 	"github.com/agnt5/agnt5d/internal/expression"
@@ -40,15 +39,6 @@ func Warnings(d *Definition) Problems {
 	v := newValidator(d)
 	v.warn()
 	return v.problems()
-}
-
-func (v *validator) warn() {
-	for i := range v.d.Steps {
-		if g := v.d.Steps[i].Signal; g != nil && g.TimeoutMS != nil && *g.TimeoutMS == 0 && g.OnTimeout == "" {
-			v.add(i, v.place(i, "signal.timeout_ms"), CodeTimeoutZero, "%s is 0 and there is no on_timeout: unless the signal is there already the run fails at once, and a retry cannot save it",
-				strings.TrimPrefix(v.written(i, "signal.timeout_ms"), "signal."))
-		}
-	}
 }
 
 type validator struct {

@@ -24,8 +24,8 @@ func ParseYAML(b []byte) (*Definition, Problems) {
 
 func readYAML(b []byte) *reader {
 	r := &reader{}
-	if len(b) > MaxBytes {
-		r.whole(0, CodeTooLarge, "the definition is %d bytes, the limit is %d", len(b), MaxBytes)
+	if len(b) > MaxYAML {
+		r.whole(0, CodeTooLarge, "the definition is %d bytes, the limit of YAML is %d; as JSON it is %d", len(b), MaxYAML, MaxBytes)
 		return r
 	}
 	source := &yamlSource{}

@@ -257,8 +257,8 @@ class FlowDefinition:
     @classmethod
     def from_json(cls, text: str) -> FlowDefinition:
         """Read a definition. Raises ValidationError with every problem."""
-        if len(text.encode("utf-8", "surrogatepass")) > 8 << 20:
-            raise ValidationError("", [Problem("definition_too_large", "", "the definition is over 8 MiB")])
+        if len(text.encode("utf-8", "surrogatepass")) > 32 << 20:
+            raise ValidationError("", [Problem("definition_too_large", "", "the definition is over 32 MiB")])
         try:
             raw = _canonical.read(text)
         except (ValueError, RecursionError) as why:

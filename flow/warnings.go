@@ -1,0 +1,148 @@
+package flow
+
+import (
+	"slices"
+	"strings"
+)
+
+// manyOutputs is how many outputs may join before a warning says that they may be too large together.
+const manyOutputs = 1000
+
+// warn reports what can be run and is hardly meant.
+func (v *validator) warn() {
+	if len(v.index) == 0 {
+		for i := range v.d.Steps {
+			v.index[v.d.Steps[i].Name] = i
+		}
+	}
+	deps, jump := v.edges()
+	for i := range v.d.Steps {
+		v.warnTimeout(i, &v.d.Steps[i])
+		if n := len(v.d.Steps[i].Dependencies); n > manyOutputs {
+			v.add(i, v.place(i, "dependencies"), CodeManyOutputs, "the outputs of %s steps join here, and a task is at most 16 MiB; those that are not wanted belong in after", commas(int64(n)))
+		}
+	}
+	v.warnConditions(deps, jump)
+	v.warnShared(jump)
+	v.warnOutput(deps)
+}
+
+// edges are those between steps that exist: see order.
+func (v *validator) edges() (deps [][]int32, jump []int32) {
+	deps, jump = make([][]int32, len(v.d.Steps)), make([]int32, len(v.d.Steps))
+	for i := range v.d.Steps {
+		for _, dep := range slices.Concat(v.d.Steps[i].Dependencies, v.d.Steps[i].After) {
+			if at, ok := v.index[dep]; ok {
+				deps[i] = append(deps[i], int32(at))
+			}
+		}
+		jump[i] = -1
+		if e, ok := v.index[v.d.Steps[i].branch()]; ok {
+			jump[i] = int32(e)
+		}
+	}
+	return deps, jump
+}
+
+func (v *validator) warnTimeout(i int, s *Step) {
+	if g := s.Signal; g != nil && g.TimeoutMS != nil && *g.TimeoutMS == 0 && g.OnTimeout == "" {
+		v.add(i, v.place(i, "signal.timeout_ms"), CodeTimeoutZero, "%s is 0 and there is no on_timeout: unless the signal is there already the run fails at once, and a retry cannot save it",
+			strings.TrimPrefix(v.written(i, "signal.timeout_ms"), "signal."))
+	}
+}
+
+// warnConditions finds joins that want all of two dependencies of which each may be skipped for a reason of its own.
+func (v *validator) warnConditions(deps [][]int32, jump []int32) {
+	named := make([][]int32, len(deps))
+	for w, e := range jump {
+		if e >= 0 {
+			named[e] = append(named[e], int32(w))
+		}
+	}
+	conditional := make([]bool, len(deps))
+	any := false
+	for again := true; again; { // one round more for each on_timeout or on_failure that leads backwards
+		again = false
+		for i := range deps {
+			is := func(d int32) bool { return conditional[d] }
+			if !conditional[i] && (v.d.Steps[i].When != "" || slices.ContainsFunc(deps[i], is) || slices.ContainsFunc(named[i], is)) {
+				conditional[i], any = true, true
+				again = again || jump[i] >= 0 && int(jump[i]) < i
+			}
+		}
+	}
+	if !any {
+		return
+	}
+	var pairs []pair // of conditional dependencies, one after the other: when each follows from the one before, all do
+	var joins []int
+	for i := range deps {
+		if j := v.d.Steps[i].Join; j != "" && j != JoinAll {
+			continue
+		}
+		last := int32(-1)
+		for _, d := range slices.Sorted(slices.Values(deps[i])) {
+			if !conditional[d] {
+				continue
+			}
+			if last >= 0 {
+				pairs, joins = append(pairs, pair{last, d}), append(joins, i)
+			}
+			last = d
+		}
+	}
+	told := -1
+	for n, ok := range follows(pairs, deps, jump) {
+		if i := joins[n]; !ok && i != told {
+			told = i
+			v.add(i, v.dependencyPlace(i, slices.Index(deps[i], pairs[n].to)), CodeJoinAll, "%s and %s are each skipped when a condition is false, and this step needs both: with join any it needs one",
+				quote(v.d.Steps[pairs[n].from].Name), quote(v.d.Steps[pairs[n].to].Name))
+		}
+	}
+}
+
+// warnShared finds steps that several on_failure name and that do not wait for all of those.
+func (v *validator) warnShared(jump []int32) {
+	by := map[int32][]int32{}
+	for i, e := range jump {
+		if e >= 0 && v.d.Steps[i].OnFailure != "" {
+			by[e] = append(by[e], int32(i))
+		}
+	}
+	for i := range v.d.Steps {
+		names := by[int32(i)]
+		if len(names) < 2 {
+			continue
+		}
+		s := &v.d.Steps[i]
+		for _, n := range names {
+			name := v.d.Steps[n].Name
+			if !slices.Contains(s.Dependencies, name) && !slices.Contains(s.After, name) {
+				v.add(i, v.place(i, "name"), CodeOnFailureShared, "on_failure of %d steps names this one, and it starts with the first failure; to wait for all of them, depend on them (%s is missing)", len(names), quote(name))
+				break
+			}
+		}
+	}
+}
+
+// warnOutput finds a run's output that is made of very many.
+func (v *validator) warnOutput(deps [][]int32) {
+	if v.d.Output != nil {
+		return
+	}
+	has := make([]bool, len(deps))
+	for i := range deps {
+		for _, d := range deps[i] {
+			has[d] = true
+		}
+	}
+	n := 0
+	for i := range has {
+		if !has[i] {
+			n++
+		}
+	}
+	if n > manyOutputs {
+		v.whole(v.rootPlace(), CodeManyOutputs, "nothing depends on %s steps, and their outputs make that of the run, which is at most 16 MiB; output says what it is instead", commas(int64(n)))
+	}
+}
