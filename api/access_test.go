@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -444,4 +445,35 @@ func TestAWorkerReadsWhatItsTaskRefersTo(t *testing.T) {
 	s.want(403, "forbidden", "GET", "/v1/runs/r", "", append(as(pay), "Agnt5-Lease-Token", lease)...)
 	s.want(200, "", "POST", "/v1/workers/"+id+"/poll", `{"max":0,"outcomes":[{"token":"`+lease+`","status":"failed","error":{"message":"again"}}]}`, as(pay)...)
 	read(403, "r", "a", pay, lease) // the attempt is over
+}
+
+// TestTheCookieOfASecurePage: a browser that came by https, perhaps through a proxy that ends TLS, never sends the cookie otherwise; and a
+// page that came by http is another one.
+func TestTheCookieOfASecurePage(t *testing.T) {
+	s := open(t, engine.Options{})
+	login := `{"token":"` + s.token("", "root", "admin", "") + `"}`
+	for origin, secure := range map[string]bool{s.url: false, strings.Replace(s.url, "http:", "https:", 1): true} {
+		r := s.want(204, "", "POST", "/v1/session", login, "Origin", origin, "Content-Type", "application/json")
+		if set := r.Header.Get("Set-Cookie"); strings.Contains(set, "; Secure") != secure {
+			t.Errorf("%s: %s", origin, set)
+		}
+	}
+	over := httptest.NewTLSServer(s.api)
+	t.Cleanup(over.Close)
+	for origin, want := range map[string]int{over.URL: 204, strings.Replace(over.URL, "https:", "http:", 1): 403} {
+		req, err := http.NewRequest("POST", over.URL+"/v1/session", strings.NewReader(login))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Origin", origin)
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := over.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want || want == 204 && !strings.Contains(resp.Header.Get("Set-Cookie"), "; Secure") {
+			t.Errorf("%s: %s %s", origin, resp.Status, resp.Header.Get("Set-Cookie"))
+		}
+	}
 }

@@ -48,7 +48,7 @@ func (g *guard) check(r *http.Request) error {
 	origin, site := r.Header.Get("Origin"), r.Header.Get("Sec-Fetch-Site")
 	if origin != "" {
 		u, err := url.Parse(origin)
-		if err != nil || !strings.EqualFold(u.Host, r.Host) {
+		if err != nil || !strings.EqualFold(u.Host, r.Host) || r.TLS != nil && u.Scheme != "https" {
 			return problem("origin_refused", "Origin "+quote(origin)+" is not this daemon's")
 		}
 	}

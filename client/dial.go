@@ -12,16 +12,22 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/agnt5/agnt5d/internal/socket"
 )
 
-// address reads where a daemon is: base is what requests begin with, shown what people read, socket the path of a unix socket, or "".
-func address(text string) (base, shown, socket string, err error) {
-	if path, ok := strings.CutPrefix(text, "unix:"); ok {
+// address reads where a daemon is: base is what requests begin with, shown what people read, path that of a unix socket, or "".
+func address(text string) (base, shown, path string, err error) {
+	path, ok := strings.CutPrefix(text, "unix:")
+	if ok {
 		if rest, ok := strings.CutPrefix(path, "//"); ok { // unix:///run/agnt5.sock
 			path = rest
 		}
 		if path == "" {
 			return "", "", "", errors.New(`daemon address "unix:": want unix: and the path of its socket`)
+		}
+		if err := socket.Check(path); err != nil {
+			return "", "", "", fmt.Errorf("daemon address %q: %w", text, err)
 		}
 		return "http://localhost", "unix:" + path, path, nil
 	}
@@ -43,13 +49,13 @@ func address(text string) (base, shown, socket string, err error) {
 }
 
 // transport is the client's own way to the daemon.
-func transport(socket string) (*http.Transport, error) {
+func transport(path string) (*http.Transport, error) {
 	t := &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 1024, IdleConnTimeout: 90 * time.Second} // reads gzip
-	if socket != "" {
+	if path != "" {
 		t.Proxy = nil
 		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
-			return d.DialContext(ctx, "unix", socket)
+			return d.DialContext(ctx, "unix", path)
 		}
 		return t, nil
 	}

@@ -59,7 +59,7 @@ func Start(eng *engine.Engine, o Options) (*Manager, error) {
 	if o.MaxOutput == 0 {
 		o.MaxOutput = 1 << 20
 	}
-	m := &Manager{eng: eng, o: o, v: vault{codec: o.Codec}, pumps: map[string]*pump{}}
+	m := &Manager{eng: eng, o: o, v: vault{codec: o.Codec, log: o.Logger}, pumps: map[string]*pump{}}
 	if path := eng.Path(); path != "" {
 		m.v.path = path + ".key"
 	}

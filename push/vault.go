@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	"sync"
 
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/internal/sealed"
@@ -16,6 +18,19 @@ import (
 type vault struct {
 	codec engine.Codec // the payload key; nil: there is none
 	path  string       // of the file; "": the journal is not kept in one
+	log   *slog.Logger
+	told  sync.Once // of the file
+}
+
+// tell says once which key file is used: whoever keeps the journal must keep it, too.
+func (v *vault) tell(made bool) {
+	v.told.Do(func() {
+		text := "the secrets of push services are sealed with the key in a file beside the journal, which no copy of the journal has"
+		if made {
+			text = "a key file was made beside the journal: it seals the secrets of push services, and no copy of the journal has it"
+		}
+		v.log.Info(text, "file", v.path)
+	})
 }
 
 // row is a service as it stands in the journal.
@@ -42,10 +57,11 @@ func (v *vault) encode(s Service) ([]byte, error) {
 		return json.Marshal(Service(s))
 	}
 	if codec == nil {
-		keys, _, err := seal.ReadOrMake(v.path)
+		keys, made, err := seal.ReadOrMake(v.path)
 		if err != nil {
 			return nil, fmt.Errorf("push: the key for secrets: %w", err)
 		}
+		v.tell(made)
 		codec, r.By = keys, byFile
 	}
 	r.Secret, r.Sealed = "", sealed.Seal(codec, []byte(s.Secret), []byte(rowPrefix+s.Name))
@@ -72,6 +88,7 @@ func (v *vault) decode(b []byte) (s Service, stale bool, err error) {
 		if err != nil {
 			return s, false, fmt.Errorf("push: the key for secrets: %w", err)
 		}
+		v.tell(false)
 		codec, stale = keys, v.codec != nil
 	}
 	if codec != nil {

@@ -35,11 +35,15 @@ func (a *address) flags(cmd *cobra.Command, when string) {
 	_ = cmd.MarkFlagFilename("token-file")
 }
 
-func (a *address) connect() (*client.Client, error) {
+// connect makes the client of a verb. stderr hears what is careless.
+func (a *address) connect(stderr io.Writer) (*client.Client, error) {
 	if a.url == "" && os.Getenv("AGNT5_URL") == "" && os.Getenv("AGNT5D_URL") != "" {
 		return nil, exit(exitUsage, "AGNT5D_URL is set, but not read: the daemon's address is AGNT5_URL or --url")
 	}
 	c, err := client.New(a.url, client.Options{Patience: patience, TokenFile: a.tokenFile})
+	if text := careless(a.tokenFile, "the access token"); err == nil && text != "" {
+		fmt.Fprintln(stderr, "agnt5d: warning: "+text)
+	}
 	return c, usage(err)
 }
 
@@ -55,7 +59,7 @@ func remoteVerb(cmd *cobra.Command, run func(cmd *cobra.Command, args []string, 
 		if err := checkFormat(o.format); err != nil {
 			return err
 		}
-		c, err := o.connect()
+		c, err := o.connect(cmd.ErrOrStderr())
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/api"
+	"github.com/agnt5/agnt5d/internal/socket"
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -185,7 +186,9 @@ func (c *config) check() ([]netip.Prefix, error) {
 		return nil, errors.New(`--listen "unix:": want unix: and a path, like unix:/run/agnt5d.sock`)
 	}
 	if _, port, err := net.SplitHostPort(c.Listen); c.socket() != "" {
-		// any path will do
+		if err := socket.Check(c.socket()); err != nil {
+			return nil, fmt.Errorf("--listen %q: %w", c.Listen, err)
+		}
 	} else if err != nil {
 		return nil, fmt.Errorf("--listen %q: want HOST:PORT, like 127.0.0.1:8080", c.Listen)
 	} else if _, err := net.LookupPort("tcp", port); err != nil {

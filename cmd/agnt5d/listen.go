@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -54,7 +55,7 @@ func listenUnix(path string) (net.Listener, error) {
 		}
 	}
 	// It gets its name when it is closed to others.
-	dir, err := os.MkdirTemp(filepath.Dir(path), ".agnt5d-")
+	dir, err := besides(path)
 	if err != nil {
 		return nil, exit(exitError, "cannot listen on unix:%s: %v", path, err)
 	}
@@ -73,6 +74,19 @@ func listenUnix(path string) (net.Listener, error) {
 		return nil, exit(exitError, "cannot listen on unix:%s: %v", path, err)
 	}
 	return &unixListener{l, path}, nil
+}
+
+// besides makes a folder beside a socket. What is called "s" in it has a path that is no longer than the socket's, if the socket's name
+// has three bytes or more: paths of sockets are short.
+func besides(path string) (dir string, err error) {
+	n := min(max(len(filepath.Base(path))-len("/s"), 1), 12)
+	for range 100 {
+		dir = filepath.Join(filepath.Dir(path), strings.ToLower(rand.Text()[:n]))
+		if err = os.Mkdir(dir, 0o700); !errors.Is(err, fs.ErrExist) {
+			break
+		}
+	}
+	return dir, err
 }
 
 // unixListener takes its socket away when it is closed.

@@ -33,7 +33,7 @@ func (o *replayFlags) journal(cmd *cobra.Command, args []string) (path string, a
 	if len(args) > 0 {
 		return args[0], func() {}, nil
 	}
-	c, err := o.connect()
+	c, err := o.connect(cmd.ErrOrStderr())
 	if err != nil {
 		return "", nil, err
 	}

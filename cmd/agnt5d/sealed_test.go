@@ -102,3 +102,23 @@ func TestThePayloadKeyIsChangedUnderLoad(t *testing.T) {
 		}
 	}
 }
+
+// The log says which file has the key that seals the secrets of push services: whether it was made now, or was there.
+func TestTheKeyFileIsNamed(t *testing.T) {
+	dir := t.TempDir()
+	d := startDaemon(t, dir)
+	d.say(t, 0, "", "services", "put", "web", "http://127.0.0.1:1/x", "--handler", "h")
+	for _, want := range []string{"a key file was made", "are sealed with the key in a file"} {
+		if code := d.stop(t); code != 0 || !strings.Contains(d.said.String(), want) || !strings.Contains(d.said.String(), "runs.db.key") {
+			t.Errorf("exit %d, want %q\n%s", code, want, d.said)
+		}
+		d.again(t)
+	}
+	other := t.TempDir()
+	put(t, filepath.Join(other, "runs.db.key"), []byte(keyLine("old")))
+	d = startDaemon(t, other)
+	d.say(t, 0, "", "services", "put", "web", "http://127.0.0.1:1/x", "--handler", "h")
+	if d.stop(t); !strings.Contains(d.said.String(), "are sealed with the key in a file") {
+		t.Error(d.said)
+	}
+}

@@ -98,6 +98,10 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 	if err != nil {
 		return exit(exitError, "%w", err)
 	}
+	if o.PayloadKey != "" {
+		warnCareless(log, o.PayloadKey, "the keys of --payload-key")
+	}
+	warnCareless(log, o.File+".key", "the key that seals the secrets of push services")
 	eng, err := open(ctx, o.File, engine.Options{Codec: codec, Clock: clock, GCHeadroom: headroom, Logger: log, Services: o.limits(), Lease: o.Lease, Drain: o.Drain, Tombstones: o.KeepIDs, Retention: o.Retention.option(), MaxPayload: o.MaxPayload, Release: engine.Release()})
 	if errors.Is(err, errStopped) {
 		log.Info("stopped while it opened the file; nothing was acknowledged", "file", o.File)

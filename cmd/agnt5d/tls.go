@@ -43,7 +43,7 @@ func (c *certificates) open(o *config, log *slog.Logger) error {
 	}
 	c.read = files
 	c.current.Store(conf)
-	c.expiry(conf)
+	c.warn(conf)
 	return nil
 }
 
@@ -109,12 +109,13 @@ func (c *certificates) look(asked bool) {
 	default:
 		c.current.Store(conf)
 		c.log.Info("certificate read", "cert", c.cert, "not_after", conf.Certificates[0].Leaf.NotAfter.UTC().Format(time.RFC3339))
-		c.expiry(conf)
+		c.warn(conf)
 	}
 }
 
-// expiry warns of a certificate that clients will not take.
-func (c *certificates) expiry(conf *tls.Config) {
+// warn speaks of a certificate that clients will not take, and of a key that others can read.
+func (c *certificates) warn(conf *tls.Config) {
+	warnCareless(c.log, c.key, "the private key of --tls-key")
 	if leaf := conf.Certificates[0].Leaf; leaf != nil && time.Now().After(leaf.NotAfter) {
 		c.log.Warn("the certificate has expired: clients will refuse it", "cert", c.cert, "not_after", leaf.NotAfter.UTC().Format(time.RFC3339))
 	}

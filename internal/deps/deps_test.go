@@ -36,6 +36,7 @@ var may = map[string][]string{
 	"internal/pack":          {},
 	"internal/refusal":       {},
 	"internal/rfc3339":       {},
+	"internal/socket":        {},
 	"journal":                {"internal/meter"},
 	"journal/bolt":           {"journal"},
 	"journal/journaltest":    {"journal"},
@@ -52,7 +53,7 @@ var may = map[string][]string{
 	"internal/wire":          {"internal/jsontext", "internal/nearest", "internal/pack", "worker"},
 	"schedules":              {"flow", "internal/cron", "internal/nearest", "internal/rfc3339"},
 	"timers":                 {"flow", "internal/cron", "internal/heap"},
-	"client":                 {"flow", "internal/backoff", "internal/ids", "internal/wire", "model", "worker", "worker/pool"},
+	"client":                 {"flow", "internal/backoff", "internal/ids", "internal/socket", "internal/wire", "model", "worker", "worker/pool"},
 	"examples/orders/worker": {"client", "worker"},
 	"replay":                 {"flow", "internal/event", "internal/failure", "internal/heap", "internal/pack", "internal/refusal", "internal/rfc3339", "signals", "timers"},
 	"internal/archive":       {"flow", "internal/cursor", "internal/event", "internal/ids", "internal/nearest", "internal/refusal", "internal/rfc3339", "journal", "model", "replay"},
@@ -71,7 +72,7 @@ var may = map[string][]string{
 	"access":                 {"engine", "flow", "internal/nearest", "internal/rfc3339", "model"},
 	"push":                   {"engine", "flow", "internal/failure", "internal/sealed", "internal/wire", "model", "seal", "worker", "worker/pool"},
 	"api":                    {"access", "engine", "flow", "internal/cursor", "internal/build", "internal/diagram", "internal/ids", "internal/listing", "internal/meter", "internal/nearest", "internal/refusal", "internal/wire", "journal", "model", "push", "worker"},
-	"cmd/agnt5d":             {"access", "api", "client", "engine", "examples/etl", "flow", "internal/archive", "internal/bench", "internal/build", "internal/diagram", "internal/event", "internal/ids", "internal/listing", "internal/nearest", "internal/refusal", "internal/rfc3339", "internal/sealed", "journal", "journal/bolt", "model", "push", "replay", "seal", "ui"},
+	"cmd/agnt5d":             {"access", "api", "client", "engine", "examples/etl", "flow", "internal/archive", "internal/bench", "internal/build", "internal/diagram", "internal/event", "internal/ids", "internal/listing", "internal/nearest", "internal/refusal", "internal/rfc3339", "internal/sealed", "internal/socket", "journal", "journal/bolt", "model", "push", "replay", "seal", "ui"},
 }
 
 // embedders is what a program that embeds the engine may link besides the standard library and our own packages.

@@ -81,6 +81,11 @@ def test_a_secret_in_an_address_is_not_repeated() -> None:
         assert "hunter2" not in str(caught.value)
 
 
+def test_the_path_of_a_socket_is_short() -> None:
+    with pytest.raises(ValueError, match=r"the path of a unix socket has at most .* this one has 201"):
+        SyncClient("unix:/" + 200 * "x")
+
+
 def test_a_token_in_a_file(tmp_path: pathlib.Path) -> None:
     with pytest.raises(FileNotFoundError):
         SyncClient("http://127.0.0.1:9", token_file=tmp_path / "none")
@@ -118,7 +123,7 @@ async def test_a_tokens_file_is_read_again(daemon: Daemon, tmp_path: pathlib.Pat
         worker = Worker("svc", coordinator_endpoint=daemon.url, token_file=file, functions={"h": h}, workflows={})
         running = asyncio.create_task(worker.run())
         await client.start_workflow("w", None, "r")
-        await began.wait()
+        await asyncio.wait_for(began.wait(), 30)
         put(file, (await client.create_token("two", "worker:svc"))["token"])
         await client.revoke_token("one")
         go.set()

@@ -6,6 +6,7 @@ import http.client
 import os
 import socket
 import ssl
+import sys
 import threading
 import time
 import urllib.parse
@@ -87,6 +88,9 @@ def base_url(url: str | None) -> urllib.parse.SplitResult:
         socket_path = text.removeprefix("unix:").removeprefix("//")
         if not socket_path:
             raise ValueError('daemon address "unix:": want unix: and the path of its socket')
+        size, most = len(os.fsencode(socket_path)), 107 if sys.platform == "linux" else 103
+        if size > most:
+            raise ValueError(f"daemon address {text!r}: the path of a unix socket has at most {most} bytes here, and this one has {size}; choose a shorter one")
         return urllib.parse.SplitResult("unix", "localhost", socket_path, "", "")
     if "://" not in text:
         text = "http://" + text
