@@ -37,12 +37,11 @@ func lists(ctx context.Context, o *Options) (*Result, error) {
 			return nil, fmt.Errorf("%s: %w", q.name, err)
 		}
 	}
-	ask := func(every time.Duration) func(context.Context) (func(), error) {
+	ask := func(all []question, every time.Duration) func(context.Context) (func(), error) {
 		return func(ctx context.Context) (func(), error) {
 			return several(ctx, 1, func(ctx context.Context) {
 				tick := time.NewTicker(every)
 				defer tick.Stop()
-				all := m.questions()
 				for i := 0; ctx.Err() == nil; i++ {
 					_, _ = t.list(ctx, all[i%len(all)].f)
 					select {
@@ -53,13 +52,16 @@ func lists(ctx context.Context, o *Options) (*Result, error) {
 			}), nil
 		}
 	}
-	r, err := beside(ctx, o, t, "lists", []disturbance{{"1_list_a_second", ask(time.Second)}, {"10_lists_a_second", ask(100 * time.Millisecond)}})
+	r, err := beside(ctx, o, t, "lists", []disturbance{{"10_plain_lists_a_second", ask(plain, 100*time.Millisecond)}, {"a_list_a_second_with_each_filter", ask(m.questions(), time.Second)}})
 	if err != nil {
 		return nil, err
 	}
 	r.Runs, r.Times = m.runs, times
 	return r, nil
 }
+
+// plain are the lists that people and the page look at.
+var plain = []question{{"none", client.Filter{}}, {"failed", client.Filter{State: "failed"}}, {"workflow", client.Filter{Workflow: "common"}}, {"by_end", client.Filter{Sort: "end"}}}
 
 // worst gives the longest of ten times, in seconds, that a first page took, after one that warms the pages of the file up.
 func worst(ctx context.Context, t target, f client.Filter) (float64, error) {

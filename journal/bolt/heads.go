@@ -214,6 +214,18 @@ func (l *lister) source(tx *bbolt.Tx) (source, error) {
 	return s, nil
 }
 
+// head gives the head to which a row leads: it is the row itself where no index was picked.
+func (s *source) head(tx *bbolt.Tx, run uint64, k, p []byte) (journal.Head, bool, error) {
+	if s.b != headBucket {
+		return headOf(tx, run)
+	}
+	h, err := decodeHead(k, p)
+	if err != nil {
+		return h, false, headBucket.damage(k, err.Error())
+	}
+	return h, true, nil
+}
+
 func statePrefixes(before []byte, states []uint8) [][]byte {
 	var out [][]byte
 	for _, state := range slices.Compact(slices.Sorted(slices.Values(states))) {
@@ -267,13 +279,14 @@ func (l *lister) some(tx *bbolt.Tx) (more bool, err error) {
 		if !ok {
 			return false, nil
 		}
-		if _, err := s.b.unseal(k, v); err != nil {
+		p, err := s.b.unseal(k, v)
+		if err != nil {
 			return false, s.b.damage(nil, err.Error())
 		}
 		if s.ended && m.Ended < s.floor {
 			return false, nil
 		}
-		h, ok, err := headOf(tx, m.Run)
+		h, ok, err := s.head(tx, m.Run, k, p)
 		if err != nil {
 			return false, err
 		}
