@@ -241,7 +241,8 @@ type Graph struct {
 type GraphNode struct {
 	Name   string   `json:"name"`
 	Type   string   `json:"type"`
-	Layer  int      `json:"layer"` // from 0, left to right
+	Marks  []string `json:"marks,omitempty"` // if, for each, repeat
+	Layer  int      `json:"layer"`           // from 0, left to right
 	X      int      `json:"x"`
 	Y      int      `json:"y"`
 	Width  int      `json:"width"`
@@ -254,7 +255,7 @@ type GraphNode struct {
 type GraphEdge struct {
 	From   int     `json:"from"` // index in nodes
 	To     int     `json:"to"`
-	Kind   string  `json:"kind"`   // dependency, on_timeout
+	Kind   string  `json:"kind"`   // dependency, on_timeout, on_failure
 	Points [][]int `json:"points"` // [x, y] from the right side of one box to the left side of the other
 }
 

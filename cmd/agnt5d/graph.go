@@ -85,7 +85,7 @@ func drawGraph(cmd *cobra.Command, st *model.Status, def *flow.Definition, forma
 		if state := worst(st, n); state != "" {
 			mark = marks[state]
 		}
-		line := "  " + strings.Replace(rails[i], diagram.Here, mark, 1) + "  " + n.Name
+		line := "  " + strings.Replace(rails[i], diagram.Here, mark, 1) + "  " + n.Label()
 		if tangled && len(before[i]) > 0 {
 			line += "  after " + few(before[i])
 		}

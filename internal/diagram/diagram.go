@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/agnt5/agnt5d/flow"
 )
@@ -14,12 +15,14 @@ type Kind string
 const (
 	Dependency Kind = "dependency"
 	OnTimeout  Kind = "on_timeout"
+	OnFailure  Kind = "on_failure"
 )
 
 // Node is a step, or a group of steps that are alike.
 type Node struct {
 	Name  string
 	Type  flow.StepType
+	Marks []string // what else it does: "if", "for each", "repeat"
 	Group int      // index of its group in Diagram.Groups; -1: none
 	Steps []string // of a folded group: its members in definition order; nil for a single step
 }
@@ -50,12 +53,16 @@ const minGroup = 4
 func Of(g *flow.Graph) *Diagram {
 	d := &Diagram{Nodes: make([]Node, len(g.Def.Steps))}
 	for i := range g.Def.Steps {
-		d.Nodes[i] = Node{Name: g.Def.Steps[i].Name, Type: g.Def.Steps[i].Type, Group: -1}
+		s := &g.Def.Steps[i]
+		d.Nodes[i] = Node{Name: s.Name, Type: s.Type, Marks: marks(s), Group: -1}
 		for _, to := range g.Dependents[i] {
 			d.Edges = append(d.Edges, Edge{i, int(to), Dependency})
 		}
 		if e := g.OnTimeout[i]; e >= 0 {
 			d.Edges = append(d.Edges, Edge{i, int(e), OnTimeout})
+		}
+		if s.OnFailure != "" {
+			d.Edges = append(d.Edges, Edge{i, int(g.Index[s.OnFailure]), OnFailure})
 		}
 	}
 	slices.SortStableFunc(d.Edges, func(a, b Edge) int {
@@ -68,11 +75,34 @@ func Of(g *flow.Graph) *Diagram {
 	return d
 }
 
+// marks are what is drawn behind a step's name.
+func marks(s *flow.Step) []string {
+	var all []string
+	for _, m := range []struct {
+		mark string
+		has  bool
+	}{{"if", s.When != ""}, {"for each", s.ForEach != nil}, {"repeat", s.Repeat != nil}} {
+		if m.has {
+			all = append(all, m.mark)
+		}
+	}
+	return all
+}
+
+// Label is the name as it is drawn, with its marks.
+func (n *Node) Label() string {
+	if len(n.Marks) == 0 {
+		return n.Name
+	}
+	return n.Name + " [" + strings.Join(n.Marks, ", ") + "]"
+}
+
 // group finds steps that are alike: the same type, and the same steps before and behind them.
 func (d *Diagram) group() {
 	prints := make([][]byte, len(d.Nodes))
 	for i := range d.Nodes {
 		prints[i] = append([]byte(d.Nodes[i].Type), 0)
+		prints[i] = append(append(prints[i], strings.Join(d.Nodes[i].Marks, ",")...), 0)
 	}
 	add := func(i int, way byte, e Edge, other int) {
 		prints[i] = append(binary.AppendUvarint(append(prints[i], way), uint64(other)), e.Kind[0], e.Kind[len(e.Kind)-1])
@@ -118,7 +148,7 @@ func (d *Diagram) Fold(most int, apart func(step string) bool) *Diagram {
 			continue
 		}
 		if folded[n.Group] == 0 {
-			out.Nodes = append(out.Nodes, Node{Type: n.Type, Group: len(out.Groups)})
+			out.Nodes = append(out.Nodes, Node{Type: n.Type, Marks: n.Marks, Group: len(out.Groups)})
 			out.Groups = append(out.Groups, Group{})
 			folded[n.Group] = len(out.Nodes)
 		}

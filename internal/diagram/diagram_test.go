@@ -220,6 +220,34 @@ func TestFormats(t *testing.T) {
 	}
 }
 
+// The branches of failures are drawn as those of time-outs are, and what a step does besides stands behind its name.
+func TestBranchesAndMarks(t *testing.T) {
+	steps := []flow.Step{
+		{Name: "list", Type: flow.TypeTask, When: "input.go", OnFailure: "sorry"},
+		{Name: "each", Type: flow.TypeTask, ForEach: []byte(`[1]`), Repeat: &flow.Repeat{}, Dependencies: []string{"list"}},
+		{Name: "sorry", Type: flow.TypeTask},
+	}
+	g := &flow.Graph{Def: &flow.Definition{Steps: steps}, Index: map[string]int32{"list": 0, "each": 1, "sorry": 2},
+		Deps: [][]int32{nil, {0}, nil}, Dependents: [][]int32{{1}, nil, nil}, OnTimeout: []int32{-1, -1, -1}}
+	d := diagram.Of(g)
+	var mermaid, dot, svg strings.Builder
+	_ = d.Mermaid(&mermaid, nil)
+	_ = d.DOT(&dot, nil)
+	_ = d.Layout().SVG(&svg, nil)
+	for _, c := range []struct{ where, want string }{
+		{mermaid.String(), `n0["list [if]"]`}, {mermaid.String(), `n0 -. on_failure .-> n2`}, {mermaid.String(), `n1["each [for each, repeat]"]`},
+		{dot.String(), `n0 -> n2 [style=dashed, label="on_failure"]`}, {svg.String(), `>each [for each, repeat]</text>`}, {svg.String(), `stroke-dasharray`},
+		{strings.Join(d.Before()[2], ","), "list (on_failure)"},
+	} {
+		if !strings.Contains(c.where, c.want) {
+			t.Errorf("no %s in:\n%s", c.want, c.where)
+		}
+	}
+	if m := d.Layout().Model(); m.Nodes[1].Marks[0] != "for each" || m.Edges[1].Kind != "on_failure" || m.Nodes[1].Width <= m.Nodes[2].Width {
+		t.Errorf("%+v", m)
+	}
+}
+
 func BenchmarkLayout10000(b *testing.B) {
 	d := diagram.Of(fan(b, 10_000))
 	for b.Loop() {

@@ -63,7 +63,7 @@ func (l *Layout) SVG(out io.Writer, states States) error {
 			title += ": " + state
 		}
 		fmt.Fprintf(w, `<g><title>%s</title><rect x="%d" y="%d" width="%d" height="%d" rx="5" fill="%s" stroke="%s"/>`, escape(title), b.X, b.Y, b.Width, b.Height, fill, border)
-		fmt.Fprintf(w, `<text x="%d" y="%d">%s</text></g>`+"\n", b.X+padding, b.Y+boxHeight/2+5, escape(n.Name))
+		fmt.Fprintf(w, `<text x="%d" y="%d">%s</text></g>`+"\n", b.X+padding, b.Y+boxHeight/2+5, escape(n.Label()))
 	}
 	fmt.Fprintln(w, "</svg>")
 	return w.Flush()
@@ -85,7 +85,7 @@ func (d *Diagram) Mermaid(out io.Writer, states States) error {
 		if state := states.of(n); state != "" {
 			class, used[state] = ":::"+state, true
 		}
-		fmt.Fprintf(w, "  n%d[%s]%s\n", i, quoteMermaid(n.Name), class)
+		fmt.Fprintf(w, "  n%d[%s]%s\n", i, quoteMermaid(n.Label()), class)
 	}
 	for _, e := range d.Edges {
 		if e.Kind == Dependency {
@@ -111,7 +111,7 @@ func (d *Diagram) DOT(out io.Writer, states States) error {
 	fmt.Fprintln(w, "digraph workflow {\n  rankdir=LR\n  node [shape=box, style=\"rounded,filled\", fontname=\"monospace\", fontsize=11]")
 	for i, n := range d.Nodes {
 		fill, border := colourOf(states.of(n))
-		fmt.Fprintf(w, "  n%d [label=%s, fillcolor=%q, color=%q]\n", i, quoteDOT(n.Name), fill, border)
+		fmt.Fprintf(w, "  n%d [label=%s, fillcolor=%q, color=%q]\n", i, quoteDOT(n.Label()), fill, border)
 	}
 	for _, e := range d.Edges {
 		if e.Kind == Dependency {

@@ -265,7 +265,7 @@ func (p *plan) finish() *Layout {
 	for at, layer := range p.layers {
 		for _, i := range layer {
 			if n := p.spots[i].node; n >= 0 {
-				wide[at] = max(wide[at], utf8.RuneCountInString(p.d.Nodes[n].Name)*charWidth+2*padding)
+				wide[at] = max(wide[at], utf8.RuneCountInString(p.d.Nodes[n].Label())*charWidth+2*padding)
 			}
 		}
 		left[at] = x
@@ -275,7 +275,7 @@ func (p *plan) finish() *Layout {
 	y := func(s *spot) int { return margin + int(s.y-top) }
 	for i := range p.d.Nodes {
 		s := &p.spots[i]
-		l.Boxes[i] = Box{s.layer, left[s.layer], y(s), utf8.RuneCountInString(p.d.Nodes[i].Name)*charWidth + 2*padding, boxHeight}
+		l.Boxes[i] = Box{s.layer, left[s.layer], y(s), utf8.RuneCountInString(p.d.Nodes[i].Label())*charWidth + 2*padding, boxHeight}
 		l.Height = max(l.Height, y(s)+boxHeight+margin)
 	}
 	for at, e := range p.d.Edges {

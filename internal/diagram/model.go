@@ -8,7 +8,7 @@ func (l *Layout) Model() *model.Graph {
 		Edges: make([]model.GraphEdge, len(l.Edges)), Groups: make([]model.GraphGroup, len(l.Groups))}
 	for i, n := range l.Nodes {
 		b := l.Boxes[i]
-		out.Nodes[i] = model.GraphNode{Name: n.Name, Type: string(n.Type), Layer: b.Layer, X: b.X, Y: b.Y, Width: b.Width, Height: b.Height, Steps: n.Steps}
+		out.Nodes[i] = model.GraphNode{Name: n.Name, Type: string(n.Type), Marks: n.Marks, Layer: b.Layer, X: b.X, Y: b.Y, Width: b.Width, Height: b.Height, Steps: n.Steps}
 		if n.Group >= 0 {
 			out.Nodes[i].Group = &l.Nodes[i].Group
 		}

@@ -76,7 +76,7 @@ export function Graph({ layout, steps, selected, search, hideDone }: { layout: L
         <g class="lines">
           {drawn.lines.map((i) => {
             const l = layout.edges[i]!
-            return <path key={i} d={curve(l.points)} class={(l.kind === 'on_timeout' ? 'late' : '') + (steps && boxStates(layout.nodes[l.from]!, steps).every((s) => s === 'completed' || s === 'skipped') ? ' done' : '')} />
+            return <path key={i} d={curve(l.points)} class={(l.kind === 'dependency' ? '' : 'late') + (steps && boxStates(layout.nodes[l.from]!, steps).every((s) => s === 'completed' || s === 'skipped') ? ' done' : '')} />
           })}
         </g>
         {drawn.boxes.map((i) => {
@@ -164,7 +164,7 @@ const mostMembers = 24 // of a group that are drawn by themselves
 function Node({ box: b, steps, on, selected, found, far, choose }: { box: Box; steps: Record<string, Step> | undefined; on: boolean; selected: string; found: boolean; far: boolean; choose: (name: string) => void }) {
   const states = boxStates(b, steps)
   const state = b.steps ? (ranks.find((r) => states.includes(r)) ?? '') : states[0]!
-  const label = b.steps ? groupLabel(b, states) : b.name
+  const label = (b.steps ? groupLabel(b, states) : b.name) + (b.marks ? ' [' + b.marks.join(', ') + ']' : '')
   const cls = `node t-${state ? tone(state) : 'none'} s-${state}` + (on ? ' on' : '') + (found ? ' found' : '')
   if (far) return <rect class={cls} x={b.x} y={b.y} width={b.width} height={b.height} rx={4} onClick={() => choose(b.steps ? first(b, states, state) : b.name)} />
   const room = Math.floor((b.width - 24) / 8) // as the daemon reckons a letter

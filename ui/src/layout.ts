@@ -2,6 +2,7 @@
 export interface Box {
   name: string
   type: string
+  marks?: string[] // if, for each, repeat
   x: number
   y: number
   width: number
