@@ -16,24 +16,19 @@ import (
 	"github.com/agnt5/agnt5d/worker"
 )
 
-// ReasonsAtRest says why a run would not move if an engine opened its journal now, without any worker.
-func ReasonsAtRest(s *replay.State) []Reason {
-	return reasons(nobody(), &shard.Run{S: s}, nil)
+// nobody has the books of an engine without a worker.
+func nobody() books {
+	return books{Shard: shard.New(shard.Config{}), hub: hub.New(hub.Config{})}
 }
 
-// nobody has the books of an engine without a worker.
-func nobody() books { return books{shard.New(shard.Config{}), hub.New(hub.Config{}), shard.Now{}} }
-
-// ReasonsThen says why a run did not move at a moment of its past, as far as its history tells. No command helps there any more.
+// ReasonsThen says why a run did not move at a moment of its past, or when its journal was last written, as far as its history tells:
+// who served a handler, and who held a key, other histories tell. No command helps there.
 func ReasonsThen(s *replay.State) []Reason {
-	var told []Reason
-	for _, why := range ReasonsAtRest(s) {
-		switch why.Code {
-		case "no_worker", "service_full", "queued", "key_held": // who worked, and who held a key, other histories tell
-			continue
-		}
-		why.Command = ""
-		told = append(told, why)
+	r := nobody()
+	r.past = true
+	told := reasons(r, &shard.Run{S: s}, nil)
+	for i := range told {
+		told[i].Command = ""
 	}
 	return told
 }
@@ -84,8 +79,9 @@ func unknownSignals(s *replay.State) (all []Reason) {
 // books are what says why a step waits: those of its shard, and of the hub that has the workers.
 type books struct {
 	*shard.Shard
-	hub *hub.Hub
-	now shard.Now
+	hub  *hub.Hub
+	now  shard.Now
+	past bool // there is no engine: the run's history alone is asked
 }
 
 // How many steps are explained one by one before the rest of the same code is only counted, and how many of those are named.
@@ -118,6 +114,9 @@ func (f *folder) add(r books, run *shard.Run, i int32, st *replay.Step) (working
 		}
 	}
 	code := codeOf(run.S, i)
+	if working {
+		code = "running"
+	}
 	if at, ok := f.more[code]; ok {
 		f.count(at, run, i)
 		return working
@@ -171,6 +170,8 @@ func codeOf(s *replay.State, i int32) string {
 		return "timer"
 	case replay.StepBlocked:
 		return "key_held"
+	case replay.StepScheduled:
+		return "queued"
 	}
 	return "running"
 }
@@ -195,9 +196,17 @@ func reason(r books, run *shard.Run, i int32, depth int) Reason {
 		out.Detail = fmt.Sprintf("failed (%s) and waits for timer %q again until %s", errorText(st.Error), key, due)
 		out.Command = fmt.Sprintf("agnt5d fire %s %s", ids.Word(s.ID), key)
 	case replay.StepBlocked:
-		out.Detail, out.Command = keyHeld(r, st, depth)
+		if r.past {
+			out.Detail = "waits for its object keys: " + strings.Join(def.ObjectKeys, ", ")
+		} else {
+			out.Detail, out.Command = keyHeld(r, st, depth)
+		}
 	case replay.StepScheduled, replay.StepRunning:
-		explainTask(r, run, i, &out)
+		if r.past {
+			out.Detail = thenOf(def, st)
+		} else {
+			explainTask(r, run, i, &out)
+		}
 	}
 	return out
 }
@@ -270,12 +279,25 @@ func where(s *worker.Slot) string {
 	return "on worker " + s.Worker
 }
 
+// thenOf says what a task did, as far as its history tells.
+func thenOf(def *flow.Step, st *replay.Step) string {
+	if st.State == replay.StepScheduled {
+		return fmt.Sprintf("is queued for %s/%s", def.Service, def.Handler)
+	}
+	on := "in the engine's own process"
+	if !st.Local {
+		on = "on worker " + st.Worker
+	}
+	return fmt.Sprintf("is running attempt %d %s since %s", st.Attempt, on, rfc3339.Format(st.Since))
+}
+
 func explainTask(r books, run *shard.Run, i int32, out *Reason) {
 	s := run.S
 	def, st := s.Spec(i), s.At(i)
 	slot := r.Hub.Slot(s.Run, i)
 	h := r.hub.Look(def.Service, def.Handler)
 	limit, full := h.Full()
+	out.Code = "running"
 	if o, is := s.Out(i); is {
 		out.Detail = fmt.Sprintf("waits until attempt %d, which was cancelled while worker %s had it, answers or its lease runs out", o.Attempt, nameOf(o.Worker))
 		return

@@ -2,18 +2,12 @@ package engine
 
 import (
 	"context"
-	"slices"
-	"strings"
 
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
 )
-
-// urgent is the order in which reasons are told where there is place for one: first what somebody must do something about, then what
-// takes its time, then what moves. A code that is not here comes before all of them.
-var urgent = []string{archive.NewerCode, "quarantined", "disk_full", codeNoWorker, "key_held", "service_full", codeUnknownSignal, "signal", "retry_at", "queued", "timer", "running"}
 
 // explainedAtOnce is about how many steps are looked at before others may use the loop.
 const explainedAtOnce = 5_000
@@ -40,7 +34,7 @@ func (e *Engine) AddReasons(ctx context.Context, runs []RunHead) error {
 		s, err := e.archive.Ended(journal.Head{Run: runs[i].Number, LastSeq: last})
 		if err == nil { // else it has been deleted, or whoever asks for the run itself is told
 			var counts archive.Counts
-			runs[i].Reason = mostUrgent(reasons(nobody(), &shard.Run{S: s}, &counts))
+			runs[i].Reason = archive.MostUrgent(reasons(nobody(), &shard.Run{S: s}, &counts))
 			runs[i].StepCounts = counts.ByState()
 		}
 	}
@@ -55,26 +49,16 @@ func (e *Engine) explainHead(r *shard.Shard, runs []RunHead, at int, asleep map[
 	case waits:
 		head.Reason = &Reason{Code: archive.NewerCode, Detail: n.Error()}
 	case state == replay.Failed:
-		where, code, _ := archive.ReadFailed(head.Error)
-		head.Reason = &Reason{Step: strings.TrimSuffix(where, ": "+code), Code: code, Detail: head.ErrorMessage}
+		head.Reason = archive.FailedBy(head)
 	case !state.Ended():
 		if last, is := r.Asleep(head.Number); is {
 			asleep[at] = last
 		} else if run := r.Peek(head.Number); run != nil {
 			var counts archive.Counts
-			head.Reason = mostUrgent(reasons(books{r, e.h, e.now()}, run, &counts))
+			head.Reason = archive.MostUrgent(reasons(books{Shard: r, hub: e.h, now: e.now()}, run, &counts))
 			head.StepCounts = counts.ByState()
 			return len(run.S.Steps)
 		}
 	}
 	return 0
-}
-
-// mostUrgent gives one of several reasons.
-func mostUrgent(all []Reason) *Reason {
-	if len(all) == 0 {
-		return nil
-	}
-	first := slices.MinFunc(all, func(a, b Reason) int { return slices.Index(urgent, a.Code) - slices.Index(urgent, b.Code) })
-	return &first
 }

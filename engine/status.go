@@ -126,11 +126,11 @@ func (e *Engine) look(ctx context.Context, id string, steps archive.Steps) (*arc
 			return &shard.Query{ID: id, Reply: done, Read: func(r *shard.Shard, run *shard.Run) {
 				if steps == archive.NoSteps && run.S.Status == replay.Running { // nobody waits until a large run is encoded
 					got.S, got.Counts = run.S.Brief(), &archive.Counts{}
-					got.Reasons = reasons(books{r, e.h, e.now()}, run, got.Counts)
+					got.Reasons = reasons(books{Shard: r, hub: e.h, now: e.now()}, run, got.Counts)
 					return
 				}
 				encoded, g = run.S.Append(nil), run.S.Graph
-				got.Reasons = reasons(books{r, e.h, e.now()}, run, nil)
+				got.Reasons = reasons(books{Shard: r, hub: e.h, now: e.now()}, run, nil)
 				got.Beats, got.Workers = r.Working(run)
 			}}
 		})

@@ -82,6 +82,11 @@ func diffOf(ctx context.Context, c *client.Client, a, b string, all bool, path s
 		return nil, err
 	}
 	defer f.Close()
+	return f.diff(ctx, a, b, all)
+}
+
+// diff compares two runs of the file.
+func (f *file) diff(ctx context.Context, a, b string, all bool) (*model.Diff, error) {
 	first, lastFirst, err := f.lastOf(a)
 	if err != nil {
 		return nil, err

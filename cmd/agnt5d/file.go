@@ -120,7 +120,7 @@ func (f *file) lie(d journal.Damage) error {
 	return exit(exitError, "%s: %s: %s", f.path, text, d.Detail)
 }
 
-// status gives a run as it would be if an engine opened the file now. Who works on it only an engine knows.
+// status gives a run as it was when the file was last written. Who works on it only an engine knows.
 func (f *file) status(id string) (*model.Status, error) {
 	run, err := f.find(id)
 	if err != nil {
@@ -138,7 +138,7 @@ func (f *file) status(id string) (*model.Status, error) {
 		}
 		look = archive.Waiting(head, w.States[run], newer)
 	} else {
-		look.Reasons = engine.ReasonsAtRest(look.S)
+		look.Reasons = engine.ReasonsThen(look.S)
 	}
 	return f.Status(look, archive.AllSteps)
 }
@@ -160,6 +160,17 @@ func (f *file) lastOf(id string) (h journal.Head, last uint64, err error) {
 		return h, newer.Last, nil
 	}
 	return h, w.States[run].LastSeq, nil
+}
+
+// lastWritten gives the time of the newest record, in Unix ms; 0: there is none.
+func (f *file) lastWritten() (at int64, err error) {
+	next := f.NextSeq()
+	for rec, err := range f.Records(next - min(next, 2)) {
+		if err == nil { // damage to it is told where its run is looked at
+			at = rec.At
+		}
+	}
+	return at, nil
 }
 
 // page gives a page of runs, as the client does for a daemon.

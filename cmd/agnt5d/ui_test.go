@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/agnt5/agnt5d/flow"
 )
 
 func fetch(t *testing.T, url, accept string) (int, string) {
@@ -84,8 +86,9 @@ func TestThePageOverAFile(t *testing.T) {
 		for _, e := range page.Events {
 			paths = append(paths, fmt.Sprintf("/v1/runs/%s?at=%d", id, e.Seq))
 		}
-		paths = append(paths, "/v1/runs/"+id, "/v1/runs/"+id+"/events?limit=1000")
+		paths = append(paths, "/v1/runs/"+id, "/v1/runs/"+id+"/events?limit=1000", "/v1/runs/"+id+"/logs")
 	}
+	paths = append(paths, "/v1/runs/run-chain/steps/a/logs", "/v1/diff?a=run-chain&b=run-fan&steps=all", "/v1/runs?include=reason")
 	w.stop(t)
 	want := map[string]any{}
 	for _, p := range paths {
@@ -103,12 +106,15 @@ func TestThePageOverAFile(t *testing.T) {
 	if status, body := fetch(t, "http://"+listen, "text/html"); status != 200 || !strings.Contains(body, `content="file"`) {
 		t.Errorf("the page over a file: %d %.200s", status, body)
 	}
+	if status, body := fetch(t, "http://"+listen+"/v1/runs/run-chain/steps/a/output", "*/*"); status != 200 || body != "\"done\"\n" {
+		t.Errorf("a step's output: %d %s", status, body)
+	}
 	for path, want := range map[string]int{"/v1/runs/none": 404, "/v1/workflows/none": 404, "/v1/objects": 404, "/v1/runs//events": 400} {
 		if status, body := fetch(t, "http://"+listen+path, "*/*"); status != want {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
 	}
-	r, err := http.Post("http://"+listen+"/v1/runs/run-etl/cancel", "application/json", strings.NewReader("{}"))
+	r, err := http.Post("http://"+listen+"/v1/runs/run-chain/cancel", "application/json", strings.NewReader("{}"))
 	if err != nil || r.StatusCode != http.StatusMethodNotAllowed {
 		t.Errorf("a change was taken: %v %v", r, err)
 	}
@@ -120,6 +126,58 @@ func TestThePageOverAFile(t *testing.T) {
 	}
 	if code, _, stderr := agnt5d(t, "ui", "--file", file, "--listen", "0.0.0.0:0"); code != exitUsage || !strings.Contains(stderr, "loopback") {
 		t.Errorf("ui for everybody: %d %s", code, stderr)
+	}
+}
+
+// A file says what was when it was written last: how long a run has been open, and what it waited for. Who served a handler it does not
+// know, and does not say that nobody did.
+func TestTheFileSaysOnlyWhatItKnows(t *testing.T) {
+	dir := t.TempDir()
+	d := startDaemon(t, dir)
+	c := d.client(t)
+	def := flow.Definition{Steps: []flow.Step{flow.Task("load", "shop", "load"), flow.Task("pay", "shop", "pay", flow.Keys("account:17")), flow.WaitSignal("go", "approved")}}
+	if _, _, err := c.RegisterDefinition(t.Context(), "open", def); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"first", "second"} {
+		if code, _, stderr := d.cli(t, "start", "open", "--id", id); code != 0 {
+			t.Fatal(stderr)
+		}
+	}
+	file := filepath.Join(dir, "runs.db")
+	_, events := fetch(t, d.url+"/v1/events?limit=1000", "application/json")
+	var page struct{ Events []struct{ At string } }
+	if err := json.Unmarshal([]byte(events), &page); err != nil || len(page.Events) == 0 {
+		t.Fatal(err, events)
+	}
+	d.kill()
+	listen := freePort(t)
+	startProcess(t, file+", read-only: http://"+listen, "AGNT5D_TEST_MAIN=ui --listen "+listen+" --file "+file)
+	var version struct {
+		File string
+		AsOf string `json:"as_of"`
+	}
+	_, body := fetch(t, "http://"+listen+"/version", "application/json")
+	if err := json.Unmarshal([]byte(body), &version); err != nil || version.File != "runs.db" || version.AsOf < page.Events[len(page.Events)-1].At {
+		t.Errorf("/version: %v %s, want the time of %+v or after", err, body, page.Events[len(page.Events)-1])
+	}
+	_, body = fetch(t, "http://"+listen+"/v1/runs/second", "application/json")
+	for _, want := range []string{`"detail":"is queued for shop/load"`, `"detail":"waits for its object keys: account:17"`, `"detail":"waits for signal \"approved\""`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the run does not say %s: %s", want, body)
+		}
+	}
+	if strings.Contains(body, "no_worker") || strings.Contains(body, `"command"`) {
+		t.Errorf("the run says what a file does not know: %s", body)
+	}
+	if _, body = fetch(t, "http://"+listen+"/v1/runs?include=reason", "application/json"); strings.Count(body, `"reason":{"step":"pay","code":"key_held"`) != 1 || strings.Count(body, `"step_counts":{`) != 2 {
+		t.Errorf("the list: %s", body)
+	}
+	if _, body = fetch(t, "http://"+listen+"/v1/run-counts", "application/json"); !strings.Contains(body, `"running":2`) {
+		t.Errorf("the counts: %s", body)
+	}
+	if status, body := fetch(t, "http://"+listen+"/v1/runs?stuck_for=10m", "application/json"); status != 400 || !strings.Contains(body, "cannot be asked of a file") {
+		t.Errorf("stuck runs: %d %s", status, body)
 	}
 }
 

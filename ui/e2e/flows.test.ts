@@ -88,6 +88,22 @@ describe.skipIf(noBrowser)('the page', () => {
     await page.locator('.events .rows .tr').first().waitFor()
   })
 
+  test('what a handler wrote to its log is shown while it works, and as it was', async () => {
+    await kit.register('talks', [task('pay', 'shop', 'talk'), { name: 'go', type: 'wait_signal', dependencies: ['pay'], signal: { name: 'go' } }])
+    await kit.run('talks', 'talks-1')
+    const page = await open(kit, '#/run/talks-1?step=pay')
+    const log = page.locator('.pane .logs pre')
+    await log.getByText('looked up <b>account</b> 17').waitFor()
+    kit.release('talks-1', 'pay')
+    await log.getByText('paid').waitFor()
+    const { events } = (await kit.ask('GET', '/v1/runs/talks-1/events')) as { events: { seq: number; kind: string }[] }
+    await page.goto(`${kit.url}/#/run/talks-1?step=pay&at=${events.find((e) => e.kind === 'StepScheduled')!.seq}`)
+    await page.locator('.travel.past').waitFor()
+    await page.locator('.pane .logs').waitFor({ state: 'hidden' }) // it had written nothing yet
+    await page.goto(`${kit.url}/#/run/talks-1?step=pay&at=${events.find((e) => e.kind === 'StepCompleted')!.seq}`)
+    await log.getByText('paid').waitFor()
+  })
+
   test('every run that the filters name is cancelled, once their number was seen', async () => {
     await kit.register('many', [{ name: 'wait', type: 'wait_signal', signal: { name: 'never' } }])
     for (let i = 0; i < 101; i++) await kit.run('many', 'many-' + i)
@@ -173,6 +189,15 @@ describe.skipIf(noBrowser)('the page', () => {
     await page.locator('tr', { hasText: 'go' }).filter({ hasText: 'cancelled' }).first().waitFor()
     await page.locator('.diff .minus', { hasText: '"n": 1' }).waitFor()
     await page.locator('.diff .plus', { hasText: '"n": 2' }).waitFor()
+  })
+
+  test('the daemon\'s own figures are all there', async () => {
+    await kit.register('own', [task('one', 'shop', 'ok')])
+    await kit.run('own', 'own-1')
+    const page = await open(kit, '#/daemon')
+    await page.getByText('Ready: requests are worth sending').waitFor()
+    const names = ['Open runs', 'Of them stuck', 'Steps that wait for a worker', 'Workers', 'Journal', 'Free on its disk', 'Commit, mean', 'Damaged records', 'Running since', 'Memory']
+    for (const name of names) await page.locator('.card', { hasText: name }).locator('b', { hasText: /\d/ }).waitFor()
   })
 
   test('names, payloads and errors from outside stay text', async () => {
@@ -307,7 +332,7 @@ describe.skipIf(noBrowser)('the page', () => {
   test.each([false, true])('axe finds nothing serious, dark: %s', async (dark) => {
     const axe = readFileSync(join(repository, 'ui', 'node_modules', 'axe-core', 'axe.min.js'), 'utf8')
     await kit.register('axe', [task('one', 'shop', 'ok'), { name: 'wait', type: 'wait_signal', dependencies: ['one'], signal: { name: 'go', timeout_ms: 86_400_000, on_timeout: 'late' } }, task('late', 'shop', 'ok'), task('pay', 'shop', 'hold', { dependencies: ['one'], object_keys: ['account:9'] })])
-    await kit.run('axe', 'axe-1')
+    for (const n of [1, 2]) await kit.run('axe', 'axe-' + n, { n })
     await until(async () => (await kit.step('axe-1', 'wait')) === 'waiting', 'it waits')
     const page = await open(kit, '', { dark })
     for (const [hash, ready] of [
@@ -321,6 +346,7 @@ describe.skipIf(noBrowser)('the page', () => {
       ['workers', 'table.grid'],
       ['objects', 'table.grid'],
       ['daemon', '.card'],
+      ['diff?a=axe-1&b=axe-2', '.diff'],
     ]) {
       await page.goto(kit.url + '/#/' + hash)
       await page.locator(ready!).first().waitFor()

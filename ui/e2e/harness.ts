@@ -57,6 +57,13 @@ export class Kit {
     return this
   }
 
+  // show serves the page over a journal that no daemon holds, and gives its address.
+  async show(file: string): Promise<string> {
+    const page = spawn(program(), ['ui', '--file', file], { stdio: ['ignore', 'pipe', 'ignore'] })
+    this.workers.push(page) // it ends with them
+    return firstMatch(page, /read-only: (http:\/\/\S+)/)
+  }
+
   async kill() {
     const ended = new Promise((done) => this.daemon!.once('exit', done))
     this.daemon!.kill('SIGKILL')

@@ -23,6 +23,15 @@ async def hold(ctx: Context) -> str:
 
 
 @function
+async def talk(ctx: Context) -> str:
+    """Writes a line, waits for a file FOLDER/RUN.STEP, and writes another one."""
+    ctx.logger.info("looked up <b>account</b> 17")
+    await hold(ctx)
+    ctx.logger.warning("paid")
+    return "paid"
+
+
+@function
 async def flaky(ctx: Context) -> str:
     """Fails the first attempt."""
     if ctx.attempt == 1:

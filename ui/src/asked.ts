@@ -74,6 +74,6 @@ export function usePolled<T>(key: string, fetcher: (signal: AbortSignal) => Prom
     if (!key) return
     const t = setInterval(() => document.hidden || asked.busy.current || asked.again(), every)
     return () => clearInterval(t)
-  }, [key])
+  }, [key, every])
   return asked
 }

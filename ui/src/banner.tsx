@@ -5,7 +5,7 @@ import { change, go, link } from './route'
 import type { Definition, Reason, Status } from './types'
 
 // order says which reason is told first: what a person must do something about, then what takes its time, then what moves.
-const order = ['newer_release', 'quarantined', 'disk_full', 'no_worker', 'key_held', 'service_full', 'signal', 'retry_at', 'queued', 'timer', 'running']
+const order = ['newer_release', 'quarantined', 'disk_full', 'no_worker', 'key_held', 'service_full', 'unknown_signal', 'signal', 'retry_at', 'queued', 'timer', 'running']
 
 const rank = (r: Reason) => {
   const at = order.indexOf(r.code)
@@ -27,6 +27,7 @@ const labels: Record<string, string> = {
   running: 'Running',
   service_full: 'Service full',
   queued: 'Queued',
+  unknown_signal: 'Unknown signal',
   disk_full: 'Disk full',
   quarantined: 'Quarantined',
   newer_release: 'Newer release',
@@ -41,6 +42,7 @@ const icons: Record<string, string> = {
   running: 'running',
   service_full: 'scheduled',
   queued: 'scheduled',
+  unknown_signal: 'quarantined',
   disk_full: 'quarantined',
   quarantined: 'quarantined',
   newer_release: 'quarantined',
@@ -91,7 +93,7 @@ export function Banner({ run: st, def, past }: { run: Status; def: Definition | 
     return (
       <section class="banner bad" aria-label="Why it failed">
         <h2>
-          <StateIcon state="failed" /> Failed in step <StepLink name={e.step} />
+          <StateIcon state="failed" /> Failed in step <StepLink name={e.step} />{' '}
           <span class="code">{e.code}</span>
         </h2>
         <p class="message">{e.message}</p>

@@ -4,14 +4,17 @@ import { useEffect, useState } from 'preact/hooks'
 import { Failure } from './api'
 import { ago, dateTime } from './format'
 
-// now ticks once a second, for "3 s ago".
-export const now = signal(Date.now())
-setInterval(() => (now.value = Date.now()), 1_000)
-
 const mode = document.querySelector('meta[name="agnt5d-page"]')?.getAttribute('content')
 
 export const readOnly = mode === 'read-only' || mode === 'file'
 export const ofFile = mode === 'file' // a journal that no daemon holds
+
+// now ticks once a second, for "3 s ago". In a file it stands at the time when that was written last.
+export const now = signal(Date.now())
+if (!ofFile) setInterval(() => (now.value = Date.now()), 1_000)
+
+// file is the journal that is shown, when no daemon holds it.
+export const file = signal<{ name: string; asOf: string } | undefined>(undefined)
 
 // scopes of the access token; undefined: none is asked for, everything is allowed.
 export const scopes = signal<string[] | undefined>(undefined)
@@ -128,6 +131,7 @@ export function Problem({ error }: { error: unknown }) {
   return (
     <div class="notice bad" role="alert">
       <b>{f ? f.message : String((error as Error).message ?? error)}</b>
+      {' '}
       {f?.code && <span class="code">{f.code}</span>}
       {f?.help && <p>{f.help}</p>}
       {f && f.errors.length > 0 && (

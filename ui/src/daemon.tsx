@@ -31,7 +31,7 @@ export function Daemon() {
           <h2 class={ready.value.ready ? 't-ok' : 't-bad'}><StateIcon state={ready.value.ready ? 'completed' : 'failed'} /> {ready.value.ready ? 'Ready: requests are worth sending' : 'Not ready'}</h2>
           {ready.value.reasons.map((r) => (
             <div class={'notice ' + (ready.value!.ready ? '' : 'bad')} key={r.code}>
-              <b>{r.detail}</b><span class="code">{r.code}</span>
+              <b>{r.detail}</b> <span class="code">{r.code}</span>
               {r.code === 'damage' && <p><a href={link('runs', '', '', { state: 'quarantined' })}>Show the quarantined runs</a></p>}
             </div>
           ))}
@@ -39,13 +39,16 @@ export function Daemon() {
       )}
       <Problem error={ready.error} />
       <section class="group cards">
-        <Card name="Open runs" value={sum(m, 'agnt5_runs')} />
+        <Card name="Open runs" value={sum(m, 'agnt5_runs_open')} />
+        <Card name="Of them stuck" value={sum(m, 'agnt5_runs_stuck')} />
+        <Card name="Steps that wait for a worker" value={sum(m, 'agnt5_steps_waiting_for_worker')} />
+        <Card name="Workers" value={sum(m, 'agnt5_workers')} />
         <Card name="Journal" value={text(one('agnt5_journal_bytes'), bytes)} />
         <Card name="Free on its disk" value={text(one('agnt5_disk_free_bytes'), bytes)} />
         <Card name="Commit, mean" value={mean(m, 'agnt5_commit_seconds')} />
-        <Card name="Queued steps" value={sum(m, 'agnt5_queue_depth')} />
-        <Card name="Damaged records" value={text(one('agnt5_damages') ?? one('agnt5_damage_records'), String)} />
-        <Card name="Running since" value={text(one('process_start_time_seconds'), (t) => dateTime(new Date(t * 1000).toISOString()))} />
+        <Card name="Damaged records" value={sum(m, 'agnt5_damages')} />
+        <Card name="Last backup" value={text(one('agnt5_last_backup_timestamp_seconds'), (t) => (t ? moment(t) : 'none yet'))} />
+        <Card name="Running since" value={text(one('process_start_time_seconds'), moment)} />
         <Card name="Memory" value={text(one('process_resident_memory_bytes'), bytes)} />
       </section>
       {version.value && (
@@ -113,6 +116,8 @@ async function metrics(signal: AbortSignal): Promise<Samples> {
   if (!r.ok) throw failureOf(r.status, text)
   return samples(text)
 }
+
+const moment = (seconds: number) => dateTime(new Date(seconds * 1000).toISOString())
 
 const text = (value: number | undefined, how: (n: number) => string) => (value === undefined || Number.isNaN(value) ? undefined : how(value))
 

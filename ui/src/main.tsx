@@ -3,11 +3,12 @@ import { render } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import { ask, Failure, get, signedOut } from './api'
 import { useAsked } from './asked'
-import { ofFile, readOnly, scopes } from './bits'
+import { Command, Empty, file, now, ofFile, readOnly, scopes } from './bits'
 import { Daemon } from './daemon'
 import { Diff } from './diff'
 import { Dialog, dialogIsOpen } from './dialog'
 import { Help } from './help'
+import { dateTime, word } from './format'
 import { connected, start } from './live'
 import { Login } from './login'
 import { Objects } from './objects'
@@ -60,7 +61,7 @@ function App() {
     addEventListener('keydown', key)
     return () => removeEventListener('keydown', key)
   }, [help])
-  const Screen = screens[screen] ?? Nowhere
+  const Screen = (ofFile && notInFile[screen]) || (screens[screen] ?? Nowhere)
   return (
     <>
       <header class="top">
@@ -73,7 +74,7 @@ function App() {
         <span class="grow" />
         {readOnly && <span class="badge">read-only</span>}
         <span class={'live ' + (connected.value ? 'yes' : connected.value === false ? 'no' : '')} role="status">
-          {ofFile ? 'a file' : connected.value ? 'live' : connected.value === false ? 'not connected' : 'connecting'}
+          {file.value ? `${file.value.name} as of ${dateTime(file.value.asOf)}` : connected.value ? 'live' : connected.value === false ? 'not connected' : 'connecting'}
         </span>
         <span class="dim">{version.value?.version}</span>
         {who.value && <button type="button" class="small quiet" onClick={signOut} title={scopes.value?.join(' ')}>Sign out {who.value}</button>}
@@ -98,6 +99,23 @@ const Nowhere = () => (
   <main><div class="empty"><h2>There is no such screen</h2><a href={link('runs')}>Runs</a></div></main>
 )
 
+// What a journal file does not tell.
+const NotTold = ({ what, then, line }: { what: string; then: string; line: string }) => (
+  <main>
+    <Empty>
+      <h2>{what}</h2>
+      <p>{then}</p>
+      <Command line={line} />
+    </Empty>
+  </main>
+)
+
+const notInFile: Record<string, () => preact.JSX.Element> = {
+  workers: () => <NotTold what="A file does not say who works" then="Workers, services and what they have in hand only a daemon knows. Which worker had an attempt stands in the events of its run. Of a running daemon:" line="agnt5d workers" />,
+  objects: () => <NotTold what="A file does not say who holds a key now" then="Which step got its keys, and when, stands in the events of its run. Of a running daemon:" line="agnt5d objects" />,
+  daemon: () => <NotTold what="No daemon runs on this file" then="So there is no readiness, no settings and no tokens to show. Whether the file is whole:" line={`agnt5d doctor ${word(file.value?.name ?? 'JOURNAL')}`} />,
+}
+
 interface Session {
   by?: string
   scope?: string
@@ -107,6 +125,11 @@ interface Session {
 // The page begins when it knows who it is for: what they may not do is not offered, and without a token nothing else is asked.
 async function begin() {
   try {
+    if (ofFile) {
+      const v = await get<VersionInfo>('/version')
+      file.value = { name: v.file ?? '', asOf: v.as_of ?? '' }
+      if (v.as_of) now.value = Date.parse(v.as_of)
+    }
     const s = await get<Session>('/v1/session')
     if (!s.open) {
       scopes.value = s.scope ? s.scope.split(',') : []

@@ -102,7 +102,7 @@ export function Run() {
       <Header run={head} />
       {live.error ? <Problem error={live.error} /> : null}
       {at && past.error ? <Problem error={past.error} /> : null}
-      {run && <Banner run={run} def={def} past={!!at} />}
+      {run && <Banner run={run} def={def} past={!!at || ofFile} />}
       <nav class="tabs" aria-label="Views of the run">
         {tabs.map(([key, name]) => (
           <a href={link('run', id, key, query)} class={tab === key ? 'on' : ''} aria-current={tab === key ? 'page' : undefined}>{name}</a>
@@ -219,7 +219,7 @@ function Header({ run }: { run: Status }) {
       <a class="plain" href={link('workflow', run.workflow_name, '', { version: String(run.version) })}>{run.workflow_name} <span class="dim">v{run.version}</span></a>
       <span class="dim" title={dateTime(run.created_at)}>started <Ago time={run.created_at} />, {open ? 'for' : 'took'} {between(run.created_at, run.completed_at, now.value)}</span>
       <span class="grow" />
-      {!ofFile && <a class="button" href={link('diff', '', '', { a: id })}>Compare…</a>}
+      <a class="button" href={link('diff', '', '', { a: id })}>Compare…</a>
       {open && may('operate') && <button type="button" onClick={() => act(cancelRun(id))}>Cancel…</button>}
       {(run.state === 'failed' || run.state === 'cancelled') && may('operate') && <button type="button" onClick={() => act(retryRun(id))}>Retry…</button>}
       {!open && may('admin') && <button type="button" onClick={() => act(deleteRun(id, () => go(link('runs'))))}>Delete…</button>}

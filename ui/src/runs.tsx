@@ -36,14 +36,14 @@ export function Runs() {
   }
   useRunKeys(list.runs, chosen, toggle)
   const workflows = useAsked('workflows', (s) => get<{ workflows: Workflow[] }>('/v1/workflows', s))
-  const counts = usePolled(ofFile ? '' : 'counts', countRuns, 3_000)
+  const counts = usePolled('counts', countRuns, ofFile ? 3_600_000 : 3_000)
   const filtered = filters.some((f) => query.get(f))
   return (
     <main class={'runs' + (may('operate') ? ' picking' : '')}>
       <div class="bar">
         <h1>Runs</h1>
         <nav class="views" aria-label="Views">
-          {views.map((v) => (
+          {views.filter((v) => !ofFile || !v.query.stuck_for).map((v) => (
             <a class={current(query, v.query) ? 'on' : ''} href={link('runs', '', '', keep(query, v.query))} aria-current={current(query, v.query) ? 'page' : undefined}>
               {v.name}
               {v.count && counts.value && <span class={'n' + (v.bad && counts.value[v.count] ? ' t-bad' : '')}>{(counts.value[v.count] ?? 0).toLocaleString('en')}</span>}

@@ -3,6 +3,7 @@ import { act, fireTimer, signalRun } from './dialog'
 import { Ago, may, now, State, StateIcon } from './bits'
 import { clock, count, dateTime, span } from './format'
 import { eventIcon, type History, told } from './events'
+import { Logs } from './logs'
 import { Payload, Tree } from './payload'
 import { change, link } from './route'
 import { StepLink } from './banner'
@@ -93,6 +94,7 @@ function StepPane({ run, def, name, history, past }: { run: Status; def: Definit
           </table>
         </section>
       )}
+      {step.attempt > 0 && step.type === 'task' && <Logs run={id} step={name} about={`${step.state} ${step.attempt}`} running={step.state === 'running'} at={run.as_of?.at} />}
       {step.output !== undefined && step.output !== null && (
         <section><Payload name="Output" value={step.output} raw={past ? '' : `${runPath(id)}/steps/${part(name)}/output`} /></section>
       )}

@@ -49,6 +49,7 @@ export interface Status {
   reasons?: Reason[]
   last_seq: number
   events: number
+  as_of?: { seq: number; n: number; at: string }
 }
 
 export interface RunHead {
@@ -119,6 +120,14 @@ export interface Task {
   cancelled?: boolean
 }
 
+export interface AttemptLog {
+  step: string
+  attempt: number
+  from: number
+  to: number
+  text: string
+}
+
 export interface Worker {
   worker_id: string
   service_name: string
@@ -160,6 +169,8 @@ export interface VersionInfo {
   go: string
   api: string
   durable: number
+  file?: string // a journal that no daemon holds, and when it was written last
+  as_of?: string
 }
 
 export interface Readiness {

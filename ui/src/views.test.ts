@@ -11,6 +11,7 @@ const { choice } = await import('./graph')
 const { attemptsOf } = await import('./step')
 const { where } = await import('./travel')
 const { sorted } = await import('./banner')
+const { until } = await import('./logs')
 const { samples } = await import('./daemon')
 const { listQuery } = await import('./runlist')
 
@@ -68,6 +69,12 @@ test('the place of a sequence among the events', () => {
 
 test('what a person must do something about is told first', () => {
   expect(sorted(['running', 'timer', 'no_worker', 'signal', 'new_code'].map((code) => ({ code, detail: '' }))).map((r) => r.code)).toEqual(['no_worker', 'signal', 'timer', 'running', 'new_code'])
+})
+
+test('a log as it was at a time', () => {
+  const text = '2026-11-23T08:00:00.000Z INFO one\n  of two lines\n2026-11-23T08:00:02.000Z INFO two\n'
+  expect(until(text, '2026-11-23T08:00:01.000Z')).toBe('2026-11-23T08:00:00.000Z INFO one\n  of two lines')
+  expect([until(text, undefined), until(text, '2026-11-23T08:00:02.000Z'), until(text, '2026-11-23T07:00:00.000Z')]).toEqual([text, text, ''])
 })
 
 test('figures are read', () => {

@@ -1,0 +1,27 @@
+package archive
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/agnt5/agnt5d/model"
+)
+
+// urgent is the order in which reasons are told where there is place for one: first what somebody must do something about, then what
+// takes its time, then what moves. A code that is not here comes before all of them.
+var urgent = []string{NewerCode, "quarantined", "disk_full", "no_worker", "key_held", "service_full", "unknown_signal", "signal", "retry_at", "queued", "timer", "running"}
+
+// MostUrgent gives one of several reasons, nil when there is none.
+func MostUrgent(all []model.Reason) *model.Reason {
+	if len(all) == 0 {
+		return nil
+	}
+	first := slices.MinFunc(all, func(a, b model.Reason) int { return slices.Index(urgent, a.Code) - slices.Index(urgent, b.Code) })
+	return &first
+}
+
+// FailedBy is the reason of a failed run of a list: its step, its code, the first bytes of its message.
+func FailedBy(head *model.RunHead) *model.Reason {
+	where, code, _ := ReadFailed(head.Error)
+	return &model.Reason{Step: strings.TrimSuffix(where, ": "+code), Code: code, Detail: head.ErrorMessage}
+}
