@@ -149,7 +149,12 @@ func TestTheFirstTokenClosesTheDaemon(t *testing.T) {
 	s.want(400, "invalid_request", "POST", "/v1/tokens", `{"name":"a b","scope":"admin"}`)
 	s.want(400, "invalid_request", "POST", "/v1/tokens", `{"name":"ci","scope":"root"}`)
 	s.want(400, "invalid_request", "POST", "/v1/tokens", `{"name":"ci","scope":"worker:"}`)
-	root := s.token("", "root", "admin", "")
+	s.join(`"h"`, "")
+	first := s.want(201, "", "POST", "/v1/tokens", `{"name":"root","scope":"admin"}`)
+	if hint, _ := first.json["hint"].(string); !strings.Contains(hint, "refused from now on: 1 (of svc)") {
+		t.Errorf("whoever makes the first token is not told of the worker: %s", first.text)
+	}
+	root := first.json["token"].(string)
 	if len(root) != 53 || !strings.HasPrefix(root, "agt_") {
 		t.Errorf("the token is %q", root)
 	}

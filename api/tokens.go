@@ -2,12 +2,16 @@ package api
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/agnt5/agnt5d/access"
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/model"
+	"github.com/agnt5/agnt5d/push"
 )
 
 type tokenBody struct {
@@ -55,12 +59,37 @@ func (s *Server) createToken(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	s.log.Info("access token created", "token", t.Name, "scope", string(t.Scope), "by", engine.By(r.Context()))
-	if first {
-		s.log.Info("from now on every request needs an access token")
-	}
 	out := t.Shown()
 	out.Token = text
+	if first {
+		s.log.Info("from now on every request needs an access token")
+		if out.Hint = s.without(r); out.Hint != "" {
+			s.log.Warn(out.Hint)
+		}
+	}
 	return s.reply(w, http.StatusCreated, out)
+}
+
+// without says which workers have worked without an access token until now: from the first one on they are refused.
+func (s *Server) without(r *http.Request) string {
+	all, err := s.eng.Workers(r.Context())
+	if err != nil {
+		return ""
+	}
+	var services []string
+	n := 0
+	for _, w := range all {
+		if w.ServiceName != "" && !strings.HasPrefix(w.WorkerID, push.SessionPrefix) {
+			n++
+			services = append(services, w.ServiceName)
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	slices.Sort(services)
+	services = slices.Compact(services)
+	return fmt.Sprintf("workers that are connected without an access token, and are refused from now on: %d (of %s); start each with one of the scope worker:SERVICE", n, strings.Join(services[:min(len(services), 10)], ", "))
 }
 
 // maxTTL keeps times within what can be printed.

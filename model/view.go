@@ -285,6 +285,7 @@ type Token struct {
 	RevokedAt string `json:"revoked_at,omitempty"`
 	LastUsed  string `json:"last_used,omitempty"` // a day in UTC
 	Token     string `json:"token,omitempty"`     // its text; given out only when it was made
+	Hint      string `json:"hint,omitempty"`      // of the first one: who worked without one until now
 }
 
 // Worker is a session of a worker.

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -66,4 +68,27 @@ func TestLogsAtTheShell(t *testing.T) {
 	if code, out, errs := agnt5d(t, "verify", filepath.Join(d.dir, "runs.db")); code != 0 {
 		t.Errorf("verify: exit %d\n%s%s", code, out, errs)
 	}
+}
+
+// What handlers wrote to their logs is sealed with the payload key, and read from the file with it alone.
+func TestLogsOfASealedJournal(t *testing.T) {
+	dir := t.TempDir()
+	keys, path := filepath.Join(dir, "payload.keys"), filepath.Join(dir, "runs.db")
+	put(t, keys, []byte(keyLine("spring")))
+	d := startDaemon(t, dir, "--payload-key", keys)
+	d.serve(t, "logs", client.WorkerOptions{}, map[string]worker.Func{"work": func(ctx context.Context, task *worker.Task) (json.RawMessage, error) {
+		worker.Log(ctx).Info("PLANTED-log")
+		return nil, nil
+	}})
+	d.say(t, 0, "", "register", "w", writeFile(t, "w.yaml", "steps:\n  - {name: a, service_name: logs, handler_name: work}\n"))
+	d.say(t, 0, "r1", "start", "w", "--id", "r1", "--wait")
+	d.say(t, 0, "PLANTED-log", "logs", "r1")
+	d.kill()
+	if b, err := os.ReadFile(path); err != nil || bytes.Contains(b, []byte("PLANTED-log")) {
+		t.Errorf("the file has what a handler wrote to its log: %v", err)
+	}
+	d.say(t, exitError, "AGNT5D_PAYLOAD_KEY", "logs", "r1", "--file", path)
+	t.Setenv("AGNT5D_PAYLOAD_KEY", keys)
+	d.say(t, 0, "PLANTED-log", "logs", "r1", "--file", path)
+	d.say(t, 0, "PLANTED-log", "logs", "r1", "a", "--file", path)
 }

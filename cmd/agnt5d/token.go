@@ -153,6 +153,9 @@ whatever is done with the token.
 			until = "expires at " + local(got.ExpiresAt, zone(cmd))
 		}
 		fmt.Fprintf(cmd.ErrOrStderr(), "access token %s: scope %s, %s; it is not shown again\n", got.Name, got.Scope, until)
+		if got.Hint != "" {
+			fmt.Fprintln(cmd.ErrOrStderr(), "agnt5d: warning: "+got.Hint)
+		}
 		_, err = fmt.Fprintln(cmd.OutOrStdout(), got.Token)
 		return err
 	})

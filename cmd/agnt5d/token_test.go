@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,7 +37,10 @@ func TestTokensAtTheShell(t *testing.T) {
 	must(exitUsage, "--scope", "token", "create", "ci")
 	must(exitUsage, `did you mean "operate"`, "token", "create", "ci", "--scope", "oprate")
 	must(exitUsage, "--expires", "token", "create", "ci", "--scope", "read", "--expires", "soon")
-	root := secret(t, must(0, "", "token", "create", "root", "--scope", "admin"))
+	if resp, err := http.Post(d.url+"/v1/workers", "application/json", strings.NewReader(`{"service_name":"pay","handlers":["h"],"capacity":1}`)); err != nil || resp.StatusCode != 201 {
+		t.Fatal(resp, err)
+	}
+	root := secret(t, must(0, "warning: workers that are connected without an access token, and are refused from now on: 1 (of pay)", "token", "create", "root", "--scope", "admin"))
 	must(exitAuth, "no access token was sent", "list")
 	t.Setenv("AGNT5_API_KEY", root)
 	ci := secret(t, must(0, "", "token", "create", "ci", "--scope", "operate", "--expires", "90d"))
