@@ -424,3 +424,43 @@ func TestWatchGivesEveryEventOnceAndInOrder(t *testing.T) {
 		}
 	}
 }
+
+// A step waits for those in after, and is not given their outputs; they count for nothing else that a handler gets.
+func TestAfterIsForOrderAlone(t *testing.T) {
+	eng, _ := open(t, engine.Options{})
+	let := make(chan struct{})
+	got := make(chan *worker.Task, 1)
+	handle(t, eng, "first", func(context.Context, *worker.Task) (json.RawMessage, error) { return json.RawMessage(`{"n":1}`), nil })
+	handle(t, eng, "second", func(context.Context, *worker.Task) (json.RawMessage, error) {
+		<-let
+		return json.RawMessage(`"` + strings.Repeat("x", 1<<20-2) + `"`), nil
+	})
+	handle(t, eng, "join", func(_ context.Context, task *worker.Task) (json.RawMessage, error) {
+		got <- task
+		return json.RawMessage(`"joined"`), nil
+	})
+	steps := []flow.Step{flow.Task("a", "svc", "first")}
+	var large []string
+	for i := range 20 { // more than a task may hold
+		large = append(large, fmt.Sprint("b", i))
+		steps = append(steps, flow.Task(large[i], "svc", "second"))
+	}
+	register(t, eng, "w", append(steps, flow.Task("c", "svc", "join", flow.After("a"), flow.RunAfter(large...)))...)
+	id, err := eng.Start(t.Context(), "w", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-got:
+		t.Error("the step began before those in after had settled")
+	default:
+	}
+	close(let)
+	st, err := eng.Wait(t.Context(), id)
+	if err != nil || st.State != "completed" || string(st.Output) != `{"c":"joined"}` {
+		t.Fatalf("%+v %v", st, err)
+	}
+	if task := <-got; len(task.Dependencies) != 1 || string(task.Dependencies["a"]) != `{"n":1}` {
+		t.Errorf("%d dependencies", len(task.Dependencies))
+	}
+}

@@ -8,7 +8,6 @@ var notYet = map[string]string{
 	"on_failure": "branches for steps that failed",
 	"for_each":   "steps over a list",
 	"repeat":     "steps that repeat",
-	"after":      "dependencies for order alone",
 	"input":      "templates",
 
 	"templates in object_keys": "expressions in object keys", // until then ${ is what it says

@@ -39,7 +39,7 @@ func (s *State) Near(e *event.Event, fn func(Instance)) {
 		}
 		return
 	case event.TimerFired: // what was deferred to it
-		for _, near := range [...][]Instance{s.Deps(e.Step), s.dependents(e.Step)} {
+		for _, near := range [...][]Instance{s.before(e.Step), s.dependents(e.Step)} {
 			for _, i := range near {
 				fn(i)
 			}

@@ -132,8 +132,17 @@ func (s *State) drop(i Instance) {
 	s.added = slices.DeleteFunc(s.added, func(a *added) bool { return a.i == i && a.State.Settled() })
 }
 
-// Deps gives the steps whose outputs an instance is given, in the order of the definition's text.
+// Deps gives the steps whose outputs an instance is given, in the order of the definition's text: its dependencies but for those that are
+// for order alone.
 func (s *State) Deps(i Instance) []Instance {
+	if int(i) >= len(s.Steps) {
+		i = s.find(i).of
+	}
+	return s.Graph.Deps[i][:len(s.Graph.Def.Steps[i].Dependencies)]
+}
+
+// before gives all that an instance depends on.
+func (s *State) before(i Instance) []Instance {
 	if int(i) >= len(s.Steps) {
 		i = s.find(i).of
 	}
