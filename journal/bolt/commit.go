@@ -35,7 +35,7 @@ func (j *Journal) commit(group []queued) (err error) {
 	if err != nil {
 		return err
 	}
-	w := writer{tx: tx, arena: j.arena[:0], tail: j.tail, clock: j.clock, indexed: j.indexed}
+	w := writer{tx: tx, arena: j.arena[:0], tail: j.tail, clock: j.clock, indexed: j.indexed, late: append(j.spareLate[:0], j.late...)}
 	w.tail.clean = len(group) == 0 && w.tail.clean // a probe changes nothing
 	batches := uint64(0)
 	for _, q := range group {
@@ -55,13 +55,14 @@ func (j *Journal) commit(group []queued) (err error) {
 	if err := tx.Commit(); err != nil {
 		return err
 	}
-	if err := j.place.look(); err != nil { // it may have gone to a file that nobody will find
+	if err := j.place.kept(j.file); err != nil { // it may have gone to a file that nobody will find
 		return err
 	}
 	if cap(w.arena) <= 16<<20 {
 		j.arena = w.arena
 	}
 	j.clock = w.clock
+	j.late, j.spareLate = w.late, j.late
 	j.mu.Lock()
 	j.tail = w.tail
 	j.stats.Commits++
@@ -86,6 +87,7 @@ type writer struct {
 	bytes   uint64
 	clock   clock
 	indexed bool
+	late    []lateEnd
 }
 
 // put seals and puts a row that lies at the end of the arena: its key begins at key, its value, whose first four bytes are
@@ -181,7 +183,13 @@ func (w *writer) finish() error {
 		return err
 	}
 	if w.indexed {
-		t := times{w.tail.next, w.clock.slack}
+		if err := w.settleEnds(); err != nil {
+			return err
+		}
+		t := times{next: w.tail.next, slack: w.clock.slack}
+		for i := range w.late {
+			t.late = append(t.late, w.late[i].Run)
+		}
 		if err := w.row(metaBucket, timesKey, t.append(nil)); err != nil {
 			return err
 		}
@@ -239,7 +247,7 @@ func (w *writer) head(h *journal.Head) error {
 			return err
 		}
 	}
-	if err := w.end(old, h); err != nil {
+	if err := w.end(old, h, old == nil && was != nil); err != nil {
 		return err
 	}
 	for _, state := range before {

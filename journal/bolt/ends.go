@@ -1,8 +1,10 @@
 package bolt
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/agnt5/agnt5d/journal"
 	"go.etcd.io/bbolt"
@@ -15,6 +17,9 @@ import (
 //	| 3 | workflow: bytes |  ended: 8 | run: 8 |
 //
 // 4 and 5 are kept for the run that started a run, and for tags. The values are nothing but the checksum.
+//
+// A run that ends is named in the row "times" at first, and gets its rows with those of some others, in their order: each row by
+// itself would make every commit write three pages more. A run is either named there or has its rows.
 //
 // Releases that do not know the index write runs that are not in it. The row "times" of the bucket meta tells: it is written
 // with every commit of those that do, and says where the log ended then. When it ends elsewhere, the index is made anew as the
@@ -29,31 +34,35 @@ func endKey(dst []byte, m journal.HeadMark) []byte {
 	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(dst, uint64(m.Ended)), m.Run)
 }
 
-// endKeys are the rows of a head in the index.
-func endKeys(h *journal.Head) [][]byte {
-	if h.EndedAt == 0 {
-		return nil
-	}
-	m := journal.HeadMark{Ended: h.EndedAt, Run: h.Run}
-	keys := [][]byte{endKey([]byte{endOfAll}, m), endKey(appendBytes([]byte{endOfFlow}, h.Workflow), m)}
-	if h.State != journal.CompletedState {
-		keys = append(keys, endKey([]byte{endOfState, h.State}, m))
+// endKeys are the rows of a run in the index.
+func endKeys(l *lateEnd) [][]byte {
+	keys := [][]byte{endKey([]byte{endOfAll}, l.HeadMark), endKey(appendBytes([]byte{endOfFlow}, l.workflow), l.HeadMark)}
+	if l.state != journal.CompletedState {
+		keys = append(keys, endKey([]byte{endOfState, l.state}, l.HeadMark))
 	}
 	return keys
 }
 
 // times is the row "times" of the bucket meta:
 //
-//	| next: uvarint | slack: uvarint |
+//	| next: uvarint | slack: uvarint | count: uvarint | as often: next - run: uvarint |
+//
+// Files of before end after slack: all runs have their rows.
 type times struct {
-	next  uint64 // where the log ended when the index by end was last brought up to it
-	slack int64  // by how many milliseconds a run was ever started before one with a smaller number: the clock was put back
+	next  uint64   // where the log ended when the index by end was last brought up to it
+	slack int64    // by how many milliseconds a run was ever started before one with a smaller number: the clock was put back
+	late  []uint64 // runs that have ended and have no rows in the index yet, each once
 }
 
 var timesKey = []byte("times")
 
 func (t *times) append(dst []byte) []byte {
-	return binary.AppendUvarint(binary.AppendUvarint(dst, t.next), uint64(t.slack))
+	dst = binary.AppendUvarint(binary.AppendUvarint(dst, t.next), uint64(t.slack))
+	dst = binary.AppendUvarint(dst, uint64(len(t.late)))
+	for _, run := range t.late {
+		dst = binary.AppendUvarint(dst, t.next-run)
+	}
+	return dst
 }
 
 // timesOf gives the row, and whether the index is as the file is.
@@ -64,9 +73,43 @@ func timesOf(tx *bbolt.Tx) (t times, ok bool) {
 	}
 	d := decoder{p: p}
 	t = times{next: d.uvarint(), slack: int64(d.uvarint())}
+	if len(d.p) > 0 {
+		for n := d.uvarint(); n > 0 && !d.bad; n-- {
+			t.late = append(t.late, t.next-d.uvarint())
+		}
+	}
 	end, err := tailOf(tx)
 	return t, !d.bad && len(d.p) == 0 && err == nil && t.next == end.next
 }
+
+// lateEnd is a run of times.late, and what its rows are made of.
+type lateEnd struct {
+	journal.HeadMark
+	state    uint8
+	workflow string
+}
+
+func lateOf(h *journal.Head) lateEnd {
+	return lateEnd{journal.HeadMark{Ended: h.EndedAt, Run: h.Run}, h.State, h.Workflow}
+}
+
+// lateHeads gives the heads of the runs that have no rows yet.
+func (t *times) lateHeads(tx *bbolt.Tx) ([]journal.Head, error) {
+	var heads []journal.Head
+	for _, run := range t.late {
+		h, ok, err := headOf(tx, run)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			heads = append(heads, h)
+		}
+	}
+	return heads, nil
+}
+
+// lateMost is how many runs wait for their rows: a list by end reads the heads of them all.
+const lateMost = 64
 
 // clock follows the starts of runs in the order of their numbers.
 type clock struct {
@@ -79,17 +122,44 @@ func (c *clock) start(at int64) {
 	c.newest = max(c.newest, at)
 }
 
-// end brings the index up to a head that replaces old; nil: there was none, or it could not be read.
-func (w *writer) end(old, h *journal.Head) error {
-	if !w.indexed {
+// end brings the index up to a head that replaces old; nil: there was none, or (damaged) it could not be read.
+func (w *writer) end(old, h *journal.Head, damaged bool) error {
+	if !w.indexed || old != nil && old.EndedAt == h.EndedAt && old.State == h.State {
 		return nil
 	}
-	if old != nil && (old.EndedAt != h.EndedAt || old.State != h.State) {
+	if old != nil {
 		if err := w.unend(old); err != nil {
 			return err
 		}
 	}
-	for _, k := range endKeys(h) {
+	switch {
+	case h.EndedAt == 0:
+		return nil
+	case damaged: // it may have its rows
+		return w.endRows([]lateEnd{lateOf(h)})
+	}
+	w.late = append(w.late, lateOf(h))
+	return nil
+}
+
+// settleEnds gives those that waited for it their rows, when they are many.
+func (w *writer) settleEnds() error {
+	if len(w.late) < lateMost {
+		return nil
+	}
+	err := w.endRows(w.late)
+	w.late = w.late[:0]
+	return err
+}
+
+// endRows puts the rows of some runs into the index.
+func (w *writer) endRows(ends []lateEnd) error {
+	keys := make([][]byte, 0, 2*len(ends))
+	for i := range ends {
+		keys = append(keys, endKeys(&ends[i])...)
+	}
+	slices.SortFunc(keys, bytes.Compare)
+	for _, k := range keys {
 		if err := w.row(endBucket, k, nil); err != nil {
 			return err
 		}
@@ -100,10 +170,15 @@ func (w *writer) end(old, h *journal.Head) error {
 // unend takes a run out of the index.
 func (w *writer) unend(h *journal.Head) error {
 	b := w.tx.Bucket(endBucket.name)
-	for _, k := range endKeys(h) {
-		if b == nil || !w.indexed {
-			return nil
-		}
+	if b == nil || !w.indexed || h.EndedAt == 0 {
+		return nil
+	}
+	if i := slices.IndexFunc(w.late, func(l lateEnd) bool { return l.Run == h.Run }); i >= 0 {
+		w.late = slices.Delete(w.late, i, i+1)
+		return nil
+	}
+	late := lateOf(h)
+	for _, k := range endKeys(&late) {
 		if err := b.Delete(k); err != nil {
 			return err
 		}
@@ -132,7 +207,19 @@ func (j *Journal) indexEnds() error {
 		return err
 	}
 	c.slack = t.slack
-	if !j.indexed {
+	if j.indexed {
+		err = j.view(func(tx *bbolt.Tx) error {
+			for _, run := range t.late {
+				if h, ok, err := headOf(tx, run); err == nil && ok { // a damaged one is reported by those who read it
+					j.late = append(j.late, lateOf(&h))
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	} else {
 		c = clock{}
 		if err = j.buildEnds(&c); err == nil {
 			j.indexed = true
@@ -164,11 +251,14 @@ func (j *Journal) buildEnds(c *clock) (err error) {
 			for n := 0; k != nil && n < indexSlice; n++ {
 				if h, ok, err := headAt(tx, k); err == nil && ok { // a damaged one is reported by those who read it
 					c.start(h.CreatedAt)
-					if err := w.end(nil, &h); err != nil {
-						return err
+					if h.EndedAt != 0 {
+						w.late = append(w.late, lateOf(&h))
 					}
 				}
 				k, _ = heads.Next()
+			}
+			if err := w.endRows(w.late); err != nil {
+				return err
 			}
 			if at = nil; k != nil {
 				at = append(at, k...)
@@ -178,7 +268,7 @@ func (j *Journal) buildEnds(c *clock) (err error) {
 			if err != nil {
 				return err
 			}
-			done := times{end.next, c.slack}
+			done := times{next: end.next, slack: c.slack}
 			return w.row(metaBucket, timesKey, done.append(nil))
 		})
 		if err != nil {

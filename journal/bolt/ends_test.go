@@ -100,6 +100,90 @@ func TestTheIndexByEndIsMadeWhereItIsMissingOrBehind(t *testing.T) {
 	}
 }
 
+// Runs that end get their rows together: a commit need not touch the pages of the index. Until then they stand in lists all the
+// same, before and after the file is opened anew, and can be reopened and deleted.
+func TestRunsThatEndedLatelyAreListedByEndBeforeTheyHaveRows(t *testing.T) {
+	path := t.TempDir() + "/j.db"
+	j := open(t, path)
+	head := func(run uint64, state uint8, ended int64) journal.Head {
+		return journal.Head{Run: run, ID: fmt.Sprint("r", run), Workflow: []string{"a", "b"}[run%2], State: state, LastSeq: run, Events: 1, CreatedAt: 1, EndedAt: ended}
+	}
+	const runs = 150
+	want, rows := map[uint64]int64{}, map[int]bool{}
+	for i := range runs {
+		run := uint64(i + 1)
+		ended := int64(1000 + i*67%runs)
+		want[run] = ended
+		if err := try(j, &journal.Batch{Records: []journal.Record{{Seq: run, Count: 1, Run: run, N: 1, At: 1}}, Heads: []journal.Head{head(run, uint8(1+i%2), ended)}}); err != nil {
+			t.Fatal(err)
+		}
+		rows[len(endRows(t, j))] = true
+	}
+	if len(rows) != 3 { // none, those of 64 runs, and those of 128
+		t.Errorf("the index had %d sizes in %d commits", len(rows), runs)
+	}
+	check := func(when string) {
+		t.Helper()
+		var got []journal.Head
+		f := journal.HeadFilter{ByEnd: true, Limit: 7}
+		for more := true; more; more = f.After != (journal.HeadMark{}) {
+			p, err := j.Heads(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, f.After = append(got, p.Heads...), p.Next
+		}
+		if len(got) != len(want) {
+			t.Errorf("%s: %d runs, want %d", when, len(got), len(want))
+		}
+		for i, h := range got {
+			if want[h.Run] != h.EndedAt || i > 0 && !f.Mark(&got[i-1]).Before(f.Mark(&h)) {
+				t.Errorf("%s: run %d that ended at %d in place %d", when, h.Run, h.EndedAt, i)
+			}
+		}
+		for _, of := range []journal.HeadFilter{{ByEnd: true, Workflow: "a", Limit: runs}, {ByEnd: true, States: []uint8{2}, Limit: runs}} {
+			p, err := j.Heads(of)
+			n := 0
+			for _, h := range got {
+				if of.Match(&h) {
+					n++
+				}
+			}
+			if err != nil || len(p.Heads) != n || n == 0 {
+				t.Errorf("%s: %+v gives %d runs, want %d; %v", when, of, len(p.Heads), n, err)
+			}
+		}
+		if _, err := j.Verify(t.Context(), func(d journal.Damage) { t.Errorf("%s: %+v", when, d) }); err != nil {
+			t.Error(err)
+		}
+	}
+	check("at first")
+	again := func() {
+		t.Helper()
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		j = open(t, path)
+	}
+	again()
+	check("opened anew")
+	for _, run := range []uint64{2, 150} { // one with rows, and one without
+		if err := try(j, &journal.Batch{Heads: []journal.Head{head(run, journal.OpenState, 0)}, Purges: []journal.Purge{{Run: run - 1}}}); err != nil {
+			t.Fatal(err)
+		}
+		delete(want, run)
+		delete(want, run-1)
+	}
+	check("two reopened, and two deleted")
+	again()
+	check("opened once more")
+	if err := try(j, &journal.Batch{Heads: []journal.Head{head(2, 2, 5000), head(150, 1, 5001)}}); err != nil {
+		t.Fatal(err)
+	}
+	want[2], want[150] = 5000, 5001
+	check("ended for good")
+}
+
 func sameRun(a, b journal.Head) bool { return a.Run == b.Run }
 
 func errorsOf(errs ...error) error {

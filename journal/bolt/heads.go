@@ -170,9 +170,10 @@ var errUnindexed = errors.New("no index by end")
 type source struct {
 	b        *bucket
 	prefixes [][]byte
-	ended    bool             // marks have the time of the end
-	below    journal.HeadMark // rows before this one in the list are not picked; zero: all may be
-	floor    int64            // rows whose time is under it end the list
+	ended    bool               // marks have the time of the end
+	late     []journal.HeadMark // of runs of the list that have no rows in the index yet, in the list's order
+	below    journal.HeadMark   // rows before this one in the list are not picked; zero: all may be
+	floor    int64              // rows whose time is under it end the list
 }
 
 // source picks the index that has the fewest rows to look at.
@@ -197,6 +198,16 @@ func (l *lister) source(tx *bbolt.Tx) (source, error) {
 		s.b, s.prefixes = flowBucket, [][]byte{appendBytes(nil, f.Workflow)}
 	}
 	if f.ByEnd {
+		heads, err := t.lateHeads(tx)
+		if err != nil {
+			return s, err
+		}
+		for i := range heads {
+			if f.Match(&heads[i]) {
+				s.late = append(s.late, f.Mark(&heads[i]))
+			}
+		}
+		slices.SortFunc(s.late, inList)
 		s.floor = f.EndedSince
 		if f.EndedUntil != 0 {
 			s.below = journal.HeadMark{Ended: f.EndedUntil}
@@ -212,6 +223,14 @@ func (l *lister) source(tx *bbolt.Tx) (source, error) {
 		return s, err
 	}
 	return s, nil
+}
+
+// payload is that of a row; of a run that has none yet it is empty.
+func (s *source) payload(k, v []byte) ([]byte, error) {
+	if k == nil {
+		return nil, nil
+	}
+	return s.b.unseal(k, v)
 }
 
 // head gives the head to which a row leads: it is the row itself where no index was picked.
@@ -279,7 +298,7 @@ func (l *lister) some(tx *bbolt.Tx) (more bool, err error) {
 		if !ok {
 			return false, nil
 		}
-		p, err := s.b.unseal(k, v)
+		p, err := s.payload(k, v)
 		if err != nil {
 			return false, s.b.damage(nil, err.Error())
 		}
@@ -313,6 +332,7 @@ func (l *lister) some(tx *bbolt.Tx) (more bool, err error) {
 type rows struct {
 	s     *source
 	parts []part
+	late  []journal.HeadMark // those of the source that were not given
 }
 
 type part struct {
@@ -342,6 +362,11 @@ func newRows(tx *bbolt.Tx, s *source, from journal.HeadMark) *rows {
 		}
 		r.parts = append(r.parts, p)
 	}
+	for _, m := range s.late {
+		if from.Before(m) {
+			r.late = append(r.late, m)
+		}
+	}
 	return r
 }
 
@@ -351,6 +376,10 @@ func (r *rows) next() (m journal.HeadMark, k, v []byte, ok bool) {
 		if at, is := r.parts[i].mark(r.s.ended); is && (best < 0 || at.Before(m)) {
 			best, m = i, at
 		}
+	}
+	if len(r.late) > 0 && (best < 0 || r.late[0].Before(m)) {
+		m, r.late = r.late[0], r.late[1:]
+		return m, nil, nil, true
 	}
 	if best < 0 {
 		return m, nil, nil, false
@@ -427,12 +456,7 @@ func (l *lister) sorted(j *Journal, runs []uint64) (journal.HeadPage, error) {
 	if err != nil {
 		return journal.HeadPage{}, err
 	}
-	slices.SortFunc(marks, func(a, b journal.HeadMark) int {
-		if a.Before(b) {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(marks, inList)
 	runs = runs[:0]
 	for _, m := range marks[:min(len(marks), l.limit)] {
 		runs = append(runs, m.Run)
@@ -442,6 +466,14 @@ func (l *lister) sorted(j *Journal, runs []uint64) (journal.HeadPage, error) {
 	}
 	err = j.readHeads(runs, func(h *journal.Head) { l.found = append(l.found, *h) })
 	return l.page(), err
+}
+
+// inList compares two marks by their places in a list.
+func inList(a, b journal.HeadMark) int {
+	if a.Before(b) {
+		return -1
+	}
+	return 1
 }
 
 // readHeads gives the heads of some runs, or (nil) of all, a part of them in each transaction.

@@ -30,3 +30,12 @@ func syncDir(name string) error {
 	defer f.Close()
 	return f.Sync()
 }
+
+// stat looks at an open file; ok: it is one.
+func stat(f *os.File) (file fileState, ok bool) {
+	var st syscall.Stat_t
+	if err := syscall.Fstat(int(f.Fd()), &st); err != nil || st.Mode&syscall.S_IFMT != syscall.S_IFREG {
+		return file, false
+	}
+	return fileState{size: st.Size, nameless: st.Nlink == 0}, true
+}

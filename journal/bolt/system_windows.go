@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/windows"
@@ -18,3 +19,12 @@ const mapAhead = false
 
 // syncDir does nothing: a directory cannot be synced here, and NTFS keeps its names in a log of its own.
 func syncDir(string) error { return nil }
+
+// stat looks at an open file; ok: it is one. Nobody can delete it, or put another in its place, while it is open.
+func stat(f *os.File) (file fileState, ok bool) {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return file, false
+	}
+	return fileState{size: info.Size()}, true
+}
