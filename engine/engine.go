@@ -88,8 +88,8 @@ func newBoot() uint64 {
 	return max(binary.BigEndian.Uint64(b[:]), 1)
 }
 
-// sayOpen tells what was found: a wrong path looks like a journal from which every run has gone.
-func (e *Engine) sayOpen(name string, boot *shard.Batch, took time.Duration) {
+// sayOpen tells what was found before the first event of this start: a wrong path looks like a journal from which every run has gone.
+func (e *Engine) sayOpen(name string, first uint64, took time.Duration) {
 	if file, err := filepath.Abs(e.Path()); err == nil && e.Path() != "" {
 		name = file
 	}
@@ -101,7 +101,7 @@ func (e *Engine) sayOpen(name string, boot *shard.Batch, took time.Duration) {
 	}
 	open, _ := e.r.Counts()
 	e.o.Logger.Info("engine open", "file", name, "created", e.j.Created(), "runs_open", open, "runs", runs,
-		"events", boot.Records[0].Seq-journal.ShardOf(boot.Records[0].Seq).First(), "took", took.Round(time.Millisecond).String())
+		"events", first-journal.ShardOf(first).First(), "took", took.Round(time.Millisecond).String())
 }
 
 func (e *Engine) now() shard.Now {
@@ -179,7 +179,7 @@ func (e *Engine) loop() {
 		if b := e.r.Turn(now, nil); b != nil {
 			e.j.Append(b.Batch, func(err error) { e.landed(b, err) })
 		}
-		e.h.Dispatch(e.now())
+		e.h.Dispatch(now)
 		e.fetch() // what came of the turn may want something, too
 		if e.fallen() || !e.sleep() {
 			return
@@ -253,19 +253,19 @@ func (e *Engine) land(commits []commit) {
 	if len(commits) == 0 {
 		return
 	}
-	full := e.r.Full()
+	full, now := e.r.Full(), e.now()
 	for _, c := range commits {
 		if c.err == nil { // first: who gets his answer now finds what it is about in the feed
 			e.durable.Store(c.b.Last)
 			e.followers.tell(c.b.Batch)
 		}
-		e.r.Committed(c.b, c.err, e.now())
+		e.r.Committed(c.b, c.err, now)
 	}
 	if e.r.Full() && !full {
 		e.probeAt = e.now().Mono + probeEvery.Milliseconds()
 		e.o.Logger.Warn("the disk is full: nothing is recorded until there is space; reads still work")
 	}
-	e.h.Dispatch(e.now())
+	e.h.Dispatch(now)
 	e.news.tell()
 }
 

@@ -18,9 +18,7 @@ import (
 type attempt struct {
 	worker.Attempt
 	task worker.Task
-	spec *shard.Spec
-	slot *worker.Slot
-	got  worker.Outcome
+	spec shard.Spec
 	out  shard.Outcome
 	log  worker.LogBuffer
 	eng  *Engine
@@ -29,42 +27,49 @@ type attempt struct {
 // LogDue brings what the handler wrote to its log to the shard.
 func (a *attempt) LogDue() {
 	if p := a.log.Part(); p != nil {
-		a.eng.send(&shard.LocalLog{Slot: a.slot, Attempt: a.spec.Attempt, Log: p})
+		a.eng.send(&shard.LocalLog{Slot: a.spec.Slot, Attempt: a.spec.Attempt, Log: p})
 		a.log.Taken(p)
 	}
 }
 
-// execute runs an attempt in a goroutine of its own while it lasts. The loop calls it.
-func (e *Engine) execute(spec *shard.Spec) {
-	a := &attempt{spec: spec, slot: spec.Slot, eng: e}
+// room makes an attempt, and gives where its Spec lies. The loop calls it.
+func (e *Engine) room(slot *worker.Slot) *shard.Spec {
+	a := &attempt{eng: e}
 	a.Task = &a.task
 	a.log.Taker = a
-	spec.Slot.Data = a
-	e.tasks.Add(1)
-	e.crew.Hand(a, e.run)
+	slot.Data = a
+	return &a.spec
 }
 
+// execute runs an attempt that has its Spec in a goroutine of its own while it lasts. The loop calls it.
+func (e *Engine) execute(spec *shard.Spec) {
+	a := spec.Slot.Data.(*attempt)
+	e.tasks.Add(1)
+	e.crew.Hand(a, runAttempt)
+}
+
+func runAttempt(a *attempt) { a.eng.run(a) }
+
 func (e *Engine) run(a *attempt) {
+	var got worker.Outcome
 	defer e.tasks.Done()
-	defer e.ended(a) // deferred: a handler may end this goroutine
-	if err := e.fillTask(a.spec, &a.task); err != nil {
-		a.got = *unreadable(err)
+	defer func() { e.ended(a, &got) }() // deferred: a handler may end this goroutine
+	if err := e.fillTask(&a.spec, &a.task); err != nil {
+		got = *unreadable(err)
 		return
 	}
 	a.task.OnLog(&a.log)
 	a.task.OnHeartbeat(func(details json.RawMessage) error { return e.beat(a, details) })
-	worker.Run(a, a.slot.Handler.Local, &a.task, &a.got)
+	worker.Run(a, a.spec.Slot.Handler.Local, &a.task, &got)
 }
 
 // ended brings what came of an attempt to the shard.
-func (e *Engine) ended(a *attempt) {
+func (e *Engine) ended(a *attempt, got *worker.Outcome) {
 	a.Cancel(context.Canceled) // what the handler left running
-	a.out.Slot = a.slot
+	a.out.Slot = a.spec.Slot
 	a.log.Close()
-	a.got.Log = a.log.Part()
-	in := e.outcome(&a.out, &a.got)
-	a.got = worker.Outcome{}
-	e.send(in)
+	got.Log = a.log.Part()
+	e.send(e.outcome(&a.out, got))
 }
 
 // outcome checks what a handler answered, wherever it runs, and makes the shard's input of it. Its texts are cut here.
@@ -209,7 +214,7 @@ func (e *Engine) beat(a *attempt, details json.RawMessage) error {
 	if len(details) > maxDetails {
 		return fmt.Errorf("heartbeat details of %d bytes, the limit is %d", len(details), maxDetails)
 	}
-	e.send(&shard.LocalBeat{Slot: a.slot, Details: details})
+	e.send(&shard.LocalBeat{Slot: a.spec.Slot, Details: details})
 	return nil
 }
 

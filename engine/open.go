@@ -58,7 +58,7 @@ func OpenOn(j journal.Log, name string, o Options) (*Engine, error) {
 	host := e.h.Attach(journal.ShardOf(j.NextSeq()), link{e})
 	e.r = shard.New(shard.Config{Journal: j, Archive: e.archive, Release: o.Release, Boot: newBoot(), LeaseMS: o.Lease.Milliseconds(), CheckpointBytes: o.CheckpointBytes,
 		MaxLive: o.MaxLive, TombstoneMS: o.Tombstones.Milliseconds(), Host: host,
-		Execute: e.execute, Cancel: e.cancelAttempt, Damage: e.damaged, Newer: e.waits})
+		Room: e.room, Execute: e.execute, Cancel: e.cancelAttempt, Damage: e.damaged, Newer: e.waits})
 	e.reader = shard.Reader{Journal: j, Archive: e.archive, Damage: e.damaged}
 	if near, ok := kept.(journal.Near); ok {
 		e.near = near.Near()
@@ -73,9 +73,10 @@ func OpenOn(j journal.Log, name string, o Options) (*Engine, error) {
 	if err := <-committed; err != nil {
 		return nil, errors.Join(fmt.Errorf("engine: opening %s: %w", name, err), j.Close())
 	}
+	first := boot.Records[0].Seq
 	e.r.Committed(boot, nil, e.now())
 	e.durable.Store(boot.Last)
-	e.sayOpen(name, boot, time.Since(began))
+	e.sayOpen(name, first, time.Since(began))
 	e.clock = timers.Start(o.Clock, e.poke)
 	e.quarantineEnded()
 	go e.loop()

@@ -273,7 +273,7 @@ func (e *Engine) tasksOf(workerID string, specs []*shard.Spec, out *PollAnswer) 
 	var expires int64
 	var expiresAt string // the same for most of an answer
 	for _, spec := range specs {
-		token := worker.Token{Run: spec.Slot.Run, Step: spec.Step, Attempt: spec.Attempt, Boot: spec.Boot, Worker: workerID}
+		token := worker.Token{Run: spec.Slot.Run, Step: spec.Step, Attempt: spec.Attempt, Boot: spec.Slot.Boot, Worker: workerID}
 		task := &worker.Task{}
 		if err := e.fillTask(spec, task); err != nil {
 			e.send(e.outcome(&shard.Outcome{Token: token}, unreadable(err)))
@@ -442,7 +442,7 @@ func (e *Engine) Workers(ctx context.Context) ([]Worker, error) {
 				}
 				w.Handlers = append(w.Handlers, name)
 			}
-			for slot := range s.Leases() {
+			for _, slot := range s.Leases() {
 				run := r.Peek(slot.Run)
 				if run == nil {
 					continue

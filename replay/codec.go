@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/event"
@@ -136,6 +137,11 @@ func (s *State) Append(dst []byte) []byte { return s.append(dst, true) }
 
 func (s *State) append(dst []byte, answers bool) []byte {
 	var f, in fields
+	return s.encode(&f, &in, dst, answers)
+}
+
+// encode is append with space for the fields of the state and of a step, which is empty.
+func (s *State) encode(f, in *fields, dst []byte, answers bool) []byte {
 	f.uint(kRun, s.Run)
 	f.string(kID, s.ID)
 	f.string(kWorkflow, s.Workflow)
@@ -147,10 +153,10 @@ func (s *State) append(dst []byte, answers bool) []byte {
 	f.key(kSteps)
 	f.buf = pack.AppendArray(f.buf, len(s.Steps))
 	for i := range s.Steps {
-		s.Steps[i].fields(&in)
+		s.Steps[i].fields(in)
 		f.buf = in.flush(f.buf)
 	}
-	s.arrivals(&f)
+	s.arrivals(f)
 	if len(s.Outs) > 0 {
 		f.key(kOuts)
 		f.buf = pack.AppendArray(f.buf, len(s.Outs))
@@ -178,7 +184,7 @@ func (s *State) append(dst []byte, answers bool) []byte {
 	f.uint(kLastSeq, s.LastSeq)
 	f.uint(kEvents, s.Events)
 	f.uint(kSkipped, uint64(s.Skipped))
-	s.waits(&f)
+	s.waits(f)
 	if s.Hurt {
 		f.uint(kHurt, 1)
 	}
@@ -186,9 +192,9 @@ func (s *State) append(dst []byte, answers bool) []byte {
 	encoding := byte(encodingOfSteps)
 	if s.Grown() {
 		encoding = Encoding
-		s.appendAdded(&f)
+		s.appendAdded(f)
 	}
-	if answers && s.appendAnswers(&f) {
+	if answers && s.appendAnswers(f) {
 		encoding = Encoding
 	}
 	return f.flush(append(dst, encoding))
@@ -372,9 +378,22 @@ func (s *State) waits(f *fields) {
 
 // Digest is the first 16 bytes of the SHA-256 of the canonical encoding without answers.
 func (s *State) Digest() []byte {
-	sum := sha256.Sum256(s.append(make([]byte, 0, 64+64*len(s.Steps)), false))
-	return sum[:16]
+	e := encoders.Get().(*encoder)
+	e.out = s.encode(&e.f, &e.in, e.out[:0], false)
+	sum := sha256.Sum256(e.out)
+	if cap(e.out) <= 64<<10 {
+		encoders.Put(e)
+	}
+	return sum[:16:16]
 }
+
+// encoder is space for an encoding that nobody keeps: every run has its digest taken when it ends.
+type encoder struct {
+	out   []byte
+	f, in fields
+}
+
+var encoders = sync.Pool{New: func() any { return new(encoder) }}
 
 // DigestOf reads the definition's digest from an encoded state, so that its graph can be found.
 func DigestOf(b []byte) (flow.Digest, error) {

@@ -12,34 +12,38 @@ type Attempt struct {
 	Task   *Task
 	Parent context.Context // for values; nil: none. Its end is not the attempt's.
 
-	mu     sync.Mutex
-	ctx    context.Context // does the work, from when somebody asks for it: most handlers never do
+	mu    sync.Mutex
+	inner *inner // does the work, from when somebody asks for it: most handlers never do
+	why   error  // it was cancelled
+}
+
+// inner is a context that package context knows, so that others can hang on it.
+type inner struct {
+	context.Context
 	cancel context.CancelCauseFunc
-	why    error // it was cancelled
 }
 
 // Deadline is none: the engine measures timeout_ms, and says when it is over.
 func (a *Attempt) Deadline() (time.Time, bool) { return time.Time{}, false }
 
-// inner is a context that package context knows, so that others can hang on it.
-func (a *Attempt) inner() context.Context {
+func (a *Attempt) known() context.Context {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.ctx == nil {
+	if a.inner == nil {
 		values := a.Parent
 		if values == nil {
 			values = context.Background()
 		}
-		a.ctx, a.cancel = context.WithCancelCause(context.WithoutCancel(values))
-		if a.why != nil {
-			a.cancel(a.why)
+		ctx, cancel := context.WithCancelCause(context.WithoutCancel(values))
+		if a.inner = (&inner{ctx, cancel}); a.why != nil {
+			cancel(a.why)
 		}
 	}
-	return a.ctx
+	return a.inner.Context
 }
 
 // Done is closed when the attempt has been cancelled.
-func (a *Attempt) Done() <-chan struct{} { return a.inner().Done() }
+func (a *Attempt) Done() <-chan struct{} { return a.known().Done() }
 
 // Err is context.Canceled once the attempt has been cancelled; context.Cause says why.
 func (a *Attempt) Err() error {
@@ -56,7 +60,7 @@ func (a *Attempt) Value(key any) any {
 	if key == TaskKey {
 		return a.Task
 	}
-	return a.inner().Value(key)
+	return a.known().Value(key)
 }
 
 // Cancel ends the context. The first reason stays, and is its cause; nil: context.Canceled.
@@ -69,8 +73,8 @@ func (a *Attempt) Cancel(why error) {
 	if a.why = why; why == nil {
 		a.why = context.Canceled
 	}
-	if a.cancel != nil {
-		a.cancel(a.why)
+	if a.inner != nil {
+		a.inner.cancel(a.why)
 	}
 }
 

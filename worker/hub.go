@@ -92,17 +92,19 @@ const (
 type Slot struct {
 	Run         uint64
 	Step        int32
-	Workflow    string // its name: workflows take turns
 	Attempt     uint32
 	Boot        uint64 // of its token
+	Workflow    string // its name: workflows take turns
 	Handler     *Handler
 	State       SlotState
-	Session     *Session // who has it, or had it last
-	Worker      string   // the session's id; it outlives the session
 	Given       bool     // it has been handed to its session
 	Journaled   bool     // the journal knows that the attempt started
 	Local       bool     // a session of this process has or had it
 	Careful     bool     // the start must be on disk before the handler is called in process
+	over        bool     // Expire has reported it
+	counted     bool     // the Host counts it
+	Session     *Session // who has it, or had it last
+	Worker      string   // the session's id; it outlives the session
 	OfferedAt   int64    // Unix ms: since when the step waits for a worker
 	StartedAt   int64    // Unix ms
 	StartedMono int64    // monotonic ms
@@ -115,11 +117,14 @@ type Slot struct {
 
 	// Data is whatever the owner of the Hub hangs on the attempt.
 	Data any
+	// Place is the Host's own: where the lease stands in its books.
+	Place int
 
-	run     *runQueue
-	over    bool // Expire has reported it
-	counted bool // the Host counts it
+	run *runQueue
 }
+
+// Stands says whether the hub has the slot still.
+func (s *Slot) Stands() bool { return s.State != gone }
 
 // Session is who a lease was given to, as far as the lease needs to know.
 type Session struct {
@@ -160,15 +165,14 @@ func (h *Hub) Slot(run uint64, step int32) *Slot { return h.slots[slotKey{run, s
 
 // Offer puts the attempt into its handler's queue. An offer that stands already is given back as it stands, so offering is
 // idempotent.
-func (h *Hub) Offer(s Slot) *Slot {
-	k := slotKey{s.Run, s.Step}
+func (h *Hub) Offer(slot *Slot) *Slot {
+	k := slotKey{slot.Run, slot.Step}
 	if old := h.slots[k]; old != nil {
 		if old.State == Queued {
-			old.Attempt, old.Boot = s.Attempt, s.Boot
+			old.Attempt, old.Boot = slot.Attempt, slot.Boot
 		}
 		return old
 	}
-	slot := &s
 	slot.State = Queued
 	h.slots[k] = slot
 	slot.Handler.queue.push(slot)
@@ -277,9 +281,7 @@ func (h *Hub) Release(s *Slot) {
 	}
 	h.leave(s)
 	s.State = gone
-	if h.slots[slotKey{s.Run, s.Step}] == s {
-		delete(h.slots, slotKey{s.Run, s.Step})
-	}
+	delete(h.slots, slotKey{s.Run, s.Step})
 }
 
 // Answer says that the session has answered for the slot, or will not: it has room again, while what that means is on its way to

@@ -17,7 +17,7 @@ func BenchmarkQueue(b *testing.B) {
 	s := &Session{ID: "w"}
 	b.ReportAllocs()
 	for run := uint64(1); b.Loop(); run++ {
-		hub.Offer(Slot{Run: run, Step: 0, Attempt: 1, Handler: h})
+		hub.Offer(&Slot{Run: run, Step: 0, Attempt: 1, Handler: h})
 		slot := hub.Take(h, s, 1, 1)
 		if slot == nil {
 			b.Fatal("not given")

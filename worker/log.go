@@ -26,7 +26,7 @@ func Log(ctx context.Context) *slog.Logger {
 		return slog.Default()
 	}
 	h := &logHandler{to: t.log}
-	h.attrs = slog.NewTextHandler(&t.log.line, &slog.HandlerOptions{ReplaceAttr: onlyAttrs})
+	h.attrs = slog.NewTextHandler(t.log.writer(), &slog.HandlerOptions{ReplaceAttr: onlyAttrs})
 	return slog.New(h)
 }
 
@@ -56,11 +56,25 @@ type LogBuffer struct {
 	// nobody hears of it.
 	Taker LogTaker
 
-	mu    sync.Mutex
+	mu   sync.Mutex
+	kept *kept // nil: nothing was written. Most handlers write nothing
+}
+
+type kept struct {
 	at    uint64 // bytes that were written before text
 	text  []byte
 	timer *time.Timer // LogDue is under way
 	line  bytes.Buffer
+}
+
+// writer is where a line is put together.
+func (b *LogBuffer) writer() *bytes.Buffer {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.kept == nil {
+		b.kept = &kept{}
+	}
+	return &b.kept.line
 }
 
 // logMoment is how long LogDue waits for more.
@@ -68,9 +82,10 @@ const logMoment = time.Second
 
 // write takes a line.
 func (b *LogBuffer) write(line []byte) {
-	b.text = append(b.text, line...)
-	if over := len(b.text) - MaxLog; over > 0 {
-		b.drop(over + partial(b.text[over:]))
+	k := b.kept
+	k.text = append(k.text, line...)
+	if over := len(k.text) - MaxLog; over > 0 {
+		k.drop(over + partial(k.text[over:]))
 	}
 	b.tell()
 }
@@ -88,35 +103,36 @@ func partial(text []byte) int {
 }
 
 func (b *LogBuffer) tell() {
-	if b.Taker != nil && b.timer == nil {
-		b.timer = time.AfterFunc(logMoment, b.Taker.LogDue)
+	if b.Taker != nil && b.kept.timer == nil {
+		b.kept.timer = time.AfterFunc(logMoment, b.Taker.LogDue)
 	}
 }
 
-func (b *LogBuffer) drop(n int) {
-	b.at += uint64(n)
-	b.text = append(b.text[:0], b.text[n:]...)
+func (k *kept) drop(n int) {
+	k.at += uint64(n)
+	k.text = append(k.text[:0], k.text[n:]...)
 }
 
 // Part gives what has not been taken over; nil: nothing. The same is given again, with what follows it, until Taken.
 func (b *LogBuffer) Part() *LogPart {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.text) == 0 {
+	if b.kept == nil || len(b.kept.text) == 0 {
 		return nil
 	}
-	return &LogPart{b.at, string(b.text)}
+	return &LogPart{b.kept.at, string(b.kept.text)}
 }
 
 // Taken says that a part was taken over. What was written since is due in a moment.
 func (b *LogBuffer) Taken(p *LogPart) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.timer = nil
-	if end := p.At + uint64(len(p.Text)); end > b.at {
-		b.drop(min(int(end-b.at), len(b.text)))
+	k := b.kept
+	k.timer = nil
+	if end := p.At + uint64(len(p.Text)); end > k.at {
+		k.drop(min(int(end-k.at), len(k.text)))
 	}
-	if len(b.text) > 0 {
+	if len(k.text) > 0 {
 		b.tell()
 	}
 }
@@ -125,8 +141,8 @@ func (b *LogBuffer) Taken(p *LogPart) {
 func (b *LogBuffer) Close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.timer != nil {
-		b.timer.Stop()
+	if b.kept != nil && b.kept.timer != nil {
+		b.kept.timer.Stop()
 	}
 	b.Taker = nil
 }
@@ -144,7 +160,7 @@ func (h *logHandler) Enabled(_ context.Context, level slog.Level) bool {
 func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 	h.to.mu.Lock()
 	defer h.to.mu.Unlock()
-	b := &h.to.line
+	b := &h.to.kept.line
 	b.Reset()
 	at := r.Time
 	if at.IsZero() {

@@ -92,12 +92,17 @@ func (a *Archive) status(l *Look, steps Steps) (*model.Status, error) {
 		out.StepCounts = l.Counts.ByState()
 		return out, nil
 	}
+	if steps == AllSteps {
+		n := len(s.Steps)
+		out.Steps, out.Order = make(map[string]model.StepStatus, n), make([]string, 0, n)
+	}
+	var counts Counts
 	for i, st := range s.All() {
 		state := st.State
 		if _, working := l.Workers[i]; working { // the journal does not know of its start yet, or need not
 			state = replay.StepRunning
 		}
-		out.StepCounts[state.String()]++
+		counts[state]++
 		if steps == NoSteps || steps == OpenSteps && !st.State.Open() {
 			continue
 		}
@@ -109,6 +114,7 @@ func (a *Archive) status(l *Look, steps Steps) (*model.Status, error) {
 		out.Order = append(out.Order, name)
 		out.Steps[name] = step
 	}
+	out.StepCounts = counts.ByState()
 	if s.Status == replay.Completed {
 		if out.Output, err = a.output(s); err != nil {
 			return nil, err

@@ -63,8 +63,13 @@ func (h *Hub) checkPolls() string {
 			return fmt.Sprintf("2: session %q has asked for %d tasks", s.ID, s.asked)
 		}
 		for slot := range s.promised {
-			if _, has := s.leases[slot]; !has {
+			if !s.leases.has(slot) {
 				return fmt.Sprintf("2: session %q is promised %s, and does not have it", s.ID, slot)
+			}
+		}
+		for slot := range s.unwanted {
+			if !s.leases.has(slot) {
+				return fmt.Sprintf("2: nobody waits for %s of session %q, which does not have it", slot, s.ID)
 			}
 		}
 	}

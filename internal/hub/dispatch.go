@@ -138,7 +138,7 @@ func (q *queue) unlist() {
 func (d *desk) Given(to *worker.Session, slot *worker.Slot, spec *shard.Spec, more bool) {
 	s, q := to.Data.(*Session), d.queue(slot.Handler)
 	s.asked--
-	s.leases[slot] = false
+	s.leases.add(slot)
 	switch {
 	case spec != nil:
 		s.talk.add(spec)
@@ -185,7 +185,7 @@ func (d *desk) Held(of *worker.Session, slot *worker.Slot) {
 		d.h.away(slot, 1)
 		return
 	}
-	of.Data.(*Session).leases[slot] = false
+	of.Data.(*Session).leases.add(slot)
 }
 
 func (d *desk) Left(of *worker.Session, slot *worker.Slot) {
@@ -198,9 +198,11 @@ func (d *desk) Left(of *worker.Session, slot *worker.Slot) {
 		return
 	}
 	s := of.Data.(*Session)
-	full := len(s.leases)+s.asked >= s.Capacity || s.promised[slot]
-	delete(s.leases, slot)
-	if s.promised[slot] {
+	promised := s.promised[slot]
+	full := len(s.leases)+s.asked >= s.Capacity || promised
+	s.leases.remove(slot)
+	delete(s.unwanted, slot)
+	if promised {
 		delete(s.promised, slot)
 		d.h.news(s)
 	}
@@ -228,8 +230,8 @@ func (d *desk) Cancelled(of *worker.Session, slot *worker.Slot, t worker.Token) 
 	if s == nil || s.gone || s.Local {
 		return
 	}
-	if _, has := s.leases[slot]; has {
-		s.leases[slot] = true
+	if s.leases.has(slot) {
+		s.unwanted[slot] = true
 	}
 	s.talk.cancelled = append(s.talk.cancelled, t)
 	d.h.news(s)

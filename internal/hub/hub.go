@@ -98,8 +98,9 @@ type Session struct {
 	JoinedAt       int64 // Unix ms
 	leaseMS        int64 // how long it lives without a sign of life
 
-	leases map[*worker.Slot]bool // true: nobody waits for its answer any more
-	asked  int                   // tasks for which a shard was asked, and did not answer yet
+	leases   leases
+	unwanted map[*worker.Slot]bool // those of leases for whose answer nobody waits any more
+	asked    int                   // tasks for which a shard was asked, and did not answer yet
 	// promised are leases whose start must be on disk before the task is handed over.
 	promised map[*worker.Slot]bool
 	talk     exchange
@@ -108,7 +109,32 @@ type Session struct {
 }
 
 // Leases gives the slots that the session has. They are the shards': only their goroutines may look into them.
-func (s *Session) Leases() map[*worker.Slot]bool { return s.leases }
+func (s *Session) Leases() []*worker.Slot { return s.leases }
+
+// leases are the slots that a session has. Each knows its place in there.
+type leases []*worker.Slot
+
+func (l leases) has(slot *worker.Slot) bool {
+	return slot != nil && slot.Place < len(l) && l[slot.Place] == slot
+}
+
+func (l *leases) add(slot *worker.Slot) {
+	if !l.has(slot) {
+		slot.Place = len(*l)
+		*l = append(*l, slot)
+	}
+}
+
+func (l *leases) remove(slot *worker.Slot) {
+	if !l.has(slot) {
+		return
+	}
+	last := len(*l) - 1
+	moved := (*l)[last]
+	(*l)[slot.Place], moved.Place = moved, slot.Place
+	(*l)[last] = nil
+	*l = (*l)[:last]
+}
 
 // Waiting says whether a poll of the session waits for tasks.
 func (s *Session) Waiting() bool { return s.talk.poll != nil }
@@ -251,7 +277,7 @@ func (h *Hub) Sessions() []*Session {
 
 // join adds a session. Its handlers are served from now on.
 func (h *Hub) join(s *Session) {
-	s.leases, s.promised = map[*worker.Slot]bool{}, map[*worker.Slot]bool{}
+	s.promised, s.unwanted = map[*worker.Slot]bool{}, map[*worker.Slot]bool{}
 	s.Data, s.leaseMS = s, h.cfg.LeaseMS
 	h.sessions[s.ID] = s
 	for _, f := range s.Handlers {

@@ -61,7 +61,7 @@ func (s *stub) over(slot *worker.Slot) {
 func (s *stub) offer(service, name string, n int) {
 	for range n {
 		s.runs++
-		s.hub.Offer(worker.Slot{Run: s.no.First() + s.runs, Attempt: 1, Handler: s.hub.Handler(service, name)})
+		s.hub.Offer(&worker.Slot{Run: s.no.First() + s.runs, Attempt: 1, Handler: s.hub.Handler(service, name)})
 	}
 }
 

@@ -41,7 +41,7 @@ func (h *Hub) Hung(s *Session, now int64) []Hung {
 		return nil
 	}
 	held := make(map[worker.Token]bool, len(s.leases))
-	for slot := range s.leases { // its answer is waited for, for its keys: it is shown as running
+	for _, slot := range s.leases { // its answer is waited for, for its keys: it is shown as running
 		held[worker.Token{Run: slot.Run, Step: slot.Step, Attempt: slot.Attempt}] = true
 	}
 	var all []Hung

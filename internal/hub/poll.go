@@ -235,8 +235,7 @@ func (x *exchange) give(s *Session) {
 // lasts.
 func (s *Session) has(tasks []*shard.Spec) []*shard.Spec {
 	return slices.DeleteFunc(tasks, func(spec *shard.Spec) bool {
-		over, has := s.leases[spec.Slot]
-		return over || !has
+		return !s.leases.has(spec.Slot) || s.unwanted[spec.Slot]
 	})
 }
 

@@ -19,13 +19,16 @@ type Histogram struct {
 
 // Observe counts one duration. What is below zero, because the clock went back, counts as none.
 func (h *Histogram) Observe(d time.Duration) {
-	s := max(d, 0).Seconds()
-	h.counts[bucket(Seconds[:], s)]++
-	h.sum += s
+	h.add(max(d, 0).Seconds())
 }
 
 // Milliseconds counts one duration that is given in them.
-func (h *Histogram) Milliseconds(ms int64) { h.Observe(time.Duration(ms) * time.Millisecond) }
+func (h *Histogram) Milliseconds(ms int64) { h.add(float64(max(ms, 0)) / 1000) }
+
+func (h *Histogram) add(s float64) {
+	h.counts[bucket(Seconds[:], s)]++
+	h.sum += s
+}
 
 // Cumulative gives how many were counted, their sum, and for each bound how many were not above it: what Prometheus wants.
 func (h *Histogram) Cumulative() (count uint64, sum float64, buckets map[float64]uint64) {

@@ -13,4 +13,9 @@ func TestTheTimesAreThoseOfTheLibrary(t *testing.T) {
 			t.Errorf("%d: %s, want %s", ms, got, want)
 		}
 	}
+	for ms := int64(0); ms < 253_402_300_800_000; ms += 43_199_999 * 2 { // each day once, up to the year 9999
+		if got, want := Format(ms), time.UnixMilli(ms).UTC().Format(layout); got != want {
+			t.Fatalf("%d: %s, want %s", ms, got, want)
+		}
+	}
 }

@@ -102,7 +102,10 @@ func (in *Outcome) fold(r *Shard, run *Run, t *replay.Turn) {
 		in.answer(r, BadToken, false)
 		return
 	}
-	slot := r.Hub.Slot(run.S.Run, c.Step)
+	slot := in.Slot
+	if slot == nil || !slot.Stands() {
+		slot = r.Hub.Slot(run.S.Run, c.Step)
+	}
 	switch where := standing(run, slot, c); where {
 	case alien:
 		in.answer(r, BadToken, false)

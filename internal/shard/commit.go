@@ -10,7 +10,7 @@ import (
 )
 
 // Committed says what became of a batch: nil, it is durable; journal.ErrFull, nothing of it was recorded; anything else, it
-// is not known, and the shard is broken. Batches are reported in the order in which they were made.
+// is not known, and the shard is broken. Batches are reported in the order in which they were made, and are the shard's again then.
 func (r *Shard) Committed(b *Batch, err error, now Now) {
 	r.now = now
 	for i, f := range r.flying {
@@ -70,11 +70,19 @@ func (r *Shard) publish(b *effects) {
 	}
 }
 
-// recycle keeps the lists of a batch that is done for the next one. What the journal had of it is not touched.
+// recycle keeps the lists of a batch that is done, and its space, for the next one. What the journal had of it is as it was: but if it
+// was committed, the journal is through with it.
 func (r *Shard) recycle(b *Batch) {
 	b.effects.reset()
 	r.spare, b.effects = b.effects, effects{}
+	if s := (space{b.arena[:0], emptied(b.Records), emptied(b.Heads)}); len(r.spaces) < mostSpaces && cap(s.arena) <= 1<<20 {
+		r.spaces = append(r.spaces, s)
+	}
+	b.use(space{})
 }
+
+// mostSpaces is how many batches there are at a time, but in a crowd.
+const mostSpaces = 4
 
 func (r *Shard) cancel(s *worker.Slot, why string) {
 	if s.Local {
@@ -98,7 +106,7 @@ func (r *Shard) offer(run *Run, step int32, attempt uint32, careful bool) {
 		return
 	}
 	def := s.Spec(step)
-	slot := worker.Slot{Run: s.Run, Step: step, Workflow: s.Workflow, Attempt: attempt, Boot: st.Boot, Handler: run.handlerOf(step), OfferedAt: st.Since, Careful: careful}
+	slot := &worker.Slot{Run: s.Run, Step: step, Workflow: s.Workflow, Attempt: attempt, Boot: st.Boot, Handler: run.handlerOf(step), OfferedAt: st.Since, Careful: careful}
 	if def.TimeoutMS != nil {
 		slot.TimeoutMS = *def.TimeoutMS
 	}
@@ -138,10 +146,15 @@ func (r *Shard) handOut(slot *worker.Slot) {
 		return
 	}
 	slot.Given = true
-	if spec := r.spec(run, slot); slot.Local {
+	switch {
+	case !slot.Local:
+		r.cfg.Host.Handed(slot.Session, slot, r.spec(run, slot))
+	case r.cfg.Room == nil:
+		r.cfg.Execute(r.spec(run, slot))
+	default:
+		spec := r.cfg.Room(slot)
+		r.describe(spec, run, slot)
 		r.cfg.Execute(spec)
-	} else {
-		r.cfg.Host.Handed(slot.Session, slot, spec)
 	}
 }
 
@@ -155,13 +168,12 @@ type Spec struct {
 	What     *replay.Spec // what it does
 	Step     replay.Instance
 	Attempt  uint32
-	Boot     uint64 // of the attempt's token
 	Input    replay.Payload
 	Deps     []Dep
 	Fence    uint64
 	Expires  int64 // Unix ms; 0: never
 
-	few [2]Dep // where Deps lies when there are not more
+	few [1]Dep // where Deps lies when there are not more
 }
 
 // Dep is the output of a completed dependency.
@@ -171,10 +183,17 @@ type Dep struct {
 }
 
 func (r *Shard) spec(run *Run, slot *worker.Slot) *Spec {
+	spec := new(Spec)
+	r.describe(spec, run, slot)
+	return spec
+}
+
+// describe fills in what the attempt of a slot is to do. It lies where it is for good.
+func (r *Shard) describe(spec *Spec, run *Run, slot *worker.Slot) {
 	s := run.S
 	st := s.At(slot.Step)
-	spec := &Spec{Slot: slot, ID: s.ID, Workflow: s.Workflow, Trace: s.Trace, Step: slot.Step, Name: s.Name(slot.Step), What: s.Spec(slot.Step),
-		Attempt: slot.Attempt, Boot: slot.Boot, Input: s.Input, Fence: st.Fence}
+	*spec = Spec{Slot: slot, ID: s.ID, Workflow: s.Workflow, Trace: s.Trace, Step: slot.Step, Name: s.Name(slot.Step), What: s.Spec(slot.Step),
+		Attempt: slot.Attempt, Input: s.Input, Fence: st.Fence}
 	if slot.Expires != 0 {
 		spec.Expires = r.now.Wall + slot.Expires - r.now.Mono
 	}
@@ -188,7 +207,6 @@ func (r *Shard) spec(run *Run, slot *worker.Slot) *Spec {
 			}
 		}
 	}
-	return spec
 }
 
 // drop takes back a batch that found no space, and everything that was decided after it: memory is folded again from the

@@ -61,13 +61,13 @@ func (m *meters) ended(s *replay.State) {
 // started counts how long a step waited until a worker took it.
 func (m *meters) started(run *Run, slot *worker.Slot) {
 	if st := run.S.At(slot.Step); st.State == replay.StepScheduled && st.Attempt == slot.Attempt {
-		m.handlers.Of(slot.Handler).Waited.Milliseconds(slot.StartedAt - st.Since)
+		m.handler(run, slot.Step).Waited.Milliseconds(slot.StartedAt - st.Since)
 	}
 }
 
 // answered counts an attempt's outcome, and how long it took. slot is nil for one that outlived a restart.
 func (m *meters) answered(run *Run, step int32, slot *worker.Slot, now int64, completed bool) {
-	h := m.handlers.Of(run.handlerOf(step))
+	h := m.handler(run, step)
 	began := run.S.At(step).Since
 	if slot != nil {
 		began = slot.StartedAt
@@ -81,7 +81,19 @@ func (m *meters) answered(run *Run, step int32, slot *worker.Slot, now int64, co
 }
 
 // lost counts an attempt whose worker went away.
-func (m *meters) lost(run *Run, step int32) { m.handlers.Of(run.handlerOf(step)).Lost++ }
+func (m *meters) lost(run *Run, step int32) { m.handler(run, step).Lost++ }
+
+// handler gives the meter of the handler that a task of the run wants.
+func (m *meters) handler(run *Run, step int32) *HandlerMeter {
+	served := run.def.served
+	if int(step) >= len(served) {
+		return m.handlers.Of(run.handlerOf(step))
+	}
+	if served[step] == nil {
+		served[step] = m.handlers.Of(run.handlerOf(step))
+	}
+	return served[step]
+}
 
 // step gives the meter of a step. Most definitions belong to one workflow, whose meters stand with it.
 func (m *meters) step(run *Run, step int32) *meter.Histogram {

@@ -42,12 +42,13 @@ func TestALargeTurnOfOneRunIsSeveralRecords(t *testing.T) {
 			t.Errorf("a record of %d MiB", len(r.Body)>>20)
 		}
 	}
+	run := b.Records[0].Run
 	s.disk.Append(b)
 	s.commit()
 	if answers != n+2 {
 		t.Errorf("%d answers, want %d", answers, n+2)
 	}
-	st, err := s.folded(b.Records[0].Run)
+	st, err := s.folded(run)
 	if err != nil || st.Status.String() != "completed" {
 		t.Errorf("%v %v", st.Status, err)
 	}

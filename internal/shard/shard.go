@@ -43,6 +43,8 @@ type Config struct {
 	Host Host
 	// Execute runs an attempt in process. It must not block.
 	Execute func(*Spec)
+	// Room gives where the Spec for Execute is to lie; nil: it need not lie with anything.
+	Room func(*worker.Slot) *Spec
 	// Cancel tells an attempt in process that nobody waits for its answer any more.
 	Cancel func(*worker.Slot, string)
 	// Damage hears of each damage found; Note of things an operator should read.
@@ -101,6 +103,7 @@ type Shard struct {
 	turnNo  uint64
 	b       *Batch   // of the turn under way
 	spare   effects  // the lists of a batch that is done, to be used again
+	spaces  []space  // what batches that are done wrote into, likewise
 	flying  []*Batch // handed out, not yet committed, in order
 	work    []*Run   // runs with facts to fold in this turn
 	turn    replay.Turn
@@ -156,6 +159,7 @@ type Def struct {
 	hub      *worker.Hub
 	keyed    bool
 
+	served    []*HandlerMeter    // by step; nil: not looked up yet
 	metered   []*meter.Histogram // by step, of the workflow meteredAs
 	meteredAs string
 }
@@ -205,6 +209,15 @@ type Batch struct {
 	Last  uint64 // last sequence
 	arena []byte
 }
+
+// space is what a batch puts its records and heads into.
+type space struct {
+	arena   []byte
+	records []journal.Record
+	heads   []journal.Head
+}
+
+func (b *Batch) use(s space) { b.arena, b.Records, b.Heads = s.arena, s.records, s.heads }
 
 // New gives a shard before Recover.
 func New(cfg Config) *Shard {
@@ -274,7 +287,7 @@ func (r *Shard) define(g *flow.Graph) *Def {
 }
 
 func (r *Shard) adopt(g *flow.Graph) *Def {
-	def := &Def{Graph: g, hub: r.Hub, handlers: make([]*worker.Handler, len(g.Def.Steps))}
+	def := &Def{Graph: g, hub: r.Hub, handlers: make([]*worker.Handler, len(g.Def.Steps)), served: make([]*HandlerMeter, len(g.Def.Steps))}
 	for i := range g.Def.Steps {
 		s := &g.Def.Steps[i]
 		if s.Type == flow.TypeTask || s.Type == "" {

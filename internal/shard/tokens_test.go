@@ -41,7 +41,7 @@ func TestTokensOfBeforeStayGood(t *testing.T) {
 		s.turn(&hub.Poll{ID: "A", Seq: seq, Max: 5, Reply: func(a hub.PollAnswer, err error) {
 			s.reply(err)
 			for _, spec := range a.Tasks {
-				tokens = append(tokens, worker.Token{Run: spec.Slot.Run, Step: spec.Step, Attempt: spec.Attempt, Boot: spec.Boot, Worker: "A"})
+				tokens = append(tokens, worker.Token{Run: spec.Slot.Run, Step: spec.Step, Attempt: spec.Attempt, Boot: spec.Slot.Boot, Worker: "A"})
 			}
 		}})
 		return tokens

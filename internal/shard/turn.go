@@ -92,6 +92,11 @@ func (r *Shard) begin(now Now) {
 	r.Stats.Turns++
 	r.b = &Batch{Batch: &journal.Batch{}, effects: r.spare}
 	r.spare = effects{}
+	if n := len(r.spaces); n > 0 {
+		r.b.use(r.spaces[n-1])
+		r.spaces[n-1] = space{}
+		r.spaces = r.spaces[:n-1]
+	}
 }
 
 func (r *Shard) finish() *Batch {
@@ -161,8 +166,12 @@ func (r *Shard) fold(run *Run) {
 			size += t.Events[i].Size()
 		}
 	}
-	if run.facts = slices.Delete(run.facts, 0, taken); len(run.facts) > 0 {
+	if taken < len(run.facts) {
+		run.facts = slices.Delete(run.facts, 0, taken)
 		r.work = append(r.work, run)
+	} else {
+		clear(run.facts)
+		run.facts = run.facts[:0]
 	}
 	if !r.full { // nothing that came was folded then
 		t.Decide()

@@ -41,7 +41,7 @@ func explain(t *testing.T, w *World, err error) {
 	}
 	for _, session := range w.hub.Sessions() {
 		t.Logf("session %s of %d, waiting %v", session.ID, session.Capacity, session.Waiting())
-		for slot := range session.Leases() {
+		for _, slot := range session.Leases() {
 			t.Logf("  has %+v", *slot)
 		}
 	}

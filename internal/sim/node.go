@@ -209,7 +209,7 @@ func (w *World) checkHub() {
 	}
 	has := map[*worker.Slot]string{}
 	for _, s := range w.hub.Sessions() {
-		for slot := range s.Leases() {
+		for _, slot := range s.Leases() {
 			has[slot] = s.ID
 		}
 	}

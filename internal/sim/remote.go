@@ -169,7 +169,7 @@ func (r *remote) poll() {
 		}
 		r.polled = false
 		for _, s := range a.Tasks {
-			r.tasks = append(r.tasks, &held{s, worker.Token{Run: s.Slot.Run, Step: s.Step, Attempt: s.Attempt, Boot: s.Boot, Worker: r.id}, w.judge.originOf(s)})
+			r.tasks = append(r.tasks, &held{s, worker.Token{Run: s.Slot.Run, Step: s.Step, Attempt: s.Attempt, Boot: s.Slot.Boot, Worker: r.id}, w.judge.originOf(s)})
 		}
 		for i, res := range a.Results {
 			w.judge.result(out[i], res)

@@ -27,7 +27,7 @@ func needOf(group []queued) int64 {
 // commit writes the batches of a group in one transaction. nil: they are on stable storage.
 func (j *Journal) commit(group []queued) (err error) {
 	began := time.Now()
-	if err := j.place.whole(j.file); err != nil {
+	if err := j.place.there(j.file); err != nil {
 		return err
 	}
 	defer guard(&err)()
@@ -53,9 +53,6 @@ func (j *Journal) commit(group []queued) (err error) {
 	j.fillAhead(tx.Size(), needOf(group))
 	j.db.NoFreelistSync = len(group) > 0 && j.db.Stats().FreelistInuse > freelistBytes
 	if err := tx.Commit(); err != nil {
-		return err
-	}
-	if err := j.place.kept(j.file); err != nil { // it may have gone to a file that nobody will find
 		return err
 	}
 	if cap(w.arena) <= 16<<20 {
@@ -186,11 +183,11 @@ func (w *writer) finish() error {
 		if err := w.settleEnds(); err != nil {
 			return err
 		}
-		t := times{next: w.tail.next, slack: w.clock.slack}
+		t := times{next: w.tail.next, slack: w.clock.slack, late: make([]uint64, len(w.late))}
 		for i := range w.late {
-			t.late = append(t.late, w.late[i].Run)
+			t.late[i] = w.late[i].Run
 		}
-		if err := w.row(metaBucket, timesKey, t.append(nil)); err != nil {
+		if err := w.row(metaBucket, timesKey, t.append(make([]byte, 0, 32+4*len(t.late)))); err != nil {
 			return err
 		}
 	}

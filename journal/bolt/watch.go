@@ -55,19 +55,9 @@ func (p *place) look() error {
 	return nil
 }
 
-// whole says whether the open file, wherever it stands by now, is as long as it was. What is no file, as where a test stands in for
-// it, has no length.
-func (p *place) whole(f *os.File) error {
-	known := p.size.Load()
-	if file, ok := stat(f); ok && file.size < known {
-		return p.shorter(known, file.size)
-	}
-	return nil
-}
-
-// kept says after a commit that the file it went to is not lost: it is whole, and has a name still. This costs a fraction of look; that
-// the name is another one, look finds within a second.
-func (p *place) kept(f *os.File) error {
+// there says whether the open file has a name still, and is as long as it was. It costs a fraction of look, which finds within a second
+// that the name is another one. What is no file, as where a test stands in for it, has neither.
+func (p *place) there(f *os.File) error {
 	known := p.size.Load()
 	switch file, ok := stat(f); {
 	case !ok:
