@@ -56,6 +56,7 @@ var Codes = []Code{
 	{"worker_not_found", 404, "There is no such worker session: it left, or sent no heartbeat for longer than a lease.", "Register again with the same worker_id and the tokens you are still working on."},
 	{"no_test_clock", 404, "The daemon runs on the machine's clock, which cannot be moved.", "Start one for tests with \"agnt5d serve --test-clock\"."},
 	{"busy", 503, "The daemon is at its request limit. Nothing was recorded.", "Send the same request again after Retry-After seconds."},
+	{"standby", 503, "This node waits for the journal, which another one has.", "Send the same request to the active node: the header Agnt5-Active names it. Clients and workers that are given the addresses of all nodes, separated by commas, do that by themselves."},
 	{"shutting_down", 503, "The daemon is stopping.", "Send the same request again when the daemon is back: if it was recorded, you get the original answer."},
 	{"disk_full", 507, "The disk has no space for the journal. Nothing was recorded; reads still work.", "Free some space; the daemon resumes by itself."},
 	{"engine_stopped", 500, "The engine has stopped, because a disk write failed and it is unknown what was recorded, or because the journal file was moved or replaced.", "Look at the daemon's log, restart the daemon and send the same request again: if it was recorded, you get the original answer."},

@@ -189,7 +189,7 @@ func (r *route) codes() map[int][]string {
 		all = append(all, "invalid_json", "payload_too_large")
 	}
 	if !r.Free {
-		all = append(all, "busy", "shutting_down")
+		all = append(all, "busy", "shutting_down", "standby")
 	}
 	if r.Scope != scopePublic {
 		all = append(all, "unauthorized", "forbidden")

@@ -30,7 +30,7 @@ type readiness struct {
 }
 
 type readyReason struct {
-	Code   string `json:"code"` // shutting_down, engine_stopped, disk_full, damage, newer_release
+	Code   string `json:"code"` // shutting_down, standby, engine_stopped, disk_full, damage, newer_release
 	Detail string `json:"detail"`
 }
 

@@ -16,6 +16,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/agnt5/agnt5d/flow"
@@ -42,13 +43,13 @@ type Options struct {
 	Transport http.RoundTripper
 }
 
-// Client talks to one daemon. It is safe for concurrent use.
+// Client talks to one daemon, which may have several nodes. It is safe for concurrent use.
 type Client struct {
-	base  string
-	shown string // to people: base, or the path of a socket
+	nodes []*node
+	at    atomic.Int32 // the node that is asked first
+	shown string       // to people: all addresses
 	o     Options
 	key   *credential
-	http  *http.Client
 }
 
 // Unreachable says that the daemon did not answer. Whether a call was recorded is unknown; the same call again, with the
@@ -66,7 +67,9 @@ func (e *Unreachable) Error() string {
 // Unwrap gives why no answer came.
 func (e *Unreachable) Unwrap() error { return e.Err }
 
-// New gives a client for the daemon at base, http://HOST:PORT or HOST:PORT; "" is AGNT5_URL, else DefaultURL.
+// New gives a client for the daemon at base, http://HOST:PORT or HOST:PORT; "" is AGNT5_URL, else DefaultURL. Of a daemon with several
+// nodes, base has the addresses of all, separated by commas: the client asks the one that is active, and while none is it waits for up
+// to ten seconds, if Patience does not say otherwise.
 func New(base string, o Options) (*Client, error) {
 	if base == "" {
 		base = os.Getenv("AGNT5_URL")
@@ -74,23 +77,21 @@ func New(base string, o Options) (*Client, error) {
 	if base == "" {
 		base = DefaultURL
 	}
-	base, shown, socket, err := address(base)
+	nodes, shown, err := nodesOf(base, o.Transport)
 	if err != nil {
 		return nil, err
 	}
 	if o.Patience < 0 {
 		return nil, fmt.Errorf("client: option Patience is %s, want 0 or more", o.Patience)
 	}
+	if o.Patience == 0 && len(nodes) > 1 {
+		o.Patience = 10 * time.Second
+	}
 	key, err := o.credential()
 	if err != nil {
 		return nil, err
 	}
-	if o.Transport == nil {
-		if o.Transport, err = transport(socket); err != nil {
-			return nil, err
-		}
-	}
-	return &Client{base: base, shown: shown, o: o, key: key, http: &http.Client{Transport: o.Transport, CheckRedirect: stay}}, nil
+	return &Client{nodes: nodes, shown: shown, o: o, key: key}, nil
 }
 
 // stay follows no redirect: a write would go elsewhere, or become a read on the way, and look done.
@@ -137,23 +138,23 @@ func again(err error) bool {
 // maxAnswer bounds what is read of an answer.
 const maxAnswer = 256 << 20
 
-// once sends a call; again when its access token is refused and the token's file has another one by now.
-func (c *Client) once(ctx context.Context, r *request) error {
+// ask sends a call to a node; again when its access token is refused and the token's file has another one by now.
+func (c *Client) ask(ctx context.Context, n *node, r *request) error {
 	token := c.key.token()
-	err := c.send(ctx, r, token)
+	err := c.send(ctx, n, r, token)
 	if p, is := err.(*model.Problem); is && p.Status == http.StatusUnauthorized {
 		if newer := c.key.renew(token); newer != "" {
-			err = c.send(ctx, r, newer)
+			err = c.send(ctx, n, r, newer)
 		}
 	}
 	return err
 }
 
-func (c *Client) send(ctx context.Context, r *request, token string) error {
+func (c *Client) send(ctx context.Context, n *node, r *request, token string) error {
 	if p, _, _ := strings.Cut(r.path, "?"); ids.CheckPath(p) != nil {
 		return refuse(ids.CheckPath(p))
 	}
-	req, err := http.NewRequestWithContext(ctx, r.method, c.base+r.path, bytes.NewReader(r.body))
+	req, err := http.NewRequestWithContext(ctx, r.method, n.base+r.path, bytes.NewReader(r.body))
 	if err != nil {
 		return err
 	}
@@ -166,7 +167,7 @@ func (c *Client) send(ctx context.Context, r *request, token string) error {
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
-	resp, err := c.http.Do(req)
+	resp, err := n.http.Do(req)
 	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -175,7 +176,7 @@ func (c *Client) send(ctx context.Context, r *request, token string) error {
 		if errors.As(err, &u) {
 			err = u.Err
 		}
-		return &Unreachable{c.shown, err}
+		return &Unreachable{n.shown, err}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
@@ -189,13 +190,13 @@ func (c *Client) send(ctx context.Context, r *request, token string) error {
 	}
 	b, err := whole(resp)
 	if err != nil {
-		return &Unreachable{c.shown, err}
+		return &Unreachable{n.shown, err}
 	}
 	if r.into == nil || len(b) == 0 {
 		return nil
 	}
 	if err := json.Unmarshal(b, r.into); err != nil {
-		return fmt.Errorf("%s gave an answer that is not agnt5d's: %w", c.shown, err)
+		return fmt.Errorf("%s gave an answer that is not agnt5d's: %w", n.shown, err)
 	}
 	return nil
 }

@@ -116,7 +116,7 @@ func TestHistoryShowsWhenAnAttemptBegan(t *testing.T) {
 			t.Errorf("%v has no start at %s:\n%s", args, want, out)
 		}
 	}
-	_ = <-began
+	<-began
 }
 
 // logs has the attempts in the order in which they began, from a daemon and from a file, and says so when there is nothing.

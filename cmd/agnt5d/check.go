@@ -7,13 +7,12 @@ import (
 
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/journal"
-	"github.com/agnt5/agnt5d/journal/bolt"
 	"github.com/agnt5/agnt5d/replay"
 )
 
 // audit is what a look at a whole journal found.
 type audit struct {
-	bolt.Verified
+	journal.Verified
 	newer []newerRun
 }
 

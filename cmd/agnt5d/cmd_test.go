@@ -14,6 +14,7 @@ import (
 
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/pgtest"
 	"go.etcd.io/bbolt"
 )
 
@@ -299,7 +300,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, child(dir))
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	pgtest.Main(m)
 }
 
 func TestDoctorSaysWhatToDo(t *testing.T) {

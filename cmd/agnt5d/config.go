@@ -23,6 +23,11 @@ import (
 type config struct {
 	Listen         string             `yaml:"listen"`
 	File           string             `yaml:"file"`
+	Database       string             `yaml:"database"`
+	DatabaseSchema string             `yaml:"database_schema"`
+	Node           string             `yaml:"node"`
+	NodeLease      time.Duration      `yaml:"node_lease"`
+	Advertise      string             `yaml:"advertise"`
 	Insecure       bool               `yaml:"insecure"`
 	InsecureNoTLS  bool               `yaml:"insecure_no_tls"`
 	OpenMetrics    bool               `yaml:"open_metrics"`
@@ -47,7 +52,9 @@ type config struct {
 	UIReadOnly     bool               `yaml:"ui_read_only"`
 	Services       map[string]service `yaml:"services"`
 
-	strange []string // names in the environment that look like a setting, and are none
+	fileGiven     bool     // on the command line
+	passwordShown bool     // the database's, on the command line
+	strange       []string // names in the environment that look like a setting, and are none
 }
 
 type service struct {
@@ -55,7 +62,7 @@ type service struct {
 }
 
 func defaultConfig() *config {
-	return &config{LogLevel: "info", Listen: "127.0.0.1:8080", File: dataFile(), Lease: 30 * time.Second, Drain: 10 * time.Second,
+	return &config{LogLevel: "info", Listen: "127.0.0.1:8080", File: dataFile(), Lease: 30 * time.Second, NodeLease: 5 * time.Second, Drain: 10 * time.Second,
 		MaxPayload: 1 << 20, MaxConnections: 10_000, MaxBodies: api.DefaultMaxBodies, KeepIDs: 90 * 24 * time.Hour}
 }
 
@@ -82,6 +89,11 @@ func dataDir() string {
 func (c *config) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.Listen, "listen", c.Listen, "address to listen on, or unix:PATH; anything but loopback and a socket needs an access token and TLS")
 	f.StringVar(&c.File, "file", c.File, "the journal file; created if missing")
+	f.StringVar(&c.Database, "database", c.Database, "keep the journal on PostgreSQL instead of a file: postgres://USER@HOST/NAME; a password comes from PGPASSWORD, ~/.pgpass, or AGNT5D_DATABASE")
+	f.StringVar(&c.DatabaseSchema, "database-schema", c.DatabaseSchema, "the schema of the journal's tables; default: agnt5")
+	f.StringVar(&c.Node, "node", c.Node, "with --database: this daemon's name, which no other has; default: a random one")
+	f.DurationVar(&c.NodeLease, "node-lease", c.NodeLease, "with --database: how long a silent node is waited for before another takes over")
+	f.StringVar(&c.Advertise, "advertise", c.Advertise, "with --database: where others reach this daemon; default: what it listens on")
 	f.BoolVar(&c.Insecure, "insecure", c.Insecure, "listen beyond loopback without TLS, and without a token while there is none: anyone who reaches the port can do everything")
 	f.BoolVar(&c.InsecureNoTLS, "insecure-no-tls", c.InsecureNoTLS, "listen beyond loopback without TLS, behind a proxy that ends it")
 	f.StringVar(&c.TLSCert, "tls-cert", c.TLSCert, "file with the certificate and its chain, in PEM; read again when it changes")
@@ -159,6 +171,7 @@ func (c *config) load(cmd *cobra.Command, file string) error {
 			return err
 		}
 	}
+	c.noteDatabase(given)
 	return failed
 }
 
@@ -194,7 +207,10 @@ func (c *config) check() ([]netip.Prefix, error) {
 	} else if _, err := net.LookupPort("tcp", port); err != nil {
 		return nil, fmt.Errorf("--listen %q: %q is not a port; want 0 to 65535, like 127.0.0.1:8080", c.Listen, port)
 	}
-	if c.File == "" {
+	if err := c.checkDatabase(); err != nil {
+		return nil, err
+	}
+	if c.File == "" && c.Database == "" {
 		return nil, errors.New("neither XDG_DATA_HOME nor HOME is set: say with --file where the journal is to be")
 	}
 	if err := c.checkTLS(); err != nil {

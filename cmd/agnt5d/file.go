@@ -19,11 +19,17 @@ import (
 
 // file is a journal that no engine holds, opened to be read.
 type file struct {
-	*bolt.Journal
+	kept
 	*archive.Archive
 	log    journal.Log // the journal with its payloads opened
 	path   string
 	copied bool // of a daemon's journal
+}
+
+// kept is a journal with a check of all that it is kept in.
+type kept interface {
+	journal.Log
+	Verify(ctx context.Context, report func(journal.Damage)) (journal.Verified, error)
 }
 
 // The ways to a journal that a daemon holds, for those who named its file.
@@ -34,8 +40,12 @@ const (
 	pageThere  = "a daemon serves the page itself, at its own address"
 )
 
-// openFile opens a journal without changing a byte of it. instead says what to do when a daemon holds it.
+// openFile opens a journal without changing a byte of it. instead says what to do when a daemon holds it. A path that is the URL of a
+// database leads to a journal there, which may be read while a daemon works on it.
 func openFile(path, instead string) (*file, error) {
+	if isDatabase(path) {
+		return openTables(path)
+	}
 	j, err := bolt.OpenReadOnly(path)
 	if err != nil {
 		if errors.Is(err, bolt.ErrLocked) {
@@ -43,6 +53,11 @@ func openFile(path, instead string) (*file, error) {
 		}
 		return nil, noFile(err)
 	}
+	return unsealed(j, path)
+}
+
+// unsealed is a journal with its payloads opened.
+func unsealed(j kept, path string) (*file, error) {
 	codec, err := keyOfFile()
 	if err != nil {
 		return nil, errors.Join(err, j.Close())
@@ -51,7 +66,7 @@ func openFile(path, instead string) (*file, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, keyHint(err)), j.Close())
 	}
-	return &file{Journal: j, Archive: archive.New(log), log: log, path: path}, nil
+	return &file{kept: j, Archive: archive.New(log), log: log, path: path}, nil
 }
 
 // find gives the number of the run with an id.
@@ -180,7 +195,7 @@ func (f *file) page(_ context.Context, want client.Filter, limit int, cursor str
 		return nil, "", &archive.FilterError{Detail: err.Error()}
 	}
 	filter.Limit, filter.Cursor = limit, cursor
-	return archive.Runs(f.Journal, filter, nil)
+	return archive.Runs(f.kept, filter, nil)
 }
 
 // definition gives a version of a workflow.

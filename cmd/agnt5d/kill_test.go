@@ -213,7 +213,13 @@ func lines(t *testing.T, dir string) [][]string {
 
 // judgeKilled looks at a journal whose engine was killed: at least so often, else it proves nothing.
 func judgeKilled(t *testing.T, dir string, atLeast int) {
-	path := filepath.Join(dir, "runs.db")
+	t.Helper()
+	judgeAt(t, dir, filepath.Join(dir, "runs.db"), atLeast)
+}
+
+// judgeAt is judgeKilled for a journal that is kept anywhere.
+func judgeAt(t *testing.T, dir, path string, atLeast int) {
+	t.Helper()
 	if code, out, errs := agnt5d(t, "replay", path, "--check"); code != 0 {
 		t.Fatalf("replay --check: exit %d: %s %s", code, out, errs)
 	}

@@ -1,23 +1,29 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/agnt5/agnt5d/access"
 	"github.com/agnt5/agnt5d/api"
 	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/journal/bolt"
+	"github.com/agnt5/agnt5d/journal/pg"
 	"github.com/agnt5/agnt5d/push"
 	"github.com/agnt5/agnt5d/ui"
 	"github.com/spf13/cobra"
@@ -73,8 +79,10 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 	for _, name := range o.strange {
 		log.Warn("unknown setting; those of the daemon begin with AGNT5D_ and are listed by \"agnt5d serve --help\"", "environment", name)
 	}
-	if err := os.MkdirAll(filepath.Dir(o.File), 0o700); err != nil {
-		return exit(exitError, "%v", err)
+	if o.Database == "" {
+		if err := os.MkdirAll(filepath.Dir(o.File), 0o700); err != nil {
+			return exit(exitError, "%v", err)
+		}
 	}
 	if err := certs.open(o, log); err != nil {
 		return exit(exitError, "TLS: %w", err)
@@ -101,50 +109,119 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 	if o.PayloadKey != "" {
 		warnCareless(log, o.PayloadKey, "the keys of --payload-key")
 	}
-	warnCareless(log, o.File+".key", "the key that seals the secrets of push services")
-	eng, err := open(ctx, o.File, engine.Options{Codec: codec, Clock: clock, GCHeadroom: headroom, Logger: log, Services: o.limits(), Lease: o.Lease, Drain: o.Drain, Tombstones: o.KeepIDs, Retention: o.Retention.option(), MaxPayload: o.MaxPayload, Release: engine.Release()})
-	if errors.Is(err, errStopped) {
-		log.Info("stopped while it opened the file; nothing was acknowledged", "file", o.File)
-		return nil
+	if o.Database == "" {
+		warnCareless(log, o.File+".key", "the key that seals the secrets of push services")
 	}
-	if err != nil {
-		code := exitError
-		if errors.Is(err, bolt.ErrLocked) {
-			code = exitConflict
+	d := &node{o: o, log: log, certs: certs, codec: codec, allow: allow, listener: listener, stdout: stdout, stderr: stderr, failed: make(chan error, 1),
+		engine: engine.Options{Codec: codec, Clock: clock, GCHeadroom: headroom, Logger: log, Services: o.limits(), Lease: o.Lease, Drain: o.Drain, Tombstones: o.KeepIDs, Retention: o.Retention.option(), MaxPayload: o.MaxPayload, Release: engine.Release()}}
+	return d.run(ctx)
+}
+
+// node is what serve has set up: a listener, a journal to open, and a server whose answers come from whatever the journal's state
+// allows.
+type node struct {
+	o              *config
+	engine         engine.Options
+	log            *slog.Logger
+	certs          *certificates
+	codec          engine.Codec
+	allow          []netip.Prefix
+	listener       net.Listener
+	stdout, stderr io.Writer
+	advertised     string // where other nodes say that this one is
+
+	server  *http.Server
+	handler atomic.Pointer[http.Handler] // who answers
+	failed  chan error                   // the server has ended
+}
+
+// run opens the journal and serves it until ctx ends or it stops by itself. A node that another one has followed waits for its next turn.
+func (d *node) run(ctx context.Context) error {
+	d.server = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*d.handler.Load()).ServeHTTP(w, r) }),
+		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)}
+	if d.o.Database == "" {
+		eng, err := open(ctx, d.o.File, d.engine)
+		if errors.Is(err, errStopped) {
+			d.log.Info("stopped while it opened the file; nothing was acknowledged", "file", d.o.File)
+			return nil
 		}
-		return &exitErr{code, keyHint(err)}
+		if err != nil {
+			return notOpened(err)
+		}
+		return d.work(ctx, eng, nil)
 	}
+	d.advertised = cmp.Or(d.o.Advertise, reachable(d.listener.Addr(), d.certs.on(), d.o.AllowHosts))
+	for began := false; ; began = true {
+		standby := &api.Standby{}
+		d.answer(standby)
+		if !began {
+			d.serve()
+		}
+		eng, j, err := d.openDatabase(ctx, d.engine, standby)
+		if errors.Is(err, errStopped) {
+			_ = d.server.Close()
+			d.log.Info("stopped while it waited for the journal")
+			return nil
+		}
+		if err == nil {
+			err = d.work(ctx, eng, j)
+		} else {
+			err = notOpened(err)
+		}
+		if !errors.Is(err, journal.ErrFenced) || ctx.Err() != nil {
+			_ = d.server.Close()
+			return err
+		}
+		d.log.Warn("another node has taken the journal over; this one waits for it", "error", err)
+	}
+}
+
+// notOpened is the error of a journal that could not be opened.
+func notOpened(err error) error {
+	code := exitError
+	if errors.Is(err, bolt.ErrLocked) {
+		code = exitConflict
+	}
+	return &exitErr{code, keyHint(err)}
+}
+
+// answer lets h answer from now on.
+func (d *node) answer(h http.Handler) { d.handler.Store(&h) }
+
+// serve begins to take connections.
+func (d *node) serve() {
+	limited := netutil.LimitListener(d.listener, d.o.MaxConnections)
+	if d.certs.on() {
+		limited = tls.NewListener(limited, d.certs.config())
+		watching, stop := context.WithCancel(context.Background())
+		d.server.RegisterOnShutdown(stop)
+		go d.certs.watch(watching)
+	}
+	go func() { d.failed <- d.server.Serve(limited) }()
+	fmt.Fprintf(d.stdout, "listening on %s\n", reachable(d.listener.Addr(), d.certs.on(), d.o.AllowHosts))
+	kept := "file"
+	if d.o.Database != "" {
+		kept = "database"
+	}
+	d.log.Info("listening", "address", d.listener.Addr().String(), kept, d.o.name())
+}
+
+// work serves an engine until ctx ends or the engine stops by itself. j is its journal on a database; nil: it has a file.
+func (d *node) work(ctx context.Context, eng *engine.Engine, j *pg.Journal) error {
+	o, log := d.o, d.log
 	tokens, err := openTokens(o, eng, log)
 	if err != nil {
 		return errors.Join(&exitErr{exitError, err}, eng.Close())
 	}
-	pushes, err := push.Start(eng, push.Options{Logger: log, Codec: codec, Allow: allow, MaxOutput: int64(o.MaxPayload)})
+	pushes, err := push.Start(eng, push.Options{Logger: log, Codec: d.codec, Allow: d.allow, MaxOutput: int64(o.MaxPayload)})
 	if err != nil {
 		return errors.Join(&exitErr{exitError, err}, eng.Close())
 	}
-	var page http.Handler // nil: none
-	if !o.NoUI {
-		mode := ui.Full
-		if o.UIReadOnly {
-			mode = ui.ReadOnly
-		}
-		page = ui.Handler(mode)
+	handler := api.New(eng, api.Options{Logger: log, Page: o.page(), Listen: d.listener.Addr().String(), Hosts: o.AllowHosts, MaxPayload: o.MaxPayload, MaxBodies: o.MaxBodies, Access: tokens, OpenMetrics: o.OpenMetrics, Push: pushes, Release: engine.Release()})
+	d.answer(handler)
+	if j == nil {
+		d.serve()
 	}
-	handler := api.New(eng, api.Options{Logger: log, Page: page, Listen: listener.Addr().String(), Hosts: o.AllowHosts, MaxPayload: o.MaxPayload, MaxBodies: o.MaxBodies, Access: tokens, OpenMetrics: o.OpenMetrics, Push: pushes, Release: engine.Release()})
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
-	failed := make(chan error, 1)
-	limited := netutil.LimitListener(listener, o.MaxConnections)
-	if certs.on() {
-		limited = tls.NewListener(limited, certs.config())
-		watching, stop := context.WithCancel(context.Background())
-		defer stop()
-		go certs.watch(watching)
-	}
-	go func() { failed <- server.Serve(limited) }()
-	fmt.Fprintf(stdout, "listening on %s\n", reachable(listener.Addr(), certs.on(), o.AllowHosts))
-	log.Info("listening", "address", listener.Addr().String(), "file", o.File)
-
 	var stopped error
 	grace := o.Drain
 	select {
@@ -152,24 +229,35 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 		log.Info("stopping", "drain", o.Drain.String())
 	case <-eng.Done():
 		stopped, grace = eng.Err(), failedGrace
-	case err := <-failed:
+	case err := <-d.failed:
 		stopped = err
 	}
-	if ctx.Err() == nil { // it ends by itself: a signal need not ask for it any more
+	fenced := errors.Is(stopped, journal.ErrFenced)
+	if ctx.Err() == nil && !fenced { // it ends by itself: a signal need not ask for it any more
 		go endAtNext()
+	}
+	if ctx.Err() != nil && j != nil {
+		leaving, cancel := context.WithTimeout(context.Background(), o.Drain)
+		_ = j.Leave(leaving) // those that wait may be gone, too
+		cancel()
 	}
 	bounded, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
-	late := time.AfterFunc(grace+5*time.Second, func() {
-		fmt.Fprintln(stderr, "agnt5d: the daemon did not stop in time, and was ended; what was acknowledged is on disk")
-		os.Exit(exitError)
-	})
-	defer late.Stop()
+	if !fenced {
+		late := time.AfterFunc(grace+5*time.Second, func() {
+			fmt.Fprintln(d.stderr, "agnt5d: the daemon did not stop in time, and was ended; what was acknowledged is on disk")
+			os.Exit(exitError)
+		})
+		defer late.Stop()
+	}
 	eng.Drain()
 	handler.Stop()
 	pushes.Stop(bounded)
-	if err := server.Shutdown(bounded); err != nil {
-		_ = server.Close()
+	if fenced {
+		return errors.Join(eng.Close(), stopped)
+	}
+	if err := d.server.Shutdown(bounded); err != nil {
+		_ = d.server.Close()
 	}
 	if err := eng.Close(); err != nil && stopped == nil {
 		stopped = err
@@ -182,6 +270,17 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 	}
 	log.Info("stopped")
 	return nil
+}
+
+// page is the web page; nil: none.
+func (c *config) page() http.Handler {
+	switch {
+	case c.NoUI:
+		return nil
+	case c.UIReadOnly:
+		return ui.Handler(ui.ReadOnly)
+	}
+	return ui.Handler(ui.Full)
 }
 
 var errStopped = errors.New("stopped while it opened the file")

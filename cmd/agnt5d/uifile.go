@@ -81,7 +81,7 @@ func (s *fileServer) runs(q url.Values) (any, error) {
 		return nil, &model.Problem{Status: http.StatusBadRequest, Code: "invalid_request", Detail: err.Error()}
 	}
 	f.Limit, f.Cursor = int(cmp.Or(min(given(q, "limit"), 1000), 100)), q.Get("cursor")
-	runs, next, err := archive.Runs(s.f.Journal, f, nil)
+	runs, next, err := archive.Runs(s.f.kept, f, nil)
 	if err != nil {
 		return nil, err
 	}

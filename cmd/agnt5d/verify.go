@@ -5,12 +5,11 @@ import (
 	"fmt"
 
 	"github.com/agnt5/agnt5d/journal"
-	"github.com/agnt5/agnt5d/journal/bolt"
 	"github.com/spf13/cobra"
 )
 
 // counts says what was looked at.
-func counts(s bolt.Verified) string {
+func counts(s journal.Verified) string {
 	return count(int(s.Records), "record") + ", " + count(int(s.Events), "event")
 }
 

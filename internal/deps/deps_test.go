@@ -72,7 +72,7 @@ var may = map[string][]string{
 	"access":                 {"engine", "flow", "internal/nearest", "internal/rfc3339", "model"},
 	"push":                   {"engine", "flow", "internal/failure", "internal/sealed", "internal/wire", "model", "seal", "worker", "worker/pool"},
 	"api":                    {"access", "engine", "flow", "internal/cursor", "internal/build", "internal/diagram", "internal/ids", "internal/listing", "internal/meter", "internal/nearest", "internal/refusal", "internal/wire", "journal", "model", "push", "worker"},
-	"cmd/agnt5d":             {"access", "api", "client", "engine", "examples/etl", "flow", "internal/archive", "internal/bench", "internal/build", "internal/diagram", "internal/event", "internal/ids", "internal/listing", "internal/nearest", "internal/refusal", "internal/rfc3339", "internal/sealed", "internal/socket", "journal", "journal/bolt", "model", "push", "replay", "seal", "ui"},
+	"cmd/agnt5d":             {"access", "api", "client", "engine", "examples/etl", "flow", "internal/archive", "internal/bench", "internal/build", "internal/diagram", "internal/event", "internal/ids", "internal/listing", "internal/nearest", "internal/refusal", "internal/rfc3339", "internal/sealed", "internal/socket", "journal", "journal/bolt", "journal/pg", "model", "push", "replay", "seal", "ui"},
 }
 
 // embedders is what a program that embeds the engine may link besides the standard library and our own packages.

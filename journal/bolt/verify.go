@@ -14,17 +14,7 @@ import (
 )
 
 // Verified says how much Verify has looked at.
-type Verified struct {
-	Records     uint64
-	Events      uint64
-	Runs        uint64
-	Snapshots   uint64
-	Objects     uint64
-	Definitions uint64
-	Rows        uint64 // settings of the layers above
-	Bytes       uint64 // of records
-	Damages     uint64
-}
+type Verified = journal.Verified
 
 // Verify reads the whole file, and tells fn of all that is not as it was written: every checksum of every bucket, the links
 // of every run, gaps in the log that no purge explains, heads against the records they name, indexes against heads,

@@ -3,6 +3,8 @@ package pg
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 	"time"
 
@@ -47,6 +49,16 @@ func passing(err error) bool {
 		}
 	}
 	return pg.Code == lockTimeout
+}
+
+// away says that a database did not answer, or not yet: that it may do so later. A password that is wrong will be wrong then, too.
+func away(err error) bool {
+	var connect *pgconn.ConnectError
+	var network net.Error
+	if code := codeOf(err); code != "" {
+		return passing(err) || strings.HasPrefix(code, "57P")
+	}
+	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // HeldError says that another node has the shard.

@@ -161,6 +161,59 @@ func plain(err error) error {
 // Open takes the shard over and gives its journal, which is made when there is none. A node that is alive keeps it: then the error is a
 // *HeldError. A commit of the owner before that is under way is waited for.
 func Open(ctx context.Context, o Options) (*Journal, error) {
+	j, err := connect(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.take(ctx); err != nil {
+		j.disconnect()
+		return nil, err
+	}
+	j.start()
+	return j, nil
+}
+
+// ErrNoJournal: the schema has no journal.
+var ErrNoJournal = errors.New("there is no journal")
+
+// OpenReadOnly gives a journal to be read, while a node may work on it: up to where its log ended at the moment of opening. Nothing is
+// changed in the database; what would change something is refused with ErrClosed.
+func OpenReadOnly(ctx context.Context, o Options) (*Journal, error) {
+	j, err := prepare(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	close(j.stopped) // nothing is committed
+	j.closing, j.leasing = true, func() {}
+	var base, ends int64
+	err = j.pool.QueryRow(ctx, `SELECT s.base, s.clean, m.secret, `+endSQL+` FROM shard s, meta m WHERE s.shard = $1 AND m.format = $2`,
+		int32(j.o.Shard), journal.FormatVersion).Scan(&base, &j.clean, &j.secret, &ends)
+	if errors.Is(err, pgx.ErrNoRows) || codeOf(err) == undefinedTable || codeOf(err) == undefinedSchema {
+		err = fmt.Errorf("%w in the schema %s", ErrNoJournal, j.o.Schema)
+	}
+	if err != nil {
+		j.disconnect()
+		return nil, err
+	}
+	j.base, j.tail = max(uint64(base), j.o.Shard.First()-1), uint64(ends)
+	return j, nil
+}
+
+// connect gives a journal that has no shard yet.
+func connect(ctx context.Context, o Options) (*Journal, error) {
+	j, err := prepare(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.open(ctx); err != nil {
+		j.disconnect()
+		return nil, err
+	}
+	return j, nil
+}
+
+// prepare gives a journal with a pool of connections, none of which need be there yet.
+func prepare(ctx context.Context, o Options) (*Journal, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
@@ -176,21 +229,25 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 		return nil, err
 	}
 	cfg.MaxConns = max(cfg.MaxConns, 8)
-	if j.pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
-		return nil, err
+	j.pool, err = pgxpool.NewWithConfig(ctx, cfg)
+	return j, err
+}
+
+func (j *Journal) disconnect() {
+	if j.w.conn != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		_ = j.w.conn.Close(ctx)
+		cancel()
 	}
-	if err := j.open(ctx); err != nil {
-		if j.w.conn != nil {
-			_ = j.w.conn.Close(ctx)
-		}
-		j.pool.Close()
-		return nil, err
-	}
+	j.pool.Close()
+}
+
+// start lets a journal work that has its shard.
+func (j *Journal) start() {
 	renewing, stop := context.WithCancel(context.Background())
 	j.leasing = stop
 	go j.renew(renewing)
 	go j.committer()
-	return j, nil
 }
 
 func (j *Journal) open(ctx context.Context) error {
@@ -207,10 +264,7 @@ func (j *Journal) open(ctx context.Context) error {
 	if err := migrate(ctx, j.w.conn, j.o.Schema); err != nil {
 		return err
 	}
-	if err := j.pool.QueryRow(ctx, `SELECT secret FROM meta WHERE one = 1`).Scan(&j.secret); err != nil {
-		return err
-	}
-	return j.take(ctx)
+	return j.pool.QueryRow(ctx, `SELECT secret FROM meta WHERE one = 1`).Scan(&j.secret)
 }
 
 // Secret is of the whole database: a lease token holds on every node.
@@ -259,6 +313,9 @@ func (j *Journal) Close() error {
 	j.mu.Unlock()
 	<-j.stopped
 	if closing {
+		if j.w.conn == nil { // it is one to be read
+			j.pool.Close()
+		}
 		return nil
 	}
 	j.leasing()
@@ -269,10 +326,7 @@ func (j *Journal) Close() error {
 		_, err = j.pool.Exec(ctx, `UPDATE shard SET owner = '', backend = 0 WHERE shard = $1 AND instance = $2`, int32(j.o.Shard), j.instance)
 	}
 	_, _ = j.pool.Exec(ctx, `DELETE FROM node WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM shard WHERE owner = $1)`, j.o.Node)
-	if j.w.conn != nil {
-		_ = j.w.conn.Close(ctx)
-	}
-	j.pool.Close()
+	j.disconnect()
 	if errors.Is(err, journal.ErrFenced) || errors.Is(err, journal.ErrBroken) {
 		return nil // whoever appended was told
 	}

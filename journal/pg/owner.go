@@ -17,18 +17,19 @@ import (
 
 // ownerSQL is who has the shard, and whether it is alive.
 const ownerSQL = `SELECT s.epoch, s.owner, coalesce(n.addr, ''), coalesce(n.until, '-infinity') > now(), coalesce(n.until, now()),
-    EXISTS (SELECT 1 FROM pg_stat_activity a WHERE (a.pid = s.backend AND a.backend_start = s.began) OR (a.pid = n.backend AND a.backend_start = n.began))
+    coalesce(n.leaves, false), EXISTS (SELECT 1 FROM pg_stat_activity a WHERE (a.pid = s.backend AND a.backend_start = s.began) OR (a.pid = n.backend AND a.backend_start = n.began))
   FROM shard s LEFT JOIN node n ON n.id = s.owner WHERE s.shard = $1`
 
 type owner struct {
-	epoch int64
-	held  HeldError
-	lease bool // it has not run out
-	alive bool // one of its connections is there
+	epoch  int64
+	held   HeldError
+	lease  bool // it has not run out
+	leaves bool // it has said that it goes
+	alive  bool // one of its connections is there
 }
 
 func (j *Journal) owner(ctx context.Context, c *pgx.Conn) (o owner, err error) {
-	err = c.QueryRow(ctx, ownerSQL, int32(j.o.Shard)).Scan(&o.epoch, &o.held.Owner, &o.held.Addr, &o.lease, &o.held.Until, &o.alive)
+	err = c.QueryRow(ctx, ownerSQL, int32(j.o.Shard)).Scan(&o.epoch, &o.held.Owner, &o.held.Addr, &o.lease, &o.held.Until, &o.leaves, &o.alive)
 	return o, err
 }
 
@@ -83,6 +84,9 @@ func (j *Journal) take(ctx context.Context) error {
 			break
 		}
 	}
+	if _, err := c.Exec(ctx, `UPDATE node SET leaves = false WHERE id = $1 AND leaves`, j.o.Node); err != nil {
+		return err
+	}
 	// In a new statement: a commit that the take-over has waited for is seen now.
 	var base, ends int64
 	if err := c.QueryRow(ctx, `SELECT base, clean, `+endSQL+` FROM shard s WHERE shard = $1`, int32(j.o.Shard)).Scan(&base, &j.clean, &ends); err != nil {
@@ -125,8 +129,8 @@ func (j *Journal) unblock(done <-chan struct{}, pid uint32) {
 	}
 }
 
-const renewSQL = `INSERT INTO node (id, addr, until, backend, began)
-  VALUES ($1, $2, now() + make_interval(secs => $3), pg_backend_pid(), (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()))
+const renewSQL = `INSERT INTO node (id, addr, until, leaves, backend, began)
+  VALUES ($1, $2, now() + make_interval(secs => $3), false, pg_backend_pid(), (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()))
   ON CONFLICT (id) DO UPDATE SET addr = excluded.addr, until = excluded.until, backend = excluded.backend, began = excluded.began`
 
 func (j *Journal) renewOnce(ctx context.Context, c *pgx.Conn) error {

@@ -15,7 +15,7 @@ import (
 const schemaSQL = `
 CREATE TABLE IF NOT EXISTS meta (one int PRIMARY KEY, format int NOT NULL, secret bytea NOT NULL);
 CREATE TABLE IF NOT EXISTS node (
-  id text COLLATE "C" PRIMARY KEY, addr text NOT NULL, until timestamptz NOT NULL,
+  id text COLLATE "C" PRIMARY KEY, addr text NOT NULL, until timestamptz NOT NULL, leaves boolean NOT NULL,
   backend int NOT NULL, began timestamptz -- of the connection that renews this row
 ) WITH (fillfactor = 10);
 CREATE TABLE IF NOT EXISTS shard (

@@ -6,10 +6,11 @@ import asyncio
 import http.client
 import io
 import ssl
-import urllib.parse
 from typing import Any
 
-from ._http import AccessToken, prefix_of, read_answer, request_head, shown, socket_of, tls_context, unreachable
+from ._http import AccessToken, read_answer, request_head, tls_context, unreachable
+from ._nodes import Addresses, prefix_of, shown, socket_of
+from .errors import Agnt5Error, ApiError
 
 _MAX_HEAD = 64 << 10
 _MAX_LINE = 64 << 20  # of an event stream: an event with its payloads
@@ -21,11 +22,11 @@ _BROKEN = (OSError, EOFError, http.client.HTTPException, asyncio.LimitOverrunErr
 class AsyncConnection:
     """One connection at a time, on one event loop."""
 
-    def __init__(self, base: urllib.parse.SplitResult, key: AccessToken, timeout: float) -> None:
-        self._base = base
+    def __init__(self, nodes: Addresses, key: AccessToken, timeout: float) -> None:
+        self._nodes = nodes
+        self._base = nodes.current
         self._key = key
         self._timeout = timeout
-        self._prefix = prefix_of(base)
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._left = -1  # bytes of the stream's chunk that are not read yet; -1: it has no chunks
@@ -39,6 +40,14 @@ class AsyncConnection:
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None, timeout: float | None = None
     ) -> tuple[int, Any]:
         """As Connection.call."""
+        try:
+            return await self._call(method, path, body, headers, timeout)
+        except Agnt5Error as why:
+            if self._nodes.failed(self._base, why):
+                self.close()
+            raise
+
+    async def _call(self, method: str, path: str, body: bytes | None, headers: dict[str, str] | None, timeout: float | None) -> tuple[int, Any]:
         fresh = self._writer is None
         while True:
             token = self._key.text()
@@ -67,6 +76,7 @@ class AsyncConnection:
 
     async def _send(self, method: str, path: str, body: bytes | None, headers: dict[str, str] | None, token: str | None) -> _Head:
         if self._writer is None:
+            self._base = self._nodes.current
             if where := socket_of(self._base):
                 self._reader, self._writer = await asyncio.open_unix_connection(where, limit=_MAX_LINE)
             else:
@@ -77,7 +87,7 @@ class AsyncConnection:
         head = request_head(token, body, headers) | {"Host": self._base.netloc.rpartition("@")[2]}
         if body is not None or method in ("POST", "PUT"):
             head["Content-Length"] = str(len(body or b""))
-        text = f"{method} {self._prefix}{path} HTTP/1.1\r\n" + "".join(f"{key}: {value}\r\n" for key, value in head.items()) + "\r\n"
+        text = f"{method} {prefix_of(self._base)}{path} HTTP/1.1\r\n" + "".join(f"{key}: {value}\r\n" for key, value in head.items()) + "\r\n"
         self._writer.write(text.encode("latin-1") + (body or b""))
         await self._writer.drain()
         while True:
@@ -115,7 +125,12 @@ class AsyncConnection:
                 if head.status != 200:
                     read_answer(self.url, head.status, head.headers.get("Location", ""), await self._body(head))
         except _BROKEN as why:
-            raise unreachable(self.url, why) from why
+            gone = unreachable(self.url, why)
+            self._nodes.failed(self._base, gone)
+            raise gone from why
+        except ApiError as why:
+            self._nodes.failed(self._base, why)
+            raise
         self._left, self._rest = (0 if head.chunked else -1), b""
         return head.status
 
@@ -189,8 +204,8 @@ def _size(line: bytes) -> int:
 class AsyncConnections:
     """Connections that tasks share, each used by one at a time. They belong to the loop that runs when they are made."""
 
-    def __init__(self, base: urllib.parse.SplitResult, key: AccessToken, timeout: float) -> None:
-        self._args = (base, key, timeout)
+    def __init__(self, nodes: Addresses, key: AccessToken, timeout: float) -> None:
+        self._args = (nodes, key, timeout)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._idle: list[AsyncConnection] = []
 

@@ -6,7 +6,6 @@ import http.client
 import os
 import socket
 import ssl
-import sys
 import threading
 import time
 import urllib.parse
@@ -14,15 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 from . import _json
-from .errors import UnknownAnswer, Unreachable, api_error
-
-DEFAULT_URL = "http://localhost:8080"
-
-
-def default_address() -> str:
-    """Where the default address leads. agnt5.testing puts a daemon of its own there."""
-    return DEFAULT_URL
-
+from ._nodes import Addresses, prefix_of, shown, socket_of
+from .errors import Agnt5Error, ApiError, UnknownAnswer, Unreachable, api_error
 
 _TOKEN_EVERY = 1.0  # seconds; how often a token's file is looked at
 
@@ -77,50 +69,6 @@ def _read_token(file: str | os.PathLike[str]) -> str:
 def _check_token(text: str) -> None:
     if not (text.isascii() and text.isprintable() and " " not in text):
         raise ValueError("api_key: want printable ASCII, without spaces and line breaks")  # which must not stand in the error
-
-
-def base_url(url: str | None) -> urllib.parse.SplitResult:
-    """Read the daemon's address. None is AGNT5_URL, else DEFAULT_URL. Raises ValueError."""
-    text = url or os.environ.get("AGNT5_URL") or DEFAULT_URL
-    if text == DEFAULT_URL:
-        text = default_address()
-    if text.startswith("unix:"):
-        socket_path = text.removeprefix("unix:").removeprefix("//")
-        if not socket_path:
-            raise ValueError('daemon address "unix:": want unix: and the path of its socket')
-        size, most = len(os.fsencode(socket_path)), 107 if sys.platform == "linux" else 103
-        if size > most:
-            raise ValueError(f"daemon address {text!r}: the path of a unix socket has at most {most} bytes here, and this one has {size}; choose a shorter one")
-        return urllib.parse.SplitResult("unix", "localhost", socket_path, "", "")
-    if "://" not in text:
-        text = "http://" + text
-    parts = urllib.parse.urlsplit(text)  # which drops line breaks
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise ValueError("the daemon's address has a password, a query or a fragment, which is not repeated here: an access token goes into AGNT5_API_KEY or a file")
-    try:
-        port = parts.port
-    except ValueError:
-        port = -1
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
-        raise ValueError(f"daemon address {text!r}: want one like {DEFAULT_URL}")
-    if parts.path.rstrip("/").endswith("/v1"):
-        raise ValueError(f"daemon address {text!r}: leave out /v1")
-    return parts
-
-
-def socket_of(base: urllib.parse.SplitResult) -> str | None:
-    """The path of the unix socket that an address leads to."""
-    return base.path if base.scheme == "unix" else None
-
-
-def prefix_of(base: urllib.parse.SplitResult) -> str:
-    """What stands before the path of every request."""
-    return "" if base.scheme == "unix" else base.path.rstrip("/")
-
-
-def shown(base: urllib.parse.SplitResult) -> str:
-    """The address as people know it."""
-    return "unix:" + base.path if base.scheme == "unix" else base.geturl()
 
 
 def tls_context() -> ssl.SSLContext:
@@ -204,13 +152,13 @@ def unreachable(url: str, why: BaseException) -> Unreachable | UnknownAnswer:
 class Connection:
     """One connection at a time; for one thread."""
 
-    def __init__(self, base: urllib.parse.SplitResult, key: AccessToken, timeout: float) -> None:
-        self._base = base
+    def __init__(self, nodes: Addresses, key: AccessToken, timeout: float) -> None:
+        self._nodes = nodes
+        self._base = nodes.current
         self._key = key
         self._timeout = timeout
         self._conn: http.client.HTTPConnection | None = None
         self._answer: http.client.HTTPResponse | None = None  # of a stream
-        self._prefix = prefix_of(base)
         self._interrupted = False
         self.read: Callable[[bytes], Any] = _json.read
 
@@ -219,6 +167,7 @@ class Connection:
         return shown(self._base)
 
     def _open(self) -> http.client.HTTPConnection:
+        self._base = self._nodes.current
         if where := socket_of(self._base):
             return UnixConnection(where, self._timeout)
         host = self._base.hostname or ""
@@ -232,8 +181,17 @@ class Connection:
         """Send a request; gives the status and the JSON answer, None when there is none. Redirects are not followed.
 
         A connection that was kept and is gone is opened anew once. Raises Unreachable, UnknownAnswer, and ApiError for every
-        status that is not 2xx (304 apart). A request whose access token is refused is sent again when its file has another one.
+        status that is not 2xx (304 apart). A request whose access token is refused is sent again when its file has another one. After
+        a node that is away, or that waits for the journal, the next call asks another one.
         """
+        try:
+            return self._call(method, path, body, headers, timeout)
+        except Agnt5Error as why:
+            if self._nodes.failed(self._base, why):
+                self.close()
+            raise
+
+    def _call(self, method: str, path: str, body: bytes | None, headers: dict[str, str] | None, timeout: float | None) -> tuple[int, Any]:
         token = self._key.text()
         head = request_head(token, body, headers)
         fresh = self._conn is None
@@ -246,7 +204,7 @@ class Connection:
                     conn.sock.settimeout(timeout or self._timeout)
                 else:
                     conn.timeout = timeout or self._timeout
-                conn.request(method, self._prefix + path, body, head)
+                conn.request(method, prefix_of(self._base) + path, body, head)
                 answer = conn.getresponse()
                 raw = answer.read()
                 if answer.status != 401 or not self._key.renewed(token):
@@ -272,7 +230,7 @@ class Connection:
                 self.close()
                 self._conn = conn = self._open()
                 conn.timeout = timeout
-                conn.request("GET", self._prefix + path, None, request_head(token, None, headers))
+                conn.request("GET", prefix_of(self._base) + path, None, request_head(token, None, headers))
                 self._answer = answer = conn.getresponse()
                 if answer.status != 401 or not self._key.renewed(token):
                     break
@@ -281,7 +239,12 @@ class Connection:
                 read_answer(self.url, answer.status, answer.getheader("Location") or "", answer.read())
             return answer.status
         except (OSError, http.client.HTTPException) as why:
-            raise unreachable(self.url, why) from why
+            gone = unreachable(self.url, why)
+            self._nodes.failed(self._base, gone)
+            raise gone from why
+        except ApiError as why:
+            self._nodes.failed(self._base, why)
+            raise
 
     def line(self) -> bytes:
         """The next line of a stream, b"" at its end."""
@@ -314,8 +277,8 @@ class Connection:
 class Connections:
     """Connections that threads share, each used by one at a time."""
 
-    def __init__(self, base: urllib.parse.SplitResult, key: AccessToken, timeout: float) -> None:
-        self._args = (base, key, timeout)
+    def __init__(self, nodes: Addresses, key: AccessToken, timeout: float) -> None:
+        self._args = (nodes, key, timeout)
         self._lock = threading.Lock()
         self._idle: list[Connection] = []
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from . import _http, functions, workflows
+from . import _nodes, functions, workflows
 from .testing import Daemon, Kit
 
 _OTHERS = ("asyncio", "anyio", "trio", "tornado", "twisted")  # marks of plugins that run coroutines
@@ -65,7 +65,7 @@ def _agnt5_isolated(request: pytest.FixtureRequest, _agnt5_default: _Default, mo
     monkeypatch.setattr(workflows, "_registered", dict(workflows._registered))
     monkeypatch.setattr(functions, "_functions", dict(functions._functions))
     url = request.config.getoption("--agnt5-url")
-    monkeypatch.setattr(_http, "default_address", (lambda: str(url)) if url else _agnt5_default.url)
+    monkeypatch.setattr(_nodes, "default_address", (lambda: str(url)) if url else _agnt5_default.url)
     yield
     _agnt5_default.close()
 

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 from ._aio import AsyncConnections
 from ._calls import Calls, Item, Line, Pause, Request, Steps, new_id
-from ._http import AccessToken, Connections, base_url, shown
+from ._http import AccessToken, Connections
+from ._nodes import Addresses
 from .errors import Agnt5Error
 
 __all__ = ["Client", "SyncClient", "new_id"]
@@ -34,11 +35,11 @@ class SyncClient(Calls):
     _many_waits = float("inf")  # each has a thread anyway
 
     def __init__(self, url: str | None = None, *, api_key: str | None = None, token_file: str | os.PathLike[str] | None = None, timeout: float = 30.0, patience: float = 10.0) -> None:
-        base = base_url(url)
-        self.url = shown(base)
+        nodes = Addresses(url)
+        self.url = nodes.shown
         self._patience = patience
         self._timeout = timeout
-        self._pool = Connections(base, AccessToken(api_key, token_file), timeout)
+        self._pool = Connections(nodes, AccessToken(api_key, token_file), timeout)
 
     def __enter__(self) -> SyncClient:
         return self
@@ -104,11 +105,11 @@ class Client(Calls):
     _many_waits = 100
 
     def __init__(self, url: str | None = None, *, api_key: str | None = None, token_file: str | os.PathLike[str] | None = None, timeout: float = 30.0, patience: float = 10.0) -> None:
-        base = base_url(url)
-        self.url = shown(base)
+        nodes = Addresses(url)
+        self.url = nodes.shown
         self._patience = patience
         self._timeout = timeout
-        self._pool = AsyncConnections(base, AccessToken(api_key, token_file), timeout)
+        self._pool = AsyncConnections(nodes, AccessToken(api_key, token_file), timeout)
 
     async def __aenter__(self) -> Client:
         return self

@@ -21,9 +21,10 @@ from typing import Any
 
 from ._attempt import Attempt, Watch, about, some
 from ._failure import error_of, message_of, one_line, outcome_of, said
-from ._http import AccessToken, Connection, base_url, segment, shown
+from ._http import AccessToken, Connection, segment
 from ._json import nested_over, read_quickly
 from ._log import as_json
+from ._nodes import Addresses
 from ._stop import hook, unhook
 from ._threads import Threads
 from ._validate import name_problem
@@ -82,7 +83,7 @@ class Worker:
         self.service_name = service_name
         self.service_version = service_version
         self.capacity = capacity
-        self._base = base_url(coordinator_endpoint)
+        self._nodes = Addresses(coordinator_endpoint)
         self._key = AccessToken(api_key, token_file)
         self._drain = drain
         self._functions = functions
@@ -236,7 +237,7 @@ class Worker:
                 self.stop()
 
     def _connection(self, timeout: float = 30.0) -> contextlib.closing[Connection]:
-        return contextlib.closing(Connection(self._base, self._key, timeout))
+        return contextlib.closing(Connection(self._nodes, self._key, timeout))
 
     # The session.
 
@@ -295,7 +296,7 @@ class Worker:
     def _back(self) -> None:
         if self._lost:
             self._lost = False
-            _log.info("the daemon at %s answers again", shown(self._base))
+            _log.info("the daemon at %s answers again", self._nodes.shown)
 
     def _published(self) -> dict[str, FlowDefinition]:
         return get_registered_workflows() if self._workflows is None else self._workflows
@@ -623,13 +624,13 @@ class Worker:
 
     def _heartbeat(self) -> None:
         last, known = time.monotonic(), 0
-        conn = Connection(self._base, self._key, 10.0)
+        conn = Connection(self._nodes, self._key, 10.0)
         try:
             while not self._ended.is_set():
                 every = max(number(self._session, "heartbeat_ms", 10_000) / 1000, 0.01)  # a daemon that came back may want another
                 if known != self._generation:
                     conn.close()
-                    known, conn = self._generation, Connection(self._base, self._key, every)
+                    known, conn = self._generation, Connection(self._nodes, self._key, every)
                 due = last + every
                 self._spoken.wait(max(min(due, self._log_due) - time.monotonic(), 0))
                 if self._ended.is_set():

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/agnt5/agnt5d/client"
+	"github.com/agnt5/agnt5d/internal/pgtest"
+	"github.com/jackc/pgx/v5"
+)
+
+// schema gives a schema of its own in the tests' database, named in the environment of every child, and the database's URL.
+func schema(t *testing.T) string {
+	t.Helper()
+	dsn := pgtest.URL(t)
+	name := fmt.Sprintf("test_%d", rand.Uint32())
+	t.Setenv("AGNT5D_DATABASE_SCHEMA", name)
+	t.Cleanup(func() {
+		ctx := context.Background()
+		conn, err := pgx.Connect(ctx, dsn)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close(ctx)
+		if _, err := conn.Exec(ctx, "DROP SCHEMA IF EXISTS "+name+" CASCADE"); err != nil {
+			t.Error(err)
+		}
+	})
+	return dsn
+}
+
+// startNode is a daemon whose journal is on PostgreSQL.
+func startNode(t *testing.T, name string, args ...string) *daemon {
+	t.Helper()
+	listen := freePort(t)
+	n := &daemon{url: "http://" + listen}
+	n.args = strings.Join(append([]string{"serve", "--listen", listen, "--node", name}, args...), " ")
+	n.again(t)
+	return n
+}
+
+// ready says whether a node has the journal and answers.
+func ready(n *daemon) bool {
+	r, err := http.Get(n.url + "/readyz")
+	if err != nil {
+		return false
+	}
+	_ = r.Body.Close()
+	return r.StatusCode == http.StatusOK
+}
+
+func untilReady(t *testing.T, n *daemon) {
+	t.Helper()
+	for until := time.Now().Add(time.Minute); !ready(n); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatalf("a node does not become active: %s", n.said)
+		}
+	}
+}
+
+// Two nodes on one database, with a load and two workers that know both. The active one is killed again and again, or stopped in order;
+// the other one goes on. Nothing that was acknowledged is lost, nothing is completed twice, and every run comes to its end.
+func TestTwoNodesTakeTurns(t *testing.T) {
+	t.Setenv("AGNT5D_DATABASE", schema(t))
+	dir := t.TempDir()
+	nodes := [2]*daemon{startNode(t, "one", "--lease", "3s"), nil}
+	untilReady(t, nodes[0])
+	nodes[1] = startNode(t, "two", "--lease", "3s")
+	both := nodes[0].url + "," + nodes[1].url
+	c, err := client.New(both, client.Options{Patience: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, def := range mixedFlows() {
+		if _, _, err := c.RegisterDefinition(t.Context(), name, def); err != nil {
+			t.Fatal(err)
+		}
+	}
+	workers := [2]*process{startWorker(t, both), startWorker(t, both)}
+	ctx, stop := context.WithCancel(t.Context())
+	load := drive(ctx, t, c, dir)
+	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 3))
+	n := rounds(t, 10)
+	for round := range n {
+		active, waits := nodes[round%2], nodes[(round+1)%2]
+		<-time.After(time.Duration(rng.IntN(300)) * time.Millisecond)
+		if round%4 == 3 {
+			if code := active.stop(t); code != 0 {
+				t.Errorf("a node that was stopped ended with %d: %s", code, active.said)
+			}
+		} else {
+			active.kill()
+		}
+		untilReady(t, waits)
+		active.again(t)
+	}
+	stop()
+	load.Wait()
+	for _, l := range lines(t, dir) {
+		if st, err := c.Wait(t.Context(), l[1]); err != nil || st.State != "completed" {
+			t.Fatalf("run %s: %v %+v", l[1], err, st)
+		}
+	}
+	waitForAll(t, c)
+	for _, w := range workers {
+		if code := w.stop(t); code != 0 {
+			t.Errorf("a worker ended with %d: %s", code, w.said)
+		}
+	}
+	for _, n := range nodes {
+		if code := n.stop(t); code != 0 {
+			t.Errorf("a node ended with %d: %s", code, n.said)
+		}
+	}
+	u, _ := url.Parse(pgtest.URL(t))
+	judgeAt(t, dir, u.String(), n/2)
+}
+
+func TestDatabaseSettingsAreChecked(t *testing.T) {
+	for _, c := range []struct {
+		env  map[string]string
+		args []string
+		want string
+	}{
+		{nil, []string{"--database", "postgres://u:secret@127.0.0.1:1/x"}, "has a password"},
+		{nil, []string{"--database", "postgres://u@127.0.0.1:1/x", "--file", "x.db"}, "kept in one of them"},
+		{nil, []string{"--node", "one"}, "--node is for a journal on PostgreSQL"},
+		{nil, []string{"--database", "http://x"}, "no URL of a PostgreSQL database"},
+		{map[string]string{"AGNT5D_DATABASE": "postgres://u:secret@127.0.0.1:1/x"}, []string{"--node-lease", "1ms"}, "--node-lease 1ms"},
+	} {
+		t.Run(c.want, func(t *testing.T) {
+			for k, v := range c.env {
+				t.Setenv(k, v)
+			}
+			code, out, errs := agnt5d(t, append([]string{"serve", "--listen", "127.0.0.1:0"}, c.args...)...)
+			if code != exitUsage || !strings.Contains(errs, c.want) || strings.Contains(out+errs, "secret") {
+				t.Errorf("exit %d, %s%s", code, out, errs)
+			}
+		})
+	}
+}
