@@ -238,7 +238,10 @@ func (s *Server) many(w http.ResponseWriter, r *http.Request, states []string, d
 		}
 		out.Matched += len(meant)
 		if !is(b.DryRun) {
-			done, err := do(r.Context(), meant, b.Reason)
+			done, err := 0, s.valid(r)
+			if err == nil {
+				done, err = do(r.Context(), meant, b.Reason)
+			}
 			out.Done += done
 			if err != nil && out.Done > 0 { // no code that says "nothing was recorded" would be true
 				return problem("internal", fmt.Sprintf("%d runs were done, then: %v. Send the same request again: what is done stays done", out.Done, err))

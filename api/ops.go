@@ -119,7 +119,7 @@ const copyName = ".copy-*"
 
 // journalCopy sends the journal as it is at one moment. It is copied beside the file first: a slow reader must not hold the
 // journal's pages. There is one copy at a time, and nothing is left of it whatever happens.
-func (s *Server) journalCopy(w http.ResponseWriter, _ *http.Request) error {
+func (s *Server) journalCopy(w http.ResponseWriter, r *http.Request) error {
 	if !s.copying.TryLock() {
 		return problem("busy", "a copy of the journal is being sent; there is one at a time")
 	}
@@ -149,6 +149,9 @@ func (s *Server) journalCopy(w http.ResponseWriter, _ *http.Request) error {
 	w.WriteHeader(http.StatusOK)
 	ctl := http.NewResponseController(w)
 	for {
+		if err := s.valid(r); err != nil { // the rest is not for whoever took so long
+			return err
+		}
 		if err := ctl.SetWriteDeadline(time.Now().Add(patient)); err != nil {
 			return err
 		}

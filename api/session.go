@@ -29,7 +29,7 @@ type session struct {
 
 const (
 	sessionLasts = 12 * time.Hour
-	maxSessions  = 10_000
+	maxSessions  = 100 // of one token: whoever has it signs nobody out but its own
 )
 
 func (s *sessions) open(t *access.Token, now time.Time) string {
@@ -41,10 +41,19 @@ func (s *sessions) open(t *access.Token, now time.Time) string {
 	if s.all == nil {
 		s.all = map[[32]byte]session{}
 	}
+	own, oldest, until := 0, [32]byte{}, time.Time{}
 	for key, old := range s.all {
-		if len(s.all) >= maxSessions || !now.Before(old.until) {
+		switch {
+		case !now.Before(old.until):
 			delete(s.all, key)
+		case old.token == t:
+			if own++; own == 1 || old.until.Before(until) {
+				oldest, until = key, old.until
+			}
 		}
+	}
+	if own >= maxSessions {
+		delete(s.all, oldest)
 	}
 	s.all[sha256.Sum256([]byte(text))] = session{t, now.Add(sessionLasts)}
 	return text

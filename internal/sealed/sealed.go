@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/journal"
@@ -45,8 +46,9 @@ var ErrKey = errors.New("the payload key does not fit the journal")
 // Log is a journal whose payloads are sealed.
 type Log struct {
 	journal.Log
-	c     Codec
-	first *journal.Row // is written with the first batch: the proof of a new key
+	c      Codec
+	proof  *journal.Row // of a new key; nil: the journal has it
+	proved atomic.Bool  // a batch that had the proof is written
 }
 
 // Wrap gives a journal whose payloads are sealed by a codec; nil: by none, and then the journal must not have any that are. The error
@@ -76,7 +78,7 @@ func Wrap(j journal.Log, c Codec) (journal.Log, error) {
 	l := &Log{Log: j, c: c}
 	if !known {
 		key := rowPrefix + c.KeyID()
-		l.first = &journal.Row{Key: key, Value: Seal(c, []byte(proof), []byte(key))}
+		l.proof = &journal.Row{Key: key, Value: Seal(c, []byte(proof), []byte(key))}
 	}
 	return l, nil
 }
@@ -144,9 +146,15 @@ func (l *Log) Append(b *journal.Batch, done func(error)) {
 			s.Text = Seal(l.c, s.Text, inLog(s))
 		}
 	}
-	if l.first != nil {
-		own.Rows = append(slices.Clone(b.Rows), *l.first)
-		l.first = nil
+	if l.proof != nil && !l.proved.Load() { // with each batch until one is written: the first may find no space
+		own.Rows = append(slices.Clone(b.Rows), *l.proof)
+		told := done
+		done = func(err error) {
+			if err == nil {
+				l.proved.Store(true)
+			}
+			told(err)
+		}
 	}
 	l.Log.Append(&own, done)
 }
