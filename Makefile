@@ -3,7 +3,7 @@ GO ?= go
 VERSION ?= # of a release, v1.2.3; empty: what git says
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: help build test race lint cross check python sim kill oracle api-check clients ui figures
+.PHONY: help build test race lint cross check python sim kill oracle api-check clients ui page-figures shots figures
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -37,6 +37,12 @@ clients: ## clients generated from the API document start, signal and read a run
 
 ui: ## the web page: built anew and compared with ui/dist, its tests, whole flows in Chromium
 	ui/check.sh
+
+page-figures: ## how long the web page takes, in Chromium on this machine: the figures of docs/page.md
+	cd ui && npm ci --no-audit --no-fund && npm run -s figures
+
+shots: ## the pictures of README and docs, taken anew of a real daemon
+	cd ui && npm ci --no-audit --no-fund && npm run -s shots
 
 figures: build ## the figures of docs/performance.md, for about ten minutes on a quiet machine
 	bin/agnt5d bench --workload all --seconds 10

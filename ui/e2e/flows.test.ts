@@ -189,6 +189,8 @@ describe.skipIf(noBrowser)('the page', () => {
     await page.locator('tr', { hasText: 'go' }).filter({ hasText: 'cancelled' }).first().waitFor()
     await page.locator('.diff .minus', { hasText: '"n": 1' }).waitFor()
     await page.locator('.diff .plus', { hasText: '"n": 2' }).waitFor()
+    await page.locator('tr', { hasText: 'one' }).getByRole('button', { name: 'Compare outputs' }).click()
+    await page.locator('td .diff .plus', { hasText: '"n": 2' }).waitFor()
   })
 
   test('the daemon\'s own figures are all there', async () => {

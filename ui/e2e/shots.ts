@@ -52,6 +52,7 @@ const screens: [name: string, hash: string, ready: string][] = [
   ['time-travel', `run/order-1041?step=charge&at=${failed.seq}`, '.travel.past'],
   ['timeline', 'run/order-1041/timeline?step=charge', '.lane'],
   ['events', 'run/order-1041/events?step=charge', '.events .rows .tr'],
+  ['compare', 'diff?a=order-1041&b=order-1043', '.diff'],
   ['workflows', 'workflows', 'table.grid'],
   ['workflow', 'workflow/order', '.node'],
   ['workers', 'workers', 'table.grid'],

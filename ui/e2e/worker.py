@@ -56,6 +56,8 @@ async def pace(ctx: Context) -> str:
 
 @function
 async def refuse(ctx: Context) -> str:
+    ctx.logger.info("refund of 49.90 EUR to card ...4417")
+    ctx.logger.warning("the bank answered 402")
     raise NonRetryableError("card refused by the bank")
 
 

@@ -55,7 +55,7 @@ export function Daemon() {
         <section class="group">
           <h2>Build</h2>
           <dl>
-            <dt>Release</dt><dd>{version.value.version}{version.value.commit && <span class="dim"> {version.value.commit}</span>}</dd>
+            <dt>Release</dt><dd>{version.value.version}{version.value.commit && version.value.commit !== 'unknown' && <span class="dim"> {version.value.commit}</span>}</dd>
             <dt>Format</dt><dd>{version.value.format} <span class="dim">of the journal</span></dd>
             <dt>Go</dt><dd>{version.value.go}</dd>
             <dt>Last event</dt><dd class="num">{version.value.durable}</dd>

@@ -1,4 +1,4 @@
-import { get, part, runPath } from './api'
+import { Failure, get, part, runPath } from './api'
 import { useAsked } from './asked'
 import { Ago, Empty, Problem, State } from './bits'
 import { bytes, span } from './format'
@@ -52,6 +52,7 @@ export function Diff() {
   const a = query.get('a') ?? ''
   const b = query.get('b') ?? ''
   const all = query.get('steps') === 'all'
+  const outputs = query.get('output') ?? '' // of this step are set side by side
   const asked = useAsked(a && b ? `${a}\n${b}\n${all}` : '', (s) => get<Difference>(`/v1/diff?a=${part(a)}&b=${part(b)}${all ? '&steps=all' : ''}`, s))
   const inputs = useAsked(asked.value?.differs.includes('input') ? `${a}\n${b}` : '', (s) => Promise.all([a, b].map((id) => get<Status>(runPath(id) + '?steps=none', s))))
   const d = asked.value
@@ -90,7 +91,7 @@ export function Diff() {
                 <Pair name="Run" differs={false} cells={[d.a, d.b].map((r) => <a href={link('run', r.workflow_id)}>{r.workflow_id}</a>)} />
                 <Pair name="Workflow" differs={d.differs.includes('workflow') || d.differs.includes('definition')} cells={[d.a, d.b].map((r) => `${r.workflow_name} v${r.version}`)} />
                 <Pair name="State" differs={d.differs.includes('state')} cells={[d.a, d.b].map((r) => <State state={r.state} />)} />
-                <Pair name="Error" differs={d.differs.includes('error')} cells={[d.a, d.b].map((r) => (r.error ? `${r.error.step}: ${r.error.code}: ${r.error.message}` : ''))} />
+                {(d.a.error || d.b.error) && <Pair name="Error" differs={d.differs.includes('error')} cells={[d.a, d.b].map((r) => (r.error ? `${r.error.step}: ${r.error.code}: ${r.error.message}` : ''))} />}
                 <Pair name="Started" differs={false} cells={[d.a, d.b].map((r) => <Ago time={r.created_at} />)} />
                 <Pair name="Took" differs={false} cells={[d.a, d.b].map((r) => span(r.duration_ms))} />
                 <Pair name="Attempts, events" differs={false} cells={[d.a, d.b].map((r) => `${r.attempts}, ${r.events}`)} />
@@ -103,14 +104,18 @@ export function Diff() {
               <table class="grid">
                 <thead><tr><th>Step</th><th>What differs</th><th>{d.a.workflow_id}</th><th>{d.b.workflow_id}</th></tr></thead>
                 <tbody>
-                  {d.steps.slice(0, 500).map((s) => (
+                  {d.steps.slice(0, 500).flatMap((s) => [
                     <tr key={s.step}>
                       <td>{s.step}</td>
-                      <td class={s.differs.length ? 't-wait' : 'dim'}>{s.differs.join(', ') || 'nothing'}</td>
+                      <td>
+                        <span class={s.differs.length ? 't-wait' : 'dim'}>{s.differs.join(', ') || 'nothing'}</span>{' '}
+                        {s.differs.includes('output') && <button type="button" class="small" aria-expanded={outputs === s.step} onClick={() => change({ output: outputs === s.step ? '' : s.step }, true)}>{outputs === s.step ? 'Hide' : 'Compare outputs'}</button>}
+                      </td>
                       <td><StepSide id={d.a.workflow_id} step={s.step} side={s.a} /></td>
                       <td><StepSide id={d.b.workflow_id} step={s.step} side={s.b} /></td>
-                    </tr>
-                  ))}
+                    </tr>,
+                    outputs === s.step && s.differs.includes('output') && <tr key={s.step + ' output'}><td colSpan={4}><Outputs a={s.a && a} b={s.b && b} step={s.step} /></td></tr>,
+                  ])}
                 </tbody>
               </table>
             )}
@@ -134,6 +139,29 @@ export function Diff() {
   )
 }
 
+const mostCompared = 512 * 1024 // bytes of one output
+
+// Outputs are those of one step in both runs, line by line.
+function Outputs({ a, b, step }: { a: string | undefined; b: string | undefined; step: string }) {
+  const asked = useAsked(`${a}\n${b}\n${step}`, (s) => Promise.all([a, b].map((id) => outputOf(id, step, s))))
+  if (!asked.value) return <Problem error={asked.error} />
+  const [x, y] = asked.value
+  if (x === undefined || y === undefined || x.length + y.length > 2 * mostCompared) {
+    return <p class="dim">{x === undefined || y === undefined ? 'Only one of them has an output; the runs show it.' : 'They are too large to be compared here; the runs show them.'}</p>
+  }
+  return <LineDiff diff={lines(x, y)} />
+}
+
+async function outputOf(id: string | undefined, step: string, signal: AbortSignal): Promise<string | undefined> {
+  if (!id) return undefined
+  try {
+    return pretty(await get<unknown>(`${runPath(id)}/steps/${part(step)}/output`, signal))
+  } catch (e) {
+    if (e instanceof Failure && (e.status === 404 || e.status === 409)) return undefined
+    throw e
+  }
+}
+
 function Pair({ name, differs, cells }: { name: string; differs: boolean; cells: preact.ComponentChild[] }) {
   return (
     <tr class={differs ? 'differs' : ''}>
@@ -148,7 +176,7 @@ function StepSide({ id, step, side: s }: { id: string; step: string; side: Side 
   return (
     <>
       <a class="plain" href={link('run', id, '', { step })}><State state={s.state} /></a>{' '}
-      <span class="dim">{s.attempts > 1 && `${s.attempts} attempts, `}{span(s.duration_ms)}{s.output_bytes ? `, ${bytes(s.output_bytes)} of output` : ''}</span>
+      <span class="dim">{s.attempts > 1 && `${s.attempts} attempts, `}{s.duration_ms > 0 && span(s.duration_ms)}{s.output_bytes ? `, ${bytes(s.output_bytes)} of output` : ''}</span>
       {s.code && <div>{s.code}: {s.message}</div>}
     </>
   )
