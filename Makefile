@@ -3,7 +3,7 @@ GO ?= go
 VERSION ?= # of a release, v1.2.3; empty: what git says
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: help build test race lint cross check python sim kill oracle api-check clients ui page-figures shots figures
+.PHONY: help build test race lint cross check python sim language kill oracle api-check clients ui page-figures shots figures
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -50,6 +50,9 @@ figures: build ## the figures of docs/performance.md, for about ten minutes on a
 
 sim: ## ten thousand seeds of the simulator
 	$(GO) test ./internal/sim -run TestSeeds -seeds 10000 -timeout 30m
+
+language: ## fifty thousand random definitions: the engine against the second model
+	$(GO) test ./internal/shard -run SecondModel -definitions 50000 -timeout 60m
 
 kill: ## two thousand kills of a child process
 	AGNT5_KILLS=2000 $(GO) test ./cmd/agnt5d -run TestKilledAtRandomMoments -v -timeout 60m

@@ -56,6 +56,8 @@ type Engine struct {
 
 	tasks    sync.WaitGroup // handlers that run in this process
 	crew     worker.Crew[*attempt]
+	thinking sync.WaitGroup // expressions that are worked out
+	thinkers chan struct{}  // takes as many as are worked out at a time
 	draining atomic.Bool
 
 	awake    chan struct{} // capacity 1: see lookAgain
@@ -381,6 +383,7 @@ func (e *Engine) close() error {
 		}
 	}
 	e.crew.Dismiss()
+	e.thinking.Wait() // they read the journal
 	e.drop()
 	e.headroom = nil
 	return errors.Join(e.Err(), e.j.Close())

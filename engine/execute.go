@@ -183,6 +183,12 @@ func (e *Engine) fillTask(spec *shard.Spec, t *worker.Task) error {
 			}
 		}
 	}
+	if len(spec.Errors) > 0 {
+		t.Errors = make(map[string]worker.StepError, len(spec.Errors))
+		for step, e := range spec.Errors {
+			t.Errors[step] = worker.StepError{Code: e.Code, Message: e.Message, Type: e.Type, Attempt: e.Attempt}
+		}
+	}
 	if len(def.ObjectKeys) > 0 {
 		t.Objects = make(map[string]worker.Object, len(def.ObjectKeys))
 		for _, k := range def.ObjectKeys {

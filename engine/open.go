@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"time"
 
 	"github.com/agnt5/agnt5d/internal/archive"
@@ -50,7 +51,7 @@ func OpenOn(j journal.Log, name string, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("engine: opening %s: %w", name, err), kept.Close())
 	}
-	e := &Engine{o: o, j: j, kept: kept, archive: archive.New(j), tokens: worker.NewSigner(j.Secret()), wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	e := &Engine{o: o, j: j, kept: kept, archive: archive.New(j), tokens: worker.NewSigner(j.Secret()), wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}), thinkers: make(chan struct{}, max(2, runtime.GOMAXPROCS(0)))}
 	e.headroom = make([]byte, max(o.GCHeadroom, 0))
 	e.news.ch = make(chan struct{})
 	began := time.Now()
@@ -58,7 +59,7 @@ func OpenOn(j journal.Log, name string, o Options) (*Engine, error) {
 	host := e.h.Attach(journal.ShardOf(j.NextSeq()), link{e})
 	e.r = shard.New(shard.Config{Journal: j, Archive: e.archive, Release: o.Release, Boot: newBoot(), LeaseMS: o.Lease.Milliseconds(), CheckpointBytes: o.CheckpointBytes,
 		MaxLive: o.MaxLive, TombstoneMS: o.Tombstones.Milliseconds(), Host: host,
-		Room: e.room, Execute: e.execute, Cancel: e.cancelAttempt, Damage: e.damaged, Newer: e.waits})
+		Room: e.room, Execute: e.execute, Evaluate: e.evaluate, Cancel: e.cancelAttempt, Damage: e.damaged, Newer: e.waits})
 	e.reader = shard.Reader{Journal: j, Archive: e.archive, Damage: e.damaged}
 	if near, ok := kept.(journal.Near); ok {
 		e.near = near.Near()

@@ -1,6 +1,10 @@
 package flow
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/agnt5/agnt5d/internal/expression"
+)
 
 // Graph is what the engine needs to know of a valid Definition, worked out once. Steps are named by their index in the
 // definition. It is immutable and safe for concurrent use.
@@ -11,20 +15,27 @@ type Graph struct {
 
 	Deps       [][]int32        // in the order of Dependencies, then of After
 	Dependents [][]int32        // ascending
-	OnTimeout  []int32          // for a wait: the step that its on_timeout names, else -1
-	NamedBy    [][]int32        // for a step: the waits whose on_timeout names it, ascending; a step with any is dormant
+	Branch     []int32          // the step that a wait's on_timeout, or a step's on_failure, names, else -1
+	NamedBy    [][]int32        // for a step: those whose on_timeout or on_failure names it, ascending; a step with any is dormant
+	Refs       [][]int32        // the steps that a step's expressions name, ascending, once each
+	Needs      [][]int32        // Deps, and Refs that are not among them: what must have settled before the step starts
+	Needed     [][]int32        // the steps that have it among their Needs, ascending
 	Sinks      []int32          // steps nothing depends on, ascending; only their outputs make the run's output
 	Beside     [][]int32        // for a task: the timers with max_retries > 0 directly beside it: those it depends on, then those that depend on it, each in definition order
 	Timers     map[string]int32 // timer key -> step
 
-	// Joins[s] holds, for a step s with two or more dependencies, one Join for each wait on whose two branches
-	// dependencies of s stand.
+	Language bool // it uses more than dependencies, waits and timers: conditions, joins, branches of failures, lists or loops
+	Asks     bool // a step of it cannot start before an expression was worked out
+
+	// Joins[s] holds, for a step s with two or more dependencies, one Join for each step with a branch (a wait with on_timeout, a
+	// step with on_failure) on whose two branches dependencies of s stand.
 	Joins [][]Join
-	// Joined[w] holds, for a wait w, the steps that have a Join of it, ascending.
+	// Joined[w] holds, for a step w with a branch, the steps that have a Join of it, ascending.
 	Joined [][]int32
 }
 
-// Join is one wait W and the dependencies of a step that stand on W's branches, as indexes into Deps[s].
+// Join is one step W with a branch, and the dependencies of another step that stand on W's two branches, as indexes into its Deps:
+// on that of W itself, which is taken when a signal answers it or it succeeds, and on that of the step that it names.
 type Join struct {
 	Wait     int32
 	Answered []int32
@@ -57,7 +68,7 @@ func RecordedGraph(d *Definition) (*Graph, error) {
 func newGraph(d *Definition, index map[string]int) *Graph {
 	n := len(d.Steps)
 	g := &Graph{Def: &Definition{Steps: slices.Clone(d.Steps)}, Index: make(map[string]int32, n), Deps: make([][]int32, n),
-		Dependents: make([][]int32, n), OnTimeout: make([]int32, n), NamedBy: make([][]int32, n), Beside: make([][]int32, n),
+		Dependents: make([][]int32, n), Branch: make([]int32, n), NamedBy: make([][]int32, n), Beside: make([][]int32, n),
 		Timers: map[string]int32{}, Joins: make([][]Join, n), Joined: make([][]int32, n)}
 	for name, i := range index {
 		g.Index[name] = int32(i)
@@ -71,10 +82,10 @@ func newGraph(d *Definition, index map[string]int) *Graph {
 			g.Deps[i] = append(g.Deps[i], at)
 			g.Dependents[at] = append(g.Dependents[at], int32(i))
 		}
-		g.OnTimeout[i] = -1
-		if s.Signal != nil && s.Signal.OnTimeout != "" {
-			e := g.Index[s.Signal.OnTimeout]
-			g.OnTimeout[i] = e
+		g.Branch[i] = -1
+		if name := s.branch(); name != "" {
+			e := g.Index[name]
+			g.Branch[i] = e
 			g.NamedBy[e] = append(g.NamedBy[e], int32(i))
 		}
 		if s.Timer != nil {
@@ -89,7 +100,65 @@ func newGraph(d *Definition, index map[string]int) *Graph {
 			g.Beside[i] = g.beside(int32(i))
 		}
 	}
+	g.refer()
 	return g
+}
+
+// refer works out what the expressions of steps name, and what steps wait for because of that. Of a stored definition an expression may
+// be one that this release cannot read: it names nothing, and fails its step when that is to start.
+func (g *Graph) refer() {
+	n := len(g.Deps)
+	g.Refs, g.Needs, g.Needed = make([][]int32, n), g.Deps, g.Dependents
+	for i := range g.Def.Steps {
+		s := &g.Def.Steps[i]
+		g.Language = g.Language || s.usesLanguage()
+		g.Asks = g.Asks || s.When != "" || s.ForEach != nil
+		for _, ref := range s.refs() {
+			if at, ok := g.Index[ref.Name]; ok && !slices.Contains(g.Refs[i], at) {
+				g.Refs[i] = append(g.Refs[i], at)
+			}
+		}
+		slices.Sort(g.Refs[i])
+		for _, at := range g.Refs[i] {
+			if !slices.Contains(g.Deps[i], at) {
+				g.need(int32(i), at)
+			}
+		}
+	}
+}
+
+// refs gives the steps that the expressions of a step name.
+func (s *Step) refs() (all []expression.Ref) {
+	add := func(text string, names expression.Names) {
+		if p, err := expression.Compile(text, names); err == nil {
+			all = append(all, p.Steps()...)
+		}
+	}
+	if s.When != "" {
+		add(s.When, 0)
+	}
+	if text, ok := s.ItemsExpression(); ok {
+		add(text, 0)
+	}
+	if s.Repeat != nil {
+		add(s.Repeat.Until, s.names()|expression.Round)
+	}
+	return all
+}
+
+// need adds to what a step waits for. Most graphs share these lists with the dependencies.
+func (g *Graph) need(i, at int32) {
+	if &g.Needs[0] == &g.Deps[0] {
+		g.Needs, g.Needed = slices.Clone(g.Deps), slices.Clone(g.Dependents)
+	}
+	g.Needs[i] = append(slices.Clip(g.Needs[i]), at)
+	at2, _ := slices.BinarySearch(g.Needed[at], i)
+	g.Needed[at] = slices.Insert(slices.Clip(g.Needed[at]), at2, i)
+}
+
+// usesLanguage says whether the step uses what came after dependencies, waits and timers.
+func (s *Step) usesLanguage() bool {
+	return s.When != "" || s.Join != "" && s.Join != JoinAll || s.OnFailure != "" || s.ForEach != nil || s.Repeat != nil
 }
 
 // beside gives the timers that may absorb a failure of the task.
@@ -105,9 +174,9 @@ func (g *Graph) beside(i int32) []int32 {
 	return timers
 }
 
-// escalations is how many waits have an on_timeout.
+// escalations is how many steps have a branch.
 func (g *Graph) escalations() (n int) {
-	for _, e := range g.OnTimeout {
+	for _, e := range g.Branch {
 		if e >= 0 {
 			n++
 		}

@@ -59,7 +59,7 @@ func definitionOf(t *rapid.T) *Definition {
 // naiveJoins follows the words of the definition: no marks, no order, every branch walked for itself.
 func naiveJoins(g *Graph) [][]Join {
 	joins := make([][]Join, len(g.Deps))
-	for w, e := range g.OnTimeout {
+	for w, e := range g.Branch {
 		if e < 0 {
 			continue
 		}
@@ -93,7 +93,7 @@ func follow(g *Graph, from, not int32, into map[int32]bool) {
 	for _, d := range g.Dependents[from] {
 		follow(g, d, not, into)
 	}
-	if e := g.OnTimeout[from]; e >= 0 {
+	if e := g.Branch[from]; e >= 0 {
 		follow(g, e, not, into)
 	}
 }
@@ -139,7 +139,7 @@ func TestOrderProblemsAreWhatTheRuleSays(t *testing.T) {
 		}
 		g := newGraph(&stray, index)
 		dead, cycle := false, false
-		for w, e := range g.OnTimeout {
+		for w, e := range g.Branch {
 			if e < 0 || int(e) == w {
 				continue
 			}
@@ -196,8 +196,11 @@ func TestGraphOfAnApproval(t *testing.T) {
 	want := &Graph{
 		Deps:       [][]int32{{}, {0}, {}, {2}, {0}, {3, 4, 1}},
 		Dependents: [][]int32{{1, 4}, {5}, {3}, {5}, {5}, nil},
-		OnTimeout:  []int32{-1, 2, -1, -1, -1, -1},
+		Branch:     []int32{-1, 2, -1, -1, -1, -1},
 		NamedBy:    [][]int32{nil, nil, {1}, nil, nil, nil},
+		Refs:       make([][]int32, 6),
+		Needs:      [][]int32{{}, {0}, {}, {2}, {0}, {3, 4, 1}},
+		Needed:     [][]int32{{1, 4}, {5}, {3}, {5}, {5}, nil},
 		Sinks:      []int32{5},
 		Beside:     [][]int32{{4}, nil, nil, nil, nil, {4}},
 		Timers:     map[string]int32{"retry": 4},

@@ -10,7 +10,7 @@ import (
 // leaves open until one join at the very end grows with the square of their number.
 const maxJoined = 8 << 20
 
-// findJoins finds, for each wait with on_timeout, the steps whose dependencies stand on both of its branches. It reports false
+// findJoins finds, for each wait with on_timeout and each step with on_failure (a wait, below), the steps whose dependencies stand on both of its branches. It reports false
 // when there are too many.
 //
 // The timed-out branch is the named step and all that follows from it; the answered branch is the wait and all that follows
@@ -24,7 +24,7 @@ func (g *Graph) findJoins() bool {
 	f := &joinFinder{g: g, ahead: ahead, order: g.following(), follows: make([]branches, len(g.Deps))}
 	for rank, i := range f.order {
 		// Both the wait and the step that it names need a join ahead for one of both to be there.
-		if e := g.OnTimeout[i]; e >= 0 && ahead[i] && ahead[e] {
+		if e := g.Branch[i]; e >= 0 && ahead[i] && ahead[e] {
 			f.group = append(f.group, i)
 			if len(f.group) == 1 {
 				f.first = rank
@@ -94,7 +94,7 @@ func (g *Graph) following() []int32 {
 		for _, d := range g.Dependents[i] {
 			settle(d)
 		}
-		if e := g.OnTimeout[i]; e >= 0 {
+		if e := g.Branch[i]; e >= 0 {
 			settle(e)
 		}
 	}
@@ -120,7 +120,7 @@ func (f *joinFinder) find() bool {
 	g := f.g
 	f.named = make(map[int32]uint64, len(f.group))
 	for bit, w := range f.group {
-		f.named[g.OnTimeout[w]] |= 1 << bit
+		f.named[g.Branch[w]] |= 1 << bit
 	}
 	clear(f.follows)
 	next := 0
@@ -147,7 +147,7 @@ func (f *joinFinder) find() bool {
 			f.follows[d].answered |= at.answered
 			f.follows[d].timedOut |= at.timedOut
 		}
-		if e := g.OnTimeout[i]; e >= 0 {
+		if e := g.Branch[i]; e >= 0 {
 			f.follows[e].answered |= at.answered
 			f.follows[e].timedOut |= at.timedOut
 		}

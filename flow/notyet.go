@@ -3,12 +3,9 @@ package flow
 // notYet names the keys that can be read, checked and drawn and that the engine cannot run, each with the end of a sentence.
 // A definition that uses one is refused. Who teaches the engine one takes it out of here.
 var notYet = map[string]string{
-	"join":       "join other than all",
-	"when":       "conditions",
-	"on_failure": "branches for steps that failed",
-	"for_each":   "steps over a list",
-	"repeat":     "steps that repeat",
-	"input":      "templates",
+	"for_each": "steps over a list",
+	"repeat":   "steps that repeat",
+	"input":    "templates",
 
 	"templates in object_keys": "expressions in object keys", // until then ${ is what it says
 

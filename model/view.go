@@ -10,23 +10,24 @@ import (
 
 // Status is a run as it is.
 type Status struct {
-	WorkflowID   string                `json:"workflow_id"`
-	WorkflowName string                `json:"workflow_name"`
-	Version      uint32                `json:"version"`
-	State        string                `json:"state"` // running, completed, failed, cancelled, quarantined
-	Input        json.RawMessage       `json:"input"`
-	Output       json.RawMessage       `json:"output"` // null until the run has completed
-	Error        *RunError             `json:"error,omitempty"`
-	Reason       string                `json:"reason,omitempty"` // of a cancellation or quarantine, or why the run waits for a newer release
-	CreatedAt    string                `json:"created_at"`
-	CompletedAt  string                `json:"completed_at,omitempty"`
-	Steps        map[string]StepStatus `json:"steps"`
-	StepCounts   map[string]int        `json:"step_counts"` // by state
-	Reasons      []Reason              `json:"reasons,omitempty"`
-	LastSeq      uint64                `json:"last_seq"`
-	Events       uint64                `json:"events"`
-	TraceParent  string                `json:"traceparent,omitempty"`
-	AsOf         *AsOf                 `json:"as_of,omitempty"` // when the status of a moment was asked for: which one
+	WorkflowID      string                `json:"workflow_id"`
+	WorkflowName    string                `json:"workflow_name"`
+	Version         uint32                `json:"version"`
+	State           string                `json:"state"` // running, completed, failed, cancelled, quarantined
+	Input           json.RawMessage       `json:"input"`
+	Output          json.RawMessage       `json:"output"` // null until the run has completed
+	Error           *RunError             `json:"error,omitempty"`
+	Reason          string                `json:"reason,omitempty"` // of a cancellation or quarantine, or why the run waits for a newer release
+	CreatedAt       string                `json:"created_at"`
+	CompletedAt     string                `json:"completed_at,omitempty"`
+	Steps           map[string]StepStatus `json:"steps"`
+	StepCounts      map[string]int        `json:"step_counts"` // by state
+	Reasons         []Reason              `json:"reasons,omitempty"`
+	HandledFailures uint32                `json:"handled_failures,omitempty"` // steps that failed and whose on_failure took over
+	LastSeq         uint64                `json:"last_seq"`
+	Events          uint64                `json:"events"`
+	TraceParent     string                `json:"traceparent,omitempty"`
+	AsOf            *AsOf                 `json:"as_of,omitempty"` // when the status of a moment was asked for: which one
 
 	// Order names the steps in definition order. It does not travel: over HTTP the definition says it.
 	Order []string `json:"-"`
@@ -60,6 +61,17 @@ type StepStatus struct {
 	Output    json.RawMessage `json:"output,omitempty"`
 	Error     *StepError      `json:"error,omitempty"` // of the last failed attempt
 	Heartbeat json.RawMessage `json:"heartbeat,omitempty"`
+
+	SkipReason string     `json:"skip_reason,omitempty"` // of a skipped step: when, failure, dependency, not_needed
+	Condition  *Condition `json:"condition,omitempty"`   // of a step with when, once it was looked at
+	Caught     bool       `json:"caught,omitempty"`      // of a failed step: the step that its on_failure names has started
+}
+
+// Condition is what a step's condition came to.
+type Condition struct {
+	When   string          `json:"when"`
+	Result bool            `json:"result"`
+	Saw    json.RawMessage `json:"saw"` // the values that it read, by their paths; long ones are cut
 }
 
 // StepError is why a step's last attempt failed.

@@ -103,7 +103,7 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		if e.Attempt != st.Attempt {
 			return fmt.Sprintf("the step is %s at attempt %d", st.State, st.Attempt)
 		}
-		st.to(StepRunning, at)
+		s.to(st, StepRunning, at)
 		st.Worker, st.Local, st.Due = e.Name, e.Forced, 0
 	case event.AttemptFailed:
 		return s.attemptFailed(at, e, st)
@@ -116,7 +116,7 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 			st.Had = st.Worker
 		}
 		st.Worker = ""
-		st.to(StepRetrying, at)
+		s.to(st, StepRetrying, at)
 	case event.RetrySet:
 		st.Due = e.Due
 	case event.StepDeferred:
@@ -130,17 +130,30 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		s.release(st)
 		st.forget()
 		s.leave(e.Step, st, StepFailed, at)
+		s.failed(e.Step)
+	case event.FailureCaught:
+		if st.Caught {
+			return "its failure is caught already"
+		}
+		s.caught(e.Step, st)
 	case event.StepTimedOut:
 		s.leave(e.Step, st, StepTimedOut, at)
 		s.settle(e.Step)
 	case event.StepSkipped:
+		why, ok := parseSkipReason(e.Code)
+		if !ok {
+			return fmt.Sprintf("the reason %q is unknown", e.Code)
+		}
 		s.Skipped++
-		st.to(StepSkipped, at)
+		st.Skip = why
+		s.to(st, StepSkipped, at)
 		s.settle(e.Step)
+	case event.ConditionEvaluated:
+		s.evaluated(seq, e)
 	case event.SignalAwaited:
 		st.again = false
 		st.Due = e.Due
-		st.to(StepWaiting, at)
+		s.to(st, StepWaiting, at)
 		s.Mail.Await(s.Spec(e.Step).Signal.Name, e.Step)
 	case event.SignalReceived:
 		if _, known := s.Mail.Find(e.ID); known {
@@ -150,7 +163,7 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		s.keepSignal(seq, e.Payload)
 	case event.TimerSet:
 		st.Due = e.Due
-		st.to(StepWaiting, at)
+		s.to(st, StepWaiting, at)
 	case event.TimerFired:
 		s.fired(at, e)
 	case event.RunCompleted:
@@ -167,7 +180,16 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 	return ""
 }
 
-func (st *Step) to(state StepState, at int64) { st.State, st.Since = state, at }
+func (s *State) to(st *Step, state StepState, at int64) {
+	if st.State.Open() != state.Open() {
+		if state.Open() {
+			s.live++
+		} else {
+			s.live--
+		}
+	}
+	st.State, st.Since = state, at
+}
 
 // forget says that no attempt of the step is open, and none that was lost may answer.
 func (st *Step) forget() { st.Boot, st.Before, st.Had = 0, 0, "" }
@@ -214,7 +236,7 @@ func (s *State) scheduled(at int64, e *event.Event, st *Step) string {
 	}
 	st.Before, st.Boot = st.Boot, s.Boot
 	st.again, st.Due, st.Attempt = false, 0, e.Attempt
-	st.to(StepScheduled, at)
+	s.to(st, StepScheduled, at)
 	return ""
 }
 
@@ -223,7 +245,7 @@ func (s *State) blocked(seq uint64, at int64, st *Step) {
 		st.Failures, st.Losses = 0, 0
 	}
 	st.again, st.Due, st.Request, st.Fence = false, 0, seq, 0
-	st.to(StepBlocked, at)
+	s.to(st, StepBlocked, at)
 }
 
 func (s *State) attemptFailed(at int64, e *event.Event, st *Step) string {
@@ -236,7 +258,7 @@ func (s *State) attemptFailed(at int64, e *event.Event, st *Step) string {
 	st.answered(e)
 	st.forget()
 	st.Error = &StepError{Code: e.Code, Message: e.Message, Type: e.Type, Stack: e.Stack, Attempt: e.Attempt}
-	st.to(StepRetrying, at)
+	s.to(st, StepRetrying, at)
 	return ""
 }
 
@@ -248,7 +270,7 @@ func (s *State) deferred(at int64, e *event.Event, st *Step) string {
 	st.Timer, st.Due = e.Timer, e.Due
 	timer.Failures++
 	s.release(st)
-	st.to(StepDeferred, at)
+	s.to(st, StepDeferred, at)
 	return ""
 }
 
@@ -271,7 +293,7 @@ func (s *State) leave(i Instance, st *Step, to StepState, at int64) {
 		s.Mail.Leave(s.Spec(i).Signal.Name, i)
 	}
 	st.Due = 0
-	st.to(to, at)
+	s.to(st, to, at)
 }
 
 func (s *State) release(st *Step) {
@@ -299,7 +321,7 @@ func (s *State) end(status RunState, at int64) {
 		s.release(st)
 		st.forget()
 		st.Was = st.State
-		st.to(StepCancelled, at)
+		s.to(st, StepCancelled, at)
 	}
 }
 
@@ -309,13 +331,18 @@ func (s *State) reopen(at int64) string {
 		return "the run is " + s.Status.String()
 	}
 	s.Status, s.EndedAt, s.FailedBy, s.Reason = Running, 0, -1, ""
-	for _, st := range s.All() {
+	s.unfail()
+	for i, st := range s.All() {
 		k := st.Kind()
 		switch {
 		case st.State == StepCancelled && k.stays != nil && k.stays(st):
-			st.to(st.Was, at)
+			s.to(st, st.Was, at)
 		case st.State == StepCancelled && st.Was == StepDeferred:
-			st.to(StepDeferred, at)
+			s.to(st, StepDeferred, at)
+		case st.Caught: // it has been dealt with
+		case s.neverStarted(i):
+			st.Error = nil
+			s.to(st, s.asleep(i), at)
 		case st.State == StepCancelled, st.State == StepFailed:
 			s.becomeReadyAgain(st, at)
 			st.Floor = st.Attempt

@@ -11,12 +11,18 @@ func (s *State) Check() error {
 }
 
 func (s *State) check() string {
-	var open int32
-	var skipped uint32
+	var open, live int32
+	var skipped, handled uint32
 	var outBytes uint64
 	for i, st := range s.All() {
-		if !st.State.Settled() && int(i) < len(s.Steps) {
+		if int(i) < len(s.Steps) && !s.settled(i) {
 			open++
+		}
+		if st.State.Open() {
+			live++
+		}
+		if st.Caught {
+			handled++
 		}
 		if st.State == StepSkipped {
 			skipped++
@@ -27,6 +33,12 @@ func (s *State) check() string {
 		if why := s.checkStep(i, st); why != "" {
 			return fmt.Sprintf("%s (step %q is %s)", why, s.Name(i), st.State)
 		}
+	}
+	if s.live != live || s.Handled != handled {
+		return fmt.Sprintf("1: %d instances are open, want %d; %d failures are caught, want %d", s.live, live, s.Handled, handled)
+	}
+	if s.Status == Running && s.hopeless() {
+		return fmt.Sprintf("2: nothing will catch the failure of step %q", s.Name(s.failures[0]))
 	}
 	if s.open != open || s.Skipped != skipped || s.outBytes != outBytes {
 		return fmt.Sprintf("1: %d steps open, want %d; %d skipped, want %d; %d bytes of output, want %d", s.open, open, s.Skipped, skipped, s.outBytes, outBytes)
@@ -56,15 +68,15 @@ func (s *State) check() string {
 func (s *State) checkStep(i Instance, st *Step) string {
 	if int(i) < len(s.Steps) {
 		need := int32(0)
-		for _, d := range s.Graph.Deps[i] {
-			if !s.Steps[d].State.Settled() {
+		for _, d := range s.Graph.Needs[i] {
+			if !s.settledFor(d, i) {
 				need++
 			}
 		}
 		if st.need != need {
 			return fmt.Sprintf("1: it needs %d, want %d", st.need, need)
 		}
-		if s.Status == Running && s.verdict(i) != leave {
+		if v, _ := s.verdict(i); s.Status == Running && v != leave && v != ask {
 			return "2: its turn has come"
 		}
 	}

@@ -20,11 +20,14 @@ import (
 //	fields  = msgpack map: field number -> value, ascending, zero values left out
 //	payload = msgpack array [sequence, length] or [sequence, length, bytes] when length is at most 48
 //
-// A state with instances beyond its definition, or with answers, has encoding 2; any other one is encoded as it was before there were
-// such. Answers came to it later than instances: a release that knows only these says of the field that a newer one wrote it.
-const Encoding = 2
+// A state of a definition that uses conditions, joins, branches of failures, lists or loops has encoding 3. Another one with instances
+// beyond its definition, or with answers, has encoding 2, and any other is encoded as it was before there were such. Answers came to it later than instances: a release that knows only these says of the field that a newer one wrote it.
+const Encoding = 3
 
-const encodingOfSteps = 1 // of a state that holds the steps of its definition and nothing else
+const (
+	encodingOfSteps = 1 // of a state that holds the steps of its definition and nothing else
+	encodingOfAdded = 2
+)
 
 // Numbers of the fields of a state; they are the format.
 const (
@@ -50,8 +53,10 @@ const (
 	kWaits
 	kHurt
 	kBoot
-	kAdded   // from encoding 2 on
-	kAnswers // the same
+	kAdded      // from encoding 2 on
+	kAnswers    // the same
+	kConditions // from encoding 3 on
+	kUncaught   // the same
 )
 
 // Numbers of the fields of a step.
@@ -74,6 +79,8 @@ const (
 	kStepBoot
 	kBefore
 	kHad
+	kSkip   // from encoding 3 on
+	kCaught // the same
 )
 
 // fields collects the fields of a map that are not zero.
@@ -191,11 +198,16 @@ func (s *State) encode(f, in *fields, dst []byte, answers bool) []byte {
 	f.uint(kBoot, s.Boot)
 	encoding := byte(encodingOfSteps)
 	if s.Grown() {
-		encoding = Encoding
+		encoding = encodingOfAdded
 		s.appendAdded(f)
 	}
 	if answers && s.appendAnswers(f) {
+		encoding = encodingOfAdded
+	}
+	if s.Graph.Language {
 		encoding = Encoding
+		s.appendConditions(f)
+		s.appendFailures(f)
 	}
 	return f.flush(append(dst, encoding))
 }
@@ -334,6 +346,10 @@ func (st *Step) fields(f *fields) {
 	f.uint(kStepBoot, st.Boot)
 	f.uint(kBefore, st.Before)
 	f.string(kHad, st.Had)
+	f.uint(kSkip, uint64(st.Skip))
+	if st.Caught {
+		f.uint(kCaught, 1)
+	}
 }
 
 func (s *State) arrivals(f *fields) {
@@ -438,7 +454,7 @@ func WorkflowOf(b []byte) (string, error) {
 }
 
 // Readable says whether this release reads states of the encoding that b has.
-func Readable(b []byte) bool { return len(b) > 0 && (b[0] == Encoding || b[0] == encodingOfSteps) }
+func Readable(b []byte) bool { return len(b) > 0 && b[0] >= encodingOfSteps && b[0] <= Encoding }
 
 func open(b []byte) (*pack.Reader, int, error) {
 	if len(b) == 0 {
@@ -530,6 +546,14 @@ func Decode(b []byte, g *flow.Graph) (*State, error) {
 			if err := s.readAnswers(r); err != nil {
 				return nil, err
 			}
+		case kUncaught:
+			if err := s.readFailures(r); err != nil {
+				return nil, err
+			}
+		case kConditions:
+			if err := s.readConditions(r); err != nil {
+				return nil, err
+			}
 		case kWaits:
 			for range r.Array() {
 				waits = append(waits, Instance(r.Uint()))
@@ -582,6 +606,12 @@ func (st *Step) read(r *pack.Reader) error {
 			st.Before = r.Uint()
 		case kHad:
 			st.Had = r.String()
+		case kSkip:
+			if st.Skip = SkipReason(r.Uint()); int(st.Skip) >= len(skipReasons) {
+				return fmt.Errorf("replay: encoded step is skipped for reason %d: %w", st.Skip, event.ErrFormat)
+			}
+		case kCaught:
+			st.Caught = r.Uint() == 1
 		case kError:
 			r.Array()
 			st.Error = &StepError{Code: r.String(), Message: r.String(), Type: r.String(), Stack: r.String(), Attempt: uint32(r.Uint())}
@@ -624,10 +654,13 @@ func (s *State) readArrivals(r *pack.Reader) {
 
 // derive works out what the encoding leaves to be worked out: counts, sums and who waits for what.
 func (s *State) derive(waits []Instance) error {
-	s.open, s.outBytes = 0, 0
+	s.open, s.live, s.outBytes = 0, 0, 0
 	for i, st := range s.All() {
 		if int(st.State) >= len(stepStates) || s.At(st.Timer) == nil {
 			return fmt.Errorf("replay: encoded state: step %d is in state %d, timer %d: %w", i, st.State, st.Timer, event.ErrFormat)
+		}
+		if st.State.Open() {
+			s.live++
 		}
 		if st.State == StepCompleted && s.sink(i) {
 			s.outBytes += uint64(st.Output.Len)
@@ -638,12 +671,15 @@ func (s *State) derive(waits []Instance) error {
 	}
 	for i := range s.Steps {
 		st := &s.Steps[i]
-		if !st.State.Settled() {
+		if !s.settled(Instance(i)) {
 			s.open++
 		}
+		if st.Caught {
+			s.Handled++
+		}
 		st.need = 0
-		for _, d := range s.Graph.Deps[i] {
-			if !s.Steps[d].State.Settled() {
+		for _, d := range s.Graph.Needs[i] {
+			if !s.settledFor(d, Instance(i)) {
 				st.need++
 			}
 		}

@@ -26,16 +26,16 @@ func (g Graph) Begin(t *Turn) {
 func (g Graph) Settled(t *Turn, i Instance) {
 	s := t.S
 	if s.At(i).State == StepFailed {
-		t.add(event.Event{Kind: event.RunFailed, Step: i})
+		g.hasFailed(t, i)
 		return
 	}
-	for _, d := range s.dependents(i) {
+	for _, d := range s.waiting(i) {
 		if s.Steps[d].need == 0 {
 			s.agenda.push(d)
 		}
 	}
-	if int(i) < len(g.OnTimeout) && g.OnTimeout[i] >= 0 {
-		s.agenda.push(g.OnTimeout[i])
+	if int(i) < len(g.Branch) && g.Branch[i] >= 0 {
+		s.agenda.push(g.Branch[i])
 		for _, j := range g.Joined[i] {
 			if s.Steps[j].need == 0 {
 				s.agenda.push(j)
@@ -50,8 +50,12 @@ func (g Graph) Decide(t *Turn) {
 	for t.Err == nil && s.Status == Running && len(s.agenda) > 0 {
 		t.consider(s.agenda.pop())
 	}
-	if t.Err == nil && s.Status == Running && s.open == 0 {
+	switch {
+	case t.Err != nil || s.Status != Running:
+	case s.open == 0:
 		t.add(event.Event{Kind: event.RunCompleted})
+	case s.hopeless():
+		t.add(event.Event{Kind: event.RunFailed, Step: s.failures[0]})
 	}
 }
 
@@ -85,24 +89,27 @@ func (g Graph) Cancel(t *Turn, reason string) {
 	t.add(event.Event{Kind: event.RunCancelled, Message: reason, By: t.By})
 }
 
-// settle counts, for those that depend on the step, one dependency less.
+// settle counts, for those that wait for the step, one less.
 func (s *State) settle(i Instance) {
 	if int(i) >= len(s.Steps) {
 		return
 	}
 	s.open--
-	for _, d := range s.Graph.Dependents[i] {
+	for _, d := range s.Graph.Needed[i] {
 		s.Steps[d].need--
 	}
 }
 
 // consider starts or skips a step whose turn may have come.
 func (t *Turn) consider(i Instance) {
-	switch t.S.verdict(i) {
+	switch v, why := t.S.verdict(i); v {
 	case begin:
+		t.catch(i)
 		t.begin(i)
 	case skip:
-		t.add(event.Event{Kind: event.StepSkipped, Step: i})
+		t.skip(i, why)
+	case ask:
+		t.S.wanted = append(t.S.wanted, i)
 	}
 }
 
@@ -113,41 +120,65 @@ const (
 	leave verdict = iota // it is not its turn, or it has had it
 	begin
 	skip
+	ask // its turn has come, and its condition says whether it starts
 )
 
-func (s *State) verdict(i Instance) verdict {
+func (s *State) verdict(i Instance) (verdict, SkipReason) {
 	st := &s.Steps[i]
 	if !ready(st) {
-		return leave
+		return leave, 0
 	}
 	if st.again {
-		return begin
+		return begin, 0
 	}
 	if st.State == StepDormant {
 		woken, all := s.woken(i)
 		switch {
 		case !woken && all:
-			return skip
+			return skip, SkipNotNeeded
 		case !woken:
-			return leave
+			return leave, 0
 		}
 	}
-	switch {
-	case st.need > 0:
-		return leave
-	case s.allowed(i):
-		return begin
-	case !s.decided(i):
-		return leave
+	if st.need > 0 {
+		return leave, 0
 	}
-	return skip
+	v, why := s.joined(i)
+	if v == begin && s.Graph.Asks && s.asksStart(i) {
+		v = ask
+	}
+	return v, why
+}
+
+// joined says what becomes of a step whose dependencies have all settled, by its join.
+func (s *State) joined(i Instance) (verdict, SkipReason) {
+	join := s.Graph.Def.Steps[i].Join
+	if join == flow.JoinSettled || s.allCount(i) {
+		return begin, 0
+	}
+	good := s.good(i)
+	some, all, failed := false, true, false
+	for at, d := range s.Graph.Deps[i] {
+		some, all = some || good[at], all && good[at]
+		st := &s.Steps[d]
+		failed = failed || !good[at] && (st.State == StepTimedOut || st.State == StepFailed || st.Skip == SkipFailure)
+	}
+	switch {
+	case all, join == flow.JoinAny && some && !failed:
+		return begin, 0
+	case !s.decided(i):
+		return leave, 0
+	case failed:
+		return skip, SkipFailure
+	}
+	return skip, SkipDependency
 }
 
 // decided says whether it is known, of each wait on whose two branches dependencies of the step stand, which branch was taken. A join is
 // not skipped before: else the order in which waits time out could decide it.
 func (s *State) decided(i Instance) bool {
 	for _, j := range s.Graph.Joins[i] {
-		if !s.Steps[j.Wait].State.Settled() {
+		if !s.settled(j.Wait) {
 			return false
 		}
 	}
@@ -194,7 +225,7 @@ func (s *State) fired(at int64, e *event.Event) {
 // becomeReadyAgain makes a step that has been ready before ready anew, with fresh budgets.
 func (s *State) becomeReadyAgain(st *Step, at int64) {
 	st.Failures, st.Losses, st.Due, st.again = 0, 0, 0, true
-	st.to(StepPending, at)
+	s.to(st, StepPending, at)
 }
 
 // WaitsOn says that the timer of that step is waiting, or that steps deferred to it are.
@@ -218,44 +249,43 @@ func (s *State) WaitsOn(timer Instance) bool {
 	return false
 }
 
-// woken says, of a step that waits name in on_timeout, whether one of them timed out, and whether all of them are settled.
+// woken says, of a step that on_timeout or on_failure names, whether one of those timed out or failed, and whether all of them are
+// settled.
 func (s *State) woken(i Instance) (woken, all bool) {
 	all = true
 	for _, w := range s.Graph.NamedBy[i] {
-		woken = woken || s.Steps[w].State == StepTimedOut
-		all = all && s.Steps[w].State.Settled()
+		state := s.Steps[w].State
+		woken = woken || state == StepTimedOut || state == StepFailed
+		all = all && s.settledFor(w, i)
 	}
 	return woken, all
 }
 
-// allowed says whether a step whose dependencies are all settled may start: each is completed or made good.
-func (s *State) allowed(i Instance) bool {
-	deps := s.Graph.Deps[i]
-	all := true
-	for _, d := range deps {
-		all = all && s.counts(d, i)
+// allCount says whether each dependency counts as completed.
+func (s *State) allCount(i Instance) bool {
+	for _, d := range s.Graph.Deps[i] {
+		if !s.counts(d, i) {
+			return false
+		}
 	}
-	return all || s.madeGood(i)
+	return true
 }
 
-// counts says whether the dependency counts as completed for the step; for a step that a wait names in on_timeout, that
-// wait's time-out does.
+// counts says whether the dependency counts as completed for the step; for a step that on_timeout or on_failure of it names, its
+// time-out or failure does.
 func (s *State) counts(dep, step Instance) bool {
 	switch s.Steps[dep].State {
 	case StepCompleted:
 		return true
-	case StepTimedOut:
-		return s.Graph.OnTimeout[dep] == step
+	case StepTimedOut, StepFailed:
+		return s.Graph.Branch[dep] == step
 	}
 	return false
 }
 
-// madeGood follows the joins: a dependency on the branch that a wait did not take is made good by a good one on the other.
-func (s *State) madeGood(i Instance) bool {
-	joins := s.Graph.Joins[i]
-	if len(joins) == 0 {
-		return false
-	}
+// good says of each dependency of a step whether it is completed or made good. It follows the joins: a dependency on the branch that a
+// wait did not take is made good by a good one on the other.
+func (s *State) good(i Instance) []bool {
 	deps := s.Graph.Deps[i]
 	good := make([]bool, len(deps))
 	left := 0
@@ -281,11 +311,14 @@ func (s *State) madeGood(i Instance) bool {
 	}
 	for before := -1; left > 0 && left != before; {
 		before = left
-		for _, j := range joins {
+		for _, j := range s.Graph.Joins[i] {
+			if !s.settled(j.Wait) {
+				continue
+			}
 			switch s.Steps[j.Wait].State {
 			case StepCompleted:
 				mend(j.TimedOut, j.Answered)
-			case StepTimedOut:
+			case StepTimedOut, StepFailed:
 				mend(j.Answered, j.TimedOut)
 			case StepSkipped:
 				mend(j.TimedOut, j.Answered)
@@ -293,5 +326,5 @@ func (s *State) madeGood(i Instance) bool {
 			}
 		}
 	}
-	return left == 0
+	return good
 }

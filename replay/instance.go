@@ -157,6 +157,22 @@ func (s *State) dependents(i Instance) []Instance {
 	return s.Graph.Dependents[i]
 }
 
+// waiting gives the steps that cannot start before an instance has settled: its dependents, and those whose expressions name it.
+func (s *State) waiting(i Instance) []Instance {
+	if int(i) >= len(s.Steps) {
+		return nil
+	}
+	return s.Graph.Needed[i]
+}
+
+// Refs gives the steps that the expressions of an instance name.
+func (s *State) Refs(i Instance) []Instance {
+	if int(i) >= len(s.Steps) {
+		i = s.find(i).of
+	}
+	return s.Graph.Refs[i]
+}
+
 // sink says whether the instance's output is part of the run's.
 func (s *State) sink(i Instance) bool {
 	return int(i) < len(s.Steps) && len(s.Graph.Dependents[i]) == 0

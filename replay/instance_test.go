@@ -47,7 +47,7 @@ func must(t *testing.T, err error) {
 func copied(t *testing.T, s *State) *State {
 	t.Helper()
 	b := s.Append(nil)
-	if !Readable(b) || b[0] != Encoding {
+	if !Readable(b) || b[0] != encodingOfAdded {
 		t.Fatalf("a state that has grown is encoded with %d", b[0])
 	}
 	out, err := Decode(b, s.Graph)

@@ -77,9 +77,11 @@ func kindOf(t flow.StepType) uint8 {
 
 // common is what may follow for every type.
 var common = map[event.Kind]States{
-	event.StepSkipped: In(StepPending, StepDormant),
-	event.StepFailed:  In(StepPending, StepDormant, StepBlocked, StepScheduled, StepRunning, StepWaiting, StepRetrying, StepDeferred),
-	event.RunFailed:   In(StepFailed),
+	event.ConditionEvaluated: In(StepPending, StepDormant),
+	event.StepSkipped:        In(StepPending, StepDormant),
+	event.StepFailed:         In(StepPending, StepDormant, StepBlocked, StepScheduled, StepRunning, StepWaiting, StepRetrying, StepDeferred),
+	event.RunFailed:          In(StepFailed),
+	event.FailureCaught:      In(StepFailed),
 }
 
 // task is work that a handler does, in attempts.

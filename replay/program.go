@@ -7,6 +7,8 @@ type Program interface {
 	Begin(t *Turn)
 	// Settled is called when an instance has completed, timed out, been skipped or failed for good.
 	Settled(t *Turn, i Instance)
+	// Caught is called when the branch of a failed instance has started.
+	Caught(t *Turn, i Instance)
 	// Freed is called when an operator has fired the timer of that instance.
 	Freed(t *Turn, timer Instance)
 	// Decide is called when all facts of a turn are folded. It adds what follows from them, until nothing more does.

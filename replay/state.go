@@ -109,19 +109,21 @@ type Step struct {
 	Local    bool      // the attempt that runs was started in process
 	kind     uint8     // place of its type in Kinds
 	again    bool      // becomes ready anew in this turn, whatever its dependencies
-	need     int32     // dependencies not settled
-	Timer    Instance  // of a deferred step: the timer that absorbed it
-	Attempt  uint32    // the newest attempt; 0: none yet
-	Floor    uint32    // attempts up to this one were cancelled; their tokens are never good again
-	Failures uint32    // failed attempts of this retry budget; of a timer: failures absorbed
-	Losses   uint32    // attempts lost in a row
-	Due      int64     // Unix ms: when a wait, timer, retry or deferral is over; 0: never
-	Since    int64     // Unix ms: when State last changed
-	Request  uint64    // sequence of the StepBlocked by which it wants or holds its keys; 0: neither
-	Fence    uint64    // sequence of the KeysGranted by which it holds them; 0: it does not hold them
-	Boot     uint64    // random number of the engine's start under which the open attempt was scheduled; 0: none is open, or of before
-	Before   uint64    // the same of the attempt before it, when that was lost: it may still answer
-	Had      string    // who had the attempt that was lost last; "": in process, or its Boot is 0
+	Skip     SkipReason
+	Caught   bool     // of a failed step: a branch has taken its failure
+	need     int32    // dependencies, and steps that its expressions name, not settled
+	Timer    Instance // of a deferred step: the timer that absorbed it
+	Attempt  uint32   // the newest attempt; 0: none yet
+	Floor    uint32   // attempts up to this one were cancelled; their tokens are never good again
+	Failures uint32   // failed attempts of this retry budget; of a timer: failures absorbed
+	Losses   uint32   // attempts lost in a row
+	Due      int64    // Unix ms: when a wait, timer, retry or deferral is over; 0: never
+	Since    int64    // Unix ms: when State last changed
+	Request  uint64   // sequence of the StepBlocked by which it wants or holds its keys; 0: neither
+	Fence    uint64   // sequence of the KeysGranted by which it holds them; 0: it does not hold them
+	Boot     uint64   // random number of the engine's start under which the open attempt was scheduled; 0: none is open, or of before
+	Before   uint64   // the same of the attempt before it, when that was lost: it may still answer
+	Had      string   // who had the attempt that was lost last; "": in process, or its Boot is 0
 	Output   Payload
 	Worker   string // who has the attempt that runs
 	Error    *StepError
@@ -154,9 +156,10 @@ type Out struct {
 
 // State is a run after its events so far. Between two records this holds, and Check looks whether it does:
 //
-//  1. open is how many steps are not settled, each step's need how many of its dependencies are not, Skipped how many are skipped,
-//     outBytes the size of the outputs of completed sinks.
-//  2. Nothing is left to decide: while the run is running, no step's turn has come, and a step is not settled.
+//  1. open is how many steps are not settled (a caught failure settles), live how many instances are open, each step's need how many of those that it waits for are not, Skipped how many are
+//     skipped, outBytes the size of the outputs of completed sinks.
+//  2. Nothing is left to decide: while the run is running, no step's turn has come but of those that ask (see Ask), and a step is not
+//     settled.
 //  3. A step is open (from blocked to deferred) only while the run is running or quarantined.
 //  4. A step wants or holds keys (Request) only if its definition names some and it is blocked, scheduled, running or retrying. In
 //     the last three it holds them: Fence is later than Request.
@@ -186,22 +189,27 @@ type State struct {
 	LastSeq   uint64 // the run's last record
 	Events    uint64 // events so far
 	Skipped   uint32 // steps skipped
+	Handled   uint32 // failures that were caught
 	Boot      uint64 // of the newest events that carry one; see event.Event
 
-	added    []*added          // instances beyond the definition, by number, but for those that were dropped
-	grown    int32             // how many were added
-	open     int32             // steps of the definition that are not settled
-	outBytes uint64            // of the outputs of completed sinks
-	agenda   agenda            // steps to be looked at in this turn
-	released []uint64          // requests for keys that ended since Released was last called
-	arrived  map[uint64][]byte // small payloads of signals that nobody took yet, by sequence
+	added      []*added   // instances beyond the definition, by number, but for those that were dropped
+	grown      int32      // how many were added
+	open       int32      // steps of the definition that are not settled
+	live       int32      // instances that are open
+	failures   []Instance // that nothing has caught, in the order in which they came
+	outBytes   uint64     // of the outputs of completed sinks
+	agenda     agenda     // steps to be looked at in this turn
+	wanted     []Instance // those that began to ask since Wanted was last called
+	conditions map[Instance]Condition
+	released   []uint64          // requests for keys that ended since Released was last called
+	arrived    map[uint64][]byte // small payloads of signals that nobody took yet, by sequence
 }
 
 // New gives the state of a run of that graph before its first event.
 func New(g *flow.Graph) *State {
 	s := &State{Graph: g, FailedBy: -1, Steps: make([]Step, len(g.Def.Steps)), open: int32(len(g.Def.Steps))}
 	for i := range s.Steps {
-		s.Steps[i].need, s.Steps[i].kind = int32(len(g.Deps[i])), kindOf(g.Def.Steps[i].Type)
+		s.Steps[i].need, s.Steps[i].kind = int32(len(g.Needs[i])), kindOf(g.Def.Steps[i].Type)
 		if len(g.NamedBy[i]) > 0 {
 			s.Steps[i].State = StepDormant
 		}
@@ -212,7 +220,7 @@ func New(g *flow.Graph) *State {
 // Brief gives what an open run is without its steps, signals and keys: it costs the same however large the run is.
 func (s *State) Brief() *State {
 	return &State{Run: s.Run, ID: s.ID, Workflow: s.Workflow, Version: s.Version, Graph: s.Graph, Status: s.Status, Input: s.Input, Trace: s.Trace, FailedBy: -1,
-		Reason: s.Reason, Hurt: s.Hurt, CreatedAt: s.CreatedAt, LastAt: s.LastAt, LastSeq: s.LastSeq, Events: s.Events, Skipped: s.Skipped, Boot: s.Boot}
+		Reason: s.Reason, Hurt: s.Hurt, CreatedAt: s.CreatedAt, LastAt: s.LastAt, LastSeq: s.LastSeq, Events: s.Events, Skipped: s.Skipped, Handled: s.Handled, Boot: s.Boot}
 }
 
 // Step gives the step of that name.
@@ -271,12 +279,16 @@ func (s *State) Idle() bool {
 	if s.Status != Running || len(s.Outs) > 0 {
 		return false
 	}
-	for _, st := range s.All() {
+	for i, st := range s.All() {
 		switch st.State {
 		case StepBlocked, StepScheduled, StepRunning:
 			return false
 		case StepRetrying:
 			if st.Request != 0 {
+				return false
+			}
+		case StepPending, StepDormant:
+			if s.Graph.Asks && s.Asks(i) != AskNothing {
 				return false
 			}
 		}

@@ -55,6 +55,8 @@ func (t *Turn) add(e event.Event) {
 		t.S.program().Begin(t)
 	case event.StepCompleted, event.StepTimedOut, event.StepSkipped, event.StepFailed:
 		t.S.program().Settled(t, e.Step)
+	case event.FailureCaught:
+		t.S.program().Caught(t, e.Step)
 	case event.TimerFired:
 		if e.Forced {
 			t.S.program().Freed(t, e.Step)

@@ -29,9 +29,20 @@ type Task struct {
 	TimeoutMS   int64 `json:"timeout_ms,omitempty"`
 	HeartbeatMS int64 `json:"heartbeat_timeout_ms,omitempty"`
 
+	// Errors is why steps failed whose on_failure names this step, by name; nil: none did.
+	Errors map[string]StepError `json:"errors,omitempty"`
+
 	changed map[string]json.RawMessage
 	beat    func(details json.RawMessage) error
 	log     *LogBuffer
+}
+
+// StepError is why a step failed for good.
+type StepError struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Type    string `json:"type"`
+	Attempt uint32 `json:"attempt"` // the last one; 0: it had none
 }
 
 // Object is a key's durable state as it was when the task was given out.

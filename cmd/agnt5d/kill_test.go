@@ -99,7 +99,7 @@ func child(dir string) error {
 	return eng.Err()
 }
 
-var mixed = []string{"chain", "fan", "approval", "counter"}
+var mixed = []string{"chain", "fan", "approval", "counter", "choice"}
 
 // openMixed opens an engine with the mixed handlers in process and the mixed workflows.
 func openMixed(path string) (*engine.Engine, error) {
@@ -157,6 +157,10 @@ func mixedFlows() map[string]flow.Definition {
 	}
 	fan = append(fan, flow.Task("join", "svc", "noop", flow.After(all...)))
 	return map[string]flow.Definition{
+		"choice": {Steps: []flow.Step{flow.Task("check", "svc", "noop"),
+			flow.Task("yes", "svc", "noop", flow.After("check"), flow.When(`steps.check.output == "done"`)),
+			flow.Task("no", "svc", "noop", flow.After("check"), flow.When(`steps.check.output != "done"`)),
+			flow.Task("end", "svc", "noop", flow.After("yes", "no"), flow.Joined(flow.JoinAny))}},
 		"chain": {Steps: []flow.Step{flow.Task("a", "svc", "noop"), flow.Task("b", "svc", "flaky", flow.After("a"), soon), flow.Task("c", "svc", "noop", flow.After("b"))}},
 		"fan":   {Steps: fan},
 		"approval": {Steps: []flow.Step{flow.Task("submit", "svc", "noop"),

@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"slices"
 
 	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/flow"
@@ -168,7 +171,46 @@ func explain(cmd *cobra.Command, st *model.Status) error {
 		fmt.Fprintf(out, "the run has completed\n")
 	}
 	printReasons(out, st.Reasons, "", "  ", zone(cmd))
+	printSkipped(out, st)
 	return nil
+}
+
+// skippedMost is how many skipped steps are explained one by one.
+const skippedMost = 10
+
+// printSkipped says why steps were skipped: a condition with the values that it saw comes with its text.
+func printSkipped(out io.Writer, st *model.Status) {
+	n := 0
+	for _, name := range slices.Sorted(maps.Keys(st.Steps)) {
+		s := st.Steps[name]
+		if s.SkipReason == "" {
+			continue
+		}
+		if n++; n <= skippedMost {
+			fmt.Fprintf(out, "%s: was skipped: %s\n", name, whySkipped(&s))
+		}
+	}
+	if n > skippedMost {
+		fmt.Fprintf(out, "%d more steps were skipped; agnt5d show %s --only skipped\n", n-skippedMost, ids.Word(st.WorkflowID))
+	}
+}
+
+// whySkipped is the reason as the end of a sentence.
+func whySkipped(s *model.StepStatus) string {
+	switch s.SkipReason {
+	case "when":
+		if c := s.Condition; c != nil {
+			return fmt.Sprintf("its condition %s is false; it saw %s", c.When, clip(string(c.Saw), 400))
+		}
+		return "its condition is false"
+	case "failure":
+		return "something that it depends on failed or timed out"
+	case "dependency":
+		return "something that it depends on was skipped"
+	case "not_needed":
+		return "what it is for did not happen"
+	}
+	return s.SkipReason
 }
 
 func orDash(s string) string {

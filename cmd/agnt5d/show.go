@@ -346,6 +346,15 @@ func about(def *flow.Step, s *model.StepStatus, how drawing) string {
 	if def.Signal != nil {
 		parts = append(parts, "signal "+def.Signal.Name)
 	}
+	switch {
+	case s.SkipReason == "when" && s.Condition != nil:
+		parts = append(parts, clip(s.Condition.When, 60)+" is false")
+	case s.SkipReason != "":
+		parts = append(parts, whySkipped(s))
+	}
+	if s.Caught {
+		parts = append(parts, def.OnFailure+" took over")
+	}
 	if s.Error != nil && s.State != "completed" {
 		parts = append(parts, clip(earlier(s.State, s.Error.Attempt, s.Attempt)+s.Error.Message, 60))
 	}

@@ -62,6 +62,18 @@ func Show(seq, n uint64, at int64, run string, g *flow.Graph, e *event.Event) mo
 			}
 			out.Data["objects"] = objects
 		}
+	case event.StepSkipped:
+		put("reason", e.Code)
+	case event.ConditionEvaluated:
+		out.Data["result"] = e.Forced
+		out.Data["saw"] = json.RawMessage(OrNull(e.Payload))
+		if g != nil && int(e.Step) < len(g.Def.Steps) {
+			put("when", g.Def.Steps[e.Step].When)
+		}
+	case event.FailureCaught:
+		if g != nil && int(e.Step) < len(g.Def.Steps) {
+			put("on_failure", g.Def.Steps[e.Step].OnFailure)
+		}
 	case event.StepDeferred:
 		put("timer", name(e.Timer))
 		when("due", e.Due)

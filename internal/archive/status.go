@@ -79,7 +79,7 @@ func (a *Archive) status(l *Look, steps Steps) (*model.Status, error) {
 	s := l.S
 	out := &model.Status{WorkflowID: s.ID, WorkflowName: s.Workflow, Version: s.Version, State: s.Status.String(), Reason: s.Reason,
 		CreatedAt: rfc3339.Format(s.CreatedAt), Steps: map[string]model.StepStatus{}, StepCounts: map[string]int{}, Reasons: l.Reasons,
-		LastSeq: s.LastSeq, Events: s.Events, TraceParent: s.Trace, Output: json.RawMessage("null")}
+		LastSeq: s.LastSeq, Events: s.Events, TraceParent: s.Trace, HandledFailures: s.Handled, Output: json.RawMessage("null")}
 	if s.EndedAt != 0 {
 		out.CompletedAt = rfc3339.Format(s.EndedAt)
 	}
@@ -97,6 +97,7 @@ func (a *Archive) status(l *Look, steps Steps) (*model.Status, error) {
 		out.Steps, out.Order = make(map[string]model.StepStatus, n), make([]string, 0, n)
 	}
 	var counts Counts
+	skipped := s.SkipReasons()
 	for i, st := range s.All() {
 		state := st.State
 		if _, working := l.Workers[i]; working { // the journal does not know of its start yet, or need not
@@ -110,6 +111,7 @@ func (a *Archive) status(l *Look, steps Steps) (*model.Status, error) {
 		if err != nil {
 			return nil, err
 		}
+		step.SkipReason = skipped[i].String()
 		name := s.Name(i)
 		out.Order = append(out.Order, name)
 		out.Steps[name] = step
@@ -142,7 +144,14 @@ func (a *Archive) step(l *Look, i replay.Instance, state replay.StepState) (mode
 	if e := st.Error; e != nil {
 		step.Error = &model.StepError{Code: e.Code, Message: e.Message, Type: e.Type, Stack: e.Stack, Attempt: e.Attempt}
 	}
+	step.Caught = st.Caught
 	var err error
+	if c, known := l.S.Condition(i); known {
+		step.Condition = &model.Condition{When: def.When, Result: c.Yes}
+		if step.Condition.Saw, err = a.Payload(c.Saw); err != nil {
+			return step, err
+		}
+	}
 	if st.State == replay.StepCompleted {
 		step.Output, err = a.Payload(st.Output)
 	}

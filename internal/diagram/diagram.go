@@ -58,11 +58,12 @@ func Of(g *flow.Graph) *Diagram {
 		for _, to := range g.Dependents[i] {
 			d.Edges = append(d.Edges, Edge{i, int(to), Dependency})
 		}
-		if e := g.OnTimeout[i]; e >= 0 {
-			d.Edges = append(d.Edges, Edge{i, int(e), OnTimeout})
-		}
-		if s.OnFailure != "" {
-			d.Edges = append(d.Edges, Edge{i, int(g.Index[s.OnFailure]), OnFailure})
+		if e := g.Branch[i]; e >= 0 {
+			kind := OnTimeout
+			if s.OnFailure != "" {
+				kind = OnFailure
+			}
+			d.Edges = append(d.Edges, Edge{i, int(e), kind})
 		}
 	}
 	slices.SortStableFunc(d.Edges, func(a, b Edge) int {

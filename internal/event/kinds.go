@@ -20,7 +20,7 @@ const (
 	StepCompleted  Kind = 10 // fact or intent: Step, Attempt, Payload (output) or Ref (the SignalReceived it took), Objects, Hash
 	StepFailed     Kind = 11 // intent: Step, Attempt, Code, Message: for good, until the run is retried
 	StepTimedOut   Kind = 12 // fact: the wait Step is over its timeout
-	StepSkipped    Kind = 13 // intent: Step
+	StepSkipped    Kind = 13 // intent: Step, Code (why, of a workflow with more than one reason)
 	SignalAwaited  Kind = 14 // intent: Step waits; Due (0: for ever)
 	SignalReceived Kind = 15 // fact: Name, ID, Payload
 	TimerSet       Kind = 16 // intent: Step fires at Due
@@ -31,6 +31,9 @@ const (
 	RunReopened    Kind = 21 // fact: a failed or cancelled run goes on
 	AttemptEnded   Kind = 22 // fact: Step, Attempt: an attempt that was out when its run ended has answered, or its lease ran out
 	RunQuarantined Kind = 23 // fact: Ref (the damaged record), Message
+
+	ConditionEvaluated Kind = 24 // fact: Step; Forced: its condition is true; Payload (the values that it read, by their paths)
+	FailureCaught      Kind = 25 // intent: Step, which has failed: the step that its on_failure names has started
 
 	// Facts of the engine itself; they stand in records of no run.
 
@@ -48,6 +51,7 @@ var names = [...]string{
 	StepSkipped: "StepSkipped", SignalAwaited: "SignalAwaited", SignalReceived: "SignalReceived", TimerSet: "TimerSet",
 	TimerFired: "TimerFired", RunCompleted: "RunCompleted", RunFailed: "RunFailed", RunCancelled: "RunCancelled",
 	RunReopened: "RunReopened", AttemptEnded: "AttemptEnded", RunQuarantined: "RunQuarantined",
+	ConditionEvaluated: "ConditionEvaluated", FailureCaught: "FailureCaught",
 	WorkflowRegistered: "WorkflowRegistered", RunsDeleted: "RunsDeleted", ObjectDeleted: "ObjectDeleted",
 	EngineStarted: "EngineStarted", SettingChanged: "SettingChanged",
 }
@@ -110,7 +114,7 @@ var layouts = [...][]field{
 	StepCompleted:  {fStep, fAttempt, fPayload, fRef, fObjects, fHash},
 	StepFailed:     {fStep, fAttempt, fCode, fMessage},
 	StepTimedOut:   {fStep},
-	StepSkipped:    {fStep},
+	StepSkipped:    {fStep, fCode},
 	SignalAwaited:  {fStep, fDue},
 	SignalReceived: {fName, fID, fPayload, fBy},
 	TimerSet:       {fStep, fDue},
@@ -121,6 +125,9 @@ var layouts = [...][]field{
 	RunReopened:    {fBy},
 	AttemptEnded:   {fStep, fAttempt},
 	RunQuarantined: {fRef, fMessage},
+
+	ConditionEvaluated: {fStep, fForced, fPayload},
+	FailureCaught:      {fStep},
 
 	WorkflowRegistered: {fName, fVersion, fDigest, fBy},
 	RunsDeleted:        {fPayload, fMessage, fBy},

@@ -29,6 +29,8 @@ const (
 	AttemptsLost  = "attempts_lost"
 	SignalTimeout = "signal_timeout"
 	TimerInvalid  = "timer_invalid"
+
+	ExpressionFailed = "expression_failed"
 )
 
 // Failure is a code and what it means.
@@ -59,5 +61,6 @@ var All = []Failure{
 	{EngineStopped, "attempt lost", "The attempt ran in the engine's own process, which stopped."},
 	{AttemptsLost, "step failed", "Ten attempts in a row were lost."},
 	{SignalTimeout, "step failed", "The signal did not come within the wait's `timeout_ms`, and the wait names no `on_timeout`."},
+	{ExpressionFailed, "step failed", "An expression of the step could not be worked out; the message has its text, the position and the reason."},
 	{TimerInvalid, "step failed", "The timer's time cannot be worked out any more: its time zone has gone from the machine, say."},
 }

@@ -174,6 +174,9 @@ func (c *check) run(run *Run) string {
 		if s.Status != replay.Running || run.damaged() {
 			continue
 		}
+		if asks := s.Asks(i) != replay.AskNothing; asks != (run.asked[i] != 0) {
+			return fmt.Sprintf("10: step %q asks: %v, it was asked: %v", s.Name(i), asks, !asks)
+		}
 		if why := c.works(run, i, st, slot); why != "" {
 			return fmt.Sprintf("6: step %q, attempt %d, %s", s.Name(i), st.Attempt, why)
 		}

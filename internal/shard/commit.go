@@ -43,6 +43,9 @@ func (r *Shard) publish(b *effects) {
 	for _, o := range b.offers {
 		r.offer(o.run, o.step, o.attempt, o.careful)
 	}
+	for _, a := range b.asks {
+		r.question(a)
+	}
 	for _, c := range b.cancels {
 		r.cancel(c.slot, c.why)
 	}
@@ -171,7 +174,8 @@ type Spec struct {
 	Input    replay.Payload
 	Deps     []Dep
 	Fence    uint64
-	Expires  int64 // Unix ms; 0: never
+	Expires  int64                        // Unix ms; 0: never
+	Errors   map[string]*replay.StepError // of the failed steps whose on_failure names it
 
 	few [1]Dep // where Deps lies when there are not more
 }
@@ -196,6 +200,9 @@ func (r *Shard) describe(spec *Spec, run *Run, slot *worker.Slot) {
 		Attempt: slot.Attempt, Input: s.Input, Fence: st.Fence}
 	if slot.Expires != 0 {
 		spec.Expires = r.now.Wall + slot.Expires - r.now.Mono
+	}
+	if s.Graph.Language {
+		spec.Errors = s.Errors(slot.Step)
 	}
 	if deps := s.Deps(slot.Step); len(deps) > 0 {
 		if spec.Deps = spec.few[:0]; len(deps) > len(spec.few) {
@@ -284,7 +291,7 @@ func (r *Shard) turnFull(inputs []Input) {
 			} else {
 				in.admit(r)
 			}
-		case *Gone:
+		case *Gone, *Evaluated:
 			r.kept = append(r.kept, in)
 		case refuser:
 			in.refuse(refusal.ErrDiskFull)

@@ -13,6 +13,7 @@ type effects struct {
 	ended   []*Run       // runs that have ended: they leave memory unless something keeps them
 	gone    []string     // ids of runs that are deleted
 	stored  []storedSnap // of runs put away, whose state memory need not keep then
+	asks    []pending    // what expressions come to
 	given   []Input      // outcomes of attempts in process, to be folded again if the batch is dropped
 }
 
@@ -40,6 +41,7 @@ func (e *effects) merge(o *effects) {
 	e.ended = append(e.ended, o.ended...)
 	e.gone = append(e.gone, o.gone...)
 	e.stored = append(e.stored, o.stored...)
+	e.asks = append(e.asks, o.asks...)
 	e.given = append(e.given, o.given...)
 }
 
@@ -53,6 +55,7 @@ func (e *effects) reset() {
 	e.ended = emptied(e.ended)
 	e.gone = emptied(e.gone)
 	e.stored = emptied(e.stored)
+	e.asks = emptied(e.asks)
 	e.given = emptied(e.given)
 }
 
@@ -67,5 +70,5 @@ func emptied[T any](list []T) []T {
 // empty says that nothing follows.
 func (e *effects) empty() bool {
 	return len(e.then) == 0 && len(e.offers) == 0 && len(e.release) == 0 && len(e.cancels) == 0 && len(e.handout) == 0 &&
-		len(e.ended) == 0 && len(e.gone) == 0 && len(e.stored) == 0 && len(e.given) == 0
+		len(e.ended) == 0 && len(e.gone) == 0 && len(e.stored) == 0 && len(e.asks) == 0 && len(e.given) == 0
 }

@@ -97,6 +97,7 @@ func (r *Shard) owe(boot bool) {
 		r.pushTimes(s)
 		for i, st := range s.All() {
 			r.oweAttempt(run, replay.Out{Step: i, Attempt: st.Attempt, Local: st.Local, Worker: st.Worker, Boot: st.Boot}, s.Owed(i), boot)
+			r.want(run, i)
 		}
 	}
 	slices.SortFunc(wants, func(a, b objects.Owner) int { return cmp.Compare(a.Seq, b.Seq) })

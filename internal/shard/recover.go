@@ -87,6 +87,9 @@ func (r *Shard) again() error {
 	for _, slot := range b.handout {
 		r.handOut(slot)
 	}
+	for _, a := range b.asks {
+		r.question(a)
+	}
 	return nil
 }
 

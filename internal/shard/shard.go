@@ -45,6 +45,8 @@ type Config struct {
 	Execute func(*Spec)
 	// Room gives where the Spec for Execute is to lie; nil: it need not lie with anything.
 	Room func(*worker.Slot) *Spec
+	// Evaluate works out what expressions come to, and brings an Evaluated. It must not block.
+	Evaluate func(*Question)
 	// Cancel tells an attempt in process that nobody waits for its answer any more.
 	Cancel func(*worker.Slot, string)
 	// Damage hears of each damage found; Note of things an operator should read.
@@ -77,6 +79,7 @@ var ErrAway = errors.New("the run has ended and is not in memory")
 //  7. The table of keys has exactly the requests of the states, and they hold their keys when the state says so.
 //  8. Who works under a key holds it: no other handler can have a task with that key.
 //  9. Every time that a running run waits for stands in the queue of times.
+//  10. What an instance of a running run asks was asked, and nothing else.
 //
 // Of a damaged run, and of one that a newer release has written on, less is known than happened: 7 and 8 leave out their keys.
 type Shard struct {
@@ -136,6 +139,7 @@ type Shard struct {
 
 	logBytes   int64
 	checkpoint *checkpoint
+	asks       uint64   // questions asked so far
 	last       []func() // to run at the end of the turn
 	Stats      Stats
 	meters     *meters
@@ -183,9 +187,10 @@ type Run struct {
 	S       *replay.State
 	def     *Def
 	facts   []fact
-	snap    uint64 // LastSeq of the snapshot in the journal; 0: none
-	touched uint64 // number of the last turn that looked at it
-	leased  int    // leases whose start is not journaled
+	snap    uint64                     // LastSeq of the snapshot in the journal; 0: none
+	touched uint64                     // number of the last turn that looked at it
+	leased  int                        // leases whose start is not journaled
+	asked   map[replay.Instance]uint64 // the number of the question that an instance waits for
 	waiters []waiter
 	hurt    *journal.Damage // found at recovery, not yet journaled
 }

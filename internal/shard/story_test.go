@@ -14,6 +14,7 @@ import (
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/archive"
+	"github.com/agnt5/agnt5d/internal/evaluate"
 	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/internal/sim"
@@ -28,7 +29,8 @@ var update = flag.Bool("update", false, "rewrite what the stories expect")
 // dashes, and the events that became durable because of them.
 //
 //	workflow NAME            the following indented lines are its YAML
-//	start RUN WORKFLOW       complete RUN STEP [JSON]    fail RUN STEP [final]    started RUN STEP
+//	start RUN WORKFLOW [JSON]
+//	complete RUN STEP [JSON]    fail RUN STEP [final]    started RUN STEP
 //	signal RUN NAME [ID]     cancel RUN                  retry RUN                fire RUN TIMER
 //	advance 5s               restart                     state RUN
 func TestStories(t *testing.T) {
@@ -89,12 +91,13 @@ type story struct {
 	serve  [][2]string // service and handler of what runs in process, besides svc/h
 	said   []string
 	number uint64 // of the engine's start
+	asked  []*shard.Question
 }
 
 func (s *story) boot() {
 	s.shard = newDuo(shard.Config{Journal: s.disk, Release: "story", Boot: s.number, Execute: func(spec *shard.Spec) {
 		s.tasks[spec.ID+"/"+spec.Name] = spec
-	}})
+	}, Evaluate: func(q *shard.Question) { s.asked = append(s.asked, q) }})
 	if err := s.shard.Recover(s.now); err != nil {
 		s.t.Fatal(err)
 	}
@@ -118,10 +121,26 @@ func (s *story) commit() {
 		}
 		give(s.shard, s.disk, s.now, nil)
 		b := s.shard.Turn(s.now, nil)
-		if b == nil {
+		if b == nil && len(s.asked) == 0 {
 			return
 		}
-		s.disk.Append(b)
+		if b != nil {
+			s.disk.Append(b)
+		}
+		s.evaluate()
+	}
+}
+
+// evaluate answers what the shard asks.
+func (s *story) evaluate() {
+	asked := s.asked
+	s.asked = nil
+	for _, q := range asked {
+		in, err := evaluate.Answer(q, archive.New(s.disk).Payload)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		give(s.shard, s.disk, s.now, []any{in})
 	}
 }
 
@@ -167,7 +186,11 @@ func (s *story) do(commands string) {
 			}
 			s.register(arg(1), strings.Join(yaml, "\n"))
 		case "start":
-			s.turn(&shard.Start{ID: arg(1), Given: true, Workflow: arg(2), Input: []byte("null"), Reply: func(_ shard.Started, err error) { s.reply(err) }})
+			input := "null"
+			if arg(3) != "" {
+				input = arg(3)
+			}
+			s.turn(&shard.Start{ID: arg(1), Given: true, Workflow: arg(2), Input: []byte(input), Reply: func(_ shard.Started, err error) { s.reply(err) }})
 		case "complete":
 			in := s.answer(arg(1), arg(2))
 			in.Output = []byte("null")
@@ -301,8 +324,12 @@ func (s *story) line(seq uint64, r journal.Record, id string, many bool, e *even
 	switch e.Kind {
 	case event.StepScheduled, event.AttemptStarted, event.AttemptFailed, event.AttemptLost, event.AttemptEnded:
 		fmt.Fprintf(b, " %d", e.Attempt)
-	case event.StepFailed:
-		b.WriteString(" " + e.Code)
+	case event.StepFailed, event.StepSkipped:
+		if e.Code != "" {
+			b.WriteString(" " + e.Code)
+		}
+	case event.ConditionEvaluated:
+		fmt.Fprintf(b, " %v %s", e.Forced, e.Payload)
 	case event.StepCompleted:
 		if e.Ref != 0 {
 			fmt.Fprintf(b, " <- %d", e.Ref)

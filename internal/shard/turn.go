@@ -257,6 +257,7 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 		case event.RunReopened:
 			r.reopened(run)
 		case event.RunQuarantined:
+			clear(run.asked)
 			r.stop(run)
 			r.head(run)
 			r.mark(run)
@@ -270,6 +271,9 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 			}
 			r.retireIfDone(run)
 		}
+	}
+	for _, i := range s.Wanted() {
+		r.want(run, i)
 	}
 	if !run.def.keyed && !s.Grown() {
 		return
@@ -305,6 +309,7 @@ func (g granted) fold(r *Shard, run *Run, t *replay.Turn) {
 // end closes the books of a run that has ended.
 func (r *Shard) end(run *Run) {
 	r.Stats.RunsEnded++
+	clear(run.asked)
 	r.meters.ended(run.S)
 	if run.S.Status != replay.Completed {
 		r.stop(run)

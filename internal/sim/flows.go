@@ -36,7 +36,13 @@ func tryFlow(rng *rand.Rand) *flow.Definition {
 		opts := []flow.StepOption{flow.After(after...)}
 		switch k := rng.IntN(100); {
 		case k < 62:
-			d.Steps = append(d.Steps, task(rng, name(i), opts))
+			s := task(rng, name(i), opts)
+			if n > 1 && rng.IntN(100) < 20 {
+				if e := rng.IntN(n); e != i {
+					s.OnFailure, escalates[e] = name(e), true
+				}
+			}
+			d.Steps = append(d.Steps, s)
 		case k < 84:
 			s := flow.WaitSignal(name(i), fmt.Sprintf("sig%d", rng.IntN(3)), opts...)
 			if rng.IntN(100) < 70 {
@@ -62,8 +68,24 @@ func tryFlow(rng *rand.Rand) *flow.Definition {
 			s.Timer.MaxRetries = &retries
 			d.Steps = append(d.Steps, s)
 		}
+		last := &d.Steps[len(d.Steps)-1]
+		if len(after) > 0 && rng.IntN(100) < 20 {
+			last.Join = []flow.JoinRule{flow.JoinAny, flow.JoinSettled}[rng.IntN(2)]
+		}
+		if rng.IntN(100) < 12 {
+			last.When = condition(rng, after)
+		}
 	}
 	return d
+}
+
+// condition makes up a condition that hangs on the states of the step's dependencies.
+func condition(rng *rand.Rand, after []string) string {
+	if len(after) == 0 {
+		return []string{"true", "1 == 2"}[rng.IntN(2)]
+	}
+	states := []string{"completed", "skipped", "timed_out", "failed"}
+	return fmt.Sprintf("steps.%s.state %s %q", after[rng.IntN(len(after))], []string{"==", "!="}[rng.IntN(2)], states[rng.IntN(len(states))])
 }
 
 func task(rng *rand.Rand, name string, opts []flow.StepOption) flow.Step {

@@ -12,6 +12,7 @@ import (
 	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/internal/failure"
 	"github.com/agnt5/agnt5d/internal/hub"
+	"github.com/agnt5/agnt5d/internal/naive"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
@@ -56,6 +57,7 @@ type Judge struct {
 	given    map[place]given
 	working  []handler
 	archives []*archive.Archive // by shard
+	models   map[flow.Digest]*naive.Model
 }
 
 // handler is somebody who was given a task.
@@ -119,7 +121,7 @@ type attemptOf struct {
 
 func newJudge(w *World) *Judge {
 	j := &Judge{w: w, byRun: map[uint64]*track{}, byID: map[string]*track{}, byInput: map[string]bool{}, holders: map[object]place{},
-		wanted: map[object][]uint64{}, counts: map[object]int{}, given: map[place]given{}}
+		wanted: map[object][]uint64{}, counts: map[object]int{}, given: map[place]given{}, models: map[flow.Digest]*naive.Model{}}
 	for _, n := range w.nodes {
 		j.archives = append(j.archives, archive.New(n.disk))
 	}
@@ -293,6 +295,8 @@ func (j *Judge) before(t *track, rec *journal.Record, e *event.Event, seq uint64
 	switch e.Kind {
 	case event.StepBlocked, event.SignalAwaited, event.TimerSet, event.StepSkipped:
 		j.mayBegin(t, e)
+	case event.ConditionEvaluated:
+		j.condition(t, e)
 	case event.StepScheduled:
 		if len(s.Spec(step).ObjectKeys) == 0 {
 			j.mayBegin(t, e)
@@ -443,13 +447,61 @@ func (j *Judge) mayBegin(t *track, e *event.Event) {
 	if st.Attempt > 0 {
 		return
 	}
-	what := mayStart
+	what := naive.Start
 	if e.Kind == event.StepSkipped {
-		what = mustSkip
+		what = naive.Skip
 	}
-	if want, why := naive(s, i); want != what {
-		j.w.fail("%s/%s: %s, but %s", t.id, s.Name(i), e.Kind, why)
+	m, at := j.moment(s)
+	want, reason := m.Look(s.Name(i), at)
+	if e.Kind == event.StepSkipped && e.Code == "when" {
+		c, known := s.Condition(i)
+		if !known || c.Yes || want != naive.Start {
+			j.w.fail("%s/%s: skipped by its condition: %+v, %v; it may %q", t.id, s.Name(i), c, known, want)
+		}
+		return
 	}
+	if want != what || e.Code != "" && e.Code != reason {
+		j.w.fail("%s/%s: %s %s, but the definition says %q %s", t.id, s.Name(i), e.Kind, e.Code, want, reason)
+	}
+	if c, _ := s.Condition(i); what == naive.Start && s.Spec(i).When != "" && !c.Yes {
+		j.w.fail("%s/%s: %s, but its condition is not known to be true", t.id, s.Name(i), e.Kind)
+	}
+}
+
+// condition holds what a condition came to against the second model. The conditions of the simulator name no outputs.
+func (j *Judge) condition(t *track, e *event.Event) {
+	m, at := j.moment(t.s)
+	name := t.s.Name(e.Step)
+	if what, _ := m.Look(name, at); what != naive.Start {
+		j.w.fail("%s/%s: its condition was looked at before its time", t.id, name)
+	}
+	if want, err := m.Condition(name, at); err != nil || want != e.Forced {
+		j.w.fail("%s/%s: its condition is %v, want %v: %v", t.id, name, e.Forced, want, err)
+	}
+}
+
+// moment is how a run stands, for the second model.
+func (j *Judge) moment(s *replay.State) (*naive.Model, naive.Moment) {
+	m := j.models[s.Graph.Digest]
+	if m == nil {
+		body, err := flow.Canonical(s.Graph.Def)
+		if err == nil {
+			m, err = naive.Parse(body)
+		}
+		if err != nil {
+			j.w.fail("%v", err)
+		}
+		j.models[s.Graph.Digest] = m
+	}
+	at := naive.Moment{Steps: map[string]string{}, Reasons: map[string]string{}, Caught: map[string]bool{}}
+	for i, why := range s.SkipReasons() {
+		at.Reasons[s.Name(i)] = why.String()
+	}
+	for i := range s.Steps {
+		name := s.Name(replay.Instance(i))
+		at.Steps[name], at.Caught[name] = s.Steps[i].State.String(), s.Steps[i].Caught
+	}
+	return m, at
 }
 
 // compare holds the shard against the fold, when nothing is under way.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 
+	"github.com/agnt5/agnt5d/internal/evaluate"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/worker"
@@ -21,6 +22,7 @@ type node struct {
 	full  bool // the disk is full
 	reads []*reading
 	doubt *doubt
+	asked []*shard.Question // what expressions come to, not answered yet
 
 	// What is under way between the hub and the shard, in order, when each has its own goroutine (World.slow).
 	fromHub []shard.Input
@@ -50,7 +52,7 @@ func (n *node) send(in shard.Input) { n.inbox = append(n.inbox, in) }
 // boot starts the shard on what the disk holds.
 func (n *node) boot(boot uint64) {
 	w := n.w
-	n.inbox, n.fromHub, n.toHub, n.full, n.reads, n.doubt = nil, nil, nil, false, nil, nil
+	n.inbox, n.fromHub, n.toHub, n.full, n.reads, n.doubt, n.asked = nil, nil, nil, false, nil, nil, nil
 	if w.bug == StaleState && w.epoch > 2 && len(n.disk.records) > 40 {
 		n.disk.base = n.disk.records[len(n.disk.records)-2].Seq
 	}
@@ -59,8 +61,9 @@ func (n *node) boot(boot uint64) {
 		host = lateHost{n, host}
 	}
 	n.shard = shard.New(shard.Config{Journal: n.disk, Release: "sim", Boot: boot, LeaseMS: lease, CheckpointBytes: 6_000, MaxLive: 1 + w.rng.IntN(4), ParkTurns: 1 + w.rng.Uint64N(8), TombstoneMS: tombstone, Host: host,
-		Execute: func(s *shard.Spec) { w.handOut("local", s); w.local = append(w.local, s) },
-		Cancel:  func(s *worker.Slot, _ string) { w.cancelled[s] = true }, Damage: w.judge.reported})
+		Execute:  func(s *shard.Spec) { w.handOut("local", s); w.local = append(w.local, s) },
+		Evaluate: func(q *shard.Question) { n.asked = append(n.asked, q) },
+		Cancel:   func(s *worker.Slot, _ string) { w.cancelled[s] = true }, Damage: w.judge.reported})
 	n.shard.Stats = shard.Stats{}
 	if err := n.shard.Recover(w.now()); err != nil {
 		w.fail("recovery: %v", err)
@@ -105,6 +108,22 @@ func (n *node) turn() {
 		}
 	}
 	w.dispatch()
+}
+
+// answer works out one of the expressions that the shard asked for, in any order.
+func (n *node) answer() {
+	if len(n.asked) == 0 {
+		return
+	}
+	i := n.w.rng.IntN(len(n.asked))
+	q := n.asked[i]
+	n.asked = append(n.asked[:i:i], n.asked[i+1:]...)
+	n.w.op("an expression is worked out")
+	in, err := evaluate.Answer(q, n.w.judge.archive(q.Run).Payload)
+	if err != nil {
+		n.w.fail("run %d: %v", q.Run, err)
+	}
+	n.send(in)
 }
 
 // commit makes batches durable, lets the Judge look at them, and tells the shard.

@@ -26,6 +26,11 @@ func (w *World) quiet() {
 	for round := range 4_000 {
 		w.turnAll()
 		w.commitAll()
+		for _, n := range w.nodes {
+			for len(n.asked) > 0 {
+				n.answer()
+			}
+		}
 		for len(w.local) > 0 {
 			w.finishLocal()
 		}
@@ -68,7 +73,7 @@ func (w *World) done() bool {
 // idle says that nobody has asked for anything.
 func (w *World) idle() bool {
 	for _, n := range w.nodes {
-		if len(n.inbox) > 0 {
+		if len(n.inbox) > 0 || len(n.asked) > 0 {
 			return false
 		}
 	}

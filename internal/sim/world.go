@@ -164,6 +164,9 @@ func (w *World) step() {
 	if w.chance(20) {
 		w.some().readSome()
 	}
+	if w.chance(20) {
+		w.some().answer()
+	}
 	switch n := w.rng.IntN(100); {
 	case n < 30:
 		w.turn()

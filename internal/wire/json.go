@@ -78,6 +78,24 @@ func appendTask(b []byte, t *worker.Task) []byte {
 	if t.HeartbeatMS != 0 {
 		b = strconv.AppendInt(append(b, `,"heartbeat_timeout_ms":`...), t.HeartbeatMS, 10)
 	}
+	if len(t.Errors) > 0 {
+		b = appendErrors(append(b, `,"errors":`...), t.Errors)
+	}
+	return append(b, '}')
+}
+
+func appendErrors(b []byte, all map[string]worker.StepError) []byte {
+	b = append(b, '{')
+	for i, step := range keys(all) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		e := all[step]
+		b = jsontext.AppendString(append(jsontext.AppendString(b, step), `:{"code":`...), e.Code)
+		b = jsontext.AppendString(append(b, `,"message":`...), e.Message)
+		b = jsontext.AppendString(append(b, `,"type":`...), e.Type)
+		b = append(strconv.AppendUint(append(b, `,"attempt":`...), uint64(e.Attempt), 10), '}')
+	}
 	return append(b, '}')
 }
 

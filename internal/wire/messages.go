@@ -252,7 +252,11 @@ func (r *reader) result() (out worker.Result) {
 }
 
 func (w writer) task(t *worker.Task) {
-	_ = w.EncodeMapLen(17)
+	n := 17
+	if len(t.Errors) > 0 {
+		n++
+	}
+	_ = w.EncodeMapLen(n)
 	w.text("token", t.Token)
 	w.text("lease_expires_at", t.LeaseExpiresAt)
 	w.text("workflow_id", t.WorkflowID)
@@ -279,6 +283,48 @@ func (w writer) task(t *worker.Task) {
 	w.text("traceparent", t.TraceParent)
 	w.number("timeout_ms", t.TimeoutMS)
 	w.number("heartbeat_timeout_ms", t.HeartbeatMS)
+	if len(t.Errors) > 0 {
+		w.errors(t.Errors)
+	}
+}
+
+func (w writer) errors(all map[string]worker.StepError) {
+	_ = w.EncodeString("errors")
+	_ = w.EncodeMapLen(len(all))
+	for _, step := range keys(all) {
+		e := all[step]
+		_ = w.EncodeString(step)
+		_ = w.EncodeMapLen(4)
+		w.text("code", e.Code)
+		w.text("message", e.Message)
+		w.text("type", e.Type)
+		w.number("attempt", int64(e.Attempt))
+	}
+}
+
+func (r *reader) errors() map[string]worker.StepError {
+	all := map[string]worker.StepError{}
+	for n := read(r, (*msgpack.Decoder).DecodeMapLen); n > 0 && r.err == nil; n-- {
+		step := r.text()
+		var e worker.StepError
+		r.fields(func(key []byte) bool {
+			switch string(key) {
+			case "code":
+				e.Code = r.same()
+			case "message":
+				e.Message = r.text()
+			case "type":
+				e.Type = r.same()
+			case "attempt":
+				e.Attempt = read(r, (*msgpack.Decoder).DecodeUint32)
+			default:
+				return false
+			}
+			return true
+		})
+		all[step] = e
+	}
+	return all
 }
 
 func (r *reader) task() *worker.Task {
@@ -319,6 +365,8 @@ func (r *reader) task() *worker.Task {
 			t.TimeoutMS = r.int()
 		case "heartbeat_timeout_ms":
 			t.HeartbeatMS = r.int()
+		case "errors":
+			t.Errors = r.errors()
 		default:
 			return false
 		}

@@ -62,6 +62,9 @@ var spoken = []struct {
 	{"tasks", polled(2)},
 	{"the least task", &wire.Polled{Tasks: []*worker.Task{{Token: "t", WorkflowID: "r", WorkflowName: "w", Step: "s", ServiceName: "svc", HandlerName: "h", Attempt: 1,
 		IdempotencyKey: "r/s", WorkflowInput: raw("null"), InputData: raw("null")}}}},
+	{"a task after a failure", &wire.Polled{Tasks: []*worker.Task{{Token: "t", WorkflowID: "r", WorkflowName: "w", Step: "s", ServiceName: "svc", HandlerName: "h", Attempt: 1,
+		IdempotencyKey: "r/s", WorkflowInput: raw("null"), InputData: raw("null"), Errors: map[string]worker.StepError{
+			"a": {Code: "card_declined", Message: "no \"money\"", Type: "CardError", Attempt: 3}, "b": {Code: "signal_timeout", Message: "m"}}}}}},
 	{"answers and what was cancelled", &wire.Polled{Results: []worker.Result{{Token: "a", Code: "recorded"}, {Token: "b", Code: "stale_lease"}}, Cancelled: []string{"c", "d"}}},
 	{"an empty answer", &wire.Polled{}},
 	{"a heartbeat", &wire.Heartbeat{Tokens: []wire.Beat{{Token: "a"}, {Token: "b", Details: raw(`{"done":3}`)}, {Token: "c", Details: raw("null")}}}},

@@ -79,6 +79,8 @@ class Context:
     """Of the step's definition; None when it gives none."""
     dependencies: dict[str, Any]
     """Output of each completed dependency, by step name."""
+    errors: dict[str, dict[str, Any]]
+    """Why steps failed whose ``on_failure`` names this step, by name: code, message, type, attempt."""
     object_keys: list[str]
     objects: Objects
     metadata: dict[str, Any]
@@ -89,7 +91,7 @@ class Context:
 
     _ITEMS = (
         "workflow_id", "workflow_name", "step_name", "service_name", "handler_name", "attempt", "idempotency_key", "workflow_input",
-        "input_data", "dependencies", "object_keys", "objects", "metadata", "logger",
+        "input_data", "dependencies", "errors", "object_keys", "objects", "metadata", "logger",
     )  # fmt: skip
 
     def __init__(self, task: dict[str, Any], worker_id: str = "", beat: Callable[[Any], None] | None = None, logged: Callable[[], None] | None = None) -> None:
@@ -114,6 +116,7 @@ class Context:
         self.workflow_input = task.get("workflow_input")
         self.input_data = task.get("input_data")
         self.dependencies = task.get("dependencies") or {}
+        self.errors = task.get("errors") or {}
         self.object_keys = task.get("object_keys") or []
 
     def _settle(self) -> None:

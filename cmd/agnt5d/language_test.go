@@ -1,0 +1,62 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A daemon is killed between the steps of workflows with conditions and branches of failures, and the shell says what became of them.
+func TestConditionsAndFailureBranchesAtTheShell(t *testing.T) {
+	dir := t.TempDir()
+	d := startDaemon(t, dir)
+	for name, yaml := range map[string]string{
+		"choice": `steps:
+  - {name: check, service_name: svc, handler_name: noop}
+  - {name: big, service_name: svc, handler_name: noop, dependencies: [check], when: input.amount > 100}
+  - {name: small, service_name: svc, handler_name: noop, dependencies: [check], when: input.amount <= 100}
+  - {name: wait, type: wait_signal, dependencies: [big, small], join: any, signal: {name: go}}
+  - {name: end, service_name: svc, handler_name: noop, dependencies: [wait], when: steps.small.state == "skipped"}
+`,
+		"caught": `steps:
+  - {name: pay, service_name: svc, handler_name: fail, retry: {max_attempts: 1}, on_failure: refund}
+  - {name: ship, service_name: svc, handler_name: noop, dependencies: [pay]}
+  - {name: refund, service_name: svc, handler_name: noop}
+  - {name: tell, service_name: svc, handler_name: noop, dependencies: [ship, refund]}
+`,
+		"broken": `steps:
+  - {name: end, service_name: svc, handler_name: noop, when: input.amount.more > 1}
+`,
+	} {
+		file := filepath.Join(dir, name+".yaml")
+		if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d.say(t, 0, name+" version 1 is new", "register", name, file)
+	}
+	d.say(t, 0, "c1", "start", "choice", "--id", "c1", "--input", `{"amount":120}`)
+	worker := startWorker(t, d.url)
+	until(t, func() bool {
+		_, out, _ := d.cli(t, "explain", "c1")
+		return strings.Contains(out, `waits for signal "go"`)
+	})
+	d.say(t, 0, `small: was skipped: its condition input.amount <= 100 is false; it saw {"input.amount":120}`, "explain", "c1")
+	d.say(t, 0, "input.amount <= 100 is false", "show", "c1")
+	d.kill()
+	d.again(t)
+	d.say(t, 0, "step wait took it", "signal", "c1", "go")
+	d.say(t, 0, "completed", "start", "choice", "--id", "c1", "--input", `{"amount":120}`, "--wait")
+	d.say(t, 0, "ConditionEvaluated", "history", "c1")
+
+	d.say(t, 0, "f1  completed", "start", "caught", "--id", "f1", "--wait")
+	d.say(t, 0, `"handled_failures":1`, "show", "f1", "-o", "json")
+	d.say(t, 0, "refund took over", "show", "f1")
+	d.say(t, 0, "ship: was skipped: something that it depends on failed or timed out", "explain", "f1")
+
+	d.say(t, exitRunFailed, "cannot take more of a number", "start", "broken", "--id", "b1", "--input", `{"amount":5}`, "--wait")
+	d.say(t, 0, "expression_failed", "explain", "b1")
+	if code := worker.stop(t); code != 0 {
+		t.Errorf("the worker ended with %d: %s", code, worker.said)
+	}
+}

@@ -1,0 +1,103 @@
+package shard
+
+import (
+	"github.com/agnt5/agnt5d/replay"
+)
+
+// What a run's expressions come to is worked out outside of the loop: they read outputs that are not in memory, and take their time. The
+// shard asks when what they read is durable, goes on with other things, and records the answer when it comes. An answer that nobody
+// waits for any more is let go.
+
+// Question is what the expressions of one instance need, with the names of the steps that are settled or that its expressions may name.
+type Question struct {
+	Ask      replay.Ask
+	Run      uint64
+	Step     replay.Instance
+	No       uint64 // of the question
+	ID       string
+	Workflow string
+	Version  uint32
+	Created  int64 // Unix ms
+	Name     string
+	What     *replay.Spec
+	Input    replay.Payload
+	Steps    map[string]StepValue // those that its expressions name
+}
+
+// StepValue is what an expression sees of a step.
+type StepValue struct {
+	State  string
+	Output *replay.Payload   // nil: it did not complete
+	Error  *replay.StepError // nil: it did not fail
+}
+
+// Evaluated is the answer to a Question.
+type Evaluated struct {
+	Run  uint64
+	Step replay.Instance
+	No   uint64
+	Got  replay.Evaluated
+}
+
+type pending struct {
+	run  *Run
+	step replay.Instance
+	no   uint64
+}
+
+// want asks what an instance waits for, when all that the shard has decided by now is durable.
+func (r *Shard) want(run *Run, i replay.Instance) {
+	if run.asked[i] != 0 || run.S.Asks(i) == replay.AskNothing {
+		return
+	}
+	if run.asked == nil {
+		run.asked = map[replay.Instance]uint64{}
+	}
+	r.asks++
+	run.asked[i] = r.asks
+	r.b.asks = append(r.b.asks, pending{run, i, r.asks})
+}
+
+// question puts a question, unless the state has moved on.
+func (r *Shard) question(a pending) {
+	s := a.run.S
+	if a.run.asked[a.step] != a.no || r.cfg.Evaluate == nil {
+		return
+	}
+	q := &Question{Ask: s.Asks(a.step), Run: s.Run, Step: a.step, No: a.no, ID: s.ID, Workflow: s.Workflow, Version: s.Version, Created: s.CreatedAt,
+		Name: s.Name(a.step), What: s.Spec(a.step), Input: s.Input}
+	if refs := s.Refs(a.step); len(refs) > 0 {
+		q.Steps = make(map[string]StepValue, len(refs))
+		for _, i := range refs {
+			q.Steps[s.Name(i)] = stepValue(s.At(i))
+		}
+	}
+	if q.Ask != replay.AskNothing {
+		r.cfg.Evaluate(q)
+	}
+}
+
+func stepValue(st *replay.Step) StepValue {
+	v := StepValue{State: st.State.String()}
+	switch st.State {
+	case replay.StepCompleted:
+		v.Output = &st.Output
+	case replay.StepFailed:
+		v.Error = st.Error
+	}
+	return v
+}
+
+func (in *Evaluated) admit(r *Shard) {
+	if run, err := r.run(in.Run); run != nil && err == nil {
+		r.give(run, in)
+	}
+}
+
+func (in *Evaluated) fold(_ *Shard, run *Run, t *replay.Turn) {
+	if run.asked[in.Step] != in.No {
+		return
+	}
+	delete(run.asked, in.Step)
+	t.Evaluated(in.Step, in.Got)
+}

@@ -1,0 +1,365 @@
+package shard_test
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/failure"
+	"github.com/agnt5/agnt5d/internal/naive"
+	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/internal/sim"
+	"github.com/agnt5/agnt5d/replay"
+)
+
+var (
+	definitions = flag.Int("definitions", 2000, "how many random definitions the engine is compared with the second model on")
+	oneOf       = flag.Uint64("definition", 0, "compare on this one, and print what happens")
+)
+
+// TestTheEngineIsWhatTheSecondModelSays runs random definitions on the shard, with restarts at any moment, and holds each state that it
+// comes to against package naive.
+func TestTheEngineIsWhatTheSecondModelSays(t *testing.T) {
+	if *oneOf != 0 {
+		compareOn(t, *oneOf, true)
+		return
+	}
+	n := *definitions
+	if testing.Short() {
+		n = min(n, 200)
+	}
+	met := map[string]int{}
+	for seed := uint64(1); seed <= uint64(n) && !t.Failed(); seed++ {
+		maps.Copy(met, compareOn(t, seed, false))
+	}
+	for _, what := range []string{"completed", "failed", "cancelled", "retry", "restart", "restart with a question", "skip when", "skip failure", "skip dependency", "skip not_needed", "expression_failed", "caught"} {
+		if met[what] == 0 {
+			t.Errorf("%s never happened in %d definitions", what, n)
+		}
+	}
+}
+
+const compareInput = `{"yes":true,"no":false,"list":[1,2,3]}`
+
+// comparison is one run on both.
+type comparison struct {
+	*story
+	seed  uint64
+	rng   *rand.Rand
+	text  string
+	model *naive.Run
+	met   map[string]int
+	loud  bool
+	facts []string
+	asks  bool // the definition has conditions
+	apart bool // the two need not agree any more
+}
+
+func compareOn(t *testing.T, seed uint64, loud bool) map[string]int {
+	rng := rand.New(rand.NewPCG(seed, 15))
+	c := &comparison{seed: seed, rng: rng, met: map[string]int{}, loud: loud}
+	c.text = randomLanguage(rng)
+	c.asks = strings.Contains(c.text, `"when"`)
+	c.story = &story{t: t, disk: sim.NewDisk(0), now: shard.Now{Wall: 1_800_000_000_000, Mono: 1}, tasks: map[string]*shard.Spec{}}
+	c.boot()
+	c.register("w", c.text)
+	var err error
+	if c.model, err = naive.New([]byte(c.text), []byte(compareInput)); err != nil {
+		t.Fatalf("definition %d: %v\n%s", seed, err, c.text)
+	}
+	c.turn(&shard.Start{ID: "r", Given: true, Workflow: "w", Input: []byte(compareInput), Reply: func(shard.Started, error) {}})
+	for range 80 {
+		c.take()
+		if why := c.differs(); why != "" {
+			t.Fatalf("definition %d: %s\nafter %s\n%s", seed, why, strings.Join(c.facts, ", "), c.text)
+		}
+		if c.apart {
+			break
+		}
+		if !c.next() {
+			break
+		}
+	}
+	c.met[c.model.State]++
+	return c.met
+}
+
+// take hands tasks out in the model: the shard does it by itself.
+func (c *comparison) take() {
+	for again := true; again; {
+		again = false
+		for _, f := range c.model.Enabled() {
+			if f[0] == "take" {
+				again = c.model.Do(f) == nil
+				break
+			}
+		}
+	}
+}
+
+// next lets something happen on both. It reports false when nothing more can, or enough has.
+func (c *comparison) next() bool {
+	if c.rng.IntN(100) < 5 {
+		c.met["restart"]++
+		c.facts = append(c.facts, "restart")
+		c.restart()
+	}
+	if c.model.State != naive.Running {
+		if c.model.State == naive.Completed || c.met["retry"] == 2 || c.rng.IntN(2) == 0 {
+			return false
+		}
+		c.met["retry"]++
+		return c.do(naive.Fact{"retry"})
+	}
+	all := slices.DeleteFunc(c.model.Enabled(), func(f naive.Fact) bool {
+		return f[0] == "timeout" && f[1] != c.firstDue()
+	})
+	slices.SortFunc(all, func(a, b naive.Fact) int { return strings.Compare(a.String(), b.String()) })
+	if len(all) == 0 {
+		return false
+	}
+	if c.rng.IntN(100) < 2 {
+		return c.do(naive.Fact{"cancel"})
+	}
+	return c.do(all[c.rng.IntN(len(all))])
+}
+
+// restart kills the shard: what it asked is not answered.
+func (c *comparison) restart() {
+	had := c.tasks
+	c.tasks, c.asked = map[string]*shard.Spec{}, nil
+	c.boot()
+	for step := range had { // an attempt in process that is out when its engine ends is over
+		_ = c.model.Do(naive.Fact{"answer", strings.TrimPrefix(step, "r/")})
+	}
+	c.take()
+}
+
+// firstDue is the wait whose time comes first.
+func (c *comparison) firstDue() string {
+	s := c.state()
+	name, first := "", int64(0)
+	for i, st := range s.All() {
+		if st.Due != 0 && st.State == replay.StepWaiting && s.Spec(i).Signal != nil && (first == 0 || st.Due < first) {
+			name, first = s.Name(i), st.Due
+		}
+	}
+	return name
+}
+
+func (c *comparison) state() *replay.State {
+	run, _, _, _ := c.disk.Lookup("r")
+	s, err := c.folded(run)
+	if err != nil {
+		c.t.Fatalf("definition %d: %v", c.seed, err)
+	}
+	return s
+}
+
+func (c *comparison) do(f naive.Fact) bool {
+	c.facts = append(c.facts, f.String())
+	if c.loud {
+		fmt.Println(f)
+	}
+	if err := c.model.Do(f); err != nil {
+		c.t.Fatalf("definition %d: %s: %v", c.seed, f, err)
+	}
+	in := c.input(f)
+	if c.rng.IntN(100) < 4 { // what it asks because of that is lost
+		c.quietly(in)
+		if len(c.asked) > 0 {
+			c.met["restart with a question"]++
+		}
+		c.facts = append(c.facts, "restart")
+		c.restart()
+		return true
+	}
+	c.turn(in)
+	return true
+}
+
+// quietly lets the shard take an input, and answers nothing that it asks.
+func (c *comparison) quietly(in any) {
+	give(c.shard, c.disk, c.now, []any{in})
+	if b := c.shard.Turn(c.now, nil); b != nil {
+		c.disk.Append(b)
+	}
+	for _, b := range c.disk.Commit(c.disk.Queued()) {
+		c.shard.Committed(b, nil, c.now)
+	}
+	if err := c.shard.Check(); err != nil {
+		c.t.Fatalf("definition %d: %v", c.seed, err)
+	}
+}
+
+func (c *comparison) input(f naive.Fact) any {
+	reply := func(err error) {
+		if err != nil {
+			c.t.Fatalf("definition %d: %s: %v\nafter %s\n%s", c.seed, f, err, strings.Join(c.facts, ", "), c.text)
+		}
+	}
+	switch f[0] {
+	case "cancel":
+		return &shard.Cancel{ID: "r", Reply: reply}
+	case "retry":
+		in := &shard.Retry{ID: "r", Reply: reply}
+		if st := c.state(); !st.Resident() {
+			in.State = st
+		}
+		return in
+	case "signal":
+		return &shard.Signal{ID: "r", Name: "g_" + f[1], SignalID: fmt.Sprint("s", len(c.facts)), Payload: []byte(`{"n":1}`), Reply: func(_ string, err error) { reply(err) }}
+	case "fire":
+		return &shard.Fire{ID: "r", Timer: f[1], Reply: reply}
+	case "timeout":
+		s := c.state()
+		i, _ := s.Step(f[1])
+		c.now.Wall = max(c.now.Wall, s.At(i).Due)
+		return &shard.Forget{ID: "nobody"} // the time itself is what happens
+	}
+	spec := c.tasks["r/"+f[1]]
+	if spec == nil {
+		c.t.Fatalf("definition %d: nobody has %s\nafter %s\n%s", c.seed, f[1], strings.Join(c.facts, ", "), c.text)
+	}
+	delete(c.tasks, "r/"+f[1])
+	in := &shard.Outcome{Slot: spec.Slot, Output: []byte(`{"n":1}`), Reply: func(_ shard.Result, _ bool, err error) { reply(err) }}
+	if f[0] == "fail" {
+		in.Output, in.Fail = nil, &replay.AttemptError{Code: "handler_error", Message: "no luck"}
+	}
+	return in
+}
+
+// differs says how the shard's run is not that of the model.
+func (c *comparison) differs() string {
+	s, want := c.state(), c.model.Result()
+	if s.Status.String() != want.State {
+		return fmt.Sprintf("the run is %s, want %s", s.Status, want.State)
+	}
+	failed := ""
+	if s.FailedBy >= 0 {
+		if c.met[s.At(s.FailedBy).Error.Code]++; s.At(s.FailedBy).Error.Code == failure.ExpressionFailed {
+			c.apart = true
+			return ""
+		}
+		failed = s.Name(s.FailedBy)
+	}
+	if failed != c.model.ErrStep {
+		return fmt.Sprintf("the run failed by %q, want %q", failed, c.model.ErrStep)
+	}
+	why, caught := s.SkipReasons(), 0
+	for i := range s.Steps {
+		st, name := &s.Steps[i], s.Name(replay.Instance(i))
+		if before := want.Steps[name]; s.Status == replay.Failed && c.asks && (before == naive.Pending || before == naive.Dormant) && st.State.String() != before {
+			c.apart = true // while a condition was worked out that ended the run, other steps went on
+			return ""
+		}
+		if open := func(state string) string {
+			if state == naive.Scheduled { // the shard hands a task out at once, unless an attempt of it is out
+				return naive.Running
+			}
+			return state
+		}; open(st.State.String()) != open(want.Steps[name]) {
+			return fmt.Sprintf("step %s is %s, want %s", name, st.State, want.Steps[name])
+		}
+		if reason := why[replay.Instance(i)].String(); reason != want.SkipReasons[name] {
+			return fmt.Sprintf("step %s is skipped because of %q, want %q", name, reason, want.SkipReasons[name])
+		}
+		if st.State == replay.StepSkipped {
+			c.met["skip "+want.SkipReasons[name]]++
+		}
+		if st.Error != nil {
+			c.met[st.Error.Code]++
+		}
+		if st.Caught {
+			caught++
+			c.met["caught"]++
+		}
+	}
+	if caught != want.HandledFailures {
+		return fmt.Sprintf("%d failures are caught, want %d", caught, want.HandledFailures)
+	}
+	return ""
+}
+
+// randomLanguage makes up a definition that is valid.
+func randomLanguage(rng *rand.Rand) string {
+	for {
+		text := tryLanguage(rng)
+		d, problems := flow.Parse([]byte(text))
+		if len(problems) > 0 || len(flow.Validate(d)) > 0 {
+			continue
+		}
+		if _, err := naive.New([]byte(text), []byte(compareInput)); err == nil {
+			return text
+		}
+	}
+}
+
+type step = map[string]any
+
+func tryLanguage(rng *rand.Rand) string {
+	n := 2 + rng.IntN(8)
+	name := func(i int) string { return fmt.Sprint("s", i) }
+	other := func(i int) string {
+		for {
+			if k := rng.IntN(n); k != i {
+				return name(k)
+			}
+		}
+	}
+	var steps []step
+	for i := range n {
+		s := step{"name": name(i)}
+		var deps []string
+		for _, k := range rng.Perm(max(i, 0))[:min(i, []int{0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3}[rng.IntN(12)])] {
+			deps = append(deps, name(k))
+		}
+		if slices.Sort(deps); len(deps) > 0 {
+			s["dependencies"] = deps
+			if rng.IntN(100) < 35 {
+				s["join"] = []string{"any", "settled"}[rng.IntN(2)]
+			}
+		}
+		switch k := rng.IntN(100); {
+		case k < 25:
+			signal := step{"name": "g_" + name(i)}
+			if s["type"], s["signal"] = "wait_signal", signal; rng.IntN(100) < 80 {
+				signal["timeout_ms"], signal["on_timeout"] = 1+rng.IntN(1_000_000), other(i)
+			}
+		case k < 35:
+			s["type"], s["timer"] = "wait_timer", step{"key": name(i), "delay_ms": 100_000_000_000}
+		default:
+			s["service_name"], s["handler_name"], s["retry"] = "svc", "h", step{"max_attempts": 1}
+			if rng.IntN(100) < 40 {
+				s["on_failure"] = other(i)
+			}
+		}
+		steps = append(steps, s)
+	}
+	for i, s := range steps {
+		if rng.IntN(100) < 30 {
+			s["when"] = randomCondition(rng, steps[:i])
+		}
+	}
+	b, _ := json.Marshal(step{"steps": steps})
+	return string(b)
+}
+
+func randomCondition(rng *rand.Rand, before []step) string {
+	some := []string{"input.yes", "input.no", "!input.no && input.yes", "input.none.x"}
+	for range min(len(before), 3) {
+		s := before[rng.IntN(len(before))]
+		some = append(some, fmt.Sprintf("steps[%q].state == %q", s["name"], []string{"completed", "skipped", "failed", "timed_out"}[rng.IntN(4)]),
+			fmt.Sprintf("steps.%s.state != \"skipped\"", s["name"]))
+		if s["type"] != "wait_timer" && rng.IntN(2) == 0 {
+			some = append(some, fmt.Sprintf("steps.%s.output.n == 1", s["name"]))
+		}
+	}
+	return some[rng.IntN(len(some))]
+}

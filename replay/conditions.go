@@ -1,0 +1,220 @@
+package replay
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/internal/failure"
+	"github.com/agnt5/agnt5d/internal/pack"
+)
+
+// Ask is what must be worked out outside of the loop before an instance can go on: an expression reads outputs that are not in memory, and
+// takes its time. It is read off the state, so a start knows it, too. What came of it is recorded; a replay never asks.
+type Ask uint8
+
+const (
+	AskNothing Ask = iota
+	AskStart       // its turn has come: does its `when` let it start?
+)
+
+// Evaluated is the answer to an Ask.
+type Evaluated struct {
+	Yes bool   // what the condition came to
+	Saw []byte // JSON: an object with the values that it read, by their paths
+	Err string // why it could not be worked out; "": it could
+}
+
+// Condition is the result of a step's `when`.
+type Condition struct {
+	Yes bool
+	Saw Payload // the values that it read
+}
+
+// Asks says what an instance waits for that somebody outside of the loop must work out.
+func (s *State) Asks(i Instance) Ask {
+	if !s.Graph.Asks || s.Status != Running || int(i) >= len(s.Steps) {
+		return AskNothing
+	}
+	if v, _ := s.verdict(i); v == ask {
+		return AskStart
+	}
+	return AskNothing
+}
+
+// Wanted takes the instances that began to ask since the last call.
+func (s *State) Wanted() []Instance {
+	w := s.wanted
+	s.wanted = nil
+	return w
+}
+
+// Condition gives the result of a step's `when`; false: it was not looked at.
+func (s *State) Condition(i Instance) (Condition, bool) {
+	c, ok := s.conditions[i]
+	return c, ok
+}
+
+// Evaluated folds the answer to what an instance asked, if it still asks.
+func (t *Turn) Evaluated(i Instance, got Evaluated) {
+	if t.Err != nil || t.S.Asks(i) != AskStart {
+		return
+	}
+	if got.Err != "" {
+		t.catch(i)
+		t.fail(i, t.S.At(i).Attempt, failure.ExpressionFailed, got.Err)
+		return
+	}
+	t.add(event.Event{Kind: event.ConditionEvaluated, Step: i, Forced: got.Yes, Payload: got.Saw})
+	if t.Err != nil {
+		return
+	}
+	if got.Yes {
+		t.catch(i)
+		t.begin(i)
+	} else {
+		t.skip(i, SkipWhen)
+	}
+}
+
+func (s *State) evaluated(seq uint64, e *event.Event) {
+	if s.conditions == nil {
+		s.conditions = map[Instance]Condition{}
+	}
+	s.conditions[e.Step] = Condition{Yes: e.Forced, Saw: keep(seq, e.Payload)}
+}
+
+// asksStart says whether the step's start hangs on something that nobody has worked out yet.
+func (s *State) asksStart(i Instance) bool {
+	return s.Graph.Def.Steps[i].When != "" && !s.conditions[i].Yes
+}
+
+// neverStarted says, of a step that failed, that its condition could not be worked out: a retry of the run looks at it again.
+func (s *State) neverStarted(i Instance) bool {
+	return int(i) < len(s.Steps) && s.Steps[i].State == StepFailed && s.asksStart(i)
+}
+
+// SkipReason is why a step was skipped. The numbers stand in snapshots, the texts in journals.
+type SkipReason uint8
+
+const (
+	SkipUnknown    SkipReason = iota // it was not recorded
+	SkipWhen                         // its condition was false
+	SkipFailure                      // something before it failed or timed out
+	SkipDependency                   // something before it was skipped
+	SkipNotNeeded                    // nothing that it is for has happened
+)
+
+var skipReasons = [...]string{"", "when", "failure", "dependency", "not_needed"}
+
+func (r SkipReason) String() string { return skipReasons[r] }
+
+func parseSkipReason(text string) (SkipReason, bool) {
+	i := slices.Index(skipReasons[:], text)
+	return SkipReason(max(i, 0)), i >= 0
+}
+
+// skip skips a step; if it should have caught a failure, that one stands instead. Of a workflow that can be skipped in one way only the reason is not recorded: SkipReasons works it out.
+func (t *Turn) skip(i Instance, why SkipReason) {
+	if t.stands(i) {
+		return
+	}
+	e := event.Event{Kind: event.StepSkipped, Step: i}
+	if t.S.Graph.Language {
+		e.Code = why.String()
+	}
+	t.add(e)
+}
+
+// SkipReasons gives why each skipped step of the definition was skipped.
+func (s *State) SkipReasons() map[Instance]SkipReason {
+	if s.Skipped == 0 {
+		return nil
+	}
+	all := make(map[Instance]SkipReason, s.Skipped)
+	for k := range s.Steps { // what stands later is skipped because of what stands before it
+		i := Instance(k)
+		st := &s.Steps[i]
+		if st.State != StepSkipped {
+			continue
+		}
+		if all[i] = st.Skip; st.Skip != SkipUnknown {
+			continue
+		}
+		if woken, _ := s.woken(i); len(s.Graph.NamedBy[i]) > 0 && !woken {
+			all[i] = SkipNotNeeded
+			continue
+		}
+		all[i] = SkipDependency
+		good := s.good(i)
+		for at, d := range s.Graph.Deps[i] {
+			if !good[at] && (s.Steps[d].State == StepTimedOut || all[d] == SkipFailure) {
+				all[i] = SkipFailure
+			}
+		}
+	}
+	return all
+}
+
+// asleep is the state of a step that has not been ready yet.
+func (s *State) asleep(i Instance) StepState {
+	if len(s.Graph.NamedBy[i]) > 0 {
+		return StepDormant
+	}
+	return StepPending
+}
+
+// appendConditions writes what conditions came to: a map of fields for each, in the order of the definition.
+func (s *State) appendConditions(f *fields) {
+	if len(s.conditions) == 0 {
+		return
+	}
+	var in fields
+	f.key(kConditions)
+	f.buf = pack.AppendArray(f.buf, len(s.conditions))
+	for _, i := range slices.Sorted(maps.Keys(s.conditions)) {
+		c := s.conditions[i]
+		in.uint(kOf, uint64(i))
+		if c.Yes {
+			in.uint(kYes, 1)
+		}
+		in.payload(kSaw, c.Saw)
+		f.buf = in.flush(f.buf)
+	}
+}
+
+// Numbers of the fields of a condition.
+const (
+	kOf = iota
+	kYes
+	kSaw
+)
+
+func (s *State) readConditions(r *pack.Reader) error {
+	s.conditions = map[Instance]Condition{}
+	for range r.Array() {
+		var i Instance
+		var c Condition
+		for range r.Map() {
+			switch k := r.Uint(); k {
+			case kOf:
+				i = Instance(r.Uint())
+			case kYes:
+				c.Yes = r.Uint() == 1
+			case kSaw:
+				c.Saw = readPayload(r)
+			default:
+				return fmt.Errorf("replay: encoded condition has an unknown field %d: %w", k, event.ErrFormat)
+			}
+		}
+		if r.Err() != nil {
+			return nil // the caller says so
+		}
+		if uint(i) >= uint(len(s.Steps)) {
+			return fmt.Errorf("replay: encoded state: a condition of step %d, which is not there: %w", i, event.ErrFormat)
+		}
+		s.conditions[i] = c
+	}
+	return nil
+}
