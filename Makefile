@@ -60,4 +60,4 @@ kill: ## two thousand kills of a child process
 oracle: ## ten years of 30 zones, minute by minute, against the schedules' due times
 	$(GO) test ./internal/cron -run TestNextByIsWhatTheClocksShow -years 10 -v -timeout 60m
 
-check: lint cross test race python clients ui ## all that CI does
+check: lint cross test race python api-check clients ui ## all that CI does

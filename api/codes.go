@@ -53,6 +53,8 @@ var Codes = []Code{
 	{"token_not_found", 404, "There is no access token with that name.", "\"agnt5d token list\" shows the tokens."},
 	{"token_exists", 409, "An access token of that name is valid.", "Choose another name, or revoke it first."},
 	{"admin_token_first", 409, "There is no admin token, and without one nobody could change anything.", "Make a token with the scope admin first."},
+	{"workflow_in_use", 409, "Runs, open or ended, use the workflow's version.", "Delete those runs first: \"agnt5d list --workflow NAME\" shows them, \"agnt5d delete --all --workflow NAME\" deletes those that have ended."},
+	{"version_current", 409, "New runs get this version of the workflow.", "Make another version current first: \"agnt5d workflows use NAME VERSION\". Without a version the whole workflow is deleted."},
 	{"worker_not_found", 404, "There is no such worker session: it left, or sent no heartbeat for longer than a lease.", "Register again with the same worker_id and the tokens you are still working on."},
 	{"no_test_clock", 404, "The daemon runs on the machine's clock, which cannot be moved.", "Start one for tests with \"agnt5d serve --test-clock\"."},
 	{"busy", 503, "The daemon is at its request limit. Nothing was recorded.", "Send the same request again after Retry-After seconds."},

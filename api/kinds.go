@@ -99,7 +99,7 @@ var fields = map[string]*kind{
 	"WorkerRegister.pid":             {Type: "integer", Max: math.MaxInt32},
 	"WorkerRegister.handlers":        {Type: "array", Items: "name", Min: 1, Max: engine.MaxHandlers, Needed: true},
 	"WorkerRegister.capacity":        {Type: "integer", Min: 1, Max: engine.MaxCapacity, Needed: true},
-	"WorkerRegister.worker_id":       kinds["name"],
+	"WorkerRegister.worker_id":       orEmptyText(kinds["name"]),
 	"TokenBody.name":                 needed(kinds["name"]),
 	"TokenBody.scope":                {Type: "string", Pattern: `^(read|operate|worker|admin|worker:[A-Za-z0-9_:.-]{1,128})$`, Example: "worker:payments", Needed: true},
 	"TokenBody.ttl_ms":               {Type: "integer", Max: maxTTL.Milliseconds()},
@@ -110,6 +110,13 @@ var fields = map[string]*kind{
 	"WorkerPoll.max":                 {Type: "integer", Max: math.MaxInt64},
 	"WorkerPoll.wait_ms":             {Type: "integer", Max: maxWaitMS},
 	"WorkerOutcome.status":           {Type: "string", Enum: []string{"completed", "failed"}}, // another is the result "invalid"
+}
+
+// orEmptyText is a kind of text that may be empty, too: it is as if the field were not there.
+func orEmptyText(k *kind) *kind {
+	with := *k
+	with.Pattern, with.Any = "^$|"+k.Pattern, true
+	return &with
 }
 
 func needed(k *kind) *kind {

@@ -55,6 +55,20 @@ var routes = []route{
 		handle: (*Server).getWorkflow,
 	},
 	{
+		Method:  "DELETE",
+		Path:    "/v1/workflows/{name}",
+		ID:      "deleteWorkflow",
+		Scope:   scopeAdmin,
+		Tag:     "workflows",
+		Summary: "Delete a version of a workflow that no run uses, or the workflow with all of its versions",
+		Query:   []param{{"version", "version", "this version, which is not the current one; absent: all of them"}},
+		Answers: []answer{
+			{204, nil, "gone"},
+		},
+		Codes:  []string{"workflow_not_found", "workflow_in_use", "version_current", "disk_full"},
+		handle: (*Server).deleteWorkflow,
+	},
+	{
 		Method:  "GET",
 		Path:    "/v1/workflows/{name}/graph",
 		ID:      "workflowGraph",

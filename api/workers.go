@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"maps"
+	"math"
 	"mime"
 	"net/http"
 	"slices"
@@ -226,6 +227,9 @@ func (s *Server) pollWorker(w http.ResponseWriter, r *http.Request) error {
 	var in wire.Poll
 	if err := s.receive(w, r, &in); err != nil {
 		return err
+	}
+	if in.Seq > math.MaxInt64 {
+		return problem("invalid_request", fmt.Sprintf("seq: %d, want 0 to %d", in.Seq, uint64(math.MaxInt64)))
 	}
 	if in.WaitMS < 0 || in.WaitMS > maxWaitMS {
 		return problem("invalid_request", fmt.Sprintf("wait_ms: %d, want 0 to %d; a poll waits %d at most", in.WaitMS, maxWaitMS, engine.MaxWait.Milliseconds()))

@@ -49,6 +49,14 @@ func (s *Server) getWorkflow(w http.ResponseWriter, r *http.Request) error {
 	return s.reply(w, http.StatusOK, wf)
 }
 
+func (s *Server) deleteWorkflow(w http.ResponseWriter, r *http.Request) error {
+	if err := s.eng.DeleteWorkflow(r.Context(), r.PathValue("name"), uint32(number(r.URL.Query().Get("version"), 0))); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
 type useBody struct {
 	Version uint32 `json:"version"` // that the name has had
 }

@@ -309,6 +309,16 @@ func (c *Client) UseWorkflow(ctx context.Context, name string, version uint32) (
 	return v, c.do(ctx, &request{method: http.MethodPut, path: path("v1", "workflows", name, "current"), body: body, into: &v})
 }
 
+// DeleteWorkflow deletes a version of a workflow that no run uses and that is not the current one, or (0) the workflow with all of its
+// versions.
+func (c *Client) DeleteWorkflow(ctx context.Context, name string, version uint32) error {
+	p := path("v1", "workflows", name)
+	if version > 0 {
+		p += "?version=" + strconv.Itoa(int(version))
+	}
+	return c.do(ctx, &request{method: http.MethodDelete, path: p})
+}
+
 // StartOptions are the wishes of one Start.
 type StartOptions struct {
 	// ID is the caller's own. "": one is made, so that sending the call again starts nothing twice.

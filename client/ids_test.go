@@ -137,6 +137,7 @@ var calls = map[string]call{
 		_, _, err := c.Timeline(ctx, s[0], 1, "")
 		return err
 	}},
+	"DeleteWorkflow": {1, func(ctx context.Context, c *client.Client, s []string) error { return c.DeleteWorkflow(ctx, s[0], 1) }},
 	"UseWorkflow": {1, func(ctx context.Context, c *client.Client, s []string) error {
 		_, err := c.UseWorkflow(ctx, s[0], 1)
 		return err

@@ -22,6 +22,8 @@ var (
 	ErrTimerNotWaiting  = refusal.ErrTimerNotWaiting
 	ErrObjectHeld       = refusal.ErrObjectHeld
 	ErrWorkflowNotFound = refusal.ErrWorkflowNotFound
+	ErrWorkflowInUse    = refusal.ErrWorkflowInUse
+	ErrVersionCurrent   = refusal.ErrVersionCurrent
 	ErrWorkerNotFound   = refusal.ErrWorkerNotFound
 	ErrOtherService     = refusal.ErrOtherService
 	ErrNotReferred      = refusal.ErrNotReferred

@@ -12,6 +12,7 @@ import (
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/journal"
 )
 
 // Workflows lists every workflow with its current version, by name.
@@ -47,7 +48,7 @@ func (e *Engine) version(name string, version uint32) (out Workflow, err error) 
 	if !e.inspect(func(r *shard.Shard) {
 		out = Workflow{}
 		w := r.Workflows()[name]
-		if w == nil || w.Current == 0 || int(version) > len(w.Versions) {
+		if w == nil || w.Current == 0 || int(version) > len(w.Versions) || version != 0 && w.Versions[version-1].Digest == "" {
 			return
 		}
 		out = workflow(w, cmp.Or(version, w.Current))
@@ -73,7 +74,9 @@ func (e *Engine) noVersion(name string, version uint32) error {
 		}
 		if w := r.Workflows()[name]; w != nil && w.Current > 0 {
 			for _, v := range w.Versions {
-				has = append(has, v.Version)
+				if v.Digest != "" {
+					has = append(has, v.Version)
+				}
 			}
 		}
 	})
@@ -102,6 +105,81 @@ func ranges(all []uint32) string {
 		i = j + 1
 	}
 	return strings.Join(parts, ", ")
+}
+
+// DeleteWorkflow deletes a version of a workflow that no run uses, open or ended, and that is not the current one; or (version 0) the
+// workflow with all of its versions, when no run of it is left. ErrWorkflowInUse: there are such runs; ErrVersionCurrent. The number of a
+// deleted version is not used again, and a definition that is registered again is a new version.
+func (e *Engine) DeleteWorkflow(ctx context.Context, name string, version uint32) error {
+	err := ErrWorkflowInUse
+	for range 3 { // a run may be started meanwhile
+		if _, err := e.version(name, version); err != nil {
+			return err
+		}
+		var started []uint64
+		if started, err = e.started(ctx, name); err != nil {
+			return err
+		}
+		run, err := e.userOf(ctx, name, version)
+		switch {
+		case err != nil:
+			return err
+		case run != "":
+			return inUse(name, version, run)
+		}
+		err = callErr(ctx, e, func(done func(error)) shard.Input {
+			return &shard.Undefine{By: byOf(ctx), Name: name, Version: version, Started: started, Reply: done}
+		})
+		switch {
+		case errors.Is(err, ErrVersionCurrent):
+			return fmt.Errorf("workflow %q: %w: version %d", name, err, version)
+		case !errors.Is(err, ErrWorkflowInUse):
+			return err
+		}
+	}
+	return fmt.Errorf("workflow %q: %w: runs of it are started all the time", name, err)
+}
+
+func inUse(name string, version uint32, run string) error {
+	what := ""
+	if version != 0 {
+		what = fmt.Sprintf(" version %d", version)
+	}
+	return fmt.Errorf("workflow %q%s: %w: run %q is one", name, what, ErrWorkflowInUse, run)
+}
+
+// started gives how many runs were started with each version, when all of them can be found in the journal.
+func (e *Engine) started(ctx context.Context, name string) ([]uint64, error) {
+	type answer struct {
+		started []uint64
+		err     error
+	}
+	a, err := call(ctx, e, func(done func(answer)) shard.Input {
+		return &shard.Usage{Name: name, Reply: func(started []uint64, err error) { done(answer{started, err}) }}
+	})
+	return a.started, cmp.Or(err, a.err)
+}
+
+// userOf gives a run of a version, or (0) of any, "" when there is none. It looks at every run of the workflow, page by page.
+func (e *Engine) userOf(ctx context.Context, name string, version uint32) (string, error) {
+	f := journal.HeadFilter{Workflow: name, Limit: 1, Look: 10_000}
+	if version != 0 {
+		f.Keep = func(h *journal.Head) bool { return h.Version == version }
+	}
+	for {
+		page, err := e.j.Heads(f)
+		switch {
+		case err != nil:
+			return "", err
+		case len(page.Heads) > 0:
+			return page.Heads[0].ID, nil
+		case page.Next == (journal.HeadMark{}):
+			return "", ctx.Err()
+		case ctx.Err() != nil:
+			return "", ctx.Err()
+		}
+		f.After = page.Next
+	}
 }
 
 // Graph gives the graph of one version of a workflow, which is shared and must not be changed; version 0 is the current one.
@@ -138,6 +216,11 @@ func (e *Engine) FindVersion(name string, def *flow.Definition) (version, curren
 }
 
 func workflow(w *shard.Workflow, version uint32) Workflow {
-	v := w.Versions[version-1]
-	return Workflow{Name: w.Name, Version: version, Current: w.Current, Digest: string(v.Digest), CreatedAt: rfc3339.Format(v.At), Versions: len(w.Versions)}
+	v, there := w.Versions[version-1], 0
+	for i := range w.Versions {
+		if w.Versions[i].Digest != "" {
+			there++
+		}
+	}
+	return Workflow{Name: w.Name, Version: version, Current: w.Current, Digest: string(v.Digest), CreatedAt: rfc3339.Format(v.At), Versions: there}
 }

@@ -61,7 +61,7 @@ func (b *Batch) Check(next uint64) error {
 	}
 	for i := range b.Definitions {
 		d := &b.Definitions[i]
-		if len(d.Name) == 0 || len(d.Name) > maxName || d.Digest == "" || len(d.Digest) > maxName {
+		if len(d.Name) == 0 || len(d.Name) > maxName || len(d.Digest) > maxName || d.Digest == "" && (d.Current || len(d.Body) > 0) {
 			return fmt.Errorf("journal: definition with a name of %d bytes and the digest %.80q", len(d.Name), d.Digest)
 		}
 	}

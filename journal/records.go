@@ -62,7 +62,7 @@ type Object struct {
 type Definition struct {
 	Name    string
 	Version uint32
-	Digest  string // "sha256:..." as flow prints it
+	Digest  string // "sha256:..." as flow prints it; "": the version was deleted, and its number stays taken. It is current no more, and a body that no version has can go
 	Body    []byte // empty in a Batch when the digest is stored already
 	At      int64
 	Current bool // this version is the name's current one from now on

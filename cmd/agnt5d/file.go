@@ -205,7 +205,7 @@ func (f *file) definition(name string, version uint32) ([]byte, error) {
 		return nil, err
 	}
 	for _, d := range all {
-		if d.Name == name && (d.Version == version || version == 0 && d.Current) {
+		if d.Name == name && d.Digest != "" && (d.Version == version || version == 0 && d.Current) {
 			return f.DefinitionBody(d.Digest)
 		}
 	}

@@ -224,6 +224,9 @@ func (s *fileServer) workflows() (any, error) {
 	}
 	place, list := map[string]int{}, []model.Workflow{}
 	for _, d := range all {
+		if d.Digest == "" { // it was deleted
+			continue
+		}
 		i, ok := place[d.Name]
 		if !ok {
 			i = len(list)
@@ -247,7 +250,7 @@ func (s *fileServer) workflow(name string, version uint32) (any, error) {
 	}
 	var out model.Workflow
 	for _, d := range all {
-		if d.Name != name {
+		if d.Name != name || d.Digest == "" {
 			continue
 		}
 		out.Versions++

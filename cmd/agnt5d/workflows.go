@@ -15,7 +15,7 @@ func newWorkflowsCmd() *cobra.Command {
 	cmd := remoteVerb(&cobra.Command{
 		Use:     "workflows",
 		Aliases: []string{"workflow"},
-		Short:   "List workflows, show and compare versions, make an old version current",
+		Short:   "List workflows, show and compare versions, make an old version current, delete what no run uses",
 		Example: "  agnt5d workflows\n  agnt5d workflows show order --version 1\n  agnt5d workflows use order 1",
 		Args:    nargs(),
 	}, func(cmd *cobra.Command, _ []string, c *client.Client, o *remote) error {
@@ -40,7 +40,7 @@ func newWorkflowsCmd() *cobra.Command {
 		}
 		return table(cmd.OutOrStdout(), rows)
 	})
-	cmd.AddCommand(newWorkflowsShowCmd(), newWorkflowsDiffCmd(), newWorkflowsUseCmd())
+	cmd.AddCommand(newWorkflowsShowCmd(), newWorkflowsDiffCmd(), newWorkflowsUseCmd(), newWorkflowsDeleteCmd())
 	return cmd
 }
 
@@ -102,6 +102,37 @@ func newWorkflowsUseCmd() *cobra.Command {
 			return err
 		}
 		return printUsed(cmd, o, v)
+	})
+}
+
+func newWorkflowsDeleteCmd() *cobra.Command {
+	var version uint32
+	cmd := &cobra.Command{
+		Use:   "delete NAME",
+		Short: "Delete a version of a workflow that no run uses, or the whole workflow",
+		Long: `Deletes a version of a workflow, or without --version the workflow with all of its versions. It is refused as long as a run, open or ended,
+uses what would be deleted, and for the current version alone. The number of a deleted version is not used again.`,
+		Example:           "  agnt5d workflows delete order --version 1\n  agnt5d delete --all --workflow order && agnt5d workflows delete order",
+		Args:              nargs("NAME"),
+		ValidArgsFunction: workflowNames,
+	}
+	cmd.Flags().Uint32Var(&version, "version", 0, "this version; else all of them")
+	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
+		if cmd.Flags().Changed("version") && version == 0 {
+			return exit(exitUsage, "--version 0: want a version's number, 1 or more; \"agnt5d workflows\" says how many there are")
+		}
+		if err := c.DeleteWorkflow(cmd.Context(), args[0], version); err != nil {
+			return err
+		}
+		switch {
+		case o.json():
+			return printJSON(cmd.OutOrStdout(), map[string]any{"name": args[0], "version": version})
+		case version == 0:
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "workflow %s is deleted, with all of its versions\n", args[0])
+			return err
+		}
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s version %d is deleted\n", args[0], version)
+		return err
 	})
 }
 

@@ -79,3 +79,53 @@ func TestWorkflowsAtTheShell(t *testing.T) {
 		t.Errorf("after a restart:\n%s%s", out, errs)
 	}
 }
+
+// A version that no run uses is deleted at the shell, and so is a workflow without runs; what is in use, or current, is not. That is in the
+// journal: it holds after a kill, the numbers are not used again, and the history says so.
+func TestWorkflowsAreDeletedAtTheShell(t *testing.T) {
+	d := startDaemon(t, t.TempDir())
+	file := func(signal string) string {
+		return writeFile(t, signal+".yaml", "steps:\n  - {name: w, type: wait_signal, signal: {name: "+signal+"}}\n")
+	}
+	one, two, three := file("one"), file("two"), file("three")
+	d.say(t, 0, "version 1 is new", "register", "w", one)
+	d.say(t, 0, "r1", "start", "w", "--id", "r1")
+	d.say(t, 0, "version 2 is new", "register", "w", two)
+	d.say(t, 0, "version 3 is new", "register", "w", three)
+	d.say(t, exitConflict, `workflow "w" version 1: runs of the workflow use the version: run "r1" is one (workflow_in_use)`, "workflows", "delete", "w", "--version", "1")
+	d.say(t, exitConflict, "the version is the current one: version 3 (version_current)", "workflows", "delete", "w", "--version", "3")
+	d.say(t, exitConflict, "workflow_in_use", "workflows", "delete", "w")
+	d.say(t, exitUsage, "--version 0", "workflows", "delete", "w", "--version", "0")
+	d.say(t, exitNotFound, `"w" has no version 9; it has 1 to 3`, "workflows", "delete", "w", "--version", "9")
+	d.say(t, 0, "w version 2 is deleted", "workflows", "delete", "w", "--version", "2")
+	d.say(t, exitNotFound, `"w" has no version 2; it has 1, 3`, "workflows", "delete", "w", "--version", "2")
+	d.say(t, exitNotFound, `"w" has no version 2; it has 1, 3`, "start", "w", "--version", "2")
+	d.say(t, exitNotFound, `"w" has no version 2; it has 1, 3`, "workflows", "show", "w", "--version", "2")
+	d.say(t, exitNotFound, "has no version 2", "workflows", "use", "w", "2")
+	d.say(t, 0, "w         3        2         1", "workflows")
+	d.say(t, 0, "WorkflowDeleted workflow_name=w version=2", "tail", "--past")
+	d.say(t, 0, "", "cancel", "r1")
+	d.say(t, exitConflict, "workflow_in_use", "workflows", "delete", "w", "--version", "1") // one that has ended counts, too
+	d.kill()
+	path := filepath.Join(d.dir, "runs.db")
+	d.say(t, 0, "nothing is damaged", "verify", path)
+	d.say(t, 0, "", "replay", path, "--check")
+	d.say(t, 0, "cancelled", "show", "r1", "--file", path)
+	d.again(t)
+	d.say(t, 0, "w         3        2         0", "workflows")
+	d.say(t, exitNotFound, `"w" has no version 2; it has 1, 3`, "start", "w", "--version", "2")
+	d.say(t, 0, "version 4 is new", "register", "w", two) // its number is not used again
+	d.say(t, 0, "w version 1 is current instead of version 4", "workflows", "use", "w", "1")
+	d.say(t, 0, "WorkflowUsed workflow_name=w version=1", "tail", "--past")
+	d.say(t, 0, "", "delete", "r1")
+	d.say(t, 0, `{"name":"w","version":4}`, "workflows", "delete", "w", "--version", "4", "-o", "json")
+	d.say(t, 0, "workflow w is deleted, with all of its versions", "workflows", "delete", "w")
+	d.say(t, 0, "no workflow is registered", "workflows")
+	d.say(t, exitNotFound, `no such workflow: "w"`, "start", "w")
+	d.kill()
+	d.say(t, 0, "nothing is damaged", "verify", path)
+	d.again(t)
+	d.say(t, 0, "no workflow is registered", "workflows")
+	d.say(t, 0, "version 5 is new", "register", "w", one)
+	d.say(t, 0, "r2", "start", "w", "--id", "r2")
+}

@@ -72,7 +72,9 @@ func knowsWorkflow(j List, name string) error {
 		if d.Name == name {
 			return nil
 		}
-		known = append(known, d.Name)
+		if d.Digest != "" {
+			known = append(known, d.Name)
+		}
 	}
 	return NoWorkflow(name, known)
 }

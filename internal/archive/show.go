@@ -90,7 +90,7 @@ func Show(seq, n uint64, at int64, run string, g *flow.Graph, e *event.Event) mo
 	case event.RunQuarantined:
 		out.Data["damaged_seq"] = e.Ref
 		put("message", e.Message)
-	case event.WorkflowRegistered:
+	case event.WorkflowRegistered, event.WorkflowUsed, event.WorkflowDeleted:
 		put("workflow_name", e.Name)
 		out.Data["version"] = e.Version
 		put("digest", e.Digest)

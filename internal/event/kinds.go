@@ -41,6 +41,8 @@ const (
 	RunsDeleted        Kind = 41 // Payload (AppendDeleted), Message (why)
 	ObjectDeleted      Kind = 42 // Name (key)
 	EngineStarted      Kind = 43 // Message (release); Forced: the last stop was not a clean one
+	WorkflowUsed       Kind = 46 // Name, Version, Digest: a version that the name has had is current again
+	WorkflowDeleted    Kind = 47 // Name, Version, Digest
 	SettingChanged     Kind = 48 // Name (key, like token/ci), Message (what became of it)
 )
 
@@ -53,6 +55,7 @@ var names = [...]string{
 	RunReopened: "RunReopened", AttemptEnded: "AttemptEnded", RunQuarantined: "RunQuarantined",
 	ConditionEvaluated: "ConditionEvaluated", FailureCaught: "FailureCaught",
 	WorkflowRegistered: "WorkflowRegistered", RunsDeleted: "RunsDeleted", ObjectDeleted: "ObjectDeleted",
+	WorkflowUsed: "WorkflowUsed", WorkflowDeleted: "WorkflowDeleted",
 	EngineStarted: "EngineStarted", SettingChanged: "SettingChanged",
 }
 
@@ -133,6 +136,8 @@ var layouts = [...][]field{
 	RunsDeleted:        {fPayload, fMessage, fBy},
 	ObjectDeleted:      {fName, fBy},
 	EngineStarted:      {fMessage, fForced},
+	WorkflowUsed:       {fName, fVersion, fDigest, fBy},
+	WorkflowDeleted:    {fName, fVersion, fDigest, fBy},
 	SettingChanged:     {fName, fMessage, fBy},
 }
 

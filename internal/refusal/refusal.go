@@ -61,6 +61,8 @@ var (
 	ErrObjectHeld       = refusal("object_held", "a step holds the object key")
 	ErrNoTestClock      = refusal("no_test_clock", "this engine has no test clock, so its time cannot be moved")
 	ErrWorkflowNotFound = refusal("workflow_not_found", "no such workflow")
+	ErrWorkflowInUse    = refusal("workflow_in_use", "runs of the workflow use the version")
+	ErrVersionCurrent   = refusal("version_current", "the version is the current one")
 	ErrWorkerNotFound   = refusal("worker_not_found", "no such worker session")
 	ErrOtherService     = refusal("forbidden", "the worker serves another service")
 	ErrNotReferred      = refusal("forbidden", "the lease token is not that of a task under way that depends on this step")

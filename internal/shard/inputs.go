@@ -57,7 +57,7 @@ func (in *Register) admit(r *Shard) {
 	r.flows[in.Name] = w
 	if got.Version == 0 {
 		got.Version, got.Created = uint32(len(w.Versions)+1), true
-		w.Versions = append(w.Versions, Version{got.Version, in.Graph.Digest, r.now.Wall})
+		w.Versions = append(w.Versions, Version{Version: got.Version, Digest: in.Graph.Digest, At: r.now.Wall})
 		if r.defs[in.Graph.Digest] == nil {
 			r.define(in.Graph)
 		}
@@ -65,7 +65,11 @@ func (in *Register) admit(r *Shard) {
 	got.Before = w.Current
 	w.Current, got.Current = got.Version, got.Version
 	r.b.Definitions = append(r.b.Definitions, journal.Definition{Name: in.Name, Version: got.Version, Digest: string(got.Digest), Body: in.Body, At: r.now.Wall, Current: true})
-	r.system(event.Event{Kind: event.WorkflowRegistered, Name: in.Name, Version: got.Version, Digest: string(got.Digest), By: in.By})
+	kind := event.WorkflowUsed
+	if got.Created {
+		kind = event.WorkflowRegistered
+	}
+	r.system(event.Event{Kind: kind, Name: in.Name, Version: got.Version, Digest: string(got.Digest), By: in.By})
 	r.tell(in, func(err error) { in.answer(got, err) })
 }
 
@@ -96,7 +100,12 @@ func (in *Start) pick(r *Shard) (Version, bool) {
 	if w == nil || w.Current == 0 || int(in.Version) > len(w.Versions) {
 		return Version{}, false
 	}
-	return w.Versions[cmp.Or(in.Version, w.Current)-1], true
+	v := &w.Versions[cmp.Or(in.Version, w.Current)-1]
+	if v.Digest == "" {
+		return Version{}, false
+	}
+	v.started++
+	return *v, true
 }
 
 // Started is the answer to Start.

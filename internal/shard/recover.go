@@ -108,7 +108,7 @@ func (r *Shard) refoldAll() error {
 			w = &Workflow{Name: d.Name}
 			r.flows[d.Name] = w
 		}
-		w.Versions = append(w.Versions, Version{d.Version, flow.Digest(d.Digest), d.At})
+		w.Versions = append(w.Versions, Version{Version: d.Version, Digest: flow.Digest(d.Digest), At: d.At})
 		if d.Current {
 			w.Current = d.Version
 		}

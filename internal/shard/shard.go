@@ -178,8 +178,9 @@ type Workflow struct {
 // Version is one version of a workflow.
 type Version struct {
 	Version uint32
-	Digest  flow.Digest
-	At      int64 // Unix ms
+	Digest  flow.Digest // "": it was deleted
+	At      int64       // Unix ms
+	started uint64      // runs, since the shard was made
 }
 
 // Run is a run in memory.

@@ -104,9 +104,15 @@ func (d *Disk) apply(b *journal.Batch) {
 		}
 		known := false
 		for i := range d.defs {
-			if d.defs[i].Name == def.Name {
-				known = known || d.defs[i].Version == def.Version
-				d.defs[i].Current = d.defs[i].Version == def.Version
+			switch at := &d.defs[i]; {
+			case at.Name != def.Name:
+			case def.Digest == "": // deleted
+				if at.Version == def.Version {
+					at.Digest, at.Current, known = "", false, true
+				}
+			default:
+				known = known || at.Version == def.Version
+				at.Current = at.Version == def.Version
 			}
 		}
 		if !known {

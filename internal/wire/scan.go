@@ -70,8 +70,10 @@ func (s *scanner) skip(depth int) error {
 	return nil
 }
 
-// value passes over one value, which has the shape.
-func (s *scanner) value(sh *shape) error {
+// value passes over one value, which has the shape. Nil is like a field that is not there.
+func (s *scanner) value(sh *shape) error { return s.some(sh, true) }
+
+func (s *scanner) some(sh *shape, orNil bool) error {
 	k, n := s.Head()
 	wrong := func() error {
 		if s.Err() != nil {
@@ -83,7 +85,10 @@ func (s *scanner) value(sh *shape) error {
 		return &mismatch{want: sh.want, got: kindNames[k]}
 	}
 	switch k {
-	case pack.Nil: // like a field that is not there
+	case pack.Nil:
+		if !orNil && sh != nil {
+			return sh.noNull()
+		}
 	case pack.Bin:
 		if s.Take(n); sh != nil {
 			return wrong()
@@ -128,7 +133,7 @@ func (s *scanner) elements(n uint64, each *shape) error {
 	}
 	s.left -= int(n)
 	for ; n > 0 && s.Err() == nil; n-- {
-		if err := s.value(each); err != nil {
+		if err := s.some(each, false); err != nil {
 			return err
 		}
 	}

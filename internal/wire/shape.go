@@ -104,6 +104,9 @@ func (m *mismatch) Error() string {
 	return fmt.Sprintf("%s: want %s, not %s", field, m.want, m.got)
 }
 
+// noNull refuses null among the elements of a list: it is none of them. As a field it stands for one that is not there.
+func (s *shape) noNull() error { return &mismatch{want: s.want + " for each element", got: "null"} }
+
 // under puts the name of the field that holds the value before a mismatch.
 func under(name string, err error) error {
 	if m, ok := err.(*mismatch); ok {

@@ -123,6 +123,9 @@ func (w *walker) array(s *shape) error {
 			if w.left--; w.left < 0 {
 				return tooMany()
 			}
+			if s.each != nil && w.b[w.at] == 'n' {
+				return s.each.noNull()
+			}
 		}
 		if err := w.value(s.each); err != nil {
 			return err
@@ -140,10 +143,10 @@ func (w *walker) object(s *shape) error {
 		if strings.Contains(key, `\`) {
 			_ = json.Unmarshal([]byte(`"`+key+`"`), &key) // it is valid
 		}
-		under, again := s.each, false
+		below, again := s.each, false
 		if s.fields != nil {
 			m, known := s.fields[key]
-			if under = m.shape; !known {
+			if below = m.shape; !known {
 				return s.unknown(key)
 			}
 			again = seen&(1<<m.at) != 0
@@ -162,8 +165,8 @@ func (w *walker) object(s *shape) error {
 		}
 		w.space()
 		w.at++ // the colon
-		if err := w.value(under); err != nil {
-			return err
+		if err := w.value(below); err != nil {
+			return under(key, err)
 		}
 	}
 	return nil

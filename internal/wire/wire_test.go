@@ -296,7 +296,7 @@ func TestElementsAreBounded(t *testing.T) {
 		{wire.Msgpack, texts, &wire.Register{}},
 		{wire.Msgpack, objects, &wire.Poll{}},
 		{wire.JSON, []byte(`{"outcomes":[` + strings.Repeat("{},", n) + `{}]}`), &wire.Poll{}},
-		{wire.JSON, []byte(`{"tokens":[` + strings.Repeat("null,", n) + `{}]}`), &wire.Heartbeat{}},
+		{wire.JSON, []byte(`{"tokens":[` + strings.Repeat("{},", n) + `{}]}`), &wire.Heartbeat{}},
 		{wire.JSON, []byte(`{"handlers":[` + strings.Repeat(`"",`, n) + `""]}`), &wire.Register{}},
 	} {
 		var before, after runtime.MemStats
@@ -401,6 +401,35 @@ func TestDeclaredLengthsAndDepthAreNotTrusted(t *testing.T) {
 			}
 			if got := after.TotalAlloc - before.TotalAlloc; got > 64<<10 {
 				t.Errorf("%s as %s: took %d bytes", name, kind(m), got)
+			}
+		}
+	}
+}
+
+// null stands for a field that is not there, and for no element of a list: it would become an empty one.
+func TestNoElementIsNull(t *testing.T) {
+	for _, c := range []struct {
+		json string
+		into any
+		want string
+	}{
+		{`{"tokens":[{"token":"a"},null]}`, &wire.Heartbeat{}, "tokens: want an object for each element, not null"},
+		{`{"outcomes":[null],"max":0,"wait_ms":0}`, &wire.Poll{}, "outcomes: want an object for each element, not null"},
+		{`{"handlers":["a",null]}`, &wire.Register{}, "handlers: want a string for each element, not null"},
+		{`{"tokens":null,"worker_id":null}`, &wire.Register{}, ""},
+	} {
+		var v any
+		if err := json.Unmarshal([]byte(c.json), &v); err != nil {
+			t.Fatal(err)
+		}
+		packed, err := msgpack.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for media, body := range map[string][]byte{wire.JSON: []byte(c.json), wire.Msgpack: packed} {
+			err := wire.Decode(body, media, c.into)
+			if (err == nil) != (c.want == "") || err != nil && err.Error() != c.want {
+				t.Errorf("%s as %s: %v, want %q", c.json, media, err, c.want)
 			}
 		}
 	}

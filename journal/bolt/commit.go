@@ -313,6 +313,9 @@ func (w *writer) setting(r *journal.Row) error {
 }
 
 func (w *writer) definition(d *journal.Definition) error {
+	if d.Digest == "" {
+		return w.undefine(d)
+	}
 	if len(d.Body) > 0 {
 		if err := w.row(bodyBucket, []byte(d.Digest), d.Body); err != nil {
 			return err
@@ -327,4 +330,39 @@ func (w *writer) definition(d *journal.Definition) error {
 		return nil
 	}
 	return w.row(currentBucket, []byte(d.Name), binary.AppendUvarint(nil, uint64(d.Version)))
+}
+
+// undefine leaves of a version its number alone.
+func (w *writer) undefine(d *journal.Definition) error {
+	key := definitionKey(d.Name, d.Version)
+	p, err := definitionBucket.get(w.tx, key)
+	if err != nil || p == nil {
+		return err
+	}
+	was, err := decodeDefinition(key, p)
+	if err != nil {
+		return definitionBucket.damage(nil, err.Error())
+	}
+	if err := w.row(definitionBucket, key, appendMillis(nil, d.At)); err != nil {
+		return err
+	}
+	current, err := currentVersion(w.tx, d.Name)
+	if err != nil {
+		return err
+	}
+	if current == d.Version {
+		if err := w.tx.Bucket(currentBucket.name).Delete([]byte(d.Name)); err != nil {
+			return err
+		}
+	}
+	used := was.Digest == ""
+	err = definitionBucket.each(w.tx, nil, nil, func(k, p []byte) error {
+		other, err := decodeDefinition(k, p)
+		used = used || err != nil || other.Digest == was.Digest // one that is damaged may be of that body
+		return nil
+	})
+	if err != nil || used {
+		return err
+	}
+	return w.tx.Bucket(bodyBucket.name).Delete([]byte(was.Digest))
 }

@@ -128,6 +128,8 @@ func decodeObject(key, p []byte) (journal.Object, error) {
 // A definition stands under its name (bytes) and version (4, big-endian), its body under its digest:
 //
 //	| at: 6 | digest ... |
+//
+// Of one that was deleted the digest is empty.
 func definitionKey(name string, version uint32) []byte {
 	return binary.BigEndian.AppendUint32(appendBytes(nil, name), version)
 }

@@ -376,6 +376,7 @@ func (v *verifier) definitions() error {
 		d, err := decodeDefinition(k, p)
 		if err != nil {
 			v.bad(definitionBucket.damage(nil, err.Error()))
+		} else if d.Digest == "" { // it was deleted
 		} else if body, err := bodyBucket.get(tx, []byte(d.Digest)); err == nil && body == nil {
 			v.report(journal.Damage{Kind: "definition", Detail: fmt.Sprintf("%s version %d: no body of %s", d.Name, d.Version, d.Digest)})
 		}

@@ -256,6 +256,7 @@ func rows(b *bench) {
 	b.said(run)
 	b.settings()
 	b.definitions()
+	b.undefined()
 }
 
 func (b *bench) objects(seq uint64) {
@@ -369,6 +370,29 @@ func (b *bench) definitions() {
 	}
 	if _, err := b.log.DefinitionBody(digest("three")); err == nil {
 		b.Error("a body that is not there was found")
+	}
+}
+
+// undefined deletes versions: their numbers stay, and what others use stays.
+func (b *bench) undefined() {
+	b.put(&journal.Batch{Definitions: []journal.Definition{{Name: "order", Version: 2, At: 8}, {Name: "audit", Version: 1, At: 9}, {Name: "nobody", Version: 1}}})
+	b.reopen()
+	list, err := b.log.Definitions()
+	got := map[string]string{}
+	for _, d := range list {
+		got[fmt.Sprint(d.Name, d.Version)] = fmt.Sprint(d.Digest, d.Current)
+	}
+	want := map[string]string{"audit1": "false", "order1": digest("one") + "true", "order2": "false"}
+	delete(got, "nobody1") // a version that is not there may have got a row
+	if err != nil || !maps.Equal(got, want) {
+		b.Errorf("definitions %v, %v, want %v", got, err, want)
+	}
+	if body, err := b.log.DefinitionBody(digest("one")); string(body) != "one" || err != nil {
+		b.Errorf("the body of one that is left: %q, %v", body, err)
+	}
+	b.put(&journal.Batch{Definitions: []journal.Definition{{Name: "order", Version: 2, Digest: digest("two"), Body: []byte("two"), At: 8, Current: true}}})
+	if body, err := b.log.DefinitionBody(digest("two")); string(body) != "two" || err != nil {
+		b.Errorf("a body that came again: %q, %v", body, err)
 	}
 }
 

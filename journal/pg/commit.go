@@ -291,6 +291,9 @@ func (c *commit) definitions(p *pgx.Batch) {
 			d := &b.Definitions[i]
 			p.Queue(`INSERT INTO definition VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (shard, name, version) DO UPDATE SET digest = excluded.digest, at = excluded.at, sum = excluded.sum`,
 				shard, d.Name, int32(d.Version), d.Digest, d.At, definitionSum(c.j.o.Shard, d))
+			if d.Digest == "" { // deleted; its body may be another shard's, too, and stays
+				p.Queue(`DELETE FROM current WHERE shard = $1 AND name = $2 AND version = $3`, shard, d.Name, int32(d.Version))
+			}
 			if d.Current {
 				p.Queue(`INSERT INTO current VALUES ($1, $2, $3, $4) ON CONFLICT (shard, name) DO UPDATE SET version = excluded.version, sum = excluded.sum`,
 					shard, d.Name, int32(d.Version), currentSum(c.j.o.Shard, d.Name, d.Version))

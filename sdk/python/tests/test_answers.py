@@ -97,6 +97,7 @@ CALLS = {
     "get_definition": {"name": "w"},
     "get_graph": {"name": "w"},
     "use_definition": {"name": "w", "version": 1},
+    "delete_definition": {"name": "w", "version": 1},
     "list_events": {},
     "follow_events": {"workflow_id": "r"},
     "list_objects": {"prefix": "k"},

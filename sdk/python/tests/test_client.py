@@ -70,6 +70,12 @@ async def test_the_whole_api_is_covered(daemon: Daemon, tmp_path: pathlib.Path) 
         assert (await client.use_definition("w", 1))["version"] == 1 and "timeout_ms" not in json.dumps(await client.get_definition("w"))
         with pytest.raises(NotFound, match="workflow_not_found"):
             await client.use_definition("w", 7)
+        await client.register_workflow("gone", WAITS)
+        with pytest.raises(Conflict, match="version_current"):
+            await client.delete_definition("w", 1)
+        await client.delete_definition("w", 2)
+        await client.delete_definition("gone")
+        assert [(d["name"], d["versions"]) for d in await client.list_definitions()] == [("w", 1)]
         before = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=1)
         later = before + datetime.timedelta(hours=1)
         for n in range(5):

@@ -266,6 +266,15 @@ class Calls:
         got = yield from self._ask("PUT", f"/v1/workflows/{segment('name', name)}/current", {"version": int(version)})
         return _object(got, "version")
 
+    @call
+    def delete_definition(self, name: str, version: int | None = None) -> Steps[None]:
+        """Delete a version that no run uses and that is not the current one, or without ``version`` the workflow with all of them.
+
+        Raises Conflict (``workflow_in_use``, ``version_current``).
+        """
+        query = {} if version is None else {"version": str(int(version))}
+        yield from self._ask("DELETE", _query(f"/v1/workflows/{segment('name', name)}", query))
+
     # One run.
 
     @call
