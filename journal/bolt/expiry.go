@@ -44,8 +44,11 @@ func (w *writer) expire(purges []journal.Purge) error {
 
 // sweep removes what is over.
 func (w *writer) sweep(now int64) error {
+	if now <= 0 {
+		return nil
+	}
 	b := w.tx.Bucket(expiryBucket.name)
-	if b == nil || now <= 0 {
+	if b == nil {
 		return nil
 	}
 	var over [][]byte

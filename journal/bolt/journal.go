@@ -57,8 +57,9 @@ type Journal struct {
 	unwatch, watched chan struct{} // close the one, and the watcher closes the other
 
 	// The committer's own.
-	arena     []byte // keys and values of the transaction under way: bbolt refers to them until it is committed
-	filled    int64  // up to here the file has bytes of its own on the disk: bbolt's pages, then zeros
+	lookedAt  time.Time // when a commit last looked whether the file is there
+	arena     []byte    // keys and values of the transaction under way: bbolt refers to them until it is committed
+	filled    int64     // up to here the file has bytes of its own on the disk: bbolt's pages, then zeros
 	clock     clock
 	indexed   bool      // there is an index by end
 	late      []lateEnd // runs that have no rows in it yet
