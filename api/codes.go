@@ -60,6 +60,7 @@ var Codes = []Code{
 	{"busy", 503, "The daemon is at its request limit. Nothing was recorded.", "Send the same request again after Retry-After seconds."},
 	{"standby", 503, "This node waits for the journal, which another one has.", "Send the same request to the active node: the header Agnt5-Active names it. Clients and workers that are given the addresses of all nodes, separated by commas, do that by themselves."},
 	{"shutting_down", 503, "The daemon is stopping.", "Send the same request again when the daemon is back: if it was recorded, you get the original answer."},
+	{"not_a_file", 501, "The journal is kept in a database, and there is no file to copy.", "Copy the database with its own tools: pg_dump, or a base backup with the write-ahead log. \"agnt5d replay URL --check\" looks at a copy."},
 	{"disk_full", 507, "The disk has no space for the journal. Nothing was recorded; reads still work.", "Free some space; the daemon resumes by itself."},
 	{"engine_stopped", 500, "The engine has stopped, because a disk write failed and it is unknown what was recorded, or because the journal file was moved or replaced.", "Look at the daemon's log, restart the daemon and send the same request again: if it was recorded, you get the original answer."},
 	{"internal", 500, "An internal error; the request is not at fault. Whether it was recorded is unknown.", "Send the same request again: if it was recorded, you get the original answer. The daemon's log has details."},

@@ -120,6 +120,9 @@ const copyName = ".copy-*"
 // journalCopy sends the journal as it is at one moment. It is copied beside the file first: a slow reader must not hold the
 // journal's pages. There is one copy at a time, and nothing is left of it whatever happens.
 func (s *Server) journalCopy(w http.ResponseWriter, r *http.Request) error {
+	if s.eng.Path() == "" {
+		return problem("not_a_file", "")
+	}
 	if !s.copying.TryLock() {
 		return problem("busy", "a copy of the journal is being sent; there is one at a time")
 	}
@@ -166,6 +169,9 @@ func (s *Server) journalCopy(w http.ResponseWriter, r *http.Request) error {
 
 // sweepCopies removes what a daemon that was killed has left.
 func (s *Server) sweepCopies() {
+	if s.eng.Path() == "" {
+		return
+	}
 	left, _ := filepath.Glob(filepath.Join(filepath.Dir(s.eng.Path()), copyName))
 	for _, name := range left {
 		if err := os.Remove(name); err != nil {

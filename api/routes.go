@@ -657,6 +657,7 @@ var routes = []route{
 		Answers: []answer{
 			{200, nil, "the file"},
 		},
+		Codes:  []string{"not_a_file"},
 		handle: (*Server).journalCopy,
 	},
 	{

@@ -108,6 +108,9 @@ func (m *Manager) Put(ctx context.Context, s Service) (Service, bool, error) {
 	if err == nil {
 		err = m.reachable(ctx, s.URL)
 	}
+	if err == nil && m.v.codec == nil && m.v.path == "" {
+		err = errors.New("its secret cannot be sealed: the journal is not in a file, beside which a key could lie. Start the daemon with --payload-key")
+	}
 	if err != nil {
 		return s, false, &engine.RequestError{Detail: err.Error()}
 	}

@@ -1,5 +1,5 @@
 // Package pgtest gives tests a PostgreSQL: the one that AGNT5_TEST_POSTGRES names, or else a server of their own, started from the
-// binaries of this machine in a temporary folder. Where there is neither, a test is skipped and says so.
+// binaries of this machine in a temporary folder. Where there is neither, a test is skipped and says so, and with CI in the environment it fails.
 package pgtest
 
 import (
@@ -47,13 +47,27 @@ func URL(t testing.TB) string {
 			shared.url = shared.server.URL
 		}
 	})
-	if errors.Is(shared.err, errNone) {
+	if errors.Is(shared.err, errNone) && os.Getenv("CI") == "" {
 		t.Skip(shared.err)
 	}
 	if shared.err != nil {
 		t.Fatal(shared.err)
 	}
 	return shared.url
+}
+
+// Own gives a server for one test, which may kill it.
+func Own(t testing.TB, options ...string) *Server {
+	t.Helper()
+	s, err := Start("", options...)
+	if errors.Is(err, errNone) && os.Getenv("CI") == "" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	return s
 }
 
 var errNone = errors.New("needs PostgreSQL: set AGNT5_TEST_POSTGRES to the URL of a database, or install the server (Debian: apt-get install postgresql)")

@@ -170,11 +170,7 @@ func TestTheDatabaseIsAwayForAWhile(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a server")
 	}
-	s, err := pgtest.Start("")
-	if err != nil {
-		t.Skip(err)
-	}
-	defer s.Stop()
+	s := pgtest.Own(t)
 	var noticed []string
 	o := Options{URL: s.URL, Notice: func(text string, _ error) { noticed = append(noticed, text) }}
 	j := open(t, o)
