@@ -72,6 +72,18 @@ def test_parallel(daemon: Daemon) -> None:
     assert status["output"] == {"merge_results": "abc"}
 
 
+def test_the_whole_worker_of_the_docs(daemon: Daemon) -> None:
+    """A worker in one file: it publishes its workflow, runs it, and its log is kept with the run."""
+    client = SyncClient(daemon.url)
+    worker = daemon.worker("hello_worker.py")
+    while not client.list_definitions():
+        assert worker.poll() is None
+        threading.Event().wait(0.01)
+    client.start_workflow("hello", {"name": "Ada"}, "hello-1")
+    assert client.wait("hello-1", 60)["output"] == {"shout": "HELLO ADA"}
+    assert "greeting Ada" in client.get_logs("hello-1", "greet")[0]["text"]
+
+
 def test_etl(daemon: Daemon) -> None:
     """The window is moved to the next minute by a copy of the definition; the daemon and the worker are killed on the way."""
     client = SyncClient(daemon.url)
