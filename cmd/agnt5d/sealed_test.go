@@ -122,3 +122,61 @@ func TestTheKeyFileIsNamed(t *testing.T) {
 		t.Error(d.said)
 	}
 }
+
+// The daemon is killed while its key is being changed, again and again: nothing that was acknowledged is lost, each key that has sealed
+// something is asked for by name, and no payload stands in the file.
+func TestADaemonIsKilledWhileItsKeyChanges(t *testing.T) {
+	dir := t.TempDir()
+	keys, path := filepath.Join(dir, "payload.keys"), filepath.Join(dir, "runs.db")
+	lines := keyLine("k0")
+	put(t, keys, []byte(lines))
+	d := startDaemon(t, dir, "--payload-key", keys)
+	flow := writeFile(t, "w.yaml", "steps:\n  - {name: a, type: wait_signal, signal: {name: go}}\n")
+	d.say(t, 0, "", "register", "w", flow)
+	var acknowledged []string
+	sealedBy := []string{"k0"}
+	for round, runs := range []int{0, 1, 0, 7, 2} {
+		key := fmt.Sprintf("k%d", round+1)
+		lines += keyLine(key)
+		put(t, keys, []byte(lines))
+		d.kill()
+		d.again(t)
+		c := d.client(t)
+		var wg sync.WaitGroup
+		got := make(chan string, runs)
+		for i := range runs {
+			wg.Go(func() {
+				id := fmt.Sprintf("r-%d-%d", round, i)
+				if _, _, err := c.Start(t.Context(), "w", "PLANTED-"+id, client.StartOptions{ID: id}); err == nil {
+					got <- id
+				}
+			})
+		}
+		if runs > 0 {
+			acknowledged = append(acknowledged, <-got)
+			sealedBy = append(sealedBy, key)
+		}
+		d.kill()
+		d.again(t)
+		wg.Wait() // whoever had no answer asks again
+	}
+	if code := d.stop(t); code != 0 {
+		t.Fatalf("exit %d\n%s", code, d.said)
+	}
+	if b, err := os.ReadFile(path); err != nil || bytes.Contains(b, []byte("PLANTED")) {
+		t.Errorf("the file has payloads: %v", err)
+	}
+	for _, without := range sealedBy[1:] {
+		put(t, keys, []byte(strings.Replace(lines, keyLine(without), "", 1)))
+		code, _, errs := agnt5d(t, "serve", "--listen", "127.0.0.1:0", "--file", path, "--payload-key", keys)
+		if code != exitError || !strings.Contains(errs, fmt.Sprintf("the key %q", without)) {
+			t.Errorf("without the key %s: exit %d: %s", without, code, errs)
+		}
+	}
+	put(t, keys, []byte(lines))
+	t.Setenv("AGNT5D_PAYLOAD_KEY", keys)
+	for _, id := range acknowledged {
+		d.say(t, 0, "PLANTED-"+id, "show", id, "--file", path, "-o", "json")
+	}
+	d.say(t, 0, "", "verify", path)
+}
