@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -208,6 +209,9 @@ func (s *Store) keep(ctx context.Context, t *Token, what string) error {
 func (s *Store) Create(ctx context.Context, name, scope string, ttl time.Duration) (*Token, string, error) {
 	if err := flow.ValidName(name); err != nil {
 		return nil, "", &engine.RequestError{Detail: "name: a token's name " + err.Error()}
+	}
+	if strings.HasPrefix(name, Prefix) { // perhaps it is one, and a name is shown to many
+		return nil, "", &engine.RequestError{Detail: "name: a token's name does not begin with agt_, as tokens do; choose another"}
 	}
 	if name == engine.Local {
 		return nil, "", &engine.RequestError{Detail: `name: "local" stands for whoever needs no token; choose another`}

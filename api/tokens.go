@@ -114,6 +114,9 @@ func (s *Server) revokeToken(w http.ResponseWriter, r *http.Request) error {
 		return problem("unauthorized", store.Valid(t).Error())
 	}
 	left, err := store.Revoke(r.Context(), r.PathValue("name"))
+	if errors.Is(err, access.ErrNotFound) && strings.HasPrefix(r.PathValue("name"), access.Prefix) {
+		return problem("token_not_found", "a token is revoked by its name, and not by its text, which is not repeated here")
+	}
 	if errors.Is(err, access.ErrNotFound) {
 		return problem("token_not_found", "no access token "+quote(r.PathValue("name")))
 	}

@@ -41,6 +41,9 @@ func (o *Options) credential() (*credential, error) {
 }
 
 func readToken(path string) (string, error) {
+	if strings.HasPrefix(path, "agt_") {
+		return "", errors.New("the access token's file: what was given is a token and not the name of a file, so it is not repeated here; it goes into AGNT5_API_KEY, or into a file")
+	}
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return "", fmt.Errorf("the access token's file: %w", err)

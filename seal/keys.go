@@ -85,6 +85,9 @@ func clip(id string) string {
 // Read reads the keys of a file.
 func Read(path string) (*Keys, error) {
 	b, err := os.ReadFile(path)
+	if err != nil && isKey(path) {
+		return nil, errors.New("what was given is a key and not the name of a file, so it is not repeated here; put it into a file, with an id before it")
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -93,6 +96,16 @@ func Read(path string) (*Keys, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return k, nil
+}
+
+// isKey says whether somebody gave a key, perhaps with its id, where a file's name is wanted.
+func isKey(text string) bool {
+	for _, word := range strings.Fields(text) {
+		if b, err := base64.StdEncoding.DecodeString(word); err == nil && len(b) == KeyBytes {
+			return true
+		}
+	}
+	return false
 }
 
 // ReadOrMake is Read of a file that is made when there is none, with one random key, for its owner alone (0600). made: it was.

@@ -60,6 +60,8 @@ func TestPlantedSecretsAreFoundNowhere(t *testing.T) {
 	for _, query := range []string{"?access_token=PLANTED-query-token", "?token=PLANTED-query-token%zz", "?limit=1&token=PLANTED-query-token;"} {
 		send("GET", "/v1/runs"+query, "", admin...)
 	}
+	send("DELETE", "/v1/tokens/"+root, "", admin...)
+	send("POST", "/v1/tokens", `{"name":"`+root+`","scope":"read"}`, admin...)
 	send("POST", "/v1/session", `{"token":"PLANTED-header"}`)
 	send("POST", "/v1/session", `{"tokn":"PLANTED-header"}`)
 	send("POST", "/v1/session", `{"token":["PLANTED-header"]}`)
@@ -152,6 +154,35 @@ func TestPlantedSecretsAreFoundNowhere(t *testing.T) {
 			if i := strings.Index(all, text); i >= 0 {
 				t.Errorf("%s has the %s: %.200q", where, what, all[max(0, i-60):])
 			}
+		}
+	}
+}
+
+// A secret that stands where a file or a name is wanted is not repeated.
+func TestASecretInTheWrongPlaceIsNotRepeated(t *testing.T) {
+	dir := t.TempDir()
+	key := strings.TrimSpace(keyLine("spring"))
+	token := "agt_0123456789012345678901234567890123456789012345678"
+	path := filepath.Join(dir, "runs.db")
+	for _, c := range []struct {
+		env  string
+		args []string
+	}{
+		{"", []string{"serve", "--listen", "127.0.0.1:0", "--file", path, "--payload-key", key}},
+		{"", []string{"serve", "--listen", "127.0.0.1:0", "--file", path, "--payload-key", strings.Fields(key)[1]}},
+		{key, []string{"token", "list", "--file", path}},
+		{"", []string{"list", "--token-file", token}},
+		{"", []string{"token", "create", token, "--scope", "admin", "--file", path}},
+		{"", []string{"token", "revoke", token, "--file", path}},
+		{"", []string{"token", "revoke", token, "--url", "127.0.0.1:1"}},
+	} {
+		t.Setenv("AGNT5D_PAYLOAD_KEY", c.env)
+		if c.env != "" {
+			agnt5d(t, "token", "create", "root", "--scope", "admin", "--file", path)
+		}
+		code, out, errs := agnt5d(t, c.args...)
+		if code == 0 || strings.Contains(out+errs, token[4:]) || strings.Contains(out+errs, strings.Fields(key)[1]) || strings.Contains(errs, "no answer") {
+			t.Errorf("%.3q: exit %d\n%s%s", c.args, code, out, errs)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/agnt5/agnt5d/access"
@@ -213,6 +214,9 @@ func newTokenRevokeCmd() *cobra.Command {
 		Example: "  agnt5d token revoke ci",
 		Args:    nargs("NAME"),
 	}, func(cmd *cobra.Command, args []string, k tokenKeeper, o *remote) error {
+		if strings.HasPrefix(args[0], access.Prefix) {
+			return exit(exitUsage, "a token is revoked by its name, and not by its text, which is not repeated here; \"agnt5d token list\" shows the names")
+		}
 		if err := k.RevokeToken(cmd.Context(), args[0]); err != nil {
 			return err
 		}

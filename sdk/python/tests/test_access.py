@@ -96,6 +96,9 @@ def test_a_token_in_a_file(tmp_path: pathlib.Path) -> None:
     with pytest.raises(ValueError, match="without spaces") as caught:
         SyncClient("http://127.0.0.1:9", token_file=tmp_path / "t")
     assert "two" not in str(caught.value)
+    with pytest.raises(ValueError, match="not the name of a file") as caught:
+        SyncClient("http://127.0.0.1:9", token_file="agt_PLANTED")
+    assert "PLANTED" not in str(caught.value)
     with pytest.raises(ValueError, match="one of them"):
         SyncClient("http://127.0.0.1:9", api_key="a", token_file=tmp_path / "t")
 

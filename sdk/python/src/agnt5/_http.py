@@ -58,6 +58,8 @@ class AccessToken:
 
 
 def _read_token(file: str | os.PathLike[str]) -> str:
+    if os.fspath(file).startswith("agt_"):
+        raise ValueError("token_file: what was given is a token and not the name of a file, so it is not repeated here; it goes into api_key")
     with open(file, encoding="utf-8", errors="replace") as opened:
         text = opened.read().strip()
     if not text:
