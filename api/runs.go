@@ -19,6 +19,8 @@ type startBody struct {
 	InputData  json.RawMessage `json:"input_data,omitempty"`  // any JSON; absent: null
 	WorkflowID *string         `json:"workflow_id,omitempty"` // the caller's own id; absent: a ULID
 	Version    uint32          `json:"version,omitempty"`     // of the workflow; absent or 0: the current one
+	// Signal is delivered together with the start, or to the run of that id when it exists.
+	Signal *startSignalBody `json:"signal,omitempty"`
 }
 
 func (s *Server) startRun(w http.ResponseWriter, r *http.Request) error {
@@ -29,15 +31,12 @@ func (s *Server) startRun(w http.ResponseWriter, r *http.Request) error {
 	if err := s.decode(r, &in); err != nil {
 		return err
 	}
-	var opts []engine.StartOption
+	opts := startOptions(in.Version, in.Signal)
 	if own, given := ownID(in.WorkflowID, r); given {
 		opts = append(opts, engine.WithID(own))
 	}
 	if trace := r.Header.Get("Traceparent"); validTrace(trace) {
 		opts = append(opts, engine.WithTrace(trace))
-	}
-	if in.Version != 0 {
-		opts = append(opts, engine.WithVersion(in.Version))
 	}
 	id, created, err := s.eng.StartRun(r.Context(), r.PathValue("name"), in.InputData, opts...)
 	if err != nil {

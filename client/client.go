@@ -325,10 +325,74 @@ type StartOptions struct {
 	ID string
 	// Version is the version of the workflow that a new run gets. 0: the current one.
 	Version uint32
+	// Signal is delivered together with the start, or to the run of that id when it exists. nil: none.
+	Signal *StartSignal
 	// Wait waits for the run's end, up to so long and at most 300 s; the answer may be of a run that is still open.
 	Wait time.Duration
 	// Steps is how much of the steps the answer shows: "all" (or ""), "open" or "none".
 	Steps string
+}
+
+// StartSignal is a signal that is delivered together with a start.
+type StartSignal struct {
+	Name    string
+	ID      string // of the signal; "": one is made, so that sending the call again delivers nothing twice
+	Payload any
+}
+
+// body is the signal as it is sent.
+func (s *StartSignal) body() (any, error) {
+	if s == nil {
+		return nil, nil
+	}
+	id := s.ID
+	if id == "" {
+		id = ulid.Make().String()
+	}
+	raw, err := payload(s.Payload)
+	return map[string]any{"name": s.Name, "signal_id": id, "payload": raw}, err
+}
+
+// BatchStart is one start of a batch.
+type BatchStart struct {
+	Workflow string
+	Input    any
+	// ID is the caller's own. "": one is made, so that sending the call again starts nothing twice.
+	ID string
+	// Version is the version of the workflow that a new run gets. 0: the current one.
+	Version uint32
+	// Signal is delivered together with the start. nil: none.
+	Signal *StartSignal
+}
+
+// StartMany starts up to 1,000 runs at once. Each has its own answer, in the order given: those that can be started are.
+func (c *Client) StartMany(ctx context.Context, starts []BatchStart) ([]model.BatchStarted, error) {
+	runs := make([]map[string]any, len(starts))
+	for i, s := range starts {
+		if s.ID == "" {
+			s.ID = ulid.Make().String()
+		}
+		raw, err := payload(s.Input)
+		if err != nil {
+			return nil, err
+		}
+		runs[i] = map[string]any{"workflow_name": s.Workflow, "workflow_id": s.ID, "input_data": raw}
+		if s.Version != 0 {
+			runs[i]["version"] = s.Version
+		}
+		signal, err := s.Signal.body()
+		if err != nil {
+			return nil, err
+		}
+		if signal != nil {
+			runs[i]["signal"] = signal
+		}
+	}
+	var out struct {
+		Runs []model.BatchStarted `json:"runs"`
+	}
+	err := c.post(ctx, path("v1", "runs", "batch"), map[string]any{"runs": runs}, &out)
+	return out.Runs, err
 }
 
 // Start starts a run and gives its status. created is false when a run of that id existed, with this workflow and input.
@@ -343,11 +407,16 @@ func (c *Client) Start(ctx context.Context, workflow string, input any, o StartO
 	if err != nil {
 		return nil, false, err
 	}
+	signal, err := o.Signal.body()
+	if err != nil {
+		return nil, false, err
+	}
 	body, err := model.Marshal(struct {
 		InputData  json.RawMessage `json:"input_data"`
 		WorkflowID string          `json:"workflow_id"`
 		Version    uint32          `json:"version,omitempty"`
-	}{raw, o.ID, o.Version})
+		Signal     any             `json:"signal,omitempty"`
+	}{raw, o.ID, o.Version, signal})
 	if err != nil {
 		return nil, false, err
 	}

@@ -165,6 +165,13 @@ type startOptions struct {
 	trace string
 
 	version uint32
+	signal  *startSignal
+	sent    func()
+}
+
+type startSignal struct {
+	name, id string
+	payload  any
 }
 
 // WithID names the run. The same id with the same workflow and input again gives the run that exists.
@@ -173,6 +180,15 @@ func WithID(id string) StartOption { return func(o *startOptions) { o.id, o.give
 // WithVersion starts a run of that version of the workflow instead of the current one. ErrWorkflowNotFound: there is no such version.
 // A run of that id that exists with another version is ErrRunConflict. 0: the current one, and any that exists.
 func WithVersion(n uint32) StartOption { return func(o *startOptions) { o.version = n } }
+
+// WithSignal delivers a signal together with the start: both are recorded, or neither. When the run of that id exists the signal goes to
+// it; when it has ended that is ErrRunFinished. An id that is "" is made; the same start with the same signal id again changes nothing.
+func WithSignal(name, id string, payload any) StartOption {
+	return func(o *startOptions) { o.signal = &startSignal{name, id, payload} }
+}
+
+// WithSent calls fn when the start has its place among all that is asked of the engine: what is asked later comes later.
+func WithSent(fn func()) StartOption { return func(o *startOptions) { o.sent = fn } }
 
 // WithTrace gives the run a W3C traceparent.
 func WithTrace(parent string) StartOption { return func(o *startOptions) { o.trace = parent } }
@@ -204,6 +220,10 @@ func (e *Engine) StartRun(ctx context.Context, workflow string, input any, opts 
 	if err != nil {
 		return "", false, err
 	}
+	signal, err := e.startSignal(o.signal)
+	if err != nil {
+		return "", false, err
+	}
 	if e.draining.Load() {
 		return "", false, refusal.ErrClosing
 	}
@@ -211,9 +231,13 @@ func (e *Engine) StartRun(ctx context.Context, workflow string, input any, opts 
 		got shard.Started
 		err error
 	}
-	a, err := call(ctx, e, func(done func(answer)) shard.Input {
-		return &shard.Start{By: byOf(ctx), ID: o.id, Given: o.given, Workflow: workflow, Version: o.version, Input: raw, Trace: o.trace, Reply: func(got shard.Started, err error) { done(answer{got, err}) }}
-	})
+	a, err := await(ctx, e, func(done func(answer)) {
+		e.send(&shard.Start{By: byOf(ctx), ID: o.id, Given: o.given, Workflow: workflow, Version: o.version, Input: raw, Trace: o.trace, Signal: signal,
+			Reply: func(got shard.Started, err error) { done(answer{got, err}) }})
+		if o.sent != nil {
+			o.sent()
+		}
+	}, func() {})
 	if err == nil {
 		err = a.err
 	}
@@ -223,9 +247,31 @@ func (e *Engine) StartRun(ctx context.Context, workflow string, input any, opts 
 	case err != nil:
 		return "", false, refusal.OfRun(o.id, err)
 	case a.got.Away:
-		return o.id, false, refusal.OfRun(o.id, e.sameStart(o.id, replay.Origin{Workflow: workflow, Version: o.version, Input: raw}))
+		err := e.sameStart(o.id, replay.Origin{Workflow: workflow, Version: o.version, Input: raw})
+		if err == nil && signal != nil {
+			_, err = e.SignalRun(ctx, o.id, signal.Name, json.RawMessage(signal.Payload), WithSignalID(signal.ID))
+			return o.id, false, err
+		}
+		return o.id, false, refusal.OfRun(o.id, err)
 	}
 	return a.got.ID, a.got.Created, nil
+}
+
+// startSignal checks the signal that comes with a start.
+func (e *Engine) startSignal(s *startSignal) (*shard.StartSignal, error) {
+	if s == nil {
+		return nil, nil
+	}
+	if s.id == "" {
+		s.id = e.NewID()
+	} else if err := flow.ValidRunID(s.id); err != nil {
+		return nil, badRequest("signal_id: %v", err)
+	}
+	if err := flow.ValidName(s.name); err != nil {
+		return nil, badRequest("signal name: %v", err)
+	}
+	raw, err := e.marshal("payload", s.payload)
+	return &shard.StartSignal{Name: s.name, ID: s.id, Payload: raw}, err
 }
 
 // sameStart says whether the run that has that id was started so.

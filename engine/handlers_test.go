@@ -464,3 +464,55 @@ func TestAfterIsForOrderAlone(t *testing.T) {
 		t.Errorf("%d dependencies", len(task.Dependencies))
 	}
 }
+
+// A start with a signal is both or neither, whether the run is new, open or over.
+func TestAStartBringsItsSignal(t *testing.T) {
+	eng, _ := open(t, engine.Options{})
+	ctx := t.Context()
+	register(t, eng, "two", flow.WaitSignal("first", "go"), flow.WaitSignal("second", "go", flow.After("first")))
+	start := func(id, workflow, signal, payload string) error {
+		t.Helper()
+		_, _, err := eng.StartRun(ctx, workflow, nil, engine.WithID(id), engine.WithSignal("go", signal, json.RawMessage(payload)))
+		return err
+	}
+	if err := start("r", "two", "s1", `1`); err != nil {
+		t.Fatal(err)
+	}
+	st, err := eng.Status(ctx, "r")
+	if err != nil || st.Steps["first"].State != "completed" || st.Steps["second"].State != "waiting" {
+		t.Fatalf("%+v %v", st, err)
+	}
+	if err := start("r", "two", "s1", `1`); err != nil { // the same again
+		t.Error(err)
+	}
+	if err := start("r", "two", "s1", `2`); !errors.Is(err, engine.ErrSignalConflict) {
+		t.Errorf("another payload: %v", err)
+	}
+	if _, _, err := eng.StartRun(ctx, "two", "other", engine.WithID("r"), engine.WithSignal("go", "s2", nil)); !errors.Is(err, engine.ErrRunConflict) {
+		t.Errorf("another input: %v", err)
+	}
+	if err := start("none", "nothing", "s1", `1`); !errors.Is(err, engine.ErrWorkflowNotFound) {
+		t.Errorf("no workflow: %v", err)
+	}
+	if err := start("bad", "two", "s 1", `1`); err == nil {
+		t.Error("a bad signal id was taken")
+	}
+	if _, err := eng.Status(ctx, "bad"); !errors.Is(err, engine.ErrRunNotFound) {
+		t.Errorf("the run was started without its signal: %v", err)
+	}
+	if st, _ := eng.Status(ctx, "r"); st.Steps["second"].State != "waiting" {
+		t.Errorf("a refused start delivered its signal: %+v", st.Steps)
+	}
+	if err := start("r", "two", "s3", `3`); err != nil { // to the run that exists
+		t.Fatal(err)
+	}
+	if st, err := eng.Wait(ctx, "r"); err != nil || string(st.Output) != `{"second":3}` {
+		t.Fatalf("%+v %v", st, err)
+	}
+	if err := start("r", "two", "s3", `3`); err != nil {
+		t.Errorf("the same again, after the end: %v", err)
+	}
+	if err := start("r", "two", "s4", `4`); !errors.Is(err, engine.ErrRunFinished) {
+		t.Errorf("after the end: %v", err)
+	}
+}

@@ -333,3 +333,10 @@ type Task struct {
 	Cancelled  bool            `json:"cancelled,omitempty"` // its run has ended; it is waited for, for its keys
 	Heartbeat  json.RawMessage `json:"heartbeat,omitempty"`
 }
+
+// BatchStarted is the answer to one start of a batch.
+type BatchStarted struct {
+	WorkflowID string   `json:"workflow_id,omitempty"`
+	Created    bool     `json:"created"`         // false: the run of that id existed, or there is an error
+	Error      *Problem `json:"error,omitempty"` // why there is no such run
+}

@@ -210,3 +210,15 @@ func read(t *testing.T, url string) string {
 	}
 	return string(b)
 }
+
+// A start brings its signal from the shell.
+func TestStartWithASignal(t *testing.T) {
+	d := startDaemon(t, t.TempDir())
+	def := writeFile(t, "w.yaml", "steps:\n  - {name: a, type: wait_signal, signal: {name: go}}\n")
+	start := []string{"start", "w", "--id", "r", "--signal", "go", "--payload", `{"x": 1}`, "--signal-id", "s1"}
+	d.say(t, exitOK, "version 1", "register", "w", def)
+	d.say(t, exitOK, `{"a":{"x": 1}}`, append(start, "--wait")...)
+	d.say(t, exitOK, "r", start...)
+	d.say(t, exitConflict, "run_finished", "start", "w", "--id", "r", "--signal", "go")
+	d.say(t, exitUsage, "name it with --signal", "start", "w", "--payload", "1")
+}

@@ -62,7 +62,7 @@ func newRegisterCmd() *cobra.Command {
 }
 
 func newStartCmd() *cobra.Command {
-	var id string
+	var id, signal, signalID string
 	var version uint32
 	var wait limitFlag
 	cmd := &cobra.Command{
@@ -72,13 +72,18 @@ func newStartCmd() *cobra.Command {
 
 With --wait it waits for the end, however long that takes, and the exit code tells how it ended: 0 completed, 3 failed,
 4 cancelled. With --wait=30s it waits no longer than that: 124 means that the run has not ended, and continues. After 3 s it
-prints once why the run is not done.`,
+prints once why the run is not done.
+
+With --signal it delivers a signal together with the start, or to the run of that id when it exists: both are recorded, or neither.`,
 		Example:           "  agnt5d start order --input '{\"order\": \"17\"}' --id order-17\n  agnt5d start nightly --input @input.json --wait=30s",
 		Args:              nargs("NAME"),
 		ValidArgsFunction: workflowNames,
 	}
 	cmd.Flags().String("input", "", "the run's input: JSON, @FILE, or @- for standard input")
 	idFlag(cmd, &id, "id", "your own id for the run")
+	textFlag(cmd, &signal, "signal", "deliver this signal together with the start")
+	cmd.Flags().String("payload", "", "the signal's payload: JSON, @FILE, or @- for standard input")
+	idFlag(cmd, &signalID, "signal-id", "your own id for the signal")
 	cmd.Flags().Uint32Var(&version, "version", 0, "start this version of the workflow; 0: the current one")
 	cmd.Flags().Var(&wait, "wait", "wait for the end; --wait=30s: no longer than that")
 	cmd.Flags().Lookup("wait").NoOptDefVal = "true"
@@ -88,6 +93,16 @@ prints once why the run is not done.`,
 			return err
 		}
 		opts := client.StartOptions{ID: id, Version: version, Steps: "none"}
+		switch {
+		case signal != "":
+			payload, err := payloadOf(cmd, "payload")
+			if err != nil {
+				return err
+			}
+			opts.Signal = &client.StartSignal{Name: signal, ID: signalID, Payload: payload}
+		case cmd.Flags().Changed("payload"), signalID != "":
+			return exit(exitUsage, "--payload and --signal-id belong to a signal: name it with --signal")
+		}
 		if o.json() {
 			opts.Steps = ""
 		}

@@ -89,9 +89,16 @@ type Start struct {
 	Version  uint32 // of the workflow; 0: the current one
 	Input    []byte
 	Trace    string
+	Signal   *StartSignal // it is delivered with the start, or, when the run exists, to it; nil: none
 	Reply    func(Started, error)
 
 	version Version
+}
+
+// StartSignal is a signal that comes with a start.
+type StartSignal struct {
+	Name, ID string
+	Payload  []byte
 }
 
 // pick gives the version that a new run gets.
@@ -127,6 +134,9 @@ func (in *Start) admit(r *Shard) {
 		case err == ErrAway, errors.Is(err, refusal.ErrNewerRelease):
 			in.Reply(Started{ID: in.ID, Away: true}, nil)
 			return
+		case run != nil && in.Signal != nil:
+			r.give(run, in)
+			return
 		case run != nil:
 			r.tell(in, func(err error) { in.again(run, err) })
 			return
@@ -155,13 +165,47 @@ func (in *Start) admit(r *Shard) {
 
 func (in *Start) fold(r *Shard, run *Run, t *replay.Turn) {
 	t.By = in.By
+	if run.S.Events > 0 {
+		in.deliver(r, run, t)
+		return
+	}
 	t.Start(in.ID, in.Workflow, in.version.Version, in.Input, in.Trace)
+	if in.Signal != nil {
+		t.Signal(in.Signal.Name, in.Signal.ID, in.Signal.Payload)
+	}
 	r.tell(in, func(err error) {
 		if err != nil {
 			in.refuse(err)
 			return
 		}
 		in.Reply(Started{ID: in.ID, Run: run.S.Run, Created: true}, nil)
+	})
+}
+
+// deliver brings the signal of a start whose run exists. When only the journal can say that it is the same start, the caller asks
+// that first, and then sends the signal by itself.
+func (in *Start) deliver(r *Shard, run *Run, t *replay.Turn) {
+	known, err := run.S.MatchStart(replay.Origin{Workflow: in.Workflow, Version: in.Version, Input: in.Input})
+	if err == nil && known {
+		var received bool
+		_, received, err = run.S.MatchSignal(in.Signal.Name, in.Signal.ID, in.Signal.Payload)
+		if err == nil && !received {
+			if r.noRoom(in) {
+				return
+			}
+			t.Signal(in.Signal.Name, in.Signal.ID, in.Signal.Payload)
+		}
+	}
+	if err != nil {
+		r.deny(in, err)
+		return
+	}
+	r.tell(in, func(err error) {
+		if err != nil {
+			in.refuse(err)
+			return
+		}
+		in.Reply(Started{ID: in.ID, Run: run.S.Run, Away: !known}, nil)
 	})
 }
 

@@ -79,6 +79,7 @@ async def test_fields_of_a_newer_daemon_do_not_matter(daemon: Daemon, own_functi
 CALLS = {
     "register_workflow": {"name": "w", "definition": FLOW},
     "start_workflow": {"workflow_name": "w", "workflow_id": "r"},
+    "start_workflows": {"runs": [{"workflow_name": "w", "workflow_id": "r"}]},
     "get_workflow_status": {"workflow_id": "r"},
     "wait": {"workflow_id": "r"},
     "signal_workflow": {"workflow_id": "r", "signal_name": "go", "signal_id": "s"},

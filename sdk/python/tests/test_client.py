@@ -290,3 +290,27 @@ def test_the_filters_are_those_of_the_api() -> None:
         client.cancel_workflows(state="")
     with pytest.raises(TypeError, match="error_code: want a text, not int"):
         client.list_workflows(error_code=5)  # type: ignore[arg-type]
+
+
+async def test_many_runs_start_at_once_and_one_brings_its_signal(daemon: Daemon) -> None:
+    waits = FlowDefinition([wait_signal_step("a", signal_name="go")])
+    async with Client(daemon.url) as client:
+        await client.register_workflow("w", waits)
+        started = await client.start_workflow("w", None, "one", signal={"name": "go", "payload": {"x": 1}})
+        assert started["state"] == "completed" and started["output"] == {"a": {"x": 1}}
+        with pytest.raises(Conflict, match="run_finished"):
+            await client.start_workflow("w", None, "one", signal={"name": "go"})
+        signal = {"name": "go", "payload": 2}
+        got = await client.start_workflows(
+            [
+                {"workflow_name": "w", "workflow_id": "two", "signal": signal},
+                {"workflow_name": "w", "workflow_id": None},
+                {"workflow_name": "nothing", "workflow_id": "x"},
+                {"workflow_name": "w", "workflow_id": "one", "input_data": 5},
+            ]
+        )
+        assert [run.get("error", {}).get("code") for run in got] == [None, None, "workflow_not_found", "run_conflict"]
+        assert got[0] == {"workflow_id": "two", "created": True} and got[1]["created"] and got[1]["workflow_id"]
+        assert (await client.get_workflow_status("two"))["output"] == {"a": 2}
+        with pytest.raises(ValueError, match="workflow_id"):
+            await client.start_workflows([{"workflow_name": "w", "workflow_id": ".."}])

@@ -14,7 +14,7 @@ import secrets
 import time
 import types
 import urllib.parse
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, NamedTuple, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
 from ._http import given, segment
@@ -279,18 +279,50 @@ class Calls:
 
     @call
     def start_workflow(
-        self, workflow_name: str, input_data: Any = None, workflow_id: str | None = None, *, version: int | None = None
+        self,
+        workflow_name: str,
+        input_data: Any = None,
+        workflow_id: str | None = None,
+        *,
+        version: int | None = None,
+        signal: Mapping[str, Any] | None = None,
     ) -> Steps[dict[str, Any]]:
         """Start a run; gives its status, with ``workflow_id``.
 
         With an id of your own, the same id, workflow and input again give the run that exists. Raises NotFound
         (``workflow_not_found``) and Conflict (``run_conflict``). ``version`` starts that version of the workflow instead of the current one.
+        ``signal``, ``{"name": ..., "payload": ..., "signal_id": ...}``, is delivered together with the start, or to the run of that id when
+        it exists; then Conflict (``run_finished``) says that it has ended.
         """
         body = {"workflow_id": new_id() if workflow_id is None else given("workflow_id", workflow_id), "input_data": input_data}
         if version is not None:
             body["version"] = int(version)
+        if signal is not None:
+            body["signal"] = {"signal_id": new_id(), **signal}
         got = yield from self._ask("POST", f"/v1/workflows/{segment('workflow_name', workflow_name)}/runs", body)
         return _object(got, "workflow_id", "state")
+
+    @call
+    def start_workflows(self, runs: Iterable[Mapping[str, Any]]) -> Steps[list[dict[str, Any]]]:
+        """Start up to 1,000 runs at once: ``{"workflow_name": ..., "input_data": ..., "workflow_id": ..., "version": ..., "signal": ...}`` each.
+
+        Gives an answer for each, in their order: ``workflow_id`` and ``created``, or ``error``. Those that can be started are.
+        """
+        if isinstance(runs, str):
+            raise ValueError("runs: want a list of starts, not a text")
+        if not isinstance(runs, Iterable):
+            raise TypeError(f"runs: want a list of starts, not {type(runs).__name__}")
+        starts = []
+        for run in runs:
+            start = {"workflow_id": new_id()} | {key: value for key, value in run.items() if value is not None}
+            given("workflow_name", start.get("workflow_name", ""))
+            given("workflow_id", start["workflow_id"])
+            if start.get("signal") is not None:
+                start["signal"] = {"signal_id": new_id(), **start["signal"]}
+            starts.append(start)
+        body = {"runs": starts}
+        got = _object((yield from self._ask("POST", "/v1/runs/batch", body)), "runs")
+        return list(got["runs"])
 
     @call
     def get_workflow_status(self, workflow_id: str, steps: str = "all", *, at: int | None = None) -> Steps[dict[str, Any]]:
