@@ -104,6 +104,18 @@ describe.skipIf(noBrowser)('the page', () => {
     await log.getByText('paid').waitFor()
   })
 
+  test('a large payload is shown in part, and saved whole', async () => {
+    const own = await daemon()
+    await own.register('large', [{ name: 'wait', type: 'wait_signal', signal: { name: 'never' } }])
+    const input = { text: 'x'.repeat(300_000), n: 7 }
+    await own.run('large', 'large-1', input)
+    const page = await open(own, '#/run/large-1/data')
+    expect((await page.locator('.preview').innerText()).length).toBeLessThan(5_000)
+    const saved = page.waitForEvent('download')
+    await page.getByRole('button', { name: 'Download' }).click()
+    expect(JSON.parse(readFileSync(await (await saved).path(), 'utf8'))).toEqual(input)
+  })
+
   test('every run that the filters name is cancelled, once their number was seen', async () => {
     await kit.register('many', [{ name: 'wait', type: 'wait_signal', signal: { name: 'never' } }])
     for (let i = 0; i < 101; i++) await kit.run('many', 'many-' + i)

@@ -73,7 +73,7 @@ function App() {
         </nav>
         <span class="grow" />
         {readOnly && <span class="badge">read-only</span>}
-        <span class={'live ' + (connected.value ? 'yes' : connected.value === false ? 'no' : '')} role="status">
+        <span class={'live ' + (ofFile ? '' : connected.value ? 'yes' : connected.value === false ? 'no' : '')} role="status">
           {file.value ? `${file.value.name} as of ${dateTime(file.value.asOf)}` : connected.value ? 'live' : connected.value === false ? 'not connected' : 'connecting'}
         </span>
         <span class="dim">{version.value?.version}</span>

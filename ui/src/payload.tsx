@@ -21,11 +21,25 @@ export function Payload({ value, name, raw }: { value: unknown; name: string; ra
             Download
           </a>
         )}
+        {!raw && big && (
+          <button type="button" class="small" onClick={() => save(write(value), name + '.json')}>
+            Download
+          </button>
+        )}
         {!big && <Copy text={write(value)} />}
       </div>
       {big ? <pre class="preview">{write(value).slice(0, 4_096) + ' …'}</pre> : <Tree value={value} open={2} />}
     </div>
   )
+}
+
+// save gives the browser a text to keep as a file.
+function save(text: string, name: string) {
+  const link = document.createElement('a')
+  link.href = URL.createObjectURL(new Blob([text], { type: 'application/json' }))
+  link.download = name
+  link.click()
+  URL.revokeObjectURL(link.href)
 }
 
 // write is the JSON text of a value, with every digit as it came.

@@ -215,7 +215,7 @@ function Why({ run }: { run: RunHead }) {
   const text = localTimes(reason.detail)
   return (
     <span class={moving(reason) ? 'dim' : 't-wait'} title={text}>
-      {reason.step && <b>{reason.step} </b>}
+      {reason.step && <b>{reason.step}</b>}{reason.step && ' '}
       {text}
       {reason.count ? ` (and ${reason.count - 1} more)` : ''}
     </span>
