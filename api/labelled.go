@@ -23,9 +23,10 @@ var (
 	commitBatchDesc = labels("commit_batch_records", "Records that one journal transaction held.")
 	stuckDesc       = labels("runs_stuck", "Open runs that nothing has moved for ten minutes and nothing will by itself; waits for signals do not count.")
 	diskFreeDesc    = labels("disk_free_bytes", "Free space on the journal's disk.")
+	lastBackupDesc  = labels("last_backup_timestamp_seconds", "When the last backup was complete, in Unix seconds; absent when there was none.")
 
 	labelled = []*prometheus.Desc{runsDesc, endedDesc, runTookDesc, stepTookDesc, waitedDesc, attemptsDesc, queueDesc, oldestDesc,
-		timerLagDesc, commitTookDesc, commitBatchDesc, stuckDesc, diskFreeDesc}
+		timerLagDesc, commitTookDesc, commitBatchDesc, stuckDesc, diskFreeDesc, lastBackupDesc}
 )
 
 func labels(name, help string, labels ...string) *prometheus.Desc {

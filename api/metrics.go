@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/internal/disk"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -107,7 +108,10 @@ func (c *engineCollector) Collect(ch chan<- prometheus.Metric) {
 	if counts, err := c.eng.RunCounts(ctx, stuckAfter); err == nil {
 		ch <- prometheus.MustNewConstMetric(stuckDesc, prometheus.GaugeValue, float64(counts.Stuck))
 	}
-	if free, ok := diskFree(c.eng.Path()); ok {
+	if last, err := c.eng.LastBackup(); err == nil && last.At != 0 {
+		ch <- prometheus.MustNewConstMetric(lastBackupDesc, prometheus.GaugeValue, float64(last.At)/1000)
+	}
+	if free, ok := disk.Free(c.eng.Path()); ok {
 		ch <- prometheus.MustNewConstMetric(diskFreeDesc, prometheus.GaugeValue, float64(free))
 	}
 }

@@ -3,12 +3,8 @@ package api
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"runtime"
-	"time"
 
 	"github.com/agnt5/agnt5d/internal/build"
 	"github.com/agnt5/agnt5d/journal"
@@ -112,72 +108,6 @@ func (s *Server) front(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	s.write(w, http.StatusOK, fmt.Appendf(nil, "agnt5d %s\n\nGET /openapi.json   every route\nGET /v1/runs         the runs\nGET /v1/workflows    the workflows\nGET /v1/workers      who works\nGET /readyz          whether all is well\nGET /metrics         figures\n", s.o.Release))
 	return nil
-}
-
-// copyName is how copies of the journal are called while they are sent.
-const copyName = ".copy-*"
-
-// journalCopy sends the journal as it is at one moment. It is copied beside the file first: a slow reader must not hold the
-// journal's pages. There is one copy at a time, and nothing is left of it whatever happens.
-func (s *Server) journalCopy(w http.ResponseWriter, r *http.Request) error {
-	if s.eng.Path() == "" {
-		return problem("not_a_file", "")
-	}
-	if !s.copying.TryLock() {
-		return problem("busy", "a copy of the journal is being sent; there is one at a time")
-	}
-	defer s.copying.Unlock()
-	s.waits(w)
-	f, err := os.CreateTemp(filepath.Dir(s.eng.Path()), copyName)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if os.Remove(f.Name()) != nil { // its space is free again when it is closed; Windows removes no open file
-		defer func() { _ = errors.Join(f.Close(), os.Remove(f.Name())) }()
-	}
-	if err := s.eng.Backup(f); err != nil {
-		return err
-	}
-	info, err := f.Stat()
-	if err == nil {
-		_, err = f.Seek(0, io.SeekStart)
-	}
-	if err != nil {
-		return err
-	}
-	h := w.Header()
-	h.Set("Content-Type", "application/octet-stream")
-	h.Set("Content-Length", itoa(info.Size()))
-	w.WriteHeader(http.StatusOK)
-	ctl := http.NewResponseController(w)
-	for {
-		if err := s.valid(r); err != nil { // the rest is not for whoever took so long
-			return err
-		}
-		if err := ctl.SetWriteDeadline(time.Now().Add(patient)); err != nil {
-			return err
-		}
-		if _, err := io.CopyN(w, f, 1<<20); err != nil {
-			if err == io.EOF {
-				err = nil
-			}
-			return err
-		}
-	}
-}
-
-// sweepCopies removes what a daemon that was killed has left.
-func (s *Server) sweepCopies() {
-	if s.eng.Path() == "" {
-		return
-	}
-	left, _ := filepath.Glob(filepath.Join(filepath.Dir(s.eng.Path()), copyName))
-	for _, name := range left {
-		if err := os.Remove(name); err != nil {
-			s.log.Warn("cannot remove an old temporary copy of the journal", "file", name, "error", err)
-		}
-	}
 }
 
 func (s *Server) pushes() (*push.Manager, error) {

@@ -71,9 +71,11 @@ type Server struct {
 	bodies  budget
 	rooms   sync.Pool // *[]byte, for answers to workers
 	copying sync.Mutex
-	layouts layouts
-	feed    feed
-	spec    []byte
+
+	compacted atomic.Pointer[compacting] // how far a compaction is
+	layouts   layouts
+	feed      feed
+	spec      []byte
 
 	sessions   sessions   // of browsers
 	publishing sync.Mutex // held while it is decided whether a worker may publish

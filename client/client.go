@@ -828,11 +828,49 @@ func (c *Client) DeleteService(ctx context.Context, name string) error {
 
 // Journal writes a copy of the daemon's journal, as it is at one moment, to w. While another copy is being sent it waits its
 // turn, as long as patience lasts.
-func (c *Client) Journal(ctx context.Context, w io.Writer) error {
-	return c.do(ctx, &request{method: http.MethodGet, path: "/v1/journal", raw: func(resp *http.Response) error {
+func (c *Client) Journal(ctx context.Context, w io.Writer) error { return c.JournalAt(ctx, w, 0) }
+
+// JournalAt is Journal that is made at most so many bytes a second, 65,536 or more; 0: as fast as it goes.
+func (c *Client) JournalAt(ctx context.Context, w io.Writer, rate int64) error {
+	where := "/v1/journal"
+	if rate != 0 {
+		where += "?rate=" + strconv.FormatInt(rate, 10)
+	}
+	return c.do(ctx, &request{method: http.MethodGet, path: where, raw: func(resp *http.Response) error {
 		_, err := io.Copy(w, resp.Body)
 		return err
 	}})
+}
+
+// NoteBackup records that a copy of the journal, up to an event, is whole and in its place.
+func (c *Client) NoteBackup(ctx context.Context, upTo uint64, bytes int64) error {
+	return c.post(ctx, "/v1/backups", map[string]any{"up_to": upTo, "bytes": bytes}, nil)
+}
+
+// Compaction says what became of one.
+type Compaction struct {
+	BeforeBytes int64   `json:"before_bytes"`
+	AfterBytes  int64   `json:"after_bytes"`
+	PausedMS    float64 `json:"paused_ms"` // for so long nothing could be committed
+}
+
+// Compacting says how far a compaction is.
+type Compacting struct {
+	Running     bool  `json:"running"`
+	CopiedBytes int64 `json:"copied_bytes"`
+	TotalBytes  int64 `json:"total_bytes"`
+}
+
+// Compact rewrites the daemon's journal without its free pages, while the daemon works. It is ended when ctx is.
+func (c *Client) Compact(ctx context.Context) (out Compaction, err error) {
+	err = c.once(ctx, &request{method: http.MethodPost, path: "/v1/compaction", into: &out})
+	return out, err
+}
+
+// Compacting says how far the daemon's compaction is.
+func (c *Client) Compacting(ctx context.Context) (out Compacting, err error) {
+	err = c.get(ctx, "/v1/compaction", &out)
+	return out, err
 }
 
 // Version is what a daemon says of itself.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"runtime"
 	"time"
 
@@ -85,25 +84,6 @@ func OpenOn(j journal.Log, name string, o Options) (*Engine, error) {
 	e.unkeep, e.keeping, e.awake = unkeep, make(chan struct{}), make(chan struct{}, 1)
 	go e.keep(ctx)
 	return e, nil
-}
-
-// ErrNoCopy: the journal is not a file that can be copied by the engine.
-var ErrNoCopy = errors.New("this journal cannot be copied by the engine: use the tools of the database that keeps it")
-
-// Backup writes the journal as it is at one moment, as a file that Open takes. w must be fast: the file cannot shrink or
-// grow its map meanwhile.
-func (e *Engine) Backup(w io.Writer) error {
-	if err := e.err(); err != nil && !errors.Is(err, ErrDiskFull) {
-		return err
-	}
-	file, ok := e.kept.(interface {
-		Backup(io.Writer) (int64, error)
-	})
-	if !ok {
-		return ErrNoCopy
-	}
-	_, err := file.Backup(w)
-	return err
 }
 
 // Path is the journal's file; "" when it is not kept in one.

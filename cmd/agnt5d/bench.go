@@ -218,12 +218,15 @@ type bar struct {
 
 func newBar(w io.Writer) *bar { return &bar{w: w, redo: isTerminal(w), tenth: -1} }
 
+// barAtTerminal is one that says nothing to what is no terminal.
+func barAtTerminal(w io.Writer) *bar { return &bar{w: w, redo: isTerminal(w), tenth: 10} }
+
 func (b *bar) show(what string, done float64) {
 	tenth := int(done * 10)
 	if b.redo {
 		const width = 30
 		n := int(done * width)
-		fmt.Fprintf(b.w, "\r%-8s [%s%s] %3.0f%%", what, strings.Repeat("=", n), strings.Repeat(" ", width-n), done*100)
+		fmt.Fprintf(b.w, "\r%-10s [%s%s] %3.0f%%", what, strings.Repeat("=", n), strings.Repeat(" ", width-n), done*100)
 		b.drawn = true
 		return
 	}
@@ -236,5 +239,6 @@ func (b *bar) show(what string, done float64) {
 func (b *bar) end() {
 	if b.drawn {
 		fmt.Fprint(b.w, "\r"+strings.Repeat(" ", 60)+"\r")
+		b.drawn = false
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/journal/bolt"
 	"github.com/agnt5/agnt5d/replay"
 )
 
@@ -33,7 +34,7 @@ func (f *file) verify(ctx context.Context, report func(journal.Damage)) (audit, 
 	out := audit{newer: []newerRun{}}
 	var err error
 	hurt := map[uint64]bool{}
-	out.Verified, err = f.Verify(ctx, func(d journal.Damage) {
+	out.Verified, err = f.verifyKept(ctx, func(d journal.Damage) {
 		hurt[d.Run] = true
 		report(d)
 	})
@@ -45,7 +46,7 @@ func (f *file) verify(ctx context.Context, report func(journal.Damage)) (audit, 
 		out.Damages++
 		report(missing.Damage)
 	}
-	w := f.Walk()
+	w, n := f.Walk(), 0
 	for r, err := range f.Records(0) {
 		if _, gap := archive.Gap(err); gap {
 			continue
@@ -55,6 +56,10 @@ func (f *file) verify(ctx context.Context, report func(journal.Damage)) (audit, 
 		}
 		if err != nil {
 			return out, err
+		}
+		if n++; n%4096 == 0 && f.progress != nil {
+			first := journal.ShardOf(r.Seq).First()
+			f.part(.6, .4)(float64(r.Seq-first) / float64(max(f.NextSeq()-first, 1)))
 		}
 		if r.Run == 0 || hurt[r.Run] {
 			continue
@@ -82,4 +87,20 @@ func (f *file) verify(ctx context.Context, report func(journal.Damage)) (audit, 
 		}
 	}
 	return out, nil
+}
+
+// part tells the progress of a part of a check that makes up a share of all, behind what was done before.
+func (f *file) part(before, share float64) func(float64) {
+	if f.progress == nil {
+		return nil
+	}
+	return func(done float64) { f.progress(before + share*done) }
+}
+
+// verifyKept looks at every checksum and link, and tells how far it is if the journal can tell.
+func (f *file) verifyKept(ctx context.Context, report func(journal.Damage)) (journal.Verified, error) {
+	if tells, ok := f.kept.(*bolt.Journal); ok {
+		return tells.VerifyWith(ctx, report, f.part(0, .6))
+	}
+	return f.kept.Verify(ctx, report)
 }

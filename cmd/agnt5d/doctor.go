@@ -95,6 +95,9 @@ func diagnose(cmd *cobra.Command, path string) (*diagnosis, error) {
 		return nil, err
 	}
 	defer f.Close()
+	bar := barAtTerminal(cmd.ErrOrStderr())
+	defer bar.end()
+	f.progress = func(done float64) { bar.show("checking", done) }
 	stats, err := f.verify(cmd.Context(), func(at journal.Damage) {
 		d.Damages, d.lie = append(d.Damages, f.finding(at)), append(d.lie, f.lie(at).Error())
 	})

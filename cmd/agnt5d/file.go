@@ -24,6 +24,8 @@ type file struct {
 	log    journal.Log // the journal with its payloads opened
 	path   string
 	copied bool // of a daemon's journal
+
+	progress func(done float64) // of a check; nil: nobody wants to know
 }
 
 // kept is a journal with a check of all that it is kept in.

@@ -30,13 +30,17 @@ func newVerifyCmd() *cobra.Command {
 			}
 			defer f.Close()
 			out := cmd.OutOrStdout()
+			bar := barAtTerminal(cmd.ErrOrStderr())
+			f.progress = func(done float64) { bar.show("checking", done) }
 			found := []finding{}
 			stats, err := f.verify(cmd.Context(), func(d journal.Damage) {
 				found = append(found, f.finding(d))
+				bar.end()
 				if format != "json" {
 					fmt.Fprintln(out, f.lie(d))
 				}
 			})
+			bar.end()
 			if err != nil {
 				return &exitErr{exitError, err}
 			}

@@ -23,6 +23,7 @@ var may = map[string][]string{
 	"internal/cron":          {},
 	"internal/cursor":        {},
 	"internal/deps":          {},
+	"internal/disk":          {},
 	"internal/docs":          {},
 	"internal/expression":    {},
 	"internal/failure":       {},
@@ -38,7 +39,7 @@ var may = map[string][]string{
 	"internal/rfc3339":       {},
 	"internal/socket":        {},
 	"journal":                {"internal/meter"},
-	"journal/bolt":           {"journal"},
+	"journal/bolt":           {"internal/disk", "journal"},
 	"journal/journaltest":    {"journal"},
 	"journal/pg":             {"journal"},
 	"internal/pgtest":        {},
@@ -72,7 +73,7 @@ var may = map[string][]string{
 	"internal/bench":         {"client", "engine", "flow", "internal/listing", "seal", "worker"},
 	"access":                 {"engine", "flow", "internal/nearest", "internal/rfc3339", "model"},
 	"push":                   {"engine", "flow", "internal/failure", "internal/sealed", "internal/wire", "model", "seal", "worker", "worker/pool"},
-	"api":                    {"access", "engine", "flow", "internal/cursor", "internal/build", "internal/diagram", "internal/ids", "internal/listing", "internal/meter", "internal/nearest", "internal/refusal", "internal/wire", "journal", "model", "push", "worker"},
+	"api":                    {"access", "engine", "flow", "internal/cursor", "internal/build", "internal/diagram", "internal/disk", "internal/ids", "internal/listing", "internal/meter", "internal/nearest", "internal/refusal", "internal/wire", "journal", "model", "push", "worker"},
 	"cmd/agnt5d":             {"access", "api", "client", "engine", "examples/etl", "flow", "internal/archive", "internal/bench", "internal/build", "internal/diagram", "internal/event", "internal/ids", "internal/listing", "internal/nearest", "internal/refusal", "internal/rfc3339", "internal/sealed", "internal/socket", "journal", "journal/bolt", "journal/pg", "model", "push", "replay", "seal", "ui"},
 }
 

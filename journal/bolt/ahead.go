@@ -29,7 +29,7 @@ func (j *Journal) piece(used int64) int64 {
 func (j *Journal) fillTo(used, end int64) error {
 	j.filled = max(j.filled, used)
 	for j.filled < end {
-		n, err := j.file.WriteAt(zeros[:min(int64(len(zeros)), end-j.filled)], j.filled)
+		n, err := j.file().WriteAt(zeros[:min(int64(len(zeros)), end-j.filled)], j.filled)
 		j.filled += int64(n)
 		if err != nil {
 			return err

@@ -12,7 +12,8 @@ import (
 type queued struct {
 	batch *journal.Batch
 	done  func(error)
-	err   error // refused already; it waits for its turn
+	err   error  // refused already; it waits for its turn
+	run   func() // something to do between two commits, in place of a question
 	bytes int
 }
 
@@ -67,6 +68,21 @@ func (j *Journal) Probe() error {
 	return <-got
 }
 
+// between runs fn in the committer, between two commits, and waits for it.
+func (j *Journal) between(fn func()) error {
+	done := make(chan struct{})
+	j.mu.Lock()
+	if j.closing || j.readOnly {
+		j.mu.Unlock()
+		return journal.ErrClosed
+	}
+	j.queue = append(j.queue, queued{run: func() { defer close(done); fn() }})
+	j.wake.Signal()
+	j.mu.Unlock()
+	<-done
+	return nil
+}
+
 // check says what is wrong with a batch that must begin at next.
 func check(b *journal.Batch, next uint64) error {
 	for i := range b.Records {
@@ -85,6 +101,10 @@ func (j *Journal) committer() {
 		if group == nil {
 			j.keepFreelist()
 			return
+		}
+		if run := group[0].run; run != nil {
+			run()
+			continue
 		}
 		if group[0].batch == nil {
 			group[0].done(j.probe())
@@ -171,7 +191,7 @@ func (j *Journal) unchanged() bool {
 
 // keepFreelist writes the list of free pages before the file is closed, if it was too large to be written with every commit.
 func (j *Journal) keepFreelist() {
-	if j.db.NoFreelistSync && j.Err() == nil && j.full == nil {
+	if j.db().NoFreelistSync && j.Err() == nil && j.full == nil {
 		_ = j.settle(j.commit(nil)) // nothing of anybody's is in it
 	}
 }

@@ -29,16 +29,16 @@ func (j *Journal) commit(group []queued) (err error) {
 	began := time.Now()
 	if began.Sub(j.lookedAt) >= lookEvery {
 		j.lookedAt = began
-		if err := j.place.there(j.file); err != nil {
+		if err := j.place.there(j.file()); err != nil {
 			return err
 		}
 	}
 	defer guard(&err)()
-	tx, err := j.db.Begin(true)
+	tx, err := j.db().Begin(true)
 	if err != nil {
 		return err
 	}
-	w := writer{tx: tx, arena: j.arena[:0], tail: j.tail, clock: j.clock, indexed: j.indexed, late: append(j.spareLate[:0], j.late...)}
+	w := writer{tx: tx, arena: j.arena[:0], tail: j.tail, clock: j.clock, indexed: j.indexed, late: append(j.spareLate[:0], j.late...), follow: j.follower != nil}
 	w.tail.clean = len(group) == 0 && w.tail.clean // a probe changes nothing
 	batches := uint64(0)
 	for _, q := range group {
@@ -54,9 +54,12 @@ func (j *Journal) commit(group []queued) (err error) {
 		return errors.Join(err, tx.Rollback())
 	}
 	j.fillAhead(tx.Size(), needOf(group))
-	j.db.NoFreelistSync = len(group) > 0 && j.db.Stats().FreelistInuse > freelistBytes
+	j.db().NoFreelistSync = len(group) > 0 && j.db().Stats().FreelistInuse > freelistBytes
 	if err := tx.Commit(); err != nil {
 		return err
+	}
+	if j.follower != nil {
+		j.follower.note(w.touched)
 	}
 	if cap(w.arena) <= 16<<20 {
 		j.arena = w.arena
@@ -88,6 +91,15 @@ type writer struct {
 	clock   clock
 	indexed bool
 	late    []lateEnd
+
+	follow  bool // note which rows change
+	touched []row
+}
+
+// row is one of a bucket.
+type row struct {
+	b   *bucket
+	key []byte
 }
 
 // put seals and puts a row that lies at the end of the arena: its key begins at key, its value, whose first four bytes are
@@ -97,7 +109,21 @@ func (w *writer) put(b *bucket, to *bbolt.Bucket, key, value int) error {
 	k, v := w.arena[key:value:value], w.arena[value:end:end]
 	b.seal(k, v)
 	w.bytes += uint64(end - key)
+	w.touch(b, k)
 	return to.Put(k, v)
+}
+
+// del removes a row.
+func (w *writer) del(b *bucket, key []byte) error {
+	w.touch(b, key)
+	return w.tx.Bucket(b.name).Delete(key)
+}
+
+// touch notes a row that changes, if somebody copies the file meanwhile.
+func (w *writer) touch(b *bucket, key []byte) {
+	if w.follow {
+		w.touched = append(w.touched, row{b, key})
+	}
 }
 
 // row puts a row that is not worth an own way.
@@ -254,7 +280,7 @@ func (w *writer) head(h *journal.Head) error {
 		if state == h.State {
 			return nil
 		}
-		if err := w.tx.Bucket(stateBucket.name).Delete(stateKey(state, h.Run)); err != nil {
+		if err := w.del(stateBucket, stateKey(state, h.Run)); err != nil {
 			return err
 		}
 	}
@@ -293,7 +319,7 @@ func (w *writer) snapshot(s *journal.Snapshot) error {
 	w.arena = binary.BigEndian.AppendUint64(w.arena, s.Run)
 	v := len(w.arena)
 	if s.State == nil {
-		return to.Delete(w.arena[k:v])
+		return w.del(snapshotBucket, w.arena[k:v:v])
 	}
 	w.arena = append(w.arena, 0, 0, 0, 0)
 	w.arena = binary.AppendUvarint(w.arena, s.Seq)
@@ -303,14 +329,14 @@ func (w *writer) snapshot(s *journal.Snapshot) error {
 
 func (w *writer) object(o *journal.Object) error {
 	if o.State == nil {
-		return w.tx.Bucket(objectBucket.name).Delete([]byte(o.Key))
+		return w.del(objectBucket, []byte(o.Key))
 	}
 	return w.row(objectBucket, []byte(o.Key), appendObject(nil, o))
 }
 
 func (w *writer) setting(r *journal.Row) error {
 	if r.Value == nil {
-		return w.tx.Bucket(rowBucket.name).Delete([]byte(r.Key))
+		return w.del(rowBucket, []byte(r.Key))
 	}
 	return w.row(rowBucket, []byte(r.Key), r.Value)
 }

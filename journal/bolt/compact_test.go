@@ -36,7 +36,7 @@ func TestCompactionKeepsEverythingButFreePages(t *testing.T) {
 	if err := os.WriteFile(path+compactSuffix, []byte("half of another one"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	before, after, err := Compact(path)
+	before, after, err := Compact(path, nil)
 	if err != nil || after >= before || after != fileSize(path) {
 		t.Fatalf("from %d to %d bytes, %v", before, after, err)
 	}
@@ -52,7 +52,7 @@ func TestCompactionKeepsEverythingButFreePages(t *testing.T) {
 		t.Error("the secret has changed")
 	}
 	tell(t, j).start("goes on")
-	if _, _, err := Compact(path); !errors.Is(err, ErrLocked) {
+	if _, _, err := Compact(path, nil); !errors.Is(err, ErrLocked) {
 		t.Errorf("while an engine has it: %v", err)
 	}
 	if err := j.Close(); err != nil {
@@ -75,7 +75,7 @@ func TestADamagedJournalIsNotCompacted(t *testing.T) {
 		t.Fatal(err)
 	}
 	var damage *journal.DamageError
-	if _, _, err := Compact(path); !errors.As(err, &damage) || damage.Seq != 9 {
+	if _, _, err := Compact(path, nil); !errors.As(err, &damage) || damage.Seq != 9 {
 		t.Errorf("got %v", err)
 	}
 	after, err := os.ReadFile(path)
@@ -113,7 +113,7 @@ func TestABackupTakenAtWorkIsAWholeJournal(t *testing.T) {
 
 func childCompact(path string) error {
 	fmt.Println("begins")
-	_, _, err := Compact(path)
+	_, _, err := Compact(path, nil)
 	return err
 }
 

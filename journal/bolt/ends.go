@@ -179,7 +179,7 @@ func (w *writer) unend(h *journal.Head) error {
 	}
 	late := lateOf(h)
 	for _, k := range endKeys(&late) {
-		if err := b.Delete(k); err != nil {
+		if err := w.del(endBucket, k); err != nil {
 			return err
 		}
 	}
@@ -224,7 +224,7 @@ func (j *Journal) indexEnds() error {
 		if err = j.buildEnds(&c); err == nil {
 			j.indexed = true
 		}
-		if err := j.place.set(j.path, j.file); err != nil {
+		if err := j.place.set(j.path, j.file()); err != nil {
 			return err
 		}
 	}
@@ -236,7 +236,7 @@ func (j *Journal) buildEnds(c *clock) (err error) {
 	defer guard(&err)()
 	at := []byte{}
 	for first := true; at != nil; first = false {
-		err := j.db.Update(func(tx *bbolt.Tx) error {
+		err := j.db().Update(func(tx *bbolt.Tx) error {
 			if first && tx.Bucket(endBucket.name) != nil {
 				if err := tx.DeleteBucket(endBucket.name); err != nil {
 					return err

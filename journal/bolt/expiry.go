@@ -63,7 +63,7 @@ func (w *writer) sweep(now int64) error {
 		if err := w.over(k); err != nil {
 			return err
 		}
-		if err := b.Delete(k); err != nil {
+		if err := w.del(expiryBucket, k); err != nil {
 			return err
 		}
 	}
@@ -82,14 +82,13 @@ func (w *writer) over(k []byte) error {
 		if _, kept, err := decodeID(p); err != nil || kept != until {
 			return nil
 		}
-		return w.tx.Bucket(idBucket.name).Delete(id)
+		return w.del(idBucket, id)
 	case len(k) == 17 && k[8] == expiryOfEntry:
-		log := w.tx.Bucket(logBucket.name)
-		r, err := record(k[9:], log.Get(k[9:]))
+		r, err := record(k[9:], w.tx.Bucket(logBucket.name).Get(k[9:]))
 		if err != nil || r.Run != 0 {
 			return nil
 		}
-		if err := log.Delete(k[9:]); err != nil {
+		if err := w.del(logBucket, k[9:]); err != nil {
 			return err
 		}
 		w.tail.records--
@@ -113,14 +112,14 @@ func (j *Journal) indexExpiry() error {
 	if err := j.buildExpiry(); err != nil && !outOfSpace(err) {
 		return err
 	}
-	return j.place.set(j.path, j.file)
+	return j.place.set(j.path, j.file())
 }
 
 func (j *Journal) buildExpiry() (err error) {
 	defer guard(&err)()
 	at := []byte{}
 	for first := true; at != nil; first = false {
-		err := j.db.Update(func(tx *bbolt.Tx) error {
+		err := j.db().Update(func(tx *bbolt.Tx) error {
 			if first && tx.Bucket(expiryBucket.name) != nil {
 				if err := tx.DeleteBucket(expiryBucket.name); err != nil {
 					return err

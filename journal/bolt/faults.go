@@ -64,6 +64,7 @@ func (j *Journal) read(fn func(tx *bbolt.Tx) error) (err error) {
 // begin opens a read transaction. bbolt reads its two meta pages under a lock for that; when they cannot be read any more, the
 // panic would leave it locked, and everybody else would wait for ever.
 func (j *Journal) begin() (tx *bbolt.Tx, err error) {
+	at := j.live.Load()
 	defer func() {
 		if tx == nil && err == nil { // a panic is under way
 			reason := j.place.look()
@@ -71,10 +72,17 @@ func (j *Journal) begin() (tx *bbolt.Tx, err error) {
 				reason = &brokenError{errors.New("the first pages of the file cannot be read (run \"agnt5d doctor\")")}
 			}
 			_ = j.give(reason)
-			metaLock(j.db).Unlock()
+			metaLock(at.db).Unlock()
 		}
 	}()
-	return j.db.Begin(false)
+	for {
+		tx, err = at.db.Begin(false)
+		if now := j.live.Load(); now != at && errors.Is(err, berrors.ErrDatabaseNotOpen) { // another file has taken its place
+			at = now
+			continue
+		}
+		return tx, err
+	}
 }
 
 // metaLock is the lock that bbolt holds while it begins a transaction.

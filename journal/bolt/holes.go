@@ -65,7 +65,7 @@ func (w *writer) hole(from, end uint64) error {
 	c := b.Cursor()
 	if k, v := c.Seek(seqKey(end)); k != nil {
 		if next, nextEnd, err := decodeHole(k, v); err == nil && next == end {
-			if err := b.Delete(seqKey(next)); err != nil {
+			if err := w.del(holeBucket, seqKey(next)); err != nil {
 				return err
 			}
 			end = nextEnd
@@ -136,11 +136,10 @@ func (w *writer) purge(p *journal.Purge) ([]span, error) {
 // unlog removes records. Those of runs that went on at the same time lie side by side, and leave one hole.
 func (w *writer) unlog(spans []span) error {
 	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.from, b.from) })
-	log := w.tx.Bucket(logBucket.name)
 	for i := 0; i < len(spans); {
 		hole := spans[i]
 		for ; i < len(spans) && spans[i].from <= hole.end; i++ {
-			if err := log.Delete(seqKey(spans[i].from)); err != nil {
+			if err := w.del(logBucket, seqKey(spans[i].from)); err != nil {
 				return err
 			}
 			hole.end = max(hole.end, spans[i].end)
@@ -161,7 +160,7 @@ func (w *writer) forget(h *journal.Head, until int64) error {
 		points = append(points, append([]byte(nil), k...))
 	}
 	for _, k := range points {
-		if err := w.tx.Bucket(waypointBucket.name).Delete(k); err != nil {
+		if err := w.del(waypointBucket, k); err != nil {
 			return err
 		}
 	}
@@ -169,7 +168,7 @@ func (w *writer) forget(h *journal.Head, until int64) error {
 		b   *bucket
 		key []byte
 	}{{headBucket, seqKey(h.Run)}, {snapshotBucket, seqKey(h.Run)}, {stateBucket, stateKey(h.State, h.Run)}, {flowBucket, flowKey(h.Workflow, h.Run)}} {
-		if err := w.tx.Bucket(gone.b.name).Delete(gone.key); err != nil {
+		if err := w.del(gone.b, gone.key); err != nil {
 			return err
 		}
 	}
@@ -188,7 +187,7 @@ func (w *writer) forget(h *journal.Head, until int64) error {
 		}
 	}
 	if until == 0 {
-		return w.tx.Bucket(idBucket.name).Delete([]byte(h.ID))
+		return w.del(idBucket, []byte(h.ID))
 	}
 	if w.tx.Bucket(expiryBucket.name) != nil {
 		if err := w.row(expiryBucket, expiryRow(until, expiryOfID, []byte(h.ID)), nil); err != nil {

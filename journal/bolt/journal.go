@@ -32,8 +32,7 @@ type Options struct {
 type Journal struct {
 	path     string
 	opts     Options
-	db       *bbolt.DB
-	file     *os.File // bbolt's own: to fill pages ahead of it
+	live     atomic.Pointer[live]
 	lock     *fileLock
 	readOnly bool
 	created  bool // by Open
@@ -56,15 +55,27 @@ type Journal struct {
 	place            place
 	unwatch, watched chan struct{} // close the one, and the watcher closes the other
 
+	compacting sync.Mutex // held by who compacts
+
 	// The committer's own.
-	lookedAt  time.Time // when a commit last looked whether the file is there
-	arena     []byte    // keys and values of the transaction under way: bbolt refers to them until it is committed
-	filled    int64     // up to here the file has bytes of its own on the disk: bbolt's pages, then zeros
+	follower  *compaction // rows that change are noted for it; nil: nobody compacts
+	lookedAt  time.Time   // when a commit last looked whether the file is there
+	arena     []byte      // keys and values of the transaction under way: bbolt refers to them until it is committed
+	filled    int64       // up to here the file has bytes of its own on the disk: bbolt's pages, then zeros
 	clock     clock
 	indexed   bool      // there is an index by end
 	late      []lateEnd // runs that have no rows in it yet
 	spareLate []lateEnd // its space is used again
 }
+
+// live is the file that a journal is in. Compact puts another one in its place.
+type live struct {
+	db   *bbolt.DB
+	file *os.File // bbolt's own: to fill pages ahead of it
+}
+
+func (j *Journal) db() *bbolt.DB  { return j.live.Load().db }
+func (j *Journal) file() *os.File { return j.live.Load().file }
 
 // NextSeq is the sequence that the next record will have, once all that was appended is committed.
 func (j *Journal) NextSeq() uint64 {
@@ -107,8 +118,8 @@ func (j *Journal) Stats() journal.Stats {
 	if info, err := os.Stat(j.path); err == nil {
 		s.FileBytes = info.Size()
 	}
-	free := j.db.Stats()
-	s.UsedBytes = j.used() - int64(free.FreePageN+free.PendingPageN)*int64(j.db.Info().PageSize)
+	free := j.db().Stats()
+	s.UsedBytes = j.used() - int64(free.FreePageN+free.PendingPageN)*int64(j.db().Info().PageSize)
 	return s
 }
 

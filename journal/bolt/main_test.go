@@ -18,6 +18,7 @@ var children = map[string]func(path string) error{
 	"create":  childCreate,
 	"load":    childLoad,
 	"compact": childCompact,
+	"busy":    childBusy,
 }
 
 func TestMain(m *testing.M) {

@@ -50,7 +50,7 @@ func Open(path string, o Options) (*Journal, error) {
 	}
 	if err := errors.Join(j.indexEnds(), j.indexExpiry()); err != nil {
 		lock.release()
-		return nil, errors.Join(err, j.db.Close())
+		return nil, errors.Join(err, j.db().Close())
 	}
 	j.lock = lock
 	j.stopped, j.unwatch, j.watched = make(chan struct{}), make(chan struct{}), make(chan struct{})
@@ -201,7 +201,7 @@ func openFile(path string, o Options, readOnly bool, timeout time.Duration) (*Jo
 		return nil, err
 	}
 	if err := j.load(); err != nil {
-		_ = j.db.Close()
+		_ = j.db().Close()
 		var damage *journal.DamageError
 		if errors.As(err, &damage) { // of what every start needs
 			return nil, damagedFile(path, fmt.Errorf("bucket meta: %s", damage.Detail))
@@ -216,7 +216,8 @@ func (j *Journal) openBolt(path string, timeout time.Duration, readOnly bool) (e
 		return err
 	}
 	defer guard(&err)()
-	j.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
+	var at live
+	at.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout:         timeout,
 		ReadOnly:        readOnly,
 		FreelistType:    bbolt.FreelistMapType,
@@ -224,7 +225,7 @@ func (j *Journal) openBolt(path string, timeout time.Duration, readOnly bool) (e
 		NoFreelistSync:  true, // Open writes the freelist otherwise, and it must not write
 		OpenFile: func(name string, flag int, perm os.FileMode) (*os.File, error) {
 			f, err := os.OpenFile(name, flag&^os.O_CREATE, perm)
-			j.file = f
+			at.file = f
 			return f, err
 		},
 	})
@@ -234,8 +235,9 @@ func (j *Journal) openBolt(path string, timeout time.Duration, readOnly bool) (e
 	if err != nil {
 		return err
 	}
-	j.db.NoFreelistSync = false
-	return j.place.set(path, j.file)
+	at.db.NoFreelistSync = false
+	j.live.Store(&at)
+	return j.place.set(path, j.file())
 }
 
 // load reads what the journal keeps in memory.
@@ -316,6 +318,9 @@ func createRows(tx *bbolt.Tx, shard journal.Shard) error {
 		put(tailKey, first.append(nil)))
 }
 
+// Place makes a file durable under another name in its directory.
+func Place(temp, path string) error { return putInPlace(temp, path) }
+
 // putInPlace makes temp durable under the name path.
 func putInPlace(temp, path string) error {
 	if err := syncFile(temp); err != nil {
@@ -369,9 +374,9 @@ func (j *Journal) Close() error {
 	j.closed.Store(true)
 	var err error
 	if j.Err() == nil {
-		err = j.db.Close()
+		err = j.db().Close()
 	} else { // bbolt may hold locks that nobody will give back, and its map keeps the file locked: leave it mapped
-		err = errors.Join(unlock(j.file), j.file.Close())
+		err = errors.Join(unlock(j.file()), j.file().Close())
 	}
 	if j.lock != nil {
 		j.lock.release()

@@ -24,8 +24,8 @@ func TestALargeFreeListIsLeftOutUntilTheFileIsClosed(t *testing.T) {
 	for i := range 5 {
 		s.step(run, fmt.Sprint("step ", i))
 	}
-	if !j.db.NoFreelistSync {
-		t.Fatalf("%d bytes of free list are written with every commit", j.db.Stats().FreelistInuse)
+	if !j.db().NoFreelistSync {
+		t.Fatalf("%d bytes of free list are written with every commit", j.db().Stats().FreelistInuse)
 	}
 	if _, err := Open(copied(t, path), Options{}); err != nil { // as after a kill: bbolt finds out what is free
 		t.Error(err)

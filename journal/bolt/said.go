@@ -64,7 +64,7 @@ func (w *writer) said(s *journal.Said) error {
 		}
 		size += max(len(v)-4, 0)
 	}
-	return deleteAll(to, old)
+	return w.deleteAll(saidBucket, old)
 }
 
 // unsay removes all that the attempts of a run wrote.
@@ -78,12 +78,12 @@ func (w *writer) unsay(run uint64) error {
 	for k, _ := c.Seek(seqKey(run)); bytes.HasPrefix(k, seqKey(run)); k, _ = c.Next() {
 		old = append(old, bytes.Clone(k))
 	}
-	return deleteAll(b, old)
+	return w.deleteAll(saidBucket, old)
 }
 
-func deleteAll(b *bbolt.Bucket, keys [][]byte) error {
+func (w *writer) deleteAll(b *bucket, keys [][]byte) error {
 	for _, k := range keys {
-		if err := b.Delete(k); err != nil {
+		if err := w.del(b, k); err != nil {
 			return err
 		}
 	}

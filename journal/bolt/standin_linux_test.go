@@ -19,7 +19,7 @@ func standIn(t *testing.T, j *Journal, device string) (back func()) {
 		t.Fatal(err)
 	}
 	defer dev.Close()
-	fd := int(j.file.Fd())
+	fd := int(j.file().Fd())
 	saved, err := syscall.Dup(fd)
 	if err != nil {
 		t.Fatal(err)

@@ -21,14 +21,32 @@ type Verified = journal.Verified
 // definitions against their digests; and, in a journal opened by OpenReadOnly, bbolt's pages. It may run beside an engine
 // at work. The error is that it could not go on; damage alone is none.
 func (j *Journal) Verify(ctx context.Context, fn func(journal.Damage)) (Verified, error) {
-	v := verifier{j: j, ctx: ctx, fn: fn, runs: map[uint64]runEnd{}}
-	for _, step := range []func() error{v.pages, v.log, v.heads, v.ids, v.indexes, v.snapshots, v.objects, v.definitions, v.waypoints,
-		v.holes, v.settings} {
-		if err := step(); err != nil {
+	return j.VerifyWith(ctx, fn, nil)
+}
+
+// VerifyWith is Verify that tells how much of it is done, from 0 to 1.
+func (j *Journal) VerifyWith(ctx context.Context, fn func(journal.Damage), progress func(done float64)) (Verified, error) {
+	v := verifier{j: j, ctx: ctx, fn: fn, runs: map[uint64]runEnd{}, progress: progress}
+	for _, step := range []struct {
+		check func() error
+		share float64 // of the whole, about
+	}{{v.pages, .05}, {v.log, .5}, {v.heads, .15}, {v.ids, .05}, {v.indexes, .1}, {v.snapshots, .03}, {v.objects, .03}, {v.definitions, .02}, {v.waypoints, .02},
+		{v.holes, .02}, {v.settings, .03}} {
+		v.share = step.share
+		if err := step.check(); err != nil {
 			return v.Verified, err
 		}
+		v.begun += step.share
+		v.part(0)
 	}
 	return v.Verified, nil
+}
+
+// part tells how much of the check at hand is done.
+func (v *verifier) part(done float64) {
+	if v.progress != nil {
+		v.progress(min(v.begun+v.share*done, 1))
+	}
 }
 
 type verifier struct {
@@ -39,6 +57,9 @@ type verifier struct {
 	runs    map[uint64]runEnd
 	upto    uint64 // the log was read up to here
 	damaged owners
+
+	progress     func(float64) // nil: nobody wants to know
+	begun, share float64       // of the checks before, and of the one at hand
 }
 
 // runEnd is how far a run has been read.
@@ -93,6 +114,8 @@ func (v *verifier) log() error {
 			after = r.End() - 1
 			v.record(&r)
 			if v.Records%pageRecords == 0 {
+				first := journal.ShardOf(r.Seq).First()
+				v.part(float64(r.Seq-first) / float64(max(v.upto-first, 1)))
 				return v.ctx.Err()
 			}
 			return nil
@@ -167,6 +190,9 @@ func (v *verifier) heads() error {
 		if err != nil {
 			v.bad(headBucket.damage(nil, err.Error()))
 			return
+		}
+		if first := journal.ShardOf(h.Run).First(); v.progress != nil {
+			v.part(float64(h.Run-first) / float64(max(v.upto-first, 1)))
 		}
 		if end, ok := v.runs[h.Run]; ok {
 			end.known = true

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,7 @@ const (
 
 // place is the file as it was opened: where, which one, and how long it is at least. A journal never gets shorter.
 type place struct {
+	mu   sync.RWMutex // for path and file
 	path string
 	file os.FileInfo
 	size atomic.Int64
@@ -36,13 +38,33 @@ func (p *place) set(path string, f *os.File) error {
 	if err != nil {
 		return err
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.path, p.file = real, info
+	p.size.Store(info.Size())
+	return nil
+}
+
+// change lets another file take the place of this one: put renames it.
+func (p *place) change(f *os.File, put func() error) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := put(); err != nil {
+		return err
+	}
+	p.file = info
 	p.size.Store(info.Size())
 	return nil
 }
 
 // look says whether the file stands under its name, and is whole. What cannot be found out is no reason to stop.
 func (p *place) look() error {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
 	known := p.size.Load()
 	info, err := os.Stat(p.path)
 	switch {

@@ -1,4 +1,4 @@
-package api
+package disk
 
 import (
 	"path/filepath"
@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// diskFree is the space that the journal may still take on its disk.
-func diskFree(path string) (bytes uint64, ok bool) {
+// Free is how many bytes may still be put on the disk of a file; ok: it could be found out.
+func Free(path string) (bytes uint64, ok bool) {
 	if path == "" {
 		return 0, false
 	}
