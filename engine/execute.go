@@ -183,6 +183,15 @@ func (e *Engine) fillTask(spec *shard.Spec, t *worker.Task) error {
 			}
 		}
 	}
+	if r := spec.Round; r != nil {
+		t.Round = &r.N
+		if r.N > 0 {
+			t.IdempotencyKey += fmt.Sprintf("/r%d", r.N+1)
+		}
+		if t.Previous, err = e.archive.Payload(r.Previous); err != nil {
+			return fmt.Errorf("output of the round before: %w", err)
+		}
+	}
 	if len(spec.Errors) > 0 {
 		t.Errors = make(map[string]worker.StepError, len(spec.Errors))
 		for step, e := range spec.Errors {

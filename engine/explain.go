@@ -184,7 +184,9 @@ func reason(r books, run *shard.Run, i int32, depth int) Reason {
 	switch st.State {
 	case replay.StepWaiting:
 		detail, verb, arg := s.At(i).Kind().Explain(def, st)
-		out.Detail, out.Command = detail, fmt.Sprintf("agnt5d %s %s %s", verb, ids.Word(s.ID), arg)
+		if out.Detail = detail; verb != "" {
+			out.Command = fmt.Sprintf("agnt5d %s %s %s", verb, ids.Word(s.ID), arg)
+		}
 	case replay.StepRetrying:
 		policy := flow.RetryPolicy(def)
 		out.Detail = fmt.Sprintf("failed attempt %d of %d (%s); retry %d of %d", st.Failures, policy.MaxAttempts, errorText(st.Error), st.Failures, policy.MaxAttempts-1)

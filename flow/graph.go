@@ -25,7 +25,7 @@ type Graph struct {
 	Timers     map[string]int32 // timer key -> step
 
 	Language bool // it uses more than dependencies, waits and timers: conditions, joins, branches of failures, lists or loops
-	Asks     bool // a step of it cannot start before an expression was worked out
+	Asks     bool // a step of it cannot start, or end, before an expression was worked out
 
 	// Joins[s] holds, for a step s with two or more dependencies, one Join for each step with a branch (a wait with on_timeout, a
 	// step with on_failure) on whose two branches dependencies of s stand.
@@ -112,7 +112,7 @@ func (g *Graph) refer() {
 	for i := range g.Def.Steps {
 		s := &g.Def.Steps[i]
 		g.Language = g.Language || s.usesLanguage()
-		g.Asks = g.Asks || s.When != "" || s.ForEach != nil
+		g.Asks = g.Asks || s.When != "" || s.ForEach != nil || s.Repeat != nil
 		for _, ref := range s.refs() {
 			if at, ok := g.Index[ref.Name]; ok && !slices.Contains(g.Refs[i], at) {
 				g.Refs[i] = append(g.Refs[i], at)

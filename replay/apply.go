@@ -149,7 +149,9 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		s.to(st, StepSkipped, at)
 		s.settle(e.Step)
 	case event.ConditionEvaluated:
-		s.evaluated(seq, e)
+		s.evaluated(seq, e, st)
+	case event.RoundCompleted:
+		return s.roundCompleted(seq, at, e, st)
 	case event.SignalAwaited:
 		st.again = false
 		st.Due = e.Due

@@ -84,7 +84,7 @@ func (s *State) checkStep(i Instance, st *Step) string {
 		return "3: an open step"
 	}
 	keyed := len(s.Spec(i).ObjectKeys) > 0
-	holds := st.State == StepScheduled || st.State == StepRunning || st.State == StepRetrying
+	holds := st.State == StepScheduled || st.State == StepRunning || st.State == StepRetrying || st.State == StepWaiting && st.Kind() == &task
 	switch {
 	case st.Request != 0 && (!keyed || !holds && st.State != StepBlocked), st.Request == 0 && keyed && (holds || st.State == StepBlocked),
 		holds && keyed && st.Fence <= st.Request, !holds && st.Fence != 0:

@@ -57,6 +57,7 @@ const (
 	kAnswers    // the same
 	kConditions // from encoding 3 on
 	kUncaught   // the same
+	kRounds     // the same
 )
 
 // Numbers of the fields of a step.
@@ -208,6 +209,7 @@ func (s *State) encode(f, in *fields, dst []byte, answers bool) []byte {
 		encoding = Encoding
 		s.appendConditions(f)
 		s.appendFailures(f)
+		s.appendRounds(f)
 	}
 	return f.flush(append(dst, encoding))
 }
@@ -544,6 +546,10 @@ func Decode(b []byte, g *flow.Graph) (*State, error) {
 			}
 		case kAnswers:
 			if err := s.readAnswers(r); err != nil {
+				return nil, err
+			}
+		case kRounds:
+			if err := s.readRounds(r); err != nil {
 				return nil, err
 			}
 		case kUncaught:

@@ -17,6 +17,7 @@ type Ask uint8
 const (
 	AskNothing Ask = iota
 	AskStart       // its turn has come: does its `when` let it start?
+	AskUntil       // a round of it has completed: is that enough?
 )
 
 // Evaluated is the answer to an Ask.
@@ -36,6 +37,9 @@ type Condition struct {
 func (s *State) Asks(i Instance) Ask {
 	if !s.Graph.Asks || s.Status != Running || int(i) >= len(s.Steps) {
 		return AskNothing
+	}
+	if s.asksUntil(i) {
+		return AskUntil
 	}
 	if v, _ := s.verdict(i); v == ask {
 		return AskStart
@@ -58,9 +62,18 @@ func (s *State) Condition(i Instance) (Condition, bool) {
 
 // Evaluated folds the answer to what an instance asked, if it still asks.
 func (t *Turn) Evaluated(i Instance, got Evaluated) {
-	if t.Err != nil || t.S.Asks(i) != AskStart {
+	if t.Err != nil {
 		return
 	}
+	switch t.S.Asks(i) {
+	case AskStart:
+		t.mayStart(i, got)
+	case AskUntil:
+		t.until(i, got)
+	}
+}
+
+func (t *Turn) mayStart(i Instance, got Evaluated) {
 	if got.Err != "" {
 		t.catch(i)
 		t.fail(i, t.S.At(i).Attempt, failure.ExpressionFailed, got.Err)
@@ -78,7 +91,11 @@ func (t *Turn) Evaluated(i Instance, got Evaluated) {
 	}
 }
 
-func (s *State) evaluated(seq uint64, e *event.Event) {
+func (s *State) evaluated(seq uint64, e *event.Event, st *Step) {
+	if st.State == StepWaiting {
+		s.nextRound(e.Step, st, e.Due)
+		return
+	}
 	if s.conditions == nil {
 		s.conditions = map[Instance]Condition{}
 	}

@@ -87,20 +87,36 @@ var common = map[event.Kind]States{
 // task is work that a handler does, in attempts.
 var task = Kind{
 	Type:   flow.TypeTask,
-	Reason: "running",
+	Reason: "repeat",
+	Explain: func(spec *Spec, st *Step) (detail, verb, arg string) {
+		if st.Due == 0 {
+			return "a round has completed, and it is worked out whether that was enough", "", ""
+		}
+		return "waits for its next round until " + rfc3339.Format(st.Due), "", ""
+	},
 	Follows: map[event.Kind]States{
-		event.StepBlocked:    In(StepPending, StepDormant, StepDeferred),
-		event.KeysGranted:    In(StepBlocked),
-		event.StepScheduled:  In(StepPending, StepDormant, StepBlocked, StepRetrying, StepDeferred),
-		event.AttemptStarted: In(StepScheduled),
-		event.AttemptFailed:  In(StepScheduled, StepRunning),
-		event.AttemptLost:    In(StepScheduled, StepRunning),
-		event.RetrySet:       In(StepRetrying),
-		event.StepDeferred:   In(StepRetrying),
-		event.StepCompleted:  In(StepScheduled, StepRunning),
+		event.StepBlocked:        In(StepPending, StepDormant, StepDeferred),
+		event.KeysGranted:        In(StepBlocked),
+		event.StepScheduled:      In(StepPending, StepDormant, StepBlocked, StepRetrying, StepDeferred, StepWaiting),
+		event.AttemptStarted:     In(StepScheduled),
+		event.AttemptFailed:      In(StepScheduled, StepRunning),
+		event.AttemptLost:        In(StepScheduled, StepRunning),
+		event.RetrySet:           In(StepRetrying),
+		event.StepDeferred:       In(StepRetrying),
+		event.StepCompleted:      In(StepScheduled, StepRunning, StepWaiting),
+		event.RoundCompleted:     In(StepScheduled, StepRunning),
+		event.ConditionEvaluated: In(StepPending, StepDormant, StepWaiting),
 	},
 	begin: func(t *Turn, i Instance) { t.offer(i) },
+	due:   func(t *Turn, i Instance) { t.schedule(i) },
 	complete: func(s *State, seq uint64, e *event.Event, st *Step) string {
+		if st.State == StepWaiting { // its last round was enough
+			if e.Ref != st.Output.Seq {
+				return fmt.Sprintf("its last round is event %d, not %d", st.Output.Seq, e.Ref)
+			}
+			s.release(st)
+			return ""
+		}
 		if e.Attempt > st.Attempt {
 			return fmt.Sprintf("the step is %s at attempt %d", st.State, st.Attempt)
 		}

@@ -161,8 +161,8 @@ type Out struct {
 //  2. Nothing is left to decide: while the run is running, no step's turn has come but of those that ask (see Ask), and a step is not
 //     settled.
 //  3. A step is open (from blocked to deferred) only while the run is running or quarantined.
-//  4. A step wants or holds keys (Request) only if its definition names some and it is blocked, scheduled, running or retrying. In
-//     the last three it holds them: Fence is later than Request.
+//  4. A step wants or holds keys (Request) only if its definition names some and it is blocked, scheduled, running, retrying or
+//     between two rounds. In all but the first it holds them: Fence is later than Request.
 //  5. A time (Due) stands only on a step that waits for it, or did when it was cancelled; a timer, a retry and a deferral have one.
 //  6. The waits in the mailbox are the steps that wait for a signal, each once.
 //  7. A step has at most one attempt out from before the run ended, and the newest attempt of a running step is not that one.
@@ -201,8 +201,9 @@ type State struct {
 	agenda     agenda     // steps to be looked at in this turn
 	wanted     []Instance // those that began to ask since Wanted was last called
 	conditions map[Instance]Condition
-	released   []uint64          // requests for keys that ended since Released was last called
-	arrived    map[uint64][]byte // small payloads of signals that nobody took yet, by sequence
+	rounds     map[Instance]round // of steps that have completed some
+	released   []uint64           // requests for keys that ended since Released was last called
+	arrived    map[uint64][]byte  // small payloads of signals that nobody took yet, by sequence
 }
 
 // New gives the state of a run of that graph before its first event.
@@ -285,6 +286,10 @@ func (s *State) Idle() bool {
 			return false
 		case StepRetrying:
 			if st.Request != 0 {
+				return false
+			}
+		case StepWaiting:
+			if st.Request != 0 || s.Graph.Asks && s.Asks(i) != AskNothing {
 				return false
 			}
 		case StepPending, StepDormant:

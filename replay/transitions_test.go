@@ -110,6 +110,9 @@ func follow(t *testing.T, g *flow.Graph, from replay.StepState, kind event.Kind)
 		s.Steps[0].Fence = 0
 	case event.StepCompleted:
 		e.Ref = 2 // the signal
+		if from == replay.StepWaiting {
+			s.Steps[0].Output.Seq = 2 // the round
+		}
 	}
 	if s.Apply(10, 2, &e) != nil {
 		return 0, false

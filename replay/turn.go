@@ -84,6 +84,10 @@ func (t *Turn) Started(step Instance, attempt uint32, worker string, at int64, l
 // Complete says that the attempt completed its step. An output with which the run's output would be too large fails the
 // step for good instead.
 func (t *Turn) Complete(step Instance, attempt uint32, output []byte, objects []event.ObjectWrite, hash uint64) {
+	if t.S.Spec(step).Repeat != nil {
+		t.roundOver(step, attempt, output, objects, hash)
+		return
+	}
 	if t.S.sink(step) && t.S.outBytes+uint64(len(output)) > MaxTask {
 		t.Fail(step, attempt, AttemptError{Code: failure.TaskTooLarge, Final: true, Hash: hash,
 			Message: fmt.Sprintf("with this output of %d bytes the run's output is over %d bytes", len(output), MaxTask)})

@@ -32,6 +32,11 @@ type Task struct {
 	// Errors is why steps failed whose on_failure names this step, by name; nil: none did.
 	Errors map[string]StepError `json:"errors,omitempty"`
 
+	// Round is which round of a step with repeat it is, from 0, and Previous what the round before gave (null in the first); nil: the
+	// step does not repeat.
+	Round    *uint32         `json:"round,omitempty"`
+	Previous json.RawMessage `json:"previous,omitempty"`
+
 	changed map[string]json.RawMessage
 	beat    func(details json.RawMessage) error
 	log     *LogBuffer

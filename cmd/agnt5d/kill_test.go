@@ -99,7 +99,7 @@ func child(dir string) error {
 	return eng.Err()
 }
 
-var mixed = []string{"chain", "fan", "approval", "counter", "choice"}
+var mixed = []string{"chain", "fan", "approval", "counter", "choice", "rounds"}
 
 // openMixed opens an engine with the mixed handlers in process and the mixed workflows.
 func openMixed(path string) (*engine.Engine, error) {
@@ -161,6 +161,8 @@ func mixedFlows() map[string]flow.Definition {
 			flow.Task("yes", "svc", "noop", flow.After("check"), flow.When(`steps.check.output == "done"`)),
 			flow.Task("no", "svc", "noop", flow.After("check"), flow.When(`steps.check.output != "done"`)),
 			flow.Task("end", "svc", "noop", flow.After("yes", "no"), flow.Joined(flow.JoinAny))}},
+		"rounds": {Steps: []flow.Step{flow.Task("poll", "svc", "count", flow.Keys("counter:a"), flow.RepeatUntil("round == 2", time.Millisecond, 5)),
+			flow.Task("end", "svc", "noop", flow.After("poll"), flow.OnFailure("sorry")), flow.Task("sorry", "svc", "noop")}},
 		"chain": {Steps: []flow.Step{flow.Task("a", "svc", "noop"), flow.Task("b", "svc", "flaky", flow.After("a"), soon), flow.Task("c", "svc", "noop", flow.After("b"))}},
 		"fan":   {Steps: fan},
 		"approval": {Steps: []flow.Step{flow.Task("submit", "svc", "noop"),
@@ -249,6 +251,10 @@ func judgeAt(t *testing.T, dir, path string, atLeast int) {
 			switch e.Kind {
 			case event.RunStarted:
 				starts[r.Run] = true
+			case event.RoundCompleted:
+				for _, o := range e.Objects {
+					counted[o.Key]++
+				}
 			case event.StepCompleted, event.StepTimedOut, event.StepSkipped:
 				settled[fmt.Sprintf("%d/%d", r.Run, e.Step)]++
 				for _, o := range e.Objects {

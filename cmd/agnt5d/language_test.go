@@ -25,6 +25,9 @@ func TestConditionsAndFailureBranchesAtTheShell(t *testing.T) {
   - {name: refund, service_name: svc, handler_name: noop}
   - {name: tell, service_name: svc, handler_name: noop, dependencies: [ship, refund]}
 `,
+		"poller": `steps:
+  - {name: poll, service_name: svc, handler_name: noop, repeat: {until: round == 1, interval_ms: 2000, max_rounds: 5}}
+`,
 		"broken": `steps:
   - {name: end, service_name: svc, handler_name: noop, when: input.amount.more > 1}
 `,
@@ -53,6 +56,17 @@ func TestConditionsAndFailureBranchesAtTheShell(t *testing.T) {
 	d.say(t, 0, `"handled_failures":1`, "show", "f1", "-o", "json")
 	d.say(t, 0, "refund took over", "show", "f1")
 	d.say(t, 0, "ship: was skipped: something that it depends on failed or timed out", "explain", "f1")
+
+	d.say(t, 0, "p1", "start", "poller", "--id", "p1")
+	until(t, func() bool {
+		_, out, _ := d.cli(t, "explain", "p1")
+		return strings.Contains(out, "waits for its next round until")
+	})
+	d.say(t, 0, "round 2", "show", "p1")
+	d.kill()
+	d.again(t)
+	d.say(t, 0, "p1  completed", "start", "poller", "--id", "p1", "--wait")
+	d.say(t, 0, "RoundCompleted", "history", "p1")
 
 	d.say(t, exitRunFailed, "cannot take more of a number", "start", "broken", "--id", "b1", "--input", `{"amount":5}`, "--wait")
 	d.say(t, 0, "expression_failed", "explain", "b1")

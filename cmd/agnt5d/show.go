@@ -352,6 +352,9 @@ func about(def *flow.Step, s *model.StepStatus, how drawing) string {
 	case s.SkipReason != "":
 		parts = append(parts, whySkipped(s))
 	}
+	if s.Round != nil && *s.Round > 0 {
+		parts = append(parts, fmt.Sprintf("round %d", *s.Round+1))
+	}
 	if s.Caught {
 		parts = append(parts, def.OnFailure+" took over")
 	}

@@ -77,6 +77,7 @@ func (t *trace) note(s *replay.State, rec *journal.Record, i int, e *event.Event
 	case event.SignalReceived:
 		at.signal = e.Name
 		t.signals[seq] = payload
+	case event.RoundCompleted:
 	case event.StepCompleted:
 		if e.Ref != 0 {
 			payload = t.signals[e.Ref]

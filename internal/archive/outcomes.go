@@ -59,7 +59,7 @@ func (a *Archive) Outcomes(ctx context.Context, run, last uint64, asked []Attemp
 
 func (o *Outcomes) take(ev *event.Event, boot uint64) {
 	switch ev.Kind {
-	case event.StepScheduled, event.StepCompleted, event.AttemptFailed:
+	case event.StepScheduled, event.StepCompleted, event.RoundCompleted, event.AttemptFailed:
 	default:
 		return
 	}

@@ -49,8 +49,10 @@ func Show(seq, n uint64, at int64, run string, g *flow.Graph, e *event.Event) mo
 			out.Data["retryable"] = !e.Forced
 		}
 		when("not_before", e.Due)
-	case event.StepCompleted:
-		if e.Ref != 0 {
+	case event.StepCompleted, event.RoundCompleted:
+		if e.Ref != 0 && g != nil && int(e.Step) < len(g.Def.Steps) && g.Def.Steps[e.Step].Repeat != nil {
+			out.Data["round_seq"] = e.Ref
+		} else if e.Ref != 0 {
 			out.Data["signal_seq"] = e.Ref
 		} else {
 			out.Data["output"] = json.RawMessage(OrNull(e.Payload))
@@ -68,8 +70,14 @@ func Show(seq, n uint64, at int64, run string, g *flow.Graph, e *event.Event) mo
 		out.Data["result"] = e.Forced
 		out.Data["saw"] = json.RawMessage(OrNull(e.Payload))
 		if g != nil && int(e.Step) < len(g.Def.Steps) {
-			put("when", g.Def.Steps[e.Step].When)
+			if s := &g.Def.Steps[e.Step]; e.Code == "until" && s.Repeat != nil {
+				put("until", s.Repeat.Until)
+			} else {
+				put("when", s.When)
+			}
 		}
+		put("of", e.Code)
+		when("due", e.Due)
 	case event.FailureCaught:
 		if g != nil && int(e.Step) < len(g.Def.Steps) {
 			put("on_failure", g.Def.Steps[e.Step].OnFailure)

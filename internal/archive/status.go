@@ -145,6 +145,10 @@ func (a *Archive) step(l *Look, i replay.Instance, state replay.StepState) (mode
 		step.Error = &model.StepError{Code: e.Code, Message: e.Message, Type: e.Type, Stack: e.Stack, Attempt: e.Attempt}
 	}
 	step.Caught = st.Caught
+	if def.Repeat != nil {
+		n, _ := l.S.Round(i)
+		step.Round = &n
+	}
 	var err error
 	if c, known := l.S.Condition(i); known {
 		step.Condition = &model.Condition{When: def.When, Result: c.Yes}

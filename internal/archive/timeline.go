@@ -122,6 +122,8 @@ func (t *timeline) take(seq uint64, at int64, e *event.Event) {
 		if s != nil && s.Kind == spanAttempt {
 			s.RetryAt = rfc3339.Format(e.Due)
 		}
+	case event.RoundCompleted:
+		t.answered(e, when, spanCompleted)
 	case event.StepCompleted:
 		t.answered(e, when, spanCompleted)
 		t.close(s, spanWait, when, spanCompleted)

@@ -23,18 +23,26 @@ func Answer(q *shard.Question, read Read) (*shard.Evaluated, error) {
 		return nil, err
 	}
 	out := &shard.Evaluated{Run: q.Run, Step: q.Step, No: q.No}
-	out.Got = condition(q.What.When, env)
+	if q.Ask == replay.AskUntil {
+		env.Round = int64(q.Round)
+		if env.Output, err = read(q.Output); err != nil {
+			return nil, err
+		}
+		out.Got = condition("until", q.What.Repeat.Until, expression.Round, env)
+		return out, nil
+	}
+	out.Got = condition("when", q.What.When, 0, env)
 	return out, nil
 }
 
-// condition looks at a step's when.
-func condition(text string, env *expression.Env) (got replay.Evaluated) {
-	p, err := compiled(text, 0)
+// condition works out what must be true or false; key is what it is called.
+func condition(key, text string, names expression.Names, env *expression.Env) (got replay.Evaluated) {
+	p, err := compiled(text, names)
 	if err == nil {
 		got.Yes, err = p.True(env)
 	}
 	if err != nil {
-		return replay.Evaluated{Err: fmt.Sprintf("when: %v", err)}
+		return replay.Evaluated{Err: fmt.Sprintf("%s: %v", key, err)}
 	}
 	got.Saw, _ = json.Marshal(p.Saw(env)) // values are JSON
 	return got

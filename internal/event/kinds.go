@@ -32,8 +32,9 @@ const (
 	AttemptEnded   Kind = 22 // fact: Step, Attempt: an attempt that was out when its run ended has answered, or its lease ran out
 	RunQuarantined Kind = 23 // fact: Ref (the damaged record), Message
 
-	ConditionEvaluated Kind = 24 // fact: Step; Forced: its condition is true; Payload (the values that it read, by their paths)
+	ConditionEvaluated Kind = 24 // fact: Step; Forced: its condition is true; Payload (the values that it read, by their paths); Due (of the next round), Code (until, if it is that)
 	FailureCaught      Kind = 25 // intent: Step, which has failed: the step that its on_failure names has started
+	RoundCompleted     Kind = 26 // fact: Step, Attempt, Payload (output), Objects, Hash: a round of a step that repeats
 
 	// Facts of the engine itself; they stand in records of no run.
 
@@ -53,7 +54,7 @@ var names = [...]string{
 	StepSkipped: "StepSkipped", SignalAwaited: "SignalAwaited", SignalReceived: "SignalReceived", TimerSet: "TimerSet",
 	TimerFired: "TimerFired", RunCompleted: "RunCompleted", RunFailed: "RunFailed", RunCancelled: "RunCancelled",
 	RunReopened: "RunReopened", AttemptEnded: "AttemptEnded", RunQuarantined: "RunQuarantined",
-	ConditionEvaluated: "ConditionEvaluated", FailureCaught: "FailureCaught",
+	ConditionEvaluated: "ConditionEvaluated", FailureCaught: "FailureCaught", RoundCompleted: "RoundCompleted",
 	WorkflowRegistered: "WorkflowRegistered", RunsDeleted: "RunsDeleted", ObjectDeleted: "ObjectDeleted",
 	WorkflowUsed: "WorkflowUsed", WorkflowDeleted: "WorkflowDeleted",
 	EngineStarted: "EngineStarted", SettingChanged: "SettingChanged",
@@ -129,7 +130,8 @@ var layouts = [...][]field{
 	AttemptEnded:   {fStep, fAttempt},
 	RunQuarantined: {fRef, fMessage},
 
-	ConditionEvaluated: {fStep, fForced, fPayload},
+	ConditionEvaluated: {fStep, fForced, fPayload, fDue, fCode},
+	RoundCompleted:     {fStep, fAttempt, fPayload, fObjects, fHash},
 	FailureCaught:      {fStep},
 
 	WorkflowRegistered: {fName, fVersion, fDigest, fBy},

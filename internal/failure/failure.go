@@ -31,6 +31,7 @@ const (
 	TimerInvalid  = "timer_invalid"
 
 	ExpressionFailed = "expression_failed"
+	RoundsUsedUp     = "rounds_used_up"
 )
 
 // Failure is a code and what it means.
@@ -62,5 +63,6 @@ var All = []Failure{
 	{AttemptsLost, "step failed", "Ten attempts in a row were lost."},
 	{SignalTimeout, "step failed", "The signal did not come within the wait's `timeout_ms`, and the wait names no `on_timeout`."},
 	{ExpressionFailed, "step failed", "An expression of the step could not be worked out; the message has its text, the position and the reason."},
+	{RoundsUsedUp, "step failed", "The step ran `max_rounds` rounds, and its `until` is still not true."},
 	{TimerInvalid, "step failed", "The timer's time cannot be worked out any more: its time zone has gone from the machine, say."},
 }

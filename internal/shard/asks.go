@@ -22,6 +22,8 @@ type Question struct {
 	What     *replay.Spec
 	Input    replay.Payload
 	Steps    map[string]StepValue // those that its expressions name
+	Output   replay.Payload       // of the round, when that is what is asked about
+	Round    uint32               // from 0
 }
 
 // StepValue is what an expression sees of a step.
@@ -66,6 +68,10 @@ func (r *Shard) question(a pending) {
 	}
 	q := &Question{Ask: s.Asks(a.step), Run: s.Run, Step: a.step, No: a.no, ID: s.ID, Workflow: s.Workflow, Version: s.Version, Created: s.CreatedAt,
 		Name: s.Name(a.step), What: s.Spec(a.step), Input: s.Input}
+	if q.Ask == replay.AskUntil {
+		q.Output = s.At(a.step).Output
+		q.Round, _ = s.Round(a.step)
+	}
 	if refs := s.Refs(a.step); len(refs) > 0 {
 		q.Steps = make(map[string]StepValue, len(refs))
 		for _, i := range refs {

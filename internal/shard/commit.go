@@ -176,8 +176,15 @@ type Spec struct {
 	Fence    uint64
 	Expires  int64                        // Unix ms; 0: never
 	Errors   map[string]*replay.StepError // of the failed steps whose on_failure names it
+	Round    *Round                       // of a step that repeats
 
 	few [1]Dep // where Deps lies when there are not more
+}
+
+// Round is which round of a step an attempt is of, from 0, and what the round before it gave.
+type Round struct {
+	N        uint32
+	Previous replay.Payload
 }
 
 // Dep is the output of a completed dependency.
@@ -203,6 +210,10 @@ func (r *Shard) describe(spec *Spec, run *Run, slot *worker.Slot) {
 	}
 	if s.Graph.Language {
 		spec.Errors = s.Errors(slot.Step)
+		if spec.What.Repeat != nil {
+			n, previous := s.Round(slot.Step)
+			spec.Round = &Round{n, previous}
+		}
 	}
 	if deps := s.Deps(slot.Step); len(deps) > 0 {
 		if spec.Deps = spec.few[:0]; len(deps) > len(spec.few) {

@@ -328,8 +328,13 @@ func (s *story) line(seq uint64, r journal.Record, id string, many bool, e *even
 		if e.Code != "" {
 			b.WriteString(" " + e.Code)
 		}
+	case event.RoundCompleted:
+		fmt.Fprintf(b, " %d", e.Attempt)
 	case event.ConditionEvaluated:
 		fmt.Fprintf(b, " %v %s", e.Forced, e.Payload)
+		if e.Due != 0 {
+			fmt.Fprintf(b, " %s", time.Duration(e.Due-r.At)*time.Millisecond)
+		}
 	case event.StepCompleted:
 		if e.Ref != 0 {
 			fmt.Fprintf(b, " <- %d", e.Ref)

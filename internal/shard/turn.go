@@ -227,8 +227,8 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 			}
 		case event.StepScheduled:
 			r.b.offers = append(r.b.offers, offer{run: run, step: e.Step, attempt: e.Attempt})
-		case event.StepCompleted:
-			if s.At(e.Step).Kind().Type == flow.TypeTask {
+		case event.StepCompleted, event.RoundCompleted:
+			if e.Kind == event.StepCompleted && s.At(e.Step).Kind().Type == flow.TypeTask {
 				r.Stats.StepsCompleted++
 			}
 			for _, o := range e.Objects {
@@ -248,7 +248,7 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 			r.Stats.Signals++
 		case event.TimerFired:
 			r.Stats.TimersFired++
-		case event.RetrySet, event.StepDeferred, event.SignalAwaited, event.TimerSet:
+		case event.RetrySet, event.StepDeferred, event.SignalAwaited, event.TimerSet, event.ConditionEvaluated:
 			if e.Due != 0 {
 				r.due.Push(timers.Entry{Due: e.Due, Run: s.Run, Step: e.Step})
 			}

@@ -42,6 +42,10 @@ func tryFlow(rng *rand.Rand) *flow.Definition {
 					s.OnFailure, escalates[e] = name(e), true
 				}
 			}
+			if rng.IntN(100) < 15 {
+				most, pause := int64(3), int64(rng.IntN(2)*rng.IntN(5000))
+				s.Repeat = &flow.Repeat{Until: fmt.Sprintf("round == %d", rng.IntN(4)), IntervalMS: &pause, MaxRounds: &most}
+			}
 			d.Steps = append(d.Steps, s)
 		case k < 84:
 			s := flow.WaitSignal(name(i), fmt.Sprintf("sig%d", rng.IntN(3)), opts...)

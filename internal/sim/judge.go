@@ -296,7 +296,11 @@ func (j *Judge) before(t *track, rec *journal.Record, e *event.Event, seq uint64
 	case event.StepBlocked, event.SignalAwaited, event.TimerSet, event.StepSkipped:
 		j.mayBegin(t, e)
 	case event.ConditionEvaluated:
-		j.condition(t, e)
+		if s.At(step).State == replay.StepWaiting {
+			j.until(t, e)
+		} else {
+			j.condition(t, e)
+		}
 	case event.StepScheduled:
 		if len(s.Spec(step).ObjectKeys) == 0 {
 			j.mayBegin(t, e)
@@ -315,7 +319,7 @@ func (j *Judge) before(t *track, rec *journal.Record, e *event.Event, seq uint64
 			}
 			j.holders[key(s.Run, k)] = place{s.Run, step}
 		}
-	case event.StepCompleted:
+	case event.StepCompleted, event.RoundCompleted:
 		if s.Spec(step).Type == flow.TypeWaitTimer && s.At(step).State != replay.StepWaiting {
 			w.fail("timer %s completes while it is %s", name(), s.At(step).State)
 		}
@@ -354,7 +358,7 @@ func (j *Judge) after(t *track, rec *journal.Record, e *event.Event, seq uint64)
 	switch attempt := (attemptOf{step, e.Attempt}); e.Kind {
 	case event.AttemptStarted:
 		t.begun[attempt] = true
-	case event.StepCompleted, event.AttemptFailed, event.AttemptLost, event.AttemptEnded:
+	case event.StepCompleted, event.RoundCompleted, event.AttemptFailed, event.AttemptLost, event.AttemptEnded:
 		t.over[attempt] = true
 	}
 	switch e.Kind {
@@ -379,6 +383,11 @@ func (j *Judge) after(t *track, rec *journal.Record, e *event.Event, seq uint64)
 		}
 	case event.AttemptFailed:
 		j.recorded(t, step, e.Attempt, e.Hash)
+	case event.RoundCompleted:
+		j.recorded(t, step, e.Attempt, e.Hash)
+		if want := strconv.Quote(t.id + "/" + s.Name(step)); string(e.Payload) != want {
+			w.fail("a round of %s is completed with the output of %s", want, e.Payload)
+		}
 	case event.StepFailed:
 		if t.failed[step]++; t.failed[step] > 1 {
 			w.fail("%s/%s fails for good twice", t.id, s.Name(step))
@@ -477,6 +486,14 @@ func (j *Judge) condition(t *track, e *event.Event) {
 	}
 	if want, err := m.Condition(name, at); err != nil || want != e.Forced {
 		j.w.fail("%s/%s: its condition is %v, want %v: %v", t.id, name, e.Forced, want, err)
+	}
+}
+
+// until holds whether a round was the last one: in the simulator each step that repeats has a number of rounds, "round == N".
+func (j *Judge) until(t *track, e *event.Event) {
+	n, _ := t.s.Round(e.Step)
+	if want := fmt.Sprintf("round == %d", n) == t.s.Spec(e.Step).Repeat.Until; e.Forced != want {
+		j.w.fail("%s/%s: round %d is the last one: %v, want %v", t.id, t.s.Name(e.Step), n, e.Forced, want)
 	}
 }
 

@@ -256,6 +256,9 @@ func (w writer) task(t *worker.Task) {
 	if len(t.Errors) > 0 {
 		n++
 	}
+	if t.Round != nil {
+		n += 2
+	}
 	_ = w.EncodeMapLen(n)
 	w.text("token", t.Token)
 	w.text("lease_expires_at", t.LeaseExpiresAt)
@@ -285,6 +288,10 @@ func (w writer) task(t *worker.Task) {
 	w.number("heartbeat_timeout_ms", t.HeartbeatMS)
 	if len(t.Errors) > 0 {
 		w.errors(t.Errors)
+	}
+	if t.Round != nil {
+		w.number("round", int64(*t.Round))
+		w.bin("previous", t.Previous)
 	}
 }
 
@@ -367,6 +374,11 @@ func (r *reader) task() *worker.Task {
 			t.HeartbeatMS = r.int()
 		case "errors":
 			t.Errors = r.errors()
+		case "round":
+			n := read(r, (*msgpack.Decoder).DecodeUint32)
+			t.Round = &n
+		case "previous":
+			t.Previous = r.bytes()
 		default:
 			return false
 		}

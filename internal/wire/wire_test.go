@@ -153,7 +153,8 @@ func grown(t *testing.T, body []byte, media string) []byte {
 // What a newer daemon adds to its answers is passed over, at every depth. What a newer worker adds to a request is refused by
 // name: the daemon cannot do what it asks.
 func TestAnswersMayGrowAndRequestsMayNot(t *testing.T) {
-	same := []cmp.Option{cmpopts.IgnoreUnexported(worker.Task{}), cmpopts.EquateEmpty(), cmp.Comparer(func(a, b json.RawMessage) bool { return (a == nil) == (b == nil) })}
+	same := []cmp.Option{cmpopts.IgnoreUnexported(worker.Task{}), cmpopts.EquateEmpty(),
+		cmp.FilterValues(func(a, b json.RawMessage) bool { return len(a) > 0 || len(b) > 0 }, cmp.Comparer(func(a, b json.RawMessage) bool { return (a == nil) == (b == nil) }))}
 	for _, media := range []string{wire.JSON, wire.Msgpack} {
 		for _, v := range messages {
 			body, err := wire.Encode(nil, media, v)

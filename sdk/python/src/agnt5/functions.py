@@ -81,6 +81,10 @@ class Context:
     """Output of each completed dependency, by step name."""
     errors: dict[str, dict[str, Any]]
     """Why steps failed whose ``on_failure`` names this step, by name: code, message, type, attempt."""
+    round: int | None
+    """Which round of a step with ``repeat`` it is, from 0; None when the step does not repeat."""
+    previous: Any
+    """What the round before gave; None in the first."""
     object_keys: list[str]
     objects: Objects
     metadata: dict[str, Any]
@@ -91,7 +95,7 @@ class Context:
 
     _ITEMS = (
         "workflow_id", "workflow_name", "step_name", "service_name", "handler_name", "attempt", "idempotency_key", "workflow_input",
-        "input_data", "dependencies", "errors", "object_keys", "objects", "metadata", "logger",
+        "input_data", "dependencies", "errors", "round", "previous", "object_keys", "objects", "metadata", "logger",
     )  # fmt: skip
 
     def __init__(self, task: dict[str, Any], worker_id: str = "", beat: Callable[[Any], None] | None = None, logged: Callable[[], None] | None = None) -> None:
@@ -117,6 +121,8 @@ class Context:
         self.input_data = task.get("input_data")
         self.dependencies = task.get("dependencies") or {}
         self.errors = task.get("errors") or {}
+        self.round = task.get("round")
+        self.previous = task.get("previous")
         self.object_keys = task.get("object_keys") or []
 
     def _settle(self) -> None:
