@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import pathlib
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from agnt5 import Worker, _validate, register_function, workflows
 from agnt5._cron import cron_problem, zone_problem
 from agnt5.workflows import (
     FlowDefinition,
+    RepeatConfig,
     RetryConfig,
     SignalConfig,
     StepType,
@@ -115,8 +117,26 @@ def test_the_go_side_reads_what_python_writes() -> None:
             out.append(
                 FlowDefinition([wait_timer_step("a", timer_key="t", delay_ms=delay, cron_expr=cron, max_retries=retries, time_zone=zone)])
             )
+    language: dict[str, list[Any]] = {
+        "join": ["all", "any"],
+        "when": ["", "input.go"],
+        "on_failure": ["", "z"],
+        "for_each": ["", [], [{"b": 1, "a": 2}], "input.list"],
+        "tolerate": [None, 0, "10%"],
+        "repeat": [None, RepeatConfig("output.done", 3, interval_ms=0, backoff_coefficient=1.5)],
+    }
+    for values in itertools.product(*language.values()):
+        given = dict(zip(language, values))
+        if given["tolerate"] is None or given["for_each"] not in (None, ""):
+            step = task_step("a", service_name="s", handler_name="h", after=["y"], input={"x": "${ input.x }"}, description="d", **given)
+            d = step.to_dict()
+            assert ("join" in d) == (step.join in ("any", "settled")) and ("when" in d) == bool(step.when)
+            assert ("for_each" in d) == (step.for_each not in (None, "")) and ("tolerate" in d) == (step.tolerate is not None)
+            steps = [task_step("y", service_name="s", handler_name="h"), step, task_step("z", service_name="s", handler_name="h")]
+            out.append(FlowDefinition(steps, description="", timeout_ms=1, output={"y": "${ steps.y.output }"}))
     for flow in out:
         assert flow.validate() == []
+        assert FlowDefinition.from_json(flow.to_json()).to_json() == flow.to_json()
         assert json.loads(flow.to_json()) == flow.to_dict()
     path = ROOT / "testdata/flow/python.jsonl"
     text = "".join(flow.to_json() + "\n" for flow in out)
