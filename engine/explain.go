@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/agnt5/agnt5d/flow"
@@ -329,6 +330,9 @@ func explainTask(r books, run *shard.Run, i int32, out *Reason) {
 		out.Code, out.Detail = "queued", fmt.Sprintf("is about to be offered to the workers that serve %s/%s", def.Service, def.Handler)
 	default:
 		out.Code, out.Detail = "queued", fmt.Sprintf("waits its turn: %d queued for %s/%s, %s", r.Hub.Handler(def.Service, def.Handler).Queued(), def.Service, def.Handler, busy(h.Heard(r.now.Mono), r.now.Wall))
+		if slices.ContainsFunc(h.Heard(r.now.Mono), func(s hub.Heard) bool { return s.Silent >= 1000 }) {
+			out.Command = "agnt5d workers"
+		}
 		if hung, of := r.hub.HungFor(h); hung > 0 {
 			out.Detail += fmt.Sprintf("; %d of the %d places of its workers are taken by handlers that hang: their attempts are over, but they have not returned", hung, of)
 			out.Command = "agnt5d workers"

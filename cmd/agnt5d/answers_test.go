@@ -74,7 +74,7 @@ func TestAKilledWorkerIsNotCalledBusy(t *testing.T) {
 	d.say(t, 0, "r1", "start", "one", "--id", "r1")
 	until(t, func() bool {
 		_, out, _ := d.cli(t, "explain", "r1")
-		return strings.Contains(out, " was last heard of ") && strings.Contains(out, " s ago: unless it speaks, it counts as gone at 2")
+		return strings.Contains(out, " was last heard of ") && strings.Contains(out, " s ago: unless it speaks, it counts as gone at 2") && strings.Contains(out, "\n  agnt5d workers\n")
 	})
 }
 

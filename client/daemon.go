@@ -1,0 +1,149 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/agnt5/agnt5d/internal/ids"
+	"github.com/agnt5/agnt5d/model"
+)
+
+// Objects gives a page of object keys, and the cursor of the next one.
+func (c *Client) Objects(ctx context.Context, prefix string, limit int, cursor string) ([]model.Object, string, error) {
+	v := url.Values{}
+	for name, text := range map[string]string{"prefix": prefix, "cursor": cursor} {
+		if text != "" {
+			v.Set(name, text)
+		}
+	}
+	if limit > 0 {
+		v.Set("limit", strconv.Itoa(limit))
+	}
+	var out struct {
+		Objects    []model.Object `json:"objects"`
+		NextCursor string         `json:"next_cursor"`
+	}
+	err := c.get(ctx, "/v1/objects?"+v.Encode(), &out)
+	return out.Objects, out.NextCursor, err
+}
+
+// Object gives one object key.
+func (c *Client) Object(ctx context.Context, key string) (model.Object, error) {
+	var out model.Object
+	err := c.get(ctx, path("v1", "objects", key), &out)
+	return out, err
+}
+
+// DeleteObject removes an object's state.
+func (c *Client) DeleteObject(ctx context.Context, key string) error {
+	return c.do(ctx, &request{method: http.MethodDelete, path: path("v1", "objects", key)})
+}
+
+// Workers lists who works.
+func (c *Client) Workers(ctx context.Context) ([]model.Worker, error) {
+	var out struct{ Workers []model.Worker }
+	err := c.get(ctx, "/v1/workers", &out)
+	return out.Workers, err
+}
+
+// Services lists the push services.
+func (c *Client) Services(ctx context.Context) ([]model.Service, error) {
+	var out struct{ Services []model.Service }
+	err := c.get(ctx, "/v1/services", &out)
+	return out.Services, err
+}
+
+// PutService sets a push service up, or changes it. The answer carries its secret when that was made now.
+func (c *Client) PutService(ctx context.Context, in model.Service) (out model.Service, created bool, err error) {
+	for _, h := range in.Handlers {
+		if err := ids.Check(h); err != nil {
+			return out, false, refuse(fmt.Errorf("a handler's name %w", err))
+		}
+	}
+	body, err := model.Marshal(struct {
+		URL       string   `json:"url"`
+		Handlers  []string `json:"handlers"`
+		Capacity  int      `json:"capacity,omitempty"`
+		TimeoutMS int64    `json:"timeout_ms,omitempty"`
+		Secret    string   `json:"secret,omitempty"`
+	}{in.URL, in.Handlers, in.Capacity, in.TimeoutMS, in.Secret})
+	if err != nil {
+		return out, false, err
+	}
+	r := &request{method: http.MethodPut, path: path("v1", "services", in.Name), body: body, into: &out}
+	r.answered = func(resp *http.Response) { created = resp.StatusCode == http.StatusCreated }
+	err = c.do(ctx, r)
+	return out, created, err
+}
+
+// DeleteService removes a push service: what it works on is offered to others.
+func (c *Client) DeleteService(ctx context.Context, name string) error {
+	return c.do(ctx, &request{method: http.MethodDelete, path: path("v1", "services", name)})
+}
+
+// Journal writes a copy of the daemon's journal, as it is at one moment, to w. While another copy is being sent it waits its
+// turn, as long as patience lasts.
+func (c *Client) Journal(ctx context.Context, w io.Writer) error { return c.JournalAt(ctx, w, 0) }
+
+// JournalAt is Journal that is made at most so many bytes a second, 65,536 or more; 0: as fast as it goes.
+func (c *Client) JournalAt(ctx context.Context, w io.Writer, rate int64) error {
+	where := "/v1/journal"
+	if rate != 0 {
+		where += "?rate=" + strconv.FormatInt(rate, 10)
+	}
+	return c.do(ctx, &request{method: http.MethodGet, path: where, raw: func(resp *http.Response) error {
+		_, err := io.Copy(w, resp.Body)
+		return err
+	}})
+}
+
+// NoteBackup records that a copy of the journal, up to an event, is whole and in its place.
+func (c *Client) NoteBackup(ctx context.Context, upTo uint64, bytes int64) error {
+	return c.post(ctx, "/v1/backups", map[string]any{"up_to": upTo, "bytes": bytes}, nil)
+}
+
+// Compaction says what became of one.
+type Compaction struct {
+	BeforeBytes int64   `json:"before_bytes"`
+	AfterBytes  int64   `json:"after_bytes"`
+	PausedMS    float64 `json:"paused_ms"` // for so long nothing could be committed
+}
+
+// Compacting says how far a compaction is.
+type Compacting struct {
+	Running     bool  `json:"running"`
+	CopiedBytes int64 `json:"copied_bytes"`
+	TotalBytes  int64 `json:"total_bytes"`
+}
+
+// Compact rewrites the daemon's journal without its free pages, while the daemon works. It is ended when ctx is.
+func (c *Client) Compact(ctx context.Context) (out Compaction, err error) {
+	err = c.once(ctx, &request{method: http.MethodPost, path: "/v1/compaction", into: &out})
+	return out, err
+}
+
+// Compacting says how far the daemon's compaction is.
+func (c *Client) Compacting(ctx context.Context) (out Compacting, err error) {
+	err = c.get(ctx, "/v1/compaction", &out)
+	return out, err
+}
+
+// Version is what a daemon says of itself.
+type Version struct {
+	Version string `json:"version"` // release
+	Commit  string `json:"commit"`  // of the source that it was built from; "unknown" when the build did not record it
+	Go      string `json:"go"`      // that built it
+	Format  int    `json:"format"`  // of its journal
+	Durable uint64 `json:"durable"` // sequence of the last durable event
+}
+
+// Version asks what is running.
+func (c *Client) Version(ctx context.Context) (Version, error) {
+	var out Version
+	err := c.get(ctx, "/version", &out)
+	return out, err
+}
