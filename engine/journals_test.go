@@ -66,9 +66,10 @@ func unpack(t *testing.T, name string) (path string, runs []recorded) {
 	return path, runs
 }
 
-var recordedJournals = []string{"format0-killed", "format0-closed"}
+var recordedJournals = []string{"format0-killed", "format0-closed", "format0-deleted"}
 
-// Journals that an earlier release wrote, one after a kill and one after a clean stop, fold to the digests that it had.
+// Journals that earlier releases wrote, one after a kill, one after a clean stop, and one of which runs were deleted, fold to the digests
+// that they had.
 func TestRecordedJournalsFoldToTheirDigests(t *testing.T) {
 	for _, name := range recordedJournals {
 		path, runs := unpack(t, name)

@@ -17,7 +17,7 @@ import (
 // Each run goes when its own time is over, not before, and what is kept for ever stays.
 func TestRetentionByStateAndByWorkflow(t *testing.T) {
 	day := 24 * time.Hour
-	eng, _ := open(t, engine.Options{Clock: engine.NewTestClock(), Retention: engine.Retention{Completed: 30 * day, Failed: 90 * day}, Tombstones: time.Second})
+	eng, _ := open(t, engine.Options{Clock: engine.NewTestClock(), Retention: engine.Retention{Completed: 30 * day, Failed: 90 * day}})
 	handle(t, eng, "h", null)
 	steps := []flow.Step{flow.Task("s", "svc", "h")}
 	ms := func(d time.Duration) *int64 { n := d.Milliseconds(); return &n }
@@ -59,7 +59,25 @@ func TestRetentionByStateAndByWorkflow(t *testing.T) {
 		}
 		at = step.at
 		until(t, func() bool { return runsOf(t, eng) == step.left }, func() string { return fmt.Sprintf("after %s: %s, want %s", step.at, runsOf(t, eng), step.left) })
+		if step.at == 30*day+time.Minute {
+			until(t, func() bool { return reasons(t, eng)["retention"] == 2 }, func() string { return fmt.Sprint("the entries that tell of deletions: ", reasons(t, eng)) })
+		}
 	}
+}
+
+// reasons counts the entries that tell of deletions, by why.
+func reasons(t *testing.T, eng *engine.Engine) map[string]int {
+	events, _, err := eng.Feed(t.Context(), 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]int{}
+	for _, e := range events {
+		if e.Kind == "RunsDeleted" {
+			all[fmt.Sprint(e.Data["reason"])]++
+		}
+	}
+	return all
 }
 
 func runsOf(t *testing.T, eng *engine.Engine) string {
