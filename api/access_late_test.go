@@ -53,7 +53,8 @@ func TestWhatIsUnderWayIsNoWayIn(t *testing.T) {
 	if got := open(); got != 401 {
 		t.Errorf("a request without a token that was finished after the first one was made: %d", got)
 	}
-	if rest, err := io.ReadAll(stream); err != nil || strings.Contains(string(rest), "root") {
+	s.want(201, "", "PUT", "/v1/workflows/later", oneTask, as(root)...)
+	if rest, err := io.ReadAll(stream); err != nil || strings.Contains(string(rest), "later") {
 		t.Errorf("the stream of before: %q %v", rest, err)
 	}
 	stolen := s.token(root, "stolen", "admin", "")

@@ -77,7 +77,7 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request, run string, from
 	}
 	ctx, cancel := s.context(r)
 	defer cancel()
-	out, err := s.stream(w, from, named)
+	out, err := s.stream(w, r, from, named)
 	if err != nil {
 		return err
 	}

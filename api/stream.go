@@ -62,20 +62,24 @@ type stream struct {
 	w     http.ResponseWriter
 	ctl   *http.ResponseController
 	named bool
+	may   func() error // why nothing more may be sent; nil: it may
 	sent  time.Time
 }
 
-func (s *Server) stream(w http.ResponseWriter, from uint64, named bool) (*stream, error) {
+func (s *Server) stream(w http.ResponseWriter, r *http.Request, from uint64, named bool) (*stream, error) {
 	s.waits(w)
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
-	out := &stream{w: w, ctl: http.NewResponseController(w), named: named}
+	out := &stream{w: w, ctl: http.NewResponseController(w), named: named, may: func() error { return s.valid(r) }}
 	return out, out.send([]byte(": from " + strconv.FormatUint(from, 10) + "\n\n"))
 }
 
 func (o *stream) send(text []byte) error {
+	if err := o.may(); err != nil {
+		return err
+	}
 	if err := o.ctl.SetWriteDeadline(time.Now().Add(slowestRead)); err != nil {
 		return err
 	}

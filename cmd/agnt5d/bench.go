@@ -216,7 +216,10 @@ type bar struct {
 	drawn bool
 }
 
-func newBar(w io.Writer) *bar { return &bar{w: w, redo: isTerminal(w), tenth: -1} }
+func newBar(to io.Writer) *bar {
+	w := unwrap(to)
+	return &bar{w: w, redo: isTerminal(w), tenth: -1}
+}
 
 // barAtTerminal is one that says nothing to what is no terminal.
 func barAtTerminal(w io.Writer) *bar { return &bar{w: w, redo: isTerminal(w), tenth: 10} }

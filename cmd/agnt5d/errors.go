@@ -63,7 +63,7 @@ func printError(w io.Writer, asJSON bool, e *exitErr) {
 	case asJSON:
 		_ = printJSON(w, toJSON(e))
 	default:
-		fmt.Fprintln(w, "agnt5d: "+text)
+		fmt.Fprintln(&plain{w}, "agnt5d: "+text)
 	}
 }
 

@@ -53,7 +53,7 @@ func summary(e *model.Event, in *time.Location) string {
 		if s := fmt.Sprint(v); len(s) > 120 {
 			v = s[:117] + "..."
 		}
-		fmt.Fprintf(b, " %s=%v", k, v)
+		fmt.Fprintf(b, " %s=%s", k, visible(fmt.Sprint(v)))
 	}
 	for _, k := range []string{"input", "output", "payload"} {
 		if v, ok := e.Data[k]; ok {

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/internal/archive"
@@ -244,21 +243,3 @@ func (p *logPrinter) lines(of attemptOf, l *model.AttemptLog, cut bool) error {
 	_, err := io.WriteString(p.out, b.String())
 	return err
 }
-
-// visible shows what a terminal would take as an order, or not show at all: text of handlers comes from anywhere.
-func visible(line string) string {
-	if !strings.ContainsFunc(line, hidden) {
-		return line
-	}
-	b := &strings.Builder{}
-	for _, r := range line {
-		if hidden(r) {
-			fmt.Fprintf(b, `\u%04x`, r)
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
-
-func hidden(r rune) bool { return r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) }

@@ -61,7 +61,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetErr(stderr)
 	addCompletion(root)
 	began := false // the verb itself runs: what goes wrong now is not about usage
-	root.PersistentPreRun = func(*cobra.Command, []string) { began = true }
+	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) {
+		if began = true; forPeople(cmd) {
+			root.SetOut(&plain{stdout})
+			root.SetErr(&plain{stderr})
+		}
+	}
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK

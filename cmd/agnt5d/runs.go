@@ -137,7 +137,7 @@ func printRun(cmd *cobra.Command, st *model.Status) error {
 	out := cmd.OutOrStdout()
 	fmt.Fprintf(out, "%s  %s\n", st.WorkflowID, st.State)
 	if e := st.Error; e != nil {
-		fmt.Fprintf(out, "step %s: %s (%s)\n", stepOf(e), e.Message, e.Code)
+		fmt.Fprintf(out, "step %s: %s (%s)\n", stepOf(e), visible(e.Message), visible(e.Code))
 	}
 	if st.State == "completed" {
 		fmt.Fprintf(out, "%s\n", st.Output)
@@ -179,9 +179,9 @@ func explain(cmd *cobra.Command, st *model.Status) error {
 	out := cmd.OutOrStdout()
 	switch {
 	case st.State == "failed":
-		fmt.Fprintf(out, "the run failed at step %s: %s (%s)\n  agnt5d retry %s\n", stepOf(st.Error), st.Error.Message, st.Error.Code, ids.Word(st.WorkflowID))
+		fmt.Fprintf(out, "the run failed at step %s: %s (%s)\n  agnt5d retry %s\n", stepOf(st.Error), visible(st.Error.Message), visible(st.Error.Code), ids.Word(st.WorkflowID))
 	case st.State == "cancelled":
-		fmt.Fprintf(out, "the run was cancelled: %s\n  agnt5d retry %s\n", orDash(st.Reason), ids.Word(st.WorkflowID))
+		fmt.Fprintf(out, "the run was cancelled: %s\n  agnt5d retry %s\n", visible(orDash(st.Reason)), ids.Word(st.WorkflowID))
 	case st.CompletedAt != "":
 		fmt.Fprintf(out, "the run has completed\n")
 	}

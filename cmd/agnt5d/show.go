@@ -149,14 +149,14 @@ func drawRun(out io.Writer, st *model.Status, def *flow.Definition, how drawing)
 		return err
 	}
 	if e := st.Error; e != nil {
-		fmt.Fprintf(out, "\nfailed at %s: %s (%s)\n", stepOf(e), e.Message, e.Code)
+		fmt.Fprintf(out, "\nfailed at %s: %s (%s)\n", stepOf(e), visible(e.Message), visible(e.Code))
 		if s := st.Steps[e.Step]; s.Error != nil && s.Error.Stack != "" {
 			fmt.Fprintf(out, "%s\n", indent(s.Error.Stack))
 		}
 		fmt.Fprintf(out, "  agnt5d retry %s\n", ids.Word(st.WorkflowID))
 	}
 	if st.State == "cancelled" || st.State == "quarantined" {
-		fmt.Fprintf(out, "\n%s: %s\n", st.State, orDash(st.Reason))
+		fmt.Fprintf(out, "\n%s: %s\n", st.State, visible(orDash(st.Reason)))
 	}
 	if st.State == "completed" {
 		fmt.Fprintf(out, "\noutput %s\n", clip(string(st.Output), 400))
@@ -197,7 +197,7 @@ func printReasons(out io.Writer, reasons []model.Reason, before, deeper string, 
 		if r.Count > 1 {
 			step += fmt.Sprintf(" and %d more (%s)", r.Count-1, alike(r))
 		}
-		fmt.Fprintf(out, "%s%s: %s (%s)\n", before, step, localTimes(r.Detail, in), r.Code)
+		fmt.Fprintf(out, "%s%s: %s (%s)\n", before, step, visible(localTimes(r.Detail, in)), r.Code)
 		if r.Command != "" {
 			fmt.Fprintf(out, "%s%s\n", deeper, r.Command)
 		}
