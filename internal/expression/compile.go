@@ -262,6 +262,12 @@ func (w *walker) walk(n ast.Node) {
 		if slices.Contains(reserved, n.Name) {
 			w.fail(n, "%s cannot be given another meaning", n.Name)
 		}
+	case *ast.BinaryNode:
+		if pattern, literal := n.Right.(*ast.StringNode); literal && n.Operator == "matches" {
+			if _, why := parsePattern(pattern.Value); why != "" {
+				w.fail(n, "%s", why)
+			}
+		}
 	case *ast.BytesNode:
 		w.fail(n, "bytes are no JSON; write a text")
 	case *ast.CallNode:

@@ -82,7 +82,8 @@ func TestEvalFails(t *testing.T) {
 		{`1 / 0`, `cannot divide by 0`}, {`1 % 0`, `cannot divide by 0`}, {`1e308 * 10`, `no number`}, {`(-1.0) ** 0.5`, `no number`}, {`input.huge + 1`, `the number 1e400 is too large`}, {`int(1e30)`, `too large`},
 		{`input.name + input.n`, `cannot add a text and a number`}, {`input.n > input.name`, `cannot compare a number with a text`}, {`input.n ? 1 : 2`, `want true or false, not a number`},
 		{`input.n and true`, `want true or false`}, {`map(input, #)`, `map wants a list, not an object`}, {`len(input.n)`, `len wants`}, {`"x" matches input.name + "("`, `no regular expression`},
-		{`groupBy(input.list, # == 1 ? null : [1])`, `groupBy wants`}, {`fromBase64("/w==")`, `no text`}, {`fromJSON("{")`, `not JSON`}, {`int("x")`, `no whole number`},
+		{`groupBy(input.list, # == 1 ? null : [1])`, `groupBy wants`}, {`"x" matches input.name + "(" + repeat("a", 500) + "){1000}"`, `repeats too much`}, {`"x" matches "" + "(" + repeat("a", 500) + "){1000}"`, `repeats too much`},
+		{`fromBase64("/w==")`, `no text`}, {`fromJSON("{")`, `not JSON`}, {`int("x")`, `no whole number`},
 		{`reduce(1..100, [#acc], 0)`, `nested over 64 deep`},
 		// Bounds.
 		{`let l = 1..3000; all(l, all(l, all(l, true)))`, `it takes more than 10000000 operations`},
@@ -112,6 +113,7 @@ func TestCompileRefuses(t *testing.T) {
 		{`steps.a.outptu`, `outptu`}, {`run.foo`, `foo`}, {`now()`, `now is no function. There is no clock`}, {`date("2026-01-01")`, `no clock`}, {`input.f()`, `no function`}, {`f(1)`, `f is no function`},
 		{`"a" + 1`, `mismatched types`}, {`b"x"`, `bytes`}, {`let input = 1; input`, `cannot`}, {`let item = 1; item`, `another meaning`}, {`map([1], #foo)`, `#foo`}, {`99999999999999999999`, `integer`}, {`len(1)`, `len`},
 		{`"` + strings.Repeat("x", MaxText) + `"`, `the limit is 8192`}, {strings.Repeat("(", 30) + "true" + strings.Repeat(" ?: true)", 30), `too complex`}, {`true ? 1`, `unexpected`},
+		{`"x" matches "("`, `no regular expression`}, {`"x" matches "(` + strings.Repeat("abc", 100) + `){1000}"`, `repeats too much`}, {`"x" matches "` + strings.Repeat("a", 1025) + `"`, `the limit is 1024`},
 	} {
 		p, err := Compile(c.text, 0)
 		if err == nil {
@@ -210,6 +212,8 @@ func FuzzEval(f *testing.F) {
 		`let x = 1; x ** 2`, `groupBy(input.list, string(#))`, `((true ?: true) ?: true)`, `toPairs(input)`, `sortBy(1..100, -#, "desc")`, `split(repeat("a", 1000), "")`} {
 		f.Add(s)
 	}
+	operations = MaxOperations / 100
+	f.Cleanup(func() { operations = MaxOperations })
 	f.Fuzz(func(t *testing.T, text string) {
 		begin := time.Now()
 		if p, err := Compile(text, every); err == nil {

@@ -48,6 +48,9 @@ type opened struct {
 	object map[string]any
 }
 
+// operations is MaxOperations; the fuzzer takes fewer, to try more.
+var operations = MaxOperations
+
 // run does one evaluation.
 func run(text string, env *Env, do func(m *machine) []byte) (out json.RawMessage, err *Error) {
 	for try := 1; ; try++ {
@@ -59,7 +62,7 @@ func run(text string, env *Env, do func(m *machine) []byte) (out json.RawMessage
 }
 
 func once(text string, env *Env, do func(m *machine) []byte) (out json.RawMessage, err *Error) {
-	m := &machine{text: text, env: env, ops: MaxOperations, bytes: MaxMemory, room: MaxMemory, check: MaxOperations, until: time.Now().Add(Patience), seen: map[*byte]*opened{}}
+	m := &machine{text: text, env: env, ops: operations, bytes: MaxMemory, room: MaxMemory, check: operations, until: time.Now().Add(Patience), seen: map[*byte]*opened{}}
 	defer func() {
 		switch why := recover().(type) {
 		case nil:

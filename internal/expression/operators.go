@@ -1,6 +1,7 @@
 package expression
 
 import (
+	"fmt"
 	"math"
 	"math/bits"
 	"regexp"
@@ -317,8 +318,40 @@ func (m *machine) span(left, right any) any {
 	return list
 }
 
-// maxPattern bounds a regular expression.
-const maxPattern = 1 << 10
+// maxPattern bounds the text of a regular expression, maxProgram what it stands for: x{1000} is a thousand.
+const (
+	maxPattern = 1 << 10
+	maxProgram = 10_000
+)
+
+// parsePattern reads a regular expression; why says what is wrong with it, before it takes any memory.
+func parsePattern(pattern string) (parsed *syntax.Regexp, why string) {
+	if len(pattern) > maxPattern {
+		return nil, fmt.Sprintf("the pattern is %d bytes long, the limit is %d", len(pattern), maxPattern)
+	}
+	parsed, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return nil, fmt.Sprintf("the pattern is no regular expression: %v", err)
+	}
+	if sizeOf(parsed) > maxProgram {
+		return nil, "the pattern repeats too much"
+	}
+	return parsed, ""
+}
+
+// sizeOf is about how many instructions a regular expression has.
+func sizeOf(re *syntax.Regexp) int {
+	n := 1 + len(re.Rune)
+	for _, sub := range re.Sub {
+		if n += sizeOf(sub); n > maxProgram {
+			return n
+		}
+	}
+	if re.Op == syntax.OpRepeat {
+		n *= max(re.Min, re.Max, 1)
+	}
+	return n
+}
 
 // about is an operator of two texts.
 func (m *machine) about(op string, left, right any) bool {
@@ -343,20 +376,14 @@ func (m *machine) about(op string, left, right any) bool {
 }
 
 func (m *machine) matches(text, pattern string) bool {
-	if len(pattern) > maxPattern {
-		m.fail("the pattern is %d bytes long, the limit is %d", len(pattern), maxPattern)
+	m.step(100 + 10*min(len(pattern), maxPattern))
+	parsed, why := parsePattern(pattern)
+	if why != "" {
+		m.fail("%s", why)
 	}
-	m.step(100 + 10*len(pattern))
-	parsed, err := syntax.Parse(pattern, syntax.Perl)
-	if err != nil {
-		m.fail("the pattern is no regular expression: %v", err)
-	}
-	program, err := syntax.Compile(parsed.Simplify())
-	if err != nil {
-		m.fail("the pattern is no regular expression: %v", err)
-	}
-	m.grow(100 * len(program.Inst))
-	m.step((len(text) + 1) * (1 + len(program.Inst)/8)) // what the slowest way of matching may take
+	size := sizeOf(parsed)
+	m.grow(100 * size)
+	m.step((len(text) + 1) * (1 + size/8)) // what the slowest way of matching may take
 	re, err := regexp.Compile(pattern)
 	if err != nil {
 		m.fail("the pattern is no regular expression: %v", err)
