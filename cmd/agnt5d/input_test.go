@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -59,15 +60,15 @@ func TestValidatePrintsTheSchema(t *testing.T) {
 }
 
 func TestADefinitionThatIsTooLargeOrNotThere(t *testing.T) {
-	exe := writeFile(t, "bin.exe", strings.Repeat("MZ\x90\x00", flow.MaxBytes/4)+"more than 8 MiB")
+	exe := writeFile(t, "bin.exe", strings.Repeat("MZ\x90\x00", flow.MaxBytes/4)+"and more")
 	for _, args := range [][]string{{"validate", exe}, {"register", "w", exe}} {
 		code, out, errs := agnt5d(t, args...)
-		if code != exitError || !strings.Contains(out+errs, "the definition is 8388623 bytes, the limit is 8388608 (definition_too_large)") {
+		if code != exitError || !strings.Contains(out+errs, fmt.Sprintf("the definition is %d bytes, the limit is %d (definition_too_large)", flow.MaxBytes+8, flow.MaxBytes)) {
 			t.Errorf("%q: exit %d, %s%s", args, code, out, errs)
 		}
 	}
 	code, out, _ := agnt5dOf(t.Context(), strings.NewReader(strings.Repeat(" ", flow.MaxBytes+1)), "validate", "-")
-	if code != exitError || out != "-: error: the definition is more than 8388608 bytes, the limit (definition_too_large)\n" {
+	if code != exitError || out != fmt.Sprintf("-: error: the definition is more than %d bytes, the limit (definition_too_large)\n", flow.MaxBytes) {
 		t.Errorf("exit %d, %s", code, out)
 	}
 	none := filepath.Join(t.TempDir(), "none")

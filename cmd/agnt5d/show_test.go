@@ -89,7 +89,7 @@ func TestALargeRunIsToldInAFewLines(t *testing.T) {
 		return out.String()
 	}
 	say("part_0 … part_1999 ×2000  2000 scheduled", 12, "show", "wide", "--file", path)
-	say("part_0 and 1999 more (part_1, part_2, part_3, …): waits for a worker", 4, "explain", "wide", "--file", path)
+	say("part_0 and 1999 more (part_1, part_2, part_3, …): is queued for far/work", 4, "explain", "wide", "--file", path)
 	say("no step is failed", 8, "show", "wide", "--only", "failed", "--file", path)
 	say("part_0 … part_1999 ×2000", 3, "graph", "--run", "wide", "--file", path)
 	say("</svg>", 20, "graph", "--run", "wide", "--format", "svg", "--file", path)

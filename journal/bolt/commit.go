@@ -27,11 +27,8 @@ func needOf(group []queued) int64 {
 // commit writes the batches of a group in one transaction. nil: they are on stable storage.
 func (j *Journal) commit(group []queued) (err error) {
 	began := time.Now()
-	if began.Sub(j.lookedAt) >= lookEvery {
-		j.lookedAt = began
-		if err := j.place.there(j.file()); err != nil {
-			return err
-		}
+	if err := j.place.there(j.file()); err != nil {
+		return err
 	}
 	defer guard(&err)()
 	tx, err := j.db().Begin(true)

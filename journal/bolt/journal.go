@@ -59,7 +59,6 @@ type Journal struct {
 
 	// The committer's own.
 	follower  *compaction // rows that change are noted for it; nil: nobody compacts
-	lookedAt  time.Time   // when a commit last looked whether the file is there
 	arena     []byte      // keys and values of the transaction under way: bbolt refers to them until it is committed
 	filled    int64       // up to here the file has bytes of its own on the disk: bbolt's pages, then zeros
 	clock     clock

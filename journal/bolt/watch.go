@@ -14,12 +14,9 @@ import (
 	"github.com/agnt5/agnt5d/journal"
 )
 
-// watchEvery is how often a journal looks whether its file still stands under its name, and lookEvery how often, at most, its commits ask
-// the open file whether it is whole and has a name: that takes as long as putting three rows.
-const (
-	watchEvery = time.Second
-	lookEvery  = 10 * time.Millisecond
-)
+// watchEvery is how often a journal looks whether its file still stands under its name. Each commit asks the open file whether it is
+// whole and has a name.
+const watchEvery = time.Second
 
 // place is the file as it was opened: where, which one, and how long it is at least. A journal never gets shorter.
 type place struct {

@@ -7,6 +7,8 @@ import os
 import pathlib
 from typing import Any, cast
 
+import pytest
+
 from agnt5 import NonRetryableError, Worker
 from agnt5._failure import error_of, outcome_of
 from agnt5._http import Connection
@@ -78,7 +80,9 @@ def test_answers_are_read() -> None:
         assert gone == got["gone"]
 
 
-def test_what_is_sent_is_recorded_for_go() -> None:
+def test_what_is_sent_is_recorded_for_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "machine")
+    monkeypatch.setattr("os.getpid", lambda: 7)
     worker = Worker("svc", "1", functions={}, workflows={"w": FlowDefinition([task_step(name="a", service_name="svc", handler_name="h")])})
     worker._handlers = dict.fromkeys(("h", "é"))
     first = worker._registration()
