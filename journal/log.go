@@ -50,6 +50,8 @@ type Log interface {
 	DefinitionBody(digest string) ([]byte, error)
 	Row(key string) (value []byte, ok bool, err error)
 	Rows(prefix string) ([]Row, error)
+	// RowsAfter gives up to limit of them that come after a key.
+	RowsAfter(prefix, after string, limit int) ([]Row, error)
 
 	// Said gives what the attempts of a run wrote to their logs, of one step or ("") of all, after a place: attempt by attempt, each
 	// whole and in the order of its pieces, until more than limit bytes (0: all) are given.

@@ -84,6 +84,9 @@ type Purge struct {
 	Entry uint64
 }
 
+// Payload begins the keys of rows whose values are sealed with the payloads, where these are.
+const Payload = "schedule/"
+
 // Row is a small durable setting of the layers above (push services, say). A nil Value removes it.
 type Row struct {
 	Key   string

@@ -1,6 +1,6 @@
 // Package sealed keeps payloads unreadable in a journal. A Log is a journal.Log around another one: what is appended through it has its
 // payloads sealed on the way, and what is read has them opened. Payloads are inputs, outputs, signal payloads, object states, what
-// handlers wrote to their logs, and the snapshots of runs, which hold some of them. Ids, names, states, times, error texts and definitions are not sealed: lists, indexes and checks
+// handlers wrote to their logs, schedules, and the snapshots of runs, which hold some of them. Ids, names, states, times, error texts and definitions are not sealed: lists, indexes and checks
 // work without a key.
 //
 // A sealed payload is
@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/agnt5/agnt5d/internal/event"
@@ -109,6 +110,7 @@ func Open(c Codec, text, place []byte) ([]byte, error) {
 func inRecord(seq uint64) []byte { return binary.BigEndian.AppendUint64([]byte("record "), seq) }
 func inRun(run uint64) []byte    { return binary.BigEndian.AppendUint64([]byte("run "), run) }
 func inObject(key string) []byte { return []byte("object " + key) }
+func inRow(key string) []byte    { return []byte("row " + key) }
 func inLog(s *journal.Said) []byte {
 	return fmt.Appendf(nil, "log %d %q %d %d", s.Run, s.Step, s.Attempt, s.At)
 }
@@ -146,8 +148,14 @@ func (l *Log) Append(b *journal.Batch, done func(error)) {
 			s.Text = Seal(l.c, s.Text, inLog(s))
 		}
 	}
+	own.Rows = slices.Clone(b.Rows)
+	for i := range own.Rows {
+		if r := &own.Rows[i]; len(r.Value) > 0 && strings.HasPrefix(r.Key, journal.Payload) {
+			r.Value = Seal(l.c, r.Value, inRow(r.Key))
+		}
+	}
 	if l.proof != nil && !l.proved.Load() { // with each batch until one is written: the first may find no space
-		own.Rows = append(slices.Clone(b.Rows), *l.proof)
+		own.Rows = append(own.Rows, *l.proof)
 		told := done
 		done = func(err error) {
 			if err == nil {
@@ -278,6 +286,49 @@ func (l *Log) Objects(prefix, after string, limit int) ([]journal.Object, error)
 		}
 	}
 	return all, err
+}
+
+// Row gives a setting.
+func (l *Log) Row(key string) ([]byte, bool, error) {
+	value, ok, err := l.Log.Row(key)
+	if err == nil && ok {
+		value, err = l.row(key, value)
+	}
+	return value, ok, err
+}
+
+// Rows gives the settings whose keys begin with a prefix.
+func (l *Log) Rows(prefix string) ([]journal.Row, error) {
+	all, err := l.Log.Rows(prefix)
+	return l.rows(all, err)
+}
+
+// RowsAfter gives some of them.
+func (l *Log) RowsAfter(prefix, after string, limit int) ([]journal.Row, error) {
+	all, err := l.Log.RowsAfter(prefix, after, limit)
+	return l.rows(all, err)
+}
+
+func (l *Log) rows(all []journal.Row, err error) ([]journal.Row, error) {
+	for i := range all {
+		var bad error
+		if all[i].Value, bad = l.row(all[i].Key, all[i].Value); bad != nil {
+			return all[:i], bad
+		}
+	}
+	return all, err
+}
+
+// row opens a setting that is a payload.
+func (l *Log) row(key string, value []byte) ([]byte, error) {
+	if !strings.HasPrefix(key, journal.Payload) {
+		return value, nil
+	}
+	value, err := Open(l.c, value, inRow(key))
+	if err != nil {
+		return nil, &journal.DamageError{Damage: journal.Damage{Kind: "row", Detail: fmt.Sprintf("%q: %v", key, err)}}
+	}
+	return value, nil
 }
 
 // Said gives what attempts wrote to their logs. A limit is about what was written, which is less than what stands there sealed.

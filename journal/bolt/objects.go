@@ -143,3 +143,21 @@ func (j *Journal) Rows(prefix string) ([]journal.Row, error) {
 	})
 	return list, err
 }
+
+// RowsAfter lists up to limit settings whose keys begin with prefix and come after a key, by key.
+func (j *Journal) RowsAfter(prefix, after string, limit int) ([]journal.Row, error) {
+	var list []journal.Row
+	from := max(prefix, after)
+	err := j.view(func(tx *bbolt.Tx) error {
+		return rowBucket.each(tx, []byte(prefix), []byte(from), func(k, p []byte) error {
+			if len(list) >= limit {
+				return errStop
+			}
+			if string(k) > after {
+				list = append(list, journal.Row{Key: string(k), Value: append([]byte{}, p...)})
+			}
+			return nil
+		})
+	})
+	return list, err
+}

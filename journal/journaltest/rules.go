@@ -343,6 +343,20 @@ func (b *bench) settings() {
 	if list, err := b.log.Rows("p/"); len(list) != 2 || err != nil || list[0].Key != "p/a" || list[1].Key != "p/b" || string(list[0].Value) != "new" {
 		b.Errorf("rows %+v, %v", list, err)
 	}
+	for _, c := range []struct {
+		prefix, after string
+		limit         int
+		want          string
+	}{{"p/", "", 9, "p/a p/b"}, {"p/", "", 1, "p/a"}, {"p/", "p/a", 9, "p/b"}, {"p/", "p/aa", 9, "p/b"}, {"p/", "p/b", 9, ""}, {"", "p/a", 1, "p/b"}} {
+		list, err := b.log.RowsAfter(c.prefix, c.after, c.limit)
+		var keys []string
+		for _, row := range list {
+			keys = append(keys, row.Key)
+		}
+		if got := strings.Join(keys, " "); got != c.want || err != nil {
+			b.Errorf("%d rows of %q after %q: %s, %v, want %s", c.limit, c.prefix, c.after, got, err, c.want)
+		}
+	}
 }
 
 func digest(body string) string { return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(body))) }

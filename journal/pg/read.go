@@ -360,7 +360,16 @@ func (j *Journal) Row(key string) (value []byte, ok bool, err error) {
 
 // Rows gives the settings whose keys begin with a prefix, by key.
 func (j *Journal) Rows(prefix string) ([]journal.Row, error) {
-	rows, err := j.pool.Query(context.Background(), `SELECT key, value, sum FROM setting WHERE shard = $1 AND starts_with(key, $2) ORDER BY key`, int32(j.o.Shard), prefix)
+	return j.settings(`SELECT key, value, sum FROM setting WHERE shard = $1 AND starts_with(key, $2) ORDER BY key`, prefix)
+}
+
+// RowsAfter gives up to limit of them that come after a key.
+func (j *Journal) RowsAfter(prefix, after string, limit int) ([]journal.Row, error) {
+	return j.settings(`SELECT key, value, sum FROM setting WHERE shard = $1 AND starts_with(key, $2) AND key > $3 ORDER BY key LIMIT $4`, prefix, after, limit)
+}
+
+func (j *Journal) settings(sql string, args ...any) ([]journal.Row, error) {
+	rows, err := j.pool.Query(context.Background(), sql, append([]any{int32(j.o.Shard)}, args...)...)
 	if err != nil {
 		return nil, err
 	}
