@@ -90,7 +90,7 @@ func TestEveryRouteHasAScope(t *testing.T) {
 	for _, r := range routes {
 		switch r.Scope {
 		case scopePublic, scopeRead:
-			if r.Method != "GET" && r.Path != "/v1/session" { // which proves itself
+			if r.Method != "GET" && r.Path != "/v1/session" && r.Path != "/v1/schedules/preview" { // which proves itself, and keeps nothing
 				t.Errorf("%s %s: the scope is %s, but it changes something", r.Method, r.Path, r.Scope)
 			}
 		case scopeOperate, scopeWorker, scopeAdmin:

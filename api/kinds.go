@@ -15,6 +15,7 @@ import (
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/wire"
 	"github.com/agnt5/agnt5d/push"
+	"github.com/agnt5/agnt5d/schedules"
 )
 
 // kind is what a value may be. Parameters are checked by it, and the OpenAPI document says it of parameters and of the fields
@@ -57,6 +58,8 @@ var kinds = map[string]*kind{
 	"include":    {Type: "string", Enum: []string{"signals"}},
 	"includes":   words("reason", "", "signals", "reason"),
 	"differing":  {Type: "string", Enum: []string{"all", "different"}, Default: "different"},
+	"outcome":    {Type: "string", Enum: outcomeNames()},
+	"times":      {Type: "integer", Min: 1, Max: 1000, Default: "20"},
 	"steps":      {Type: "string", Enum: []string{"all", "open", "none"}, Default: "all"},
 	"preference": {Type: "string", Example: "wait=1", Any: true},
 	"header":     {Type: "string", Any: true},
@@ -104,6 +107,12 @@ var fields = map[string]*kind{
 	"TokenBody.scope":                {Type: "string", Pattern: `^(read|operate|worker|admin|worker:[A-Za-z0-9_:.-]{1,128})$`, Example: "worker:payments", Needed: true},
 	"TokenBody.ttl_ms":               {Type: "integer", Max: maxTTL.Milliseconds()},
 	"LoginBody.token":                {Type: "string", Needed: true},
+	"PauseBody.note":                 {Type: "string", Max: engine.MaxReason, Any: true},
+	"ResumeBody.note":                {Type: "string", Max: engine.MaxReason, Any: true},
+	"TriggerBody.overlap":            {Type: "string", Enum: schedules.Overlaps},
+	"BackfillBody.overlap":           {Type: "string", Enum: []string{schedules.BufferAll, schedules.Allow}},
+	"BackfillBody.from":              needed(kinds["date-time"]),
+	"BackfillBody.to":                needed(kinds["date-time"]),
 	"UseBody.version":                needed(kinds["version"]),
 	"WorkerRegister.publish":         {Type: "string", Enum: []string{wire.PublishCurrent}},
 	"WorkerPoll.seq":                 {Type: "integer", Max: math.MaxInt64},

@@ -18,6 +18,8 @@ var (
 	attemptsDesc    = labels("attempts_total", "Attempts that were answered or lost since the start.", "service", "handler", "outcome")
 	queueDesc       = labels("queue_depth", "Steps that wait for a worker, by handler.", "service", "handler")
 	oldestDesc      = labels("queue_oldest_seconds", "How long the step has waited that has waited longest for a worker of the service; 0 when none waits.", "service")
+	dueDesc         = labels("schedule_due_total", "Due times of schedules that were decided since the start, by what became of them; buffered ones count again when they start.", "schedule", "outcome")
+	overdueDesc     = labels("schedule_overdue_seconds", "For how long the oldest due time of any schedule has been due and not decided; 0 when none is.")
 	timerLagDesc    = labels("timer_lag_seconds", "How late timers, time-outs and retries came.")
 	commitTookDesc  = labels("commit_seconds", "Time of a journal transaction, its flushes included.")
 	commitBatchDesc = labels("commit_batch_records", "Records that one journal transaction held.")
@@ -26,7 +28,7 @@ var (
 	lastBackupDesc  = labels("last_backup_timestamp_seconds", "When the last backup was complete, in Unix seconds; absent when there was none.")
 
 	labelled = []*prometheus.Desc{runsDesc, endedDesc, runTookDesc, stepTookDesc, waitedDesc, attemptsDesc, queueDesc, oldestDesc,
-		timerLagDesc, commitTookDesc, commitBatchDesc, stuckDesc, diskFreeDesc, lastBackupDesc}
+		dueDesc, overdueDesc, timerLagDesc, commitTookDesc, commitBatchDesc, stuckDesc, diskFreeDesc, lastBackupDesc}
 )
 
 func labels(name, help string, labels ...string) *prometheus.Desc {
@@ -54,6 +56,10 @@ func collectLabelled(ch chan<- prometheus.Metric, s *engine.Stats) {
 			histogram(runTookDesc, &f.Took[i], name, state)
 		}
 	}
+	for key, n := range s.Schedules {
+		number(dueDesc, prometheus.CounterValue, float64(n), key.Schedule, key.Outcome)
+	}
+	number(overdueDesc, prometheus.GaugeValue, float64(s.Overdue)/1000)
 	for key, h := range s.Steps {
 		histogram(stepTookDesc, &h, key.Workflow, key.Step)
 	}

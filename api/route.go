@@ -98,6 +98,7 @@ var headers = map[string]*param{
 	"Prefer":          {"Prefer", "preference", "wait=S waits up to S seconds (at most 300) for the run's end; together with If-None-Match for its next change"},
 	"Idempotency-Key": {"Idempotency-Key", "run_id", "stands for the id when the body has none"},
 	"If-None-Match":   {"If-None-Match", "header", "an ETag: 304 when the answer would be the same: of a run, when its history has not grown since"},
+	"If-Match":        {"If-Match", "header", "a revision: only when the schedule has that one"},
 	"Last-Event-ID":   {"Last-Event-ID", "cursor", "the id of the last event of a stream that goes on"},
 	leaseHeader:       {leaseHeader, "header", "the token of a task under way: with it a worker may read the output of a step on which the task depends"},
 	"Traceparent":     {"Traceparent", "header", "W3C trace context, kept with the run and handed to its workers"},
@@ -106,5 +107,8 @@ var headers = map[string]*param{
 // anyJSON stands for any JSON value in the OpenAPI document.
 type anyJSON struct{}
 
-// definition stands for a workflow's definition there.
-type definition struct{}
+// definition stands for a workflow's definition there, and scheduleDefinition for a schedule's.
+type (
+	definition         struct{}
+	scheduleDefinition struct{}
+)

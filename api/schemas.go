@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"reflect"
 	"strings"
+
+	"github.com/agnt5/agnt5d/schedules"
 )
 
 // schema gives the JSON Schema of a Go type; structs become components. What is sent to the daemon is closed, for it refuses
@@ -12,6 +14,8 @@ func (g *generator) schema(t reflect.Type, sent bool) object {
 	switch {
 	case t == reflect.TypeFor[definition]():
 		return g.definition()
+	case t == reflect.TypeFor[scheduleDefinition]():
+		return g.scheduleDefinition()
 	case t == reflect.TypeFor[json.RawMessage](), t == reflect.TypeFor[anyJSON](), t.Kind() == reflect.Interface:
 		return object{"description": "any JSON"}
 	case t.Kind() == reflect.Pointer:
@@ -89,4 +93,24 @@ func (g *generator) definition() object {
 		"description": "A definition, as /schema/workflow.json says it.",
 		"properties":  object{"steps": object{"type": "array", "minItems": 1, "items": object{"type": "object", "required": []string{"name"}, "properties": object{"name": kinds["name"].schema()}}}}}
 	return object{"$ref": "#/components/schemas/Definition"}
+}
+
+// scheduleDefinition is a schedule's definition. docs/schedules.md says what each key means.
+func (g *generator) scheduleDefinition() object {
+	text, list := object{"type": "string"}, func(of object) object { return object{"type": "array", "items": of} }
+	number := object{"type": "integer", "format": "int64", "minimum": 0}
+	moment := object{"type": "string", "format": "date-time"}
+	either := func(a, b object) object { return object{"anyOf": []object{a, b}} }
+	g.schemas["ScheduleDefinition"] = object{"type": "object", "required": []string{"workflow"}, "additionalProperties": false, "properties": object{
+		"name": kinds["name"].schema(), "workflow": kinds["name"].schema(), "version": kinds["version"].schema(),
+		"cron": either(text, list(text)), "every": text, "every_ms": number, "at": either(moment, list(moment)), "time_zone": text,
+		"dst": object{"type": "object", "additionalProperties": false, "properties": object{"gap": object{"type": "string", "enum": schedules.Gaps},
+			"overlap": object{"type": "string", "enum": schedules.DSTOverlaps}}},
+		"overlap":  object{"type": "string", "enum": schedules.Overlaps},
+		"catch_up": object{"type": "object", "additionalProperties": false, "properties": object{"window": text, "window_ms": number, "max": number}},
+		"jitter":   text, "jitter_ms": number,
+		"exclude":  list(object{"type": "object", "additionalProperties": false, "properties": object{"dates": either(text, list(text)), "cron": text}}),
+		"start_at": moment, "end_at": moment, "max_runs": number, "input": object{"description": "any JSON"},
+		"tags": object{"type": "object", "additionalProperties": text}, "paused": object{"type": "boolean"}, "note": text}}
+	return object{"$ref": "#/components/schemas/ScheduleDefinition"}
 }

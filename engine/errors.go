@@ -29,6 +29,9 @@ var (
 	ErrNotReferred      = refusal.ErrNotReferred
 	ErrNewerRelease     = refusal.ErrNewerRelease
 	ErrDiskFull         = refusal.ErrDiskFull
+	ErrScheduleNotFound = refusal.ErrScheduleNotFound
+	ErrScheduleChanged  = refusal.ErrScheduleChanged
+	ErrBackfillRunning  = refusal.ErrBackfillRunning
 	// ErrNoTestClock: the engine was opened with another clock than a TestClock.
 	ErrNoTestClock = refusal.ErrNoTestClock
 	// ErrClosing is what calls that would begin something get while the engine stops, ErrClosed what every call gets afterwards.

@@ -23,7 +23,7 @@ type Start struct {
 	ID      string
 	Nominal int64
 	Due     int64
-	Back    bool // for a time that is over, asked for by hand
+	Again   bool // the time may have its run
 	Input   json.RawMessage
 }
 
@@ -293,7 +293,9 @@ func (s *State) put(d *Decision, row Row) {
 
 // begin starts the run of a row, or says why not, as the overlap policy has it.
 func (s *State) begin(d *Decision, row Row, as Outcome, policy string, input json.RawMessage, now int64, start Starter) Row {
-	s.Fold = nil
+	if row.Hand == "" {
+		s.Fold = nil
+	}
 	if policy == Allow || len(s.Open) == 0 && len(s.Buffer) == 0 {
 		return s.run(d, row, as, "", input, now, start)
 	}
@@ -353,14 +355,17 @@ func (s *State) run(d *Decision, row Row, as Outcome, detail string, input json.
 	if input == nil {
 		input = s.Def.Input
 	}
-	fault := start(&Start{ID: row.Run, Nominal: row.Nominal, Due: row.Due, Back: as == Backfilled, Input: input})
+	fault := start(&Start{ID: row.Run, Nominal: row.Nominal, Due: row.Due, Input: input})
 	if fault != nil {
 		row.Outcome, row.Code, row.Detail, row.Run = StartFailed, fault.Code, fault.Detail, ""
 		s.final(d, row)
 		return row
 	}
 	row.Outcome, row.Started, row.Detail = as, now, detail
-	if detail == "" && (as == Fired || as == CaughtUp) {
+	switch {
+	case as == Backfilled:
+		s.LastRun = max(s.LastRun, row.Nominal)
+	case detail == "" && as != Triggered: // else it was counted when it began to wait
 		s.taken(row.Nominal)
 	}
 	if len(s.Open) < maxOpen {
@@ -408,6 +413,22 @@ func (s *State) backTimes() (times []int64) {
 	return times
 }
 
+// again is a Starter of a time that may have its run: exists says so then.
+func again(start Starter, exists *bool) Starter {
+	return func(st *Start) *Fault {
+		st.Again = true
+		fault := start(st)
+		*exists = fault != nil && fault.Exists
+		return fault
+	}
+}
+
+// forgetLast takes back a start that failed because the time has its run.
+func (d *Decision) forgetLast() {
+	d.Rows = d.Rows[:len(d.Rows)-1]
+	d.Of[StartFailed]--
+}
+
 // backfill goes on with what was asked for times that are over.
 func (s *State) backfill(d *Decision, now int64, start Starter) {
 	if !s.room() {
@@ -426,16 +447,15 @@ func (s *State) backfill(d *Decision, now int64, start Starter) {
 		}
 		row := s.row(t, s.plan.Due(t), now)
 		row.Run, row.By = RunID(s.Def.Name, t), b.By
+		if slices.ContainsFunc(s.Buffer, func(w Buffer) bool { return w.Row.Run == row.Run }) { // it waits for its start
+			b.Exists++
+			continue
+		}
 		exists := false
-		row = s.run(d, row, Backfilled, "", nil, now, func(st *Start) *Fault {
-			fault := start(st)
-			exists = fault != nil && fault.Exists
-			return fault
-		})
+		row = s.run(d, row, Backfilled, "", nil, now, again(start, &exists))
 		switch {
 		case exists: // its row says what became of it
-			d.Rows = d.Rows[:len(d.Rows)-1]
-			d.Of[StartFailed]--
+			d.forgetLast()
 			b.Exists++
 		case row.Outcome == StartFailed:
 			b.Failed++
@@ -483,7 +503,7 @@ func (s *State) Pause(by, note string, now int64) (changed bool) {
 // made gives the times since the pause that a resumed schedule makes up for, ascending.
 func (s *State) made(now int64) (times []int64) {
 	c := s.Def.catchUp()
-	if s.Paused == nil || c.Max == 0 {
+	if s.Paused == nil || c.Max == 0 || s.Cursor > now { // the clock stands before what is decided
 		return nil
 	}
 	from := max(s.Paused.Cursor, now-c.WindowMS-1)
@@ -536,7 +556,10 @@ func (s *State) Resume(d *Decision, by string, catchUp bool, now int64, start St
 	for _, t := range times {
 		row := s.row(t, s.plan.Due(t), now)
 		row.Run = RunID(s.Def.Name, t)
-		s.begin(d, row, CaughtUp, s.Def.overlap(), nil, now, start)
+		exists := false
+		if s.begin(d, row, CaughtUp, s.Def.overlap(), nil, now, again(start, &exists)); exists {
+			d.forgetLast()
+		}
 	}
 	return true
 }

@@ -51,6 +51,24 @@ func Read(b []byte) (*Definition, flow.Problems) {
 	return d, r.problems
 }
 
+// ReadNamed is Read of a schedule whose name stands elsewhere, too: it may be left out of the text, or must be the same. "": it may be
+// left out.
+func ReadNamed(b []byte, name string) (*Definition, flow.Problems) {
+	text, problems := flow.ReadText(b, "the schedule", MaxBytes)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	r := &reader{name: name}
+	if r.optional = true; name == "" {
+		r.name = "preview"
+	}
+	d := r.schedule(text, "")
+	if name != "" && d.Name != name && len(r.problems) == 0 {
+		r.at(text.Place)(flow.CodeNameInvalid, "name is %q, and the schedule is put as %q: want the same, or none", d.Name, name)
+	}
+	return d, r.problems
+}
+
 // ReadFile reads what "agnt5d schedules apply" takes: an object with the key schedules, a list of them, or one schedule.
 func ReadFile(b []byte) ([]*Definition, flow.Problems) {
 	text, problems := flow.ReadText(b, "the file", MaxFile)
@@ -101,6 +119,8 @@ func nowhere() (int, int) { return 0, 0 }
 type reader struct {
 	problems flow.Problems
 	prefix   string // of sentences: which schedule of a file
+	name     string // of a schedule that has none
+	optional bool   // its name may be left out
 }
 
 // at gives what adds a problem at a place.
@@ -250,6 +270,9 @@ func (r *reader) schedule(v flow.Text, prefix string) *Definition {
 	}
 	before := len(r.problems)
 	r.object(v, "the schedule", keys)
+	if r.optional && d.Name == "" {
+		d.Name = r.name
+	}
 	if d.Version = uint32(version); version < 0 || version > math.MaxUint32 {
 		r.at(places["version"])(flow.CodeOutOfRange, "version must be 1 or more, or left out for the current one")
 	}

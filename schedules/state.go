@@ -151,6 +151,11 @@ func Put(s *State, d *Definition, owner, by string, now int64) (out *State, chan
 			pause.Cursor = next.Cursor
 			next.Paused = &pause
 		}
+		if next.Back != nil { // what is to come is not backfilled
+			back := *next.Back
+			back.To = min(back.To, next.Cursor)
+			next.Back = &back
+		}
 		next.Known = append(slices.Clone(next.Known), digest)
 		if n := len(next.Known); n > keptDigests {
 			next.Known = next.Known[n-keptDigests:]
@@ -184,8 +189,18 @@ func RunID(name string, nominal int64) string {
 	return name + "-" + t.Format("2006-01-02T15:04:05Z")
 }
 
+// triggered stands between the name and the ULID in the id of a run that was started by hand.
+const triggered = "-trigger-"
+
+// TriggerID is the id of a run that is started by hand.
+func TriggerID(name, ulid string) string { return name + triggered + ulid }
+
 // NameOf gives the name of the schedule that a run with that id may be of, and the nominal time; ok false: of none.
 func NameOf(id string) (name string, nominal int64, ok bool) {
+	const trigger = len(triggered) + 26
+	if len(id) > trigger && id[len(id)-trigger:len(id)-26] == triggered {
+		return id[:len(id)-trigger], 0, true
+	}
 	for _, n := range []int{len("-2026-11-26T02:00:00Z"), len("-2026-11-26T02:00:00.000Z")} {
 		if len(id) <= n || id[len(id)-n] != '-' {
 			continue

@@ -14,6 +14,7 @@ import (
 func newServicesCmd() *cobra.Command {
 	cmd := remoteVerb(&cobra.Command{
 		Use:     "services",
+		Aliases: []string{"service"},
 		Short:   "List push services: web services that the daemon POSTs tasks to",
 		Example: "  agnt5d services\n  agnt5d services put payments http://127.0.0.1:9000/tasks --handler charge,refund\n  agnt5d services delete payments",
 		Args:    nargs(),

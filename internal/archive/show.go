@@ -107,6 +107,22 @@ func Show(seq, n uint64, at int64, run string, g *flow.Graph, e *event.Event) mo
 	case event.SettingChanged:
 		put("key", e.Name)
 		put("what", e.Message)
+	case event.ScheduleChanged:
+		put("schedule", e.Name)
+		out.Data["revision"] = e.Version
+		put("what", e.Code)
+		out.Data["definition"] = json.RawMessage(OrNull(e.Payload))
+	case event.ScheduleDecided:
+		put("schedule", e.Name)
+		out.Data["revision"] = e.Version
+		when("nominal_at", e.Due)
+		put("outcome", e.Code)
+		put("run", e.ID)
+		put("detail", e.Message)
+		when("last_nominal_at", e.Time)
+		if e.Ref != 0 {
+			out.Data["count"] = e.Ref
+		}
 	case event.EngineStarted:
 		put("release", e.Message)
 		out.Data["unclean"] = e.Forced

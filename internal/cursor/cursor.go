@@ -18,6 +18,9 @@ const (
 	Objects = "o"
 	Spans   = "s"
 	Logs    = "l"
+
+	Schedules = "c"
+	Ledger    = "d"
 )
 
 // To gives the cursor of a place.

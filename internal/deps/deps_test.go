@@ -62,9 +62,9 @@ var may = map[string][]string{
 	"internal/sealed":        {"internal/event", "journal"},
 	"internal/evaluate":      {"internal/expression", "internal/rfc3339", "internal/shard", "replay"},
 	"internal/hub":           {"internal/failure", "internal/refusal", "internal/shard", "journal", "worker"},
-	"internal/shard":         {"flow", "internal/archive", "internal/event", "internal/failure", "internal/meter", "internal/objects", "internal/refusal", "journal", "replay", "timers", "worker"},
+	"internal/shard":         {"flow", "internal/archive", "internal/event", "internal/failure", "internal/heap", "internal/meter", "internal/objects", "internal/refusal", "journal", "replay", "schedules", "timers", "worker"},
 	"internal/sim":           {"flow", "internal/archive", "internal/evaluate", "internal/event", "internal/failure", "internal/hub", "internal/naive", "internal/refusal", "internal/shard", "journal", "replay", "worker"},
-	"engine":                 {"flow", "internal/archive", "internal/build", "internal/evaluate", "internal/event", "internal/failure", "internal/hub", "internal/ids", "internal/nearest", "internal/refusal", "internal/rfc3339", "internal/sealed", "internal/shard", "journal", "journal/bolt", "model", "replay", "signals", "timers", "worker"},
+	"engine":                 {"flow", "internal/archive", "internal/build", "internal/evaluate", "internal/event", "internal/failure", "internal/hub", "internal/ids", "internal/nearest", "internal/refusal", "internal/rfc3339", "internal/sealed", "internal/shard", "journal", "journal/bolt", "model", "replay", "schedules", "signals", "timers", "worker"},
 	"internal/listing":       {"flow", "model"},
 	"enginetest":             {"engine", "flow", "worker"},
 	"examples/approval":      {"engine", "flow"},
@@ -73,8 +73,8 @@ var may = map[string][]string{
 	"internal/bench":         {"client", "engine", "flow", "internal/listing", "seal", "worker"},
 	"access":                 {"engine", "flow", "internal/nearest", "internal/rfc3339", "model"},
 	"push":                   {"engine", "flow", "internal/failure", "internal/sealed", "internal/wire", "model", "seal", "worker", "worker/pool"},
-	"api":                    {"access", "engine", "flow", "internal/cursor", "internal/build", "internal/diagram", "internal/disk", "internal/ids", "internal/listing", "internal/meter", "internal/nearest", "internal/refusal", "internal/wire", "journal", "model", "push", "worker"},
-	"cmd/agnt5d":             {"access", "api", "client", "engine", "examples/etl", "flow", "internal/archive", "internal/bench", "internal/build", "internal/diagram", "internal/event", "internal/ids", "internal/listing", "internal/nearest", "internal/refusal", "internal/rfc3339", "internal/sealed", "internal/socket", "journal", "journal/bolt", "journal/pg", "model", "push", "replay", "seal", "ui"},
+	"api":                    {"access", "engine", "flow", "internal/cursor", "internal/build", "internal/diagram", "internal/disk", "internal/ids", "internal/listing", "internal/meter", "internal/nearest", "internal/refusal", "internal/wire", "journal", "model", "push", "schedules", "worker"},
+	"cmd/agnt5d":             {"access", "api", "client", "engine", "examples/etl", "flow", "internal/archive", "internal/bench", "internal/build", "internal/diagram", "internal/event", "internal/ids", "internal/listing", "internal/nearest", "internal/refusal", "internal/rfc3339", "internal/sealed", "internal/socket", "journal", "journal/bolt", "journal/pg", "model", "push", "replay", "schedules", "seal", "ui"},
 }
 
 // embedders is what a program that embeds the engine may link besides the standard library and our own packages.

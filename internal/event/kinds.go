@@ -45,6 +45,8 @@ const (
 	WorkflowUsed       Kind = 46 // Name, Version, Digest: a version that the name has had is current again
 	WorkflowDeleted    Kind = 47 // Name, Version, Digest
 	SettingChanged     Kind = 48 // Name (key, like token/ci), Message (what became of it)
+	ScheduleChanged    Kind = 52 // Name, Version (revision), Code (what became of it), Payload (its definition)
+	ScheduleDecided    Kind = 53 // Name, Version (revision), Due (nominal time), Code (outcome), ID (of its run), Message; Time, Ref: the last and the number of many
 )
 
 var names = [...]string{
@@ -58,6 +60,7 @@ var names = [...]string{
 	WorkflowRegistered: "WorkflowRegistered", RunsDeleted: "RunsDeleted", ObjectDeleted: "ObjectDeleted",
 	WorkflowUsed: "WorkflowUsed", WorkflowDeleted: "WorkflowDeleted",
 	EngineStarted: "EngineStarted", SettingChanged: "SettingChanged",
+	ScheduleChanged: "ScheduleChanged", ScheduleDecided: "ScheduleDecided",
 }
 
 func (k Kind) String() string {
@@ -141,6 +144,8 @@ var layouts = [...][]field{
 	WorkflowUsed:       {fName, fVersion, fDigest, fBy},
 	WorkflowDeleted:    {fName, fVersion, fDigest, fBy},
 	SettingChanged:     {fName, fMessage, fBy},
+	ScheduleChanged:    {fName, fVersion, fCode, fPayload, fBy},
+	ScheduleDecided:    {fName, fVersion, fDue, fCode, fID, fMessage, fBy, fTime, fRef},
 }
 
 // Event is one fact or intent. Which fields a kind uses is said at the kind; the others are zero. Sequence, position and

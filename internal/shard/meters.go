@@ -12,7 +12,12 @@ type meters struct {
 	steps    meter.Family[StepKey, meter.Histogram]
 	handlers meter.Family[*worker.Handler, HandlerMeter]
 	timerLag meter.Histogram
+
+	schedules meter.Family[ScheduleKey, uint64]
 }
+
+// ScheduleKey names an outcome of the due times of a schedule.
+type ScheduleKey struct{ Schedule, Outcome string }
 
 // FlowMeter is what is counted of a workflow's runs.
 type FlowMeter struct {
@@ -33,6 +38,7 @@ type HandlerMeter struct {
 func newMeters() *meters {
 	m := &meters{}
 	m.flows.Rest = meter.Other
+	m.schedules.Limit, m.schedules.Rest = 900, ScheduleKey{meter.Other, meter.Other}
 	m.steps.Limit, m.steps.Rest = 900, StepKey{meter.Other, meter.Other}
 	return m
 }
@@ -116,6 +122,9 @@ type Figures struct {
 	Steps    map[StepKey]meter.Histogram
 	Handlers map[HandlerKey]HandlerFigures
 	TimerLag meter.Histogram
+
+	Schedules map[ScheduleKey]uint64 // due times that were decided
+	Overdue   int64                  // ms for which the oldest due time that is not decided has been due
 }
 
 // HandlerKey names a handler.
@@ -130,7 +139,8 @@ type HandlerFigures struct {
 
 // Figures copies the meters.
 func (r *Shard) Figures() Figures {
-	f := Figures{Flows: r.meters.flows.Snapshot(), Steps: r.meters.steps.Snapshot(), Handlers: map[HandlerKey]HandlerFigures{}, TimerLag: r.meters.timerLag}
+	f := Figures{Flows: r.meters.flows.Snapshot(), Steps: r.meters.steps.Snapshot(), Handlers: map[HandlerKey]HandlerFigures{}, TimerLag: r.meters.timerLag,
+		Schedules: r.meters.schedules.Snapshot(), Overdue: r.Overdue()}
 	counted := r.meters.handlers.Snapshot()
 	for h := range r.Hub.Handlers {
 		key := HandlerKey{h.Service, h.Name}

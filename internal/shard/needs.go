@@ -214,6 +214,9 @@ func (r *Shard) Take(now Now, inputs []Input) {
 	r.now = now
 	if !r.full {
 		r.comeDue()
+		if due := r.comeScheduled(); due != nil {
+			inputs = append(due, inputs...)
+		}
 	}
 	r.lookAgain()
 	for _, in := range inputs {

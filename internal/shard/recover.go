@@ -117,7 +117,10 @@ func (r *Shard) refoldAll() error {
 	if err := r.j.Recover(rec); err != nil {
 		return err
 	}
-	return rec.finish()
+	if err := rec.finish(); err != nil {
+		return err
+	}
+	return r.readSchedules()
 }
 
 // recovery is the journal.Visitor of a shard that starts.

@@ -90,6 +90,7 @@ type Shard struct {
 
 	table    *objects.Table
 	due      timers.Queue
+	agenda   scheduleBook
 	runs     map[uint64]*Run
 	parked   map[uint64]parked
 	newer    map[uint64]*archive.Newer
@@ -255,6 +256,7 @@ func New(cfg Config) *Shard {
 func (r *Shard) forget() {
 	r.table = objects.NewTable()
 	r.due = timers.Queue{}
+	r.agenda = scheduleBook{}
 	r.runs, r.parked, r.ids, r.gone = map[uint64]*Run{}, map[uint64]parked{}, map[string]*Run{}, map[string]uint64{}
 	r.newer = map[uint64]*archive.Newer{}
 	r.defs, r.flows = map[flow.Digest]*Def{}, map[string]*Workflow{}

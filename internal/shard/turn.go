@@ -105,6 +105,7 @@ func (r *Shard) finish() *Batch {
 	}
 	clear(r.last)
 	r.last = r.last[:0]
+	r.writeSchedules()
 	r.sweep()
 	b := r.b
 	r.b = nil
@@ -311,6 +312,7 @@ func (r *Shard) end(run *Run) {
 	r.Stats.RunsEnded++
 	clear(run.asked)
 	r.meters.ended(run.S)
+	r.scheduleRunEnded(run.S.ID, run.S.Status == replay.Completed)
 	if run.S.Status != replay.Completed {
 		r.stop(run)
 	}
@@ -360,6 +362,7 @@ func (r *Shard) retireIfDone(run *Run) {
 
 // reopened puts the times of a run that goes on back into the queue.
 func (r *Shard) reopened(run *Run) {
+	r.scheduleRunReopened(run)
 	r.meters.open(run.S.Workflow, 1)
 	r.head(run)
 	r.mark(run) // its first records may lie before the point where recovery starts

@@ -14,6 +14,9 @@ func (r *Shard) NextWake() Wake {
 	if e, ok := r.due.Peek(); ok && r.needs.dozes < DueLimit { // else it comes when those have been read that came before it
 		w.Wall = e.Due
 	}
+	if due := r.nextSchedule(); due != 0 && (w.Wall == 0 || due < w.Wall) {
+		w.Wall = due
+	}
 	early := func(at int64) {
 		if w.Mono == 0 || at < w.Mono {
 			w.Mono = at

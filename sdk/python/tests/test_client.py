@@ -105,6 +105,22 @@ async def test_the_whole_api_is_covered(daemon: Daemon, tmp_path: pathlib.Path) 
         assert (await client.put_service("pay", "http://127.0.0.1:9/tasks", ["charge"], capacity=2, timeout_ms=500))["secret"]
         assert (await client.get_service("pay"))["capacity"] == 2 and len(await client.list_services()) == 1
         await client.delete_service("pay")
+        nightly = {"workflow": "w", "cron": ["0 2 * * *"], "time_zone": "Europe/Berlin"}
+        assert (await client.put_schedule("nightly", nightly))["revision"] == 1
+        assert (await client.put_schedule("nightly", "workflow: w\nevery: 1h\n", revision=1))["revision"] == 2
+        with pytest.raises(Conflict, match="schedule_changed"):
+            await client.put_schedule("nightly", nightly, revision=1)
+        assert (await client.get_schedule("nightly"))["definition"]["every_ms"] == 3_600_000
+        assert [s["name"] for s in await client.list_schedules()] == ["nightly"]
+        assert len(await client.next_times("nightly", 3)) == 3 and len(await client.preview_schedule(nightly, 5)) == 5
+        assert (await client.pause_schedule("nightly", "a feast"))["state"] == "paused"
+        assert (await client.explain_schedule("nightly"))[0]["code"] == "paused"
+        assert (await client.resume_schedule("nightly", catch_up=True))["state"] == "active"
+        triggered = await client.trigger_schedule("nightly", input_data={"day": 1})
+        assert triggered["outcome"] == "triggered" and [row["run_id"] for row in await client.get_ledger("nightly")] == [triggered["run_id"]]
+        assert (await client.backfill_schedule("nightly", before - datetime.timedelta(hours=2), before, dry_run=True))["times"] == 2
+        await client.cancel_workflow(triggered["run_id"])
+        await client.delete_schedule("nightly")
         assert isinstance(await client.list_workers(), list) and "version" in await client.get_version()
         with pytest.raises(NotFound, match="timer_not_found"):
             await client.fire_timer("r1", "t")

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/agnt5/agnt5d/client"
+	"github.com/agnt5/agnt5d/model"
+)
+
+const atOnce = "steps:\n  - {name: tick, type: wait_timer, timer: {key: t, delay_ms: 0}}\n"
+
+func fileIn(t *testing.T, dir, name, text string) string {
+	t.Helper()
+	file := filepath.Join(dir, name)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// wholeLedger gives every row of a ledger, the oldest first.
+func wholeLedger(t *testing.T, d *daemon, name string) (rows []model.ScheduleRow) {
+	t.Helper()
+	for cursor := ""; ; {
+		page, next, err := d.client(t).ScheduleLedger(t.Context(), name, "", time.Time{}, 7, cursor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, page...)
+		if cursor = next; cursor == "" {
+			break
+		}
+	}
+	for i, j := 0, len(rows)-1; i < j; i, j = i+1, j-1 {
+		rows[i], rows[j] = rows[j], rows[i]
+	}
+	return rows
+}
+
+// A daemon that is killed again and again accounts for each due time once, and starts no run twice.
+func TestEachDueTimeHasOneRowUnderSIGKILL(t *testing.T) {
+	d := startDaemon(t, t.TempDir())
+	d.say(t, 0, "", "register", "tick", fileIn(t, d.dir, "tick.yaml", atOnce))
+	policies := map[string]string{"a": "skip", "b": "buffer_all", "c": "allow", "e": "cancel_running"}
+	text := "schedules:\n"
+	for name, policy := range policies {
+		text += fmt.Sprintf("  - {name: %s, workflow: tick, every: 1s, overlap: %s, catch_up: {window: 1m, max: 100}}\n", name, policy)
+	}
+	d.say(t, 0, "is created", "schedules", "apply", fileIn(t, d.dir, "schedules.yaml", text))
+	first, err := d.client(t).Schedule(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kills := 8
+	if testing.Short() {
+		kills = 4
+	}
+	for range kills {
+		time.Sleep(time.Duration(500+rand.IntN(1000)) * time.Millisecond) // the daemon works meanwhile: this is no wait for anything
+		d.kill()
+		d.again(t)
+	}
+	began, err := time.Parse(time.RFC3339, first.CreatedAt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range policies {
+		d.say(t, 0, "is paused", "schedules", "pause", name)
+		rows := wholeLedger(t, d, name)
+		want := began.Truncate(time.Second).Add(time.Second)
+		runs := map[string]bool{}
+		for _, row := range rows {
+			at, err := time.Parse(time.RFC3339, row.NominalAt)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name != "a" && want.Equal(began.Truncate(time.Second).Add(time.Second)) {
+				want = at // it was put a moment later
+			}
+			if !at.Equal(want) {
+				t.Fatalf("schedule %s: a row for %s, want %s: %+v", name, row.NominalAt, want, rows)
+			}
+			if want = want.Add(time.Second); row.RunID == "" {
+				continue
+			}
+			if runs[row.RunID] {
+				t.Errorf("%s stands twice", row.RunID)
+			}
+			if runs[row.RunID] = true; row.Outcome == "start_failed" {
+				t.Errorf("%+v", row)
+			}
+		}
+		if len(rows) < kills/2 {
+			t.Errorf("schedule %s has %d rows", name, len(rows))
+		}
+		list, _, err := d.client(t).List(t.Context(), client.Filter{IDPrefix: name + "-"}, 1000, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, run := range list {
+			if !runs[run.WorkflowID] {
+				t.Errorf("run %s has no row", run.WorkflowID)
+			}
+		}
+		if len(list) != len(runs) {
+			t.Errorf("schedule %s: %d runs, %d rows with one", name, len(list), len(runs))
+		}
+	}
+	d.kill()
+	d.say(t, 0, "", "verify", filepath.Join(d.dir, "runs.db"))
+}
+
+func TestSchedulesAtTheShell(t *testing.T) {
+	d := startDaemon(t, t.TempDir())
+	file := fileIn(t, d.dir, "schedules.yaml", `schedules:
+  - name: nightly
+    workflow: etl
+    cron: ["30 2 * * *"]
+    time_zone: Europe/Berlin
+    note: every night
+  - {name: often, workflow: etl, every: 15m, exclude: [{cron: "* * * * SUN"}]}
+`)
+	bad := fileIn(t, d.dir, "bad.yaml", "schedules:\n  - name: x\n    workflow: y\n    cron: ['0 0 30 2 *']\n")
+	clocks := fileIn(t, d.dir, "clocks.yaml", "name: c\nworkflow: w\ncron: 30 2 * * *\ntime_zone: Europe/Berlin\nstart_at: 2030-03-30T12:00:00Z\n")
+	fewer := fileIn(t, d.dir, "fewer.yaml", "- {name: nightly, workflow: etl, cron: '30 2 * * *', time_zone: Europe/Berlin, note: every night}\n")
+	d.say(t, 0, "", "register", "etl", fileIn(t, d.dir, "etl.yaml", "steps:\n  - {name: ok, type: wait_signal, signal: {name: go}}\n"))
+	for _, step := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"schedules", 0, "there is no schedule"},
+		{"schedules apply " + bad, exitError, "bad.yaml:4:"},
+		{"schedules apply " + file + " --dry-run", 0, "schedule nightly would be created"},
+		{"schedules list", 0, "there is no schedule"},
+		{"schedules apply " + file, 0, "schedule nightly is created"},
+		{"schedules apply " + file, 0, "schedule often is unchanged"},
+		{"schedule list", 0, "MISSED 7D"}, // the singular is an alias
+		{"services list", exitUsage, ""},
+		{"service", 0, "no push service"},
+		{"schedules show nightly", 0, `"30 2 * * *"`},
+		{"schedules show nowhere", exitNotFound, "schedule_not_found"},
+		{"schedules next nightly -n 400", 0, "02:30 happens twice: clocks go back, the first is taken"},
+		{"schedules next nightly -n 400", 0, "02:30 does not exist: clocks go forward"},
+		{"schedules next " + clocks + " -n 2", 0, "2030-03-31T03:00:00+02:00  02:30 does not exist: clocks go forward"},
+		{"schedules next often -n 0", exitUsage, "1 to 1000"},
+		{"schedules explain nightly", 0, "nothing stands in its way"},
+		{"schedules trigger nightly", 0, "triggered"},
+		{"schedules trigger nightly", exitConflict, "has not ended"},
+		{"schedules trigger nightly --overlap allow --input 7", 0, "triggered"},
+		{"schedules trigger nightly --overlap never", exitUsage, "overlap"},
+		{"schedules trigger nightly --input {", exitUsage, "not JSON"},
+		{"schedules ledger nightly", 0, "triggered"},
+		{"schedules ledger nightly --outcome missed", 0, "no due time has such a row"},
+		{"schedules ledger nightly --outcome lost", exitUsage, "outcome"},
+		{"schedules explain nightly", 0, "has not ended"},
+		{"schedules pause often --note holidays", 0, "is paused"},
+		{"schedules explain often", 0, "holidays"},
+		{"schedules list", 0, "paused"},
+		{"schedules resume often --catch-up", 0, "goes on"},
+		{"schedules backfill nightly --from 3d --dry-run", 0, "3 times; nothing was started"},
+		{"schedules backfill nightly", exitUsage, "--from"},
+		{"schedules backfill nightly --from soon", exitUsage, "want"},
+		{"schedules backfill nightly --from 3d --overlap allow", 0, "3 times are backfilled"},
+		{"schedules apply " + fewer + " --prune --dry-run", 0, "schedule often would be deleted"},
+		{"schedules apply " + fewer + " --prune", 0, "schedule often is deleted"},
+		{"schedules show often", exitNotFound, "schedule_not_found"},
+		{"schedules delete nightly", 0, "is deleted"},
+		{"schedules delete nightly", exitNotFound, "schedule_not_found"},
+		{"schedules ledger nightly", 0, "triggered"},
+	} {
+		d.say(t, step.code, step.want, strings.Fields(step.args)...)
+	}
+	_, out, _ := d.cli(t, "schedules", "list", "-o", "json")
+	var list struct{ Schedules []model.Schedule }
+	if err := json.Unmarshal([]byte(out), &list); err != nil || list.Schedules == nil || len(list.Schedules) != 0 {
+		t.Errorf("%s: %v", out, err)
+	}
+}

@@ -1,0 +1,628 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/refusal"
+	"github.com/agnt5/agnt5d/internal/rfc3339"
+	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/model"
+	"github.com/agnt5/agnt5d/schedules"
+)
+
+// What is shown of schedules.
+type (
+	Schedule        = model.Schedule
+	ScheduleRow     = model.ScheduleRow
+	ScheduleTime    = model.ScheduleTime
+	ScheduleReasons = model.ScheduleReasons
+	BackfillPlan    = model.BackfillPlan
+)
+
+// OwnerAPI owns schedules that were put by people; those of workers belong to "worker:SERVICE".
+const OwnerAPI = "api"
+
+// ScheduleOption changes a call about a schedule.
+type ScheduleOption func(*scheduleOptions)
+
+type scheduleOptions struct {
+	match   *uint32
+	note    string
+	catchUp bool
+	overlap string
+	input   json.RawMessage
+	dryRun  bool
+}
+
+// IfRevision lets a call through only when the schedule has that revision; 0: only when there is no such schedule. Else the call is refused with
+// ErrScheduleChanged.
+func IfRevision(n uint32) ScheduleOption { return func(o *scheduleOptions) { o.match = &n } }
+
+// WithNote says why, for those who look at the schedule later.
+func WithNote(text string) ScheduleOption { return func(o *scheduleOptions) { o.note = text } }
+
+// WithCatchUp makes a resumed schedule start the newest of the times that it missed, as its catch_up allows.
+func WithCatchUp() ScheduleOption { return func(o *scheduleOptions) { o.catchUp = true } }
+
+// WithOverlap is what holds for this call while a run of the schedule has not ended: skip, buffer_one, buffer_all, cancel_running or
+// allow. A backfill takes buffer_all and allow.
+func WithOverlap(policy string) ScheduleOption {
+	return func(o *scheduleOptions) { o.overlap = policy }
+}
+
+// WithTriggerInput is the input of a run that is triggered, instead of the schedule's.
+func WithTriggerInput(input json.RawMessage) ScheduleOption {
+	return func(o *scheduleOptions) { o.input = input }
+}
+
+// DryRun only says what would be done.
+func DryRun() ScheduleOption { return func(o *scheduleOptions) { o.dryRun = true } }
+
+func scheduleOptionsOf(opts []ScheduleOption) (o scheduleOptions, err error) {
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if len(o.note) > maxReason {
+		return o, badRequest("note: %d bytes, the limit is %d", len(o.note), maxReason)
+	}
+	return o, nil
+}
+
+// change is one change of a schedule, on the loop.
+type change func(st *schedules.State, d *schedules.Decision, now int64, start schedules.Starter) (*schedules.State, string, error)
+
+func (e *Engine) schedule(ctx context.Context, name string, o scheduleOptions, look func(*schedules.State, int64) []string, do change) (*schedules.State, error) {
+	if err := validSchedule(name); err != nil {
+		return nil, err
+	}
+	if e.draining.Load() {
+		return nil, refusal.ErrClosing
+	}
+	type answer struct {
+		state []byte
+		err   error
+	}
+	checked := func(st *schedules.State, d *schedules.Decision, now int64, start schedules.Starter) (*schedules.State, string, error) {
+		if st != nil && st.Deleted != 0 && o.match == nil {
+			return do(st, d, now, start)
+		}
+		has := uint32(0)
+		if st != nil && st.Deleted == 0 {
+			has = st.Revision
+		}
+		if o.match != nil && *o.match != has {
+			return nil, "", fmt.Errorf("%w: it has revision %d, not %d", refusal.ErrScheduleChanged, has, *o.match)
+		}
+		return do(st, d, now, start)
+	}
+	a, err := call(ctx, e, func(done func(answer)) shard.Input {
+		return &shard.Schedule{By: byOf(ctx), Name: name, Look: look, Do: checked, Reply: func(state []byte, err error) { done(answer{state, err}) }}
+	})
+	if err == nil {
+		err = a.err
+	}
+	if err != nil || a.state == nil {
+		return nil, ofSchedule(name, err)
+	}
+	return schedules.Decode(a.state)
+}
+
+func validSchedule(name string) error {
+	if err := flow.ValidName(name); err != nil {
+		return badRequest("schedule: name %v", err)
+	}
+	if len(name) > schedules.MaxName {
+		return badRequest("schedule: name is %d bytes long, the limit is %d", len(name), schedules.MaxName)
+	}
+	return nil
+}
+
+// ofSchedule names the schedule in what refuses a call.
+func ofSchedule(name string, err error) error {
+	var r *refusal.Refusal
+	if errors.As(err, &r) && (r == refusal.ErrScheduleNotFound || r == refusal.ErrScheduleChanged || r == refusal.ErrBackfillRunning) {
+		return fmt.Errorf("schedule %q: %w", name, err)
+	}
+	return err
+}
+
+// there lets a change through only for a schedule that exists.
+func there(do change) change {
+	return func(st *schedules.State, d *schedules.Decision, now int64, start schedules.Starter) (*schedules.State, string, error) {
+		if st == nil || st.Deleted != 0 {
+			return nil, "", refusal.ErrScheduleNotFound
+		}
+		return do(st, d, now, start)
+	}
+}
+
+// SchedulePut makes a definition the schedule of its name, whoever owned that until now: the schedule belongs to the API then. Times
+// before now are never decided again. A definition that it has already changes nothing. The error of a bad one is flow.Problems.
+func (e *Engine) SchedulePut(ctx context.Context, d *schedules.Definition, opts ...ScheduleOption) (s Schedule, created bool, err error) {
+	o, err := scheduleOptionsOf(opts)
+	if err != nil {
+		return s, false, err
+	}
+	if problems := d.Check(); len(problems) > 0 {
+		return s, false, problems
+	}
+	by := byOf(ctx)
+	st, err := e.schedule(ctx, d.Name, o, nil, func(st *schedules.State, _ *schedules.Decision, now int64, _ schedules.Starter) (*schedules.State, string, error) {
+		created = st == nil || st.Deleted != 0
+		out, changed, err := schedules.Put(st, d, "", by, now)
+		what := ""
+		if changed {
+			what = "put"
+		}
+		return out, what, err
+	})
+	if err != nil {
+		return s, false, err
+	}
+	return e.showSchedule(st), created, nil
+}
+
+// SchedulePublish is what a worker of a service does with a schedule: it creates one that is missing, and changes one that is the
+// service's own, unless its definition is one that the schedule has had. changed false: it was left as it is.
+func (e *Engine) SchedulePublish(ctx context.Context, d *schedules.Definition, service string) (changed bool, err error) {
+	if problems := d.Check(); len(problems) > 0 {
+		return false, problems
+	}
+	by, owner := byOf(ctx), "worker:"+service
+	_, err = e.schedule(ctx, d.Name, scheduleOptions{}, nil, func(st *schedules.State, _ *schedules.Decision, now int64, _ schedules.Starter) (*schedules.State, string, error) {
+		changed = false
+		if st != nil && st.Deleted == 0 && (st.Owner != owner || st.Knows(d)) {
+			return st, "", nil
+		}
+		if st != nil && st.Deleted != 0 && st.Knows(d) { // somebody deleted it, and an older worker came back
+			return st, "", nil
+		}
+		out, did, err := schedules.Put(st, d, owner, by, now)
+		if changed = did; !did {
+			return out, "", err
+		}
+		return out, "put", err
+	})
+	return changed, err
+}
+
+// ScheduleDelete ends a schedule. Its runs go on, its ledger stays for Options.Tombstones.
+func (e *Engine) ScheduleDelete(ctx context.Context, name string, opts ...ScheduleOption) error {
+	o, err := scheduleOptionsOf(opts)
+	if err != nil {
+		return err
+	}
+	by := byOf(ctx)
+	_, err = e.schedule(ctx, name, o, nil, there(func(st *schedules.State, d *schedules.Decision, now int64, _ schedules.Starter) (*schedules.State, string, error) {
+		st.Delete(d, by, now)
+		return st, "deleted", nil
+	}))
+	return err
+}
+
+// SchedulePause stops a schedule: its due times get rows that say so. Pausing a paused one changes nothing.
+func (e *Engine) SchedulePause(ctx context.Context, name string, opts ...ScheduleOption) (Schedule, error) {
+	o, err := scheduleOptionsOf(opts)
+	if err != nil {
+		return Schedule{}, err
+	}
+	by := byOf(ctx)
+	st, err := e.schedule(ctx, name, o, nil, there(func(st *schedules.State, _ *schedules.Decision, now int64, _ schedules.Starter) (*schedules.State, string, error) {
+		if !st.Pause(by, o.note, now) {
+			return st, "", nil
+		}
+		return st, "paused", nil
+	}))
+	return e.shown(st, err)
+}
+
+// ScheduleResume lets a paused schedule go on from now; WithCatchUp makes up for the newest times that the pause took.
+func (e *Engine) ScheduleResume(ctx context.Context, name string, opts ...ScheduleOption) (Schedule, error) {
+	o, err := scheduleOptionsOf(opts)
+	if err != nil {
+		return Schedule{}, err
+	}
+	by := byOf(ctx)
+	look := func(st *schedules.State, now int64) []string {
+		if !o.catchUp {
+			return nil
+		}
+		return st.ResumeIDs(now)
+	}
+	st, err := e.schedule(ctx, name, o, look, there(func(st *schedules.State, d *schedules.Decision, now int64, start schedules.Starter) (*schedules.State, string, error) {
+		if !st.Resume(d, by, o.catchUp, now, start) {
+			return st, "", nil
+		}
+		return st, "resumed", nil
+	}))
+	return e.shown(st, err)
+}
+
+func (e *Engine) shown(st *schedules.State, err error) (Schedule, error) {
+	if err != nil {
+		return Schedule{}, err
+	}
+	return e.showSchedule(st), nil
+}
+
+// ScheduleTrigger starts a run of the schedule now, beside its due times. The row says what became of it: with a run of the schedule
+// that has not ended, the overlap policy decides.
+func (e *Engine) ScheduleTrigger(ctx context.Context, name string, opts ...ScheduleOption) (ScheduleRow, error) {
+	o, err := scheduleOptionsOf(opts)
+	switch {
+	case err != nil:
+		return ScheduleRow{}, err
+	case o.overlap != "" && !slices.Contains(schedules.Overlaps, o.overlap):
+		return ScheduleRow{}, badRequest("overlap: want one of %s, not %.80q", strings.Join(schedules.Overlaps, ", "), o.overlap)
+	case len(o.input) > 0:
+		if err := e.checkPayload("input", o.input); err != nil {
+			return ScheduleRow{}, err
+		}
+	}
+	id, by := schedules.TriggerID(name, e.NewID()), byOf(ctx)
+	var row schedules.Row
+	_, err = e.schedule(ctx, name, o, func(*schedules.State, int64) []string { return []string{id} },
+		there(func(st *schedules.State, d *schedules.Decision, now int64, start schedules.Starter) (*schedules.State, string, error) {
+			row = st.Trigger(d, id, by, o.overlap, o.input, now, start)
+			return st, "", nil
+		}))
+	return showRow(&row), err
+}
+
+// ScheduleBackfill starts a run for each nominal time from one moment up to another that is over, as far as these are decided: a few at
+// a time, or one behind the other. At most 10,000 times; one that has its run is left alone.
+func (e *Engine) ScheduleBackfill(ctx context.Context, name string, from, to time.Time, opts ...ScheduleOption) (BackfillPlan, error) {
+	o, err := scheduleOptionsOf(opts)
+	switch {
+	case err != nil:
+		return BackfillPlan{}, err
+	case o.overlap != "" && o.overlap != schedules.BufferAll && o.overlap != schedules.Allow:
+		return BackfillPlan{}, badRequest("overlap: a backfill takes buffer_all (one run after the other) or allow (ten at once), not %.80q", o.overlap)
+	case to.Before(from):
+		return BackfillPlan{}, badRequest("to: %s is before from", to.UTC().Format(time.RFC3339))
+	}
+	if o.dryRun {
+		return e.wouldFill(name, from, to)
+	}
+	id, by, n := e.NewID(), byOf(ctx), int64(0)
+	st, err := e.schedule(ctx, name, o, nil, there(func(st *schedules.State, _ *schedules.Decision, now int64, _ schedules.Starter) (*schedules.State, string, error) {
+		if st.Back != nil {
+			return nil, "", refusal.ErrBackfillRunning
+		}
+		if n = st.Fill(id, by, from.UnixMilli(), to.UnixMilli(), o.overlap == schedules.Allow, now); n > schedules.MaxFill {
+			return nil, "", badRequest("from, to: these are %d times, the limit is %d", n, schedules.MaxFill)
+		}
+		return st, "backfilled", nil
+	}))
+	if err != nil {
+		return BackfillPlan{}, err
+	}
+	shown := e.showSchedule(st)
+	return BackfillPlan{Times: n, State: &shown}, nil
+}
+
+// wouldFill says what a backfill would do.
+func (e *Engine) wouldFill(name string, from, to time.Time) (BackfillPlan, error) {
+	st, err := e.scheduleState(name)
+	if err != nil {
+		return BackfillPlan{}, err
+	}
+	if st.Deleted != 0 {
+		return BackfillPlan{}, ofSchedule(name, refusal.ErrScheduleNotFound)
+	}
+	p := BackfillPlan{Listed: []model.BackfillTime{}}
+	if p.Times = st.Fill("", "", from.UnixMilli(), to.UnixMilli(), false, e.o.Clock.Now().UnixMilli()); p.Times > schedules.MaxFill {
+		return p, badRequest("from, to: these are %d times, the limit is %d", p.Times, schedules.MaxFill)
+	}
+	if p.Times == 0 {
+		return p, nil
+	}
+	plan := st.Plan()
+	for t, ok := plan.Next(st.Back.Cursor); ok && t <= st.Back.To && len(p.Listed) < 1000; t, ok = plan.Next(t) {
+		if plan.Excluded(t) {
+			continue
+		}
+		id := schedules.RunID(name, t)
+		_, _, known, err := e.j.Lookup(id)
+		if err != nil {
+			return p, err
+		}
+		p.Listed = append(p.Listed, model.BackfillTime{ScheduleTime: showTime(plan, t), RunID: id, Exists: known})
+	}
+	return p, nil
+}
+
+// scheduleState reads a schedule as it stands in the journal.
+func (e *Engine) scheduleState(name string) (*schedules.State, error) {
+	if err := validSchedule(name); err != nil {
+		return nil, err
+	}
+	if err := e.err(); err != nil && !errors.Is(err, ErrDiskFull) {
+		return nil, err
+	}
+	row, ok, err := e.j.Row(shard.ScheduleRows + name)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, ofSchedule(name, refusal.ErrScheduleNotFound)
+	}
+	return schedules.Decode(row)
+}
+
+// ScheduleGet gives a schedule as it is.
+func (e *Engine) ScheduleGet(ctx context.Context, name string) (Schedule, error) {
+	st, err := e.scheduleState(name)
+	if err == nil && st.Deleted != 0 {
+		err = ofSchedule(name, refusal.ErrScheduleNotFound)
+	}
+	if err != nil {
+		return Schedule{}, err
+	}
+	return e.showSchedule(st), ctx.Err()
+}
+
+// ScheduleList lists schedules by name, those after a name; limit 0: 100. next "": there are no more.
+func (e *Engine) ScheduleList(ctx context.Context, after string, limit int) (list []Schedule, next string, err error) {
+	if limit <= 0 {
+		limit = 100
+	}
+	list = []Schedule{}
+	for key := shard.ScheduleRows + after; ; {
+		rows, err := e.j.RowsAfter(shard.ScheduleRows, key, limit+1)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, row := range rows {
+			st, err := schedules.Decode(row.Value)
+			if err != nil {
+				return nil, "", fmt.Errorf("the row %q of the journal cannot be read: %w", row.Key, err)
+			}
+			if key = row.Key; st.Deleted != 0 {
+				continue
+			}
+			if len(list) == limit {
+				return list, list[limit-1].Name, ctx.Err()
+			}
+			list = append(list, e.showSchedule(st))
+		}
+		if len(rows) <= limit {
+			return list, "", ctx.Err()
+		}
+	}
+}
+
+// LedgerFilter picks rows of a ledger. Zero values pick all.
+type LedgerFilter struct {
+	Outcome string
+	Since   time.Time // nominal times at or after it
+	Cursor  string    // the place behind which the list goes on
+	Limit   int       // 0: 100
+}
+
+// ScheduleLedger gives what became of the due times of a schedule, the newest first, also of one that was deleted. next "": there are
+// no more.
+func (e *Engine) ScheduleLedger(ctx context.Context, name string, f LedgerFilter) (rows []ScheduleRow, next string, err error) {
+	if f.Outcome != "" && !slices.Contains(schedules.Outcomes, schedules.Outcome(f.Outcome)) {
+		var known []string
+		for _, o := range schedules.Outcomes {
+			known = append(known, string(o))
+		}
+		return nil, "", badRequest("outcome: want one of %s, not %.80q", strings.Join(known, ", "), f.Outcome)
+	}
+	if _, err := e.scheduleState(name); err != nil {
+		return nil, "", err
+	}
+	if f.Limit <= 0 {
+		f.Limit = 100
+	}
+	prefix := shard.LedgerRows(name)
+	rows = []ScheduleRow{}
+	const page, most = 500, 100_000 // rows that are looked at in one request
+	for key, looked := prefix+f.Cursor, 0; ; {
+		all, err := e.j.RowsAfter(prefix, key, page)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, r := range all {
+			var row schedules.Row
+			if err := json.Unmarshal(r.Value, &row); err != nil {
+				return nil, "", fmt.Errorf("the row %q of the journal cannot be read: %w", r.Key, err)
+			}
+			if !f.Since.IsZero() && max(row.Nominal, row.Last) < f.Since.UnixMilli() {
+				return rows, "", ctx.Err()
+			}
+			if f.Outcome == "" || f.Outcome == string(row.Outcome) {
+				if len(rows) == f.Limit {
+					return rows, next, ctx.Err()
+				}
+				rows = append(rows, showRow(&row))
+			}
+			key, next = r.Key, r.Key[len(prefix):]
+		}
+		if looked += len(all); len(all) < page {
+			return rows, "", ctx.Err()
+		}
+		if looked >= most || ctx.Err() != nil {
+			return rows, next, ctx.Err()
+		}
+	}
+}
+
+// ScheduleNext gives the next n due times of a schedule that are not decided, excluded ones too.
+func (e *Engine) ScheduleNext(ctx context.Context, name string, n int) ([]ScheduleTime, error) {
+	st, err := e.scheduleState(name)
+	if err == nil && st.Deleted != 0 {
+		err = ofSchedule(name, refusal.ErrScheduleNotFound)
+	}
+	if err != nil {
+		return nil, err
+	}
+	left := n
+	if st.Def.MaxRuns > 0 {
+		left = int(min(int64(n), max(0, st.Def.MaxRuns-st.Runs)))
+	}
+	return nextTimes(st.Plan(), st.Cursor, n, left), ctx.Err()
+}
+
+// SchedulePreview gives the next n due times that a definition would have from now on.
+func (e *Engine) SchedulePreview(ctx context.Context, d *schedules.Definition, n int) ([]ScheduleTime, error) {
+	if problems := d.Check(); len(problems) > 0 {
+		return nil, problems
+	}
+	plan, err := schedules.NewPlan(d)
+	if err != nil {
+		return nil, err
+	}
+	left := n
+	if d.MaxRuns > 0 {
+		left = int(min(int64(n), d.MaxRuns))
+	}
+	return nextTimes(plan, e.o.Clock.Now().UnixMilli(), n, left), ctx.Err()
+}
+
+// nextTimes gives n times, of which no more than runs are not excluded. Those that clocks never show stand among them when they are
+// skipped.
+func nextTimes(plan *schedules.Plan, after int64, n, runs int) []ScheduleTime {
+	out := []ScheduleTime{}
+	for len(out) < n && runs > 0 {
+		t, ok := plan.Next(after)
+		until := t
+		if !ok {
+			return out
+		}
+		if at, wall, skipped := plan.Skipped(after, until); skipped {
+			out = append(out, ScheduleTime{NominalAt: rfc3339.Format(at), DueAt: rfc3339.Format(at), Local: plan.Local(at), Skipped: true,
+				Note: wall + " does not exist: clocks go forward, it is skipped"})
+		}
+		shown := showTime(plan, t)
+		if !shown.Excluded {
+			runs--
+		}
+		if after = t; len(out) < n {
+			out = append(out, shown)
+		}
+	}
+	return out
+}
+
+func showTime(plan *schedules.Plan, t int64) ScheduleTime {
+	return ScheduleTime{NominalAt: rfc3339.Format(t), DueAt: rfc3339.Format(plan.Due(t)), Local: plan.Local(t), Excluded: plan.Excluded(t), Note: plan.Note(t)}
+}
+
+func showRow(row *schedules.Row) ScheduleRow {
+	out := ScheduleRow{NominalAt: rfc3339.Format(row.Nominal), Local: row.Local, DueAt: rfc3339.Format(row.Due), DecidedAt: rfc3339.Format(row.Decided),
+		Outcome: string(row.Outcome), Code: row.Code, Detail: row.Detail, RunID: row.Run, Revision: row.Revision, By: row.By, Note: row.Note, Count: row.Count, LastLocal: row.LastText}
+	last := row.Decided
+	if row.Started != 0 {
+		out.StartedAt, last = rfc3339.Format(row.Started), row.Started
+	}
+	out.LagMS = max(0, last-row.Due)
+	if row.Last != 0 {
+		out.LastAt = rfc3339.Format(row.Last)
+	}
+	return out
+}
+
+// showSchedule is what is shown of a state.
+func (e *Engine) showSchedule(st *schedules.State) Schedule {
+	now := e.o.Clock.Now().UnixMilli()
+	def := st.Def.Filled()
+	paused := st.Paused != nil
+	def.Paused = &paused
+	body, err := json.Marshal(def)
+	if err != nil {
+		body = st.Def.JSON()
+	}
+	s := Schedule{Name: st.Def.Name, State: "active", Revision: st.Revision, Owner: OwnerAPI, Definition: body, Missed7d: st.MissedSince(now), Running: []string{},
+		Waiting: len(st.Buffer), Runs: st.Runs, CreatedAt: rfc3339.Format(st.Created), ChangedAt: rfc3339.Format(st.Changed), ChangedBy: st.By}
+	if st.Owner != "" {
+		s.Owner = st.Owner
+	}
+	for _, o := range st.Open {
+		s.Running = append(s.Running, o.ID)
+	}
+	if st.Last != nil {
+		row := showRow(st.Last)
+		s.Last = &row
+	}
+	if b := st.Back; b != nil {
+		s.Backfill = &model.ScheduleFill{From: rfc3339.Format(b.From), To: rfc3339.Format(b.To), At: rfc3339.Format(b.Cursor), Started: b.Started, Exists: b.Exists, Failed: b.Failed, By: b.By}
+	}
+	if nominal, due, ok := st.Next(); ok {
+		t := showTime(st.Plan(), nominal)
+		s.Next, s.OverdueMS = &t, max(0, now-due)
+	} else {
+		s.State = "ended"
+	}
+	if p := st.Paused; p != nil {
+		s.State, s.Paused = "paused", &model.SchedulePause{Since: rfc3339.Format(p.At), By: p.By, Note: p.Note}
+	}
+	if st.Deleted != 0 {
+		s.State, s.DeletedAt = "deleted", rfc3339.Format(st.Deleted)
+	}
+	return s
+}
+
+// ScheduleExplain says why a schedule does not fire, or did not the last time.
+func (e *Engine) ScheduleExplain(ctx context.Context, name string) (ScheduleReasons, error) {
+	st, err := e.scheduleState(name)
+	if err != nil {
+		return ScheduleReasons{}, err
+	}
+	s := e.showSchedule(st)
+	out := ScheduleReasons{Name: s.Name, State: s.State, Next: s.Next, Reasons: []model.ScheduleReason{}}
+	add := func(code, help, format string, args ...any) {
+		out.Reasons = append(out.Reasons, model.ScheduleReason{Code: code, Detail: fmt.Sprintf(format, args...), Help: help})
+	}
+	if st.Deleted != 0 {
+		add("deleted", "", "it was deleted at %s by %s; its ledger is kept for a while", s.DeletedAt, s.ChangedBy)
+		return out, ctx.Err()
+	}
+	if p := s.Paused; p != nil {
+		why := ""
+		if p.Note != "" {
+			why = ": " + p.Note
+		}
+		add("paused", "agnt5d schedules resume "+name, "it is paused since %s by %s%s", p.Since, p.By, why)
+	}
+	if why, ended := st.Ended(); ended {
+		add("ended", "", "it has ended: %s", why)
+	}
+	_, err = e.version(st.Def.Workflow, st.Def.Version)
+	switch {
+	case errors.Is(err, ErrWorkflowNotFound) && st.Def.Version != 0:
+		add("workflow_not_found", "agnt5d workflows", "there is no version %d of the workflow %q", st.Def.Version, st.Def.Workflow)
+	case errors.Is(err, ErrWorkflowNotFound):
+		add("workflow_not_found", "agnt5d register "+st.Def.Workflow+" FILE", "there is no workflow %q", st.Def.Workflow)
+	case err != nil:
+		return out, err
+	}
+	if s.OverdueMS > 1000 && s.Paused == nil {
+		add("overdue", "", "its due time %s is over since %s and not decided: the disk is full, or the engine does not keep up", s.Next.Local, time.Duration(s.OverdueMS)*time.Millisecond)
+	}
+	if s.Next != nil && s.Next.Excluded {
+		add("excluded", "", "its next time, %s, is excluded", s.Next.Local)
+	}
+	if len(s.Running) > 0 && st.Def.Overlap != schedules.Allow {
+		add("waits_for_run", "agnt5d explain "+s.Running[0], "its run %s has not ended: with overlap %s the next due time waits for that, or is skipped", s.Running[0], st.Def.Filled().Overlap)
+	}
+	if now := e.o.Clock.Now().UnixMilli(); st.Cursor > now+24*3600_000 {
+		add("clock", "agnt5d schedules apply FILE", "its due times up to %s are decided: the clock stood there. A changed definition begins anew from now", rfc3339.Format(st.Cursor))
+	}
+	if l := s.Last; l != nil && l.Outcome != string(schedules.Fired) && l.Outcome != string(schedules.CaughtUp) {
+		detail := l.Detail
+		if detail != "" {
+			detail = ": " + detail
+		}
+		add("last_"+l.Outcome, "agnt5d schedules ledger "+name, "of its last due time, %s, became %s%s", l.Local, l.Outcome, detail)
+	}
+	return out, ctx.Err()
+}
