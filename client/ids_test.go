@@ -137,6 +137,14 @@ var calls = map[string]call{
 		_, _, err := c.Timeline(ctx, s[0], 1, "")
 		return err
 	}},
+	"StartMany": {0, func(ctx context.Context, c *client.Client, _ []string) error {
+		_, err := c.StartMany(ctx, nil)
+		return err
+	}},
+	"JournalAt":      {0, func(ctx context.Context, c *client.Client, _ []string) error { return c.JournalAt(ctx, io.Discard, 0) }},
+	"NoteBackup":     {0, func(ctx context.Context, c *client.Client, _ []string) error { return c.NoteBackup(ctx, 1, 1) }},
+	"Compact":        {0, func(ctx context.Context, c *client.Client, _ []string) error { _, err := c.Compact(ctx); return err }},
+	"Compacting":     {0, func(ctx context.Context, c *client.Client, _ []string) error { _, err := c.Compacting(ctx); return err }},
 	"DeleteWorkflow": {1, func(ctx context.Context, c *client.Client, s []string) error { return c.DeleteWorkflow(ctx, s[0], 1) }},
 	"UseWorkflow": {1, func(ctx context.Context, c *client.Client, s []string) error {
 		_, err := c.UseWorkflow(ctx, s[0], 1)
