@@ -47,6 +47,7 @@ shots: ## the pictures of README and docs, taken anew of a real daemon
 figures: build ## the figures of docs/performance.md, for about ten minutes on a quiet machine
 	bin/agnt5d bench --workload all --seconds 10
 	bin/agnt5d bench --workload all --seconds 10 --mode daemon
+	bin/agnt5d bench --workload lists --count 1000000 --seconds 10
 
 sim: ## ten thousand seeds of the simulator
 	$(GO) test ./internal/sim -run TestSeeds -seeds 10000 -timeout 30m
