@@ -18,8 +18,6 @@ type Retention struct {
 	Completed, Failed, Cancelled time.Duration
 }
 
-func (r Retention) none() bool { return r == Retention{} }
-
 // of gives how long runs that ended so are kept, in milliseconds; 0: for ever.
 func (r Retention) of(state replay.RunState) int64 {
 	switch state {
