@@ -108,6 +108,8 @@ type Pool struct {
 	generation int                 // of the session
 	open       map[string]*attempt // by token, until the source has answered for its outcome
 	done       []worker.Outcome    // outcomes to send
+	taken      bool                // those that come are for take, which brings them with its next request
+	came       chan struct{}       // capacity 1: there is one for take
 	free       chan struct{}       // capacity 1: an attempt has ended
 	ready      chan struct{}       // capacity 1: there is an outcome to send
 	beat       chan struct{}       // capacity 1: a handler spoke
@@ -129,7 +131,7 @@ type attempt struct {
 // New gives a pool.
 func New(src Source, o Options) *Pool {
 	signal := func() chan struct{} { return make(chan struct{}, 1) }
-	return &Pool{src: src, o: o, open: map[string]*attempt{}, free: signal(), ready: signal(), beat: signal(), rejoined: signal(), over: make(chan struct{})}
+	return &Pool{src: src, o: o, open: map[string]*attempt{}, free: signal(), ready: signal(), beat: signal(), rejoined: signal(), came: signal(), over: make(chan struct{})}
 }
 
 // Left is the error of Run when handlers had not returned in time.

@@ -38,6 +38,7 @@ type fake struct {
 	again    []*worker.Task            // its answer
 	recorded map[string]worker.Outcome // by token
 	requests int                       // with outcomes
+	calls    int                       // requests with outcomes, for tasks, or both
 	beats    map[string][]string       // details that came, by token
 	gone     []string                  // what the next answers say of cancelled tokens
 	woken    chan struct{}             // closed and made anew when there is something
@@ -48,6 +49,7 @@ type fake struct {
 	bring         []error // of the next requests with outcomes
 	lose          int     // so many answers to requests are lost after they were carried out
 	refuse        map[string]bool
+	chain         int  // so many outcomes make another task ready
 	extra         bool // it gives more than it was asked for
 	silentResults bool
 }
@@ -100,6 +102,7 @@ func (f *fake) Exchange(ctx context.Context, session string, r pool.Request) (po
 		return pool.Answer{}, errNoSession
 	}
 	var out pool.Answer
+	f.calls++
 	if len(r.Outcomes) > 0 {
 		f.requests++
 		if err := next(&f.bring); err != nil {
@@ -117,6 +120,12 @@ func (f *fake) Exchange(ctx context.Context, session string, r pool.Request) (po
 			}
 			f.recorded[o.Token] = o
 			delete(f.leased, o.Token)
+			if code == "recorded" && f.chain > 0 {
+				f.queue = append(f.queue, &worker.Task{Token: fmt.Sprintf("c%d", f.chain), WorkflowID: "chain", Step: "s", Attempt: 1, HandlerName: "h"})
+				f.chain--
+				close(f.woken)
+				f.woken = make(chan struct{})
+			}
 			out.Results = append(out.Results, worker.Result{Token: o.Token, Code: code})
 		}
 		if f.silentResults {
@@ -129,6 +138,9 @@ func (f *fake) Exchange(ctx context.Context, session string, r pool.Request) (po
 		}
 		if r.Seq != f.seq {
 			f.again = nil
+			if len(r.Outcomes) > 0 { // its worker wants to know
+				r.Wait = 0
+			}
 			for until := time.Now().Add(r.Wait); len(f.queue) == 0 && len(f.gone) == 0 && time.Now().Before(until) && session == f.session; {
 				woken := f.woken
 				f.mu.Unlock()
@@ -275,8 +287,45 @@ func TestManyOutcomesTravelTogetherAndCapacityHolds(t *testing.T) {
 		if err := s.ends(); err != nil || s.left != 1 {
 			t.Errorf("%v, left %d times", err, s.left)
 		}
-		if most != 7 || s.most > 7 || s.requests > 300 {
-			t.Errorf("%d handlers at once, %d leases, %d requests with outcomes", most, s.most, s.requests)
+		if most != 7 || s.most > 7 || s.calls > 600 {
+			t.Errorf("%d handlers at once, %d leases, %d requests", most, s.most, s.calls)
+		}
+	})
+}
+
+// A step of a chain is one request: its outcome goes to the source with the wish for the next task, and the answer has that.
+func TestAnOutcomeTakesTheNextTaskAlong(t *testing.T) {
+	f := source(tasks(1)...)
+	f.chain = 99
+	o := pool.Options{Capacity: 10, Run: func(_ context.Context, _ *worker.Task, o *worker.Outcome) {
+		*o = worker.Outcome{Status: worker.Completed}
+	}}
+	tell(t, f, o, func(s *story) {
+		s.passes(time.Second)
+		s.all(100)
+		s.do(func() {
+			if s.calls > 110 {
+				t.Errorf("%d requests for 100 steps", s.calls)
+			}
+		})
+		if err := s.ends(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// What is wrong with an outcome is no reason to take no more tasks: the same request is made without it.
+func TestARequestThatIsRefusedForItsOutcomeIsMadeWithout(t *testing.T) {
+	f := source(tasks(1)...)
+	f.chain, f.refuse = 9, map[string]bool{"t0": true, "c5": true}
+	o := pool.Options{Capacity: 10, Run: func(_ context.Context, _ *worker.Task, o *worker.Outcome) {
+		*o = worker.Outcome{Status: worker.Completed}
+	}}
+	tell(t, f, o, func(s *story) {
+		s.passes(time.Second)
+		s.all(10)
+		if err := s.ends(); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -38,6 +38,17 @@ func (p *Pool) batch() []worker.Outcome {
 	return out
 }
 
+// left gives what take does not bring.
+func (p *Pool) left() []worker.Outcome {
+	p.mu.Lock()
+	taken := p.taken
+	p.mu.Unlock()
+	if taken {
+		return nil
+	}
+	return p.batch()
+}
+
 // report brings outcomes until work ends.
 func (p *Pool) report(work context.Context) {
 	for {
@@ -48,7 +59,7 @@ func (p *Pool) report(work context.Context) {
 		}
 		for {
 			runtime.Gosched() // handlers that are about to return bring their outcomes to this request
-			batch := p.batch()
+			batch := p.left()
 			if len(batch) == 0 {
 				break
 			}

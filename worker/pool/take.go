@@ -6,38 +6,53 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
+	"time"
 
 	"github.com/agnt5/agnt5d/worker"
 )
 
-// take asks for tasks and starts them until taking ends.
+// moment is how long take waits for an outcome of the tasks that it has just started: it takes the next tasks along, in one request.
+const moment = time.Millisecond
+
+// take asks for tasks and starts them until taking ends. Outcomes that are there by then go with the request; when it fails, they are
+// left to report.
 func (p *Pool) take(taking, work context.Context) error {
-	wait := tries()
+	wait, started, alone := tries(), false, false
 	for seq := uint64(1); ; {
-		room := p.room(taking)
+		room, batch := p.next(taking, started, alone)
 		if taking.Err() != nil {
+			p.giveBack(batch)
 			return nil
 		}
 		session, generation := p.at()
-		got, err := p.src.Exchange(taking, session.ID, Request{Seq: seq, Max: room, Wait: session.MaxWait})
+		got, err := p.src.Exchange(taking, session.ID, Request{Seq: seq, Max: room, Wait: session.MaxWait, Outcomes: batch})
 		if err == nil {
 			p.back()
 			seq++
 			wait.Reset()
+			if alone = false; len(got.Results) == len(batch) {
+				p.answered(got.Results)
+			} else {
+				p.giveBack(batch)
+			}
 			p.cancel(got.Cancelled)
-			p.start(work, got.Tasks, room)
+			started = p.start(work, got.Tasks, room)
 			continue
 		}
+		p.giveBack(batch)
 		if taking.Err() != nil {
 			return nil
 		}
-		switch kind := p.src.Kind(err); kind {
-		case NoSession:
+		switch kind := p.src.Kind(err); {
+		case kind == NoSession:
 			if err := p.join(taking, generation); err != nil && taking.Err() == nil {
 				return err
 			}
 			seq++
-		case Again:
+		case len(batch) > 0: // it may be for an outcome: the same request is made without them
+			alone = true
+		case kind == Again:
 			p.gone(err)
 			wait.Wait(taking)
 		default:
@@ -47,21 +62,65 @@ func (p *Pool) take(taking, work context.Context) error {
 	}
 }
 
-// room waits until there is room for more, and says for how many.
-func (p *Pool) room(ctx context.Context) int {
-	for {
+// next waits until there is room for more tasks, and gives for how many, and the outcomes to bring along. started: there may be some in
+// a moment; alone: none are brought.
+func (p *Pool) next(taking context.Context, started, alone bool) (room int, batch []worker.Outcome) {
+	select {
+	case <-p.came: // of the last time
+	default:
+	}
+	p.keep(!alone)
+	defer p.keep(false)
+	if started && !alone {
+		soon := time.NewTimer(moment)
+		select {
+		case <-p.came:
+			runtime.Gosched() // handlers that are about to return bring their outcomes to this request
+		case <-soon.C:
+		case <-taking.Done():
+		}
+		soon.Stop()
+	}
+	for taking.Err() == nil {
+		if !alone {
+			batch = p.batch()
+		}
 		p.mu.Lock()
-		n := p.o.Capacity - len(p.open)
+		room = p.o.Capacity - len(p.open) + len(batch)
 		p.mu.Unlock()
-		if n > 0 {
-			return n
+		if room > 0 {
+			break
 		}
 		select {
 		case <-p.free:
-		case <-ctx.Done():
-			return 0
+		case <-p.came:
+			runtime.Gosched()
+		case <-taking.Done():
 		}
 	}
+	return room, batch
+}
+
+// keep says whether outcomes that come are for take, or for report.
+func (p *Pool) keep(taken bool) {
+	p.mu.Lock()
+	p.taken = taken
+	left := len(p.done) > 0
+	p.mu.Unlock()
+	if left && !taken {
+		poke(p.ready)
+	}
+}
+
+// giveBack leaves outcomes that were not brought to report.
+func (p *Pool) giveBack(batch []worker.Outcome) {
+	if len(batch) == 0 {
+		return
+	}
+	p.mu.Lock()
+	p.done = append(batch, p.done...)
+	p.mu.Unlock()
+	poke(p.ready)
 }
 
 // errCancelled is the cause with which a handler's context ends.
@@ -69,7 +128,8 @@ var errCancelled = errors.New("the run was cancelled or the lease was lost: stop
 
 const maxDetails = 4 << 10
 
-func (p *Pool) start(work context.Context, tasks []*worker.Task, room int) {
+// start runs the handlers of tasks. It reports whether there were any.
+func (p *Pool) start(work context.Context, tasks []*worker.Task, room int) bool {
 	all := make([]attempt, len(tasks))
 	fresh := all[:0]
 	p.mu.Lock()
@@ -92,6 +152,7 @@ func (p *Pool) start(work context.Context, tasks []*worker.Task, room int) {
 		a.Task.OnLog(&a.log)
 		p.crew.Hand(a, p.work)
 	}
+	return len(fresh) > 0
 }
 
 // spoke hears a handler's own heartbeat.
@@ -130,8 +191,12 @@ func (p *Pool) finished(a *attempt, o *worker.Outcome) {
 		o.Log = a.log.Part()
 	}
 	p.done = append(p.done, *o)
+	whose := p.ready
+	if p.taken {
+		whose = p.came
+	}
 	p.mu.Unlock()
-	poke(p.ready)
+	poke(whose)
 }
 
 // size is how many bytes of payload an outcome has.
