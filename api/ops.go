@@ -81,6 +81,18 @@ func (s *Server) version(w http.ResponseWriter, _ *http.Request) error {
 	return s.reply(w, http.StatusOK, versionInfo{s.o.Release, build.Read().Commit, journal.FormatVersion, runtime.Version(), "v1", s.eng.Durable()})
 }
 
+type settings struct {
+	Settings map[string]string `json:"settings"` // value by name, as a flag takes it
+}
+
+func (s *Server) showSettings(w http.ResponseWriter, _ *http.Request) error {
+	out := settings{s.o.Settings}
+	if out.Settings == nil {
+		out.Settings = map[string]string{}
+	}
+	return s.reply(w, http.StatusOK, out)
+}
+
 func (s *Server) showMetrics(w http.ResponseWriter, r *http.Request) error {
 	s.metrics.handler.ServeHTTP(w, r)
 	return nil

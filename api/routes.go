@@ -938,6 +938,18 @@ var routes = []route{
 	},
 	{
 		Method:  "GET",
+		Path:    "/v1/settings",
+		ID:      "settings",
+		Scope:   scopeAdmin,
+		Tag:     "daemon",
+		Summary: "What the daemon was told, secrets left out",
+		Answers: []answer{
+			{200, settings{}, ""},
+		},
+		handle: (*Server).showSettings,
+	},
+	{
+		Method:  "GET",
 		Path:    "/metrics",
 		ID:      "metrics",
 		Scope:   scopeRead,

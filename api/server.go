@@ -51,6 +51,8 @@ type Options struct {
 	Push *push.Manager
 	// Page answers browsers: GET / where they take HTML, and all below /ui/. nil: / is a few words for everybody.
 	Page http.Handler
+	// Settings is what GET /v1/settings shows: names and values, without secrets.
+	Settings map[string]string
 	// Release is what /version says. "": the module's version.
 	Release string
 }

@@ -141,6 +141,15 @@ type Version struct {
 	Durable uint64 `json:"durable"` // sequence of the last durable event
 }
 
+// Settings gives what the daemon was told, by flag name. What may hold a secret is "***".
+func (c *Client) Settings(ctx context.Context) (map[string]string, error) {
+	var out struct {
+		Settings map[string]string `json:"settings"`
+	}
+	err := c.get(ctx, "/v1/settings", &out)
+	return out.Settings, err
+}
+
 // Version asks what is running.
 func (c *Client) Version(ctx context.Context) (Version, error) {
 	var out Version

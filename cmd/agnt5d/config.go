@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -118,6 +119,22 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.BoolVar(&c.TestClock, "test-clock", c.TestClock, "for tests: POST /v1/test-clock moves the time of timers, time-outs and retries ahead")
 	f.StringVar(&c.LogLevel, "log-level", c.LogLevel, "least that is logged: debug, info, warn or error")
 	f.StringVar(&c.LogFormat, "log-format", c.LogFormat, "text or json; default: text at a terminal, else json")
+}
+
+// shown gives the settings by the names of their flags. What may hold a secret is only said to be there.
+func (c *config) shown() map[string]string {
+	f := pflag.NewFlagSet("", pflag.ContinueOnError)
+	now := *c // flags set what they are bound to
+	now.flags(f)
+	out := map[string]string{}
+	f.VisitAll(func(f *pflag.Flag) { out[f.Name] = f.Value.String() })
+	if c.Database != "" {
+		out["database"] = "***"
+	}
+	for name, s := range c.Services {
+		out["services."+name+".max_concurrent"] = strconv.Itoa(s.MaxConcurrent)
+	}
+	return out
 }
 
 // load puts the file and the environment under the flags that were given.

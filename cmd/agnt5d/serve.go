@@ -217,7 +217,7 @@ func (d *node) work(ctx context.Context, eng *engine.Engine, j *pg.Journal) erro
 	if err != nil {
 		return errors.Join(&exitErr{exitError, err}, eng.Close())
 	}
-	handler := api.New(eng, api.Options{Logger: log, Page: o.page(), Listen: d.listener.Addr().String(), Hosts: o.AllowHosts, MaxPayload: o.MaxPayload, MaxBodies: o.MaxBodies, Access: tokens, OpenMetrics: o.OpenMetrics, Push: pushes, Release: engine.Release()})
+	handler := api.New(eng, api.Options{Logger: log, Page: o.page(), Listen: d.listener.Addr().String(), Hosts: o.AllowHosts, MaxPayload: o.MaxPayload, MaxBodies: o.MaxBodies, Access: tokens, OpenMetrics: o.OpenMetrics, Push: pushes, Settings: o.shown(), Release: engine.Release()})
 	d.answer(handler)
 	if j == nil {
 		d.serve()

@@ -181,6 +181,29 @@ func TestTheFileSaysOnlyWhatItKnows(t *testing.T) {
 	}
 }
 
+// What the daemon was told can be asked, whether a flag, the environment or a file said it. What may hold a secret is not shown.
+func TestTheSettingsAreShownWithoutSecrets(t *testing.T) {
+	d := startDaemon(t, t.TempDir(), "--lease", "7s")
+	got, err := d.client(t).Settings(t.Context())
+	if err != nil || got["lease"] != "7s" || got["listen"] == "" || got["no-ui"] != "false" || got["drain"] == "" {
+		t.Errorf("%v %v", got, err)
+	}
+	c := defaultConfig()
+	c.Database, c.Services = "postgres://me:hush@db/runs", map[string]service{"mail": {MaxConcurrent: 3}}
+	shown := c.shown()
+	if shown["services.mail.max_concurrent"] != "3" || shown["database"] != "***" {
+		t.Errorf("%v", shown)
+	}
+	for name, value := range shown {
+		if strings.Contains(value, "hush") {
+			t.Errorf("%s shows a password: %s", name, value)
+		}
+	}
+	if c.Database != "postgres://me:hush@db/runs" {
+		t.Error("looking at the settings changed them")
+	}
+}
+
 // answerOf gives an answer without what only means something to the one that gave it.
 func answerOf(t *testing.T, url string) any {
 	t.Helper()

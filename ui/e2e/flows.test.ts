@@ -211,6 +211,7 @@ describe.skipIf(noBrowser)('the page', () => {
     const page = await open(kit, '#/daemon')
     await page.getByText('Ready: requests are worth sending').waitFor()
     const names = ['Open runs', 'Of them stuck', 'Steps that wait for a worker', 'Workers', 'Journal', 'Free on its disk', 'Commit, mean', 'Damaged records', 'Running since', 'Memory']
+    await page.locator('dl.settings', { hasText: 'test-clock' }).waitFor()
     for (const name of names) await page.locator('.card', { hasText: name }).locator('b', { hasText: /\d/ }).waitFor()
   })
 

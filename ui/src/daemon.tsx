@@ -1,5 +1,5 @@
 import { failureOf, get, send } from './api'
-import { usePolled } from './asked'
+import { useAsked, usePolled } from './asked'
 import { Command, may, Problem, StateIcon } from './bits'
 import { bytes, command, dateTime, span } from './format'
 import { link } from './route'
@@ -21,6 +21,7 @@ export function Daemon() {
   const version = usePolled('version', (s) => get<VersionInfo & { commit?: string }>('/version', s), 30_000)
   const figures = usePolled('metrics', metrics, 5_000)
   const tokens = usePolled(may('admin') ? 'tokens' : '', (s) => get<{ tokens: Token[] }>('/v1/tokens', s), 30_000)
+  const settings = useAsked(may('admin') ? 'settings' : '', (s) => get<{ settings: Record<string, string> }>('/v1/settings', s))
   const m = figures.value
   const one = (name: string) => m?.get(name)?.[0]?.value
   return (
@@ -73,6 +74,14 @@ export function Daemon() {
               ))}
             </tbody>
           </table>
+        </section>
+      )}
+      {settings.value && (
+        <section class="group">
+          <h2>Settings <span class="dim">secrets are not shown</span></h2>
+          <dl class="settings">
+            {Object.entries(settings.value.settings).filter(([, value]) => value !== '' && value !== '[]').map(([name, value]) => <><dt>{name}</dt><dd>{value}</dd></>)}
+          </dl>
         </section>
       )}
       <section class="group">

@@ -112,6 +112,7 @@ CALLS = {
     "list_tokens": {},
     "create_token": {"name": "n", "scope": "read"},
     "revoke_token": {"name": "n"},
+    "get_settings": {},
     "get_version": {},
     "get_history": {"workflow_id": "r"},
     "diff_workflows": {"a": "r", "b": "s"},

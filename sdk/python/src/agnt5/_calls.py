@@ -770,6 +770,11 @@ class Calls:
         yield from self._ask("DELETE", f"/v1/tokens/{segment('name', name)}")
 
     @call
+    def get_settings(self) -> Steps[dict[str, str]]:
+        """What the daemon was told, by flag name. What may hold a secret is ``***``."""
+        return {str(k): str(v) for k, v in _object(_object((yield from self._ask("GET", "/v1/settings"))).get("settings")).items()}
+
+    @call
     def get_version(self) -> Steps[dict[str, Any]]:
         """What the daemon is: its version and what it was built with."""
         return _object((yield from self._ask("GET", "/version")))
