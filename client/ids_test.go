@@ -80,6 +80,53 @@ var calls = map[string]call{
 		_, _, err := c.Objects(ctx, "", 1, "")
 		return err
 	}},
+	"PutSchedule": {1, func(ctx context.Context, c *client.Client, s []string) error {
+		_, _, err := c.PutSchedule(ctx, s[0], []byte("{}"), 0)
+		return err
+	}},
+	"Schedule": {1, func(ctx context.Context, c *client.Client, s []string) error {
+		_, err := c.Schedule(ctx, s[0])
+		return err
+	}},
+	"Schedules": {0, func(ctx context.Context, c *client.Client, s []string) error {
+		_, err := c.Schedules(ctx)
+		return err
+	}},
+	"DeleteSchedule": {1, func(ctx context.Context, c *client.Client, s []string) error {
+		return c.DeleteSchedule(ctx, s[0], 0)
+	}},
+	"PauseSchedule": {1, func(ctx context.Context, c *client.Client, s []string) error {
+		_, err := c.PauseSchedule(ctx, s[0], "")
+		return err
+	}},
+	"ResumeSchedule": {1, func(ctx context.Context, c *client.Client, s []string) error {
+		_, err := c.ResumeSchedule(ctx, s[0], "", false)
+		return err
+	}},
+	"TriggerSchedule": {1, func(ctx context.Context, c *client.Client, s []string) error {
+		_, err := c.TriggerSchedule(ctx, s[0], nil, "")
+		return err
+	}},
+	"BackfillSchedule": {1, func(ctx context.Context, c *client.Client, s []string) error {
+		_, err := c.BackfillSchedule(ctx, s[0], time.Now(), time.Now(), "", true)
+		return err
+	}},
+	"NextTimes": {1, func(ctx context.Context, c *client.Client, s []string) error {
+		_, err := c.NextTimes(ctx, s[0], 1)
+		return err
+	}},
+	"PreviewSchedule": {0, func(ctx context.Context, c *client.Client, s []string) error {
+		_, err := c.PreviewSchedule(ctx, []byte("{}"), 1)
+		return err
+	}},
+	"ScheduleLedger": {1, func(ctx context.Context, c *client.Client, s []string) error {
+		_, _, err := c.ScheduleLedger(ctx, s[0], "", time.Time{}, 1, "")
+		return err
+	}},
+	"ExplainSchedule": {1, func(ctx context.Context, c *client.Client, s []string) error {
+		_, err := c.ExplainSchedule(ctx, s[0])
+		return err
+	}},
 	"PutService": {2, func(ctx context.Context, c *client.Client, s []string) error {
 		_, _, err := c.PutService(ctx, model.Service{Name: s[0], URL: "http://127.0.0.1:9/x", Handlers: []string{s[1]}})
 		return err

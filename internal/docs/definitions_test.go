@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/schedules"
 )
 
 // TestDefinitionsAreValid reads every yaml and json block of README and docs: each is a whole definition without a problem or a
@@ -26,6 +27,12 @@ func TestDefinitionsAreValid(t *testing.T) {
 				continue
 			}
 			n++
+			if strings.HasPrefix(m[2], "schedules:") {
+				if _, problems := schedules.ReadFile([]byte(m[2])); len(problems) > 0 {
+					t.Errorf("%s: %v\n%s", page, problems, m[2])
+				}
+				continue
+			}
 			d, problems := flow.Read([]byte(m[2]))
 			if len(problems) == 0 {
 				problems = flow.Warnings(d)
