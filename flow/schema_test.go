@@ -61,7 +61,9 @@ func TestWhatIsReadFitsTheSchema(t *testing.T) {
 	block := regexp.MustCompile("(?ms)^```(yaml|json)\n(.*?)^```")
 	for _, page := range append(pages, "../README.md") {
 		for i, m := range block.FindAllSubmatch(read(t, page), -1) {
-			texts[fmt.Sprintf("%s, block %d", page, i+1)] = m[2]
+			if !bytes.HasPrefix(m[2], []byte("schedules:")) { // those are package schedules' to read
+				texts[fmt.Sprintf("%s, block %d", page, i+1)] = m[2]
+			}
 		}
 	}
 	if len(texts) < 250 {
