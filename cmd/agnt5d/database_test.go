@@ -68,6 +68,9 @@ func untilReady(t *testing.T, n *daemon) {
 // Two nodes on one database, with a load and two workers that know both. The active one is killed again and again, or stopped in order;
 // the other one goes on. Nothing that was acknowledged is lost, nothing is completed twice, and every run comes to its end.
 func TestTwoNodesTakeTurns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts and kills processes for half a minute; -short leaves it out")
+	}
 	t.Setenv("AGNT5D_DATABASE", schema(t))
 	dir := t.TempDir()
 	nodes := [2]*daemon{startNode(t, "one", "--lease", "3s"), nil}

@@ -126,6 +126,9 @@ func TestTheKeyFileIsNamed(t *testing.T) {
 // The daemon is killed while its key is being changed, again and again: nothing that was acknowledged is lost, each key that has sealed
 // something is asked for by name, and no payload stands in the file.
 func TestADaemonIsKilledWhileItsKeyChanges(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts and kills processes for half a minute; -short leaves it out")
+	}
 	dir := t.TempDir()
 	keys, path := filepath.Join(dir, "payload.keys"), filepath.Join(dir, "runs.db")
 	lines := keyLine("k0")

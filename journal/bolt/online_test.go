@@ -252,6 +252,9 @@ func childBusy(path string) error {
 // A journal that is written and compacted all the time is killed at any moment: the old file or the new one is there, with all that
 // was acknowledged.
 func TestAKillWhileItIsCompactedLosesNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts and kills processes for half a minute; -short leaves it out")
+	}
 	path := filepath.Join(t.TempDir(), "agnt5.db")
 	compacted := 0
 	for range kills() {

@@ -79,6 +79,18 @@ async def test_fields_of_a_newer_daemon_do_not_matter(daemon: Daemon, own_functi
 CALLS = {
     "register_workflow": {"name": "w", "definition": FLOW},
     "start_workflow": {"workflow_name": "w", "workflow_id": "r"},
+    "put_schedule": {"name": "n", "definition": {"workflow": "w", "every": "1h"}},
+    "get_schedule": {"name": "n"},
+    "list_schedules": {},
+    "delete_schedule": {"name": "n"},
+    "pause_schedule": {"name": "n"},
+    "resume_schedule": {"name": "n"},
+    "trigger_schedule": {"name": "n"},
+    "backfill_schedule": {"name": "n", "start": "2026-11-01T00:00:00Z", "end": "2026-11-02T00:00:00Z"},
+    "next_times": {"name": "n"},
+    "preview_schedule": {"definition": {"workflow": "w", "every": "1h"}},
+    "get_ledger": {"name": "n"},
+    "explain_schedule": {"name": "n"},
     "start_workflows": {"runs": [{"workflow_name": "w", "workflow_id": "r"}]},
     "get_workflow_status": {"workflow_id": "r"},
     "wait": {"workflow_id": "r"},
@@ -123,7 +135,7 @@ CALLS = {
 }
 
 
-DOTS_ARE_FINE = {"stuck_for", "ended_since", "error_code", "text", "state", "id_prefix", "since", "until", "cursor", "prefix"}  # filters, not names
+DOTS_ARE_FINE = {"stuck_for", "ended_since", "error_code", "text", "state", "id_prefix", "since", "until", "start", "end", "cursor", "prefix"}  # filters, not names
 NOT_LOOKED_AT = {"definition", "version", "url", "handlers", "advance"}
 
 

@@ -133,6 +133,8 @@ async def test_the_whole_api_is_covered(daemon: Daemon, tmp_path: pathlib.Path) 
         for step_of in (client.get_step_output("r1", "w"), client.get_logs("r1", "no")):
             with pytest.raises(ApiError):
                 await step_of
+        assert (await client.get_settings())["listen"]
+        assert [(a["workflow_id"], a["created"]) for a in await client.start_workflows([{"workflow_name": "w", "workflow_id": "many"}])] == [("many", True)]
         token = (await client.create_token("root", "admin", ttl_ms=3_600_000))["token"]
         with pytest.raises(Unauthorized, match="no access token"):
             await client.list_tokens()
