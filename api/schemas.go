@@ -28,6 +28,8 @@ func (g *generator) schema(t reflect.Type, sent bool) object {
 		return object{"type": "string"}
 	case t.Kind() == reflect.Bool:
 		return object{"type": "boolean"}
+	case t.Kind() == reflect.Float64:
+		return object{"type": "number"}
 	case t.Kind() == reflect.Struct:
 		return g.component(t, sent)
 	}
