@@ -83,6 +83,9 @@ func (s *Server) journalCopy(w http.ResponseWriter, r *http.Request) error {
 
 // sweepCopies removes what a daemon that was killed has left.
 func (s *Server) sweepCopies() {
+	if s.eng.Path() == "" {
+		return
+	}
 	left, _ := filepath.Glob(filepath.Join(filepath.Dir(s.eng.Path()), copyName))
 	for _, name := range left {
 		if err := os.Remove(name); err != nil {

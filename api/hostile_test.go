@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -61,6 +62,35 @@ func TestSendersThatStopHoldNoSlot(t *testing.T) {
 	}
 	s.want(400, "invalid_request", "GET", "/metrics", "x")
 	s.want(400, "invalid_request", "DELETE", "/v1/runs/r", "x")
+}
+
+// An answer for which no body is needed does not wait for one, on a daemon at work and on a node that waits.
+func TestAnEarlyAnswerWaitsForNoBody(t *testing.T) {
+	s := open(t, engine.Options{})
+	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "page") })
+	full, waits := httptest.NewServer(api.New(s.eng, api.Options{Page: page})), httptest.NewServer(&api.Standby{})
+	defer full.Close()
+	defer waits.Close()
+	for what, c := range map[string]struct {
+		to      *httptest.Server
+		request string
+		status  string
+	}{
+		"another host":   {full, "POST /v1/runs HTTP/1.1\r\nHost: evil.example\r\n", "421"},
+		"the page":       {full, "GET / HTTP/1.1\r\nHost: localhost\r\nAccept: text/html\r\n", "200"},
+		"a waiting node": {waits, "POST /v1/runs HTTP/1.1\r\nHost: localhost\r\n", "503"},
+	} {
+		conn, err := net.Dial("tcp", c.to.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		fmt.Fprintf(conn, "%sContent-Length: 10\r\n\r\n", c.request)
+		if got, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 "+c.status) {
+			t.Errorf("%s: %v, %.60s", what, err, got)
+		}
+	}
 }
 
 // One handler's outcome that no daemon takes, or heartbeats that say too much, cost the worker's other attempts nothing.

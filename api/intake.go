@@ -117,6 +117,15 @@ func minSize(room, size int64) int64 {
 	return room
 }
 
+// leaveBody is called before an answer for which the body is not read: the server would wait for it, for as long as the client likes.
+func leaveBody(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength == 0 {
+		return
+	}
+	w.Header().Set("Connection", "close")
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(time.Second))
+}
+
 // unread is an error that is answered before the body was read.
 type unread struct{ error }
 

@@ -132,6 +132,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h["X-Content-Type-Options"], h["Cache-Control"] = nosniff, noStore
 	if s.o.Page != nil && forPage(r) {
+		leaveBody(w, r)
 		if err := s.guard.host(r); err != nil { // another site may link to the page, and there is nothing secret in its files
 			s.fail(w, err)
 			return
@@ -140,6 +141,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := s.guard.check(r); err != nil {
+		leaveBody(w, r)
 		s.fail(w, err)
 		return
 	}

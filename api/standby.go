@@ -27,6 +27,8 @@ func (s *Standby) Tell(detail, active string) {
 
 // ServeHTTP answers a request.
 func (s *Standby) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	leaveBody(w, r)
+	w.Header()["X-Content-Type-Options"] = nosniff
 	s.mu.Lock()
 	detail, active := s.detail, s.active
 	s.mu.Unlock()

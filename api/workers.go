@@ -165,7 +165,7 @@ func (s *Server) mayPublish(r *http.Request, in *wire.Register, name string, def
 		why = "to make an older version current"
 	case current != 0 && owner == "":
 		why = "to change a workflow that no worker publishes"
-	case current != 0 && owner != in.ServiceName:
+	case owner != "" && owner != in.ServiceName: // also when its versions were deleted
 		why = "to change a workflow that the service " + quote(owner) + " publishes"
 	default:
 		return changes, nil

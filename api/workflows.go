@@ -50,6 +50,8 @@ func (s *Server) getWorkflow(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) deleteWorkflow(w http.ResponseWriter, r *http.Request) error {
+	s.publishing.Lock()
+	defer s.publishing.Unlock()
 	if err := s.eng.DeleteWorkflow(r.Context(), r.PathValue("name"), uint32(number(r.URL.Query().Get("version"), 0))); err != nil {
 		return err
 	}

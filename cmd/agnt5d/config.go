@@ -202,7 +202,7 @@ func durationHint(err error) error {
 
 // settingError says what is wrong in a settings file, with its line.
 func settingError(err error) string {
-	text := yaml.FormatError(err, false, true)
+	text := yaml.FormatError(err, false, false) // without the lines around it: a password may stand there
 	if first, rest, ok := strings.Cut(text, "\n"); ok && strings.Contains(first, "time.Duration") {
 		at, _, _ := strings.Cut(first, " ")
 		return at + " want a duration, like 30s\n" + rest

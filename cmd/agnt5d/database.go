@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -33,6 +35,12 @@ func (c *config) checkDatabase() error {
 	if c.passwordShown {
 		return errors.New("--database has a password, which every process of this machine could see: leave it out, and set PGPASSWORD, or set AGNT5D_DATABASE instead of the flag")
 	}
+	if c.Advertise != "" {
+		u, err := url.Parse(c.Advertise)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" {
+			return errors.New("--advertise: want the address under which others reach this daemon, like http://10.0.0.1:8080")
+		}
+	}
 	if c.NodeLease < time.Second || c.NodeLease > 10*time.Minute {
 		return fmt.Errorf("--node-lease %s: want 1s to 10m", c.NodeLease)
 	}
@@ -42,10 +50,19 @@ func (c *config) checkDatabase() error {
 // noteDatabase remembers what only the command line shows.
 func (c *config) noteDatabase(given map[string]bool) {
 	c.fileGiven = given["file"]
-	if cfg, err := pgconn.ParseConfig(c.Database); err == nil && given["database"] {
-		own, _ := pgconn.ParseConfig("")
-		c.passwordShown = cfg.Password != "" && (own == nil || cfg.Password != own.Password)
+	c.passwordShown = given["database"] && hasPassword(c.Database)
+}
+
+var passwordSetting = regexp.MustCompile(`(?i)password\s*=`)
+
+// hasPassword says whether a password stands in the text of a database's address.
+func hasPassword(dsn string) bool {
+	if u, err := url.Parse(dsn); err == nil && u.User != nil {
+		if _, set := u.User.Password(); set {
+			return true
+		}
 	}
+	return passwordSetting.MatchString(dsn)
 }
 
 // name is what errors and the log call the journal.
@@ -98,9 +115,27 @@ func isDatabase(path string) bool {
 
 // openTables opens a journal on PostgreSQL to be read.
 func openTables(dsn string) (*file, error) {
+	if hasPassword(dsn) {
+		return nil, exit(exitUsage, "the database's URL has a password, which every process of this machine could see: leave it out, and set PGPASSWORD")
+	}
 	j, err := pg.OpenReadOnly(context.Background(), pg.Options{URL: dsn, Schema: os.Getenv("AGNT5D_DATABASE_SCHEMA")})
 	if err != nil {
 		return nil, exit(exitError, "%s: %w", pg.Name(dsn), err)
 	}
 	return unsealed(j, pg.Name(dsn))
+}
+
+// openEngine opens the engine on a journal in a file or a database, as a daemon would.
+func openEngine(ctx context.Context, path string, o engine.Options) (*engine.Engine, error) {
+	if !isDatabase(path) {
+		return engine.Open(path, o)
+	}
+	if hasPassword(path) {
+		return nil, exit(exitUsage, "the database's URL has a password, which every process of this machine could see: leave it out, and set PGPASSWORD")
+	}
+	j, err := pg.Open(ctx, pg.Options{URL: path, Schema: os.Getenv("AGNT5D_DATABASE_SCHEMA")})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", pg.Name(path), err)
+	}
+	return engine.OpenOn(j, pg.Name(path), o)
 }

@@ -149,3 +149,49 @@ func TestDatabaseSettingsAreChecked(t *testing.T) {
 		})
 	}
 }
+
+// A password in a database's address is found as it is typed, wherever it came from else; and an error in a settings file does not repeat it.
+func TestAPasswordOfTheDatabaseIsNotShown(t *testing.T) {
+	t.Setenv("PGPASSWORD", "hush")
+	for dsn, want := range map[string]bool{
+		"postgres://u:hush@h/x": true, "postgres://u@h/x?password=hush": true, "postgres://u@h/x?sslpassword=hush": true, "host=h password = hush": true,
+		"postgres://u@h/x": false, "host=h user=u": false, "postgres:///x?host=/run/pg": false,
+	} {
+		if hasPassword(dsn) != want {
+			t.Errorf("%s: %v", dsn, !want)
+		}
+	}
+	file := writeFile(t, "c.yaml", "listen: 127.0.0.1:0\ndatabase: postgres://u:secret@127.0.0.1:1/x\nlog_levl: info\n")
+	code, out, errs := agnt5d(t, "serve", "--config", file)
+	if code != exitUsage || !strings.Contains(errs, "log_levl") || strings.Contains(out+errs, "secret") {
+		t.Errorf("exit %d, %s%s", code, out, errs)
+	}
+	for _, args := range [][]string{{"token", "list", "--file", "postgres://u:secret@127.0.0.1:1/x"}, {"replay", "postgres://u:secret@127.0.0.1:1/x", "--check"}} {
+		if code, out, errs := agnt5d(t, args...); code != exitUsage || !strings.Contains(errs, "PGPASSWORD") || strings.Contains(out+errs, "secret") {
+			t.Errorf("%v: exit %d, %s%s", args, code, out, errs)
+		}
+	}
+}
+
+// The first access token of a journal on PostgreSQL is made there, while no daemon has it.
+func TestATokenIsMadeInTheDatabase(t *testing.T) {
+	dsn := schema(t)
+	code, out, errs := agnt5d(t, "token", "create", "root", "--scope", "admin", "--file", dsn)
+	if code != 0 || !strings.HasPrefix(out, "agt_") {
+		t.Fatalf("exit %d, %s%s", code, out, errs)
+	}
+	t.Setenv("AGNT5D_DATABASE", dsn)
+	n := startNode(t, "one")
+	untilReady(t, n)
+	if code, _, errs := agnt5d(t, "token", "list", "--file", dsn); code != exitConflict || !strings.Contains(errs, "the node one") {
+		t.Errorf("while a daemon has it: exit %d, %s", code, errs)
+	}
+	t.Setenv("AGNT5_URL", n.url)
+	if code, _, _ := agnt5d(t, "list"); code == 0 {
+		t.Error("without the token the daemon answers")
+	}
+	t.Setenv("AGNT5_API_KEY", strings.TrimSpace(strings.SplitN(out, "\n", 2)[0]))
+	if code, out, errs := agnt5d(t, "token", "list"); code != 0 || !strings.Contains(out, "root") {
+		t.Errorf("exit %d, %s%s", code, out, errs)
+	}
+}

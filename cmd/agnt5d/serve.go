@@ -150,7 +150,10 @@ func (d *node) run(ctx context.Context) error {
 		}
 		return d.work(ctx, eng, nil)
 	}
-	d.advertised = cmp.Or(d.o.Advertise, reachable(d.listener.Addr(), d.certs.on(), d.o.AllowHosts))
+	if tcp, ok := d.listener.Addr().(*net.TCPAddr); ok && !tcp.IP.IsUnspecified() {
+		d.advertised = reachable(tcp, d.certs.on(), d.o.AllowHosts)
+	}
+	d.advertised = cmp.Or(d.o.Advertise, d.advertised)
 	for began := false; ; began = true {
 		standby := &api.Standby{}
 		d.answer(standby)
@@ -318,7 +321,7 @@ func openTokens(o *config, eng *engine.Engine, log *slog.Logger) (*access.Store,
 	}
 	switch {
 	case !tokens.Closed() && !o.Insecure:
-		return nil, fmt.Errorf("--listen %s: others could reach it, and there is no access token; make one first: agnt5d token create NAME --scope admin --file %s", o.Listen, o.File)
+		return nil, fmt.Errorf("--listen %s: others could reach it, and there is no access token; make one first: agnt5d token create NAME --scope admin --file %s", o.Listen, o.name())
 	case !tokens.Closed():
 		log.Warn("insecure: there is no access token, and anyone who reaches the port can do everything", "address", o.Listen)
 	case o.TLSCert == "":

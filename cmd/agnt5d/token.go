@@ -14,6 +14,7 @@ import (
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/journal/bolt"
+	"github.com/agnt5/agnt5d/journal/pg"
 	"github.com/agnt5/agnt5d/model"
 	"github.com/spf13/cobra"
 )
@@ -54,7 +55,7 @@ func tokenVerb(cmd *cobra.Command, run func(cmd *cobra.Command, args []string, k
 
 // onFile opens a journal as a daemon would, and closes it again.
 func onFile(cmd *cobra.Command, path string, do func(tokenKeeper) error) error {
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && !isDatabase(path) {
 		if cmd.Name() != "create" {
 			return exit(exitNotFound, "no journal at %s", path)
 		}
@@ -67,8 +68,8 @@ func onFile(cmd *cobra.Command, path string, do func(tokenKeeper) error) error {
 	if err != nil {
 		return err
 	}
-	eng, err := engine.Open(path, engine.Options{Drain: -1, Codec: codec})
-	if errors.Is(err, bolt.ErrLocked) {
+	eng, err := openEngine(cmd.Context(), path, engine.Options{Drain: -1, Codec: codec})
+	if errors.Is(err, bolt.ErrLocked) || errors.Is(err, pg.ErrHeld) {
 		return exit(exitConflict, "%w; leave --file out to ask the daemon", err)
 	}
 	if err != nil {
