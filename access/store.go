@@ -20,10 +20,12 @@ import (
 	"github.com/agnt5/agnt5d/model"
 )
 
-// rowPrefix begins the keys of tokens in the journal, publisherPrefix those that say which service publishes a workflow.
+// rowPrefix begins the keys of tokens in the journal, publisherPrefix those that say which service publishes a
+// workflow, deletedPrefix those with the digests of its deleted versions.
 const (
 	rowPrefix       = "token/"
 	publisherPrefix = "publisher/"
+	deletedPrefix   = "unpublished/"
 )
 
 // Errors of a Store. Unknown stands for every token that is not one of its own, however wrong it is.
@@ -88,7 +90,8 @@ type Store struct {
 
 	mu         sync.Mutex // held by whoever changes something
 	tokens     map[string]*Token
-	publishers map[string]string // the service that publishes a workflow
+	publishers map[string]string   // the service that publishes a workflow
+	deleted    map[string][]string // digests of a workflow's deleted versions
 
 	byHash atomic.Pointer[map[[32]byte]*Token] // for Check
 	open   context.Context                     // ends with the first token
@@ -100,7 +103,7 @@ func Open(eng *engine.Engine, log *slog.Logger) (*Store, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{eng: eng, log: log, tokens: map[string]*Token{}, publishers: map[string]string{}}
+	s := &Store{eng: eng, log: log, tokens: map[string]*Token{}, publishers: map[string]string{}, deleted: map[string][]string{}}
 	s.open, s.shut = context.WithCancel(context.Background())
 	rows, err := eng.Settings(rowPrefix)
 	if err != nil {
@@ -121,6 +124,12 @@ func Open(eng *engine.Engine, log *slog.Logger) (*Store, error) {
 	}
 	for key, row := range rows {
 		s.publishers[key[len(publisherPrefix):]] = string(row)
+	}
+	if rows, err = eng.Settings(deletedPrefix); err != nil {
+		return nil, err
+	}
+	for key, row := range rows {
+		s.deleted[key[len(deletedPrefix):]] = strings.Fields(string(row))
 	}
 	s.index()
 	return s, nil
@@ -286,29 +295,4 @@ func (s *Store) List() []model.Token {
 		out = append(out, s.tokens[name].Shown())
 	}
 	return out
-}
-
-// Publisher is the service that publishes a workflow; "": none is known.
-func (s *Store) Publisher(workflow string) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.publishers[workflow]
-}
-
-// SetPublisher notes that a service publishes a workflow; "": none does any more.
-func (s *Store) SetPublisher(ctx context.Context, workflow, service string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.publishers[workflow] == service {
-		return nil
-	}
-	var row []byte // nil: none
-	if service != "" {
-		row = []byte(service)
-	}
-	if err := s.eng.Set(ctx, publisherPrefix+workflow, row); err != nil {
-		return err
-	}
-	s.publishers[workflow] = service
-	return nil
 }

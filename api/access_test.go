@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -299,9 +300,11 @@ func TestARevokedTokenEndsItsStream(t *testing.T) {
 
 // TestAWorkersTokenIsForItsService: it cannot use another's session, and publishes only what is new or its own.
 func TestAWorkersTokenIsForItsService(t *testing.T) {
-	s := open(t, engine.Options{})
+	path := filepath.Join(t.TempDir(), "runs.db")
+	s := openAt(t, path, engine.Options{})
 	const v1 = `{"steps":[{"name":"a","service_name":"pay","handler_name":"h"}]}`
 	const v2 = `{"steps":[{"name":"b","service_name":"pay","handler_name":"h"}]}`
+	const v3 = `{"steps":[{"name":"e","service_name":"pay","handler_name":"h"}]}`
 	join := func(service, publish string) string {
 		return `{"service_name":"` + service + `","handlers":["h"],"capacity":1,"worker_id":"` + service + `-1"` + publish + `}`
 	}
@@ -348,13 +351,34 @@ func TestAWorkersTokenIsForItsService(t *testing.T) {
 		t.Error(r.text)
 	}
 
-	const v3 = `{"steps":[{"name":"e","service_name":"pay","handler_name":"h"}]}`
 	two := func(a, b string) string { return join("pay", `,"workflows":{"aaa":`+a+`,"handmade2":`+b+`}`) }
 	s.want(201, "", "PUT", "/v1/workflows/handmade2", v1, as(root)...)
 	s.want(403, "forbidden", "POST", "/v1/workers", two(v1, v2), as(pay)...)
 	s.want(404, "workflow_not_found", "GET", "/v1/workflows/aaa", "", as(root)...) // of a publication that is refused nothing is kept
 	s.want(400, "invalid_request", "POST", "/v1/workers", `{"service_name":"pay","handlers":["h"],"capacity":0,"workflows":{"aaa":`+v1+`}}`, as(pay)...)
 	s.want(404, "workflow_not_found", "GET", "/v1/workflows/aaa", "", as(root)...)
+
+	s.want(201, "", "POST", "/v1/workers", join("pay", flow("shrunk", v1)), as(pay)...)
+	s.want(201, "", "POST", "/v1/workers", join("pay", flow("shrunk", v2)), as(pay)...)
+	s.want(204, "", "DELETE", "/v1/workflows/shrunk?version=1", "", as(root)...)
+	s.want(201, "", "PUT", "/v1/workflows/handmade3", v1, as(root)...)
+	s.want(204, "", "DELETE", "/v1/workflows/handmade3", "", as(root)...)
+	s.want(204, "", "DELETE", "/v1/workflows/same", "", as(root)...) // which pay publishes
+	for range 2 {                                                    // the second time by what the journal knows
+		for _, c := range []struct{ token, body, why string }{
+			{pay, join("pay", flow("shrunk", v1)), "bring back a version that was deleted"},
+			{pay, join("pay", flow("handmade3", v2)), "publish a workflow that was deleted"},
+			{mail, join("mail", flow("same", v3)), `service \"pay\" publishes`},
+		} {
+			if r := s.want(403, "forbidden", "POST", "/v1/workers", c.body, as(c.token)...); !strings.Contains(r.text, c.why) || !strings.Contains(r.text, "scope admin") {
+				t.Error(r.text)
+			}
+		}
+		s.want(201, "", "POST", "/v1/workers", join("pay", flow("shrunk", v2)), as(pay)...) // nothing new
+		s.close()
+		s = openAt(t, path, engine.Options{})
+	}
+	s.want(201, "", "POST", "/v1/workers", join("pay", flow("same", v3)), as(pay)...)
 
 	s.want(201, "", "PUT", "/v1/workflows/orders", v3, as(root)...) // an admin takes the name back
 	if r := s.want(403, "forbidden", "POST", "/v1/workers", join("pay", flow("orders", `{"steps":[{"name":"f","service_name":"pay","handler_name":"h"}]}`)), as(pay)...); !strings.Contains(r.text, "no worker publishes") {

@@ -68,7 +68,7 @@ func TestSendersThatStopHoldNoSlot(t *testing.T) {
 func TestAnEarlyAnswerWaitsForNoBody(t *testing.T) {
 	s := open(t, engine.Options{})
 	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "page") })
-	full, waits := httptest.NewServer(api.New(s.eng, api.Options{Page: page})), httptest.NewServer(&api.Standby{})
+	full, waits := httptest.NewServer(api.New(s.eng, api.Options{Page: page})), httptest.NewServer(api.NewStandby("127.0.0.1:1", nil))
 	defer full.Close()
 	defer waits.Close()
 	for what, c := range map[string]struct {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"sync"
 
@@ -11,11 +12,18 @@ import (
 const ActiveHeader = "Agnt5-Active"
 
 // Standby answers for a node that has no journal yet: it lives, it is not ready, and it refuses everything else with the code standby. A
-// client that knows several nodes asks the next one.
+// client that knows several nodes asks the next one. Nobody needs a token for that, so the answers say no more than that; where the active
+// node is stands in the header.
 type Standby struct {
+	guard  *guard
 	mu     sync.Mutex
 	detail string
 	active string
+}
+
+// NewStandby gives the answers of a node that listens on an address, and under further names.
+func NewStandby(listen string, hosts []string) *Standby {
+	return &Standby{guard: newGuard(listen, hosts)}
 }
 
 // Tell sets what is answered: why the node waits, and where the active one is ("": not known).
@@ -28,29 +36,32 @@ func (s *Standby) Tell(detail, active string) {
 // ServeHTTP answers a request.
 func (s *Standby) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	leaveBody(w, r)
-	w.Header()["X-Content-Type-Options"] = nosniff
+	h := w.Header()
+	h["X-Content-Type-Options"], h["Cache-Control"] = nosniff, noStore
+	answer := func(status int, kind string, v any) {
+		b, _ := model.Marshal(v)
+		h.Set("Content-Type", kind)
+		w.WriteHeader(status)
+		_, _ = w.Write(append(b, '\n'))
+	}
+	var refused *model.Problem
+	if errors.As(s.guard.check(r), &refused) {
+		answer(refused.Status, "application/problem+json", refused)
+		return
+	}
 	s.mu.Lock()
 	detail, active := s.detail, s.active
 	s.mu.Unlock()
 	if active != "" {
-		w.Header().Set(ActiveHeader, active)
+		h.Set(ActiveHeader, active)
 	}
-	w.Header().Set("Cache-Control", "no-store")
-	var answer any
-	status := http.StatusServiceUnavailable
-	switch kind := "application/json"; r.URL.Path {
+	switch r.URL.Path {
 	case "/healthz":
-		status, answer = http.StatusOK, healthy{"ok"}
-		w.Header().Set("Content-Type", kind)
+		answer(http.StatusOK, "application/json", healthy{"ok"})
 	case "/readyz":
-		answer = readiness{Reasons: []readyReason{{"standby", detail}}}
-		w.Header().Set("Content-Type", kind)
+		answer(http.StatusServiceUnavailable, "application/json", readiness{Reasons: []readyReason{{"standby", detail}}})
 	default:
-		answer = problem("standby", detail)
-		w.Header().Set("Content-Type", "application/problem+json")
-		w.Header().Set("Retry-After", "1")
+		h.Set("Retry-After", "1")
+		answer(http.StatusServiceUnavailable, "application/problem+json", problem("standby", detail))
 	}
-	b, _ := model.Marshal(answer)
-	w.WriteHeader(status)
-	_, _ = w.Write(append(b, '\n'))
 }

@@ -160,7 +160,16 @@ func (s *Server) mayPublish(r *http.Request, in *wire.Register, name string, def
 		return changes, nil
 	}
 	why := ""
+	deleted := s.o.Access.Deleted(name)
+	body, err := flow.Canonical(def)
+	if err != nil {
+		return false, err
+	}
 	switch owner := s.o.Access.Publisher(name); {
+	case version == 0 && slices.Contains(deleted, string(flow.DigestOf(body))):
+		why = "to bring back a version that was deleted"
+	case version == 0 && current == 0 && owner == "" && len(deleted) > 0:
+		why = "to publish a workflow that was deleted"
 	case version != 0:
 		why = "to make an older version current"
 	case current != 0 && owner == "":

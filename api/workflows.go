@@ -52,7 +52,17 @@ func (s *Server) getWorkflow(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) deleteWorkflow(w http.ResponseWriter, r *http.Request) error {
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
-	if err := s.eng.DeleteWorkflow(r.Context(), r.PathValue("name"), uint32(number(r.URL.Query().Get("version"), 0))); err != nil {
+	name, version := r.PathValue("name"), uint32(number(r.URL.Query().Get("version"), 0))
+	digests, err := s.eng.Digests(name, version)
+	if err != nil {
+		return err
+	}
+	if s.o.Access != nil && len(digests) > 0 { // first: a version that stays after all is known as one that is there
+		if err := s.o.Access.NoteDeleted(r.Context(), name, digests); err != nil {
+			return err
+		}
+	}
+	if err := s.eng.DeleteWorkflow(r.Context(), name, version); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -197,6 +197,9 @@ func TestAScheduleIsChangedTriggeredAndDeleted(t *testing.T) {
 	if err != nil || first.Outcome != "triggered" || !strings.HasPrefix(first.RunID, "a-trigger-") || first.By != "local" {
 		t.Fatalf("%+v, %v", first, err)
 	}
+	if events, err := eng.History(t.Context(), first.RunID, 0, 1); err != nil || events[0].Data["by"] != "local" {
+		t.Errorf("who started it: %+v, %v", events, err)
+	}
 	second, err := eng.ScheduleTrigger(t.Context(), "a")
 	if err != nil || second.Outcome != "buffered" {
 		t.Fatalf("%+v, %v", second, err)

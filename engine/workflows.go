@@ -192,6 +192,24 @@ func (e *Engine) Graph(ctx context.Context, name string, version uint32) (Workfl
 	return w, g, errors.Join(err, ctx.Err())
 }
 
+// Digests gives the digests of a workflow's versions that are there, or of one of them.
+func (e *Engine) Digests(name string, version uint32) ([]string, error) {
+	var out []string
+	if !e.inspect(func(r *shard.Shard) {
+		out = nil
+		if w := r.Workflows()[name]; w != nil {
+			for _, v := range w.Versions {
+				if v.Digest != "" && (version == 0 || v.Version == version) {
+					out = append(out, string(v.Digest))
+				}
+			}
+		}
+	}) {
+		return nil, e.err()
+	}
+	return out, nil
+}
+
 // FindVersion says which version of a workflow a definition is, 0: none yet, and which one is current, 0: there is no such workflow.
 func (e *Engine) FindVersion(name string, def *flow.Definition) (version, current uint32, err error) {
 	body, err := flow.Canonical(def)

@@ -23,7 +23,8 @@ type Start struct {
 	ID      string
 	Nominal int64
 	Due     int64
-	Again   bool // the time may have its run
+	Again   bool   // the time may have its run
+	By      string // who asked for it by hand; "": the clock
 	Input   json.RawMessage
 }
 
@@ -355,7 +356,7 @@ func (s *State) run(d *Decision, row Row, as Outcome, detail string, input json.
 	if input == nil {
 		input = s.Def.Input
 	}
-	fault := start(&Start{ID: row.Run, Nominal: row.Nominal, Due: row.Due, Input: input})
+	fault := start(&Start{ID: row.Run, Nominal: row.Nominal, Due: row.Due, Input: input, By: row.By})
 	if fault != nil {
 		row.Outcome, row.Code, row.Detail, row.Run = StartFailed, fault.Code, fault.Detail, ""
 		s.final(d, row)

@@ -85,7 +85,7 @@ func (d *node) openDatabase(ctx context.Context, o engine.Options, standby *api.
 				return
 			}
 			d.log.Info("standby: another node has the journal", "active", owner.Owner, "at", owner.Addr)
-			standby.Tell(owner.Error()+"; this one takes over when it is gone", owner.Addr)
+			standby.Tell("another node has the journal; this one takes over when it is gone", owner.Addr)
 		})
 	if errors.Is(err, context.Canceled) {
 		return nil, nil, errStopped

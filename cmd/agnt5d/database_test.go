@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -193,5 +195,47 @@ func TestATokenIsMadeInTheDatabase(t *testing.T) {
 	t.Setenv("AGNT5_API_KEY", strings.TrimSpace(strings.SplitN(out, "\n", 2)[0]))
 	if code, out, errs := agnt5d(t, "token", "list"); code != 0 || !strings.Contains(out, "root") {
 		t.Errorf("exit %d, %s%s", code, out, errs)
+	}
+}
+
+// The password of the database is in the environment of the nodes, and nowhere that anybody sees: not in what they log and answer, not in their
+// arguments, and not in the settings that they show.
+func TestTheDatabasesPasswordIsFoundNowhere(t *testing.T) {
+	const planted = "PLANTED-database-password"
+	dsn := schema(t)
+	if !strings.Contains(dsn, "?") {
+		t.Skip("the database that AGNT5_TEST_POSTGRES names may want a password of its own")
+	}
+	t.Setenv("AGNT5D_DATABASE", dsn+"&password="+planted)
+	one := startNode(t, "one", "--log-level", "debug")
+	untilReady(t, one)
+	two := startNode(t, "two", "--log-level", "debug")
+	seen := map[string]string{}
+	for _, n := range []*daemon{one, two} {
+		for _, path := range []string{"/readyz", "/version", "/v1/settings", "/v1/runs", "/metrics", "/v1/journal"} {
+			r, err := http.Get(n.url + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, _ := io.ReadAll(r.Body)
+			_ = r.Body.Close()
+			seen[n.url+path] = fmt.Sprint(r.Header, string(b))
+		}
+		args, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", n.cmd.Process.Pid))
+		seen["the arguments of "+n.url] = string(args)
+	}
+	if text := seen[one.url+"/v1/settings"]; !strings.Contains(text, "database") {
+		t.Errorf("the settings: %s", text)
+	}
+	for _, n := range []*daemon{one, two} {
+		if code := n.stop(t); code != 0 {
+			t.Errorf("exit %d", code)
+		}
+		seen["the log of "+n.url] = n.said.String()
+	}
+	for where, text := range seen {
+		if strings.Contains(text, planted) {
+			t.Errorf("%s has the password: %s", where, text)
+		}
 	}
 }

@@ -155,7 +155,7 @@ func (d *node) run(ctx context.Context) error {
 	}
 	d.advertised = cmp.Or(d.o.Advertise, d.advertised)
 	for began := false; ; began = true {
-		standby := &api.Standby{}
+		standby := api.NewStandby(d.listener.Addr().String(), d.o.AllowHosts)
 		d.answer(standby)
 		if !began {
 			d.serve()

@@ -24,7 +24,7 @@ const (
 // LedgerRows is the prefix of the keys of a schedule's ledger.
 func LedgerRows(name string) string { return ledgerRows + name + "/" }
 
-// BySchedule is who starts the runs of a schedule. No access token has such a name.
+// BySchedule is who starts the runs of a schedule when nobody asked for them by hand. No access token has such a name.
 func BySchedule(name string) string { return "schedule/" + name }
 
 // scheduled is a schedule in memory. It lies there as the journal has it, and is decoded when something is to be done.
@@ -280,7 +280,7 @@ func (r *Shard) starter(s *scheduled, st *schedules.State) schedules.Starter {
 		if fault := r.idFree(start, st.Def.Workflow); fault != nil {
 			return fault
 		}
-		in := &Start{By: BySchedule(s.name), ID: start.ID, Workflow: st.Def.Workflow, Version: st.Def.Version, Input: start.Input}
+		in := &Start{By: cmp.Or(start.By, BySchedule(s.name)), ID: start.ID, Workflow: st.Def.Workflow, Version: st.Def.Version, Input: start.Input}
 		if len(in.Input) == 0 {
 			in.Input = []byte("null")
 		}
