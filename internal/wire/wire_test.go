@@ -415,7 +415,7 @@ func TestNoElementIsNull(t *testing.T) {
 		want string
 	}{
 		{`{"tokens":[{"token":"a"},null]}`, &wire.Heartbeat{}, "tokens: want an object for each element, not null"},
-		{`{"outcomes":[null],"max":0,"wait_ms":0}`, &wire.Poll{}, "outcomes: want an object for each element, not null"},
+		{`{"outcomes":[null]}`, &wire.Poll{}, "outcomes: want an object for each element, not null"},
 		{`{"handlers":["a",null]}`, &wire.Register{}, "handlers: want a string for each element, not null"},
 		{`{"tokens":null,"worker_id":null}`, &wire.Register{}, ""},
 	} {
