@@ -1,5 +1,5 @@
 import { signal } from '@preact/signals'
-import type { ComponentChildren } from 'preact'
+import type { ComponentChildren, RefObject } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import { Failure } from './api'
 import { ago, dateTime } from './format'
@@ -149,4 +149,14 @@ export function Problem({ error }: { error: unknown }) {
 
 export function Empty({ children }: { children: ComponentChildren }) {
   return <div class="empty">{children}</div>
+}
+
+// useInView scrolls a list of equal rows to the one that was chosen, when that is out of view.
+export function useInView(box: RefObject<HTMLElement | null>, row: number, height: number) {
+  useEffect(() => {
+    const el = box.current
+    if (!el || row < 0) return
+    if (row * height < el.scrollTop) el.scrollTop = row * height
+    else if ((row + 1) * height > el.scrollTop + el.clientHeight) el.scrollTop = (row + 1) * height - el.clientHeight
+  }, [row])
 }

@@ -4,7 +4,7 @@ import { useAgain } from './asked'
 import { Problem, StateIcon } from './bits'
 import { clock, span } from './format'
 import { listen } from './live'
-import { change } from './route'
+import { change, place } from './route'
 import type { EventPage, RunEvent } from './types'
 import { write } from './payload'
 
@@ -121,7 +121,7 @@ export function brief(e: RunEvent): string {
 export function Events({ history, at, selected }: { history: History; at: number | undefined; selected: string }) {
   const box = useRef<HTMLDivElement>(null)
   const [view, setView] = useState({ top: 0, height: 800 })
-  const [only, setOnly] = useState('')
+  const only = place.value.query.get('only') ?? ''
   const list = only
     ? history.events.filter((e) => (e.kind + ' ' + (e.step ?? '')).toLowerCase().includes(only.toLowerCase()))
     : history.events
@@ -143,7 +143,7 @@ export function Events({ history, at, selected }: { history: History; at: number
   return (
     <div class="events">
       <div class="bar filters">
-        <input id="search" type="search" placeholder="Kind or step  ( / )" aria-label="Kind or step" value={only} onInput={(e) => setOnly(e.currentTarget.value)} />
+        <input id="search" type="search" placeholder="Kind or step  ( / )" aria-label="Kind or step" value={only} onInput={(e) => change({ only: e.currentTarget.value }, true)} />
         <span class="dim">
           {list.length.toLocaleString('en')} of {history.events.length.toLocaleString('en')} events{history.complete ? '' : ', loading…'}
         </span>

@@ -7,7 +7,7 @@ const keys: [string, string][] = [
   ['/', 'search'],
   ['[  ]', 'one event back, one on'],
   ['space', 'play the events, pause'],
-  ['.', 'the step that failed or holds the run up'],
+  ['.', 'the step that failed or holds the run up; again: the next one'],
   ['esc', 'close'],
   ['?', 'this list'],
 ]

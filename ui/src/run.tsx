@@ -1,9 +1,9 @@
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { ask, get, part, runPath } from './api'
 import { Banner } from './banner'
 import { act, cancelRun, deleteRun, retryRun } from './dialog'
 import { useAgain, useAsked } from './asked'
-import { Ago, Copy, may, now, ofFile, Problem, State, StateIcon, stateName } from './bits'
+import { Ago, Copy, may, now, ofFile, Problem, State, StateIcon, stateName, useInView } from './bits'
 import { between, dateTime } from './format'
 import { Events, useHistory } from './events'
 import { Graph } from './graph'
@@ -13,6 +13,7 @@ import { listen } from './live'
 import { Payload } from './payload'
 import { change, go, link, place } from './route'
 import { Pane } from './step'
+import { troubles, useDrawn, useStepKeys } from './stepkeys'
 import { Travel, where } from './travel'
 import type { Definition, Status, Workflow } from './types'
 
@@ -87,7 +88,7 @@ export function Run() {
   const def = workflow.value?.definition
   const chosen = query.get('step') ?? ''
   useOpening(live.value, chosen)
-  useStepKeys(live.value)
+  useStepKeys(run, def)
   if (!head) {
     return (
       <main class="run">
@@ -144,13 +145,14 @@ function Tab({ tab, run, def, history, at, chosen }: { tab: string; run: Status;
 function GraphTab({ run, def, chosen }: { run: Status; def: Definition; chosen: string }) {
   const graph = useAsked(`${run.workflow_name} ${run.version}`, (s) => get<Layout>(graphPath(run.workflow_name, run.version), s))
   const layout = graph.value
-  const [search, setSearch] = useState('')
-  const [hideDone, setHideDone] = useState(false)
+  const { query } = place.value
+  const search = query.get('find') ?? ''
+  const hideDone = query.get('hide') === 'completed'
   return (
     <div class="graph-tab">
       <div class="bar filters">
-        <input id="search" type="search" placeholder="Find a step  ( / )" aria-label="Find a step" value={search} onInput={(e) => setSearch(e.currentTarget.value)} />
-        <label class="check"><input type="checkbox" checked={hideDone} onChange={(e) => setHideDone(e.currentTarget.checked)} /> Hide completed</label>
+        <input id="search" type="search" placeholder="Find a step  ( / )" aria-label="Find a step" value={search} onInput={(e) => change({ find: e.currentTarget.value }, true)} />
+        <label class="check"><input type="checkbox" checked={hideDone} onChange={(e) => change({ hide: e.currentTarget.checked ? 'completed' : '' }, true)} /> Hide completed</label>
       </div>
       <div class="graph-body">
         {layout ? <Graph layout={layout} steps={run.steps} selected={chosen} search={search} hideDone={hideDone} /> : <div class="graph"><Problem error={graph.error} /></div>}
@@ -172,6 +174,8 @@ function StepList({ run, def, search, chosen, hideDone }: { run: Status; def: De
     const low = search.toLowerCase()
     return def.steps.filter((s) => s.name.toLowerCase().includes(low) && !(hideDone && run.steps[s.name]?.state === 'completed'))
   }, [def, search, hideDone, run])
+  useDrawn(useMemo(() => list.map((s) => s.name), [list]))
+  useInView(box, list.findIndex((s) => s.name === chosen), rowHeight)
   const height = box.current?.clientHeight ?? 600
   const first = Math.max(0, Math.floor(top / rowHeight) - 5)
   const shown = list.slice(first, first + Math.ceil(height / rowHeight) + 10)
@@ -233,31 +237,6 @@ function useOpening(run: Status | undefined, chosen: string) {
   useEffect(() => {
     if (!run || opened.current === run.workflow_id) return
     opened.current = run.workflow_id
-    if (!chosen && place.value.id === run.workflow_id) change({ step: trouble(run) }, true)
+    if (!chosen && place.value.id === run.workflow_id) change({ step: troubles(run)[0] }, true)
   })
 }
-
-// trouble is the step to look at first.
-export function trouble(run: Status): string {
-  if (run.error) return run.error.step
-  return (run.reasons ?? []).find((r) => r.code !== 'running' && r.step)?.step ?? run.reasons?.[0]?.step ?? ''
-}
-
-function useStepKeys(run: Status | undefined) {
-  // At once: the next key must meet what this one changed.
-  useLayoutEffect(() => {
-    const key = (e: CustomEvent<string>) => {
-      if (e.detail === '.' && run) change({ step: trouble(run) })
-      if (e.detail === 'Escape') change({ step: '' })
-      if ((e.detail === 'j' || e.detail === 'k') && run) {
-        const names = Object.keys(run.steps)
-        const i = names.indexOf(place.value.query.get('step') ?? '')
-        const to = names[e.detail === 'j' ? Math.min(names.length - 1, i + 1) : Math.max(0, i - 1)]
-        if (to) change({ step: to }, true)
-      }
-    }
-    document.addEventListener('page-key', key as EventListener)
-    return () => document.removeEventListener('page-key', key as EventListener)
-  })
-}
-

@@ -255,5 +255,3 @@ function First({ workflows }: { workflows: Workflow[] | undefined }) {
     </Empty>
   )
 }
-
-

@@ -1,10 +1,11 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { get, runPath } from './api'
 import { useAsked } from './asked'
-import { Empty, now, Problem, StateIcon } from './bits'
+import { Empty, now, Problem, StateIcon, useInView } from './bits'
 import type { History } from './events'
 import { clock, span } from './format'
 import { change } from './route'
+import { useDrawn } from './stepkeys'
 import type { Status } from './types'
 import { where } from './travel'
 
@@ -120,6 +121,8 @@ export function Timeline({ run, history, at, chosen }: { run: Status; history: H
   const [zoom, setZoom] = useState(1)
   const [view, setView] = useState({ top: 0, height: 600 })
   const box = useRef<HTMLDivElement>(null)
+  useDrawn(useMemo(() => rows.map(([step]) => step), [rows]))
+  useInView(box, rows.findIndex(([step]) => step === chosen), rowHeight)
   const measure = () => box.current && setView({ top: box.current.scrollTop, height: box.current.clientHeight })
   useEffect(() => {
     measure()

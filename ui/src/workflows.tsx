@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useState } from 'preact/hooks'
+import { useEffect, useMemo } from 'preact/hooks'
 import { ask, get, part } from './api'
 import { useAsked } from './asked'
 import { Ago, Command, Empty, may, Problem } from './bits'
@@ -14,13 +14,13 @@ import type { RunHead, Workflow } from './types'
 
 export function Workflows() {
   const asked = useAsked('workflows', (s) => get<{ workflows: Workflow[] }>('/v1/workflows', s))
-  const [only, setOnly] = useState('')
+  const only = place.value.query.get('name') ?? ''
   const list = (asked.value?.workflows ?? []).filter((w) => w.name.toLowerCase().includes(only.toLowerCase()))
   return (
     <main class="scroll">
       <div class="bar">
         <h1>Workflows</h1>
-        <input id="search" type="search" placeholder="Name  ( / )" aria-label="Name" value={only} onInput={(e) => setOnly(e.currentTarget.value)} />
+        <input id="search" type="search" placeholder="Name  ( / )" aria-label="Name" value={only} onInput={(e) => change({ name: e.currentTarget.value }, true)} />
       </div>
       <Problem error={asked.error} />
       {asked.value && list.length === 0 ? (
