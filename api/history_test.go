@@ -117,6 +117,75 @@ func TestTheTimelineTellsOfEachAttempt(t *testing.T) {
 	s.want(404, "run_not_found", "GET", "/v1/runs/nobody/timeline", "")
 }
 
+// The rounds of a step that repeats end when they completed, and say when the next one begins, page by page, too; as of an event the
+// timeline knows of nothing that came later.
+func TestTheTimelineOfRounds(t *testing.T) {
+	s := open(t, engine.Options{})
+	s.want(201, "", "PUT", "/v1/workflows/w", `{"steps":[{"name":"a","service_name":"svc","handler_name":"h","repeat":{"until":"round == 2","interval_ms":1,"max_rounds":9}}]}`)
+	s.start("w", "r")
+	w := s.join(`"h"`, "")
+	for n := range 3 {
+		if code := s.outcome(w, s.task(w, n+1)["token"].(string), `"status":"completed","output":1`); code != "recorded" {
+			t.Fatal(code)
+		}
+	}
+	until(t, func() bool { return s.want(200, "", "GET", "/v1/runs/r", "").json["state"] == "completed" })
+	events := s.want(200, "", "GET", "/v1/runs/r/events?limit=1000", "").json["events"].([]any)
+	spans := func(query string) (all []map[string]any) {
+		for _, v := range s.want(200, "", "GET", "/v1/runs/r/timeline?"+query, "").json["attempts"].([]any) {
+			all = append(all, v.(map[string]any))
+		}
+		return all
+	}
+	all := spans("")
+	if len(all) != 3 {
+		t.Fatalf("%d spans of three rounds: %v", len(all), all)
+	}
+	seen := map[string]int{} // how many events of a kind
+	for _, v := range events {
+		e := v.(map[string]any)
+		kind := e["kind"].(string)
+		data, _ := e["data"].(map[string]any)
+		switch kind {
+		case "RoundCompleted":
+			if a := all[seen[kind]]; a["ended_at"] != e["at"] || a["outcome"] != "completed" {
+				t.Errorf("the round that completed at %v: %v", e["at"], a)
+			}
+		case "ConditionEvaluated":
+			if a := all[seen[kind]]; a["retry_at"] != data["due"] || (a["retry_at"] == nil) != (seen[kind] == 2) {
+				t.Errorf("the next round at %v: %v", data["due"], a)
+			}
+		}
+		seen[kind]++
+		then := map[string]int{}
+		for _, a := range spans(fmt.Sprintf("at=%.0f", e["seq"])) {
+			for key, kind := range map[string]string{"scheduled_at": "StepScheduled", "started_at": "AttemptStarted", "ended_at": "RoundCompleted"} {
+				if a[key] != nil {
+					then[kind]++
+				}
+			}
+			if a["retry_at"] != nil {
+				then["due"]++
+			}
+		}
+		for _, kind := range []string{"StepScheduled", "AttemptStarted", "RoundCompleted"} {
+			if then[kind] != seen[kind] {
+				t.Errorf("as of event %v, %s: the timeline tells of %d %s, and there were %d", e["n"], e["kind"], then[kind], kind, seen[kind])
+			}
+		}
+		if due := min(seen["ConditionEvaluated"], 2); then["due"] != due {
+			t.Errorf("as of event %v, %s: %d times of a next round, want %d", e["n"], e["kind"], then["due"], due)
+		}
+	}
+	page := s.want(200, "", "GET", "/v1/runs/r/timeline?limit=1", "").json["attempts"].([]any)
+	if first := page[0].(map[string]any); first["retry_at"] != all[0]["retry_at"] || first["ended_at"] != all[0]["ended_at"] {
+		t.Errorf("alone on its page: %v, among all: %v", first, all[0])
+	}
+	first := events[0].(map[string]any)["seq"].(float64)
+	s.want(404, "run_not_found", "GET", fmt.Sprintf("/v1/runs/r/timeline?at=%.0f", first-1), "")
+	s.want(400, "invalid_request", "GET", "/v1/runs/r/timeline?at=0", "")
+}
+
 // A step's output comes as it was recorded, from a run that goes on, one that has ended and one that was opened again.
 func TestAStepsOutputIsGivenByteForByte(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "runs.db")

@@ -197,7 +197,7 @@ var runsRoutes = []route{
 		Scope:   scopeRead,
 		Tag:     "runs",
 		Summary: "When each step of a run was attempted or waited, in the order in which that began",
-		Query:   []param{{"limit", "spans", "at most so many"}, paging[1]},
+		Query:   []param{{"limit", "spans", "at most so many"}, paging[1], {"at", "sequence", "as it was after the run's last event at or before this sequence of the journal"}},
 		Answers: []answer{
 			{200, spanList{}, ""},
 		},

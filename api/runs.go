@@ -264,7 +264,8 @@ func (s *Server) runTimeline(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	spans, more, err := s.eng.Timeline(r.Context(), r.PathValue("id"), begin, number(q.Get("limit"), defaultSpans))
+	at, _ := strconv.ParseUint(q.Get("at"), 10, 63) // its kind was checked; none is 0
+	spans, more, err := s.eng.TimelineAt(r.Context(), r.PathValue("id"), at, begin, number(q.Get("limit"), defaultSpans))
 	if err != nil {
 		return err
 	}

@@ -184,6 +184,10 @@ var calls = map[string]call{
 		_, _, err := c.Timeline(ctx, s[0], 1, "")
 		return err
 	}},
+	"TimelineAt": {1, func(ctx context.Context, c *client.Client, s []string) error {
+		_, _, err := c.TimelineAt(ctx, s[0], 1, 1, "")
+		return err
+	}},
 	"Settings": {0, func(ctx context.Context, c *client.Client, _ []string) error { _, err := c.Settings(ctx); return err }},
 	"StartMany": {0, func(ctx context.Context, c *client.Client, _ []string) error {
 		_, err := c.StartMany(ctx, nil)

@@ -203,7 +203,15 @@ func (c *Client) Events(ctx context.Context, run string, after uint64, limit int
 // Timeline gives a page of when each step of a run was attempted or waited, in the order in which that began, and the cursor of the
 // next page, "" after the last. Limit is at most 10,000; 0: 1,000.
 func (c *Client) Timeline(ctx context.Context, run string, limit int, cursor string) ([]model.Span, string, error) {
+	return c.TimelineAt(ctx, run, 0, limit, cursor)
+}
+
+// TimelineAt is Timeline as it was after the run's last event at or before a sequence of the journal; 0: as it is now.
+func (c *Client) TimelineAt(ctx context.Context, run string, at uint64, limit int, cursor string) ([]model.Span, string, error) {
 	v := url.Values{}
+	if at > 0 {
+		v.Set("at", strconv.FormatUint(at, 10))
+	}
 	if limit > 0 {
 		v.Set("limit", strconv.Itoa(limit))
 	}

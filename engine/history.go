@@ -73,6 +73,11 @@ func (e *Engine) lastOf(ctx context.Context, id string) (journal.Head, uint64, e
 // Timeline gives spans of a run's steps (attempts, and waits) that began after the sequence after, in the order in which they
 // began, at most limit of them (0: 1,000). more: others began later.
 func (e *Engine) Timeline(ctx context.Context, run string, after uint64, limit int) (spans []Span, more bool, err error) {
+	return e.TimelineAt(ctx, run, 0, after, limit)
+}
+
+// TimelineAt is Timeline as it was after the run's last event at or before the sequence at; 0: as it is now.
+func (e *Engine) TimelineAt(ctx context.Context, run string, at, after uint64, limit int) (spans []Span, more bool, err error) {
 	if limit <= 0 {
 		limit = 1000
 	}
@@ -80,7 +85,10 @@ func (e *Engine) Timeline(ctx context.Context, run string, after uint64, limit i
 	if err != nil {
 		return nil, false, refusal.OfRun(run, err)
 	}
-	spans, more, err = e.archive.Timeline(ctx, h, last, after, limit)
+	if at != 0 && at < h.Run {
+		return nil, false, refusal.OfRun(run, notBegun(at, h.Run))
+	}
+	spans, more, err = e.archive.Timeline(ctx, h, last, at, after, limit)
 	if err != nil {
 		return nil, false, refusal.OfRun(run, e.hurt(h.Run, err))
 	}

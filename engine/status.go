@@ -86,7 +86,7 @@ func (e *Engine) statusAt(ctx context.Context, run string, at uint64, opts []Sta
 		return nil, err
 	}
 	if at < h.Run {
-		return nil, fmt.Errorf("%w: at event %d it had not begun; its first event is %d", ErrRunNotFound, at, h.Run)
+		return nil, notBegun(at, h.Run)
 	}
 	s, seq, when, err := e.archive.StateAt(h.Run, last, at)
 	var l *archive.Look
@@ -105,6 +105,10 @@ func (e *Engine) statusAt(ctx context.Context, run string, at uint64, opts []Sta
 		out.AsOf = &model.AsOf{Seq: seq, N: s.Events, At: rfc3339.Format(when)}
 	}
 	return out, err
+}
+
+func notBegun(at, first uint64) error {
+	return fmt.Errorf("%w: at event %d it had not begun; its first event is %d", ErrRunNotFound, at, first)
 }
 
 // Explain gives the reasons alone.

@@ -184,7 +184,7 @@ type Span struct {
 	Outcome     string `json:"outcome,omitempty"` // completed, failed, lost, timed_out, cancelled, granted (keys), withdrawn (nobody got the attempt); absent: open
 	Code        string `json:"code,omitempty"`    // of a failure or loss
 	Message     string `json:"message,omitempty"`
-	RetryAt     string `json:"retry_at,omitempty"` // when the step is tried again
+	RetryAt     string `json:"retry_at,omitempty"` // when the step is tried again, or its next round begins
 }
 
 // Reason says why an open step does not move, and which command would help.

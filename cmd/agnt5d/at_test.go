@@ -241,6 +241,32 @@ func TestTheTimelineOfARun(t *testing.T) {
 			t.Fatal(err)
 		}
 		waited := map[string]bool{}
+		begun := map[string]int{}
+		for _, e := range events {
+			begun[e.Kind]++
+			then, _, err := c.TimelineAt(t.Context(), id, e.Seq, 0, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			attempts, started := 0, 0
+			for i, s := range then {
+				if s.Kind == "attempt" {
+					attempts++
+				}
+				if s.StartedAt != "" {
+					started++
+				}
+				if s.Seq != all[i].Seq || s.Step != all[i].Step || s.StartedAt != "" && s.StartedAt != all[i].StartedAt {
+					t.Errorf("run %s at %d: %+v, later %+v", id, e.Seq, s, all[i])
+				}
+			}
+			if attempts != begun["StepScheduled"] || started != begun["AttemptStarted"] {
+				t.Errorf("run %s at %d (%s): %d attempts of %d, %d started of %d", id, e.Seq, e.Kind, attempts, begun["StepScheduled"], started, begun["AttemptStarted"])
+			}
+		}
+		if then, _, _ := c.TimelineAt(t.Context(), id, 1<<62, 0, ""); !slices.Equal(all, then) {
+			t.Errorf("run %s as of its end:\n%+v\nand now:\n%+v", id, then, all)
+		}
 		for _, e := range events {
 			if waited[e.Step] = waited[e.Step] || e.Kind == "SignalAwaited"; e.Data["signal_seq"] != nil && !waited[e.Step] {
 				continue // the signal was there, and it took no time

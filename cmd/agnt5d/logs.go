@@ -169,7 +169,7 @@ func fileTimeline(ctx context.Context, path, id string) ([]model.Span, error) {
 	if err != nil {
 		return nil, err
 	}
-	spans, _, err := f.Timeline(ctx, h, last, 0, math.MaxInt)
+	spans, _, err := f.Timeline(ctx, h, last, 0, 0, math.MaxInt)
 	return spans, err
 }
 

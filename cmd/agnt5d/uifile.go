@@ -49,7 +49,7 @@ func (s *fileServer) answer(r *http.Request) (any, error) {
 	case part(1) == "runs" && len(parts) == 4 && part(3) == "events":
 		return s.history(part(2), q)
 	case part(1) == "runs" && len(parts) == 4 && part(3) == "timeline":
-		return s.timeline(r.Context(), part(2))
+		return s.timeline(r.Context(), part(2), given(q, "at"))
 	case part(1) == "runs" && len(parts) == 4 && part(3) == "logs":
 		return s.logs(part(2), "")
 	case part(1) == "runs" && len(parts) == 6 && part(3) == "steps" && part(5) == "logs":
@@ -204,7 +204,7 @@ func (s *fileServer) history(id string, q url.Values) (any, error) {
 	return object{"events": events[from:to], "next_cursor": strconv.Itoa(to)}, nil
 }
 
-func (s *fileServer) timeline(ctx context.Context, id string) (any, error) {
+func (s *fileServer) timeline(ctx context.Context, id string, at uint64) (any, error) {
 	_, last, err := s.all(id)
 	if err != nil {
 		return nil, err
@@ -213,7 +213,7 @@ func (s *fileServer) timeline(ctx context.Context, id string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	spans, _, err := s.f.Timeline(ctx, h, last, 0, 50_000)
+	spans, _, err := s.f.Timeline(ctx, h, last, at, 0, 50_000)
 	return object{"attempts": spans}, err
 }
 

@@ -3,6 +3,7 @@ package archive
 import (
 	"context"
 	"errors"
+	"math"
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/event"
@@ -12,9 +13,12 @@ import (
 )
 
 // Timeline gives up to limit spans of a run's steps that began after the sequence after, in the order in which they began, and how
-// each ended up to the record last. more: others began later. It reads the history from there, and no further than to where all of
-// the spans have ended for good. What a newer release wrote ends it.
-func (a *Archive) Timeline(ctx context.Context, h journal.Head, last, after uint64, limit int) (spans []model.Span, more bool, err error) {
+// each ended up to the record last, or up to and with the event at the sequence at (0: all of them). more: others began later. It
+// reads the history from there, and no further than to where all of the spans have ended for good. What a newer release wrote ends it.
+func (a *Archive) Timeline(ctx context.Context, h journal.Head, last, at, after uint64, limit int) (spans []model.Span, more bool, err error) {
+	if at == 0 {
+		at = math.MaxUint64
+	}
 	g, err := a.GraphOf(h.Run)
 	if err != nil {
 		return nil, false, err
@@ -24,9 +28,14 @@ func (a *Archive) Timeline(ctx context.Context, h journal.Head, last, after uint
 		if err == nil {
 			err = ctx.Err()
 		}
+		if err == nil && rec.Seq > at {
+			break
+		}
 		if err == nil {
 			err = event.Decode(rec.Body, func(i int, e *event.Event) error {
-				t.take(rec.Seq+uint64(i), rec.At, e)
+				if seq := rec.Seq + uint64(i); seq <= at {
+					t.take(seq, rec.At, e)
+				}
 				return nil
 			})
 		}
@@ -112,7 +121,7 @@ func (t *timeline) take(seq uint64, at int64, e *event.Event) {
 			t.settle(lost)
 		}
 	case event.AttemptFailed:
-		t.answered(e, when, spanFailed)
+		t.answered(e, when, spanFailed, true)
 	case event.AttemptLost:
 		if s := t.at[Attempt{e.Step, e.Attempt}]; s != nil {
 			s.Code = e.Code
@@ -123,9 +132,18 @@ func (t *timeline) take(seq uint64, at int64, e *event.Event) {
 			s.RetryAt = rfc3339.Format(e.Due)
 		}
 	case event.RoundCompleted:
-		t.answered(e, when, spanCompleted)
+		t.answered(e, when, spanCompleted, false)
+	case event.ConditionEvaluated:
+		if round := s; e.Code == "until" && round != nil && round.Kind == spanAttempt {
+			if e.Due != 0 {
+				round.RetryAt = rfc3339.Format(e.Due)
+			}
+			t.settle(round)
+		}
 	case event.StepCompleted:
-		t.answered(e, when, spanCompleted)
+		if e.Ref == 0 { // else with what was there: a signal, the last round
+			t.answered(e, when, spanCompleted, true)
+		}
 		t.close(s, spanWait, when, spanCompleted)
 	case event.StepFailed:
 		if s != nil && s.EndedAt == "" {
@@ -193,11 +211,12 @@ func (t *timeline) close(s *span, kind, when, outcome string) {
 	}
 }
 
-// answered ends the attempt of an outcome. It may be one that counted as lost, and then nobody gets the one after it.
-func (t *timeline) answered(e *event.Event, when, outcome string) {
+// answered ends the attempt of an outcome. It may be one that counted as lost, and then nobody gets the one after it. Of a round that
+// was not the last one it is yet to come when the next one begins: it has not settled.
+func (t *timeline) answered(e *event.Event, when, outcome string, settled bool) {
 	if s := t.at[Attempt{e.Step, e.Attempt}]; s != nil {
 		s.Code, s.Message = e.Code, e.Message
-		t.end(s, when, outcome, true)
+		t.end(s, when, outcome, settled)
 	}
 	if next := t.now[e.Step]; next != nil && next.Kind == spanAttempt && next.Attempt > e.Attempt && next.EndedAt == "" {
 		t.end(next, when, spanWithdrawn, true)

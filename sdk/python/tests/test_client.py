@@ -286,6 +286,7 @@ def test_a_run_is_looked_at_closely(daemon: Daemon) -> None:
         with pytest.raises(NotFound, match="step_not_found"):
             client.get_step_output("one", "c")
         assert [(span["step"], span.get("outcome")) for span in client.get_timeline("one")] == [("a", "completed"), ("b", None)]
+        assert client.get_timeline("one", at=first["seq"]) == []
         differs = client.diff_workflows("one", "two")
         assert differs["divergence"]["signal"] == "go" and [step["step"] for step in differs["steps"]] == ["a"]
         assert client.diff_workflows("one", "one", all_steps=True)["steps"][0]["differs"] == []

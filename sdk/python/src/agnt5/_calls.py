@@ -559,9 +559,12 @@ class Calls:
         return (yield from self._ask("GET", _run(workflow_id, f"/steps/{segment('step', step)}/output")))
 
     @call
-    def get_timeline(self, workflow_id: str) -> Steps[list[dict[str, Any]]]:
-        """When each step of a run was attempted or waited: ``{seq, step, kind, attempt?, scheduled_at, started_at?, ended_at?, worker?, outcome?}``."""
-        return (yield from self._pages(_run(workflow_id, "/timeline"), {}, "attempts", 0))
+    def get_timeline(self, workflow_id: str, *, at: int | None = None) -> Steps[list[dict[str, Any]]]:
+        """When each step of a run was attempted or waited: ``{seq, step, kind, attempt?, scheduled_at, started_at?, ended_at?, worker?, outcome?}``.
+
+        With ``at`` it is as it was after the run's last event at or before that sequence.
+        """
+        return (yield from self._pages(_run(workflow_id, "/timeline"), {} if at is None else {"at": str(int(at))}, "attempts", 0))
 
     @call
     def list_events(self, after: int = 0, limit: int = 100, *, cursor: str | None = None) -> Steps[dict[str, Any]]:
