@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/agnt5/agnt5d/internal/queue"
 	"github.com/agnt5/agnt5d/journal"
 	"go.etcd.io/bbolt"
 )
@@ -16,16 +17,16 @@ import (
 const touchedBytes = 256 << 10
 
 // needOf is about what a group may need behind the end of what is used.
-func needOf(group []queued) int64 {
+func needOf(group []queue.Item) int64 {
 	bytes := 0
 	for _, q := range group {
-		bytes += q.bytes
+		bytes += q.Bytes
 	}
 	return int64(2*bytes) + touchedBytes
 }
 
 // commit writes the batches of a group in one transaction. nil: they are on stable storage.
-func (j *Journal) commit(group []queued) (err error) {
+func (j *Journal) commit(group []queue.Item) (err error) {
 	began := time.Now()
 	if err := j.place.there(j.file()); err != nil {
 		return err
@@ -39,11 +40,11 @@ func (j *Journal) commit(group []queued) (err error) {
 	w.tail.clean = len(group) == 0 && w.tail.clean // a probe changes nothing
 	batches := uint64(0)
 	for _, q := range group {
-		if q.err != nil {
+		if q.Err != nil {
 			continue
 		}
 		batches++
-		if err := w.batch(q.batch); err != nil {
+		if err := w.batch(q.Batch); err != nil {
 			return errors.Join(err, tx.Rollback())
 		}
 	}

@@ -42,7 +42,7 @@ func (j *Journal) view(fn func(tx *bbolt.Tx) error) error {
 	err := j.read(fn)
 	if damage := (*journal.DamageError)(nil); errors.As(err, &damage) && damage.Kind == "page" {
 		if gone := j.place.look(); gone != nil { // no damage: the file is not there any more
-			return j.give(gone)
+			return j.queue.Fail(gone)
 		}
 	}
 	return err
@@ -71,7 +71,7 @@ func (j *Journal) begin() (tx *bbolt.Tx, err error) {
 			if reason == nil {
 				reason = &brokenError{errors.New("the first pages of the file cannot be read (run \"agnt5d doctor\")")}
 			}
-			_ = j.give(reason)
+			_ = j.queue.Fail(reason)
 			metaLock(at.db).Unlock()
 		}
 	}()

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/agnt5/agnt5d/internal/queue"
 	"github.com/agnt5/agnt5d/journal"
 	"go.etcd.io/bbolt"
 )
@@ -38,19 +39,13 @@ type Journal struct {
 	created  bool // by Open
 	secret   []byte
 
-	mu      sync.Mutex
-	wake    sync.Cond // there is something in the queue, or closing
-	queue   []queued
-	next    uint64        // where the next batch in the queue must begin
-	tail    tail          // as committed
-	full    error         // no space: everything is refused until Probe succeeds
-	refused int64         // bytes that the group would have needed for which there was no space
-	broken  error         // for good
-	lost    chan struct{} // closed: broken is set
-	closing bool
-	stopped chan struct{} // the committer has returned
-	closed  atomic.Bool
-	stats   journal.Stats
+	queue   *queue.Queue
+	closing atomic.Bool // Close was called
+	closed  atomic.Bool // nothing reads the file any more
+
+	mu    sync.Mutex
+	tail  tail // as committed; the committer alone changes it
+	stats journal.Stats
 
 	place            place
 	unwatch, watched chan struct{} // close the one, and the watcher closes the other
@@ -58,6 +53,7 @@ type Journal struct {
 	compacting sync.Mutex // held by who compacts
 
 	// The committer's own.
+	refused   int64       // bytes that the group would have needed for which there was no space
 	follower  *compaction // rows that change are noted for it; nil: nobody compacts
 	arena     []byte      // keys and values of the transaction under way: bbolt refers to them until it is committed
 	filled    int64       // up to here the file has bytes of its own on the disk: bbolt's pages, then zeros
@@ -109,9 +105,8 @@ func (j *Journal) Stats() journal.Stats {
 	j.mu.Lock()
 	s := j.stats
 	s.Records, s.NextSeq = j.tail.records, j.tail.next
-	closed := j.closing
 	j.mu.Unlock()
-	if closed {
+	if j.closing.Load() {
 		return s
 	}
 	if info, err := os.Stat(j.path); err == nil {

@@ -51,7 +51,7 @@ func (j *Journal) Compact(ctx context.Context, progress func(done, all int64)) (
 	if err := c.open(j.opts.MapBytes); err != nil {
 		return Compacted{}, err
 	}
-	err := j.between(func() { j.follower = c })
+	err := j.queue.Between(func() { j.follower = c })
 	if err == nil {
 		err = c.copy(ctx)
 	}
@@ -59,12 +59,12 @@ func (j *Journal) Compact(ctx context.Context, progress func(done, all int64)) (
 		err = c.catchUp(ctx)
 	}
 	if err == nil {
-		if berr := j.between(func() { err = c.change() }); berr != nil {
+		if berr := j.queue.Between(func() { err = c.change() }); berr != nil {
 			err = berr
 		}
 	}
 	if err != nil {
-		_ = j.between(func() { j.follower = nil }) // when it is closing, nobody follows any more
+		_ = j.queue.Between(func() { j.follower = nil }) // when it is closing, nobody follows any more
 		return Compacted{}, errors.Join(err, c.drop())
 	}
 	return Compacted{before, fileSize(j.path), c.paused}, nil
@@ -330,7 +330,7 @@ func (c *compaction) change() error {
 	j := c.j
 	began := time.Now()
 	j.follower = nil
-	if err := errors.Join(j.Err(), j.fullErr()); err != nil {
+	if err := errors.Join(j.Err(), j.queue.Full()); err != nil {
 		return err
 	}
 	if err := c.catch(); err != nil {
@@ -340,7 +340,7 @@ func (c *compaction) change() error {
 		return err
 	}
 	if err := j.place.look(); err != nil {
-		return j.give(err)
+		return j.queue.Fail(err)
 	}
 	renamed := false
 	err := j.place.change(c.to.file, func() error {
@@ -355,7 +355,7 @@ func (c *compaction) change() error {
 	})
 	switch {
 	case err != nil && renamed:
-		return j.give(&brokenError{err})
+		return j.queue.Fail(&brokenError{err})
 	case err != nil:
 		return err
 	}
@@ -365,13 +365,6 @@ func (c *compaction) change() error {
 	c.paused = time.Since(began)
 	go old.db.Close() // it waits for those who read
 	return nil
-}
-
-// fullErr is why nothing is taken for want of space.
-func (j *Journal) fullErr() error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.full
 }
 
 // NoRoomError says that a copy of a journal would not fit on a disk. Nothing was begun.

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/agnt5/agnt5d/internal/queue"
 	"github.com/agnt5/agnt5d/journal"
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
@@ -53,8 +55,8 @@ func Open(path string, o Options) (*Journal, error) {
 		return nil, errors.Join(err, j.db().Close())
 	}
 	j.lock = lock
-	j.stopped, j.unwatch, j.watched = make(chan struct{}), make(chan struct{}), make(chan struct{})
-	go j.committer()
+	j.unwatch, j.watched = make(chan struct{}), make(chan struct{})
+	j.queue.Start(j.tail.next, j.keepFreelist)
 	go j.watch()
 	return j, nil
 }
@@ -183,8 +185,8 @@ func formatOf(meta boltBucket) (version uint32, found bool, err error) {
 const freelistBytes = 128 << 10
 
 func openFile(path string, o Options, readOnly bool, timeout time.Duration) (*Journal, error) {
-	j := &Journal{path: path, opts: o, readOnly: readOnly, lost: make(chan struct{})}
-	j.wake.L = &j.mu
+	j := &Journal{path: path, opts: o, readOnly: readOnly}
+	j.queue = queue.New(committer{j}, cmp.Or(o.GroupBytes, 32<<20))
 	readAhead(path)
 	if j.opts.MapBytes == 0 && mapAhead {
 		j.opts.MapBytes = 1 << 30
@@ -261,7 +263,7 @@ func (j *Journal) load() error {
 		if err != nil || len(secret) != 32 {
 			return &FileError{Path: j.path, Kind: ErrDamagedFile, Reason: "bucket meta lacks rows (run \"agnt5d doctor\")"}
 		}
-		j.tail, j.next = t, t.next
+		j.tail = t
 		return nil
 	})
 }
@@ -358,16 +360,11 @@ func makeDir(dir string) error {
 
 // Close commits what is queued, and lets go of the file.
 func (j *Journal) Close() error {
-	j.mu.Lock()
-	if j.closing {
-		j.mu.Unlock()
+	if !j.closing.CompareAndSwap(false, true) {
 		return nil
 	}
-	j.closing = true
-	j.wake.Broadcast()
-	j.mu.Unlock()
-	if j.stopped != nil {
-		<-j.stopped
+	j.queue.Close()
+	if !j.readOnly {
 		close(j.unwatch)
 		<-j.watched
 	}

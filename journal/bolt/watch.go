@@ -119,7 +119,7 @@ func (j *Journal) watch() {
 		select {
 		case <-tick.C:
 			if err := j.place.look(); err != nil {
-				j.give(err)
+				_ = j.queue.Fail(err)
 			}
 		case <-j.Broken():
 			return
@@ -129,24 +129,9 @@ func (j *Journal) watch() {
 	}
 }
 
-// give gives the journal up: nothing more is written to it, and every call gets the first reason.
-func (j *Journal) give(reason error) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.broken == nil {
-		j.broken = reason
-		close(j.lost)
-	}
-	return j.broken
-}
-
 // Broken is closed when the journal can be used no more: a commit has failed in a way that leaves unknown what is on disk, or
 // the file was deleted, moved, replaced or cut under it. Err says which.
-func (j *Journal) Broken() <-chan struct{} { return j.lost }
+func (j *Journal) Broken() <-chan struct{} { return j.queue.Broken() }
 
 // Err is why the journal can be used no more, ErrBroken; nil while it can.
-func (j *Journal) Err() error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.broken
-}
+func (j *Journal) Err() error { return j.queue.Err() }

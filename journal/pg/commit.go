@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/agnt5/agnt5d/internal/queue"
 	"github.com/agnt5/agnt5d/journal"
 )
 
@@ -22,21 +23,19 @@ type commit struct {
 }
 
 // newCommit takes the batches of a group that are not refused; nil: there are none.
-func newCommit(j *Journal, group []*queued) *commit {
-	j.mu.Lock()
+func newCommit(j *Journal, group []queue.Item) *commit {
 	c := &commit{j: j, begin: j.tail, end: j.tail}
-	j.mu.Unlock()
 	for _, q := range group {
-		if q.err != nil {
+		if q.Err != nil {
 			continue
 		}
-		b := q.batch
+		b := q.Batch
 		c.batches = append(c.batches, b)
 		if n := len(b.Records); n > 0 {
 			c.end = b.Records[n-1].End()
 			c.records += n
 		}
-		c.bytes += q.bytes
+		c.bytes += q.Bytes
 		if b.Base != 0 {
 			c.base = b.Base
 		}

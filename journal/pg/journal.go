@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/agnt5/agnt5d/internal/queue"
 	"github.com/agnt5/agnt5d/journal"
 )
 
@@ -91,21 +92,14 @@ type Journal struct {
 	created  bool
 	w        writer
 
-	mu      sync.Mutex
-	wake    sync.Cond
-	queue   []*queued
-	next    uint64 // behind all that is queued
-	tail    uint64 // behind all that is committed
-	base    uint64
-	clean   bool // the last batch was that of a clean stop
-	full    error
-	broken  error
-	closing bool
-	stats   journal.Stats
-
-	stopped chan struct{} // closed: the committer has ended
-	dead    chan struct{} // closed: broken is set
+	queue   *queue.Queue
 	leasing context.CancelFunc
+
+	mu    sync.Mutex
+	tail  uint64 // behind all that is committed; the committer alone changes it
+	base  uint64
+	clean bool // the last batch was that of a clean stop
+	stats journal.Stats
 }
 
 var _ journal.Log = (*Journal)(nil)
@@ -183,8 +177,7 @@ func OpenReadOnly(ctx context.Context, o Options) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	close(j.stopped) // nothing is committed
-	j.closing, j.leasing = true, func() {}
+	j.leasing = func() {} // the queue is never started: nothing is committed
 	var base, ends int64
 	err = j.pool.QueryRow(ctx, `SELECT s.base, s.clean, m.secret, `+endSQL+` FROM shard s, meta m WHERE s.shard = $1 AND m.format = $2`,
 		int32(j.o.Shard), journal.FormatVersion).Scan(&base, &j.clean, &j.secret, &ends)
@@ -218,8 +211,8 @@ func prepare(ctx context.Context, o Options) (*Journal, error) {
 		return nil, err
 	}
 	o = o.withDefaults()
-	j := &Journal{o: o, instance: rand.Text(), stopped: make(chan struct{}), dead: make(chan struct{})}
-	j.wake.L = &j.mu
+	j := &Journal{o: o, instance: rand.Text()}
+	j.queue = queue.New(committer{j}, o.GroupBytes)
 	j.w.j = j
 	cfg, err := pgxpool.ParseConfig(o.URL)
 	if err != nil {
@@ -247,7 +240,7 @@ func (j *Journal) start() {
 	renewing, stop := context.WithCancel(context.Background())
 	j.leasing = stop
 	go j.renew(renewing)
-	go j.committer()
+	j.queue.Start(j.tail, nil)
 }
 
 func (j *Journal) open(ctx context.Context) error {
@@ -284,35 +277,14 @@ func (j *Journal) NextSeq() uint64 {
 func (j *Journal) Node() string { return j.o.Node }
 
 // Broken is closed when the journal has stopped by itself.
-func (j *Journal) Broken() <-chan struct{} { return j.dead }
+func (j *Journal) Broken() <-chan struct{} { return j.queue.Broken() }
 
 // Err says why the journal has stopped.
-func (j *Journal) Err() error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.broken
-}
-
-// fail stops the journal.
-func (j *Journal) fail(err error) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.broken == nil {
-		j.broken = err
-		close(j.dead)
-	}
-	return j.broken
-}
+func (j *Journal) Err() error { return j.queue.Err() }
 
 // Close commits what is queued, and lets the shard go: the next node need not wait for the lease.
 func (j *Journal) Close() error {
-	j.mu.Lock()
-	closing := j.closing
-	j.closing = true
-	j.wake.Broadcast()
-	j.mu.Unlock()
-	<-j.stopped
-	if closing {
+	if !j.queue.Close() {
 		if j.w.conn == nil { // it is one to be read
 			j.pool.Close()
 		}

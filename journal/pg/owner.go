@@ -92,7 +92,7 @@ func (j *Journal) take(ctx context.Context) error {
 	if err := c.QueryRow(ctx, `SELECT base, clean, `+endSQL+` FROM shard s WHERE shard = $1`, int32(j.o.Shard)).Scan(&base, &j.clean, &ends); err != nil {
 		return err
 	}
-	j.base, j.tail, j.next = max(uint64(base), j.o.Shard.First()-1), uint64(ends), uint64(ends)
+	j.base, j.tail = max(uint64(base), j.o.Shard.First()-1), uint64(ends)
 	j.w.cleanRow = j.clean
 	return nil
 }
@@ -153,14 +153,14 @@ func (j *Journal) renew(ctx context.Context) {
 		err := j.renewOn(bounded, &c)
 		cancel()
 		if errors.Is(err, journal.ErrFenced) {
-			_ = j.fail(err)
+			_ = j.queue.Fail(err)
 			return
 		}
 		select {
 		case <-every.C:
 		case <-ctx.Done():
 			return
-		case <-j.dead:
+		case <-j.Broken():
 			return
 		}
 	}

@@ -143,7 +143,7 @@ func (j *Journal) Leave(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-j.dead:
+	case <-j.Broken():
 		return j.Err()
 	}
 }

@@ -10,16 +10,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/agnt5/agnt5d/internal/queue"
 	"github.com/agnt5/agnt5d/journal"
 )
-
-// queued is a batch on its way to the database, or (batch is nil) a question whether there is space again.
-type queued struct {
-	batch *journal.Batch
-	done  func(error)
-	err   error // refused already; it waits for its turn
-	bytes int
-}
 
 // writer has the one connection that commits.
 type writer struct {
@@ -49,102 +42,23 @@ func (w *writer) connect(ctx context.Context) error {
 }
 
 // Append puts a batch into the queue and returns at once; see package journal, rule 8. What piles up during one commit is the next one.
-func (j *Journal) Append(b *journal.Batch, done func(error)) {
-	q := &queued{batch: b, done: done}
-	j.mu.Lock()
-	if j.closing {
-		j.mu.Unlock()
-		done(journal.ErrClosed)
-		return
-	}
-	switch {
-	case j.broken != nil:
-		q.err = j.broken
-	case j.full != nil:
-		q.err = j.full
-	default:
-		q.err = b.Check(j.next)
-	}
-	if q.err == nil {
-		if n := len(b.Records); n > 0 {
-			j.next = b.Records[n-1].End()
-		}
-		q.bytes = b.Size()
-	}
-	j.queue = append(j.queue, q)
-	j.wake.Signal()
-	j.mu.Unlock()
-}
+func (j *Journal) Append(b *journal.Batch, done func(error)) { j.queue.Append(b, done) }
 
 // Probe says whether there is space again.
-func (j *Journal) Probe() error {
-	got := make(chan error, 1)
-	j.mu.Lock()
-	if j.closing {
-		j.mu.Unlock()
-		return journal.ErrClosed
-	}
-	j.queue = append(j.queue, &queued{done: func(err error) { got <- err }})
-	j.wake.Signal()
-	j.mu.Unlock()
-	return <-got
-}
+func (j *Journal) Probe() error { return j.queue.Probe() }
 
-// committer commits group by group until the journal is closed and its queue is empty. It runs in its own goroutine.
-func (j *Journal) committer() {
-	defer close(j.stopped)
-	for {
-		group, refused := j.group()
-		if group == nil {
-			return
-		}
-		if group[0].batch == nil {
-			group[0].done(j.probe())
-			continue
-		}
-		err := refused
-		if err == nil {
-			err = j.settle(group)
-		}
-		for _, q := range group {
-			if q.err != nil {
-				q.done(q.err)
-			} else {
-				q.done(err)
-			}
-		}
-	}
-}
+// committer is where the queue leads: the transactions of the database.
+type committer struct{ j *Journal }
 
-// group waits for the next batches to commit together. A batch that removes runs or what is left of them goes alone: it reads what is there. nil: there will be none.
-func (j *Journal) group() (group []*queued, refused error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	for len(j.queue) == 0 {
-		if j.closing {
-			return nil, nil
-		}
-		j.wake.Wait()
-	}
-	n, bytes := 0, 0
-	for n < len(j.queue) && (n == 0 || bytes+j.queue[n].bytes <= j.o.GroupBytes && !alone(j.queue[n]) && !alone(j.queue[0])) {
-		bytes += j.queue[n].bytes
-		n++
-	}
-	group = j.queue[:n:n]
-	if j.queue = j.queue[n:]; len(j.queue) == 0 {
-		j.queue = nil
-	}
-	if j.broken != nil {
-		return group, j.broken
-	}
-	return group, j.full
-}
+// Check says what is wrong with a batch that must begin at next.
+func (committer) Check(b *journal.Batch, next uint64) error { return b.Check(next) }
 
-func alone(q *queued) bool { return q.batch == nil || len(q.batch.Purges) > 0 || q.batch.Sweep != 0 }
+// Alone is so for a batch that removes runs, or what is left of them: it reads what is there.
+func (committer) Alone(b *journal.Batch) bool { return len(b.Purges) > 0 || b.Sweep != 0 }
 
-// settle commits a group, for as long as it takes, and gives what its callers are told.
-func (j *Journal) settle(group []*queued) error {
+// Commit makes a group durable, for as long as it takes.
+func (q committer) Commit(group []queue.Item) error {
+	j := q.j
 	c := newCommit(j, group)
 	if c == nil {
 		return nil // all of it is refused
@@ -155,15 +69,15 @@ func (j *Journal) settle(group []*queued) error {
 		code := codeOf(err)
 		switch {
 		case code == divisionByZero || code == uniqueViolation:
-			return j.fail(c.whyFenced())
+			return j.queue.Fail(c.whyFenced())
 		case code == diskFull:
 			return j.noSpace(err)
 		case errors.Is(err, journal.ErrFenced) || errors.Is(err, journal.ErrBroken):
-			return j.fail(err)
+			return j.queue.Fail(err)
 		case !passing(err):
-			return j.fail(&brokenError{err})
+			return j.queue.Fail(&brokenError{err})
 		case j.o.Outage > 0 && time.Since(began) > j.o.Outage:
-			return j.fail(&brokenError{fmt.Errorf("the database was away for %v: %w", j.o.Outage, err)})
+			return j.queue.Fail(&brokenError{fmt.Errorf("the database was away for %v: %w", j.o.Outage, err)})
 		}
 		if tries == 1 {
 			j.o.Notice("the database does not answer; what is appended waits for it", err)
@@ -185,18 +99,12 @@ func (j *Journal) settle(group []*queued) error {
 
 // noSpace refuses what was appended and what is appended from now on: the server has said that it has recorded nothing of it.
 func (j *Journal) noSpace(err error) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.full = fmt.Errorf("%w: %w", journal.ErrFull, err)
-	j.next = j.tail
-	return j.full
+	return j.queue.Fill(fmt.Errorf("%w: %w", journal.ErrFull, err), j.tail)
 }
 
-// probe looks whether a megabyte can be written.
-func (j *Journal) probe() error {
-	if err := j.Err(); err != nil {
-		return err
-	}
+// Probe looks whether a megabyte can be written.
+func (q committer) Probe() error {
+	j := q.j
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	err := pgx.BeginFunc(ctx, j.w.conn, func(tx pgx.Tx) error {
@@ -210,11 +118,8 @@ func (j *Journal) probe() error {
 		return j.noSpace(err)
 	}
 	if err != nil && !passing(err) {
-		return j.fail(&brokenError{err})
+		return j.queue.Fail(&brokenError{err})
 	}
-	j.mu.Lock()
-	j.full = nil
-	j.mu.Unlock()
 	return nil
 }
 
