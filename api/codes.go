@@ -24,7 +24,7 @@ type Code struct {
 var Codes = []Code{
 	{"invalid_json", 400, "The body is not JSON.", "Send one JSON value in UTF-8, nested at most 64 deep."},
 	{"invalid_request", 400, "A field, parameter or header is wrong; the detail names it.", "Correct what the detail names and send the request again."},
-	{"invalid_definition", 422, "The workflow definition is not valid; errors[] lists every problem.", "Correct each problem; \"agnt5d validate FILE\" checks a file without a daemon."},
+	{"invalid_definition", 422, "The definition, of a workflow or of a schedule, is not valid; errors[] lists every problem.", "Correct each problem; \"agnt5d validate FILE\" checks a workflow's file without a daemon."},
 	{"payload_too_large", 413, "A body or payload is over its limit.", "Keep large data elsewhere and pass a reference to it, or raise the limit in the daemon's settings."},
 	{"unsupported_media_type", 415, "The body's media type or encoding is not supported.", "Send application/json, without Content-Encoding; a browser page must name the type."},
 	{"unauthorized", 401, "The request carries no valid access token.", "Send \"Authorization: Bearer TOKEN\" (AGNT5_API_KEY or --token-file for the command line; AGNT5_API_KEY, or an option of the client or worker, for the SDKs). Whoever has an admin token makes others with \"agnt5d token create\"."},

@@ -7,6 +7,22 @@ import (
 	"github.com/agnt5/agnt5d/internal/cursor"
 )
 
+// placeIn gives the place behind which the page begins that a request wants; "": it wants the first.
+func placeIn(r *http.Request, in string) (string, error) {
+	if given := r.URL.Query().Get("cursor"); given != "" {
+		return fromCursor("cursor", in, given)
+	}
+	return "", nil
+}
+
+// cursorOf is the cursor of a place; "": there are no more.
+func cursorOf(in, place string) string {
+	if place == "" {
+		return ""
+	}
+	return cursor.To(in, place)
+}
+
 // fromCursor gives the place that a cursor stands for.
 func fromCursor(name, in, given string) (string, error) {
 	place := cursor.From(in, given)

@@ -25,15 +25,15 @@ func (s *Server) stepLogs(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) logs(w http.ResponseWriter, r *http.Request, step string) error {
 	var after engine.LogPlace
-	if c := r.URL.Query().Get("cursor"); c != "" {
-		place, err := fromCursor("cursor", cursor.Logs, c)
-		if err != nil {
-			return err
-		}
+	place, err := placeIn(r, cursor.Logs)
+	if err != nil {
+		return err
+	}
+	if place != "" {
 		attempt, name, _ := strings.Cut(place, ".")
 		n, err := strconv.ParseUint(attempt, 36, 32)
 		if err != nil || name == "" {
-			return problem("invalid_request", "cursor: "+quote(c)+" is not one that this list gave")
+			return notOurs("cursor", r.URL.Query().Get("cursor"))
 		}
 		after = engine.LogPlace{Step: name, Attempt: uint32(n)}
 	}

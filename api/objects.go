@@ -14,12 +14,10 @@ type objectList struct {
 
 func (s *Server) listObjects(w http.ResponseWriter, r *http.Request) error {
 	get := r.URL.Query().Get
-	n, place := number(get("limit"), defaultPage), ""
-	if c := get("cursor"); c != "" {
-		var err error
-		if place, err = fromCursor("cursor", cursor.Objects, c); err != nil {
-			return err
-		}
+	n := number(get("limit"), defaultPage)
+	place, err := placeIn(r, cursor.Objects)
+	if err != nil {
+		return err
 	}
 	all, err := s.eng.Objects(r.Context(), get("prefix"), place, n+1)
 	if err != nil {

@@ -172,6 +172,9 @@ func (r *route) answerHeaders(status int) object {
 	if r.ID == "startRun" {
 		h["Location"] = header("the run's path", object{"type": "string", "format": "uri-reference"})
 	}
+	if _, is := r.Answers[0].Body.(model.Schedule); is {
+		h["ETag"] = header("the schedule's revision, for If-Match", object{"type": "string"})
+	}
 	if r.ID == "workflowGraph" {
 		h["ETag"] = header("of this definition and fold; weak when the answer is compressed", object{"type": "string"})
 	}

@@ -119,23 +119,15 @@ func (s *Server) deleteSchedule(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) listSchedules(w http.ResponseWriter, r *http.Request) error {
-	get := r.URL.Query().Get
-	after := ""
-	if c := get("cursor"); c != "" {
-		var err error
-		if after, err = fromCursor("cursor", cursor.Schedules, c); err != nil {
-			return err
-		}
-	}
-	list, next, err := s.eng.ScheduleList(r.Context(), after, number(get("limit"), defaultPage))
+	after, err := placeIn(r, cursor.Schedules)
 	if err != nil {
 		return err
 	}
-	out := scheduleList{Schedules: list}
-	if next != "" {
-		out.NextCursor = cursor.To(cursor.Schedules, next)
+	list, next, err := s.eng.ScheduleList(r.Context(), after, number(r.URL.Query().Get("limit"), defaultPage))
+	if err != nil {
+		return err
 	}
-	return s.reply(w, http.StatusOK, out)
+	return s.reply(w, http.StatusOK, scheduleList{list, cursorOf(cursor.Schedules, next)})
 }
 
 func (s *Server) previewSchedule(w http.ResponseWriter, r *http.Request) error {
@@ -218,24 +210,16 @@ func (s *Server) backfillSchedule(w http.ResponseWriter, r *http.Request) error 
 func (s *Server) scheduleLedger(w http.ResponseWriter, r *http.Request) error {
 	get := r.URL.Query().Get
 	f := engine.LedgerFilter{Outcome: get("outcome"), Limit: number(get("limit"), defaultPage)}
-	if since := get("since"); since != "" {
-		f.Since, _ = time.Parse(time.RFC3339, since) // it was checked
-	}
-	if c := get("cursor"); c != "" {
-		var err error
-		if f.Cursor, err = fromCursor("cursor", cursor.Ledger, c); err != nil {
-			return err
-		}
+	f.Since, _ = time.Parse(time.RFC3339, get("since")) // it was checked; without it: the zero time
+	var err error
+	if f.Cursor, err = placeIn(r, cursor.Ledger); err != nil {
+		return err
 	}
 	rows, next, err := s.eng.ScheduleLedger(r.Context(), r.PathValue("name"), f)
 	if err != nil {
 		return err
 	}
-	out := scheduleLedger{Rows: rows}
-	if next != "" {
-		out.NextCursor = cursor.To(cursor.Ledger, next)
-	}
-	return s.reply(w, http.StatusOK, out)
+	return s.reply(w, http.StatusOK, scheduleLedger{rows, cursorOf(cursor.Ledger, next)})
 }
 
 func (s *Server) explainSchedule(w http.ResponseWriter, r *http.Request) error {
