@@ -2,15 +2,12 @@ package api
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"mime"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/agnt5/agnt5d/access"
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/wire"
@@ -84,18 +81,7 @@ func (s *Server) joinWorker(w http.ResponseWriter, r *http.Request) error {
 	if t := callerOf(r.Context()); t != nil && !t.Scope.Serves(in.ServiceName) {
 		return s.refuseWorker(&in, lacks(t, "worker:"+in.ServiceName))
 	}
-	var bad flow.Problems
-	defs := map[string]*flow.Definition{}
-	for _, name := range slices.Sorted(maps.Keys(in.Workflows)) {
-		def, problems := flow.Read(in.Workflows[name])
-		bad = append(bad, flow.WorkflowName(name)...)
-		for _, p := range problems {
-			p.Detail = fmt.Sprintf("workflow %s: %s", quote(name), p.Detail)
-			p.Line, p.Column = 0, 0 // an SDK wrote the text: nobody can look there
-			bad = append(bad, p)
-		}
-		defs[name] = def
-	}
+	pub, bad := readPublication(&in)
 	if len(bad) > 0 {
 		return bad
 	}
@@ -104,7 +90,7 @@ func (s *Server) joinWorker(w http.ResponseWriter, r *http.Request) error {
 	if err := req.Check(); err != nil { // before anything is published
 		return err
 	}
-	others, err := s.publish(r, &in, defs)
+	others, left, err := s.publish(r, pub)
 	if err != nil {
 		return err
 	}
@@ -116,88 +102,7 @@ func (s *Server) joinWorker(w http.ResponseWriter, r *http.Request) error {
 		s.log.Warn("a worker gets a new id: the one that it has is a worker's of another service", "service", in.ServiceName, "asked", in.WorkerID, "worker", got.WorkerID, "by", engine.By(r.Context()))
 	}
 	return s.send(w, r, http.StatusCreated, &wire.Registered{WorkerID: got.WorkerID, HeartbeatMS: got.Heartbeat.Milliseconds(),
-		LeaseMS: got.Lease.Milliseconds(), MaxWaitMS: got.MaxWait.Milliseconds(), Lost: orEmpty(got.Lost), NotCurrent: others, LogBytes: worker.MaxLog})
-}
-
-// publish registers what a worker publishes, all of it or, when its token does not allow one of them, nothing. A definition that its
-// name has had changes nothing, unless the worker opens its session and wants what it publishes to be current: one that comes back
-// does not undo what was made current meanwhile. It gives those of which another version is current.
-func (s *Server) publish(r *http.Request, in *wire.Register, defs map[string]*flow.Definition) (others []wire.NotCurrent, err error) {
-	s.publishing.Lock()
-	defer s.publishing.Unlock()
-	keep := in.Publish != wire.PublishCurrent || in.WorkerID != ""
-	names := slices.Sorted(maps.Keys(defs))
-	changes := make([]bool, len(names))
-	for i, name := range names {
-		if changes[i], err = s.mayPublish(r, in, name, defs[name], keep); err != nil {
-			return nil, err
-		}
-	}
-	for i, name := range names {
-		v, err := s.publishOne(r, in, name, defs[name], keep, changes[i])
-		if err != nil {
-			return nil, fmt.Errorf("workflow %s: %w", quote(name), err)
-		}
-		if v.Version != v.Current {
-			other := wire.NotCurrent{Workflow: name, Version: v.Version, Current: v.Current}
-			s.log.Warn(other.String(), "service", in.ServiceName, "service_version", in.ServiceVersion, "workflow", name, "version", v.Version, "current", v.Current)
-			others = append(others, other)
-		}
-	}
-	return others, nil
-}
-
-// mayPublish says whether a worker may publish a workflow, and whether that would change anything. A worker's token is good for names
-// that are new or that its own service published; it makes no older version current.
-func (s *Server) mayPublish(r *http.Request, in *wire.Register, name string, def *flow.Definition, keep bool) (changes bool, err error) {
-	version, current, err := s.eng.FindVersion(name, def)
-	if err != nil {
-		return false, err
-	}
-	changes = version == 0 || !keep && version != current
-	t := callerOf(r.Context())
-	if t == nil || t.Scope == access.Admin || !changes {
-		return changes, nil
-	}
-	why := ""
-	deleted := s.o.Access.Deleted(name)
-	body, err := flow.Canonical(def)
-	if err != nil {
-		return false, err
-	}
-	switch owner := s.o.Access.Publisher(name); {
-	case version == 0 && slices.Contains(deleted, string(flow.DigestOf(body))):
-		why = "to bring back a version that was deleted"
-	case version == 0 && current == 0 && owner == "" && len(deleted) > 0:
-		why = "to publish a workflow that was deleted"
-	case version != 0:
-		why = "to make an older version current"
-	case current != 0 && owner == "":
-		why = "to change a workflow that no worker publishes"
-	case owner != "" && owner != in.ServiceName: // also when its versions were deleted
-		why = "to change a workflow that the service " + quote(owner) + " publishes"
-	default:
-		return changes, nil
-	}
-	return false, s.refuseWorker(in, problem("forbidden", fmt.Sprintf("workflow %s: the access token %q has the scope %s; this needs the scope admin, %s", quote(name), t.Name, t.Scope, why)))
-}
-
-// publishOne registers one workflow for a worker, and notes whose it is.
-func (s *Server) publishOne(r *http.Request, in *wire.Register, name string, def *flow.Definition, keep, changes bool) (engine.Version, error) {
-	if t := callerOf(r.Context()); changes || t == nil || t.Scope == access.Admin { // an admin hands a name over
-		if err := s.publishedBy(r, name, in.ServiceName); err != nil {
-			return engine.Version{}, err
-		}
-	}
-	return s.eng.RegisterVersion(r.Context(), name, def, keep)
-}
-
-// publishedBy notes which service publishes a workflow; "": none does any more.
-func (s *Server) publishedBy(r *http.Request, name, service string) error {
-	if s.o.Access == nil {
-		return nil
-	}
-	return s.o.Access.SetPublisher(r.Context(), name, service)
+		LeaseMS: got.Lease.Milliseconds(), MaxWaitMS: got.MaxWait.Milliseconds(), Lost: orEmpty(got.Lost), NotCurrent: others, LogBytes: worker.MaxLog, NotScheduled: left})
 }
 
 // refuseWorker says in the log that a worker may not do what it wants: whoever runs it looks there.

@@ -21,7 +21,7 @@ const joinTimeout = 10 * time.Second
 // Join opens the session, or takes it up again.
 func (s *source) Join(ctx context.Context, session string, tokens []string) (pool.Session, error) {
 	w := s.w
-	in := &wire.Register{ServiceName: w.service, ServiceVersion: w.o.Version, Handlers: w.names, Capacity: w.o.Capacity, Workflows: w.flows, WorkerID: session, Tokens: tokens, Publish: w.o.Publish, PID: os.Getpid()}
+	in := &wire.Register{ServiceName: w.service, ServiceVersion: w.o.Version, Handlers: w.names, Capacity: w.o.Capacity, Workflows: w.flows, WorkerID: session, Tokens: tokens, Publish: w.o.Publish, PID: os.Getpid(), Schedules: w.agenda}
 	in.Host, _ = os.Hostname()
 	var got wire.Registered
 	if err := s.call(ctx, joinTimeout, "", in, &got); err != nil {
@@ -34,6 +34,9 @@ func (s *source) Join(ctx context.Context, session string, tokens []string) (poo
 	w.o.Logger.Info("worker "+how, "service", w.service, "daemon", w.c.shown, "handlers", w.names, "worker", got.WorkerID)
 	for _, other := range got.NotCurrent {
 		w.o.Logger.Warn(other.String(), "service", w.service, "workflow", other.Workflow, "version", other.Version, "current", other.Current)
+	}
+	for _, left := range got.NotScheduled {
+		w.o.Logger.Warn(left.String(), "service", w.service, "schedule", left.Schedule)
 	}
 	return pool.Session{ID: got.WorkerID, Heartbeat: ms(got.HeartbeatMS), MaxWait: ms(got.MaxWaitMS), Lost: got.Lost, Logs: got.LogBytes > 0}, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/wire"
 	"github.com/agnt5/agnt5d/model"
+	"github.com/agnt5/agnt5d/schedules"
 	"github.com/agnt5/agnt5d/worker"
 	"github.com/agnt5/agnt5d/worker/pool"
 )
@@ -23,7 +24,7 @@ type WorkerOptions struct {
 	Version string
 	// Publish says what becomes of a workflow that is published with a definition which its name has had. "": nothing, and the
 	// log has a warning when another version is current. "current": it becomes current when the worker joins, which is what a
-	// roll-back wants; workers of two releases that both say it take turns.
+	// roll-back wants; workers of two releases that both say it take turns. The same holds for schedules.
 	Publish string
 	// Capacity is how many attempts it works on at once, up to 100,000. 0: 100.
 	Capacity int
@@ -44,9 +45,10 @@ type Worker struct {
 	o        WorkerOptions
 	handlers map[string]worker.Func
 	flows    map[string]json.RawMessage
-	attempts map[stepOf]int64 // how many each step of the published workflows has
+	agenda   []json.RawMessage // definitions of schedules
+	attempts map[stepOf]int64  // how many each step of the published workflows has
 	names    []string
-	bad      error // of Handle or Publish; Run returns it
+	bad      error // of Handle, Publish or Schedule; Run returns it
 }
 
 type stepOf struct{ workflow, step string }
@@ -138,9 +140,24 @@ func (w *Worker) Publish(name string, def flow.Definition) {
 	}
 }
 
+// Schedule makes the worker publish a schedule when it joins: the daemon creates it, or changes it when it belongs to this service. One
+// that somebody else put, or deleted, stays as it is, and the log has a warning. A definition that the schedule has had changes nothing.
+func (w *Worker) Schedule(d schedules.Definition) {
+	if problems := d.Check(); len(problems) > 0 {
+		w.bad = errors.Join(w.bad, fmt.Errorf("schedule %s: %w", d.Name, problems))
+		return
+	}
+	body, err := json.Marshal(d)
+	if err != nil {
+		w.bad = errors.Join(w.bad, fmt.Errorf("schedule %s: %w", d.Name, err))
+		return
+	}
+	w.agenda = append(w.agenda, body)
+}
+
 // Run serves until ctx ends: then it takes no more tasks, waits for its handlers, brings their outcomes and leaves. It returns
-// an error at once when the daemon refuses it for good, and before anything is sent when a service, handler or workflow has no
-// valid name.
+// an error at once when the daemon refuses it for good, and before anything is sent when a service, handler, workflow or
+// schedule is not valid.
 func (w *Worker) Run(ctx context.Context) error {
 	if err := flow.ValidName(w.service); err != nil {
 		return fmt.Errorf("worker: the service's name %w", err)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -170,27 +171,53 @@ func (e *Engine) SchedulePut(ctx context.Context, d *schedules.Definition, opts 
 }
 
 // SchedulePublish is what a worker of a service does with a schedule: it creates one that is missing, and changes one that is the
-// service's own, unless its definition is one that the schedule has had. changed false: it was left as it is.
-func (e *Engine) SchedulePublish(ctx context.Context, d *schedules.Definition, service string) (changed bool, err error) {
+// service's own. left "": the schedule is as the worker wants it; else it says why it was left as it is. A definition that the schedule
+// has had changes nothing when keep is set: workers of an older release do not turn the clock back.
+func (e *Engine) SchedulePublish(ctx context.Context, d *schedules.Definition, service string, keep bool) (left string, err error) {
 	if problems := d.Check(); len(problems) > 0 {
-		return false, problems
+		return "", problems
 	}
-	by, owner := byOf(ctx), "worker:"+service
+	by, owner := byOf(ctx), workerOwner(service)
 	_, err = e.schedule(ctx, d.Name, scheduleOptions{}, nil, func(st *schedules.State, _ *schedules.Decision, now int64, _ schedules.Starter) (*schedules.State, string, error) {
-		changed = false
-		if st != nil && st.Deleted == 0 && (st.Owner != owner || st.Knows(d)) {
+		left = ""
+		if why, stands := standing(st, d, owner, keep); stands {
+			left = why
 			return st, "", nil
 		}
-		if st != nil && st.Deleted != 0 && st.Knows(d) { // somebody deleted it, and an older worker came back
-			return st, "", nil
-		}
-		out, did, err := schedules.Put(st, d, owner, by, now)
-		if changed = did; !did {
-			return out, "", err
-		}
+		out, _, err := schedules.Put(st, d, owner, by, now)
 		return out, "put", err
 	})
-	return changed, err
+	return left, err
+}
+
+// ScheduleStands says whether SchedulePublish would change nothing.
+func (e *Engine) ScheduleStands(d *schedules.Definition, service string, keep bool) (bool, error) {
+	st, err := e.scheduleState(d.Name)
+	if errors.Is(err, refusal.ErrScheduleNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	_, stands := standing(st, d, workerOwner(service), keep)
+	return stands, nil
+}
+
+func workerOwner(service string) string { return "worker:" + service }
+
+// standing says whether a schedule stays as it is when a worker publishes it, and why: "" when it is as the worker wants it.
+func standing(st *schedules.State, d *schedules.Definition, owner string, keep bool) (why string, stands bool) {
+	switch {
+	case st == nil:
+		return "", false
+	case st.Deleted != 0: // an older worker does not bring back what somebody deleted
+		return "it was deleted", st.Knows(d)
+	case st.Owner != owner:
+		return "it belongs to " + cmp.Or(st.Owner, OwnerAPI), true
+	case st.Has(d):
+		return "", true
+	}
+	return "it has a newer definition", keep && st.Knows(d)
 }
 
 // ScheduleDelete ends a schedule. Its runs go on, its ledger stays for Options.Tombstones.

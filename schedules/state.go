@@ -173,6 +173,9 @@ func Put(s *State, d *Definition, owner, by string, now int64) (out *State, chan
 	return &next, true, nil
 }
 
+// Has says whether a definition is the schedule's own.
+func (s *State) Has(d *Definition) bool { return string(s.Def.JSON()) == string(d.JSON()) }
+
 // Knows says whether a definition is one of the revisions that the schedule has had.
 func (s *State) Knows(d *Definition) bool {
 	own := *d

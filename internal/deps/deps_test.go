@@ -55,7 +55,7 @@ var may = map[string][]string{
 	"internal/wire":          {"internal/jsontext", "internal/nearest", "internal/pack", "worker"},
 	"schedules":              {"flow", "internal/cron", "internal/nearest", "internal/rfc3339"},
 	"timers":                 {"flow", "internal/cron", "internal/heap"},
-	"client":                 {"flow", "internal/backoff", "internal/ids", "internal/socket", "internal/wire", "model", "worker", "worker/pool"},
+	"client":                 {"flow", "internal/backoff", "internal/ids", "internal/socket", "internal/wire", "model", "schedules", "worker", "worker/pool"},
 	"examples/orders/worker": {"client", "worker"},
 	"replay":                 {"flow", "internal/event", "internal/failure", "internal/heap", "internal/pack", "internal/refusal", "internal/rfc3339", "signals", "timers"},
 	"internal/archive":       {"flow", "internal/cursor", "internal/event", "internal/ids", "internal/nearest", "internal/refusal", "internal/rfc3339", "journal", "model", "replay"},

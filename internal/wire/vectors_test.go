@@ -49,6 +49,9 @@ var spoken = []struct {
 }{
 	{"a worker joins", &wire.Register{ServiceName: "svc", ServiceVersion: "1", Handlers: []string{"a", "b"}, Capacity: 7, Workflows: map[string]json.RawMessage{"w": raw(`{"steps":[]}`)}}},
 	{"a worker comes back", &wire.Register{ServiceName: "svc", Handlers: []string{"a"}, Capacity: 100_000, WorkerID: "w1", Tokens: []string{"t1", "t2"}}},
+	{"a worker with a schedule", &wire.Register{ServiceName: "svc", Handlers: []string{"a"}, Capacity: 1, Schedules: []json.RawMessage{raw(`{"name":"s","workflow":"w","every":"1h"}`)}}},
+	{"a schedule that stays as it is", &wire.Registered{WorkerID: "w1", HeartbeatMS: 10_000, LeaseMS: 30_000, MaxWaitMS: 30_000, Lost: []string{},
+		NotScheduled: []wire.NotScheduled{{Schedule: "s", Why: "it belongs to api"}}}},
 	{"a session", &wire.Registered{WorkerID: "w1", HeartbeatMS: 10_000, LeaseMS: 30_000, MaxWaitMS: 30_000, Lost: []string{}}},
 	{"a session that lost a lease", &wire.Registered{WorkerID: "w1", HeartbeatMS: 100, LeaseMS: 300, MaxWaitMS: 60_000, Lost: []string{"t1"}}},
 	{"a poll for tasks", &wire.Poll{Seq: 1 << 40, Max: 100, WaitMS: 30_000}},

@@ -29,6 +29,7 @@ type Register struct {
 	Publish        string                     `json:"publish,omitempty"`                       // PublishCurrent, or empty: only a new definition becomes current
 	Host           string                     `json:"host,omitempty"`                          // of the worker's process; informational
 	PID            int                        `json:"pid,omitempty"`                           // of the worker's process on its host; informational
+	Schedules      []json.RawMessage          `json:"schedules,omitempty"`                     // definitions of schedules to publish
 }
 
 // PublishCurrent makes each definition of a Register current when the session is opened, also one that the name has had.
@@ -45,6 +46,8 @@ type Registered struct {
 
 	NotCurrent []NotCurrent `json:"not_current,omitempty"` // published now and known, while another version is current
 	LogBytes   int          `json:"log_bytes,omitempty"`   // so much of an attempt's log is kept, the last of it; absent: none is taken
+
+	NotScheduled []NotScheduled `json:"not_scheduled,omitempty"` // published now, and left as it was
 }
 
 // NotCurrent is a workflow of which a worker publishes another version than the current one, which new runs get.
@@ -58,6 +61,17 @@ type NotCurrent struct {
 func (n *NotCurrent) String() string {
 	return fmt.Sprintf("this worker publishes version %d of workflow %s, and new runs get version %d, which is current; \"agnt5d workflows use %s %d\" makes the worker's current",
 		n.Version, n.Workflow, n.Current, n.Workflow, n.Version)
+}
+
+// NotScheduled is a schedule that stays as it is although a worker publishes another definition of it.
+type NotScheduled struct {
+	Schedule string `json:"schedule"`
+	Why      string `json:"why"` // a clause: it belongs to api
+}
+
+// String says what that means, and the way out.
+func (n *NotScheduled) String() string {
+	return fmt.Sprintf("this worker publishes the schedule %s, which stays as it is: %s; \"agnt5d schedules show %s\" shows it, and \"agnt5d schedules apply FILE\" changes it", n.Schedule, n.Why, n.Schedule)
 }
 
 // Poll brings outcomes and asks for tasks.

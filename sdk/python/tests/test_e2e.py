@@ -255,6 +255,62 @@ def test_daemon_and_workers_are_killed_in_turn(daemon: Daemon) -> None:
     assert counter["state"] == counter["version"] == len(runs) >= len(started)
 
 
+def test_scheduled(daemon: Daemon) -> None:
+    daemon.worker("scheduled_worker.py")
+    client = SyncClient(daemon.url)
+    while not _has(client, "nightly_report"):
+        pass
+    run = client.trigger_schedule("nightly_report")["run_id"]
+    assert client.wait(run, 60)["output"] == {"report": {"text": "the report of orders"}}
+    assert client.next_times("nightly_report", 1)[0]["local"][11:19] == "02:00:00"
+
+
+SCHEDULED = '''
+import agnt5
+from agnt5 import FlowDefinition, Worker, function, task_step, workflow
+
+@workflow(schedule=[{"name": "often", "every": "1s", "input": {"n": 7}}, {"name": "taken", "cron": "@daily"}])
+def ticks() -> FlowDefinition:
+    return FlowDefinition([task_step("a", service_name="svc", handler_name="tick")])
+
+@workflow(schedule="0 2 * * MON-FRI")
+def nightly() -> FlowDefinition:
+    return FlowDefinition([task_step("a", service_name="svc", handler_name="tick")])
+
+@function
+def tick(n: int) -> int:
+    return n
+
+Worker("svc").run_sync()
+'''
+
+
+def test_a_worker_publishes_its_schedules(daemon: Daemon, tmp_path: pathlib.Path) -> None:
+    client = SyncClient(daemon.url)
+    client.put_schedule("taken", {"workflow": "other", "every": "1h"})
+    script = tmp_path / "scheduled.py"
+    script.write_text(SCHEDULED)
+    worker = daemon.worker(script)
+    while not (rows := [row for row in client.get_ledger("often") if row["outcome"] == "fired"] if _has(client, "often") else []):
+        pass
+    assert client.wait(rows[-1]["run_id"], 60)["output"] == {"a": 7}
+    nightly = client.get_schedule("nightly")
+    assert nightly["owner"] == "worker:svc" and nightly["definition"]["cron"] == ["0 2 * * MON-FRI"] and nightly["definition"]["workflow"] == "nightly"
+    assert client.get_schedule("taken")["owner"] == "api"
+    assert "schedule" not in client.get_definition("nightly")["definition"]
+    worker.terminate()
+    assert worker.wait(60) == 0
+    assert "publishes the schedule taken, which stays as it is: it belongs to api" in (daemon.folder / "worker.log").read_text()
+
+
+def _has(client: SyncClient, schedule: str) -> bool:
+    try:
+        client.get_schedule(schedule)
+    except NotFound:
+        return False
+    return True
+
+
 @pytest.fixture
 def own_functions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(functions, "_functions", {})

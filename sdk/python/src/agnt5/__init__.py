@@ -21,6 +21,7 @@ from .errors import (
     WaitTimeout,
 )
 from .functions import Context, Objects, function, get_registered_functions, register_function
+from .schedules import Schedule, get_registered_schedules, register_schedule
 from .worker import Worker
 from .workflows import (
     FlowDefinition,
@@ -57,6 +58,7 @@ __all__ = [
     "RetentionConfig",
     "RetryAfter",
     "RetryConfig",
+    "Schedule",
     "SignalConfig",
     "StepType",
     "SyncClient",
@@ -70,8 +72,10 @@ __all__ = [
     "WorkflowStep",
     "function",
     "get_registered_functions",
+    "get_registered_schedules",
     "get_registered_workflows",
     "register_function",
+    "register_schedule",
     "register_workflow",
     "task_step",
     "wait_signal_step",

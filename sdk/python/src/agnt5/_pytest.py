@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from . import _nodes, functions, workflows
+from . import _nodes, functions, schedules, workflows
 from .testing import Daemon, Kit
 
 _OTHERS = ("asyncio", "anyio", "trio", "tornado", "twisted")  # marks of plugins that run coroutines
@@ -63,6 +63,7 @@ def _agnt5_default(request: pytest.FixtureRequest) -> Iterator[_Default]:
 def _agnt5_isolated(request: pytest.FixtureRequest, _agnt5_default: _Default, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a test registers is forgotten after it, and the default address is a daemon of the test run's own."""
     monkeypatch.setattr(workflows, "_registered", dict(workflows._registered))
+    monkeypatch.setattr(schedules, "_registered", dict(schedules._registered))
     monkeypatch.setattr(functions, "_functions", dict(functions._functions))
     url = request.config.getoption("--agnt5-url")
     monkeypatch.setattr(_nodes, "default_address", (lambda: str(url)) if url else _agnt5_default.url)

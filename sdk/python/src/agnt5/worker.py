@@ -31,6 +31,7 @@ from ._validate import name_problem
 from ._wire import items, joined, number, poll, polled, refusal, refused, success, too_much
 from .errors import Agnt5Error, ApiError, NonRetryableError, UnknownAnswer, Unreachable
 from .functions import Context, Handler, handlers
+from .schedules import Schedule, get_registered_schedules
 from .workflows import FlowDefinition, get_registered_workflows
 
 _log = logging.getLogger("agnt5.worker")
@@ -51,12 +52,12 @@ def attempts_of(flow: FlowDefinition) -> dict[str, int]:
 
 
 class Worker:
-    """Serves every ``@function`` of this process as one service, and publishes every registered workflow.
+    """Serves every ``@function`` of this process as one service, and publishes every registered workflow and schedule.
 
     ``service_name`` and ``service_version`` (informational) name the service; ``coordinator_endpoint`` is the daemon's address
     (default: AGNT5_URL, else http://localhost:8080). ``capacity`` bounds the attempts at once (sync handlers run in that many
-    threads, async ones on the event loop), ``drain`` is how many seconds a stop waits for them. ``functions`` and ``workflows`` say
-    what to serve and publish instead of all that is registered.
+    threads, async ones on the event loop), ``drain`` is how many seconds a stop waits for them. ``functions``, ``workflows`` and
+    ``schedules`` say what to serve and publish instead of all that is registered; with ``workflows``, no other schedules are.
 
     An outcome is kept, and sent again, until the daemon has answered for it. When the daemon restarts the worker comes back to
     its session and goes on.
@@ -74,6 +75,7 @@ class Worker:
         token_file: str | os.PathLike[str] | None = None,
         functions: dict[str, Callable[..., Any]] | None = None,
         workflows: dict[str, FlowDefinition] | None = None,
+        schedules: list[Schedule] | None = None,
     ) -> None:
         problem = name_problem(service_name)
         if problem:
@@ -88,6 +90,7 @@ class Worker:
         self._drain = drain
         self._functions = functions
         self._workflows = workflows
+        self._schedules = [] if schedules is None and workflows is not None else schedules
         self._handlers: dict[str, Handler] = {}
         self._lock = threading.Condition()
         self._joining = threading.Lock()
@@ -275,6 +278,12 @@ class Worker:
                             '"agnt5d workflows use %(workflow)s %(version)s" makes the worker\'s current',
                             other,
                         )
+                    for left in got.get("not_scheduled") or ():
+                        _log.warning(
+                            "this worker publishes the schedule %(schedule)s, which stays as it is: %(why)s; "
+                            '"agnt5d schedules show %(schedule)s" shows it, and "agnt5d schedules apply FILE" changes it',
+                            left,
+                        )
                     for token in got.get("lost") or ():
                         self._cancel(token)
                     return
@@ -311,6 +320,9 @@ class Worker:
             "host": socket.gethostname()[:255],
             "pid": os.getpid(),
         }
+        agenda = list(get_registered_schedules().values()) if self._schedules is None else self._schedules
+        if agenda:
+            body["schedules"] = agenda
         with self._lock:
             if self._session:
                 body["worker_id"] = self._session["worker_id"]

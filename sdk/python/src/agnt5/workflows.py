@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast, overload
 from . import _canonical
 from ._validate import in_milliseconds, name_problem, validate
 from .errors import Problem, ValidationError
+from .schedules import Schedule, register_schedule
 
 __all__ = [
     "FlowDefinition",
@@ -471,17 +472,22 @@ def get_registered_workflows() -> dict[str, FlowDefinition]:
 @overload
 def workflow(name: Factory) -> Factory: ...
 @overload
-def workflow(name: str | None = None) -> Callable[[Factory], Factory]: ...
-def workflow(name: Any = None) -> Any:
+def workflow(name: str | None = None, *, schedule: Schedule | str | list[Schedule] | None = None) -> Callable[[Factory], Factory]: ...
+def workflow(name: Any = None, *, schedule: Schedule | str | list[Schedule] | None = None) -> Any:
     """Register what a factory returns, under the function's name or the one given. The factory runs at once.
 
-    ``@workflow``, ``@workflow()`` and ``@workflow("name")`` are the same but for the name.
+    ``@workflow``, ``@workflow()`` and ``@workflow("name")`` are the same but for the name. ``schedule`` starts the workflow by the
+    clock: a Schedule, several in a list, each with a name, or the text of a cron. Unless it has a name, a schedule has the workflow's.
+    It is no part of the definition.
     """
     if callable(name):
         return workflow()(name)
 
     def decorate(factory: Factory) -> Factory:
-        register_workflow(name or getattr(factory, "__name__", ""), factory())
+        own = name or getattr(factory, "__name__", "")
+        register_workflow(own, factory())
+        for one in schedule if isinstance(schedule, list) else () if schedule is None else (schedule,):
+            register_schedule(one, own)
         return factory
 
     return decorate
