@@ -506,3 +506,86 @@ func TestTheCookieOfASecurePage(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryWriteHasAName: whatever a person asks for over HTTP stands in the journal with the name of the token. The actions are all
+// routes of the document that change something for people; what is left out says why.
+func TestEveryWriteHasAName(t *testing.T) {
+	s := openAt(t, filepath.Join(t.TempDir(), "runs.db"), engine.Options{Clock: engine.NewTestClock()})
+	s.want(201, "", "PUT", "/v1/workflows/objects", `{"steps":[{"name":"a","service_name":"svc","handler_name":"h","object_keys":["k"]}]}`)
+	s.start("objects", "r0")
+	w := s.join(`"h"`, "")
+	s.outcome(w, s.task(w, 1)["token"].(string), `"status":"completed","objects":{"k":1}`)
+	root := s.token("", "root", "admin", "")
+	s.token(root, "leaver", "read", "")
+	waits := `{"steps":[{"name":"a","type":"wait_signal","signal":{"name":"go"}}]}`
+	sleeps := `{"steps":[{"name":"a","type":"wait_timer","timer":{"key":"t","delay":"1h"}}]}`
+	done := map[string]bool{
+		// Nothing of these is in the journal, or it is no person who asks.
+		"login": true, "logout": true, "previewSchedule": true, "compactJournal": true, "advanceClock": true,
+		"joinWorker": true, "pollWorker": true, "heartbeat": true, "leaveWorker": true,
+	}
+	for i, a := range []struct{ id, method, path, body, kind string }{
+		{"putWorkflow", "PUT", "/v1/workflows/w", waits, "WorkflowRegistered"},
+		{"putWorkflow", "PUT", "/v1/workflows/w", sleeps, "WorkflowRegistered"},
+		{"useWorkflow", "PUT", "/v1/workflows/w/current", `{"version":1}`, "WorkflowUsed"},
+		{"startRun", "POST", "/v1/workflows/w/runs", `{"workflow_id":"r1"}`, "RunStarted"},
+		{"startRuns", "POST", "/v1/runs/batch", `{"runs":[{"workflow_name":"w","workflow_id":"r2"}]}`, "RunStarted"},
+		{"startRun", "POST", "/v1/workflows/w/runs", `{"workflow_id":"r3","version":2}`, "RunStarted"},
+		{"signalRun", "POST", "/v1/runs/r1/signals/other", `{}`, "SignalReceived"},
+		{"fireTimer", "POST", "/v1/runs/r3/timers/t/fire", `{}`, "TimerFired"},
+		{"cancelRun", "POST", "/v1/runs/r1/cancel", `{}`, "RunCancelled"},
+		{"retryRun", "POST", "/v1/runs/r1/retry", `{}`, "RunReopened"},
+		{"cancelRuns", "POST", "/v1/runs/cancel?workflow=w", ``, "RunCancelled"},
+		{"retryRuns", "POST", "/v1/runs/retry?workflow=w&state=cancelled", ``, "RunReopened"},
+		{"putSchedule", "PUT", "/v1/schedules/s", `{"workflow":"w","every":"1h"}`, "ScheduleChanged"},
+		{"pauseSchedule", "POST", "/v1/schedules/s/pause", `{}`, "ScheduleChanged"},
+		{"resumeSchedule", "POST", "/v1/schedules/s/resume", `{}`, "ScheduleChanged"},
+		{"triggerSchedule", "POST", "/v1/schedules/s/trigger", `{}`, "RunStarted"},
+		{"backfillSchedule", "POST", "/v1/schedules/s/backfill", `{"from":"2020-01-01T00:00:00Z","to":"2020-01-01T02:00:00Z"}`, "ScheduleChanged"},
+		{"deleteSchedule", "DELETE", "/v1/schedules/s", ``, "ScheduleChanged"},
+		{"cancelRun", "POST", "/v1/runs/r1/cancel", `{}`, "RunCancelled"},
+		{"cancelRun", "POST", "/v1/runs/r2/cancel", `{}`, "RunCancelled"},
+		{"deleteRun", "DELETE", "/v1/runs/r1", ``, "RunsDeleted"},
+		{"deleteRuns", "POST", "/v1/runs/delete?workflow=w", ``, "RunsDeleted"},
+		{"deleteWorkflow", "DELETE", "/v1/workflows/w?version=2", ``, "WorkflowDeleted"},
+		{"putService", "PUT", "/v1/services/web", `{"url":"http://127.0.0.1:1/x","handlers":["h"]}`, "SettingChanged"},
+		{"deleteService", "DELETE", "/v1/services/web", ``, "SettingChanged"},
+		{"deleteObject", "DELETE", "/v1/objects/k", ``, "ObjectDeleted"},
+		{"noteBackup", "POST", "/v1/backups", `{"up_to":1,"bytes":1}`, "SettingChanged"},
+		{"createToken", "POST", "/v1/tokens", `{"name":"new","scope":"read"}`, "SettingChanged"},
+		{"revokeToken", "DELETE", "/v1/tokens/leaver", ``, "SettingChanged"},
+	} {
+		done[a.id] = true
+		who := fmt.Sprintf("p%d", i)
+		person := s.token(root, who, "admin", "")
+		if r := s.send(a.method, a.path, a.body, as(person)...); r.StatusCode/100 != 2 {
+			t.Errorf("%s %s: %d %s", a.method, a.path, r.StatusCode, r.text)
+		}
+		var named []string
+		events := s.want(200, "", "GET", "/v1/events?limit=1000", "", as(root)...)
+		for _, e := range events.json["events"].([]any) {
+			e := e.(map[string]any)
+			if data, _ := e["data"].(map[string]any); data["by"] == who {
+				named = append(named, e["kind"].(string))
+			}
+		}
+		if !slices.Contains(named, a.kind) {
+			t.Errorf("%s %s: %q have the name, want %s", a.method, a.path, named, a.kind)
+		}
+	}
+	var doc struct {
+		Paths map[string]map[string]struct {
+			ID string `json:"operationId"`
+		} `json:"paths"`
+	}
+	if err := json.Unmarshal(api.Spec(), &doc); err != nil {
+		t.Fatal(err)
+	}
+	for path, methods := range doc.Paths {
+		for method, route := range methods {
+			if method != "get" && !done[route.ID] {
+				t.Errorf("%s %s (%s) is not tried", method, path, route.ID)
+			}
+		}
+	}
+}

@@ -178,6 +178,9 @@ func (r *route) answerHeaders(status int) object {
 	if r.ID == "workflowGraph" {
 		h["ETag"] = header("of this definition and fold; weak when the answer is compressed", object{"type": "string"})
 	}
+	if slices.Contains([]string{"putSchedule", "getSchedule", "pauseSchedule", "resumeSchedule"}, r.ID) {
+		h["ETag"] = header("the revision of the schedule, for If-Match; weak when the answer is compressed", object{"type": "string"})
+	}
 	if r.ID == "startRun" || r.ID == "getRun" {
 		h["ETag"] = header("changes with the run's history; weak when the answer is compressed", object{"type": "string"})
 		h["Preference-Applied"] = header("wait=S when it was waited", object{"type": "string"})

@@ -97,8 +97,8 @@ const leaseHeader = "Agnt5-Lease-Token"
 var headers = map[string]*param{
 	"Prefer":          {"Prefer", "preference", "wait=S waits up to S seconds (at most 300) for the run's end; together with If-None-Match for its next change"},
 	"Idempotency-Key": {"Idempotency-Key", "run_id", "stands for the id when the body has none"},
-	"If-None-Match":   {"If-None-Match", "header", "an ETag: 304 when the answer would be the same: of a run, when its history has not grown since"},
-	"If-Match":        {"If-Match", "header", "a revision: only when the schedule has that one"},
+	"If-None-Match":   {"If-None-Match", "header", "an ETag: 304 when the answer would be the same: of a run, when its history has not grown since. For a schedule: *, only when there is none of that name"},
+	"If-Match":        {"If-Match", "header", "a revision, as in the ETag: only when the schedule has that one"},
 	"Last-Event-ID":   {"Last-Event-ID", "cursor", "the id of the last event of a stream that goes on"},
 	leaseHeader:       {leaseHeader, "header", "the token of a task under way: with it a worker may read the output of a step on which the task depends"},
 	"Traceparent":     {"Traceparent", "header", "W3C trace context, kept with the run and handed to its workers"},
