@@ -173,13 +173,10 @@ func (r *route) answerHeaders(status int) object {
 		h["Location"] = header("the run's path", object{"type": "string", "format": "uri-reference"})
 	}
 	if _, is := r.Answers[0].Body.(model.Schedule); is {
-		h["ETag"] = header("the schedule's revision, for If-Match", object{"type": "string"})
+		h["ETag"] = header("the schedule's revision, for If-Match; weak when the answer is compressed", object{"type": "string"})
 	}
 	if r.ID == "workflowGraph" {
 		h["ETag"] = header("of this definition and fold; weak when the answer is compressed", object{"type": "string"})
-	}
-	if slices.Contains([]string{"putSchedule", "getSchedule", "pauseSchedule", "resumeSchedule"}, r.ID) {
-		h["ETag"] = header("the revision of the schedule, for If-Match; weak when the answer is compressed", object{"type": "string"})
 	}
 	if r.ID == "startRun" || r.ID == "getRun" {
 		h["ETag"] = header("changes with the run's history; weak when the answer is compressed", object{"type": "string"})
