@@ -561,7 +561,11 @@ func (e *Engine) damaged(d journal.Damage) {
 	if told { // it is found again whenever it is read
 		return
 	}
-	e.o.Logger.Error("journal damage", "seq", d.Seq, "run", d.Run, "kind", d.Kind, "detail", d.Detail)
+	run := ""
+	if d.Run != 0 {
+		run = e.archive.Name(d.Run)
+	}
+	e.o.Logger.Error("journal damage", "seq", d.Seq, "run", run, "kind", d.Kind, "detail", d.Detail)
 }
 
 // Damages is what was found damaged in the journal since it was opened.

@@ -43,7 +43,7 @@ func (e *DamageError) Error() string {
 		at = fmt.Sprintf("%s %d", e.Kind, e.Seq)
 	}
 	if e.Run != 0 {
-		at += fmt.Sprintf(" of run %d", e.Run)
+		at += fmt.Sprintf(" of run #%d", e.Run) // its number; who knows the run's id names that
 	}
 	if e.Kind == "page" {
 		return fmt.Sprintf("journal: %s (run \"agnt5d doctor\")", e.Detail)

@@ -138,8 +138,8 @@ type Event struct {
 	NewerRelease bool `json:"newer_release,omitempty"`
 }
 
-// UnmarshalJSON keeps payloads byte for byte: input, output, payload and objects stay json.RawMessage, whatever else stands in
-// Data becomes a string, a number or a bool.
+// UnmarshalJSON keeps payloads byte for byte: input, output, payload, objects, saw and definition stay json.RawMessage, whatever
+// else stands in Data becomes a string, a number or a bool.
 func (e *Event) UnmarshalJSON(b []byte) error {
 	type plain Event
 	shadow := struct {
@@ -156,7 +156,7 @@ func (e *Event) UnmarshalJSON(b []byte) error {
 		}
 		e.Data[key] = raw
 		switch key {
-		case "input", "output", "payload", "objects":
+		case "input", "output", "payload", "objects", "saw", "definition":
 			continue
 		}
 		var v any

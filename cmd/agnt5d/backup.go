@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/client"
+	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/journal/bolt"
@@ -154,15 +155,15 @@ func (b *backup) finish(ctx context.Context) error {
 
 // verify looks at every checksum, link and index. It needs no payload key.
 func (b *backup) verify(ctx context.Context, j *bolt.Journal, what string) error {
-	var first error
-	n := 0
+	first, n := "", 0
+	names := archive.New(j)
 	_, err := j.VerifyWith(ctx, func(d journal.Damage) {
-		if n++; first == nil {
-			first = &journal.DamageError{Damage: d}
+		if n++; n == 1 {
+			first = damageText(names, d)
 		}
 	}, func(done float64) { b.bar.show("checking", done) })
 	if err == nil && n > 0 {
-		err = exit(exitError, "%s: %s; the first: %v", what, count(n, "place"), first)
+		err = exit(exitError, "%s: %s; the first: %s", what, count(n, "place"), first)
 	}
 	return err
 }

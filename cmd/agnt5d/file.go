@@ -92,6 +92,9 @@ func (f *file) find(id string) (uint64, error) {
 func (f *file) walk(w *archive.Walk, run, until uint64) error {
 	for rec, err := range f.Records(max(run, 1) - 1) {
 		gap, is := archive.Gap(err)
+		if is {
+			gap = f.owned(gap, run)
+		}
 		switch {
 		case is && (run == 0 || gap.Run == run):
 			return f.lie(gap)
@@ -112,6 +115,23 @@ func (f *file) walk(w *archive.Walk, run, until uint64) error {
 	return nil
 }
 
+// owned is damage with the run whose it is, where that can be told: a run has the number of its first record, and links and the head
+// of the run that is looked for (0: all) lead to its others.
+func (f *file) owned(gap journal.Damage, run uint64) journal.Damage {
+	if gap.Run != 0 {
+		return gap
+	}
+	if _, err := f.Archive.Head(gap.Seq); err == nil {
+		gap.Run = gap.Seq
+	} else if h, err := f.Archive.Head(run); err == nil && run != 0 {
+		_, err := f.RunRecords(run, h.LastSeq, 1, 0)
+		if its, is := archive.Gap(err); is && its.Seq == gap.Seq {
+			gap.Run = run
+		}
+	}
+	return gap
+}
+
 // broken names the run of a history that does not fold.
 func (f *file) broken(err error) error {
 	var b *archive.BrokenError
@@ -127,14 +147,19 @@ func (f *file) broken(err error) error {
 
 // lie ends a check: what is on disk is not what was written.
 func (f *file) lie(d journal.Damage) error {
+	return exit(exitError, "%s: %s", f.path, damageText(f.Archive, d))
+}
+
+// damageText names what is damaged, with the id of its run.
+func damageText(names *archive.Archive, d journal.Damage) string {
 	text := d.Kind
 	if d.Seq != 0 {
 		text = fmt.Sprintf("%s %d", d.Kind, d.Seq)
 	}
 	if d.Run != 0 {
-		text += " of run " + f.Name(d.Run)
+		text += " of run " + names.Name(d.Run)
 	}
-	return exit(exitError, "%s: %s: %s", f.path, text, d.Detail)
+	return text + ": " + d.Detail
 }
 
 // status gives a run as it was when the file was last written. Who works on it only an engine knows.

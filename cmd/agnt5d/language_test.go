@@ -50,7 +50,7 @@ func TestConditionsAndFailureBranchesAtTheShell(t *testing.T) {
 	d.again(t)
 	d.say(t, 0, "step wait took it", "signal", "c1", "go")
 	d.say(t, 0, "completed", "start", "choice", "--id", "c1", "--input", `{"amount":120}`, "--wait")
-	d.say(t, 0, "ConditionEvaluated", "history", "c1")
+	d.say(t, 0, `ConditionEvaluated small when=input.amount <= 100 result=false saw={"input.amount":120}`, "history", "c1")
 
 	d.say(t, 0, "f1  completed", "start", "caught", "--id", "f1", "--wait")
 	d.say(t, 0, `"handled_failures":1`, "show", "f1", "-o", "json")
