@@ -12,6 +12,7 @@ import (
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/archive"
+	"github.com/agnt5/agnt5d/internal/expression"
 	"github.com/agnt5/agnt5d/internal/hub"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/shard"
@@ -42,11 +43,21 @@ func (e *Engine) RegisterVersion(ctx context.Context, name string, def *flow.Def
 	if len(problems) > 0 {
 		return Version{}, problems
 	}
-	g, err := flow.NewGraph(own)
+	g, err := e.graph(own, body)
 	if err != nil {
 		return Version{}, err
 	}
 	return e.register(ctx, name, g, body, byWorker)
+}
+
+// graph makes the graph of a definition. One that is stored already means what it meant then: ${ in an object key was once what it says.
+func (e *Engine) graph(def *flow.Definition, body []byte) (*flow.Graph, error) {
+	if expression.HasTemplate(json.RawMessage(body)) {
+		if g, err := e.archive.Graph(flow.DigestOf(body)); err == nil {
+			return g, nil
+		}
+	}
+	return flow.NewGraph(def)
 }
 
 func (e *Engine) register(ctx context.Context, name string, g *flow.Graph, body []byte, byWorker bool) (Version, error) {
@@ -76,7 +87,7 @@ func (e *Engine) UseVersion(ctx context.Context, name string, version uint32) (V
 	if err != nil {
 		return Version{}, err
 	}
-	g, err := archive.ParseGraph(flow.Digest(w.Digest), w.Definition)
+	g, err := e.archive.Graph(flow.Digest(w.Digest))
 	if err != nil {
 		return Version{}, err
 	}

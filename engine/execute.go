@@ -166,7 +166,7 @@ func (e *Engine) checkPayload(what string, b []byte) error {
 func (e *Engine) fillTask(spec *shard.Spec, t *worker.Task) error {
 	def := spec.What
 	*t = worker.Task{WorkflowID: spec.ID, WorkflowName: spec.Workflow, Step: spec.Name, ServiceName: def.Service, HandlerName: def.Handler,
-		Attempt: spec.Attempt, IdempotencyKey: spec.ID + "/" + spec.Name, InputData: def.InputData, ObjectKeys: def.ObjectKeys, TraceParent: spec.Trace,
+		Attempt: spec.Attempt, IdempotencyKey: spec.ID + "/" + spec.Name, InputData: def.InputData, ObjectKeys: spec.Keys, TraceParent: spec.Trace,
 		TimeoutMS: spec.Slot.TimeoutMS, HeartbeatMS: spec.Slot.BeatMS}
 	if t.InputData == nil {
 		t.InputData = json.RawMessage("null")
@@ -174,6 +174,11 @@ func (e *Engine) fillTask(spec *shard.Spec, t *worker.Task) error {
 	var err error
 	if t.WorkflowInput, err = e.archive.Payload(spec.Input); err != nil {
 		return fmt.Errorf("workflow input: %w", err)
+	}
+	if spec.Filled != nil {
+		if t.Input, err = e.archive.Payload(*spec.Filled); err != nil {
+			return fmt.Errorf("input of the step: %w", err)
+		}
 	}
 	if len(spec.Deps) > 0 {
 		t.Dependencies = make(map[string]json.RawMessage, len(spec.Deps))
@@ -198,9 +203,9 @@ func (e *Engine) fillTask(spec *shard.Spec, t *worker.Task) error {
 			t.Errors[step] = worker.StepError{Code: e.Code, Message: e.Message, Type: e.Type, Attempt: e.Attempt}
 		}
 	}
-	if len(def.ObjectKeys) > 0 {
-		t.Objects = make(map[string]worker.Object, len(def.ObjectKeys))
-		for _, k := range def.ObjectKeys {
+	if len(spec.Keys) > 0 {
+		t.Objects = make(map[string]worker.Object, len(spec.Keys))
+		for _, k := range spec.Keys {
 			o, _, err := e.j.Object(k)
 			if err != nil {
 				return fmt.Errorf("object %q: %w", k, err)

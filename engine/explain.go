@@ -200,7 +200,7 @@ func reason(r books, run *shard.Run, i int32, depth int) Reason {
 		out.Command = fmt.Sprintf("agnt5d fire %s %s", ids.Word(s.ID), key)
 	case replay.StepBlocked:
 		if r.past {
-			out.Detail = "waits for its object keys: " + strings.Join(def.ObjectKeys, ", ")
+			out.Detail = "waits for its object keys: " + strings.Join(s.Keys(i), ", ")
 		} else {
 			out.Detail, out.Command = keyHeld(r, st, depth)
 		}

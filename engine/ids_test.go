@@ -117,7 +117,7 @@ func TestRunsOfBeforeWithSuchNamesAreThere(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	g, err := flow.RecordedGraph(def)
+	g, err := flow.RecordedGraph(def, true)
 	if err != nil {
 		t.Fatal(err)
 	}

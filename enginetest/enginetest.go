@@ -146,7 +146,11 @@ func (k *Kit) serve(s stub) {
 }
 
 func (k *Kit) called(handler string, task *worker.Task) {
-	input, _ := json.Marshal(map[string]any{"input_data": task.InputData, "dependencies": task.Dependencies, "workflow_input": task.WorkflowInput})
+	places := map[string]any{"input_data": task.InputData, "dependencies": task.Dependencies, "workflow_input": task.WorkflowInput}
+	if task.Input != nil {
+		places["input"] = task.Input
+	}
+	input, _ := json.Marshal(places)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.calls[handler] = append(k.calls[handler], Call{task.WorkflowID, task.Step, task.Attempt, input})

@@ -32,9 +32,6 @@ func (v *validator) expressions(deps [][]int32, jump []int32) {
 			t, errs := expression.CompileTemplate(s.Input, s.names())
 			uses = v.template(uses, i, "input", v.place(i, "input"), t, errs)
 		}
-		if !keyTemplates() {
-			continue
-		}
 		for n, key := range s.ObjectKeys {
 			if expression.HasTemplate(key) {
 				t, errs := expression.CompileText(key, s.names())
@@ -49,8 +46,9 @@ func (v *validator) expressions(deps [][]int32, jump []int32) {
 	v.before(uses, deps, jump)
 }
 
-// keyTemplates says whether ${ in an object key begins an expression.
-func keyTemplates() bool { _, cannot := notYet["templates in object_keys"]; return !cannot }
+func keysHaveTemplates(s *Step) bool {
+	return slices.ContainsFunc(s.ObjectKeys, expression.HasTemplate[string])
+}
 
 // names are those that the step's expressions may use beside the usual ones.
 func (s *Step) names() expression.Names {

@@ -190,7 +190,7 @@ func TestNamesOfBeforeAreReadFromJournals(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	g, err := RecordedGraph(d)
+	g, err := RecordedGraph(d, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +207,7 @@ func TestNamesOfBeforeAreReadFromJournals(t *testing.T) {
 			t.Errorf("%+v", p)
 		}
 	}
-	if _, err := RecordedGraph(&Definition{Steps: []Step{Task("a b", "s", "h")}}); err == nil {
+	if _, err := RecordedGraph(&Definition{Steps: []Step{Task("a b", "s", "h")}}, false); err == nil {
 		t.Error("another fault passed")
 	}
 }

@@ -32,6 +32,8 @@ type Graph struct {
 	Joins [][]Join
 	// Joined[w] holds, for a step w with a branch, the steps that have a Join of it, ascending.
 	Joined [][]int32
+
+	TemplatedKeys []bool // by step: ${ in its object keys begins an expression; nil: of none
 }
 
 // Join is one step W with a branch, and the dependencies of another step that stand on W's two branches, as indexes into its Deps:
@@ -57,17 +59,27 @@ func (v *validator) finish() (*Graph, error) {
 	return v.graph, nil
 }
 
+// Templates says whether a step has expressions in its input or object keys, which are worked out before it starts.
+func (g *Graph) Templates(i int32) bool { return g.Def.Steps[i].Input != nil || g.KeyTemplates(i) }
+
+// KeyTemplates says whether a step has expressions in its object keys.
+func (g *Graph) KeyTemplates(i int32) bool { return g.TemplatedKeys != nil && g.TemplatedKeys[i] }
+
+// Templated says whether any step has expressions in its object keys.
+func (g *Graph) Templated() bool { return g.TemplatedKeys != nil }
+
 // RecordedGraph is NewGraph for a definition that a journal holds. It takes the names . and .., which were good once.
-func RecordedGraph(d *Definition) (*Graph, error) {
+// literal: it was stored by a release for which ${ in an object key was what it says.
+func RecordedGraph(d *Definition, literal bool) (*Graph, error) {
 	v := newValidator(d)
-	v.old = true
+	v.old, v.literal = true, literal
 	return v.finish()
 }
 
 // newGraph is all of the graph but the digest and the joins.
-func newGraph(d *Definition, index map[string]int) *Graph {
+func newGraph(d *Definition, index map[string]int, literal bool) *Graph {
 	n := len(d.Steps)
-	g := &Graph{Def: &Definition{Steps: slices.Clone(d.Steps)}, Index: make(map[string]int32, n), Deps: make([][]int32, n),
+	g := &Graph{Def: &Definition{TimeoutMS: d.TimeoutMS, Output: d.Output, Steps: slices.Clone(d.Steps)}, Index: make(map[string]int32, n), Deps: make([][]int32, n),
 		Dependents: make([][]int32, n), Branch: make([]int32, n), NamedBy: make([][]int32, n), Beside: make([][]int32, n),
 		Timers: map[string]int32{}, Joins: make([][]Join, n), Joined: make([][]int32, n)}
 	for name, i := range index {
@@ -76,6 +88,12 @@ func newGraph(d *Definition, index map[string]int) *Graph {
 	for i := range g.Def.Steps {
 		s := &g.Def.Steps[i]
 		s.Type = typeOf(s)
+		if !literal && keysHaveTemplates(s) {
+			if g.TemplatedKeys == nil {
+				g.TemplatedKeys = make([]bool, n)
+			}
+			g.TemplatedKeys[i] = true
+		}
 		g.Deps[i] = make([]int32, 0, len(s.Dependencies)+len(s.After))
 		for _, dep := range slices.Concat(s.Dependencies, s.After) {
 			at := g.Index[dep]
@@ -111,9 +129,9 @@ func (g *Graph) refer() {
 	g.Refs, g.Needs, g.Needed = make([][]int32, n), g.Deps, g.Dependents
 	for i := range g.Def.Steps {
 		s := &g.Def.Steps[i]
-		g.Language = g.Language || s.usesLanguage()
-		g.Asks = g.Asks || s.When != "" || s.ForEach != nil || s.Repeat != nil
-		for _, ref := range s.refs() {
+		g.Language = g.Language || s.usesLanguage() || g.Templates(int32(i))
+		g.Asks = g.Asks || s.When != "" || s.ForEach != nil || s.Repeat != nil || g.Templates(int32(i))
+		for _, ref := range s.refs(g.KeyTemplates(int32(i))) {
 			if at, ok := g.Index[ref.Name]; ok && !slices.Contains(g.Refs[i], at) {
 				g.Refs[i] = append(g.Refs[i], at)
 			}
@@ -127,8 +145,8 @@ func (g *Graph) refer() {
 	}
 }
 
-// refs gives the steps that the expressions of a step name.
-func (s *Step) refs() (all []expression.Ref) {
+// refs gives the steps that the expressions of a step name. keys: there are some in its object keys.
+func (s *Step) refs(keys bool) (all []expression.Ref) {
 	add := func(text string, names expression.Names) {
 		if p, err := expression.Compile(text, names); err == nil {
 			all = append(all, p.Steps()...)
@@ -142,6 +160,16 @@ func (s *Step) refs() (all []expression.Ref) {
 	}
 	if s.Repeat != nil {
 		add(s.Repeat.Until, s.names()|expression.Round)
+	}
+	if s.Input != nil {
+		t, _ := expression.CompileTemplate(s.Input, s.names())
+		all = append(all, t.Steps()...)
+	}
+	for _, key := range s.ObjectKeys {
+		if keys && expression.HasTemplate(key) {
+			t, _ := expression.CompileText(key, s.names())
+			all = append(all, t.Steps()...)
+		}
 	}
 	return all
 }

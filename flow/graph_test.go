@@ -137,7 +137,7 @@ func TestOrderProblemsAreWhatTheRuleSays(t *testing.T) {
 		for i := range stray.Steps {
 			index[stray.Steps[i].Name] = i
 		}
-		g := newGraph(&stray, index)
+		g := newGraph(&stray, index, false)
 		dead, cycle := false, false
 		for w, e := range g.Branch {
 			if e < 0 || int(e) == w {

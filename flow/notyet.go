@@ -4,9 +4,6 @@ package flow
 // A definition that uses one is refused. Who teaches the engine one takes it out of here.
 var notYet = map[string]string{
 	"for_each": "steps over a list",
-	"input":    "templates",
-
-	"templates in object_keys": "expressions in object keys", // until then ${ is what it says
 
 	"the run's timeout_ms": "a time limit of the run",
 	"the run's output":     "a template for the run's output",

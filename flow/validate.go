@@ -45,6 +45,7 @@ type validator struct {
 	findings
 	d         *Definition
 	old       bool           // it stands in a journal: . and .. were names once
+	literal   bool           // it stands there since a release for which ${ in an object key was what it says
 	root      *value         // what the definition was read from; nil: nothing
 	flaws     map[int]flaw   // what could not be read
 	index     map[string]int // of the first step of that name
@@ -94,7 +95,7 @@ func (v *validator) check() {
 		v.whole(0, CodeInputInvalid, "%v", err)
 	} else if len(body) > MaxBytes {
 		v.whole(0, CodeTooLarge, "the definition is %d bytes in canonical form, the limit is %d", len(body), MaxBytes)
-	} else if g := newGraph(v.d, v.index); !g.findJoins() {
+	} else if g := newGraph(v.d, v.index, v.literal); !g.findJoins() {
 		v.whole(0, CodeTooTangled, "%d waits have an on_timeout, and the branches meet in more than %d places: use several workflows, or joins that are nearer to their waits", g.escalations(), maxJoined)
 	} else {
 		v.body, v.graph = body, g
@@ -236,7 +237,7 @@ func (v *validator) task(i int, s *Step) {
 	for n, key := range s.ObjectKeys {
 		if !seen(n) {
 			v.add(i, v.itemPlace(i, "object_keys", n), CodeObjectKeyTwice, "object key %s appears twice", quote(key))
-		} else if !v.old && keyTemplates() && expression.HasTemplate(key) {
+		} else if !v.literal && expression.HasTemplate(key) {
 			continue // its expressions are looked at with all others
 		} else if err := valid(key); err != nil {
 			v.add(i, v.itemPlace(i, "object_keys", n), CodeObjectKey, "%v", err)

@@ -150,6 +150,8 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		s.settle(e.Step)
 	case event.ConditionEvaluated:
 		s.evaluated(seq, e, st)
+	case event.TemplatesEvaluated:
+		s.templates(seq, e)
 	case event.RoundCompleted:
 		return s.roundCompleted(seq, at, e, st)
 	case event.SignalAwaited:

@@ -83,7 +83,7 @@ func (s *State) checkStep(i Instance, st *Step) string {
 	if st.State.Open() && s.Status != Running && s.Status != Quarantined {
 		return "3: an open step"
 	}
-	keyed := len(s.Spec(i).ObjectKeys) > 0
+	keyed := len(s.Keys(i)) > 0
 	holds := st.State == StepScheduled || st.State == StepRunning || st.State == StepRetrying || st.State == StepWaiting && st.Kind() == &task
 	switch {
 	case st.Request != 0 && (!keyed || !holds && st.State != StepBlocked), st.Request == 0 && keyed && (holds || st.State == StepBlocked),

@@ -58,6 +58,7 @@ const (
 	kConditions // from encoding 3 on
 	kUncaught   // the same
 	kRounds     // the same
+	kFilled     // the same
 )
 
 // Numbers of the fields of a step.
@@ -210,6 +211,7 @@ func (s *State) encode(f, in *fields, dst []byte, answers bool) []byte {
 		s.appendConditions(f)
 		s.appendFailures(f)
 		s.appendRounds(f)
+		s.appendFilled(f)
 	}
 	return f.flush(append(dst, encoding))
 }
@@ -550,6 +552,10 @@ func Decode(b []byte, g *flow.Graph) (*State, error) {
 			}
 		case kRounds:
 			if err := s.readRounds(r); err != nil {
+				return nil, err
+			}
+		case kFilled:
+			if err := s.readFilled(r); err != nil {
 				return nil, err
 			}
 		case kUncaught:

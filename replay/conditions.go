@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,16 +17,22 @@ type Ask uint8
 
 const (
 	AskNothing Ask = iota
-	AskStart       // its turn has come: does its `when` let it start?
+	AskStart       // its turn has come: does its `when` let it start, and what do its templates come to?
 	AskUntil       // a round of it has completed: is that enough?
 )
 
 // Evaluated is the answer to an Ask.
 type Evaluated struct {
-	Yes bool   // what the condition came to
-	Saw []byte // JSON: an object with the values that it read, by their paths
-	Err string // why it could not be worked out; "": it could
+	Yes   bool     // what the condition came to; true when there is none
+	Saw   []byte   // JSON: an object with the values that it read, by their paths
+	Input []byte   // JSON: what the templates of its input came to; nil: it has none
+	Keys  []string // what its object keys came to, each once; nil: no key of it is a template
+	Err   string   // why it could not be worked out; "": it could
+	Code  string   // of the failure; "": expression_failed
 }
+
+// code is the code of the failure of a step of which something could not be worked out.
+func (got *Evaluated) code() string { return cmp.Or(got.Code, failure.ExpressionFailed) }
 
 // Condition is the result of a step's `when`.
 type Condition struct {
@@ -76,18 +83,23 @@ func (t *Turn) Evaluated(i Instance, got Evaluated) {
 func (t *Turn) mayStart(i Instance, got Evaluated) {
 	if got.Err != "" {
 		t.catch(i)
-		t.fail(i, t.S.At(i).Attempt, failure.ExpressionFailed, got.Err)
+		t.fail(i, t.S.At(i).Attempt, got.code(), got.Err)
 		return
 	}
-	t.add(event.Event{Kind: event.ConditionEvaluated, Step: i, Forced: got.Yes, Payload: got.Saw})
+	if t.S.Spec(i).When != "" {
+		t.add(event.Event{Kind: event.ConditionEvaluated, Step: i, Forced: got.Yes, Payload: got.Saw})
+	}
 	if t.Err != nil {
 		return
 	}
-	if got.Yes {
+	if !got.Yes {
+		t.skip(i, SkipWhen)
+		return
+	}
+	t.prepare(i, got)
+	if t.Err == nil {
 		t.catch(i)
 		t.begin(i)
-	} else {
-		t.skip(i, SkipWhen)
 	}
 }
 
@@ -104,7 +116,8 @@ func (s *State) evaluated(seq uint64, e *event.Event, st *Step) {
 
 // asksStart says whether the step's start hangs on something that nobody has worked out yet.
 func (s *State) asksStart(i Instance) bool {
-	return s.Graph.Def.Steps[i].When != "" && !s.conditions[i].Yes
+	spec := &s.Graph.Def.Steps[i]
+	return spec.When != "" && !s.conditions[i].Yes || s.asksTemplates(i)
 }
 
 // neverStarted says, of a step that failed, that its condition could not be worked out: a retry of the run looks at it again.

@@ -106,6 +106,7 @@ var task = Kind{
 		event.StepCompleted:      In(StepScheduled, StepRunning, StepWaiting),
 		event.RoundCompleted:     In(StepScheduled, StepRunning),
 		event.ConditionEvaluated: In(StepPending, StepDormant, StepWaiting),
+		event.TemplatesEvaluated: In(StepPending, StepDormant),
 	},
 	begin: func(t *Turn, i Instance) { t.offer(i) },
 	due:   func(t *Turn, i Instance) { t.schedule(i) },

@@ -202,8 +202,9 @@ type State struct {
 	wanted     []Instance // those that began to ask since Wanted was last called
 	conditions map[Instance]Condition
 	rounds     map[Instance]round // of steps that have completed some
-	released   []uint64           // requests for keys that ended since Released was last called
-	arrived    map[uint64][]byte  // small payloads of signals that nobody took yet, by sequence
+	filled     map[Instance]filled
+	released   []uint64          // requests for keys that ended since Released was last called
+	arrived    map[uint64][]byte // small payloads of signals that nobody took yet, by sequence
 }
 
 // New gives the state of a run of that graph before its first event.

@@ -235,7 +235,7 @@ func (t *Turn) offer(i Instance) {
 		t.fail(i, t.S.At(i).Attempt, failure.TaskTooLarge, fmt.Sprintf("the task with its dependencies is %d bytes, the limit is %d", size, MaxTask))
 		return
 	}
-	if len(t.S.Spec(i).ObjectKeys) > 0 {
+	if len(t.S.Keys(i)) > 0 {
 		t.add(event.Event{Kind: event.StepBlocked, Step: i})
 		return
 	}
@@ -272,6 +272,9 @@ func (t *Turn) schedule(i Instance) {
 // TaskSize is the number of payload bytes that a task carries: inputs and the outputs of its completed dependencies.
 func (s *State) TaskSize(i Instance) uint64 {
 	size := uint64(s.Input.Len) + uint64(len(s.Spec(i).InputData))
+	if input, ok := s.StepInput(i); ok {
+		size += uint64(input.Len)
+	}
 	for _, d := range s.Deps(i) {
 		if s.Steps[d].State == StepCompleted {
 			size += uint64(s.Steps[d].Output.Len)

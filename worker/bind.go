@@ -12,13 +12,14 @@ import (
 // Binding: how a handler's input is filled.
 //
 // Each field of the input struct that encoding/json knows, by its JSON name, is a parameter. It is taken from the first place that
-// has it: input_data; a dependency of that name; a key of the only dependency's output, if that is an object; a key of the
+// has it: input, which the step's templates came to; input_data; a dependency of that name; a key of the only dependency's output, if that is an object; a key of the
 // workflow's input. Found nowhere it stays zero, or, tagged `agnt5:"required"`, fails the attempt for good. What is found is what
 // json.Unmarshal makes of an object with these keys.
 //
 // A map with string keys gets the union of these places, the first place winning. If its values are neither any nor
 // json.RawMessage, an only dependency whose output is an object gives the keys of that object, and not its own name. Any other
-// input gets the only dependency's output, or, without dependencies, the workflow's input. An empty struct gets nothing.
+// input gets the step's input, if it has templates, else the only dependency's output, or, without dependencies, the workflow's input. An
+// empty struct gets nothing.
 
 type plan struct {
 	kind   inputKind
@@ -143,7 +144,9 @@ func (p *plan) bind(t *Task, in any) error {
 		return nil
 	case inputValue:
 		raw := t.WorkflowInput
-		if len(t.Dependencies) == 1 {
+		if t.Input != nil {
+			raw = t.Input
+		} else if len(t.Dependencies) == 1 {
 			for _, out := range t.Dependencies {
 				raw = out
 			}
@@ -155,8 +158,8 @@ func (p *plan) bind(t *Task, in any) error {
 	places := t.places()
 	switch p.kind {
 	case inputTypedMap:
-		if len(t.Dependencies) == 1 && places[2] != nil { // by itself it would be a value of another kind
-			places[1] = nil
+		if len(t.Dependencies) == 1 && places[placeOnly] != nil { // by itself it would be a value of another kind
+			places[placeDependencies] = nil
 		}
 		return unmarshal(union(places), in, "input")
 	case inputMap:
@@ -169,7 +172,7 @@ func (p *plan) bind(t *Task, in any) error {
 		raw, ok := find(places, f.name)
 		if !ok {
 			if f.required {
-				return unbound("parameter %q is required and found neither in input_data, nor among the dependencies, nor in the workflow's input", f.name)
+				return unbound("parameter %q is required and found neither in input or input_data, nor among the dependencies, nor in the workflow's input", f.name)
 			}
 			continue
 		}
@@ -196,15 +199,27 @@ func unmarshal(raw json.RawMessage, into any, what string) error {
 	return nil
 }
 
-// places gives where parameters are looked for, the first place first.
+// The places where parameters are looked for, the first one first.
+const (
+	placeInput = iota
+	placeInputData
+	placeDependencies
+	placeOnly // the only dependency's output
+	placeWorkflow
+	allPlaces
+)
+
+// places gives what stands in each place; nil: nothing.
 func (t *Task) places() []map[string]json.RawMessage {
-	places := []map[string]json.RawMessage{object(t.InputData), t.Dependencies}
+	places := make([]map[string]json.RawMessage, allPlaces)
+	places[placeInput], places[placeInputData], places[placeWorkflow] = object(t.Input), object(t.InputData), object(t.WorkflowInput)
+	places[placeDependencies] = t.Dependencies
 	if len(t.Dependencies) == 1 {
 		for _, out := range t.Dependencies {
-			places = append(places, object(out))
+			places[placeOnly] = object(out)
 		}
 	}
-	return append(places, object(t.WorkflowInput))
+	return places
 }
 
 // object gives the keys of a JSON object; nil of anything else.

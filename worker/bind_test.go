@@ -130,3 +130,34 @@ func TestAMapOfNumbersTakesTheKeysOfItsDependency(t *testing.T) {
 		t.Errorf("got %v, %v", all, err)
 	}
 }
+
+type params4 struct {
+	A int `json:"a"`
+	B int `json:"b"`
+	C int `json:"c"`
+	D int `json:"d"`
+}
+
+// What the templates of a step came to is the first place of parameters, and the whole input of a handler that takes one value.
+func TestTheInputOfTemplatesComesFirst(t *testing.T) {
+	task := &Task{Input: json.RawMessage(`{"a":1}`), InputData: json.RawMessage(`{"a":2,"b":2}`), Dependencies: map[string]json.RawMessage{"dep": json.RawMessage(`{"a":3,"c":3}`)},
+		WorkflowInput: json.RawMessage(`{"a":4,"d":4}`)}
+	fields, err := bound[params4](task)
+	if err != nil || fields != (params4{1, 2, 3, 4}) {
+		t.Errorf("a struct: %+v, %v", fields, err)
+	}
+	if all, err := bound[map[string]any](task); err != nil || all["a"] != 1.0 || all["b"] != 2.0 || all["d"] != 4.0 {
+		t.Errorf("a map: %v, %v", all, err)
+	}
+	if whole, err := bound[json.RawMessage](task); err != nil || string(whole) != `{"a":1}` {
+		t.Errorf("one value: %s, %v", whole, err)
+	}
+}
+
+func bound[In any](task *Task) (in In, err error) {
+	p, err := planFor[In]()
+	if err == nil {
+		err = p.bind(task, &in)
+	}
+	return in, err
+}

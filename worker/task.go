@@ -37,6 +37,9 @@ type Task struct {
 	Round    *uint32         `json:"round,omitempty"`
 	Previous json.RawMessage `json:"previous,omitempty"`
 
+	// Input is what the step's templates came to: an object, in which a handler's parameters are looked for first. nil: the step has none.
+	Input json.RawMessage `json:"input,omitempty"`
+
 	changed map[string]json.RawMessage
 	beat    func(details json.RawMessage) error
 	log     *LogBuffer

@@ -58,7 +58,7 @@ func newGraphCmd() *cobra.Command {
 
 func drawGraph(cmd *cobra.Command, st *model.Status, def *flow.Definition, format string, most int) error {
 	out := cmd.OutOrStdout()
-	g, err := flow.RecordedGraph(def)
+	g, err := flow.RecordedGraph(def, true)
 	if err != nil {
 		return err
 	}

@@ -99,7 +99,7 @@ func child(dir string) error {
 	return eng.Err()
 }
 
-var mixed = []string{"chain", "fan", "approval", "counter", "choice", "rounds"}
+var mixed = []string{"chain", "fan", "approval", "counter", "choice", "rounds", "templated"}
 
 // openMixed opens an engine with the mixed handlers in process and the mixed workflows.
 func openMixed(path string) (*engine.Engine, error) {
@@ -122,6 +122,9 @@ func openMixed(path string) (*engine.Engine, error) {
 
 // mixedHandlers serve the mixed workflows, in process and in a worker alike.
 var mixedHandlers = map[string]worker.Func{
+	"said": func(_ context.Context, t *worker.Task) (json.RawMessage, error) {
+		return json.Marshal(map[string]any{"input": t.Input, "keys": t.ObjectKeys})
+	},
 	"noop": func(context.Context, *worker.Task) (json.RawMessage, error) { return json.RawMessage(`"done"`), nil },
 	"count": func(_ context.Context, t *worker.Task) (json.RawMessage, error) {
 		for _, k := range t.ObjectKeys {
@@ -163,6 +166,9 @@ func mixedFlows() map[string]flow.Definition {
 			flow.Task("end", "svc", "noop", flow.After("yes", "no"), flow.Joined(flow.JoinAny))}},
 		"rounds": {Steps: []flow.Step{flow.Task("poll", "svc", "count", flow.Keys("counter:a"), flow.RepeatUntil("round == 2", time.Millisecond, 5)),
 			flow.Task("end", "svc", "noop", flow.After("poll"), flow.OnFailure("sorry")), flow.Task("sorry", "svc", "noop")}},
+		"templated": {Steps: []flow.Step{flow.Task("first", "svc", "noop"),
+			flow.Task("count", "svc", "count", flow.After("first"), flow.Keys("counter:${ steps.first.output == \"done\" ? \"a\" : \"b\" }"),
+				flow.Templates(map[string]string{"said": "${ steps.first.output }"}))}},
 		"chain": {Steps: []flow.Step{flow.Task("a", "svc", "noop"), flow.Task("b", "svc", "flaky", flow.After("a"), soon), flow.Task("c", "svc", "noop", flow.After("b"))}},
 		"fan":   {Steps: fan},
 		"approval": {Steps: []flow.Step{flow.Task("submit", "svc", "noop"),

@@ -74,3 +74,47 @@ func TestConditionsAndFailureBranchesAtTheShell(t *testing.T) {
 		t.Errorf("the worker ended with %d: %s", code, worker.said)
 	}
 }
+
+// What a step's input and object keys come to is worked out once; a daemon that is killed before the step is done does not change it.
+func TestTemplatesAtTheShell(t *testing.T) {
+	dir := t.TempDir()
+	d := startDaemon(t, dir)
+	file := filepath.Join(dir, "order.yaml")
+	if err := os.WriteFile(file, []byte(`steps:
+  - {name: price, service_name: svc, handler_name: noop}
+  - name: bill
+    service_name: svc
+    handler_name: said
+    dependencies: [price]
+    input: {of: "order ${ input.order }", price: "${ steps.price.output }", plain: "$${x}"}
+    object_keys: ["order:${ input.order }"]
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.say(t, 0, "order version 1 is new", "register", "order", file)
+	holder := filepath.Join(dir, "holder.yaml")
+	if err := os.WriteFile(holder, []byte(`steps:
+  - {name: hold, service_name: nobody, handler_name: h, object_keys: ["order:7"]}
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.say(t, 0, "holder version 1 is new", "register", "holder", holder)
+	d.say(t, 0, "h1", "start", "holder", "--id", "h1")
+	worker := startWorker(t, d.url)
+	d.say(t, 0, "o1", "start", "order", "--id", "o1", "--input", `{"order":7}`)
+	until(t, func() bool {
+		_, out, _ := d.cli(t, "explain", "o1")
+		return strings.Contains(out, "order:7")
+	})
+	d.say(t, 0, `TemplatesEvaluated`, "history", "o1")
+	d.kill()
+	d.again(t)
+	d.say(t, 0, "", "cancel", "h1")
+	d.say(t, 0, "completed", "start", "order", "--id", "o1", "--input", `{"order":7}`, "--wait")
+	d.say(t, 0, `{"input":{"of":"order 7","plain":"${x}","price":"done"},"keys":["order:7"]}`, "show", "o1", "-o", "json")
+	d.say(t, exitRunFailed, "object_keys[0]", "start", "order", "--id", "o2", "--input", `{"order":"\u0000"}`, "--wait")
+	d.say(t, 0, "object_key_invalid", "explain", "o2")
+	if code := worker.stop(t); code != 0 {
+		t.Errorf("the worker ended with %d: %s", code, worker.said)
+	}
+}

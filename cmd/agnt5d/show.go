@@ -216,7 +216,7 @@ func alike(r model.Reason) string {
 
 // drawSteps draws a line for each step, or for a group of steps that are alike when there are many.
 func drawSteps(out io.Writer, st *model.Status, def *flow.Definition, how drawing) error {
-	g, err := flow.RecordedGraph(def)
+	g, err := flow.RecordedGraph(def, true)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/internal/expression"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
@@ -23,6 +24,7 @@ type Log interface {
 	Snapshot(run uint64) (journal.Snapshot, bool, error)
 	Definitions() ([]journal.Definition, error)
 	DefinitionBody(digest string) ([]byte, error)
+	Row(key string) (value []byte, ok bool, err error)
 }
 
 // Archive reads a log. It is safe for concurrent use.
@@ -143,12 +145,24 @@ func (a *Archive) Graph(d flow.Digest) (*flow.Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, err := ParseGraph(d, body)
+	literal := false
+	if expression.HasTemplate(json.RawMessage(body)) {
+		_, meant, err := a.j.Row(TemplatesRow(d))
+		if err != nil {
+			return nil, err
+		}
+		literal = !meant
+	}
+	g, err := ParseGraph(d, body, literal)
 	if err != nil {
 		return nil, err
 	}
 	return a.Keep(g), nil
 }
+
+// TemplatesRow is the key of the setting which says that ${ in the object keys of a definition begins an expression. What was stored before
+// there were such has none, and ${ is what it says.
+func TemplatesRow(d flow.Digest) string { return "templates/" + string(d) }
 
 // Keep remembers the graph of a definition that is on its way to the journal. It gives the one that is shared.
 func (a *Archive) Keep(g *flow.Graph) *flow.Graph {

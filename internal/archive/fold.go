@@ -26,14 +26,14 @@ func (e *BrokenError) Error() string {
 func (e *BrokenError) Unwrap() error { return e.Why }
 
 // ParseGraph makes the graph of a stored definition. One that is not valid here was so when it was stored, and its digest holds: a
-// newer release has written it, and the error wraps event.ErrFormat.
-func ParseGraph(d flow.Digest, body []byte) (*flow.Graph, error) {
+// newer release has written it, and the error wraps event.ErrFormat. literal: see flow.RecordedGraph.
+func ParseGraph(d flow.Digest, body []byte, literal bool) (*flow.Graph, error) {
 	newer := func(why error) error { return fmt.Errorf("definition %s: %w: %v", d, event.ErrFormat, why) }
 	def, problems := flow.Parse(body)
 	if len(problems) > 0 {
 		return nil, newer(problems)
 	}
-	g, err := flow.RecordedGraph(def)
+	g, err := flow.RecordedGraph(def, literal)
 	if err != nil {
 		return nil, newer(err)
 	}

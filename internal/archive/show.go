@@ -78,6 +78,17 @@ func Show(seq, n uint64, at int64, run string, g *flow.Graph, e *event.Event) mo
 		}
 		put("of", e.Code)
 		when("due", e.Due)
+	case event.TemplatesEvaluated:
+		if len(e.Payload) > 0 {
+			out.Data["input"] = json.RawMessage(e.Payload)
+		}
+		if len(e.Objects) > 0 {
+			keys := make([]string, len(e.Objects))
+			for i := range keys {
+				keys[i] = e.Objects[i].Key
+			}
+			out.Data["object_keys"] = keys
+		}
 	case event.FailureCaught:
 		if g != nil && int(e.Step) < len(g.Def.Steps) {
 			put("on_failure", g.Def.Steps[e.Step].OnFailure)

@@ -5,9 +5,12 @@ package evaluate
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 
+	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/expression"
+	"github.com/agnt5/agnt5d/internal/failure"
 	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/replay"
@@ -31,8 +34,55 @@ func Answer(q *shard.Question, read Read) (*shard.Evaluated, error) {
 		out.Got = condition("until", q.What.Repeat.Until, expression.Round, env)
 		return out, nil
 	}
-	out.Got = condition("when", q.What.When, 0, env)
+	out.Got.Yes = true
+	if !q.Known {
+		out.Got = condition("when", q.What.When, 0, env)
+	}
+	if out.Got.Yes && out.Got.Err == "" && q.Fill {
+		fill(&out.Got, q, env)
+	}
 	return out, nil
+}
+
+// fill works out what the templates of a step come to.
+func fill(got *replay.Evaluated, q *shard.Question, env *expression.Env) {
+	what, names := q.What, expression.Names(0)
+	if what.ForEach != nil {
+		names = expression.Item
+	}
+	if what.Input != nil {
+		t, err := template(what.Input, names)
+		if err == nil {
+			got.Input, err = t.Eval(env)
+		}
+		if err != nil {
+			got.Err = fmt.Sprintf("input: %v", err)
+			return
+		}
+	}
+	if !q.FillKeys {
+		return
+	}
+	for n, key := range what.ObjectKeys {
+		if expression.HasTemplate(key) {
+			text := key
+			t, err := textTemplate(text, names)
+			if err == nil {
+				key, err = t.Text(env)
+			}
+			if err != nil {
+				got.Err = fmt.Sprintf("object_keys[%d]: %v", n, err)
+				return
+			}
+			if bad := flow.ValidObjectKey(key); bad != nil {
+				got.Code, got.Err = failure.ObjectKeyInvalid, fmt.Sprintf("object_keys[%d]: %s came to what is no object key: %v", n, text, bad)
+				return
+			}
+		}
+		if !slices.Contains(got.Keys, key) {
+			got.Keys = append(got.Keys, key)
+		}
+	}
 }
 
 // condition works out what must be true or false; key is what it is called.
@@ -72,36 +122,67 @@ func environment(q *shard.Question, read Read) (*expression.Env, error) {
 	return env, nil
 }
 
-// programs are expressions that were compiled lately: the same are evaluated in many runs.
+// programs are expressions and templates that were compiled lately: the same are evaluated in many runs.
 var programs = struct {
 	sync.Mutex
-	by map[source]*expression.Program
-}{by: map[source]*expression.Program{}}
+	by   map[source]any
+	size int // of their texts
+}{by: map[source]any{}}
 
 type source struct {
+	kind  byte // e: an expression, t: a template, k: the template of a text
 	text  string
 	names expression.Names
 }
 
-const programsKept = 1_000
+// Bounds of what is kept.
+const (
+	programsKept = 1_000
+	programBytes = 8 << 20
+)
 
-func compiled(text string, names expression.Names) (*expression.Program, *expression.Error) {
-	of := source{text, names}
+// compile gives what was compiled from a text, with its errors.
+func compile[T any](of source, make func() (T, *expression.Error)) (T, *expression.Error) {
 	programs.Lock()
-	p := programs.by[of]
+	p, known := programs.by[of]
 	programs.Unlock()
-	if p != nil {
-		return p, nil
+	if known {
+		return p.(T), nil
 	}
-	p, err := expression.Compile(text, names)
+	made, err := make()
 	if err != nil {
-		return nil, err
+		return made, err
 	}
 	programs.Lock()
 	defer programs.Unlock()
-	if len(programs.by) >= programsKept {
+	if programs.size += len(of.text); len(programs.by) >= programsKept || programs.size > programBytes {
 		clear(programs.by)
+		programs.size = len(of.text)
 	}
-	programs.by[of] = p
-	return p, nil
+	programs.by[of] = made
+	return made, nil
+}
+
+func compiled(text string, names expression.Names) (*expression.Program, *expression.Error) {
+	return compile(source{'e', text, names}, func() (*expression.Program, *expression.Error) { return expression.Compile(text, names) })
+}
+
+func template(value json.RawMessage, names expression.Names) (*expression.Template, *expression.Error) {
+	return compile(source{'t', string(value), names}, func() (*expression.Template, *expression.Error) {
+		return only(expression.CompileTemplate(value, names))
+	})
+}
+
+func textTemplate(text string, names expression.Names) (*expression.Template, *expression.Error) {
+	return compile(source{'k', text, names}, func() (*expression.Template, *expression.Error) {
+		return only(expression.CompileText(text, names))
+	})
+}
+
+// only gives the first of many errors.
+func only(t *expression.Template, errs []*expression.Error) (*expression.Template, *expression.Error) {
+	if len(errs) > 0 {
+		return nil, errs[0]
+	}
+	return t, nil
 }

@@ -36,6 +36,8 @@ const (
 	FailureCaught      Kind = 25 // intent: Step, which has failed: the step that its on_failure names has started
 	RoundCompleted     Kind = 26 // fact: Step, Attempt, Payload (output), Objects, Hash: a round of a step that repeats
 
+	TemplatesEvaluated Kind = 32 // fact: Step; Payload (its input), Objects (its object keys, each without a state)
+
 	// Facts of the engine itself; they stand in records of no run.
 
 	WorkflowRegistered Kind = 40 // Name, Version, Digest
@@ -57,6 +59,7 @@ var names = [...]string{
 	TimerFired: "TimerFired", RunCompleted: "RunCompleted", RunFailed: "RunFailed", RunCancelled: "RunCancelled",
 	RunReopened: "RunReopened", AttemptEnded: "AttemptEnded", RunQuarantined: "RunQuarantined",
 	ConditionEvaluated: "ConditionEvaluated", FailureCaught: "FailureCaught", RoundCompleted: "RoundCompleted",
+	TemplatesEvaluated: "TemplatesEvaluated",
 	WorkflowRegistered: "WorkflowRegistered", RunsDeleted: "RunsDeleted", ObjectDeleted: "ObjectDeleted",
 	WorkflowUsed: "WorkflowUsed", WorkflowDeleted: "WorkflowDeleted",
 	EngineStarted: "EngineStarted", SettingChanged: "SettingChanged",
@@ -136,6 +139,7 @@ var layouts = [...][]field{
 	ConditionEvaluated: {fStep, fForced, fPayload, fDue, fCode},
 	RoundCompleted:     {fStep, fAttempt, fPayload, fObjects, fHash},
 	FailureCaught:      {fStep},
+	TemplatesEvaluated: {fStep, fPayload, fObjects},
 
 	WorkflowRegistered: {fName, fVersion, fDigest, fBy},
 	RunsDeleted:        {fPayload, fMessage, fBy},

@@ -32,6 +32,7 @@ const (
 
 	ExpressionFailed = "expression_failed"
 	RoundsUsedUp     = "rounds_used_up"
+	ObjectKeyInvalid = "object_key_invalid"
 )
 
 // Failure is a code and what it means.
@@ -64,5 +65,6 @@ var All = []Failure{
 	{SignalTimeout, "step failed", "The signal did not come within the wait's `timeout_ms`, and the wait names no `on_timeout`."},
 	{ExpressionFailed, "step failed", "An expression of the step could not be worked out; the message has its text, the position and the reason."},
 	{RoundsUsedUp, "step failed", "The step ran `max_rounds` rounds, and its `until` is still not true."},
+	{ObjectKeyInvalid, "step failed", "What a template of the step's `object_keys` came to cannot be an object key."},
 	{TimerInvalid, "step failed", "The timer's time cannot be worked out any more: its time zone has gone from the machine, say."},
 }

@@ -20,6 +20,9 @@ type Question struct {
 	Created  int64 // Unix ms
 	Name     string
 	What     *replay.Spec
+	Known    bool // its condition is known to be true, or it has none
+	Fill     bool // its templates are to be worked out, if it starts
+	FillKeys bool // those of its object keys, too
 	Input    replay.Payload
 	Steps    map[string]StepValue // those that its expressions name
 	Output   replay.Payload       // of the round, when that is what is asked about
@@ -68,6 +71,10 @@ func (r *Shard) question(a pending) {
 	}
 	q := &Question{Ask: s.Asks(a.step), Run: s.Run, Step: a.step, No: a.no, ID: s.ID, Workflow: s.Workflow, Version: s.Version, Created: s.CreatedAt,
 		Name: s.Name(a.step), What: s.Spec(a.step), Input: s.Input}
+	q.Fill, q.FillKeys = s.Templates(a.step)
+	if c, known := s.Condition(a.step); q.What.When == "" || known && c.Yes {
+		q.Known = true
+	}
 	if q.Ask == replay.AskUntil {
 		q.Output = s.At(a.step).Output
 		q.Round, _ = s.Round(a.step)

@@ -206,7 +206,7 @@ func unwanted(run *Run) Result {
 // foreign gives an object that the outcome sets and the step does not hold.
 func (in *Outcome) foreign(run *Run, step int32) (string, bool) {
 	for _, o := range in.Objects {
-		if !slices.Contains(run.S.Spec(step).ObjectKeys, o.Key) {
+		if !slices.Contains(run.S.Keys(step), o.Key) {
 			return o.Key, true
 		}
 	}

@@ -132,7 +132,7 @@ func (c *check) leases() string {
 
 // holds says whether the slot's step holds each of its keys, as far as no damaged run wants them.
 func (c *check) holds(run *Run, s *worker.Slot) bool {
-	for _, k := range run.S.Spec(s.Step).ObjectKeys {
+	for _, k := range run.S.Keys(s.Step) {
 		holder, _, _ := c.r.table.Key(k)
 		if (holder == nil || holder.Run != s.Run || holder.Step != s.Step) && !c.disturbed(run, s.Step) {
 			return false
@@ -143,7 +143,7 @@ func (c *check) holds(run *Run, s *worker.Slot) bool {
 
 // disturbed says whether a damaged run, or one of a newer release, holds or wants one of the step's keys.
 func (c *check) disturbed(run *Run, step int32) bool {
-	for _, k := range run.S.Spec(step).ObjectKeys {
+	for _, k := range run.S.Keys(step) {
 		holder, queue, _ := c.r.table.Key(k)
 		if holder != nil {
 			queue = append(queue, *holder)

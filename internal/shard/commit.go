@@ -173,6 +173,8 @@ type Spec struct {
 	Attempt  uint32
 	Input    replay.Payload
 	Deps     []Dep
+	Keys     []string        // its object keys
+	Filled   *replay.Payload // what the templates of its input came to; nil: it has none
 	Fence    uint64
 	Expires  int64                        // Unix ms; 0: never
 	Errors   map[string]*replay.StepError // of the failed steps whose on_failure names it
@@ -204,12 +206,15 @@ func (r *Shard) describe(spec *Spec, run *Run, slot *worker.Slot) {
 	s := run.S
 	st := s.At(slot.Step)
 	*spec = Spec{Slot: slot, ID: s.ID, Workflow: s.Workflow, Trace: s.Trace, Step: slot.Step, Name: s.Name(slot.Step), What: s.Spec(slot.Step),
-		Attempt: slot.Attempt, Input: s.Input, Fence: st.Fence}
+		Attempt: slot.Attempt, Input: s.Input, Keys: s.Keys(slot.Step), Fence: st.Fence}
 	if slot.Expires != 0 {
 		spec.Expires = r.now.Wall + slot.Expires - r.now.Mono
 	}
 	if s.Graph.Language {
 		spec.Errors = s.Errors(slot.Step)
+		if input, ok := s.StepInput(slot.Step); ok {
+			spec.Filled = &input
+		}
 		if spec.What.Repeat != nil {
 			n, previous := s.Round(slot.Step)
 			spec.Round = &Round{n, previous}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/internal/objects"
 	"github.com/agnt5/agnt5d/internal/refusal"
@@ -56,6 +57,9 @@ func (in *Register) admit(r *Shard) {
 	}
 	r.flows[in.Name] = w
 	if got.Version == 0 {
+		if in.Graph.Templated() {
+			r.b.Rows = append(r.b.Rows, journal.Row{Key: archive.TemplatesRow(in.Graph.Digest), Value: []byte{1}})
+		}
 		got.Version, got.Created = uint32(len(w.Versions)+1), true
 		w.Versions = append(w.Versions, Version{Version: got.Version, Digest: in.Graph.Digest, At: r.now.Wall})
 		if r.defs[in.Graph.Digest] == nil {

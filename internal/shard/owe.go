@@ -117,7 +117,7 @@ func (r *Shard) owe(boot bool) {
 func claims(s *replay.State, yield func(o objects.Owner, keys []string, holds bool)) {
 	claim := func(step int32, request uint64, holds bool) {
 		if request != 0 {
-			yield(objects.Owner{Seq: request, Run: s.Run, Step: step}, s.Spec(step).ObjectKeys, holds)
+			yield(objects.Owner{Seq: request, Run: s.Run, Step: step}, s.Keys(step), holds)
 		}
 	}
 	for _, o := range s.Outs {

@@ -37,7 +37,7 @@ func (r *Shard) Lend(f *worker.Handler, s *worker.Session) {
 	slot.StartedMono = r.now.Mono
 	run.leased++
 	r.meters.started(run, slot)
-	keyed := len(run.S.Spec(slot.Step).ObjectKeys) > 0
+	keyed := len(run.S.Keys(slot.Step)) > 0
 	switch {
 	case s.Local && slot.Careful, !s.Local && keyed: // its start comes first
 		r.grants = append(r.grants, slot)

@@ -328,6 +328,13 @@ func (s *story) line(seq uint64, r journal.Record, id string, many bool, e *even
 		if e.Code != "" {
 			b.WriteString(" " + e.Code)
 		}
+	case event.TemplatesEvaluated:
+		if len(e.Payload) > 0 {
+			fmt.Fprintf(b, " %s", e.Payload)
+		}
+		for _, o := range e.Objects {
+			b.WriteString(" " + o.Key)
+		}
 	case event.RoundCompleted:
 		fmt.Fprintf(b, " %d", e.Attempt)
 	case event.ConditionEvaluated:

@@ -220,10 +220,10 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 			r.meters.open(s.Workflow, 1)
 			r.head(run)
 		case event.StepBlocked:
-			r.table.Request(objects.Owner{Seq: seq + uint64(i), Run: s.Run, Step: e.Step}, s.Spec(e.Step).ObjectKeys)
+			r.table.Request(objects.Owner{Seq: seq + uint64(i), Run: s.Run, Step: e.Step}, s.Keys(e.Step))
 		case event.KeysGranted:
 			r.table.Granted(s.At(e.Step).Request)
-			for _, k := range s.Spec(e.Step).ObjectKeys {
+			for _, k := range s.Keys(e.Step) {
 				r.needVersion(k) // so that its outcome need not wait
 			}
 		case event.StepScheduled:

@@ -280,6 +280,12 @@ func (d *Disk) RunRecords(run, last, fromN uint64, limit int) ([]journal.Record,
 	return out, nil
 }
 
+// Row gives a setting.
+func (d *Disk) Row(key string) ([]byte, bool, error) {
+	v, ok := d.rows[key]
+	return v, ok, nil
+}
+
 // Rows gives the settings whose keys begin with prefix, by key.
 func (d *Disk) Rows(prefix string) ([]journal.Row, error) {
 	var rows []journal.Row

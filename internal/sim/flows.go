@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 
@@ -99,6 +100,12 @@ func task(rng *rand.Rand, name string, opts []flow.StepOption) flow.Step {
 		if rng.IntN(100) < 12 {
 			s.ObjectKeys = append(s.ObjectKeys, fmt.Sprintf("key:%d", k))
 		}
+	}
+	if len(s.ObjectKeys) > 0 && rng.IntN(5) == 0 {
+		s.ObjectKeys[0] = "key:${ " + s.ObjectKeys[0][len("key:"):] + " }"
+	}
+	if rng.IntN(100) < 8 {
+		s.Input = json.RawMessage(`{"n":"${ 1 + 1 }"}`)
 	}
 	rng.Shuffle(len(s.ObjectKeys), func(i, j int) { s.ObjectKeys[i], s.ObjectKeys[j] = s.ObjectKeys[j], s.ObjectKeys[i] })
 	if rng.IntN(2) == 0 {

@@ -98,8 +98,9 @@ type track struct {
 	fired    []int
 	attempts []uint32
 	due      map[int32]int64
-	requests map[int32]uint64 // the newest by step
-	asked    map[uint64]int32 // step by request
+	requests map[int32]uint64    // the newest by step
+	asked    map[uint64]int32    // step by request
+	wants    map[uint64][]string // its keys: a damaged run may not know them any more
 	payloads map[string][]byte
 	outcomes map[attemptOf]uint64 // recorded outcomes: hash
 	origins  map[attemptOf]origin
@@ -236,7 +237,7 @@ func (j *Judge) fold(t *track, s *replay.State, rec *journal.Record) *replay.Sta
 			s = replay.New(g)
 			n := len(g.Def.Steps)
 			t = &track{s: s, id: e.ID, final: make([]int, n), failed: make([]int, n), fired: make([]int, n), attempts: make([]uint32, n), due: map[int32]int64{},
-				requests: map[int32]uint64{}, asked: map[uint64]int32{}, payloads: map[string][]byte{}, outcomes: map[attemptOf]uint64{},
+				requests: map[int32]uint64{}, asked: map[uint64]int32{}, wants: map[uint64][]string{}, payloads: map[string][]byte{}, outcomes: map[attemptOf]uint64{},
 				origins: map[attemptOf]origin{}, started: map[int32]uint32{}, begun: map[attemptOf]bool{}, over: map[attemptOf]bool{}, had: map[attemptOf]string{}}
 			if old := j.byID[e.ID]; old != nil && !old.gone {
 				w.fail("run %s was started twice, in records %d and %d", e.ID, old.s.Run, rec.Seq)
@@ -256,6 +257,25 @@ func (j *Judge) fold(t *track, s *replay.State, rec *journal.Record) *replay.Sta
 	s.EndRecord(rec.Seq)
 	j.stops(s, events)
 	return s
+}
+
+// templates checks what a step's templates came to.
+func (j *Judge) templates(t *track, e *event.Event) {
+	spec := t.s.Spec(e.Step)
+	want := strings.ReplaceAll(string(spec.Input), `"${ 1 + 1 }"`, "2")
+	if string(e.Payload) != want {
+		j.w.fail("%s/%s: its input came to %s, want %s", t.id, spec.Name, e.Payload, want)
+	}
+	var keys, got []string
+	for _, k := range spec.ObjectKeys {
+		keys = append(keys, strings.NewReplacer("${ ", "", " }", "").Replace(k))
+	}
+	for _, o := range e.Objects {
+		got = append(got, o.Key)
+	}
+	if templated := t.s.Graph.KeyTemplates(e.Step); templated && !slices.Equal(keys, got) || !templated && got != nil {
+		j.w.fail("%s/%s: its keys came to %q, want %q", t.id, spec.Name, got, keys)
+	}
 }
 
 // stops counts the ways in which a run stops while somebody works for it.
@@ -301,8 +321,10 @@ func (j *Judge) before(t *track, rec *journal.Record, e *event.Event, seq uint64
 		} else {
 			j.condition(t, e)
 		}
+	case event.TemplatesEvaluated:
+		j.templates(t, e)
 	case event.StepScheduled:
-		if len(s.Spec(step).ObjectKeys) == 0 {
+		if len(s.Keys(step)) == 0 {
 			j.mayBegin(t, e)
 		}
 		if e.Attempt <= t.attempts[step] {
@@ -310,7 +332,7 @@ func (j *Judge) before(t *track, rec *journal.Record, e *event.Event, seq uint64
 		}
 		t.attempts[step] = e.Attempt
 	case event.KeysGranted:
-		for _, k := range s.Spec(step).ObjectKeys {
+		for _, k := range s.Keys(step) {
 			if at, taken := j.holders[key(s.Run, k)]; taken {
 				w.fail("%s is granted key %s, which run %d step %d holds", name(), k, at.run, at.step)
 			}
@@ -367,8 +389,8 @@ func (j *Judge) after(t *track, rec *journal.Record, e *event.Event, seq uint64)
 	case event.AttemptStarted:
 		t.started[step], t.had[attemptOf{step, e.Attempt}] = e.Attempt, e.Name
 	case event.StepBlocked:
-		t.requests[step], t.asked[seq] = seq, step
-		for _, k := range s.Spec(step).ObjectKeys {
+		t.requests[step], t.asked[seq], t.wants[seq] = seq, step, s.Keys(step)
+		for _, k := range s.Keys(step) {
 			j.wanted[key(s.Run, k)] = append(j.wanted[key(s.Run, k)], seq)
 		}
 	case event.StepCompleted, event.StepTimedOut, event.StepSkipped:
@@ -426,7 +448,7 @@ func (j *Judge) free(request uint64, t *track) {
 	if !ok {
 		j.w.fail("run %s gives back request %d, which it never made", t.id, request)
 	}
-	for _, k := range t.s.Spec(step).ObjectKeys {
+	for _, k := range t.wants[request] {
 		q := j.wanted[key(t.s.Run, k)]
 		for i, x := range q {
 			if x == request {
@@ -628,7 +650,7 @@ func (j *Judge) handedOut(who string, s *shard.Spec) {
 	if _, out := t.s.Out(s.Step); out {
 		w.fail("%s step %d is handed out while an attempt from before its retry is out", t.id, s.Step)
 	}
-	for _, k := range t.s.Spec(s.Step).ObjectKeys {
+	for _, k := range t.s.Keys(s.Step) {
 		if j.holders[key(s.Slot.Run, k)] != at {
 			w.fail("%s step %d is handed out without its key %s", t.id, s.Step, k)
 		}
@@ -650,8 +672,8 @@ func (j *Judge) alone(who string, s *shard.Spec) {
 		if same && h.who == who || t.over[attempt] || t.damaged != 0 {
 			continue
 		}
-		for _, k := range o.What.ObjectKeys {
-			if slices.Contains(s.What.ObjectKeys, k) && journal.ShardOf(o.Slot.Run) == journal.ShardOf(s.Slot.Run) {
+		for _, k := range o.Keys {
+			if slices.Contains(s.Keys, k) && journal.ShardOf(o.Slot.Run) == journal.ShardOf(s.Slot.Run) {
 				j.w.fail("%s step %d is handed out to %s with key %s, under which %s works at %s step %d attempt %d", s.ID, s.Step, who, k, h.who, o.ID, o.Step, o.Attempt)
 			}
 		}

@@ -383,7 +383,7 @@ func (w *World) decide(in *shard.Outcome, s *shard.Spec) {
 		in.Objects = []event.ObjectWrite{{Key: "foreign", State: []byte("1")}}
 	}
 	in.Output = []byte(strconv.Quote(s.ID + "/" + s.Name))
-	for _, k := range s.What.ObjectKeys {
+	for _, k := range s.Keys {
 		o, _, _ := w.at(s.Slot.Run).disk.Object(k)
 		n, _ := strconv.Atoi(string(o.State))
 		in.Objects = append(in.Objects, event.ObjectWrite{Key: k, State: []byte(strconv.Itoa(n + 1))})

@@ -85,6 +85,9 @@ func appendTask(b []byte, t *worker.Task) []byte {
 		b = strconv.AppendUint(append(b, `,"round":`...), uint64(*t.Round), 10)
 		b = appendRaw(append(b, `,"previous":`...), t.Previous)
 	}
+	if t.Input != nil {
+		b = appendRaw(append(b, `,"input":`...), t.Input)
+	}
 	return append(b, '}')
 }
 

@@ -259,6 +259,9 @@ func (w writer) task(t *worker.Task) {
 	if t.Round != nil {
 		n += 2
 	}
+	if t.Input != nil {
+		n++
+	}
 	_ = w.EncodeMapLen(n)
 	w.text("token", t.Token)
 	w.text("lease_expires_at", t.LeaseExpiresAt)
@@ -292,6 +295,9 @@ func (w writer) task(t *worker.Task) {
 	if t.Round != nil {
 		w.number("round", int64(*t.Round))
 		w.bin("previous", t.Previous)
+	}
+	if t.Input != nil {
+		w.bin("input", t.Input)
 	}
 }
 
@@ -379,6 +385,8 @@ func (r *reader) task() *worker.Task {
 			t.Round = &n
 		case "previous":
 			t.Previous = r.bytes()
+		case "input":
+			t.Input = r.bytes()
 		default:
 			return false
 		}

@@ -180,6 +180,8 @@ def test_handlers_are_called_directly() -> None:
     got = call_handler(add, dependencies={"load": {"rows": (1, 2)}}, objects={"cart": ["pot"]}, attempt=2)
     assert got.output == {"n": 2, "key": "test-run/step", "attempt": 2}
     assert got.objects == {"cart": ["pot", "cup"]} and got.heartbeats == [{"rows": 2}]
+    filled = call_handler(add, input={"rows": [1], "item": "jug"}, input_data={"rows": []}, objects={"cart": []})
+    assert filled.output["n"] == 1 and filled.objects == {"cart": ["jug"]}
     with pytest.raises(NonRetryableError, match="'rows' is found nowhere"):
         call_handler(add)
     with pytest.raises(TypeError):

@@ -67,8 +67,8 @@ def test_answers_are_read() -> None:
             for task, want in zip(page.tasks, got["tasks"], strict=True):
                 ctx = Context(task)
                 assert (ctx.workflow_id, ctx.step_name, ctx.attempt) == (want["workflow_id"], want["step"], want["attempt"])
-                assert (ctx.workflow_input, ctx.input_data, ctx.dependencies) == (
-                    want["workflow_input"], want["input_data"], want["dependencies"],
+                assert (ctx.workflow_input, ctx.input, ctx.input_data, ctx.dependencies) == (
+                    want["workflow_input"], want.get("input"), want["input_data"], want["dependencies"],
                 )  # fmt: skip
                 assert {key: ctx.objects[key] for key in ctx.object_keys} == {key: o["state"] for key, o in want["objects"].items()}
     for got in said("beaten"):

@@ -75,6 +75,8 @@ class Context:
     idempotency_key: str
     """The same for every attempt of the step."""
     workflow_input: Any
+    input: Any
+    """What the templates of the step's ``input`` came to; None when it has none."""
     input_data: Any
     """Of the step's definition; None when it gives none."""
     dependencies: dict[str, Any]
@@ -95,7 +97,7 @@ class Context:
 
     _ITEMS = (
         "workflow_id", "workflow_name", "step_name", "service_name", "handler_name", "attempt", "idempotency_key", "workflow_input",
-        "input_data", "dependencies", "errors", "round", "previous", "object_keys", "objects", "metadata", "logger",
+        "input", "input_data", "dependencies", "errors", "round", "previous", "object_keys", "objects", "metadata", "logger",
     )  # fmt: skip
 
     def __init__(self, task: dict[str, Any], worker_id: str = "", beat: Callable[[Any], None] | None = None, logged: Callable[[], None] | None = None) -> None:
@@ -118,6 +120,7 @@ class Context:
     def _fill(self) -> None:
         task = self._task
         self.workflow_input = task.get("workflow_input")
+        self.input = task.get("input")
         self.input_data = task.get("input_data")
         self.dependencies = task.get("dependencies") or {}
         self.errors = task.get("errors") or {}
@@ -203,7 +206,7 @@ class Handler:
     def arguments(self, ctx: Context) -> tuple[list[Any], dict[str, Any]]:
         """Fill the parameters, each from the first place that has it.
 
-        The places: input_data; a dependency of that name; a key of the only dependency's output; a key of the workflow's input.
+        The places: input, which the step's templates came to; input_data; a dependency of that name; a key of the only dependency's output; a key of the workflow's input.
         Raises NonRetryableError that names a parameter found nowhere.
         """
         args: list[Any] = [ctx] if self.with_context else []
@@ -222,7 +225,7 @@ class Handler:
             else:
                 if required:
                     raise NonRetryableError(
-                        f"handler {self.name}: parameter {name!r} is found nowhere: not in input_data, the dependencies or the workflow's input",
+                        f"handler {self.name}: parameter {name!r} is found nowhere: not in input, input_data, the dependencies or the workflow's input",
                         code="parameter_missing",
                     )
                 if positional:  # the next one must not slip into its place
@@ -237,7 +240,7 @@ class Handler:
     def places(ctx: Context) -> list[dict[str, Any]]:
         deps = ctx.dependencies
         only = next(iter(deps.values())) if len(deps) == 1 else None
-        return [place for place in (ctx.input_data, deps, only, ctx.workflow_input) if isinstance(place, dict)]
+        return [place for place in (ctx.input, ctx.input_data, deps, only, ctx.workflow_input) if isinstance(place, dict)]
 
 
 @overload

@@ -115,6 +115,7 @@ class Daemon:
 def make_context(
     *,
     workflow_input: Any = None,
+    input: Any = None,
     input_data: Any = None,
     dependencies: dict[str, Any] | None = None,
     objects: dict[str, Any] | None = None,
@@ -129,7 +130,7 @@ def make_context(
     """A context to call a handler with. ``objects`` is the state of its object keys, ``beat`` is told what it says by heartbeat()."""
     task = {
         "workflow_id": workflow_id, "workflow_name": workflow_name, "step": step_name, "service_name": service_name, "handler_name": handler_name,
-        "attempt": attempt, "idempotency_key": f"{workflow_id}/{step_name}", "workflow_input": workflow_input, "input_data": input_data,
+        "attempt": attempt, "idempotency_key": f"{workflow_id}/{step_name}", "workflow_input": workflow_input, "input": input, "input_data": input_data,
         "dependencies": dependencies or {}, "object_keys": list(objects or {}),
         "objects": {key: {"state": state, "version": 0 if state is None else 1, "fence": 1} for key, state in (objects or {}).items()},
     }  # fmt: skip
