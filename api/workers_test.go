@@ -193,6 +193,8 @@ func TestAWorkerThatLeavesOrFallsSilentLosesItsTasks(t *testing.T) {
 	if third["attempt"] != 3.0 {
 		t.Errorf("got %v", third)
 	}
+	for strings.Contains(s.want(200, "", "GET", "/v1/workers", "").text, silent) { // its lease runs out a moment before its session
+	}
 	// The zombies come back.
 	s.want(404, "worker_not_found", "POST", "/v1/workers/"+silent+"/poll", `{"outcomes":[{"token":"x","status":"completed"}]}`)
 	r := s.want(201, "", "POST", "/v1/workers", fmt.Sprintf(`{"service_name":"svc","handlers":["h"],"capacity":1,"worker_id":%q,"tokens":[%q,"junk"]}`, silent, second["token"]))
