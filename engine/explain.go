@@ -12,6 +12,7 @@ import (
 	"github.com/agnt5/agnt5d/internal/nearest"
 	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/model"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/signals"
 	"github.com/agnt5/agnt5d/worker"
@@ -42,14 +43,14 @@ func reasons(r books, run *shard.Run, counts *archive.Counts) []Reason {
 		counts = &archive.Counts{}
 	}
 	if s.Status == replay.Quarantined {
-		return []Reason{{Code: "quarantined", Detail: s.Reason, Command: "agnt5d cancel " + ids.Word(s.ID)}}
+		return []Reason{{Code: model.ReasonQuarantined, Detail: s.Reason, Command: "agnt5d cancel " + ids.Word(s.ID)}}
 	}
 	if s.Status.Ended() {
 		return nil
 	}
 	var all []Reason
 	if r.Full() {
-		all = append(all, Reason{Code: "disk_full", Detail: "the disk is full: nothing is dispatched until there is space"})
+		all = append(all, Reason{Code: model.ReasonDiskFull, Detail: "the disk is full: nothing is dispatched until there is space"})
 	}
 	f := folder{all: all, same: map[*worker.Handler]int{}, more: map[string]int{}, said: map[string]int{}}
 	for i, st := range s.All() {
@@ -71,7 +72,7 @@ func unknownSignals(s *replay.State) (all []Reason) {
 		}
 		told[a.Name] = true
 		if why := neverTaken(s.Graph.Def, a.Name); why != "" {
-			all = append(all, Reason{Code: codeUnknownSignal, Detail: fmt.Sprintf("received signal %q, but %s", a.Name, why)})
+			all = append(all, Reason{Code: model.ReasonUnknownSignal, Detail: fmt.Sprintf("received signal %q, but %s", a.Name, why)})
 		}
 	}
 	return all
@@ -116,7 +117,7 @@ func (f *folder) add(r books, run *shard.Run, i int32, st *replay.Step) (working
 	}
 	code := codeOf(run.S, i)
 	if working {
-		code = "running"
+		code = model.ReasonRunning
 	}
 	if at, ok := f.more[code]; ok {
 		f.count(at, run, i)
@@ -166,15 +167,15 @@ func codeOf(s *replay.State, i int32) string {
 	case replay.StepWaiting:
 		return s.At(i).Kind().Reason
 	case replay.StepRetrying:
-		return "retry_at"
+		return model.ReasonRetryAt
 	case replay.StepDeferred:
-		return "timer"
+		return model.ReasonTimer
 	case replay.StepBlocked:
-		return "key_held"
+		return model.ReasonKeyHeld
 	case replay.StepScheduled:
-		return "queued"
+		return model.ReasonQueued
 	}
-	return "running"
+	return model.ReasonRunning
 }
 
 func reason(r books, run *shard.Run, i int32, depth int) Reason {
@@ -300,7 +301,7 @@ func explainTask(r books, run *shard.Run, i int32, out *Reason) {
 	slot := r.Hub.Slot(s.Run, i)
 	h := r.hub.Look(def.Service, def.Handler)
 	limit, full := h.Full()
-	out.Code = "running"
+	out.Code = model.ReasonRunning
 	if o, is := s.Out(i); is {
 		out.Detail = fmt.Sprintf("waits until attempt %d, which was cancelled while worker %s had it, answers or its lease runs out", o.Attempt, nameOf(o.Worker))
 		return
@@ -313,7 +314,7 @@ func explainTask(r books, run *shard.Run, i int32, out *Reason) {
 			out.Command = "agnt5d workers"
 		}
 	case h.Sessions() == 0:
-		out.Code, out.Detail = codeNoWorker, fmt.Sprintf("waits for a worker: no worker or push service serves %s/%s", def.Service, def.Handler)
+		out.Code, out.Detail = model.ReasonNoWorker, fmt.Sprintf("waits for a worker: no worker or push service serves %s/%s", def.Service, def.Handler)
 		if served := r.hub.Served(def.Service); len(served) > 0 {
 			out.Detail += fmt.Sprintf("; those of service %s serve: %s", def.Service, strings.Join(served, ", "))
 		} else {
@@ -325,11 +326,11 @@ func explainTask(r books, run *shard.Run, i int32, out *Reason) {
 		}
 		out.Command = "agnt5d workers"
 	case full:
-		out.Code, out.Detail = "service_full", fmt.Sprintf("waits its turn: service %s runs its max_concurrent of %d", def.Service, limit)
+		out.Code, out.Detail = model.ReasonServiceFull, fmt.Sprintf("waits its turn: service %s runs its max_concurrent of %d", def.Service, limit)
 	case r.Hub.Handler(def.Service, def.Handler).Queued() == 0:
-		out.Code, out.Detail = "queued", fmt.Sprintf("is about to be offered to the workers that serve %s/%s", def.Service, def.Handler)
+		out.Code, out.Detail = model.ReasonQueued, fmt.Sprintf("is about to be offered to the workers that serve %s/%s", def.Service, def.Handler)
 	default:
-		out.Code, out.Detail = "queued", fmt.Sprintf("waits its turn: %d queued for %s/%s, %s", r.Hub.Handler(def.Service, def.Handler).Queued(), def.Service, def.Handler, busy(h.Heard(r.now.Mono), r.now.Wall))
+		out.Code, out.Detail = model.ReasonQueued, fmt.Sprintf("waits its turn: %d queued for %s/%s, %s", r.Hub.Handler(def.Service, def.Handler).Queued(), def.Service, def.Handler, busy(h.Heard(r.now.Mono), r.now.Wall))
 		if slices.ContainsFunc(h.Heard(r.now.Mono), func(s hub.Heard) bool { return s.Silent >= 1000 }) {
 			out.Command = "agnt5d workers"
 		}
@@ -339,12 +340,6 @@ func explainTask(r books, run *shard.Run, i int32, out *Reason) {
 		}
 	}
 }
-
-// Reasons of a step whose handler nobody serves, and of a run that has a signal for which nobody waits.
-const (
-	codeNoWorker      = "no_worker"
-	codeUnknownSignal = "unknown_signal"
-)
 
 // busy says of the sessions that serve a handler that they have no room, and which of them may be dead.
 func busy(heard []hub.Heard, now int64) string {

@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"time"
+
+	"github.com/agnt5/agnt5d/model"
 )
 
 // tellAfter is how long somebody waits for a run's end before the log says that nobody serves what the run wants.
@@ -16,7 +18,7 @@ func (e *Engine) sayUnserved(ctx context.Context, run string) {
 		return
 	}
 	for _, r := range reasons {
-		if r.Code != codeNoWorker {
+		if r.Code != model.ReasonNoWorker {
 			continue
 		}
 		if _, said := e.unserved.LoadOrStore(r.Detail, true); !said {

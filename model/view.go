@@ -190,7 +190,7 @@ type Span struct {
 // Reason says why an open step does not move, and which command would help.
 type Reason struct {
 	Step    string `json:"step,omitempty"`
-	Code    string `json:"code"` // signal, timer, no_worker, key_held, retry_at, running, service_full, disk_full, quarantined, newer_release, queued, unknown_signal
+	Code    string `json:"code"` // one of ReasonCodes
 	Detail  string `json:"detail"`
 	Command string `json:"command,omitempty"`
 	// When the reason is that of more than one step: how many, and the first few of them. Detail is then about the first.

@@ -32,7 +32,7 @@ type Look struct {
 }
 
 // NewerCode is the reason of a run that waits for a newer release.
-const NewerCode = "newer_release"
+const NewerCode = model.ReasonNewerRelease
 
 // Counts is how many steps are in each state.
 type Counts [replay.StepStates]int

@@ -7,11 +7,9 @@ import (
 	"github.com/agnt5/agnt5d/model"
 )
 
-// urgent is the order in which reasons are told where there is place for one: first what somebody must do something about, then what
-// takes its time, then what moves. A code that is not here comes before all of them.
-var urgent = []string{NewerCode, "quarantined", "disk_full", "no_worker", "key_held", "service_full", "unknown_signal", "signal", "retry_at", "queued", "timer", "running"}
+var urgent = model.ReasonCodes()
 
-// MostUrgent gives one of several reasons, nil when there is none.
+// MostUrgent gives one of several reasons, nil when there is none. A code that is not known comes first.
 func MostUrgent(all []model.Reason) *model.Reason {
 	if len(all) == 0 {
 		return nil

@@ -4,49 +4,31 @@ import { command, count, localTimes, words } from './format'
 import { change, go, link } from './route'
 import type { Definition, Reason, Status } from './types'
 
-// order says which reason is told first: what a person must do something about, then what takes its time, then what moves.
-const order = ['newer_release', 'quarantined', 'disk_full', 'no_worker', 'key_held', 'service_full', 'unknown_signal', 'signal', 'retry_at', 'queued', 'timer', 'running']
+// codes are those of GET /v1/runs/{id}/explain, each with its name here and the state that its icon shows. Their order says which
+// reason is told first: what a person must do something about, then what takes its time, then what moves. A test holds them to the daemon's.
+const codes: [code: string, label: string, icon: string][] = [
+  ['newer_release', 'Newer release', 'quarantined'],
+  ['quarantined', 'Quarantined', 'quarantined'],
+  ['disk_full', 'Disk full', 'quarantined'],
+  ['no_worker', 'No worker', 'quarantined'],
+  ['key_held', 'Key held', 'blocked'],
+  ['service_full', 'Service full', 'scheduled'],
+  ['unknown_signal', 'Unknown signal', 'quarantined'],
+  ['signal', 'Signal missing', 'waiting'],
+  ['retry_at', 'Retry waiting', 'retrying'],
+  ['queued', 'Queued', 'scheduled'],
+  ['repeat', 'Next round', 'waiting'],
+  ['timer', 'Timer', 'waiting'],
+  ['running', 'Running', 'running'],
+]
 
-const rank = (r: Reason) => {
-  const at = order.indexOf(r.code)
-  return at < 0 ? order.length : at
-}
+const rank = (r: Reason) => codes.findIndex(([code]) => code === r.code) // one that is not known comes first
 
 export const sorted = (reasons: Reason[]) => [...reasons].sort((a, b) => rank(a) - rank(b))
 
 export const summary = (reasons: Reason[]) => sorted(reasons)[0]
 
 export const moving = (r: Reason) => r.code === 'running'
-
-const labels: Record<string, string> = {
-  signal: 'Signal missing',
-  timer: 'Timer',
-  no_worker: 'No worker',
-  key_held: 'Key held',
-  retry_at: 'Retry waiting',
-  running: 'Running',
-  service_full: 'Service full',
-  queued: 'Queued',
-  unknown_signal: 'Unknown signal',
-  disk_full: 'Disk full',
-  quarantined: 'Quarantined',
-  newer_release: 'Newer release',
-}
-
-const icons: Record<string, string> = {
-  signal: 'waiting',
-  timer: 'waiting',
-  no_worker: 'quarantined',
-  key_held: 'blocked',
-  retry_at: 'retrying',
-  running: 'running',
-  service_full: 'scheduled',
-  queued: 'scheduled',
-  unknown_signal: 'quarantined',
-  disk_full: 'quarantined',
-  quarantined: 'quarantined',
-  newer_release: 'quarantined',
-}
 
 export interface Remedy {
   label: string
@@ -82,6 +64,7 @@ export function remedyOf(r: Reason, st: Status, def: Definition | undefined): Re
     const spec = def?.steps.find((s) => s.name === r.step)
     return { label: 'Show who is busy', scope: 'read', run: () => go(link('workers', '', '', spec?.service_name ? { service: spec.service_name } : {})) }
   }
+  if (r.code === 'repeat' && r.step) return { label: 'Show its rounds', scope: 'read', run: () => change({ step: r.step }) }
   if (r.code === 'retry_at' && r.step) return { label: 'Show the error', scope: 'read', run: () => change({ step: r.step }) }
   return undefined
 }
@@ -148,12 +131,13 @@ export function Banner({ run: st, def, past }: { run: Status; def: Definition | 
 }
 
 function Line({ reason: r, st, def, past }: { reason: Reason; st: Status; def: Definition | undefined; past: boolean }) {
+  const [, label, icon] = codes[rank(r)] ?? ['', r.code, 'waiting']
   const remedy = past ? undefined : remedyOf(r, st, def)
   const offered = remedy && (remedy.scope === 'read' || may('operate'))
   return (
     <li data-code={r.code}>
       <span class="label">
-        <StateIcon state={icons[r.code] ?? 'waiting'} /> {labels[r.code] ?? r.code}
+        <StateIcon state={icon} /> {label}
       </span>
       <span class="text">
         {r.step && <StepLink name={r.step} />}

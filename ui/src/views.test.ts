@@ -68,7 +68,7 @@ test('the place of a sequence among the events', () => {
 })
 
 test('what a person must do something about is told first', () => {
-  expect(sorted(['running', 'timer', 'no_worker', 'signal', 'new_code'].map((code) => ({ code, detail: '' }))).map((r) => r.code)).toEqual(['no_worker', 'signal', 'timer', 'running', 'new_code'])
+  expect(sorted(['running', 'timer', 'no_worker', 'signal', 'new_code'].map((code) => ({ code, detail: '' }))).map((r) => r.code)).toEqual(['new_code', 'no_worker', 'signal', 'timer', 'running'])
 })
 
 test('a log as it was at a time', () => {
