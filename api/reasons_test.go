@@ -3,6 +3,7 @@ package api_test
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/agnt5/agnt5d/client"
@@ -80,4 +81,37 @@ func TestAListTellsTheReasonOfEachRun(t *testing.T) {
 	}
 	s.want(400, "invalid_request", "POST", "/v1/runs/cancel?include=reason&workflow=task", "")
 	s.want(400, "invalid_request", "POST", "/v1/runs/cancel", `{"workflow":"task","include":"reason"}`)
+}
+
+// TestRowsOfCancelledRunsSayWhy cancels a run by itself, one with others and one without a word, and opens one again.
+func TestRowsOfCancelledRunsSayWhy(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "j")
+	s := openAt(t, path, engine.Options{})
+	s.want(201, "", "PUT", "/v1/workflows/wait", `{"steps":[{"name":"ok","type":"wait_signal","signal":{"name":"go"}}]}`)
+	long := strings.Repeat("é", 200)
+	for id, body := range map[string]string{"twice": `{"reason":"ordered twice\nby ada"}`, "long": `{"reason":"` + long + `"}`, "silent": `{}`, "again": `{"reason":"by mistake"}`} {
+		s.start("wait", id)
+		s.want(202, "", "POST", "/v1/runs/"+id+"/cancel", body)
+	}
+	s.want(202, "", "POST", "/v1/runs/again/retry", "")
+	s.start("wait", "many")
+	s.want(200, "", "POST", "/v1/runs/cancel", `{"id_prefix":"many","reason":"all of them"}`)
+	want := map[string]string{"twice": "ordered twice\nby ada", "long": long[:300], "silent": "", "again": "", "many": "all of them"}
+	for _, when := range []string{"as it runs", "opened again"} {
+		c, err := client.New(s.url, client.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		runs, _, err := c.List(t.Context(), client.Filter{}, 0, "")
+		if err != nil || len(runs) != len(want) {
+			t.Fatalf("%s: %+v, %v", when, runs, err)
+		}
+		for _, r := range runs {
+			if r.CancelReason != want[r.WorkflowID] || r.Error != "" || r.ErrorMessage != "" {
+				t.Errorf("%s: %s is %s: %q, %q, %q", when, r.WorkflowID, r.State, r.CancelReason, r.Error, r.ErrorMessage)
+			}
+		}
+		s.close()
+		s = openAt(t, path, engine.Options{})
+	}
 }

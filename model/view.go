@@ -95,6 +95,7 @@ type RunHead struct {
 	Skipped      uint32 `json:"skipped,omitempty"`
 	Error        string `json:"error,omitempty"`         // step: code
 	ErrorMessage string `json:"error_message,omitempty"` // its first 300 bytes
+	CancelReason string `json:"cancel_reason,omitempty"` // of a cancelled run: the first 300 bytes of the reason that was given
 
 	// Reason is why it failed or does not move, when a list was asked for it. StepCounts is then how many steps of an open run are
 	// in each state.

@@ -60,6 +60,7 @@ func TestTheVerbsAgainstADaemon(t *testing.T) {
 		{nil, "cancel o2 --reason twice", 0, "cancelled", ""},
 		{nil, "start order --id o2 --wait", exitCancelled, "o2  cancelled", ""},
 		{nil, "explain o2", 0, "twice|agnt5d retry o2", ""},
+		{nil, "list --id-prefix o2", 0, "cancelled|twice", ""},
 		{nil, "retry o2", 0, "open again", ""},
 		{nil, "cancel --all --workflow order", 0, "matched, 1 cancelled", ""},
 		{nil, "cancel --all --workflow order", 0, "0 runs matched, 0 cancelled", ""},

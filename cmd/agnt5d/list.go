@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -142,7 +143,7 @@ func runRows(cmd *cobra.Command, runs []model.RunHead, f client.Filter) [][]stri
 	}
 	rows := [][]string{{"RUN", "WORKFLOW", "VERSION", "STATE", when, "TOOK", "NOTE"}}
 	for _, r := range runs {
-		took, note, at := age(r.CreatedAt), r.Error, r.CreatedAt
+		took, note, at := age(r.CreatedAt), cmp.Or(r.Error, r.CancelReason), r.CreatedAt
 		if r.CompletedAt != "" {
 			took = between(r.CreatedAt, r.CompletedAt)
 		}

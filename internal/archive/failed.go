@@ -5,23 +5,37 @@ import (
 	"unicode/utf8"
 )
 
-// failedMost is how many bytes of an error's message a run's head keeps, for lists.
+// failedMost is how many bytes of an error's message, or of the reason of a cancel, a run's head keeps, for lists.
 const failedMost = 300
 
 // FailedText is why a run failed, as its head says it: "step: code", and the message on a line of its own. Releases that know of
 // no message show the whole.
 func FailedText(step, code, message string) string {
 	text := step + ": " + code
-	if message = strings.ToValidUTF8(message, "\uFFFD"); message == "" {
+	if message = clipped(message); message == "" {
 		return text
 	}
-	if len(message) > failedMost {
-		message = message[:failedMost]
-		for !utf8.ValidString(message) {
-			message = message[:len(message)-1]
-		}
-	}
 	return text + "\n" + message
+}
+
+// CancelledText is why a run was cancelled, as its head says it: a failure without a step and a code. Heads of older releases have none.
+func CancelledText(reason string) string {
+	if reason = clipped(reason); reason == "" {
+		return ""
+	}
+	return "\n" + reason
+}
+
+// clipped is the beginning of a text, for a head.
+func clipped(text string) string {
+	if text = strings.ToValidUTF8(text, "\uFFFD"); len(text) <= failedMost {
+		return text
+	}
+	text = text[:failedMost]
+	for !utf8.ValidString(text) {
+		text = text[:len(text)-1]
+	}
+	return text
 }
 
 // ReadFailed takes a FailedText apart. A head of an older release has no message.

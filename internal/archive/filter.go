@@ -144,6 +144,9 @@ func runHead(h *journal.Head) model.RunHead {
 	where, _, message := ReadFailed(h.Failed)
 	r := model.RunHead{WorkflowID: h.ID, WorkflowName: h.Workflow, Version: h.Version, State: replay.RunState(h.State).String(),
 		CreatedAt: rfc3339.Format(h.CreatedAt), Skipped: h.Skipped, Error: where, ErrorMessage: message, Number: h.Run}
+	if replay.RunState(h.State) == replay.Cancelled {
+		r.CancelReason, r.Error, r.ErrorMessage = message, "", ""
+	}
 	if h.EndedAt != 0 {
 		r.CompletedAt = rfc3339.Format(h.EndedAt)
 	}

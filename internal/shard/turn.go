@@ -377,9 +377,12 @@ func (r *Shard) head(run *Run) {
 	if s.Status.Ended() {
 		h.Digest = s.Digest()
 	}
-	if s.Status == replay.Failed {
+	switch s.Status {
+	case replay.Failed:
 		why := s.At(s.FailedBy).Error
 		h.Failed = archive.FailedText(s.Name(s.FailedBy), why.Code, why.Message)
+	case replay.Cancelled:
+		h.Failed = archive.CancelledText(s.Reason)
 	}
 	for i := len(r.b.Heads) - 1; i >= 0 && i >= len(r.b.Heads)-2; i-- { // started and ended in one turn
 		if r.b.Heads[i].Run == h.Run {

@@ -213,6 +213,7 @@ function restful(): boolean {
 
 const headOf = (st: Status): Partial<RunHead> => {
   const out: Partial<RunHead> = { state: st.state, reason: st.reasons && summary(st.reasons), step_counts: st.step_counts }
+  if (st.state === 'cancelled' && st.reason) out.cancel_reason = st.reason
   if (st.completed_at) out.completed_at = st.completed_at
   if (st.error) {
     out.error = st.error.step + ': ' + st.error.code

@@ -210,6 +210,7 @@ function Why({ run }: { run: RunHead }) {
     const text = run.error_message ? `${run.error}: ${run.error_message}` : (run.error ?? '')
     return <span class="t-bad" title={text}>{text}</span>
   }
+  if (run.state === 'cancelled') return <span class="dim" title={run.cancel_reason}>{run.cancel_reason || 'cancelled'}</span>
   const reason = run.reason
   if (!reason) return null
   const text = localTimes(reason.detail)

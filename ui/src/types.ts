@@ -61,6 +61,7 @@ export interface RunHead {
   completed_at?: string
   error?: string
   error_message?: string
+  cancel_reason?: string
   reason?: Reason | undefined
   step_counts?: Record<string, number> | undefined
 }
