@@ -22,7 +22,9 @@ func (e *Engine) Workflows(ctx context.Context) ([]Workflow, error) {
 		out = out[:0]
 		for _, w := range r.Workflows() {
 			if w.Current > 0 {
-				out = append(out, workflow(w, w.Current))
+				one := workflow(w, w.Current)
+				one.Numbers = nil
+				out = append(out, one)
 			}
 		}
 	}) {
@@ -73,11 +75,7 @@ func (e *Engine) noVersion(name string, version uint32) error {
 			}
 		}
 		if w := r.Workflows()[name]; w != nil && w.Current > 0 {
-			for _, v := range w.Versions {
-				if v.Digest != "" {
-					has = append(has, v.Version)
-				}
-			}
+			has = thereAre(w)
 		}
 	})
 	if len(has) == 0 {
@@ -233,12 +231,17 @@ func (e *Engine) FindVersion(name string, def *flow.Definition) (version, curren
 	return version, current, nil
 }
 
-func workflow(w *shard.Workflow, version uint32) Workflow {
-	v, there := w.Versions[version-1], 0
+// thereAre gives the numbers of the versions that were not deleted.
+func thereAre(w *shard.Workflow) (numbers []uint32) {
 	for i := range w.Versions {
 		if w.Versions[i].Digest != "" {
-			there++
+			numbers = append(numbers, w.Versions[i].Version)
 		}
 	}
-	return Workflow{Name: w.Name, Version: version, Current: w.Current, Digest: string(v.Digest), CreatedAt: rfc3339.Format(v.At), Versions: there}
+	return numbers
+}
+
+func workflow(w *shard.Workflow, version uint32) Workflow {
+	v, there := w.Versions[version-1], thereAre(w)
+	return Workflow{Name: w.Name, Version: version, Current: w.Current, Digest: string(v.Digest), CreatedAt: rfc3339.Format(v.At), Versions: len(there), Numbers: there}
 }

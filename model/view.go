@@ -234,8 +234,9 @@ type Workflow struct {
 	Current    uint32          `json:"current"`
 	Digest     string          `json:"digest"`
 	CreatedAt  string          `json:"created_at"`
-	Versions   int             `json:"versions"`
-	Definition json.RawMessage `json:"definition,omitempty"` // canonical
+	Versions   int             `json:"versions"`                  // how many there are
+	Numbers    []uint32        `json:"version_numbers,omitempty"` // of those there are, the oldest first, when one was asked for: those that were deleted are missing
+	Definition json.RawMessage `json:"definition,omitempty"`      // canonical
 }
 
 // Graph is a workflow's definition with a place for each step. Lengths are in pixels, places from the drawing's upper left corner.

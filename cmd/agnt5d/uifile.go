@@ -254,6 +254,7 @@ func (s *fileServer) workflow(name string, version uint32) (any, error) {
 			continue
 		}
 		out.Versions++
+		out.Numbers = append(out.Numbers, d.Version)
 		if d.Current {
 			out.Current = d.Version
 		}

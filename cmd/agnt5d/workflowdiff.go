@@ -34,7 +34,7 @@ The exit code is that of diff(1): 0 they are the same, 1 they differ, 2 or more 
 		for i, text := range args[1:] {
 			n, err := strconv.ParseUint(text, 10, 31)
 			if err != nil || n == 0 {
-				return exit(exitUsage, "VERSION %q: want a version's number, 1 or more; \"agnt5d workflows\" says how many there are", text)
+				return exit(exitUsage, "VERSION %q: want a version's number, 1 or more; \"agnt5d workflows show NAME -o json\" lists them", text)
 			}
 			versions[i] = uint32(n)
 		}

@@ -95,7 +95,7 @@ func newWorkflowsUseCmd() *cobra.Command {
 	}, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
 		n, err := strconv.ParseUint(args[1], 10, 31)
 		if err != nil || n == 0 {
-			return exit(exitUsage, "VERSION %q: want a version's number, 1 or more; \"agnt5d workflows\" says how many there are", args[1])
+			return exit(exitUsage, "VERSION %q: want a version's number, 1 or more; \"agnt5d workflows show NAME -o json\" lists them", args[1])
 		}
 		v, err := c.UseWorkflow(cmd.Context(), args[0], uint32(n))
 		if err != nil {
@@ -119,7 +119,7 @@ uses what would be deleted, and for the current version alone. The number of a d
 	cmd.Flags().Uint32Var(&version, "version", 0, "this version; else all of them")
 	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
 		if cmd.Flags().Changed("version") && version == 0 {
-			return exit(exitUsage, "--version 0: want a version's number, 1 or more; \"agnt5d workflows\" says how many there are")
+			return exit(exitUsage, "--version 0: want a version's number, 1 or more; \"agnt5d workflows show NAME -o json\" lists them")
 		}
 		if err := c.DeleteWorkflow(cmd.Context(), args[0], version); err != nil {
 			return err

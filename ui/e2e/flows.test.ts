@@ -312,6 +312,8 @@ describe.skipIf(noBrowser)('the page', () => {
     await page.locator('.banner li[data-code=signal]').waitFor()
     await page.locator('.pane .step-name').waitFor()
     expect(await page.getByRole('button', { name: /Send|Cancel|Retry|Delete|Start/ }).count()).toBe(0)
+    await page.goto(own.url + '/#/daemon')
+    await page.locator('dl.settings', { hasText: 'test-clock' }).waitFor() // nobody asks for a token here: they are shown
   })
 
   test('with access tokens: signing in, and what the scope allows', async () => {
@@ -334,6 +336,37 @@ describe.skipIf(noBrowser)('the page', () => {
     await page.getByLabel('Access token').fill(admin)
     await page.getByRole('button', { name: 'Sign in' }).click()
     await page.locator('.run-head').getByRole('button', { name: 'Cancel…' }).waitFor()
+
+    // The daemon's screen: an admin sees the tokens and what each is worth, others are told who does.
+    token('old', 'operate', admin)
+    await own.ask('DELETE', '/v1/tokens/old', undefined, admin)
+    await own.ask('POST', '/v1/tokens', { name: 'brief', scope: 'read', ttl_ms: 1 }, admin)
+    await page.goto(own.url + '/#/daemon')
+    const row = (name: string) => page.locator('table.grid tr', { hasText: name })
+    await row('root').getByText('valid', { exact: true }).waitFor()
+    await row('old').getByText(/revoked 20/).waitFor()
+    await row('brief').getByText(/expired 20/).waitFor()
+    expect(await page.getByRole('button', { name: 'Revoke…' }).count()).toBe(2)
+    await row('ann').getByRole('button', { name: 'Revoke…' }).click()
+    await page.getByRole('dialog').getByLabel('Type ann to confirm').fill('ann')
+    await page.getByRole('dialog').getByRole('button', { name: 'Revoke token' }).click()
+    await row('ann').getByText(/revoked 20/).waitFor()
+    await page.getByRole('button', { name: 'Sign out root' }).click()
+    await page.getByLabel('Access token').fill(token('bob', 'read', admin))
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.getByText('shown to an access token of the scope admin').waitFor()
+    expect(await page.locator('dl.settings').count()).toBe(0)
+  })
+
+  test('a read-only page shows an admin settings and tokens, and no action', async () => {
+    const own = await daemon('--ui-read-only')
+    const admin = execFileSync(program(), ['token', 'create', 'root', '--scope', 'admin', '--url', own.url]).toString().trim()
+    const page = await open(own, '#/daemon', { allow: /401/ })
+    await page.getByLabel('Access token').fill(admin)
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.locator('dl.settings', { hasText: 'test-clock' }).waitFor()
+    await page.locator('table.grid tr', { hasText: 'root' }).waitFor()
+    expect(await page.getByRole('button', { name: 'Revoke…' }).count()).toBe(0)
   })
 
   test('without JavaScript a sentence says what to do', async () => {

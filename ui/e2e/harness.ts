@@ -96,8 +96,8 @@ export class Kit {
     writeFileSync(join(this.folder, 'mended'), '')
   }
 
-  async ask(method: string, path: string, body?: unknown): Promise<unknown> {
-    const init: RequestInit = { method }
+  async ask(method: string, path: string, body?: unknown, token = ''): Promise<unknown> {
+    const init: RequestInit = { method, headers: token ? { Authorization: 'Bearer ' + token } : {} }
     if (body !== undefined) init.body = typeof body === 'string' ? body : JSON.stringify(body)
     const r = await fetch(this.url + path, init)
     const text = await r.text()

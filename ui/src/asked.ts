@@ -77,3 +77,10 @@ export function usePolled<T>(key: string, fetcher: (signal: AbortSignal) => Prom
   }, [key, every])
   return asked
 }
+
+// useHappened asks again when there was an event whose kind begins with a word.
+export function useHappened(kind: string, again: () => void) {
+  const now = useRef(again)
+  now.current = again
+  useEffect(() => listen((events, gap) => (gap || events.some((e) => e.kind.startsWith(kind))) && now.current()), [kind])
+}

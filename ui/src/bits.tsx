@@ -19,12 +19,14 @@ export const file = signal<{ name: string; asOf: string } | undefined>(undefined
 // scopes of the access token; undefined: none is asked for, everything is allowed.
 export const scopes = signal<string[] | undefined>(undefined)
 
-// may says whether an action that needs a scope is offered.
-export function may(scope: 'operate' | 'admin'): boolean {
-  if (readOnly) return false
+// holds says whether the access token has a scope: what that lets one see is shown, on a read-only page, too.
+export function holds(scope: 'operate' | 'admin'): boolean {
   const have = scopes.value
   return !have || have.includes('admin') || have.includes(scope)
 }
+
+// may says whether an action that needs a scope is offered.
+export const may = (scope: 'operate' | 'admin') => !readOnly && holds(scope)
 
 // tones groups states by what they mean to a reader: a colour each.
 const tones: Record<string, string> = {

@@ -1,27 +1,47 @@
-import { failureOf, get, send } from './api'
+import { ask, failureOf, get, part, send } from './api'
 import { useAsked, usePolled } from './asked'
-import { Command, may, Problem, StateIcon } from './bits'
+import { Command, holds, may, now, Problem, StateIcon } from './bits'
+import { type Action, act } from './dialog'
 import { bytes, command, dateTime, span } from './format'
 import { link } from './route'
 import type { Readiness, VersionInfo } from './types'
 
-interface Token {
+export interface Token {
   name: string
   scope: string
   created_at: string
   last_used?: string
   expires_at?: string
-  state?: string
-  [more: string]: unknown
+  revoked_at?: string
 }
+
+// worth is what a token is worth at a time, in words, and the tone of that.
+export function worth(t: Token, at: number): [text: string, tone: string] {
+  if (t.revoked_at) return ['revoked ' + dateTime(t.revoked_at), 'bad']
+  if (t.expires_at && Date.parse(t.expires_at) <= at) return ['expired ' + dateTime(t.expires_at), 'bad']
+  return [t.expires_at ? 'valid until ' + dateTime(t.expires_at) : 'valid', 'ok']
+}
+
+const revoke = (name: string, then: () => void): Action => ({
+  title: 'Revoke ' + name,
+  what: 'The token is worthless at once: requests with it are refused, its open streams and polls end. This cannot be undone.',
+  button: 'Revoke token',
+  danger: true,
+  confirm: name,
+  line: () => command('token', 'revoke', name),
+  send: async () => {
+    await ask('/v1/tokens/' + part(name), { method: 'DELETE' })
+    then()
+  },
+})
 
 // Daemon shows whether all is well, and the figures that somebody looks for first.
 export function Daemon() {
   const ready = usePolled('ready', readiness, 3_000)
   const version = usePolled('version', (s) => get<VersionInfo & { commit?: string }>('/version', s), 30_000)
   const figures = usePolled('metrics', metrics, 5_000)
-  const tokens = usePolled(may('admin') ? 'tokens' : '', (s) => get<{ tokens: Token[] }>('/v1/tokens', s), 30_000)
-  const settings = useAsked(may('admin') ? 'settings' : '', (s) => get<{ settings: Record<string, string> }>('/v1/settings', s))
+  const tokens = usePolled(holds('admin') ? 'tokens' : '', (s) => get<{ tokens: Token[] }>('/v1/tokens', s), 30_000)
+  const settings = useAsked(holds('admin') ? 'settings' : '', (s) => get<{ settings: Record<string, string> }>('/v1/settings', s))
   const m = figures.value
   const one = (name: string) => m?.get(name)?.[0]?.value
   return (
@@ -67,11 +87,18 @@ export function Daemon() {
         <section class="group">
           <h2>Access tokens</h2>
           <table class="grid">
-            <thead><tr><th>Name</th><th>Scope</th><th>Made</th><th>Last used</th><th>Expires</th></tr></thead>
+            <thead><tr><th>Name</th><th>Scope</th><th>Made</th><th>Last used</th><th>State</th>{may('admin') && <th><span class="unseen">Action</span></th>}</tr></thead>
             <tbody>
-              {tokens.value.tokens.map((t) => (
-                <tr key={t.name + t.created_at}><td>{t.name}</td><td>{t.scope}</td><td>{t.created_at && dateTime(t.created_at)}</td><td>{t.last_used ?? ''}</td><td>{t.expires_at ? dateTime(t.expires_at) : ''}</td></tr>
-              ))}
+              {tokens.value.tokens.map((t) => {
+                const [text, tone] = worth(t, now.value)
+                return (
+                  <tr key={t.name + t.created_at} class={tone === 'bad' ? 'over' : ''}>
+                    <td>{t.name}</td><td>{t.scope}</td><td>{t.created_at && dateTime(t.created_at)}</td><td>{t.last_used ?? <span class="dim">never</span>}</td>
+                    <td><span class={'t-' + tone}><StateIcon state={tone === 'bad' ? 'failed' : 'completed'} /> {text}</span></td>
+                    {may('admin') && <td class="right">{tone === 'ok' && <button type="button" class="small" onClick={() => act(revoke(t.name, tokens.again))}>Revoke…</button>}</td>}
+                  </tr>
+                )
+              })}
             </tbody>
           </table>
         </section>
@@ -84,6 +111,8 @@ export function Daemon() {
           </dl>
         </section>
       )}
+      <Problem error={tokens.error ?? settings.error} />
+      {!holds('admin') && <p class="group dim">Settings and access tokens are shown to an access token of the scope admin.</p>}
       <section class="group">
         <h2>At a shell</h2>
         <Command line={command('list', '--stuck-for', '10m')} />

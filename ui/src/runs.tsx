@@ -1,6 +1,6 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { get } from './api'
-import { useAsked, usePolled } from './asked'
+import { useAsked, useHappened, usePolled } from './asked'
 import { moving } from './banner'
 import { Ago, Command, Empty, may, now, ofFile, Problem, State } from './bits'
 import { Bulk, type Picked } from './bulk'
@@ -26,7 +26,10 @@ export function Runs() {
   const { query } = place.value
   const key = filters.map((f) => f + '=' + (query.get(f) ?? '')).join('&')
   const list = useRuns(key, query)
-  const chosen = Math.min(list.runs.length - 1, Number(query.get('row') ?? -1))
+  const row = query.get('row') ?? ''
+  const at = useRef(-1) // where the chosen row is, or was before it went
+  const chosen = row ? list.runs.findIndex((r) => r.workflow_id === row) : -1
+  if (chosen >= 0 || !row) at.current = chosen
   const [picked, setPicked] = useState<Picked>(new Set())
   useEffect(() => setPicked(new Set()), [key])
   const toggle = (id: string) => {
@@ -34,8 +37,9 @@ export function Runs() {
     if (!next.delete(id)) next.add(id)
     setPicked(next)
   }
-  useRunKeys(list.runs, chosen, toggle)
+  useRunKeys(list.runs, chosen, at.current, toggle)
   const workflows = useAsked('workflows', (s) => get<{ workflows: Workflow[] }>('/v1/workflows', s))
+  useHappened('Workflow', workflows.again)
   const counts = usePolled('counts', countRuns, ofFile ? 3_600_000 : 3_000)
   const filtered = filters.some((f) => query.get(f))
   return (
@@ -77,9 +81,9 @@ export function Runs() {
         {filtered && <a href={link('runs')}>Clear</a>}
         {query.get('stuck_for') && <label class="check"><input type="checkbox" checked={query.get('include') === 'signals'} onChange={(e) => change({ include: e.currentTarget.checked ? 'signals' : '', row: '' })} /> those that wait for a signal, too</label>}
         <span class="grow" />
-        {list.fresh > 0 && (
-          <button type="button" class="pill" onClick={list.reload}>
-            {list.fresh} new
+        {(list.fresh > 0 || list.gone.size > 0) && (
+          <button type="button" class="pill" title="Show the list as it is now" onClick={list.reload}>
+            {[list.fresh > 0 && `${list.fresh}${list.fresh < 100 ? '' : '+'} new`, list.gone.size > 0 && `${list.gone.size} gone`].filter(Boolean).join(', ')}
           </button>
         )}
       </div>
@@ -149,19 +153,19 @@ function Table({ list, chosen, picked, pick, toggle }: { list: List; chosen: num
             />
           </span>
         )}
-        <span role="columnheader">State</span>
+        <span role="columnheader" class="brief">State</span>
         <span role="columnheader">Run</span>
-        <span role="columnheader">Workflow</span>
+        <span role="columnheader" class="wide">Workflow</span>
         <span role="columnheader">Why</span>
-        <span role="columnheader" class="right">Steps</span>
-        <span role="columnheader" class="right">Took</span>
-        <span role="columnheader" class="right">Started</span>
+        <span role="columnheader" class="right wide">Steps</span>
+        <span role="columnheader" class="right less">Took</span>
+        <span role="columnheader" class="right wide">Started</span>
       </div>
-      <div class="rows" ref={box} onScroll={measure} role="rowgroup">
+      <div class="rows" ref={box} onScroll={measure} onMouseLeave={list.left} role="rowgroup">
         <div class="spacer" style={{ height: list.runs.length * rowHeight + 'px' }}>
           <div style={{ transform: `translateY(${first * rowHeight}px)` }}>
             {shown.map((r, i) => (
-              <Row key={r.workflow_id} run={r} on={first + i === chosen} picked={picked === 'all' || picked.has(r.workflow_id)} toggle={toggle} />
+              <Row key={r.workflow_id} run={r} on={first + i === chosen} gone={list.gone.has(r.workflow_id)} picked={picked === 'all' || picked.has(r.workflow_id)} toggle={toggle} />
             ))}
           </div>
         </div>
@@ -170,13 +174,13 @@ function Table({ list, chosen, picked, pick, toggle }: { list: List; chosen: num
   )
 }
 
-function Row({ run, on, picked, toggle }: { run: RunHead; on: boolean; picked: boolean; toggle: (id: string) => void }) {
+function Row({ run, on, gone, picked, toggle }: { run: RunHead; on: boolean; gone: boolean; picked: boolean; toggle: (id: string) => void }) {
   const counts = run.step_counts
   const total = counts ? Object.values(counts).reduce((a, b) => a + b, 0) : 0
   const settled = counts ? (counts.completed ?? 0) + (counts.skipped ?? 0) : 0
   const href = link('run', run.workflow_id)
   return (
-    <div class={'tr' + (on ? ' on' : '')} role="row" onClick={(e) => (e.target as Element).closest('a, .pick') || go(href)}>
+    <div class={'tr' + (on ? ' on' : '') + (gone ? ' gone' : '')} role="row" title={gone ? 'It does not match any more' : undefined} onClick={(e) => (e.target as Element).closest('a, .pick') || go(href)}>
       {may('operate') && (
         <span role="cell" class="pick">
           <input type="checkbox" aria-label={'Choose ' + run.workflow_id} checked={picked} onChange={() => toggle(run.workflow_id)} />
@@ -188,7 +192,7 @@ function Row({ run, on, picked, toggle }: { run: RunHead; on: boolean; picked: b
       <span role="cell" class="id">
         <a href={href}>{run.workflow_id}</a>
       </span>
-      <span role="cell">
+      <span role="cell" class="wide">
         <a class="plain" href={link('workflow', run.workflow_name, '', { version: String(run.version) })}>
           {run.workflow_name} <span class="dim">v{run.version}</span>
         </a>
@@ -196,9 +200,9 @@ function Row({ run, on, picked, toggle }: { run: RunHead; on: boolean; picked: b
       <span role="cell" class="why">
         <Why run={run} />
       </span>
-      <span role="cell" class="right num">{total ? `${settled}/${total}` : ''}</span>
-      <span role="cell" class="right num">{run.state === 'running' ? between(run.created_at, undefined, now.value) : run.completed_at ? between(run.created_at, run.completed_at, 0) : ''}</span>
-      <span role="cell" class="right num">
+      <span role="cell" class="right num wide">{total ? `${settled}/${total}` : ''}</span>
+      <span role="cell" class="right num less">{run.state === 'running' ? between(run.created_at, undefined, now.value) : run.completed_at ? between(run.created_at, run.completed_at, 0) : ''}</span>
+      <span role="cell" class="right num wide">
         <Ago time={run.created_at} />
       </span>
     </div>
@@ -223,12 +227,13 @@ function Why({ run }: { run: RunHead }) {
   )
 }
 
-function useRunKeys(runs: RunHead[], chosen: number, toggle: (id: string) => void) {
+function useRunKeys(runs: RunHead[], chosen: number, at: number, toggle: (id: string) => void) {
   // At once: the next key must meet what this one changed.
   useLayoutEffect(() => {
     const key = (e: CustomEvent<string>) => {
-      if (e.detail === 'j') change({ row: Math.min(runs.length - 1, chosen + 1) }, true)
-      else if (e.detail === 'k') change({ row: Math.max(0, chosen - 1) }, true)
+      const to = (i: number) => change({ row: runs[Math.min(runs.length - 1, Math.max(0, i))]?.workflow_id }, true)
+      if (e.detail === 'j') to(chosen < 0 ? Math.max(0, at) : at + 1) // where a row went, the next one is
+      else if (e.detail === 'k') to(at - 1)
       else if (e.detail === 'x' && runs[chosen] && may('operate')) toggle(runs[chosen].workflow_id)
       else if (e.detail === 'Enter' && runs[chosen]) go(link('run', runs[chosen].workflow_id))
     }

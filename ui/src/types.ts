@@ -109,6 +109,7 @@ export interface Workflow {
   digest: string
   created_at: string
   versions: number
+  version_numbers?: number[] // of one workflow
   definition?: Definition
 }
 

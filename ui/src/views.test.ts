@@ -12,8 +12,8 @@ const { attemptsOf } = await import('./step')
 const { where } = await import('./travel')
 const { sorted } = await import('./banner')
 const { until } = await import('./logs')
-const { samples } = await import('./daemon')
-const { listQuery } = await import('./runlist')
+const { samples, worth } = await import('./daemon')
+const { changed, listQuery } = await import('./runlist')
 
 const at = (ms: number) => new Date(Date.parse('2026-11-23T08:00:00Z') + ms).toISOString()
 
@@ -86,4 +86,24 @@ test('figures are read', () => {
 test('a span in the address becomes a time of the list', () => {
   const q = listQuery(new URLSearchParams('since=1h&state=failed&row=3&at=9'), Date.parse('2026-11-23T08:00:00Z'))
   expect(q.toString()).toBe('state=failed&since=2026-11-23T07%3A00%3A00.000Z')
+})
+
+test('what has come to a list and what has left it; what lies behind an answer with more to come says nothing', () => {
+  const rows = (ids: string) => [...ids].map((id) => ({ workflow_id: id, workflow_name: 'w', version: 1, state: 'running', created_at: at(0) }))
+  expect(changed(rows('abcd'), rows('abcd'), true)).toEqual({ fresh: 0, gone: [] })
+  expect(changed(rows('abcd'), rows('xacd'), true)).toEqual({ fresh: 1, gone: ['b'] })
+  expect(changed(rows('abcd'), rows('xa'), true)).toEqual({ fresh: 1, gone: ['b', 'c', 'd'] })
+  expect(changed(rows('abcd'), rows('xabc'), false)).toEqual({ fresh: 1, gone: [] }) // d was pushed out of the page
+  expect(changed(rows('abcd'), rows('acde'), false)).toEqual({ fresh: 0, gone: ['b'] }) // e moved up
+  expect(changed([], rows('ab'), true)).toEqual({ fresh: 2, gone: [] })
+  expect(changed(rows('ab'), [], true)).toEqual({ fresh: 0, gone: ['a', 'b'] })
+})
+
+test('what a token is worth', () => {
+  const token = { name: 'ci', scope: 'read', created_at: at(0) }
+  const then = Date.parse(at(10_000))
+  expect(worth(token, then)).toEqual(['valid', 'ok'])
+  expect(worth({ ...token, expires_at: at(20_000) }, then)[0]).toMatch(/^valid until /)
+  expect(worth({ ...token, expires_at: at(10_000) }, then)[0]).toMatch(/^expired /)
+  expect(worth({ ...token, expires_at: at(20_000), revoked_at: at(5_000) }, then)[0]).toMatch(/^revoked /)
 })

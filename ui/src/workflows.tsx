@@ -1,6 +1,6 @@
 import { useEffect, useMemo } from 'preact/hooks'
 import { ask, get, part } from './api'
-import { useAsked } from './asked'
+import { passing, useAsked, useHappened, usePolled } from './asked'
 import { Ago, Command, Empty, may, Problem } from './bits'
 import { type Action, act, unique } from './dialog'
 import { command } from './format'
@@ -14,6 +14,7 @@ import type { RunHead, Workflow } from './types'
 
 export function Workflows() {
   const asked = useAsked('workflows', (s) => get<{ workflows: Workflow[] }>('/v1/workflows', s))
+  useHappened('Workflow', asked.again)
   const only = place.value.query.get('name') ?? ''
   const list = (asked.value?.workflows ?? []).filter((w) => w.name.toLowerCase().includes(only.toLowerCase()))
   return (
@@ -93,12 +94,22 @@ export function OneWorkflow() {
   const tab = place.value.tab === 'start' ? '' : place.value.tab
   const wanted = query.get('version') ?? ''
   const asked = useAsked(`${name} ${wanted}`, (s) => get<Workflow>(`/v1/workflows/${part(name)}${wanted && '?version=' + wanted}`, s))
-  const open = useAsked(name, (s) => get<{ runs: RunHead[]; next_cursor?: string }>(`/v1/runs?workflow=${part(name)}&state=running&limit=1000`, s))
+  useHappened('Workflow', asked.again)
+  const open = usePolled(name, (s) => get<{ runs: RunHead[]; next_cursor?: string }>(`/v1/runs?workflow=${part(name)}&state=running&limit=1000`, s), 10_000)
   const w = asked.value
   useEffect(() => {
     if (place.value.tab === 'start' && w && may('operate')) act(startRun(name))
   }, [w?.name])
-  if (!w) return <main><div class="bar"><h1><a href={link('workflows')}>Workflows</a> / {name}</h1></div><Problem error={asked.error} /></main>
+  if (!w || (asked.error && !passing(asked.error))) {
+    return (
+      <main>
+        <div class="bar"><h1><a href={link('workflows')}>Workflows</a> / {name}</h1></div>
+        <Problem error={asked.error} />
+        {asked.error && wanted ? <p class="bar"><a href={link('workflow', name)}>Show the current version</a></p> : null}
+      </main>
+    )
+  }
+  const numbers = numbersOf(w)
   const counts = new Map<number, number>()
   for (const r of open.value?.runs ?? []) counts.set(r.version, (counts.get(r.version) ?? 0) + 1)
   const more = open.value?.next_cursor ? '+' : ''
@@ -108,7 +119,7 @@ export function OneWorkflow() {
         <h1><a href={link('workflows')}>Workflows</a> <span class="dim">/</span> {w.name}</h1>
         <label>
           <select aria-label="Version" value={String(w.version)} onChange={(e) => change({ version: e.currentTarget.value })}>
-            {Array.from({ length: w.versions }, (_, i) => w.versions - i).map((v) => (
+            {numbers.map((v) => (
               <option value={String(v)}>{`version ${v}${v === w.current ? ' (current)' : ''}${counts.get(v) ? `, ${counts.get(v)}${more} in flight` : ''}`}</option>
             ))}
           </select>
@@ -121,7 +132,7 @@ export function OneWorkflow() {
         {may('operate') && <button type="button" class="primary" onClick={() => act(startRun(w.name))}>Start a run…</button>}
       </div>
       <nav class="tabs" aria-label="Views of the workflow">
-        {tabs.map(([key, label]) => (key !== 'compare' || w.versions > 1) && <a href={link('workflow', name, key, query)} class={tab === key ? 'on' : ''}>{label}</a>)}
+        {tabs.map(([key, label]) => (key !== 'compare' || numbers.length > 1) && <a href={link('workflow', name, key, query)} class={tab === key ? 'on' : ''}>{label}</a>)}
         <span class="grow" />
         <span class="dim counts">{w.definition?.steps.length.toLocaleString('en')} steps</span>
       </nav>
@@ -132,6 +143,9 @@ export function OneWorkflow() {
   )
 }
 
+// numbersOf are the versions that there are, the newest first: some may have been deleted.
+const numbersOf = (w: Workflow) => [...(w.version_numbers ?? [w.version])].reverse()
+
 // Bare is a workflow's graph before any run.
 function Bare({ name, version }: { name: string; version: number }) {
   const graph = useAsked(`${name} ${version}`, (s) => get<Layout>(graphPath(name, version), s))
@@ -139,15 +153,18 @@ function Bare({ name, version }: { name: string; version: number }) {
 }
 
 function Compare({ workflow: w }: { workflow: Workflow }) {
-  const against = Number(place.value.query.get('with')) || (w.version > 1 ? w.version - 1 : 2)
-  const other = useAsked(`${w.name} ${against}`, (s) => get<Workflow>(`/v1/workflows/${part(w.name)}?version=${against}`, s))
+  const others = numbersOf(w).filter((v) => v !== w.version)
+  const wanted = Number(place.value.query.get('with'))
+  const against = others.includes(wanted) ? wanted : (others.find((v) => v < w.version) ?? others[others.length - 1])
+  const other = useAsked(against ? `${w.name} ${against}` : '', (s) => get<Workflow>(`/v1/workflows/${part(w.name)}?version=${against}`, s))
   const diff = useMemo(() => other.value && lines(pretty(other.value.definition), pretty(w.definition)), [other.value, w])
+  if (!against) return <p class="bar dim">There is no other version.</p>
   return (
     <div class="data">
       <div>
         From{' '}
         <select aria-label="The other version" value={String(against)} onChange={(e) => change({ with: e.currentTarget.value })}>
-          {Array.from({ length: w.versions }, (_, i) => w.versions - i).filter((v) => v !== w.version).map((v) => <option value={String(v)}>version {v}</option>)}
+          {others.map((v) => <option value={String(v)}>version {v}</option>)}
         </select>{' '}
         to version {w.version}
       </div>
