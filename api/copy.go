@@ -20,7 +20,7 @@ const minRate = 64 << 10
 // copyName is how copies of the journal are called while they are sent.
 const copyName = ".copy-*"
 
-// journalCopy sends the journal as it is at one moment. It is copied beside the file first: a slow reader must not hold the
+// journalCopy sends the journal as it is at one moment, or what it has since an event. It is copied beside the file first: a slow reader must not hold the
 // journal's pages. There is one copy at a time, and nothing is left of it whatever happens.
 func (s *Server) journalCopy(w http.ResponseWriter, r *http.Request) error {
 	if s.eng.Path() == "" {
@@ -34,12 +34,24 @@ func (s *Server) journalCopy(w http.ResponseWriter, r *http.Request) error {
 		}
 		rate = n
 	}
+	since, increment := uint64(0), false
+	if text := r.URL.Query().Get("since"); text != "" {
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil || n == 0 {
+			return problem("invalid_request", "since: "+quote(text)+" is not the number of an event")
+		}
+		since, increment = n, true
+	}
 	if !s.copying.TryLock() {
 		return problem("busy", "a copy of the journal is being sent; there is one at a time")
 	}
 	defer s.copying.Unlock()
 	s.waits(w)
-	if err := s.eng.BackupRoom(s.eng.Path()); err != nil {
+	room := func() error { return engine.SpareRoom(s.eng.Path()) }
+	if !increment {
+		room = func() error { return s.eng.BackupRoom(s.eng.Path()) }
+	}
+	if err := room(); err != nil {
 		return copyProblem(err)
 	}
 	f, err := os.CreateTemp(filepath.Dir(s.eng.Path()), copyName)
@@ -50,8 +62,15 @@ func (s *Server) journalCopy(w http.ResponseWriter, r *http.Request) error {
 	if os.Remove(f.Name()) != nil { // its space is free again when it is closed; Windows removes no open file
 		defer func() { _ = errors.Join(f.Close(), os.Remove(f.Name())) }()
 	}
-	if err := s.eng.Backup(&slowly{w: f, ctx: r.Context(), rate: rate, began: time.Now()}); err != nil {
-		return err
+	to := &slowly{w: f, ctx: r.Context(), rate: rate, began: time.Now()}
+	if increment {
+		to.room = room
+		_, err = s.eng.Increment(to, since)
+	} else {
+		err = s.eng.Backup(to)
+	}
+	if err != nil {
+		return copyProblem(err)
 	}
 	info, err := f.Stat()
 	if err == nil {
@@ -101,7 +120,11 @@ type slowly struct {
 	rate  int64
 	began time.Time
 	n     int64
+	room  func() error // asked now and then whether there is room for more; nil: there is
 }
+
+// roomBytes is how much is written before it is asked again whether there is room.
+const roomBytes = 8 << 20
 
 func (s *slowly) Write(b []byte) (n int, err error) {
 	for len(b) > 0 && err == nil {
@@ -109,6 +132,9 @@ func (s *slowly) Write(b []byte) (n int, err error) {
 		var m int
 		m, err = s.w.Write(part)
 		n, b, s.n = n+m, b[m:], s.n+int64(m)
+		if err == nil && s.room != nil && s.n/roomBytes != (s.n-int64(m))/roomBytes {
+			err = s.room()
+		}
 		if err == nil {
 			err = s.rest()
 		}
@@ -136,6 +162,8 @@ func copyProblem(err error) error {
 	switch {
 	case errors.Is(err, engine.ErrCompacting):
 		return problem("busy", "the journal is being compacted already; there is one compaction at a time")
+	case errors.Is(err, engine.ErrNoEvent):
+		return problem("invalid_request", "since: "+err.Error())
 	case errors.Is(err, engine.ErrNoCopy):
 		return problem("not_a_file", err.Error())
 	case errors.Is(err, engine.ErrNotWhileOpen):

@@ -8,9 +8,12 @@ var daemonRoutes = []route{
 		ID:      "journalCopy",
 		Scope:   scopeAdmin,
 		Tag:     "daemon",
-		Summary: "The journal as it is at one moment, as a file",
-		Query:   []param{{"rate", "integer", "bytes a second, at most"}},
-		Types:   []string{"application/octet-stream"},
+		Summary: "The journal as it is at one moment, as a file; or what it has since an event",
+		Query: []param{
+			{"rate", "integer", "bytes a second, at most"},
+			{"since", "integer", "an increment: only what a backup lacks that ends with this event; agnt5d restore puts it together with that backup"},
+		},
+		Types: []string{"application/octet-stream"},
 		Answers: []answer{
 			{200, nil, "the file"},
 		},

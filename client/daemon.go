@@ -91,9 +91,22 @@ func (c *Client) Journal(ctx context.Context, w io.Writer) error { return c.Jour
 
 // JournalAt is Journal that is made at most so many bytes a second, 65,536 or more; 0: as fast as it goes.
 func (c *Client) JournalAt(ctx context.Context, w io.Writer, rate int64) error {
-	where := "/v1/journal"
+	return c.JournalSince(ctx, w, 0, rate)
+}
+
+// JournalSince writes an increment: what the daemon's journal has that a backup lacks which ends with the event since. "agnt5d restore"
+// puts both together. 0 is JournalAt.
+func (c *Client) JournalSince(ctx context.Context, w io.Writer, since uint64, rate int64) error {
+	query := url.Values{}
+	if since != 0 {
+		query.Set("since", strconv.FormatUint(since, 10))
+	}
 	if rate != 0 {
-		where += "?rate=" + strconv.FormatInt(rate, 10)
+		query.Set("rate", strconv.FormatInt(rate, 10))
+	}
+	where := "/v1/journal"
+	if len(query) > 0 {
+		where += "?" + query.Encode()
 	}
 	return c.do(ctx, &request{method: http.MethodGet, path: where, raw: func(resp *http.Response) error {
 		_, err := io.Copy(w, resp.Body)

@@ -193,7 +193,10 @@ var calls = map[string]call{
 		_, err := c.StartMany(ctx, nil)
 		return err
 	}},
-	"JournalAt":      {0, func(ctx context.Context, c *client.Client, _ []string) error { return c.JournalAt(ctx, io.Discard, 0) }},
+	"JournalAt": {0, func(ctx context.Context, c *client.Client, _ []string) error { return c.JournalAt(ctx, io.Discard, 0) }},
+	"JournalSince": {0, func(ctx context.Context, c *client.Client, _ []string) error {
+		return c.JournalSince(ctx, io.Discard, 1, 0)
+	}},
 	"NoteBackup":     {0, func(ctx context.Context, c *client.Client, _ []string) error { return c.NoteBackup(ctx, 1, 1) }},
 	"Compact":        {0, func(ctx context.Context, c *client.Client, _ []string) error { _, err := c.Compact(ctx); return err }},
 	"Compacting":     {0, func(ctx context.Context, c *client.Client, _ []string) error { _, err := c.Compacting(ctx); return err }},

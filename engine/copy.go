@@ -7,6 +7,8 @@ import (
 	"io"
 	"time"
 
+	"github.com/agnt5/agnt5d/internal/archive"
+	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/journal/bolt"
 )
 
@@ -17,6 +19,8 @@ var (
 	ErrNotWhileOpen = bolt.ErrNotWhileOpen
 	// ErrCompacting: one compaction goes on at a time.
 	ErrCompacting = bolt.ErrCompacting
+	// ErrNoEvent: the journal does not have the event after which an increment of a backup was to begin.
+	ErrNoEvent = bolt.ErrNoEvent
 )
 
 // Compacted says what became of a compaction.
@@ -37,6 +41,24 @@ func (e *Engine) Backup(w io.Writer) error {
 	_, err := file.Backup(w)
 	return err
 }
+
+// Increment writes what the journal has that a backup which ends with the event since lacks: "agnt5d restore" puts both together. It
+// gives the last event in it. w must be fast. ErrNoEvent: the journal has no event since.
+func (e *Engine) Increment(w io.Writer, since uint64) (upTo uint64, err error) {
+	if err := e.err(); err != nil && !errors.Is(err, ErrDiskFull) {
+		return 0, err
+	}
+	file, ok := e.kept.(interface {
+		Increment(io.Writer, uint64, int64, func(*journal.Record) (journal.Touched, error)) (uint64, error)
+	})
+	if !ok {
+		return 0, ErrNoCopy
+	}
+	return file.Increment(w, since, e.o.Clock.Now().UnixMilli(), archive.Touched)
+}
+
+// SpareRoom is the error of a disk that is so full at path that nothing more should be copied there. It is a journal.ErrFull.
+func SpareRoom(path string) error { return bolt.Spare(path) }
 
 // BackupRoom is the error of a disk on which what Backup writes would not fit at path. It is a journal.ErrFull; nothing was written.
 func (e *Engine) BackupRoom(path string) error {

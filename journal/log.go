@@ -139,3 +139,10 @@ type Stats struct {
 	CommitTook    meter.Histogram // from a transaction's begin to its end on stable storage
 	CommitRecords meter.Sizes     // records that each held
 }
+
+// Touched is what a record has changed that only its body names.
+type Touched struct {
+	IDs     []string // of runs that were deleted
+	Bodies  []string // digests of definitions
+	Objects []string // keys of objects
+}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/internal/archive"
-	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/journal/bolt"
 	"github.com/spf13/cobra"
@@ -22,7 +21,7 @@ import (
 const partSuffix = ".partial"
 
 func newBackupCmd() *cobra.Command {
-	var path, rate string
+	var path, rate, since string
 	var unchecked bool
 	cmd := &cobra.Command{
 		Use:   "backup FILE",
@@ -32,12 +31,16 @@ Copies the journal of a daemon while it works, checks all of the copy, and gives
 name FILE only then: a file of that name is a whole journal. The push secrets' key
 (JOURNAL.key) and payload keys are not part of it. "agnt5d restore" puts it back.
 
+With --since it writes an increment, which has only what a backup of before lacks: that one,
+or the last event in it, is named. "agnt5d restore FILE INCREMENT..." puts them together.
+
 With --file it copies a journal that no engine has open.`),
-		Example: "  agnt5d backup /backups/runs-2026-11-26.db\n  agnt5d backup --rate 20MB /backups/runs.db\n  agnt5d backup --file runs.db runs-copy.db",
+		Example: "  agnt5d backup /backups/runs-2026-11-26.db\n  agnt5d backup --since /backups/runs-2026-11-26.db /backups/runs-2026-11-27.incr\n  agnt5d backup --rate 20MB /backups/runs.db\n  agnt5d backup --file runs.db runs-copy.db",
 		Args:    nargs("FILE"),
 	}
 	addFile(cmd, &path)
 	textFlag(cmd, &rate, "rate", "copy at most so much a second, like 20MB; default: as fast as it goes")
+	textFlag(cmd, &since, "since", "write an increment: only what came after the backup FILE, or after the event with this number")
 	cmd.Flags().BoolVar(&unchecked, "no-verify", false, "do not check the copy")
 	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
 		perSecond, err := parseRate(rate)
@@ -48,7 +51,11 @@ With --file it copies a journal that no engine has open.`),
 		if err := absent(out, noOverwriting); err != nil {
 			return err
 		}
-		b := &backup{out: out, temp: out + partSuffix, check: !unchecked, bar: barAtTerminal(cmd.ErrOrStderr())}
+		from, err := sinceWhat(since)
+		if err != nil {
+			return err
+		}
+		b := &backup{since: from, before: since, out: out, temp: out + partSuffix, check: !unchecked, bar: barAtTerminal(cmd.ErrOrStderr())}
 		defer b.bar.end()
 		if path != "" {
 			err = b.ofFile(cmd.Context(), path)
@@ -61,13 +68,17 @@ With --file it copies a journal that no engine has open.`),
 		}
 		b.bar.end()
 		if o.json() {
-			return printJSON(cmd.OutOrStdout(), map[string]any{"file": out, "bytes": b.bytes, "up_to": b.upTo, "verified": b.check})
+			return printJSON(cmd.OutOrStdout(), map[string]any{"file": out, "bytes": b.bytes, "since": b.since, "up_to": b.upTo, "verified": b.check})
 		}
 		said := ", not checked"
 		if b.check {
 			said = ", checked"
 		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: the journal up to event %d, %s%s\n", out, b.upTo, mebibytes(b.bytes), said)
+		what := "the journal"
+		if b.since != 0 {
+			what = fmt.Sprintf("an increment: the journal after event %d", b.since)
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s up to event %d, %s%s\n", out, what, b.upTo, mebibytes(b.bytes), said)
 		return err
 	})
 }
@@ -75,6 +86,8 @@ With --file it copies a journal that no engine has open.`),
 // backup is a copy in the making.
 type backup struct {
 	out, temp string
+	since     uint64 // an increment after this event; 0: a whole copy
+	before    string // --since
 	check     bool
 	bar       *bar
 	bytes     int64
@@ -86,7 +99,7 @@ func (b *backup) ofDaemon(ctx context.Context, c *client.Client, rate int64) err
 	if err != nil {
 		return err
 	}
-	err = c.JournalAt(ctx, f, rate)
+	err = c.JournalSince(ctx, f, b.since, rate)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
@@ -102,14 +115,22 @@ func (b *backup) ofFile(ctx context.Context, path string) error {
 		return err
 	}
 	defer j.Close()
-	if err := j.Room(b.out); err != nil {
+	room := j.Room
+	if b.since != 0 {
+		room = bolt.Spare
+	}
+	if err := room(b.out); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(b.temp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = j.Backup(f)
+	if b.since != 0 {
+		_, err = j.Increment(f, b.since, time.Now().UnixMilli(), archive.Touched)
+	} else {
+		_, err = j.Backup(f)
+	}
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
@@ -133,6 +154,31 @@ func openCopy(path string) (*bolt.Journal, error) {
 
 // finish checks the copy and gives it its name.
 func (b *backup) finish(ctx context.Context) error {
+	if err := b.look(ctx); err != nil {
+		return err
+	}
+	if err := absent(b.out, noOverwriting); err != nil {
+		return err
+	}
+	return bolt.Place(b.temp, b.out)
+}
+
+// look reads the copy. An increment is always checked: it is read once, from its beginning to its end.
+func (b *backup) look(ctx context.Context) error {
+	if b.since != 0 {
+		in, err := bolt.OpenIncrement(b.temp, func(done, all int64) { b.bar.show("checking", share(done, all)) })
+		if err != nil {
+			return err
+		}
+		b.upTo, b.bytes, b.check = in.UpTo, in.Bytes, true
+		if strconv.FormatUint(b.since, 10) == b.before {
+			return nil
+		}
+		if err := in.Follows(b.before); err != nil {
+			return exit(exitConflict, "%s is not a backup of this journal, or one of before it was restored: make a whole backup, and increments after that", b.before)
+		}
+		return nil
+	}
 	j, err := bolt.OpenReadOnly(b.temp)
 	if err != nil {
 		return err
@@ -144,13 +190,7 @@ func (b *backup) finish(ctx context.Context) error {
 	if b.check {
 		err = b.verify(ctx, j, "the journal is damaged, and so is its copy, which was removed (--no-verify keeps one)")
 	}
-	if err = errors.Join(err, j.Close()); err != nil {
-		return err
-	}
-	if err := absent(b.out, noOverwriting); err != nil {
-		return err
-	}
-	return bolt.Place(b.temp, b.out)
+	return errors.Join(err, j.Close())
 }
 
 // verify looks at every checksum, link and index. It needs no payload key.
@@ -166,6 +206,31 @@ func (b *backup) verify(ctx context.Context, j *bolt.Journal, what string) error
 		err = exit(exitError, "%s: %s; the first: %s", what, count(n, "place"), first)
 	}
 	return err
+}
+
+// sinceWhat reads the last event of the backup before an increment: its number, or that backup. "": 0.
+func sinceWhat(text string) (uint64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	if n, err := strconv.ParseUint(text, 10, 64); err == nil && n > 0 {
+		return n, nil
+	}
+	if bolt.IsIncrement(text) {
+		in, err := bolt.OpenIncrement(text, nil)
+		if err != nil {
+			return 0, restoreErr(err)
+		}
+		return in.UpTo, nil
+	}
+	j, err := bolt.OpenReadOnly(text)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, exit(exitUsage, "--since %q: want the backup before, or the number of the last event in it, which \"agnt5d backup\" printed", text)
+	}
+	if err != nil {
+		return 0, noFile(err)
+	}
+	return j.NextSeq() - 1, j.Close()
 }
 
 const noOverwriting = "no file is overwritten; choose another name"
@@ -205,145 +270,3 @@ func parseRate(text string) (int64, error) {
 }
 
 func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
-
-func newRestoreCmd() *cobra.Command {
-	var path string
-	cmd := &cobra.Command{
-		Use:   "restore FILE --file JOURNAL",
-		Short: "Make a journal of a backup",
-		Long: strings.TrimSpace(`
-Checks a backup, and makes of it a journal at JOURNAL, which must not exist: nothing is
-overwritten. The journal has a new secret for lease tokens, and an entry that says so:
-what workers still have in hand is refused (bad_token) and offered again. Access tokens
-stay. Push secrets open only with the key that stood beside the old file (JOURNAL.key).`),
-		Example: "  agnt5d restore /backups/runs-2026-11-26.db --file /var/lib/agnt5/runs.db",
-		Args:    nargs("FILE"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if path == "" {
-				return exit(exitUsage, "--file is missing: say where the journal is to be")
-			}
-			if isDatabase(path) {
-				return errDatabase
-			}
-			if err := absent(path, "nothing is overwritten; move it away first, or choose another --file"); err != nil {
-				return err
-			}
-			j, err := openCopy(args[0])
-			if err != nil {
-				return err
-			}
-			defer j.Close()
-			bar := barAtTerminal(cmd.ErrOrStderr())
-			defer bar.end()
-			b := &backup{bar: bar}
-			if err := b.verify(cmd.Context(), j, args[0]+" is damaged, and was not restored"); err != nil {
-				return err
-			}
-			said := event.AppendBody(nil, []event.Event{{Kind: event.SettingChanged, Name: "journal/secret", By: "restore",
-				Message: "restored from a backup that ends with event " + strconv.FormatUint(j.NextSeq()-1, 10) + ": a new secret for lease tokens; those from before are void"}})
-			err = bolt.Restore(j, path, said, time.Now().UnixMilli(), func(done, all int64) { bar.show("restoring", share(done, all)) })
-			if err != nil {
-				return &exitErr{exitError, err}
-			}
-			bar.end()
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: restored up to event %d\n", path, j.NextSeq()-1)
-			return err
-		},
-	}
-	textFlag(cmd, &path, "file", "where the journal is to be")
-	return cmd
-}
-
-func share(done, all int64) float64 {
-	if all <= 0 {
-		return 1
-	}
-	return min(float64(done)/float64(all), 1)
-}
-
-func newCompactCmd() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "compact [FILE]",
-		Short: "Give the space of deleted runs back: rewrite a journal without its free pages",
-		Long: strings.TrimSpace(`
-Rewrites the journal of a daemon while it works: its rows are copied, what changes
-meanwhile is copied again, and between two commits the copy takes the place of the file.
-With FILE it does so to a journal that no engine has open. The old file stays until the
-new one is whole; the disk needs room for both, and nothing is begun without it.`),
-		Example: "  agnt5d compact\n  agnt5d compact runs.db",
-		Args:    cobra.MaximumNArgs(1),
-	}
-	inner := remoteVerb(cmd, func(cmd *cobra.Command, _ []string, c *client.Client, o *remote) error {
-		bar := barAtTerminal(cmd.ErrOrStderr())
-		defer bar.end()
-		ctx, stop := context.WithCancel(cmd.Context())
-		watched := make(chan struct{})
-		go func() {
-			defer close(watched)
-			watchCompaction(ctx, c, bar)
-		}()
-		got, err := c.Compact(cmd.Context())
-		stop()
-		<-watched
-		if err != nil {
-			return err
-		}
-		bar.end()
-		if o.json() {
-			return printJSON(cmd.OutOrStdout(), got)
-		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "from %s to %s; commits waited for %.1f ms\n", mebibytes(got.BeforeBytes), mebibytes(got.AfterBytes), got.PausedMS)
-		return err
-	})
-	online := inner.RunE
-	inner.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return online(cmd, args)
-		}
-		if err := checkArg(cmd, "FILE", args[0]); err != nil {
-			return err
-		}
-		return compactFile(cmd, args[0])
-	}
-	return inner
-}
-
-// errDatabase says who keeps a journal on a database.
-var errDatabase = exit(exitUsage, "a journal on a database is copied, put back and compacted with the tools of that database: pg_dump, pg_restore and VACUUM, say")
-
-func compactFile(cmd *cobra.Command, path string) error {
-	if isDatabase(path) {
-		return errDatabase
-	}
-	bar := barAtTerminal(cmd.ErrOrStderr())
-	defer bar.end()
-	before, after, err := bolt.Compact(path, func(done, all int64) { bar.show("compacting", share(done, all)) })
-	if err != nil {
-		if errors.Is(err, bolt.ErrLocked) {
-			return exit(exitConflict, "%w\n  \"agnt5d compact\", without a file, compacts the journal of a daemon at work.", err)
-		}
-		return noFile(err)
-	}
-	bar.end()
-	if format, _ := cmd.Flags().GetString("output"); format == "json" {
-		return printJSON(cmd.OutOrStdout(), client.Compaction{BeforeBytes: before, AfterBytes: after})
-	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "from %s to %s\n", mebibytes(before), mebibytes(after))
-	return err
-}
-
-// watchCompaction shows how far a daemon's compaction is, until ctx ends.
-func watchCompaction(ctx context.Context, c *client.Client, bar *bar) {
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-		if at, err := c.Compacting(ctx); err == nil && at.Running {
-			bar.show("compacting", share(at.CopiedBytes, at.TotalBytes))
-		}
-	}
-}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/journal/bolt"
 	"github.com/spf13/cobra"
 )
 
@@ -23,6 +24,9 @@ func newVerifyCmd() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkFormat(format); err != nil {
 				return err
+			}
+			if bolt.IsIncrement(args[0]) {
+				return verifyIncrement(cmd, args[0], format)
 			}
 			f, err := openFile(args[0], checkThere)
 			if err != nil {
@@ -62,4 +66,19 @@ func newVerifyCmd() *cobra.Command {
 	}
 	addFormat(cmd, &format)
 	return cmd
+}
+
+// verifyIncrement checks an increment of a backup. What it is put to is checked by restore.
+func verifyIncrement(cmd *cobra.Command, path, format string) error {
+	bar := barAtTerminal(cmd.ErrOrStderr())
+	in, err := bolt.OpenIncrement(path, func(done, all int64) { bar.show("checking", share(done, all)) })
+	bar.end()
+	if err != nil {
+		return restoreErr(err)
+	}
+	if format == "json" {
+		return printJSON(cmd.OutOrStdout(), map[string]any{"ok": true, "damages": []finding{}, "since": in.Since, "up_to": in.UpTo, "bytes": in.Bytes})
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: nothing is damaged: an increment, after event %d up to event %d\n", path, in.Since, in.UpTo)
+	return err
 }

@@ -26,7 +26,23 @@ func needOf(group []queue.Item) int64 {
 }
 
 // commit writes the batches of a group in one transaction. nil: they are on stable storage.
-func (j *Journal) commit(group []queue.Item) (err error) {
+func (j *Journal) commit(group []queue.Item) error {
+	return j.write(len(group) > 0, needOf(group), func(w *writer) (batches uint64, err error) {
+		for _, q := range group {
+			if q.Err != nil {
+				continue
+			}
+			batches++
+			if err := w.batch(q.Batch); err != nil {
+				return 0, err
+			}
+		}
+		return batches, nil
+	})
+}
+
+// write commits what fn writes, which needs about so many bytes. changes false: it only looks whether that is possible.
+func (j *Journal) write(changes bool, need int64, fn func(*writer) (batches uint64, err error)) (err error) {
 	began := time.Now()
 	if err := j.place.there(j.file()); err != nil {
 		return err
@@ -37,22 +53,16 @@ func (j *Journal) commit(group []queue.Item) (err error) {
 		return err
 	}
 	w := writer{tx: tx, arena: j.arena[:0], tail: j.tail, clock: j.clock, indexed: j.indexed, late: append(j.spareLate[:0], j.late...), follow: j.follower != nil}
-	w.tail.clean = len(group) == 0 && w.tail.clean // a probe changes nothing
-	batches := uint64(0)
-	for _, q := range group {
-		if q.Err != nil {
-			continue
-		}
-		batches++
-		if err := w.batch(q.Batch); err != nil {
-			return errors.Join(err, tx.Rollback())
-		}
+	w.tail.clean = !changes && w.tail.clean // a probe changes nothing
+	batches, err := fn(&w)
+	if err != nil {
+		return errors.Join(err, tx.Rollback())
 	}
 	if err := w.finish(); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
-	j.fillAhead(tx.Size(), needOf(group))
-	j.db().NoFreelistSync = len(group) > 0 && j.db().Stats().FreelistInuse > freelistBytes
+	j.fillAhead(tx.Size(), need)
+	j.db().NoFreelistSync = changes && j.db().Stats().FreelistInuse > freelistBytes
 	if err := tx.Commit(); err != nil {
 		return err
 	}
@@ -189,7 +199,7 @@ func (w *writer) log(records []journal.Record) error {
 		if err := w.put(logBucket, to, k, v); err != nil {
 			return err
 		}
-		if r.Run != 0 && r.Last()/waypointEvery > (r.N-1)/waypointEvery {
+		if r.Run != 0 && isWaypoint(r) {
 			if err := w.waypoint(r); err != nil {
 				return err
 			}

@@ -2,13 +2,9 @@ package bolt
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/agnt5/agnt5d/journal"
@@ -69,71 +65,6 @@ func Compact(path string, progress func(done, all int64)) (before, after int64, 
 		_ = os.Remove(temp)
 	}
 	return before, after, err
-}
-
-// Restore makes a journal at path, where nothing may be, of a copy that was opened by OpenReadOnly. It gets a secret of its own, so that
-// lease tokens from before are void, and a record of the engine with that body, which says so. It appears when it is whole.
-func Restore(copied *Journal, path string, body []byte, at int64, progress func(done, all int64)) error {
-	if err := absent(path); err != nil {
-		return err
-	}
-	if err := makeDir(filepath.Dir(path)); err != nil {
-		return err
-	}
-	lock, err := acquire(path, 2*time.Second)
-	if err != nil {
-		return err
-	}
-	defer lock.release()
-	if err := copied.room(path); err != nil {
-		return err
-	}
-	temp := path + newSuffix
-	if err = copied.rewrite(temp, progress); err == nil {
-		err = renew(temp, body, at)
-	}
-	if err == nil {
-		err = absent(path)
-	}
-	if err == nil {
-		err = putInPlace(temp, path)
-	}
-	if err != nil {
-		_ = os.Remove(temp)
-	}
-	return err
-}
-
-// absent is the error of a path at which something is.
-func absent(path string) error {
-	switch _, err := os.Lstat(path); {
-	case err == nil:
-		return fmt.Errorf("%s: %w", path, fs.ErrExist)
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	default:
-		return err
-	}
-}
-
-// renew gives a file, which nobody has open, a new secret and a record of the engine.
-func renew(path string, body []byte, at int64) error {
-	j, err := Open(path, Options{})
-	if err != nil {
-		return err
-	}
-	secret := make([]byte, 32)
-	_, _ = rand.Read(secret) // it does not fail
-	err = j.db().Update(func(tx *bbolt.Tx) error {
-		w := writer{tx: tx}
-		return w.row(metaBucket, secretKey, secret)
-	})
-	if err == nil {
-		written := make(chan error, 1)
-		j.Append(&journal.Batch{Records: []journal.Record{{Seq: j.NextSeq(), Count: 1, At: at, Body: body}}}, func(err error) { written <- err })
-		err = <-written
-	}
-	return errors.Join(err, j.Close())
 }
 
 func fileSize(path string) int64 {

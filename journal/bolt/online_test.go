@@ -70,7 +70,6 @@ func (w *busyWork) batch() *journal.Batch {
 		b.Records = []journal.Record{w.record(r, 10)}
 		b.Heads = []journal.Head{r.head(uint8(1 + w.rng.IntN(3)))}
 		b.Snapshots = []journal.Snapshot{{Run: r.last.Run}}
-		b.Objects = []journal.Object{{Key: fmt.Sprint("o/", w.rng.IntN(300))}}
 		b.Rows = []journal.Row{{Key: fmt.Sprint("row/", w.rng.IntN(30))}}
 		w.done = append(w.done, r)
 	default:
@@ -84,6 +83,10 @@ func (w *busyWork) batch() *journal.Batch {
 			w.done = append(w.done[:at], w.done[at+1:]...)
 		}
 		b.Sweep = int64(w.n)
+		rec = w.record(entry, 30)
+		rec.Run, rec.N, rec.Prev = 0, 0, 0
+		b.Records = append(b.Records, rec)
+		b.Objects = []journal.Object{{Key: fmt.Sprint("o/", w.rng.IntN(300))}}
 		body := fmt.Sprintf("body %d", w.n)
 		b.Definitions = []journal.Definition{{Name: fmt.Sprint("w", w.n%10), Version: uint32(w.n), Digest: digestOf(body), Body: []byte(body), At: 5, Current: true}}
 	}

@@ -101,22 +101,24 @@ func openPages(f *os.File, path string) (*pageMap, error) {
 		return nil, refuse(ErrNotJournal, "is an empty file; remove it, and it will be created")
 	}
 	first := make([]byte, 4096)
-	n, err := f.ReadAt(first, 0)
+	n0, err := f.ReadAt(first, 0)
 	if err != nil && err != io.EOF {
 		return nil, err
 	}
-	m0, ours0, valid0 := parseMeta(first[:n])
+	m0, ours0, valid0 := parseMeta(first[:n0])
 	pageSize := int64(m0.pageSize)
 	if !valid0 {
 		pageSize = int64(os.Getpagesize())
 	}
 	second := make([]byte, 4096)
-	n, err = f.ReadAt(second, pageSize)
+	n, err := f.ReadAt(second, pageSize)
 	if err != nil && err != io.EOF {
 		return nil, err
 	}
 	m1, ours1, valid1 := parseMeta(second[:n])
 	switch {
+	case !ours0 && !ours1 && bytes.HasPrefix(first[:n0], []byte(incrementMagic)):
+		return nil, refuse(ErrNotJournal, "is an increment of a backup, which \"agnt5d restore FULL INCREMENT\" puts together with the backup before it")
 	case !ours0 && !ours1:
 		return nil, refuse(ErrNotJournal, "is the file of another program, not a journal")
 	case info.Size() < 2*pageSize:

@@ -19,6 +19,9 @@ func (j *Journal) room(path string) error {
 // Room is the error (a *NoRoomError) of a disk on which a copy of the whole file, as Backup writes it, would not fit at path.
 func (j *Journal) Room(path string) error { return roomFor(path, uint64(j.used())+spareRoom) }
 
+// Spare is the error (a *NoRoomError) of a disk that has no more left at path than what is always left free.
+func Spare(path string) error { return roomFor(path, spareRoom) }
+
 func roomFor(path string, want uint64) error {
 	if free, ok := disk.Free(path); ok && free < want {
 		return &NoRoomError{path, want, free}

@@ -17,6 +17,9 @@ func (w *writer) waypoint(r *journal.Record) error {
 	return w.row(waypointBucket, waypointKey(r.Run, r.N), binary.AppendUvarint(nil, r.Seq))
 }
 
+// isWaypoint says whether a record of a run is noted.
+func isWaypoint(r *journal.Record) bool { return r.Last()/waypointEvery > (r.N-1)/waypointEvery }
+
 func waypointKey(run, n uint64) []byte {
 	return binary.BigEndian.AppendUint64(seqKey(run), n)
 }
