@@ -57,7 +57,7 @@ func (s *State) IDs(now, up int64) (ids []string) {
 	for i := range s.Buffer {
 		ids = append(ids, s.Buffer[i].Row.Run)
 	}
-	if s.Back != nil {
+	if s.room() || s.Back != nil && s.releases() { // what is released may fail to start, and leaves room then
 		for _, t := range s.backTimes() {
 			ids = append(ids, RunID(s.Def.Name, t))
 		}
@@ -95,7 +95,7 @@ type pending struct {
 }
 
 func (s *State) pending(now int64) (p pending) {
-	if s.Def.MaxRuns > 0 && s.Runs >= s.Def.MaxRuns {
+	if s.left() == 0 {
 		return p
 	}
 	from := s.Cursor
@@ -188,6 +188,7 @@ func (s *State) due(d *Decision, now, up int64, start Starter) {
 			row.Outcome, row.Detail = Missed, why(due)
 		default:
 			chosen = append(chosen, t)
+			s.Fold = nil // what comes behind it does not stand in one row with what was before it
 			continue
 		}
 		s.Cursor = t
@@ -201,10 +202,15 @@ func (s *State) due(d *Decision, now, up int64, start Starter) {
 		slices.Reverse(chosen[:n])
 	}
 	for _, t := range chosen {
-		if s.Def.MaxRuns > 0 && s.Runs >= s.Def.MaxRuns {
+		if s.left() == 0 && t > s.LastRun { // it had ended before
 			break
 		}
 		row, as := s.row(t, s.plan.Due(t), now), Fired
+		if s.left() == 0 {
+			row.Outcome, row.Detail = Missed, fmt.Sprintf("over max_runs %d", s.Def.MaxRuns)
+			s.add(d, row)
+			continue
+		}
 		if row.Due < up {
 			as = CaughtUp
 		}
@@ -268,23 +274,32 @@ func (s *State) add(d *Decision, row Row) {
 		s.put(d, row)
 		return
 	}
-	gone := map[string]bool{}
-	for _, t := range f.Times {
-		gone[rowKey(t, s.Revision, "d")] = true
-	}
-	f.Times = nil
 	one := row
 	one.Nominal, one.Last, one.Count = f.First, row.Nominal, f.Count
 	one.Local, one.LastText, one.Note = s.plan.Local(f.First), row.Local, ""
 	one.Due = s.plan.Due(f.First)
-	gone[one.Key()] = true
+	if n := len(d.Rows); n > 0 && len(f.Times) == 0 && d.Rows[n-1].Key() == one.Key() {
+		d.Rows = d.Rows[:n-1]
+	}
+	s.stand(d, f.Times)
+	f.Times = nil
+	s.put(d, one)
+}
+
+// stand takes the rows of times away for which another one stands from now on.
+func (s *State) stand(d *Decision, times []int64) {
+	if len(times) == 0 {
+		return
+	}
+	gone := map[string]bool{}
+	for _, t := range times {
+		gone[rowKey(t, s.Revision, "d")] = true
+	}
 	d.Rows = slices.DeleteFunc(d.Rows, func(r Row) bool { return gone[r.Key()] })
-	delete(gone, one.Key())
 	for key := range gone {
 		d.Drop = append(d.Drop, key)
 	}
 	slices.Sort(d.Drop)
-	s.put(d, one)
 }
 
 func (s *State) put(d *Decision, row Row) {
@@ -378,13 +393,16 @@ func (s *State) run(d *Decision, row Row, as Outcome, detail string, input json.
 
 // release starts what has waited for the end of a run.
 func (s *State) release(d *Decision, now int64, start Starter) {
-	for len(s.Buffer) > 0 && len(s.Open) == 0 {
+	for s.releases() {
 		b := s.Buffer[0]
 		s.Buffer = slices.Clone(s.Buffer[1:])
 		waited := time.Duration(max(now-b.Row.Decided, 0)) * time.Millisecond
 		s.run(d, b.Row, b.As, fmt.Sprintf("it waited %s for the run before it", waited), b.Input, now, start)
 	}
 }
+
+// releases says whether what waits can start.
+func (s *State) releases() bool { return len(s.Buffer) > 0 && len(s.Open) == 0 }
 
 // room says whether a backfill can go on.
 func (s *State) room() bool {
@@ -405,9 +423,6 @@ func (s *State) room() bool {
 
 // backTimes gives the next times of the backfill.
 func (s *State) backTimes() (times []int64) {
-	if !s.room() {
-		return nil
-	}
 	for t, ok := s.plan.Next(s.Back.Cursor); ok && t <= s.Back.To && len(times) < atOnce; t, ok = s.plan.Next(t) {
 		times = append(times, t)
 	}
@@ -527,9 +542,14 @@ func (s *State) made(now int64) (times []int64) {
 	return times[max(0, len(times)-int(c.Max)):]
 }
 
-// ResumeIDs gives the ids of the runs that Resume may want to start.
+// ResumeIDs gives the ids of the runs that Resume may want to start, when what has come is decided first.
 func (s *State) ResumeIDs(now int64) (ids []string) {
-	for _, t := range s.made(now) {
+	if s.Paused == nil {
+		return nil
+	}
+	then := *s
+	then.due(&Decision{}, now, now, nil) // a paused schedule starts nothing
+	for _, t := range then.made(now) {
 		ids = append(ids, RunID(s.Def.Name, t))
 	}
 	return ids
@@ -544,6 +564,7 @@ func (s *State) Resume(d *Decision, by string, catchUp bool, now int64, start St
 	var times []int64
 	if catchUp {
 		times = s.made(now)
+		times = times[max(0, len(times)-int(min(s.left(), maxCatchUp))):]
 	}
 	fold := s.Fold
 	s.Paused, s.Fold = nil, nil

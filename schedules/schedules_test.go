@@ -168,7 +168,7 @@ func TestEachDueTimeHasOneRow(t *testing.T) {
 		}
 		put()
 		for i := range rapid.IntRange(1, 40).Draw(t, "steps") {
-			switch rapid.SampledFrom([]string{"soon", "soon", "soon", "end", "end", "down", "back", "days", "years", "edit", "pause", "resume", "trigger", "fill"}).Draw(t, "what") {
+			switch rapid.SampledFrom([]string{"soon", "soon", "soon", "end", "end", "down", "back", "days", "years", "edit", "pause", "resume", "trigger", "taken", "fill"}).Draw(t, "what") {
 			case "soon":
 				now += rapid.Int64Range(0, 20*60_000).Draw(t, "ms")
 			case "down":
@@ -195,11 +195,15 @@ func TestEachDueTimeHasOneRow(t *testing.T) {
 				l.decide(now, up, fail)
 				l.s.Pause("me", "", now)
 			case "resume":
+				asked := append(l.s.IDs(now, up), l.s.ResumeIDs(now)...) // before what has come is decided
 				l.decide(now, up, fail)
-				asked := append(l.s.IDs(now, up), l.s.ResumeIDs(now)...)
 				var d Decision
 				l.s.Resume(&d, "me", true, now, l.start(asked, fail))
 				l.take(d)
+			case "taken":
+				if next, _, ok := l.s.Next(); ok && !l.runs[RunID("a", next)] {
+					l.taken[RunID("a", next)] = true
+				}
 			case "trigger":
 				id := fmt.Sprintf("a-trigger-%d", i)
 				var d Decision
@@ -207,7 +211,7 @@ func TestEachDueTimeHasOneRow(t *testing.T) {
 				l.take(d)
 			case "fill":
 				if l.s.Back == nil {
-					l.s.Fill("x", "me", now-7200_000, now, true, now)
+					l.s.Fill("x", "me", now-7200_000, now, rapid.Bool().Draw(t, "allow"), now)
 				}
 			}
 			l.decide(now, up, fail)
@@ -498,5 +502,87 @@ func TestJitterIsSpreadAndFixed(t *testing.T) {
 	}
 	if len(buckets) < 10 {
 		t.Errorf("jitter by minutes: %v", buckets)
+	}
+}
+
+func TestMaxRuns(t *testing.T) {
+	for _, c := range []struct{ overlap, want string }{
+		{"skip", "01:00 missed, 02:00 missed, 03:00 missed, 04:00 caught_up"}, // the newest is first: what is older had its time, and a row
+		{"allow", "01:00 missed, 02:00 caught_up"},                            // it has ended before 03:00
+	} {
+		l := newLedger()
+		l.put(read(t, `{"name":"a","workflow":"w","every":"1h","max_runs":1,"overlap":"`+c.overlap+`","catch_up":{"window":"1d","max":3}}`), ms("2026-11-26T00:30:00Z"), t.Fatalf)
+		now := ms("2026-11-26T04:30:00Z")
+		l.decide(now, now, t.Fatalf)
+		l.decide(now+9*3600_000, 0, t.Fatalf)
+		if got := l.outcomes(); got != c.want {
+			t.Errorf("%s: %s, want %s", c.overlap, got, c.want)
+		}
+	}
+	l := newLedger()
+	now := ms("2026-11-26T00:30:00Z")
+	l.put(read(t, `{"name":"a","workflow":"w","every":"1h","max_runs":1,"overlap":"allow","catch_up":{"window":"1d","max":3}}`), now, t.Fatalf)
+	l.s.Pause("me", "", now)
+	now += 3 * 3600_000
+	l.decide(now, 0, t.Fatalf)
+	var d Decision
+	l.s.Resume(&d, "me", true, now, l.start(l.s.ResumeIDs(now), t.Fatalf))
+	l.take(d)
+	if got, want := l.outcomes(), "01:00 paused, 02:00 paused, 03:00 caught_up"; got != want {
+		t.Errorf("resumed: %s, want %s", got, want)
+	}
+}
+
+// What Decide and Resume may start is asked for before, as the schedule stands then.
+func TestWhatMayStartIsAskedFor(t *testing.T) {
+	l := newLedger()
+	now := ms("2026-11-26T00:30:00Z")
+	l.put(read(t, `{"name":"a","workflow":"w","every":"1h","overlap":"allow","catch_up":{"window":"5h","max":2}}`), now, t.Fatalf)
+	l.s.Pause("me", "", now)
+	now += 3 * 3600_000
+	asked := append(l.s.IDs(now, 0), l.s.ResumeIDs(now)...)
+	l.decide(now, 0, t.Fatalf)
+	var d Decision
+	l.s.Resume(&d, "me", true, now, l.start(asked, t.Fatalf))
+	l.take(d)
+	if got, want := l.outcomes(), "01:00 paused, 02:00 caught_up, 03:00 caught_up"; got != want {
+		t.Errorf("resumed: %s, want %s", got, want)
+	}
+
+	l = newLedger()
+	now = ms("2026-11-26T00:30:00Z")
+	l.put(read(t, `{"name":"a","workflow":"w","every":"1h","overlap":"buffer_all"}`), now, t.Fatalf)
+	for range 2 {
+		now += 3600_000
+		l.decide(now, 0, t.Fatalf)
+	}
+	l.s.Fill("x", "me", ms("2026-11-25T22:00:00Z"), ms("2026-11-25T23:00:00Z"), false, now)
+	l.s.RunEnded("a-2026-11-26T01:00:00Z", true)
+	l.taken["a-2026-11-26T02:00:00Z"] = true // what waited cannot start, and leaves room for the backfill
+	l.decide(now, 0, t.Fatalf)
+	if got, want := l.outcomes(), "22:00 backfilled, 01:00 fired, 02:00 start_failed"; got != want {
+		t.Errorf("backfilled: %s, want %s", got, want)
+	}
+}
+
+// A row stands for times that follow each other, not for others between them.
+func TestARowOfManyHasNoOthersInIt(t *testing.T) {
+	l := newLedger()
+	now := ms("2026-11-26T00:00:00Z")
+	l.put(read(t, `{"name":"a","workflow":"w","every":"1m","overlap":"allow","exclude":[{"cron":"* 0,2,4 * * *"}]}`), now, t.Fatalf)
+	l.decide(now+5*3600_000-1, 0, t.Fatalf) // all of it at once, and nothing is late
+	var excluded, fired int
+	for _, row := range l.rows {
+		switch row.Outcome {
+		case Excluded:
+			if excluded += int(row.Times()); row.Count != 0 {
+				t.Errorf("a row for %d times from %s to %s", row.Count, row.Local, row.LastText)
+			}
+		case Fired:
+			fired++
+		}
+	}
+	if excluded != 179 || fired != 120 {
+		t.Errorf("%d times excluded, %d fired", excluded, fired)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"math"
 	"slices"
 	"time"
 
@@ -215,9 +216,17 @@ func NameOf(id string) (name string, nominal int64, ok bool) {
 	return "", 0, false
 }
 
+// left is how many runs due times may start yet.
+func (s *State) left() int64 {
+	if s.Def.MaxRuns == 0 {
+		return math.MaxInt64
+	}
+	return max(0, s.Def.MaxRuns-s.Runs)
+}
+
 // Ended says whether no due time comes any more, and why.
 func (s *State) Ended() (why string, ended bool) {
-	if s.Def.MaxRuns > 0 && s.Runs >= s.Def.MaxRuns {
+	if s.left() == 0 {
 		return "max_runs is reached", true
 	}
 	if _, ok := s.plan.Next(s.Cursor); !ok {
@@ -228,7 +237,7 @@ func (s *State) Ended() (why string, ended bool) {
 
 // Next gives the next due time that is not decided, excluded ones too: nominal and when it is due; ok false: there is none.
 func (s *State) Next() (nominal, due int64, ok bool) {
-	if s.Deleted != 0 || s.Def.MaxRuns > 0 && s.Runs >= s.Def.MaxRuns {
+	if s.Deleted != 0 || s.left() == 0 {
 		return 0, 0, false
 	}
 	nominal, ok = s.plan.Next(s.Cursor)
@@ -243,7 +252,7 @@ func (s *State) Wake(now int64) (at int64, ok bool) {
 	if s.Deleted != 0 {
 		return 0, false
 	}
-	if len(s.Buffer) > 0 && len(s.Open) == 0 || s.room() {
+	if s.releases() || s.room() {
 		return now, true
 	}
 	_, due, ok := s.Next()

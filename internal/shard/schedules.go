@@ -197,7 +197,7 @@ func (r *Shard) comeScheduled() (inputs []Input) {
 	last := a.seen
 	a.seen = r.now.Wall
 	due := r.nextSchedule()
-	if due > last && due < r.now.Wall-lateAfter { // the machine slept, or its clock was put forward
+	if r.now.Wall-last > lateAfter && (len(a.asked) > 0 || due != 0 && due < r.now.Wall-lateAfter) { // the machine slept, or its clock was put forward
 		a.up = r.now.Wall
 	}
 	for ; due != 0 && due <= r.now.Wall && len(inputs) < DueLimit; due = r.nextSchedule() {
@@ -277,7 +277,7 @@ func (in *decide) admit(r *Shard) {
 // starter starts runs of a schedule. Their ids were asked for.
 func (r *Shard) starter(s *scheduled, st *schedules.State) schedules.Starter {
 	return func(start *schedules.Start) *schedules.Fault {
-		if fault := r.idFree(start, st.Def.Workflow); fault != nil {
+		if fault := r.idFree(start, s, st.Def.Workflow); fault != nil {
 			return fault
 		}
 		in := &Start{By: cmp.Or(start.By, BySchedule(s.name)), ID: start.ID, Workflow: st.Def.Workflow, Version: st.Def.Version, Input: start.Input}
@@ -306,10 +306,12 @@ func (r *Shard) starter(s *scheduled, st *schedules.State) schedules.Starter {
 }
 
 // idFree says whether a run can have the id.
-func (r *Shard) idFree(start *schedules.Start, workflow string) *schedules.Fault {
+func (r *Shard) idFree(start *schedules.Start, s *scheduled, workflow string) *schedules.Fault {
 	run, err := r.find(start.ID)
 	ours := false
 	switch {
+	case r.agenda.open[start.ID] == s: // perhaps it begins in this very turn
+		ours = true
 	case run != nil:
 		ours = run.S.Workflow == workflow
 	case err == refusal.ErrRunNotFound:
