@@ -64,7 +64,7 @@ var may = map[string][]string{
 	"internal/evaluate":      {"internal/expression", "internal/rfc3339", "internal/shard", "replay"},
 	"internal/hub":           {"internal/failure", "internal/refusal", "internal/shard", "journal", "worker"},
 	"internal/shard":         {"flow", "internal/archive", "internal/event", "internal/failure", "internal/heap", "internal/meter", "internal/objects", "internal/refusal", "journal", "replay", "schedules", "timers", "worker"},
-	"internal/sim":           {"flow", "internal/archive", "internal/evaluate", "internal/event", "internal/failure", "internal/hub", "internal/naive", "internal/refusal", "internal/shard", "journal", "replay", "worker"},
+	"internal/sim":           {"flow", "internal/archive", "internal/evaluate", "internal/event", "internal/failure", "internal/hub", "internal/naive", "internal/refusal", "internal/shard", "journal", "replay", "schedules", "worker"},
 	"engine":                 {"flow", "internal/archive", "internal/build", "internal/evaluate", "internal/event", "internal/failure", "internal/hub", "internal/ids", "internal/nearest", "internal/refusal", "internal/rfc3339", "internal/sealed", "internal/shard", "journal", "journal/bolt", "model", "replay", "schedules", "signals", "timers", "worker"},
 	"internal/listing":       {"flow", "model"},
 	"enginetest":             {"engine", "flow", "worker"},

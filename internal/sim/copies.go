@@ -49,8 +49,11 @@ func (w *World) copyOrPutBack() {
 	before := w.judge
 	w.judge = newJudge(w)
 	w.judge.byInput = before.byInput
+	w.moments = map[string]*moments{}
 	for _, n := range w.nodes {
 		w.judge.durable(n.disk.records)
+		rows, _ := n.disk.Rows("")
+		w.judge.scheduled(rows)
 	}
 	w.boot()
 }

@@ -38,6 +38,7 @@ import (
 //     until the journal says that its attempt is over.
 //  13. The books of the shards and of the hub are in order (Shard.Check, Hub.Check), and agree.
 //  14. A service runs no more attempts at once than its bound, over all shards.
+//  15. Each due time of a schedule has exactly one row in its ledger, and its run is started once: see book.
 //
 // With several shards each rule holds over all of them, but for 7 and 12: an object key belongs to one shard in this step, and the
 // same key at another shard is another key. (Keys across shards come with home shards; a process opens one shard today.)
@@ -58,6 +59,7 @@ type Judge struct {
 	working  []handler
 	archives []*archive.Archive // by shard
 	models   map[flow.Digest]*naive.Model
+	books    map[string]*book // by schedule
 }
 
 // handler is somebody who was given a task.
@@ -122,7 +124,7 @@ type attemptOf struct {
 
 func newJudge(w *World) *Judge {
 	j := &Judge{w: w, byRun: map[uint64]*track{}, byID: map[string]*track{}, byInput: map[string]bool{}, holders: map[object]place{},
-		wanted: map[object][]uint64{}, counts: map[object]int{}, given: map[place]given{}, models: map[flow.Digest]*naive.Model{}}
+		wanted: map[object][]uint64{}, counts: map[object]int{}, given: map[place]given{}, models: map[flow.Digest]*naive.Model{}, books: map[string]*book{}}
 	for _, n := range w.nodes {
 		j.archives = append(j.archives, archive.New(n.disk))
 	}

@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
+	"slices"
+	"strings"
 
 	"github.com/agnt5/agnt5d/internal/evaluate"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/schedules"
 	"github.com/agnt5/agnt5d/worker"
 )
 
@@ -31,6 +34,9 @@ type node struct {
 
 // home gives the node whose shard the id belongs to.
 func (w *World) home(id string) *node {
+	if schedule, _, ok := schedules.NameOf(id); ok { // its runs are where it is
+		id = schedule
+	}
 	h := fnv.New32a()
 	h.Write([]byte(id))
 	return w.nodes[h.Sum32()%uint32(len(w.nodes))]
@@ -100,6 +106,7 @@ func (n *node) turn() {
 	n.check()
 	if b != nil {
 		n.disk.Append(b)
+		w.decided = w.decided || slices.ContainsFunc(b.Rows, func(r journal.Row) bool { return strings.HasPrefix(r.Key, ledgerRows) })
 		if w.bug == EarlyAck {
 			n.shard.Committed(b, nil, w.now())
 		}
@@ -141,6 +148,7 @@ func (n *node) commit(some int) {
 			records = records[:len(records)-1]
 		}
 		w.judge.durable(records)
+		w.judge.scheduled(b.Rows)
 	}
 	if w.bug != EarlyAck {
 		for _, b := range done {
@@ -176,6 +184,7 @@ func (n *node) crash() {
 		w.op("commit that nobody heard of")
 		for _, b := range n.disk.Commit(1 + w.rng.IntN(q)) {
 			w.judge.durable(b.Records)
+			w.judge.scheduled(b.Rows)
 		}
 	}
 	n.disk.Lose()

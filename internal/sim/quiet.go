@@ -23,6 +23,9 @@ func (w *World) quiet() {
 		w.op("crash")
 		w.crash()
 	}
+	if w.scheduled {
+		w.endSchedules()
+	}
 	for round := range 4_000 {
 		w.turnAll()
 		w.commitAll()

@@ -41,6 +41,11 @@ var floor = []string{
 	"a read is answered late", "a read is answered before an earlier one", "an input waits for a read", "an answer is too old",
 	"the connection is lost in a commit", "connected again: it was not recorded", "connected again: it was recorded",
 	"another engine takes the journal over",
+	"schedule: put", "schedule: pause", "schedule: resume", "schedule: delete", "schedule: trigger", "schedule: backfill", "crash around a decision",
+	"the clock goes back an hour", "the clock jumps an hour", "the clock jumps three days", "the clock jumps ten years",
+	"event ScheduleDecided", "event ScheduleChanged", "row fired", "row caught_up", "row skipped_overlap", "row buffered", "row missed", "row paused",
+	"row excluded", "row triggered", "row backfilled", "row start_failed", "row buffered becomes fired", "row buffered becomes skipped_overlap",
+	"row buffered becomes triggered", "row paused becomes caught_up", "row missed becomes backfilled", "a row stands for many",
 	"several shards", "a hub on another goroutine", "a poll is answered by several shards", "an answer is repeated",
 }
 

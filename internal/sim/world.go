@@ -46,6 +46,9 @@ type World struct {
 	calm      bool                  // the quiet phase
 	copy      []*Disk               // of the files, to be put back
 	cancelled map[*worker.Slot]bool // attempts in process whose handlers were told
+	scheduled bool                  // there are schedules
+	moments   map[string]*moments   // by schedule
+	decided   bool                  // due times were decided a moment ago: they are on their way to a disk, or just there
 
 	flows   []string
 	local   []*shard.Spec // attempts in process
@@ -66,7 +69,7 @@ type client struct {
 // Run lives through one seed: faults for that many steps of the world, then quiet. The error is the first thing that may
 // not be.
 func Run(seed uint64, steps int, bug Bug) (w *World, err error) {
-	w = &World{Seed: seed, bug: bug, rng: rand.New(rand.NewPCG(seed, 5)), wall: 1_800_000_000_000, mono: 1, Ops: map[string]int{}}
+	w = &World{Seed: seed, bug: bug, rng: rand.New(rand.NewPCG(seed, 5)), wall: 1_800_000_000_000, mono: 1, Ops: map[string]int{}, moments: map[string]*moments{}, scheduled: seed%5 == 0}
 	shards := 1
 	if seed%4 == 0 {
 		shards = 2 + w.rng.IntN(2)
@@ -161,6 +164,15 @@ func (w *World) op(name string) { w.Ops[name]++ }
 
 // step is one thing that happens.
 func (w *World) step() {
+	if w.decided {
+		if w.decided = w.chance(70); w.chance(10) {
+			w.op("crash around a decision")
+			w.crash()
+		}
+	}
+	if w.scheduled && w.chance(6) {
+		w.scheduleActs()
+	}
 	if w.chance(20) {
 		w.some().readSome()
 	}
@@ -321,6 +333,9 @@ func (w *World) meets(t *track) {
 
 func (w *World) tick() {
 	d := int64(1 + w.rng.IntN(2_000))
+	if w.scheduled && w.chance(12) {
+		w.jump()
+	}
 	switch w.rng.IntN(12) {
 	case 0:
 		d = int64(w.rng.IntN(90_000))
