@@ -7,6 +7,8 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,7 +61,21 @@ type Unreachable struct {
 
 // Error names the daemon and says why no answer came.
 func (e *Unreachable) Error() string {
-	return fmt.Sprintf("no answer from the daemon at %s: %v", e.URL, e.Err)
+	return fmt.Sprintf("no answer from the daemon at %s: %v", e.URL, e.Err) + advice(e.Err)
+}
+
+// advice says what to set where TLS is what fails.
+func advice(err error) string {
+	var untrusted *tls.CertificateVerificationError
+	var name x509.HostnameError
+	var other x509.CertificateInvalidError // expired, say
+	switch text := fmt.Sprint(err); {
+	case errors.As(err, &untrusted) && !errors.As(err, &name) && !errors.As(err, &other):
+		return "; AGNT5_CA_FILE names the file (PEM) of an authority that this machine does not know"
+	case strings.Contains(text, "tls: certificate required"), strings.Contains(text, "remote error: tls: bad certificate"), strings.Contains(text, "remote error: tls: unknown certificate authority"):
+		return "; the daemon wants a certificate that its --tls-client-ca signed: AGNT5_CERT_FILE and AGNT5_KEY_FILE name the files (PEM)"
+	}
+	return ""
 }
 
 // Unwrap gives why no answer came.
@@ -174,11 +190,14 @@ func (c *Client) send(ctx context.Context, n *node, r *request, token string) er
 		if errors.As(err, &u) {
 			err = u.Err
 		}
+		if errors.Is(err, http.ErrSchemeMismatch) {
+			return &model.Problem{Title: "The address is not right.", Code: notHTTPS, Detail: n.shown + ": the server speaks HTTP, not HTTPS; use http://"}
+		}
 		return &Unreachable{n.shown, err}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return problemOf(resp)
+		return problemOf(resp, n.shown)
 	}
 	if r.answered != nil {
 		r.answered(resp)
@@ -210,11 +229,14 @@ func whole(resp *http.Response) ([]byte, error) {
 }
 
 // problemOf reads an error's answer. One that is no problem+json comes from somebody in between.
-func problemOf(resp *http.Response) error {
+func problemOf(resp *http.Response, at string) error {
 	b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	p := &model.Problem{}
 	if err := json.Unmarshal(b, p); err != nil || p.Code == "" {
 		p = &model.Problem{Title: resp.Status, Code: "unknown_answer", Detail: fmt.Sprintf("%s answered %s, not as agnt5d does", resp.Request.URL, resp.Status)}
+		if bytes.Contains(b, []byte("HTTP request to an HTTPS server")) { // which Go's servers say
+			p.Code, p.Detail = notHTTP, fmt.Sprintf("%s: the server speaks HTTPS, not HTTP; use https://", at)
+		}
 		if to := resp.Header.Get("Location"); to != "" && resp.StatusCode < 400 {
 			p.Detail = fmt.Sprintf("%s answered %s and points to %s: redirects are not followed, so nothing was done; use the daemon's own address", resp.Request.URL, resp.Status, to)
 		}
@@ -222,6 +244,12 @@ func problemOf(resp *http.Response) error {
 	p.Status = resp.StatusCode
 	return p
 }
+
+// Codes of what answers when an address begins with the wrong one of http:// and https://.
+const (
+	notHTTP  = "not_http"
+	notHTTPS = "not_https"
+)
 
 // refuse is an error about what the caller gave; nothing was sent.
 func refuse(err error) error {

@@ -103,6 +103,8 @@ func (s *source) Kind(err error) pool.Kind {
 		return pool.Again
 	case !errors.As(err, &p):
 		return pool.Strange
+	case p.Code == notHTTP || p.Code == notHTTPS:
+		return pool.Strange
 	case p.Code == "worker_not_found":
 		return pool.NoSession
 	case p.Code == "disk_full" || p.Status >= 500: // it goes on when there is space

@@ -78,8 +78,8 @@ func told(err error) error {
 	}
 	var gone *client.Unreachable
 	if errors.As(err, &gone) {
-		if strings.Contains(gone.Error(), "server gave HTTP response to HTTPS client") {
-			return exit(exitUnreachable, "%s speaks HTTP, not HTTPS: use http://", gone.URL)
+		if strings.Contains(gone.Error(), "tls: ") { // somebody answered
+			return &exitErr{exitUnreachable, gone}
 		}
 		return exit(exitUnreachable, "%v (is \"agnt5d serve\" running?)", gone)
 	}
@@ -96,6 +96,9 @@ func told(err error) error {
 	}
 	if p.Code == "not_found" {
 		return exit(exitNotFound, "%w\n  The daemon does not know this request: check its address, which has no path, and whether it is of an older release (\"agnt5d version\").", p)
+	}
+	if p.Code == "not_http" || p.Code == "not_https" { // the address begins with the wrong one of the two
+		return &exitErr{exitUnreachable, p}
 	}
 	code := exitError
 	switch p.Status {

@@ -272,3 +272,58 @@ func TestSettingsOfTLS(t *testing.T) {
 		}
 	}
 }
+
+// Who begins an address with the wrong one of http:// and https://, or lacks a certificate, is told what to do, at the shell and in Go.
+func TestWhoSpeaksTheWrongWayIsToldTheRightOne(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	ca, clients := newAuthority(t), newAuthority(t)
+	put(t, file("ca.pem"), ca.pem)
+	put(t, file("clients.pem"), clients.pem)
+	ca.pair(file("cert.pem"), file("key.pem"))
+	clients.pair(file("mine.pem"), file("mine.key"))
+	plain := startDaemon(t, t.TempDir())
+	secure := func(more string) *daemon {
+		addr := freePort(t)
+		d := &daemon{dir: t.TempDir(), url: "https://" + addr}
+		d.args = "serve --listen " + addr + " --file " + filepath.Join(d.dir, "runs.db") + " --tls-cert " + file("cert.pem") + " --tls-key " + file("key.pem") + more
+		d.again(t)
+		return d
+	}
+	tls, mutual := secure(""), secure(" --tls-client-ca "+file("clients.pem"))
+	swap := strings.NewReplacer("https:", "http:", "http:", "https:")
+	says := func(url, want string) {
+		t.Helper()
+		code, out, errs := agnt5d(t, "list", "--url", url)
+		if code != exitUnreachable || !strings.Contains(errs, want) || strings.Contains(errs, `"agnt5d serve" running`) {
+			t.Errorf("list --url %s: exit %d, want %q\n%s%s", url, code, want, out, errs)
+		}
+		c, err := client.New(url, client.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Version(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Go, %s: %v, want %q", url, err, want)
+		}
+	}
+	says(swap.Replace(tls.url), swap.Replace(tls.url)+": the server speaks HTTPS, not HTTP; use https://")
+	says(swap.Replace(plain.url), "the server speaks HTTP, not HTTPS; use http://")
+	for _, url := range []string{swap.Replace(tls.url), swap.Replace(plain.url)} {
+		c, err := client.New(url, client.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := client.NewWorker(c, "svc", client.WorkerOptions{}).Run(t.Context()); err == nil || !strings.Contains(err.Error(), "the server speaks HTTP") {
+			t.Errorf("a worker of %s ends with %v", url, err)
+		}
+	}
+	says(tls.url, "AGNT5_CA_FILE names the file")
+	t.Setenv("AGNT5_CA_FILE", file("ca.pem"))
+	says(strings.Replace(tls.url, "127.0.0.1", "localhost", 1), "certificate")
+	says(mutual.url, "AGNT5_CERT_FILE and AGNT5_KEY_FILE name the files")
+	t.Setenv("AGNT5_CERT_FILE", file("mine.pem"))
+	t.Setenv("AGNT5_KEY_FILE", file("mine.key"))
+	if code, _, errs := agnt5d(t, "list", "--url", mutual.url); code != 0 {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+}

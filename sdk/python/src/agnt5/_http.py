@@ -16,6 +16,7 @@ from . import _json
 from ._nodes import Addresses, prefix_of, shown, socket_of
 from .errors import Agnt5Error, ApiError, UnknownAnswer, Unreachable, api_error
 
+_UNKNOWN_AUTHORITY = (18, 19, 20, 21)  # OpenSSL's numbers: self-signed, or an issuer that is not there
 _TOKEN_EVERY = 1.0  # seconds; how often a token's file is looked at
 
 
@@ -148,7 +149,12 @@ def unreachable(url: str, why: BaseException) -> Unreachable | UnknownAnswer:
     """The exception of a request that got no answer."""
     if isinstance(why, ssl.SSLError) and why.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
         return UnknownAnswer(0, "not_https", f"{url}: the server speaks HTTP, not HTTPS; use http://")
-    return Unreachable(f"no answer from the daemon at {url}: {why or type(why).__name__}")
+    advice = ""
+    if isinstance(why, ssl.SSLCertVerificationError) and why.verify_code in _UNKNOWN_AUTHORITY:
+        advice = "; AGNT5_CA_FILE names the file (PEM) of an authority that this machine does not know"
+    elif isinstance(why, ssl.SSLError) and why.reason in ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "TLSV1_ALERT_UNKNOWN_CA", "SSLV3_ALERT_BAD_CERTIFICATE"):
+        advice = "; the daemon wants a certificate that its --tls-client-ca signed: AGNT5_CERT_FILE and AGNT5_KEY_FILE name the files (PEM)"
+    return Unreachable(f"no answer from the daemon at {url}: {why or type(why).__name__}{advice}")
 
 
 class Connection:
