@@ -264,6 +264,9 @@ func (s *Store) hasAdmin(now time.Time) bool {
 	return false
 }
 
+// NoAdminLeft is what to do when the last admin token is revoked.
+const NoAdminLeft = "no admin token is left; stop the daemon and make one on its file: agnt5d token create NAME --scope admin --file FILE"
+
 // Revoke makes a token worthless, at once. left says whether an admin token is left. Revoking a revoked one changes nothing.
 func (s *Store) Revoke(ctx context.Context, name string) (left bool, err error) {
 	s.mu.Lock()

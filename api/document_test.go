@@ -166,7 +166,7 @@ func TestTheDocumentSaysWhatIsChecked(t *testing.T) {
 		{"POST", "/v1/runs/r/cancel", `{"reason":"` + long("a", 1024) + `"}`, `{"reason":"` + long("a", 1025) + `"}`},
 		{"POST", "/v1/runs/cancel", `{"state":"running"}`, `{"state":"odd"}`},
 		{"POST", "/v1/runs/cancel", `{"id_prefix":"zz"}`, `{"id_prefix":""}`},
-		{"POST", "/v1/runs/cancel", `{"workflow":"w","state":"failed"}`, `{"workflow":""}`},
+		{"POST", "/v1/runs/cancel", `{"workflow":"w","state":"quarantined"}`, `{"workflow":""}`},
 		{"POST", "/v1/runs/cancel", `{"until":"2001-01-01T00:00:00Z"}`, `{"until":"yesterday"}`},
 		{"POST", "/v1/runs/retry", `{"since":"2901-01-01T00:00:00Z"}`, `{"since":"yesterday"}`},
 		{"POST", "/v1/runs/cancel", `{"all":true,"reason":"` + long("a", 1024) + `","id_prefix":"zz"}`, `{"all":"true"}`},

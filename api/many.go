@@ -199,27 +199,30 @@ func flag(q url.Values, name string, into **bool) error {
 func is(b *bool) bool { return b != nil && *b }
 
 func (s *Server) cancelMany(w http.ResponseWriter, r *http.Request) error {
-	return s.many(w, r, []string{"running", "quarantined"}, func(ctx context.Context, runs []string, reason string) (int, error) {
+	return s.many(w, r, "cancelled", []string{"running", "quarantined"}, func(ctx context.Context, runs []string, reason string) (int, error) {
 		return each(runs, func(id string) error { return s.eng.Cancel(ctx, id, reason) })
 	})
 }
 
 func (s *Server) retryMany(w http.ResponseWriter, r *http.Request) error {
-	return s.many(w, r, []string{"failed", "cancelled"}, func(ctx context.Context, runs []string, _ string) (int, error) {
+	return s.many(w, r, "retried", []string{"failed", "cancelled"}, func(ctx context.Context, runs []string, _ string) (int, error) {
 		return each(runs, func(id string) error { return s.eng.Retry(ctx, id) })
 	})
 }
 
 func (s *Server) deleteMany(w http.ResponseWriter, r *http.Request) error {
-	return s.many(w, r, []string{"completed", "failed", "cancelled"}, func(ctx context.Context, runs []string, reason string) (int, error) {
+	return s.many(w, r, "deleted", []string{"completed", "failed", "cancelled"}, func(ctx context.Context, runs []string, reason string) (int, error) {
 		return s.eng.DeleteMany(ctx, runs, reason)
 	})
 }
 
 // many does one thing to every run that the filters name and that is in one of the states, page by page. One that moved on
 // meanwhile is matched and not done.
-func (s *Server) many(w http.ResponseWriter, r *http.Request, states []string, do func(ctx context.Context, runs []string, reason string) (done int, err error)) error {
+func (s *Server) many(w http.ResponseWriter, r *http.Request, deed string, states []string, do func(ctx context.Context, runs []string, reason string) (done int, err error)) error {
 	b, f, err := s.readMany(w, r)
+	if err == nil {
+		err = possible(f.State, deed, states)
+	}
 	if err != nil {
 		return err
 	}
@@ -254,6 +257,17 @@ func (s *Server) many(w http.ResponseWriter, r *http.Request, states []string, d
 			return s.reply(w, http.StatusOK, out)
 		}
 	}
+}
+
+// possible refuses a filter by state that names runs to which the deed is never done: "0 runs deleted" would look like success.
+func possible(filter, deed string, states []string) error {
+	for _, state := range strings.Split(filter, ",") {
+		if slices.Contains(kinds["state"].Enum, state) && !slices.Contains(states, state) {
+			last := len(states) - 1
+			return problem("invalid_request", fmt.Sprintf("state: %s: no such run is %s; want %s or %s", state, deed, strings.Join(states[:last], ", "), states[last]))
+		}
+	}
+	return nil
 }
 
 // each calls do for each run, a few at a time so that they share commits, and counts those it was done to.

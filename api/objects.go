@@ -36,14 +36,21 @@ func (s *Server) getObject(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if o.Version == 0 && o.Holder == nil && len(o.Queue) == 0 {
+	if unknown(o) {
 		return problem("object_not_found", "nothing is known of object "+quote(o.Key))
 	}
 	return s.reply(w, http.StatusOK, o)
 }
 
+// unknown says that nothing is known of an object.
+func unknown(o engine.Object) bool { return o.Version == 0 && o.Holder == nil && len(o.Queue) == 0 }
+
 func (s *Server) deleteObject(w http.ResponseWriter, r *http.Request) error {
-	if err := s.eng.DeleteObject(r.Context(), r.PathValue("key")); err != nil {
+	o, err := s.eng.Object(r.Context(), r.PathValue("key"))
+	if err != nil || !unknown(o) { // of one that is not there nothing is recorded; damage is deleted, too
+		err = s.eng.DeleteObject(r.Context(), r.PathValue("key"))
+	}
+	if err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

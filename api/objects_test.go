@@ -50,6 +50,13 @@ func TestAKeyThatIsHeldIsShownAndNotDeleted(t *testing.T) {
 		t.Errorf("the outcome is %s", code)
 	}
 	s.want(204, "", "DELETE", "/v1/objects/user%3A1", "")
+	deletions := func() int {
+		return strings.Count(s.want(200, "", "GET", "/v1/events?limit=1000", "").text, "ObjectDeleted")
+	}
+	before := deletions()
+	if s.want(204, "", "DELETE", "/v1/objects/none", ""); before != 1 || deletions() != before {
+		t.Errorf("%d objects were deleted, and with one that is not there %d", before, deletions())
+	}
 	if all := s.want(200, "", "GET", "/v1/objects", "").json["objects"].([]any); len(all) != 0 {
 		t.Errorf("deleted: %v", all)
 	}

@@ -41,6 +41,7 @@ var accessRoutes = []route{
 		Summary: "Revoke an access token, now or before",
 		Answers: []answer{
 			{204, nil, "it is worth nothing any more"},
+			{200, revoked{}, "neither is it, and no admin token is left: the hint says what to do"},
 		},
 		Codes:  []string{"not_found", "token_not_found", "disk_full"},
 		handle: (*Server).revokeToken,

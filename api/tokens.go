@@ -125,8 +125,15 @@ func (s *Server) revokeToken(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.log.Info("access token revoked", "token", r.PathValue("name"), "by", engine.By(r.Context()))
 	if !left {
-		s.log.Warn("no admin token is left; stop the daemon and make one on its file: agnt5d token create NAME --scope admin --file FILE")
+		s.log.Warn(access.NoAdminLeft)
+		return s.reply(w, http.StatusOK, revoked{r.PathValue("name"), access.NoAdminLeft})
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// revoked is the answer to a revocation after which there is something to do.
+type revoked struct {
+	Name string `json:"name"`
+	Hint string `json:"hint"`
 }

@@ -119,7 +119,9 @@ func (c *Client) CreateToken(ctx context.Context, name, scope string, ttl time.D
 	return out, c.once(ctx, &request{method: http.MethodPost, path: "/v1/tokens", body: body, into: &out})
 }
 
-// RevokeToken makes an access token worthless, at once.
-func (c *Client) RevokeToken(ctx context.Context, name string) error {
-	return c.do(ctx, &request{method: http.MethodDelete, path: path("v1", "tokens", name)})
+// RevokeToken makes an access token worthless, at once. hint says what to do when no admin token is left; else it is "".
+func (c *Client) RevokeToken(ctx context.Context, name string) (hint string, err error) {
+	var out struct{ Hint string }
+	err = c.do(ctx, &request{method: http.MethodDelete, path: path("v1", "tokens", name), into: &out})
+	return out.Hint, err
 }

@@ -166,7 +166,7 @@ var calls = map[string]call{
 		return err
 	}},
 	"Tokens":      {0, func(ctx context.Context, c *client.Client, s []string) error { _, err := c.Tokens(ctx); return err }},
-	"RevokeToken": {1, func(ctx context.Context, c *client.Client, s []string) error { return c.RevokeToken(ctx, s[0]) }},
+	"RevokeToken": {1, func(ctx context.Context, c *client.Client, s []string) error { _, err := c.RevokeToken(ctx, s[0]); return err }},
 	"CreateToken": {1, func(ctx context.Context, c *client.Client, s []string) error {
 		_, err := c.CreateToken(ctx, s[0], "read", 0)
 		return err

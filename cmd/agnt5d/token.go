@@ -23,7 +23,7 @@ import (
 type tokenKeeper interface {
 	Tokens(ctx context.Context) ([]model.Token, error)
 	CreateToken(ctx context.Context, name, scope string, ttl time.Duration) (model.Token, error)
-	RevokeToken(ctx context.Context, name string) error
+	RevokeToken(ctx context.Context, name string) (hint string, err error)
 }
 
 func newTokenCmd() *cobra.Command {
@@ -102,12 +102,15 @@ func (f fileTokens) CreateToken(ctx context.Context, name, scope string, ttl tim
 	return out, nil
 }
 
-func (f fileTokens) RevokeToken(ctx context.Context, name string) error {
-	_, err := f.store.Revoke(ctx, name)
-	if errors.Is(err, access.ErrNotFound) {
-		return exit(exitNotFound, "no access token %q", name)
+func (f fileTokens) RevokeToken(ctx context.Context, name string) (hint string, err error) {
+	left, err := f.store.Revoke(ctx, name)
+	switch {
+	case errors.Is(err, access.ErrNotFound):
+		return "", exit(exitNotFound, "no access token %q", name)
+	case err == nil && !left:
+		hint = access.NoAdminLeft
 	}
-	return err
+	return hint, err
 }
 
 func newTokenCreateCmd() *cobra.Command {
@@ -218,13 +221,20 @@ func newTokenRevokeCmd() *cobra.Command {
 		if strings.HasPrefix(args[0], access.Prefix) {
 			return exit(exitUsage, "a token is revoked by its name, and not by its text, which is not repeated here; \"agnt5d token list\" shows the names")
 		}
-		if err := k.RevokeToken(cmd.Context(), args[0]); err != nil {
+		hint, err := k.RevokeToken(cmd.Context(), args[0])
+		if err != nil {
 			return err
 		}
 		if o.json() {
-			return printJSON(cmd.OutOrStdout(), map[string]any{"name": args[0]})
+			return printJSON(cmd.OutOrStdout(), struct {
+				Name string `json:"name"`
+				Hint string `json:"hint,omitempty"`
+			}{args[0], hint})
 		}
-		_, err := fmt.Fprintf(cmd.OutOrStdout(), "access token %s is revoked\n", args[0])
+		if hint != "" {
+			fmt.Fprintln(cmd.ErrOrStderr(), "agnt5d: warning: "+hint)
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "access token %s is revoked\n", args[0])
 		return err
 	})
 }

@@ -61,6 +61,10 @@ func TestTokensAtTheShell(t *testing.T) {
 	t.Setenv("AGNT5_API_KEY", root)
 	must(0, "", "register", "w", flow)
 	must(0, "", "start", "w", "--id", "r", "--token-file", file)
+	must(exitNotFound, "", "objects", "delete", "none")
+	if code, _, errs := d.cli(t, "objects", "delete", "none", "--token-file", file); code != exitAuth || !strings.Contains(errs, "needs the scope admin") {
+		t.Errorf("who may not delete an object hears whether it is there: exit %d, %s", code, errs)
+	}
 	must(0, "by=ci", "history", "r")
 
 	var list struct{ Tokens []model.Token }
@@ -77,13 +81,19 @@ func TestTokensAtTheShell(t *testing.T) {
 	}
 	path := filepath.Join(d.dir, "runs.db")
 	must(0, "revoked", "token", "list", "--file", path)
-	must(0, "is revoked", "token", "revoke", "root", "--file", path)
+	if _, _, errs := agnt5d(t, "token", "revoke", "root", "--file", path); !strings.Contains(errs, "no admin token is left") {
+		t.Errorf("the last admin token is revoked without a word: %s", errs)
+	}
 	must(exitConflict, "admin", "token", "create", "ann", "--scope", "read", "--file", path)
 	ann := secret(t, must(0, "", "token", "create", "ann", "--scope", "admin", "--file", path))
 	d.again(t)
 	must(exitAuth, "was revoked", "list")
 	t.Setenv("AGNT5_API_KEY", ann)
 	must(0, "1 run", "cancel", "--all", "--yes")
+	if out := must(0, "", "token", "create", "bob", "--scope", "admin"); out == "" || strings.Contains(must(0, "bob", "token", "revoke", "bob", "-o", "json"), "hint") {
+		t.Error("an admin token is left, and something is said")
+	}
+	must(0, `"hint":"no admin token is left`, "token", "revoke", "ann", "-o", "json")
 	for _, text := range []string{root, ci, ann} {
 		if strings.Contains(d.said.String(), text) {
 			t.Error("the daemon's log has a token")

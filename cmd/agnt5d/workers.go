@@ -105,11 +105,12 @@ func newObjectsDeleteCmd() *cobra.Command {
 		Args:              nargs("KEY"),
 		ValidArgsFunction: objectKeys,
 	}, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
-		if _, err := c.Object(cmd.Context(), args[0]); err != nil { // a key that was never written is most likely misspelt
+		_, missing := c.Object(cmd.Context(), args[0])
+		if err := c.DeleteObject(cmd.Context(), args[0]); err != nil { // who may not is told so, and not whether it is there
 			return err
 		}
-		if err := c.DeleteObject(cmd.Context(), args[0]); err != nil {
-			return err
+		if missing != nil { // a key that was never written is most likely misspelt
+			return missing
 		}
 		if o.json() {
 			return printJSON(cmd.OutOrStdout(), map[string]any{"key": args[0]})

@@ -768,9 +768,13 @@ class Calls:
         return _object((yield from self._ask("POST", "/v1/tokens", body | ({"ttl_ms": ttl_ms} if ttl_ms else {}))), "token")
 
     @call
-    def revoke_token(self, name: str) -> Steps[None]:
-        """Make an access token worthless, at once. Raises NotFound (``token_not_found``)."""
-        yield from self._ask("DELETE", f"/v1/tokens/{segment('name', name)}")
+    def revoke_token(self, name: str) -> Steps[str | None]:
+        """Make an access token worthless, at once. Gives what to do when no admin token is left, else None.
+
+        Raises NotFound (``token_not_found``).
+        """
+        got = yield from self._ask("DELETE", f"/v1/tokens/{segment('name', name)}")
+        return None if got is None else str(_object(got).get("hint") or "") or None
 
     @call
     def get_settings(self) -> Steps[dict[str, str]]:
