@@ -165,8 +165,11 @@ var calls = map[string]call{
 		_, err := c.StatusAt(ctx, s[0], 1, "")
 		return err
 	}},
-	"Tokens":      {0, func(ctx context.Context, c *client.Client, s []string) error { _, err := c.Tokens(ctx); return err }},
-	"RevokeToken": {1, func(ctx context.Context, c *client.Client, s []string) error { _, err := c.RevokeToken(ctx, s[0]); return err }},
+	"Tokens": {0, func(ctx context.Context, c *client.Client, s []string) error { _, err := c.Tokens(ctx); return err }},
+	"RevokeToken": {1, func(ctx context.Context, c *client.Client, s []string) error {
+		_, err := c.RevokeToken(ctx, s[0])
+		return err
+	}},
 	"CreateToken": {1, func(ctx context.Context, c *client.Client, s []string) error {
 		_, err := c.CreateToken(ctx, s[0], "read", 0)
 		return err
