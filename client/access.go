@@ -30,7 +30,7 @@ const tokenEvery = time.Second
 // credential finds the access token of a client: that of the options, else the environment's. It stands in no error.
 func (o *Options) credential() (*credential, error) {
 	if o.TokenFile == "" {
-		text := cmp.Or(o.Key, strings.TrimSpace(os.Getenv("AGNT5_API_KEY")))
+		text := cmp.Or(o.Key, strings.TrimSpace(setting("API_KEY")))
 		return &credential{text: text}, checkToken(text)
 	}
 	if o.Key != "" {

@@ -15,7 +15,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -86,7 +85,7 @@ func (e *Unreachable) Unwrap() error { return e.Err }
 // to ten seconds, if Patience does not say otherwise.
 func New(base string, o Options) (*Client, error) {
 	if base == "" {
-		base = os.Getenv("AGNT5_URL")
+		base = setting("URL")
 	}
 	if base == "" {
 		base = DefaultURL

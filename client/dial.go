@@ -67,7 +67,7 @@ func transport(path string) (*http.Transport, error) {
 // tlsConfig is what the environment says about https. AGNT5_CA_FILE has authorities besides the machine's own, AGNT5_CERT_FILE and
 // AGNT5_KEY_FILE the certificate that a daemon with --tls-client-ca asks for, read anew for each connection.
 func tlsConfig() (*tls.Config, error) {
-	ca, cert, key := os.Getenv("AGNT5_CA_FILE"), os.Getenv("AGNT5_CERT_FILE"), os.Getenv("AGNT5_KEY_FILE")
+	ca, cert, key := setting("CA_FILE"), setting("CERT_FILE"), setting("KEY_FILE")
 	if (cert == "") != (key == "") {
 		return nil, errors.New("AGNT5_CERT_FILE and AGNT5_KEY_FILE go together: set both, or neither")
 	}

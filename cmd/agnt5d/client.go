@@ -37,14 +37,30 @@ func (a *address) flags(cmd *cobra.Command, when string) {
 
 // connect makes the client of a verb. stderr hears what is careless.
 func (a *address) connect(stderr io.Writer) (*client.Client, error) {
-	if a.url == "" && os.Getenv("AGNT5_URL") == "" && os.Getenv("AGNT5D_URL") != "" {
-		return nil, exit(exitUsage, "AGNT5D_URL is set, but not read: the daemon's address is AGNT5_URL or --url")
+	o := client.Options{Patience: patience, TokenFile: a.tokenFile}
+	url := a.url
+	if url == "" {
+		url = misnamed("URL", stderr)
 	}
-	c, err := client.New(a.url, client.Options{Patience: patience, TokenFile: a.tokenFile})
+	if a.tokenFile == "" {
+		o.Key = misnamed("API_KEY", stderr)
+	}
+	c, err := client.New(url, o)
 	if text := careless(a.tokenFile, "the access token"); err == nil && text != "" {
 		fmt.Fprintln(stderr, "agnt5d: warning: "+text)
 	}
 	return c, usage(err)
+}
+
+// misnamed is a client's setting that begins as those of the daemon do, where the right name is not set. The client would take it, too,
+// but would say so in a log.
+func misnamed(name string, stderr io.Writer) string {
+	value := os.Getenv("AGNT5D_" + name)
+	if value == "" || os.Getenv("AGNT5_"+name) != "" {
+		return ""
+	}
+	fmt.Fprintf(stderr, "agnt5d: warning: AGNT5D_%[1]s is taken for AGNT5_%[1]s: AGNT5D_ is for settings of the daemon\n", name)
+	return value
 }
 
 // patience is how long a verb tries a daemon that does not answer.

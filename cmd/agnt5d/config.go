@@ -56,6 +56,7 @@ type config struct {
 	fileGiven     bool     // on the command line
 	passwordShown bool     // the database's, on the command line
 	strange       []string // names in the environment that look like a setting, and are none
+	misnamed      []string // settings in the environment that begin as those of clients do
 }
 
 type service struct {
@@ -152,7 +153,7 @@ func (c *config) load(cmd *cobra.Command, file string) error {
 		restore = append(restore, again)
 	})
 	if file == "" {
-		file = os.Getenv("AGNT5D_CONFIG")
+		_, file, _ = lookup("CONFIG")
 	}
 	if file != "" {
 		b, err := os.ReadFile(file)
@@ -165,8 +166,7 @@ func (c *config) load(cmd *cobra.Command, file string) error {
 	}
 	var failed error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		name := "AGNT5D_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		v, ok := os.LookupEnv(name)
+		name, v, ok := lookup(strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_")))
 		if !ok || given[f.Name] || f.Name == "config" || f.Name == "help" {
 			return
 		}
@@ -180,7 +180,7 @@ func (c *config) load(cmd *cobra.Command, file string) error {
 			c.strange = append(c.strange, name) // no error: container platforms set names of their own
 		}
 		if option, ok := strings.CutPrefix(name, "AGNT5_"); ok && cmd.Flags().Lookup(strings.ToLower(strings.ReplaceAll(option, "_", "-"))) != nil {
-			c.strange = append(c.strange, name) // the settings of the daemon begin with AGNT5D_
+			c.misnamed = append(c.misnamed, name)
 		}
 	}
 	for _, again := range restore {
@@ -190,6 +190,16 @@ func (c *config) load(cmd *cobra.Command, file string) error {
 	}
 	c.noteDatabase(given)
 	return failed
+}
+
+// lookup finds a setting in the environment: AGNT5D_ and its name, or AGNT5_, which the settings of clients begin with.
+func lookup(option string) (name, value string, ok bool) {
+	for _, prefix := range []string{"AGNT5D_", "AGNT5_"} {
+		if value, ok = os.LookupEnv(prefix + option); ok {
+			return prefix + option, value, true
+		}
+	}
+	return "", "", false
 }
 
 // durationHint says what a duration looks like, where one was meant.

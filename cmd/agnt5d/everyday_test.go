@@ -95,8 +95,16 @@ func TestMistakesAtTheShellAreAnsweredWithAWayOut(t *testing.T) {
 		}
 	}
 	t.Setenv("AGNT5D_URL", d.url)
+	t.Setenv("AGNT5D_API_KEY", "agt_none")
+	if code, out, errs := agnt5d(t, "list", "--url", d.url); code != exitOK || !strings.Contains(out, "t-1") || strings.Contains(errs, "AGNT5D_URL") || !strings.Contains(errs, "AGNT5D_API_KEY is taken for AGNT5_API_KEY") {
+		t.Errorf("--url and AGNT5D_API_KEY: exit %d, %s", code, errs)
+	}
+	t.Setenv("AGNT5_URL", "http://127.0.0.1:1")
+	if code, _, errs := agnt5d(t, "list"); code != exitUnreachable || strings.Contains(errs, "AGNT5D_URL") {
+		t.Errorf("both addresses: exit %d, %s", code, errs)
+	}
 	t.Setenv("AGNT5_URL", "")
-	if code, _, errs := agnt5d(t, "list"); code != exitUsage || !strings.Contains(errs, "AGNT5D_URL is set, but not read") {
+	if code, out, errs := agnt5d(t, "list"); code != exitOK || !strings.Contains(out, "t-1") || !strings.Contains(errs, "warning: AGNT5D_URL is taken for AGNT5_URL") {
 		t.Errorf("AGNT5D_URL: exit %d, %s", code, errs)
 	}
 	t.Setenv("HOME", "")
@@ -106,12 +114,12 @@ func TestMistakesAtTheShellAreAnsweredWithAWayOut(t *testing.T) {
 	}
 }
 
-// What a daemon prints as its address can be used, and says what others need; names in the environment that look like a setting
-// and are none are logged.
+// What a daemon prints as its address can be used. A setting that begins as those of clients do is taken, and the log says so; the right
+// name comes first.
 func TestTheDaemonSaysAnAddressThatWorks(t *testing.T) {
-	d := startProcess(t, "listening on http://127.0.0.1:", "AGNT5_LISTEN=127.0.0.1:1",
-		"AGNT5D_TEST_MAIN=serve --insecure --listen 0.0.0.0:0 --file "+filepath.Join(t.TempDir(), "runs.db"))
-	if code := d.stop(t); code != exitOK || !strings.Contains(d.said.String(), "AGNT5_LISTEN") {
+	file := filepath.Join(t.TempDir(), "runs.db")
+	d := startProcess(t, "listening on http://127.0.0.1:", "AGNT5_LISTEN=0.0.0.0:0", "AGNT5_FILE=/nowhere/x.db", "AGNT5D_FILE="+file, "AGNT5D_TEST_MAIN=serve --insecure")
+	if code := d.stop(t); code != exitOK || strings.Count(d.said.String(), "this one is taken") != 2 || !strings.Contains(d.said.String(), `"environment":"AGNT5_LISTEN"`) || !strings.Contains(d.said.String(), file) {
 		t.Errorf("exit %d\n%s", code, d.said)
 	}
 }

@@ -82,6 +82,9 @@ func besides(path string) (dir string, err error) {
 	n := min(max(len(filepath.Base(path))-len("/s"), 1), 12)
 	for range 100 {
 		dir = filepath.Join(filepath.Dir(path), strings.ToLower(rand.Text()[:n]))
+		if dir == path { // which the socket takes
+			continue
+		}
 		if err = os.Mkdir(dir, 0o700); !errors.Is(err, fs.ErrExist) {
 			break
 		}

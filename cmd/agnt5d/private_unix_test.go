@@ -74,3 +74,24 @@ func TestTheLongestPathOfASocket(t *testing.T) {
 		}
 	}
 }
+
+// The folder in which a socket is made is not called as the socket is, even where there are few names.
+func TestASocketOfOneLetter(t *testing.T) {
+	dir, err := os.MkdirTemp("", "agnt5") // the path of a socket is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	for range 300 {
+		l, err := listenUnix(filepath.Join(dir, "s"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("%v is left: %v", left, err)
+	}
+}

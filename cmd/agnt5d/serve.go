@@ -79,6 +79,9 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 	for _, name := range o.strange {
 		log.Warn("unknown setting; those of the daemon begin with AGNT5D_ and are listed by \"agnt5d serve --help\"", "environment", name)
 	}
+	for _, name := range o.misnamed {
+		log.Warn("settings of the daemon begin with AGNT5D_; this one is taken where that name is not set", "environment", name)
+	}
 	if o.Database == "" {
 		if err := os.MkdirAll(filepath.Dir(o.File), 0o700); err != nil {
 			return exit(exitError, "%v", err)

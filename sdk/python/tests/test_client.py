@@ -334,3 +334,17 @@ async def test_many_runs_start_at_once_and_one_brings_its_signal(daemon: Daemon)
         assert (await client.get_workflow_status("two"))["output"] == {"a": 2}
         with pytest.raises(ValueError, match="workflow_id"):
             await client.start_workflows([{"workflow_name": "w", "workflow_id": ".."}])
+
+
+def test_a_setting_with_the_daemons_prefix(daemon: Daemon, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """It is taken where the right name is not set, and said once."""
+    monkeypatch.delenv("AGNT5_URL", raising=False)
+    monkeypatch.setenv("AGNT5D_URL", daemon.url)
+    for _ in range(2):
+        assert SyncClient().list_definitions() is not None
+    assert [r.getMessage() for r in caplog.records if "AGNT5D_URL" in r.getMessage()] == [
+        "AGNT5D_URL is taken for AGNT5_URL: AGNT5D_ is for settings of the daemon"
+    ]
+    monkeypatch.setenv("AGNT5_URL", "http://127.0.0.1:1")
+    with pytest.raises(Unreachable):
+        SyncClient(patience=0).list_definitions()

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import _json
+from ._environ import setting
 from ._nodes import Addresses, prefix_of, shown, socket_of
 from .errors import Agnt5Error, ApiError, UnknownAnswer, Unreachable, api_error
 
@@ -31,7 +32,7 @@ class AccessToken:
             raise ValueError("api_key and token_file: give one of them")
         self._file = token_file
         self._lock = threading.Lock()
-        self._text = (key or os.environ.get("AGNT5_API_KEY") or None) if token_file is None else _read_token(token_file)
+        self._text = (key or setting("API_KEY") or None) if token_file is None else _read_token(token_file)
         if self._text:
             _check_token(self._text)
         self._read = time.monotonic()
@@ -82,10 +83,10 @@ def tls_context() -> ssl.SSLContext:
     """
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if ca := os.environ.get("AGNT5_CA_FILE"):
+    if ca := setting("CA_FILE"):
         context.load_verify_locations(ca)
-    if cert := os.environ.get("AGNT5_CERT_FILE"):
-        context.load_cert_chain(cert, os.environ.get("AGNT5_KEY_FILE"))
+    if cert := setting("CERT_FILE"):
+        context.load_cert_chain(cert, setting("KEY_FILE"))
     return context
 
 

@@ -7,6 +7,7 @@ import sys
 import threading
 import urllib.parse
 
+from ._environ import setting
 from .errors import Agnt5Error, ApiError, Unreachable
 
 DEFAULT_URL = "http://localhost:8080"
@@ -66,7 +67,7 @@ class Addresses:
     """
 
     def __init__(self, url: str | None) -> None:
-        text = url or os.environ.get("AGNT5_URL") or DEFAULT_URL
+        text = url or setting("URL") or DEFAULT_URL
         pieces = [piece.strip() for piece in text.split(",")]
         self._all = [_read(piece) for piece in pieces if piece] or [_read(text)]
         self._at = 0

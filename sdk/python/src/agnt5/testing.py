@@ -70,7 +70,7 @@ class Daemon:
     def start(self) -> None:
         """Start it, at the address that it had before. Raises RuntimeError with its log when it does not come up."""
         log = self.folder / "daemon.log"
-        environ = {key: value for key, value in os.environ.items() if not key.startswith("AGNT5D_")}
+        environ = {key: value for key, value in os.environ.items() if not key.startswith(("AGNT5D_", "AGNT5_"))}
         with log.open("a") as errors:
             self.process = subprocess.Popen(
                 [find_daemon(), "serve", "--test-clock", "--listen", self._listen, "--file", str(self.folder / "runs.db"), *self._flags],
