@@ -377,32 +377,76 @@ describe.skipIf(noBrowser)('the page', () => {
     await context.close()
   })
 
-  test.each([false, true])('axe finds nothing serious, dark: %s', async (dark) => {
+  test.each([false, true])('axe finds nothing serious, on any screen in any state, dark: %s', async (dark) => {
     const axe = readFileSync(join(repository, 'ui', 'node_modules', 'axe-core', 'axe.min.js'), 'utf8')
     await kit.register('axe', [task('one', 'shop', 'ok'), { name: 'wait', type: 'wait_signal', dependencies: ['one'], signal: { name: 'go', timeout_ms: 86_400_000, on_timeout: 'late' } }, task('late', 'shop', 'ok'), task('pay', 'shop', 'hold', { dependencies: ['one'], object_keys: ['account:9'] })])
+    await kit.register('axe', [task('one', 'shop', 'ok'), { name: 'wait', type: 'wait_signal', dependencies: ['one'], signal: { name: 'go' } }, task('pay', 'shop', 'hold', { dependencies: ['one'], object_keys: ['account:9'] })])
     for (const n of [1, 2]) await kit.run('axe', 'axe-' + n, { n })
-    await until(async () => (await kit.step('axe-1', 'wait')) === 'waiting', 'it waits')
+    await kit.register('axe-branches', [
+      task('fetch', 'shop', 'echo'),
+      task('gift', 'shop', 'ok', { dependencies: ['fetch'], when: 'steps.fetch.output.n > 1' }),
+      task('charge', 'shop', 'refuse', { dependencies: ['fetch'], when: 'steps.fetch.output.n > 0', on_failure: 'apologise' }),
+      task('apologise', 'shop', 'ok'),
+      { name: 'answer', type: 'wait_signal', dependencies: ['fetch'], signal: { name: 'answer', timeout_ms: 1, on_timeout: 'poll' } },
+      task('poll', 'shop', 'flaky', { repeat: { until: 'round >= 2', interval_ms: 20, max_rounds: 10 }, retry: { initial_interval_ms: 20 } }),
+      task('close', 'shop', 'ok', { dependencies: ['gift', 'apologise', 'poll'], after: ['charge'], join: 'any' }),
+    ])
+    await kit.register('axe-loop', [task('poll', 'shop', 'ok', { repeat: { until: 'round >= 2', interval_ms: 86_400_000, max_rounds: 10 } })])
+    await kit.register('axe-fails', [task('pay', 'shop', 'refuse')])
+    for (const id of ['branches', 'loop', 'fails']) await kit.run('axe-' + id, 'axe-' + id, { n: 1 })
+    await kit.run('axe-loop', 'axe-gone')
+    await kit.ask('POST', '/v1/runs/axe-gone/cancel', { reason: 'enough' })
+    await until(async () => (await kit.step('axe-2', 'wait')) === 'waiting', 'it waits')
+    await until(async () => (await kit.state('axe-branches')) === 'completed' && (await kit.state('axe-fails')) === 'failed' && (await kit.step('axe-loop', 'poll')) === 'waiting', 'the others are where they should be')
+    const { events } = (await kit.ask('GET', '/v1/runs/axe-branches/events?limit=1000')) as { events: { seq: number; kind: string; step?: string }[] }
+    const at = (kind: string, step: string) => events.find((e) => e.kind === kind && e.step === step)!.seq
     const page = await open(kit, '', { dark })
+    await page.locator('.rows .tr').first().waitFor()
+    await page.evaluate(`(() => { const module = undefined, exports = undefined; ${axe} })()`)
+    const serious: unknown[] = []
+    // What is not about colours is the same in both themes.
+    const look = async (what: string) => {
+      const found = (await page.evaluate(`window.axe.run({ resultTypes: ['violations']${dark ? ", runOnly: ['color-contrast']" : ''} })`)) as { violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[] }
+      for (const x of found.violations) if (x.impact === 'serious' || x.impact === 'critical') serious.push(...x.nodes.slice(0, 3).map((n) => [what, x.id, n.html, n.failureSummary]))
+    }
     for (const [hash, ready] of [
       ['runs', '.rows .tr'],
-      ['run/axe-1', '.node'],
-      ['run/axe-1/timeline', '.lane'],
-      ['run/axe-1/events', '.events .rows .tr'],
+      ['runs?state=failed', '.rows .tr'],
+      ['runs?state=quarantined', '.empty'],
+      ['run/axe-1', '.pane .step-name'],
       ['run/axe-1/data', '.payload'],
+      ['run/axe-1/definition', '.payload'],
+      ['run/axe-loop?step=poll', '.pane table.attempts'],
+      ['run/axe-fails', '.pane .error'],
+      ['run/axe-gone', '.banner'],
+      ['run/axe-branches?step=gift', '.pane .saw'],
+      ['run/axe-branches?step=charge&find=a&hide=completed', '.pane .logs'],
+      ['run/axe-branches/timeline?step=poll', '.lane'],
+      ['run/axe-branches/events?step=-', '.events .rows .tr'],
+      [`run/axe-branches?step=charge&at=${at('ConditionEvaluated', 'charge')}`, '.run-head.past'],
+      [`run/axe-branches/timeline?step=poll&at=${at('RoundCompleted', 'poll')}`, '.lane'],
+      [`run/axe-branches/events?step=charge&at=${at('AttemptFailed', 'charge')}`, '.events .tr.later'],
       ['workflows', 'table.grid'],
       ['workflow/axe', '.node'],
+      ['workflow/axe/definition', '.payload'],
+      ['workflow/axe/compare', '.diff'],
       ['workers', 'table.grid'],
       ['objects', 'table.grid'],
       ['daemon', '.card'],
       ['diff?a=axe-1&b=axe-2', '.diff'],
+      ['nowhere', '.empty'],
     ]) {
-      await page.goto(kit.url + '/#/' + hash)
+      await page.evaluate((to) => void (location.hash = '/' + to), hash!)
       await page.locator(ready!).first().waitFor()
-      const found = (await page.evaluate(`(() => { const module = undefined, exports = undefined; ${axe}; return window.axe.run({ resultTypes: ['violations'] }) })()`)) as {
-        violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[]
-      }
-      const serious = found.violations.filter((x) => x.impact === 'serious' || x.impact === 'critical')
-      expect(serious.map((x) => [hash, x.id, x.nodes[0]!.html, x.nodes[0]!.failureSummary])).toEqual([])
+      await look(hash!)
     }
+    await page.keyboard.press('?')
+    await page.getByRole('dialog', { name: 'Keys' }).waitFor()
+    await look('help')
+    await page.keyboard.press('Escape')
+    await page.evaluate(() => void (location.hash = '/run/axe-1'))
+    await page.getByRole('button', { name: 'Cancel…' }).click()
+    await look('a question before something is done')
+    expect(serious).toEqual([])
   })
 })

@@ -66,6 +66,7 @@ export function remedyOf(r: Reason, st: Status, def: Definition | undefined): Re
   }
   if (r.code === 'repeat' && r.step) return { label: 'Show its rounds', scope: 'read', run: () => change({ step: r.step }) }
   if (r.code === 'retry_at' && r.step) return { label: 'Show the error', scope: 'read', run: () => change({ step: r.step }) }
+  if (r.code === 'unknown_signal') return { label: 'Show its signals', scope: 'read', run: () => go(link('run', id, 'events', { only: 'SignalReceived' })) }
   return undefined
 }
 
@@ -116,13 +117,13 @@ export function Banner({ run: st, def, past }: { run: Status; def: Definition | 
   const moves = reasons.length > stuck.length
   const shown = (stuck.length ? stuck : reasons).slice(0, 6)
   const steps = (list: Reason[]) => list.reduce((n, r) => n + (r.count ?? 1), 0)
-  const title = past ? 'What it waited for' : stuck.length === 0 ? count(steps(reasons), 'step is running', 'steps are running') : moves ? 'Moving, but some steps wait' : 'Why it does not move'
+  const title = past ? (stuck.length === 0 ? count(steps(reasons), 'step was running', 'steps were running') : 'What it waited for') : stuck.length === 0 ? count(steps(reasons), 'step is running', 'steps are running') : moves ? 'Moving, but some steps wait' : 'Why it does not move'
   return (
     <section class={'banner ' + (stuck.length ? 'wait' : 'run')} aria-label="Why it does not move">
       <h2>{title}</h2>
       <ul>
         {shown.map((r) => (
-          <Line key={r.code + r.step} reason={r} st={st} def={def} past={past} />
+          <Line key={r.code + ' ' + (r.step ?? r.detail)} reason={r} st={st} def={def} past={past} />
         ))}
       </ul>
       {reasons.length > shown.length && <p class="dim">{count(steps(reasons) - steps(shown), 'more step', 'more steps')}, shown in the graph and the list of steps.</p>}

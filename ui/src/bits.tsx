@@ -3,6 +3,7 @@ import type { ComponentChildren, RefObject } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import { Failure } from './api'
 import { ago, dateTime } from './format'
+import type { Step } from './types'
 
 const mode = document.querySelector('meta[name="agnt5d-page"]')?.getAttribute('content')
 
@@ -33,12 +34,13 @@ const tones: Record<string, string> = {
   completed: 'ok',
   running: 'run',
   failed: 'bad',
-  timed_out: 'bad',
+  lost: 'bad',
   quarantined: 'bad',
   waiting: 'wait',
   retrying: 'wait',
   deferred: 'wait',
   blocked: 'wait',
+  timed_out: 'wait', // what its on_timeout names goes on
   scheduled: 'queue',
 }
 
@@ -53,6 +55,8 @@ export const stateName = (state: string) => names[state] ?? state
 const shapes: Record<string, string> = {
   completed: 'M2.5 6.5 5 9l4.5-6',
   failed: 'M3 3l6 6M9 3l-6 6',
+  lost: 'M1.5 6h3M7.5 6h3M4.5 3.5v5M7.5 3.5v5',
+  condition: 'M6 1 11 6 6 11 1 6z',
   timed_out: 'M6 2.5V6l2.5 2M6 1a5 5 0 1 0 .01 0',
   quarantined: 'M6 1.5 11 10.5H1zM6 5v2.5M6 9v.2',
   running: 'M4 2.5 9.5 6 4 9.5z',
@@ -66,6 +70,13 @@ const shapes: Record<string, string> = {
   pending: 'M6 3.5a2.5 2.5 0 1 0 .01 0',
   dormant: 'M6 3.5a2.5 2.5 0 1 0 .01 0',
 }
+
+// stepStates are those of steps, the ones that somebody may look for first.
+export const stepStates = ['failed', 'blocked', 'running', 'retrying', 'deferred', 'waiting', 'scheduled', 'pending', 'dormant', 'cancelled', 'timed_out', 'completed', 'skipped']
+
+// done says that a step needs nothing more, as it was meant to; settled, that what follows it may go on.
+export const done = (state: string | undefined) => state === 'completed' || state === 'skipped' || state === 'timed_out'
+export const settled = (step: Step | undefined) => done(step?.state) || !!step?.caught
 
 export const shape = (state: string) => shapes[state] ?? shapes.pending!
 
@@ -86,10 +97,11 @@ export function State({ state }: { state: string }) {
   )
 }
 
-export function Ago({ time }: { time: string }) {
+// Ago is a time as seen from another one: now, unless at says which.
+export function Ago({ time, at }: { time: string; at?: string | undefined }) {
   return (
     <time dateTime={time} title={dateTime(time)}>
-      {ago(time, now.value)}
+      {ago(time, at ? Date.parse(at) : now.value)}
     </time>
   )
 }

@@ -5,8 +5,8 @@ import { Problem, StateIcon } from './bits'
 import { clock, span } from './format'
 import { listen } from './live'
 import { change, place } from './route'
+import { brief, eventIcon, told } from './told'
 import type { EventPage, RunEvent } from './types'
-import { write } from './payload'
 
 const most = 50_000 // events that the page holds of one run
 const rowHeight = 28
@@ -14,12 +14,13 @@ const rowHeight = 28
 export interface History {
   events: RunEvent[]
   complete: boolean // false: still loading, or there are more than the page holds
+  full: boolean // there are as many as the page holds
   error: unknown
 }
 
 // useHistory holds the events of a run, and adds what happens.
 export function useHistory(id: string): History {
-  const [h, setH] = useState<History>({ events: [], complete: false, error: undefined })
+  const [h, setH] = useState<History>({ events: [], complete: false, full: false, error: undefined })
   const again = useRef(() => {})
   useAgain(h.error, () => again.current())
   useEffect(() => {
@@ -28,8 +29,10 @@ export function useHistory(id: string): History {
     let cursor = ''
     let busy = false
     let more = false // something happened while it read
-    setH({ events, complete: false, error: undefined })
+    let full = false
+    setH({ events, complete: false, full: false, error: undefined })
     const read = async () => {
+      if (full) return
       if (busy) {
         more = true
         return
@@ -43,12 +46,13 @@ export function useHistory(id: string): History {
           const page = await get<EventPage>(`${runPath(id)}/events?${q}`, abort.signal)
           cursor = page.next_cursor
           if (page.events.length) events = events.concat(page.events)
-          const full = page.events.length === 1000
-          setH({ events, complete: !full, error: undefined })
-          if ((!full && !more) || events.length >= most) break
+          const ended = page.events.length < 1000
+          full = events.length >= most
+          setH({ events, complete: ended && !full, full, error: undefined })
+          if ((ended && !more) || full) break
         }
       } catch (error) {
-        if (!abort.signal.aborted) setH({ events, complete: false, error })
+        if (!abort.signal.aborted) setH({ events, complete: false, full, error })
       }
       busy = false
     }
@@ -63,59 +67,6 @@ export function useHistory(id: string): History {
     }
   }, [id])
   return h
-}
-
-// kinds: the state that an event's icon shows, and what it says.
-const kinds: Record<string, [icon: string, text: string]> = {
-  RunStarted: ['running', 'the run started'],
-  StepScheduled: ['scheduled', 'was queued for a worker'],
-  AttemptStarted: ['running', 'began'],
-  AttemptFailed: ['failed', 'failed'],
-  AttemptLost: ['timed_out', 'was lost with its worker'],
-  StepCompleted: ['completed', 'completed'],
-  StepFailed: ['failed', 'failed for good'],
-  StepSkipped: ['skipped', 'was skipped'],
-  StepDeferred: ['deferred', 'was put off to its timer'],
-  StepBlocked: ['blocked', 'waits for a key'],
-  StepTimedOut: ['timed_out', 'timed out'],
-  KeysGranted: ['scheduled', 'got its keys'],
-  RetrySet: ['retrying', 'will be tried again'],
-  SignalAwaited: ['waiting', 'waits for a signal'],
-  SignalReceived: ['completed', 'a signal arrived'],
-  TimerSet: ['waiting', 'waits for a time'],
-  TimerFired: ['completed', 'its time came'],
-  AttemptEnded: ['cancelled', 'ended after it was cancelled'],
-  RunCompleted: ['completed', 'the run completed'],
-  RunFailed: ['failed', 'the run failed'],
-  RunCancelled: ['cancelled', 'the run was cancelled'],
-  RunReopened: ['running', 'the run was opened again'],
-  RunQuarantined: ['quarantined', 'the run was quarantined'],
-}
-
-export const eventIcon = (e: RunEvent) => kinds[e.kind]?.[0] ?? 'pending'
-
-// told is an event as a sentence.
-export function told(e: RunEvent): string {
-  const text = kinds[e.kind]?.[1] ?? e.kind
-  const d = e.data ?? {}
-  let out = e.step && !e.kind.startsWith('Run') ? `${e.step} ${text}` : text
-  if (e.attempt) out += `, attempt ${e.attempt}`
-  if (e.kind === 'AttemptStarted' && d.worker) out += ` on ${d.worker}`
-  if (e.kind === 'SignalReceived') out += `: ${d.name}`
-  if (d.code) out += `: ${d.code}${d.message ? ': ' + d.message : ''}`
-  return out
-}
-
-// brief is an event's data in one line.
-export function brief(e: RunEvent): string {
-  const parts: string[] = []
-  for (const [key, value] of Object.entries(e.data ?? {})) {
-    if (key === 'stack' || key === 'digest' || key === 'objects') continue
-    const text = typeof value === 'string' ? value : write(value)
-    parts.push(`${key}=${text.length > 120 ? text.slice(0, 120) + '…' : text}`)
-    if (parts.length === 5) break
-  }
-  return parts.join('  ')
 }
 
 export function Events({ history, at, selected }: { history: History; at: number | undefined; selected: string }) {
@@ -145,7 +96,7 @@ export function Events({ history, at, selected }: { history: History; at: number
       <div class="bar filters">
         <input id="search" type="search" placeholder="Kind or step  ( / )" aria-label="Kind or step" value={only} onInput={(e) => change({ only: e.currentTarget.value }, true)} />
         <span class="dim">
-          {list.length.toLocaleString('en')} of {history.events.length.toLocaleString('en')} events{history.complete ? '' : ', loading…'}
+          {list.length.toLocaleString('en')} of {history.events.length.toLocaleString('en')} events{history.full ? ', the first ones: the page holds no more' : history.complete ? '' : ', loading…'}
         </span>
       </div>
       <Problem error={history.error} />
@@ -179,7 +130,7 @@ export function Events({ history, at, selected }: { history: History; at: number
                     {e.step}
                     {e.attempt ? <span class="dim"> #{e.attempt}</span> : null}
                   </span>
-                  <span role="cell" class="why dim">{e.newer_release ? 'written by a newer release' : brief(e)}</span>
+                  <span role="cell" class="why dim" title={told(e)}>{e.newer_release ? 'written by a newer release' : brief(e)}</span>
                 </div>
               ))}
             </div>

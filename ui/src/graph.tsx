@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
-import { shape, stateName, tone } from './bits'
+import { done, settled, shape, stateName, stepStates, tone } from './bits'
 import { type Box, boxOf, type Layout } from './layout'
 import { change } from './route'
 import type { Step } from './types'
@@ -76,7 +76,7 @@ export function Graph({ layout, steps, selected, search, hideDone }: { layout: L
         <g class="lines">
           {drawn.lines.map((i) => {
             const l = layout.edges[i]!
-            return <path key={i} d={curve(l.points)} class={(l.kind === 'dependency' ? '' : 'late') + (steps && boxStates(layout.nodes[l.from]!, steps).every((s) => s === 'completed' || s === 'skipped') ? ' done' : '')} />
+            return <path key={i} d={curve(l.points)} class={(l.kind === 'dependency' ? '' : 'late') + (steps && passed(l.kind, layout.nodes[l.from]!, steps) ? ' done' : '')} />
           })}
         </g>
         {drawn.boxes.map((i) => {
@@ -104,9 +104,22 @@ function fit(layout: Layout, size: { width: number; height: number }): View {
 // boxStates are the states of the steps that a box shows.
 const boxStates = (b: Box, steps: Record<string, Step> | undefined): string[] => (b.steps ?? [b.name]).map((n) => steps?.[n]?.state ?? '')
 
-const loud = new Set(['failed', 'timed_out', 'running', 'blocked'])
+const loud = new Set(['failed', 'running', 'blocked'])
 
-// choice says which boxes and lines are drawn: those in view, first the ones that somebody looks for, and never too many.
+// passed says whether a run went the way of a line: from a step that has settled, or to the one that took over.
+function passed(kind: string, from: Box, steps: Record<string, Step>): boolean {
+  const all = (from.steps ?? [from.name]).map((n) => steps[n])
+  switch (kind) {
+    case 'on_failure':
+      return all.some((s) => s?.caught)
+    case 'on_timeout':
+      return all.some((s) => s?.state === 'timed_out')
+  }
+  return all.every(settled)
+}
+
+// choice says which boxes and lines are drawn: those in view, of too many the ones that somebody looks for. They come in the order of
+// the layout: whatever is chosen, no element that is drawn moves to another place, after which a browser may show it as it was.
 export function choice(layout: Layout, steps: Record<string, Step> | undefined, v: View, size: { width: number; height: number }, selected: string, hideDone: boolean) {
   const right = v.x + size.width / v.zoom
   const bottom = v.y + size.height / v.zoom
@@ -116,13 +129,13 @@ export function choice(layout: Layout, steps: Record<string, Step> | undefined, 
   const rest: number[] = []
   layout.nodes.forEach((b, i) => {
     if (!inView(b)) return
-    if (b.name === selected || boxStates(b, steps).some((s) => loud.has(s))) first.push(i)
-    else if (!hideDone || !boxStates(b, steps).every((s) => s === 'completed' || s === 'skipped')) rest.push(i)
+    if (b.name === selected || b.steps?.includes(selected) || boxStates(b, steps).some((s) => loud.has(s))) first.push(i)
+    else if (!hideDone || !boxStates(b, steps).every(done)) rest.push(i)
   })
   const candidates = first.concat(rest)
   const perBox = v.zoom < 0.35 ? 1 : 4 // elements of one
   const room = Math.floor((mostElements * 0.7) / perBox)
-  const boxes = candidates.slice(0, room)
+  const boxes = candidates.slice(0, room).sort((a, b) => a - b)
   const shown = new Set(boxes)
   const lines: number[] = []
   const lineRoom = mostElements - boxes.length * perBox
@@ -148,7 +161,7 @@ function curve(points: [number, number][]): string {
 
 // groupLabel says how many steps a box stands for, and in which states those are that somebody may look for.
 function groupLabel(b: Box, states: string[]): string {
-  const told = ranks.filter((r) => states.includes(r)).slice(0, 3).map((r) => `${states.filter((s) => s === r).length.toLocaleString('en')} ${stateName(r)}`)
+  const told = stepStates.filter((r) => states.includes(r)).slice(0, 3).map((r) => `${states.filter((s) => s === r).length.toLocaleString('en')} ${stateName(r)}`)
   return `×${b.steps!.length.toLocaleString('en')}` + (told.length ? ': ' + told.join(', ') : ` ${b.steps![0]} …`)
 }
 
@@ -156,14 +169,12 @@ const first = (b: Box, states: string[], state: string) => b.steps![Math.max(0, 
 
 const typeMark: Record<string, string> = { wait_signal: 'signal', wait_timer: 'timer' }
 
-// ranks of states: that of a group is the first one that any of its steps has.
-const ranks = ['failed', 'timed_out', 'blocked', 'running', 'retrying', 'deferred', 'waiting', 'scheduled', 'pending', 'dormant', 'cancelled', 'completed', 'skipped']
-
 const mostMembers = 24 // of a group that are drawn by themselves
 
+// A group has the state of those of its steps that somebody may look for first.
 function Node({ box: b, steps, on, selected, found, far, choose }: { box: Box; steps: Record<string, Step> | undefined; on: boolean; selected: string; found: boolean; far: boolean; choose: (name: string) => void }) {
   const states = boxStates(b, steps)
-  const state = b.steps ? (ranks.find((r) => states.includes(r)) ?? '') : states[0]!
+  const state = b.steps ? (stepStates.find((r) => states.includes(r)) ?? '') : states[0]!
   const label = (b.steps ? groupLabel(b, states) : b.name) + (b.marks ? ' [' + b.marks.join(', ') + ']' : '')
   const cls = `node t-${state ? tone(state) : 'none'} s-${state}` + (on ? ' on' : '') + (found ? ' found' : '')
   if (far) return <rect class={cls} x={b.x} y={b.y} width={b.width} height={b.height} rx={4} onClick={() => choose(b.steps ? first(b, states, state) : b.name)} />
@@ -206,7 +217,7 @@ function Minimap({ layout, steps, view, size, to }: { layout: Layout; steps: Rec
     c.clearRect(0, 0, mini.width, mini.height)
     for (const b of layout.nodes) {
       const states = boxStates(b, steps)
-      c.fillStyle = colours[tone(ranks.find((r) => states.includes(r)) ?? '')] || '#888'
+      c.fillStyle = colours[tone(stepStates.find((r) => states.includes(r)) ?? '')] || '#888'
       c.fillRect(b.x * scale, b.y * scale, Math.max(1, b.width * scale), Math.max(0.6, b.height * scale))
     }
     c.strokeStyle = css.color

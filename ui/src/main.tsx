@@ -76,7 +76,7 @@ function App() {
         <span class={'live ' + (ofFile ? '' : connected.value ? 'yes' : connected.value === false ? 'no' : '')} role="status">
           {file.value ? `${file.value.name} as of ${dateTime(file.value.asOf)}` : connected.value ? 'live' : connected.value === false ? 'not connected' : 'connecting'}
         </span>
-        <span class="dim release">{version.value?.version}</span>
+        <span class="dim release" title={version.value?.version}>{version.value?.version}</span>
         {who.value && <button type="button" class="small quiet" onClick={signOut} title={scopes.value?.join(' ')}>Sign out {who.value}</button>}
         <button type="button" class="small quiet" aria-label="Help" title="Keys  ?" onClick={() => setHelp(true)}>?</button>
       </header>

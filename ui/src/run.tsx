@@ -3,8 +3,8 @@ import { ask, get, part, runPath } from './api'
 import { Banner } from './banner'
 import { act, cancelRun, deleteRun, retryRun } from './dialog'
 import { useAgain, useAsked } from './asked'
-import { Ago, Copy, may, now, ofFile, Problem, State, StateIcon, stateName, useInView } from './bits'
-import { between, dateTime } from './format'
+import { Ago, Copy, done, may, now, ofFile, Problem, State, StateIcon, stateName, stepStates, useInView } from './bits'
+import { between, count, dateTime } from './format'
 import { Events, useHistory } from './events'
 import { Graph } from './graph'
 import { foldOver, type Layout } from './layout'
@@ -81,7 +81,7 @@ export function Run() {
   const kept = useRef<Status | undefined>(undefined)
   if (past.value) kept.current = past.value
   if (!at || kept.current?.workflow_id !== id) kept.current = past.value
-  const run = at ? (past.value ?? kept.current) : live.value // while the next event is asked for, the one before stays
+  const run = at ? (past.value ?? (past.error ? undefined : kept.current)) : live.value // while the next event is asked for, the one before stays
   const head = live.value ?? run
   const version = head && `${head.workflow_name} ${head.version}`
   const workflow = useAsked(version ?? '', (s) => get<Workflow>(`/v1/workflows/${part(head!.workflow_name)}?version=${head!.version}`, s))
@@ -100,7 +100,7 @@ export function Run() {
   const event = at ? history.events[where(history, at)] : undefined
   return (
     <main class="run">
-      <Header run={head} />
+      <Header id={id} run={run} live={live.value} past={!!at} />
       {live.error ? <Problem error={live.error} /> : null}
       {at && past.error ? <Problem error={past.error} /> : null}
       {run && <Banner run={run} def={def} past={!!at || ofFile} />}
@@ -172,7 +172,7 @@ function StepList({ run, def, search, chosen, hideDone }: { run: Status; def: De
   const [top, setTop] = useState(0)
   const list = useMemo(() => {
     const low = search.toLowerCase()
-    return def.steps.filter((s) => s.name.toLowerCase().includes(low) && !(hideDone && run.steps[s.name]?.state === 'completed'))
+    return def.steps.filter((s) => s.name.toLowerCase().includes(low) && !(hideDone && done(run.steps[s.name]?.state)))
   }, [def, search, hideDone, run])
   useDrawn(useMemo(() => list.map((s) => s.name), [list]))
   useInView(box, list.findIndex((s) => s.name === chosen), rowHeight)
@@ -202,31 +202,42 @@ function StepList({ run, def, search, chosen, hideDone }: { run: Status; def: De
 }
 
 function Counts({ counts }: { counts: Record<string, number> }) {
-  const order = ['failed', 'timed_out', 'running', 'scheduled', 'blocked', 'retrying', 'deferred', 'waiting', 'completed', 'skipped', 'cancelled', 'pending', 'dormant']
   return (
     <span class="counts">
-      {order.filter((s) => counts[s]).map((s) => (
+      {stepStates.filter((s) => counts[s]).map((s) => (
         <span title={stateName(s)}><StateIcon state={s} /> {counts[s]!.toLocaleString('en')} <span class="dim">{stateName(s)}</span></span>
       ))}
     </span>
   )
 }
 
-function Header({ run }: { run: Status }) {
-  const open = run.state === 'running' || run.state === 'quarantined'
-  const id = run.workflow_id
+// Header is that of the run as it is shown: in the past as it was then, beside what it is now, and with no button that changes it.
+function Header({ id, run, live, past }: { id: string; run: Status | undefined; live: Status | undefined; past: boolean }) {
+  const open = run?.state === 'running' || run?.state === 'quarantined'
+  const until = run?.as_of ? Date.parse(run.as_of.at) : now.value
+  const caught = run && Object.keys(run.steps).find((name) => run.steps[name]!.caught)
   return (
-    <div class="bar run-head">
+    <div class={'bar run-head' + (past ? ' past' : '')}>
       <h1><a href={link('runs')}>Runs</a> <span class="dim">/</span> <span class="id">{id}</span></h1>
       <Copy text={id} />
-      <State state={run.state} />
-      <a class="plain" href={link('workflow', run.workflow_name, '', { version: String(run.version) })}>{run.workflow_name} <span class="dim">v{run.version}</span></a>
-      <span class="dim" title={dateTime(run.created_at)}>started <Ago time={run.created_at} />, {open ? 'for' : 'took'} {between(run.created_at, run.completed_at, now.value)}</span>
+      {run && (
+        <>
+          <State state={run.state} />
+          {run.handled_failures ? <button type="button" class="linkish" onClick={() => change({ step: caught })}>{count(run.handled_failures, 'failure')} handled</button> : null}
+          <a class="plain" href={link('workflow', run.workflow_name, '', { version: String(run.version) })}>{run.workflow_name} <span class="dim">v{run.version}</span></a>
+          <span class="dim" title={dateTime(run.created_at)}>started {past ? dateTime(run.created_at) : <Ago time={run.created_at} />}, {open ? 'for' : 'took'} {between(run.created_at, run.completed_at, until)}</span>
+        </>
+      )}
       <span class="grow" />
+      {past && live && <span class="now"><span class="dim">now</span> <State state={live.state} /></span>}
       <a class="button" href={link('diff', '', '', { a: id })}>Compare…</a>
-      {open && may('operate') && <button type="button" onClick={() => act(cancelRun(id))}>Cancel…</button>}
-      {(run.state === 'failed' || run.state === 'cancelled') && may('operate') && <button type="button" onClick={() => act(retryRun(id))}>Retry…</button>}
-      {!open && may('admin') && <button type="button" onClick={() => act(deleteRun(id, () => go(link('runs'))))}>Delete…</button>}
+      {!past && run && may('operate') && (
+        <>
+          {open && <button type="button" onClick={() => act(cancelRun(id))}>Cancel…</button>}
+          {(run.state === 'failed' || run.state === 'cancelled') && <button type="button" onClick={() => act(retryRun(id))}>Retry…</button>}
+        </>
+      )}
+      {!past && run && !open && may('admin') && <button type="button" onClick={() => act(deleteRun(id, () => go(link('runs'))))}>Delete…</button>}
     </div>
   )
 }

@@ -2,12 +2,13 @@ import { runPath, part } from './api'
 import { act, fireTimer, signalRun } from './dialog'
 import { Ago, may, now, State, StateIcon } from './bits'
 import { clock, count, dateTime, span } from './format'
-import { eventIcon, type History, told } from './events'
+import type { History } from './events'
 import { Logs } from './logs'
-import { Payload, Tree } from './payload'
+import { Payload, Tree, write } from './payload'
 import { change, link } from './route'
 import { StepLink } from './banner'
-import type { Definition, RunEvent, Status, StepSpec } from './types'
+import { eventIcon, seen, told, whySkipped } from './told'
+import type { Definition, RunEvent, Status, Step, StepSpec } from './types'
 
 // The pane beside every tab: the chosen event, and the chosen step.
 export function Pane({ run, def, name, event, history }: { run: Status; def: Definition | undefined; name: string; event: RunEvent | undefined; history: History }) {
@@ -19,7 +20,7 @@ export function Pane({ run, def, name, event, history }: { run: Status; def: Def
         </button>
       </div>
       {event?.data && <EventData event={event} />}
-      {name && <StepPane run={run} def={def} name={name} history={history} past={!!event} />}
+      {name && <StepPane run={run} def={def} name={name} history={history} past={!!run.as_of} />}
     </aside>
   )
 }
@@ -31,6 +32,7 @@ function EventData({ event }: { event: RunEvent }) {
       <h3>
         <StateIcon state={eventIcon(event)} /> {event.kind} <span class="dim">event {event.n}</span>
       </h3>
+      <p>{told(event)}</p>
       <Tree value={rest} open={2} />
       {typeof stack === 'string' && <pre>{stack}</pre>}
     </section>
@@ -44,7 +46,13 @@ function StepPane({ run, def, name, history, past }: { run: Status; def: Definit
   const id = run.workflow_id
   const limit = past ? run.last_seq : Infinity
   const attempts = attemptsOf(history.events, name, limit)
-  const after = def?.steps.filter((s) => s.dependencies?.includes(name)).map((s) => s.name) ?? []
+  const then = run.as_of?.at
+  const naming = (is: (s: StepSpec) => boolean) => def?.steps.filter(is).map((s) => s.name) ?? []
+  const made = history.events.findLast((e) => e.kind === 'TemplatesEvaluated' && e.step === name && e.seq <= limit)?.data // of its templates
+  const keys = (made?.object_keys as string[] | undefined) ?? spec?.object_keys
+  const after = naming((s) => !!s.dependencies?.includes(name) || !!s.after?.includes(name))
+  const failures = naming((s) => s.on_failure === name)
+  const timeouts = naming((s) => s.signal?.on_timeout === name)
   return (
     <>
       <section>
@@ -52,18 +60,27 @@ function StepPane({ run, def, name, history, past }: { run: Status; def: Definit
         <div class="facts">
           <State state={step.state} />
           <span class="dim">{step.type}</span>
-          {step.since && <span class="dim">since <Ago time={step.since} /></span>}
+          {step.since && <span class="dim" title={dateTime(step.since)}>{then ? 'for ' + span(Date.parse(then) - Date.parse(step.since)) : <>since <Ago time={step.since} /></>}</span>}
         </div>
+        {step.skip_reason && <p>It was skipped: {whySkipped(step.skip_reason)}.</p>}
+        {step.caught && spec?.on_failure && <p>It failed, and <StepLink name={spec.on_failure} /> took over.</p>}
         <dl>
           {spec?.service_name && <><dt>Handler</dt><dd><a href={link('workers', '', '', { service: spec.service_name })}>{spec.service_name}</a>/{spec.handler_name}</dd></>}
           {step.attempt > 0 && <><dt>Attempt</dt><dd>{step.attempt}{spec && step.type === 'task' && <span class="dim">, {step.failures ?? 0} of {spec.retry?.max_attempts ?? 3} failed</span>}</dd></>}
           {step.worker && <><dt>Worker</dt><dd>{step.worker}</dd></>}
-          {step.due && <><dt>Due</dt><dd>{dateTime(step.due)} <span class="dim"><Ago time={step.due} /></span></dd></>}
-          {spec?.signal && <><dt>Signal</dt><dd>{spec.signal.name}{spec.signal.timeout_ms !== undefined && <span class="dim">, at most {span(spec.signal.timeout_ms)}{spec.signal.on_timeout && ', then ' + spec.signal.on_timeout}</span>}</dd></>}
+          {step.due && <><dt>Due</dt><dd>{dateTime(step.due)} <span class="dim"><Ago time={step.due} at={then} /></span></dd></>}
+          {spec?.signal && <><dt>Signal</dt><dd>{spec.signal.name}{spec.signal.timeout_ms !== undefined && <span class="dim">, at most {span(spec.signal.timeout_ms)}{spec.signal.on_timeout && <>, then <StepLink name={spec.signal.on_timeout} /></>}</span>}</dd></>}
           {spec?.timer && <><dt>Timer</dt><dd>{spec.timer.key} <span class="dim">{spec.timer.cron_expr ? spec.timer.cron_expr + ' ' + (spec.timer.time_zone ?? 'UTC') : span(spec.timer.delay_ms ?? 0)}</span></dd></>}
-          {spec?.object_keys?.length ? <><dt>Keys</dt><dd>{spec.object_keys.map((k) => <><a href={link('objects', k)}>{k}</a> </>)}</dd></> : null}
+          {keys?.length ? <><dt>Keys</dt><dd>{keys.map((k) => <><a href={link('objects', k)}>{k}</a> </>)}</dd></> : null}
           {spec?.dependencies?.length ? <><dt>After</dt><dd><Names list={spec.dependencies} /></dd></> : null}
+          {spec?.after?.length ? <><dt>Order only</dt><dd><Names list={spec.after} /></dd></> : null}
+          {spec?.join && joins[spec.join] && <><dt>Join</dt><dd>{spec.join} <span class="dim">{joins[spec.join]}</span></dd></>}
+          {failures.length > 0 && <><dt>Takes over</dt><dd>when <Names list={failures} /> {failures.length > 1 ? 'fail' : 'fails'}</dd></>}
+          {timeouts.length > 0 && <><dt>Takes over</dt><dd>when <Names list={timeouts} /> {timeouts.length > 1 ? 'time out' : 'times out'}</dd></>}
           {after.length > 0 && <><dt>Before</dt><dd><Names list={after} /></dd></>}
+          {spec?.on_failure && <><dt>On failure</dt><dd><StepLink name={spec.on_failure} /></dd></>}
+          {spec?.when && <><dt>Condition</dt><dd><When when={spec.when} step={step} /></dd></>}
+          {spec?.repeat && <><dt>Repeat</dt><dd><Rounds repeat={spec.repeat} step={step} looked={lastLook(history.events, name, limit)} /></dd></>}
         </dl>
         {!past && step.state === 'waiting' && may('operate') && <Buttons id={id} spec={spec} />}
         {!past && step.state === 'deferred' && may('operate') && spec && <Deferred id={id} def={def} spec={spec} />}
@@ -79,15 +96,16 @@ function StepPane({ run, def, name, history, past }: { run: Status; def: Definit
       {attempts.length > 0 && (
         <section>
           <h3>{count(attempts.length, 'attempt')}</h3>
-          <table class="small">
+          <table class="small attempts">
             <tbody>
               {attempts.slice(-20).map((a) => (
                 <tr>
                   <td class="num">{a.n}</td>
+                  {spec?.repeat && <td class="dim">round {a.round}</td>}
                   <td><StateIcon state={a.state} /> {a.text}</td>
                   <td class="num">{clock(a.from)}</td>
-                  <td class="num right">{span((a.to ? Date.parse(a.to) : past ? Date.parse(a.from) : now.value) - Date.parse(a.from))}</td>
-                  <td class="dim">{a.worker}</td>
+                  <td class="num right">{span((a.to ? Date.parse(a.to) : then ? Date.parse(then) : now.value) - Date.parse(a.from))}</td>
+                  <td class="dim" title={a.worker}>{a.worker}</td>
                 </tr>
               ))}
             </tbody>
@@ -98,6 +116,7 @@ function StepPane({ run, def, name, history, past }: { run: Status; def: Definit
       {step.output !== undefined && step.output !== null && (
         <section><Payload name="Output" value={step.output} raw={past ? '' : `${runPath(id)}/steps/${part(name)}/output`} /></section>
       )}
+      {made?.input !== undefined ? <section><Payload name="Input, worked out" value={made.input} /></section> : spec?.input !== undefined && <section><Payload name="Input, not worked out yet" value={spec.input} /></section>}
       {spec?.input_data !== undefined && <section><Payload name="Input of the step" value={spec.input_data} /></section>}
       <Last history={history} name={name} limit={limit} />
     </>
@@ -112,6 +131,47 @@ function Names({ list }: { list: string[] }) {
     </>
   )
 }
+
+const joins: Record<string, string> = {
+  any: 'skipped ones do not count when at least one has completed',
+  settled: 'whatever became of them',
+}
+
+// When is a step's condition, what it came to, and the values that it read.
+function When({ when, step }: { when: string; step: Step }) {
+  const c = step.condition
+  return (
+    <>
+      <code>{when}</code> <span class="dim">{c ? <>is <b>{String(c.result)}</b></> : 'was not looked at yet'}</span>
+      {c && <Saw saw={c.saw} />}
+    </>
+  )
+}
+
+function Saw({ saw }: { saw: unknown }) {
+  return (
+    <>
+      {seen(saw).map(([path, value]) => (
+        <div class="saw"><code>{path}</code> <span class="dim">was</span> <code>{write(value)}</code></div>
+      ))}
+    </>
+  )
+}
+
+// Rounds says how often a step runs, which round it is in, and what its condition came to the last time.
+function Rounds({ repeat, step, looked }: { repeat: NonNullable<StepSpec['repeat']>; step: Step; looked: RunEvent | undefined }) {
+  return (
+    <>
+      until <code>{repeat.until}</code>
+      <div>
+        round {(step.round ?? 0) + 1} <span class="dim">of at most {repeat.max_rounds}{repeat.interval_ms ? `, ${span(repeat.interval_ms)} between two${(repeat.backoff_coefficient ?? 1) > 1 ? ', growing' : ''}` : ''}</span>
+      </div>
+      {looked && <><div class="dim">after the last one it was <b>{String(looked.data?.result)}</b></div><Saw saw={looked.data?.saw} /></>}
+    </>
+  )
+}
+
+const lastLook = (events: RunEvent[], step: string, until: number) => events.findLast((e) => e.kind === 'ConditionEvaluated' && e.step === step && e.data?.of === 'until' && e.seq <= until)
 
 function Buttons({ id, spec }: { id: string; spec: StepSpec | undefined }) {
   const signal = spec?.signal?.name
@@ -131,6 +191,7 @@ function Deferred({ id, def, spec }: { id: string; def: Definition | undefined; 
 
 interface Attempt {
   n: number
+  round: number // of a step that repeats, from 1
   from: string
   to?: string
   worker: string
@@ -141,22 +202,26 @@ interface Attempt {
 // attemptsOf reads a step's attempts from the events up to a sequence.
 export function attemptsOf(events: RunEvent[], step: string, until: number): Attempt[] {
   const out: Attempt[] = []
+  let round = 1
   for (const e of events) {
     if (e.seq > until) break
     if (e.step !== step) continue
     const last = out[out.length - 1]
+    const of = (e.attempt && out.findLast((a) => a.n === e.attempt)) || last // an attempt that counted as lost may answer late
     if (e.kind === 'AttemptStarted') {
-      out.push({ n: e.attempt ?? out.length + 1, from: String(e.data?.started_at ?? e.at), worker: String(e.data?.worker ?? ''), state: 'running', text: 'running' })
-    } else if (last && !last.to && ends[e.kind]) {
-      last.to = e.at
-      last.state = ends[e.kind]!
-      last.text = e.data?.code ? String(e.data.code) : last.state === 'timed_out' ? 'lost' : last.state
+      out.push({ n: e.attempt ?? out.length + 1, round, from: String(e.data?.started_at ?? e.at), worker: String(e.data?.worker ?? ''), state: 'running', text: 'running' })
+    } else if (of && ends[e.kind] && (!of.to || (of.state === 'lost' && e.kind !== 'StepFailed'))) {
+      of.to = e.at
+      of.state = ends[e.kind]!
+      of.text = e.data?.code ? String(e.data.code) : of.state
     }
+    if (e.kind === 'RoundCompleted') round++
   }
   return out
 }
 
-const ends: Record<string, string> = { AttemptFailed: 'failed', AttemptLost: 'timed_out', StepCompleted: 'completed', StepFailed: 'failed', AttemptEnded: 'cancelled' }
+// ends: what an event that ends an attempt made of it.
+const ends: Record<string, string> = { AttemptFailed: 'failed', AttemptLost: 'lost', StepCompleted: 'completed', RoundCompleted: 'completed', StepFailed: 'failed', AttemptEnded: 'cancelled' }
 
 function Last({ history, name, limit }: { history: History; name: string; limit: number }) {
   const mine = history.events.filter((e) => e.step === name && e.seq <= limit).slice(-12)

@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { get, runPath } from './api'
 import { useAsked } from './asked'
-import { Empty, now, Problem, StateIcon, useInView } from './bits'
+import { Empty, now, Problem, StateIcon, stateName, useInView } from './bits'
 import type { History } from './events'
 import { clock, span } from './format'
 import { change } from './route'
@@ -87,10 +87,13 @@ export function scaleOf(spans: Span[], end: number): Scale {
   }
 }
 
-async function read(id: string, signal: AbortSignal): Promise<Span[]> {
+async function read(id: string, at: number | undefined, signal: AbortSignal): Promise<Span[]> {
   let all: Span[] = []
   for (let cursor = ''; all.length < mostSpans; ) {
-    const page = await get<{ attempts: Span[]; next_cursor?: string }>(`${runPath(id)}/timeline?limit=10000${cursor && '&cursor=' + encodeURIComponent(cursor)}`, signal)
+    const q = new URLSearchParams({ limit: '10000' })
+    if (at) q.set('at', String(at))
+    if (cursor) q.set('cursor', cursor)
+    const page = await get<{ attempts: Span[]; next_cursor?: string }>(`${runPath(id)}/timeline?${q}`, signal)
     all = all.concat(page.attempts)
     if (!page.next_cursor) break
     cursor = page.next_cursor
@@ -101,23 +104,22 @@ async function read(id: string, signal: AbortSignal): Promise<Span[]> {
 export function Timeline({ run, history, at, chosen }: { run: Status; history: History; at: number | undefined; chosen: string }) {
   const id = run.workflow_id
   const size = history.events.length
-  const asked = useAsked(`${id} ${size < 2_000 ? size : Math.floor(size / 500)} ${run.state}`, (s) => read(id, s))
-  const kept = useRef<Span[]>([])
+  const asked = useAsked(at ? `${id} at ${at}` : `${id} ${size < 2_000 ? size : Math.floor(size / 500)} ${run.state}`, (s) => read(id, at, s).then((spans) => ({ id, at, spans })))
+  const kept = useRef<{ id: string; at: number | undefined; spans: Span[] }>({ id: '', at, spans: [] })
   if (asked.value) kept.current = asked.value
-  const all = asked.value ?? kept.current
-  const event = at ? history.events[where(history, at)] : undefined
-  const clockNow = run.state === 'running' && !event ? now.value : 0
-  const end = event ? Date.parse(event.at) : run.completed_at ? Date.parse(run.completed_at) : Math.max(clockNow, Date.parse(history.events[size - 1]?.at ?? run.created_at))
-  const { rows, scale } = useMemo(() => {
-    const seen = event ? all.filter((s) => s.seq <= event.seq).map((s) => cutAt(s, end)) : all
+  const told = kept.current.id === id ? kept.current : { at, spans: [] } // while those of the next event are asked for, those before stay
+  const then = told.at === at ? run.as_of?.at : told.at && history.events[where(history, told.at)]?.at // the time of the event that is shown
+  const clockNow = run.state === 'running' && !then ? now.value : 0
+  const end = then ? Date.parse(then) : run.completed_at ? Date.parse(run.completed_at) : Math.max(clockNow, Date.parse(history.events[size - 1]?.at ?? run.created_at))
+  const { rows, scale, looks } = useMemo(() => {
     const rows = new Map<string, Span[]>()
-    for (const s of seen) {
+    for (const s of told.spans) {
       const mine = rows.get(s.step)
       if (mine) mine.push(s)
       else rows.set(s.step, [s])
     }
-    return { rows: [...rows], scale: scaleOf(seen, end) }
-  }, [all, event?.seq, end])
+    return { rows: [...rows], scale: scaleOf(told.spans, end), looks: new Set(told.spans.flatMap((s) => barsOf(s, end).map((b) => b.look))) }
+  }, [told.spans, end])
   const [zoom, setZoom] = useState(1)
   const [view, setView] = useState({ top: 0, height: 600 })
   const box = useRef<HTMLDivElement>(null)
@@ -136,11 +138,11 @@ export function Timeline({ run, history, at, chosen }: { run: Status; history: H
   return (
     <div class="timeline">
       <div class="bar filters">
-        <span class="legend"><i class="b hatched" /> waits for a worker</span>
-        <span class="legend"><i class="b t-run" /> running</span>
-        <span class="legend"><i class="b t-wait thin" /> waits, or waits to retry</span>
-        <span class="legend"><i class="b t-bad" /> failed</span>
+        {(Object.keys(legend) as Look[]).filter((look) => looks.has(look)).map((look) => (
+          <span class="legend" key={look}><i class={'b ' + look} /> {legend[look]}</span>
+        ))}
         {scale.cuts.length > 0 && <span class="legend"><i class="cut" /> idle time, shortened</span>}
+        {then && <span class="legend"><i class="here" /> the event shown</span>}
         <span class="grow" />
         <button type="button" class="small" aria-label="Zoom out" onClick={() => setZoom(Math.max(1, zoom / 1.5))} disabled={zoom === 1}>−</button>
         <button type="button" class="small" aria-label="Zoom in" onClick={() => setZoom(Math.min(200, zoom * 1.5))}>+</button>
@@ -152,7 +154,7 @@ export function Timeline({ run, history, at, chosen }: { run: Status; history: H
             {scale.cuts.map((c) => (
               <i class="cut" style={{ left: 100 * c.x + '%' }} title={`${span(c.to - c.from)} in which nothing ran`} />
             ))}
-            {event && <i class="here" style={{ left: 100 * scale.x(end) + '%' }} />}
+            {then && <i class="here" style={{ left: 100 * scale.x(end) + '%' }} />}
           </div>
           {shown.map(([step, mine], i) => (
             <div key={step} class={'lane' + (step === chosen ? ' on' : '')} style={{ top: (first + i) * rowHeight + 'px' }}>
@@ -172,36 +174,65 @@ export function Timeline({ run, history, at, chosen }: { run: Status; history: H
   )
 }
 
-// cutAt is a span as it was at a time.
-function cutAt(s: Span, end: number): Span {
-  if (s.ended_at && Date.parse(s.ended_at) <= end) return s
-  const { ended_at: _, outcome: __, code: ___, ...open } = s
-  return open
+// legend: what the bars look like, and what that means.
+const legend: Record<Look, string> = {
+  'hatched': 'waits for a worker',
+  't-run': 'running',
+  't-ok': 'completed',
+  't-bad': 'failed or lost',
+  't-off': 'cancelled',
+  'thin t-wait': 'waits (signal, time, keys, retry, round)',
 }
 
-const outcomes: Record<string, string> = { completed: 'ok', granted: 'ok', failed: 'bad', lost: 'bad', timed_out: 'bad', cancelled: 'off', withdrawn: 'off' }
+type Look = 'hatched' | 't-run' | 't-ok' | 't-bad' | 't-off' | 'thin t-wait'
 
-function Bars({ span: s, scale, end }: { span: Span; scale: Scale; end: number }) {
+// outcomes: how an attempt looks that ended so. The waits have outcomes of their own, which their titles name.
+const outcomes: Record<string, Look> = { completed: 't-ok', failed: 't-bad', lost: 't-bad', cancelled: 't-off', withdrawn: 't-off', granted: 'thin t-wait', timed_out: 'thin t-wait' }
+
+interface Bar {
+  look: Look
+  from: number
+  to: number
+}
+
+// barsOf gives what is drawn of a span that ended by a time, or goes on at it.
+export function barsOf(s: Span, end: number): Bar[] {
   const a = Date.parse(s.scheduled_at)
   const began = s.started_at ? Date.parse(s.started_at) : undefined
   const b = s.ended_at ? Date.parse(s.ended_at) : Math.max(end, a)
-  const at = (from: number, to: number) => ({ left: 100 * scale.x(from) + '%', width: `max(2px, ${100 * (scale.x(to) - scale.x(from))}%)` })
-  const text = [
+  if (s.kind !== 'attempt') return [{ look: 'thin t-wait', from: a, to: b }]
+  const out: Bar[] = []
+  if (began === undefined || began > a) out.push({ look: 'hatched', from: a, to: began ?? b })
+  if (began !== undefined) out.push({ look: s.outcome ? (outcomes[s.outcome] ?? 't-off') : 't-run', from: began, to: b })
+  const again = s.retry_at ? Math.min(Date.parse(s.retry_at), Math.max(end, b)) : b
+  if (again > b) out.push({ look: 'thin t-wait', from: b, to: again })
+  return out
+}
+
+// titleOf says what a span is.
+function titleOf(s: Span, end: number): string {
+  const a = Date.parse(s.scheduled_at)
+  const b = s.ended_at ? Date.parse(s.ended_at) : Math.max(end, a)
+  const began = s.started_at ? Date.parse(s.started_at) : undefined
+  const parts = [
     s.kind === 'attempt' ? `attempt ${s.attempt}` : s.kind === 'keys' ? 'waits for its keys' : 'waits',
-    s.outcome ?? 'open',
+    s.outcome ? stateName(s.outcome) : 'open',
     s.code && `${s.code}: ${s.message ?? ''}`,
     s.worker && 'on ' + s.worker,
-    began !== undefined ? `queued ${span(began - a)}, ran ${span(b - began)}` : span(b - a),
+    s.kind !== 'attempt' ? span(b - a) : began === undefined ? `queued ${span(b - a)}` : `queued ${span(began - a)}, ran ${span(b - began)}`,
     'from ' + clock(s.scheduled_at),
-  ].filter(Boolean).join('\n')
-  const click = () => change({ at: s.seq, step: s.step })
-  if (s.kind !== 'attempt') return <i class="b thin t-wait" style={at(a, b)} title={text} onClick={click} />
-  const retry = s.retry_at ? Math.min(Date.parse(s.retry_at), Math.max(end, b)) : undefined
+  ]
+  if (s.retry_at) parts.push((s.outcome === 'completed' ? 'its next round at ' : 'tried again at ') + clock(s.retry_at))
+  return parts.filter(Boolean).join('\n')
+}
+
+function Bars({ span: s, scale, end }: { span: Span; scale: Scale; end: number }) {
+  const title = titleOf(s, end)
   return (
     <>
-      {(began ?? b) > a && <i class="b hatched" style={at(a, began ?? b)} title={text} onClick={click} />}
-      {began !== undefined && <i class={'b t-' + (s.outcome ? (outcomes[s.outcome] ?? 'off') : 'run')} style={at(began, b)} title={text} onClick={click} />}
-      {retry !== undefined && retry > b && <i class="b thin t-wait" style={at(b, retry)} title={'waits to be tried again'} />}
+      {barsOf(s, end).map((b) => (
+        <i class={'b ' + b.look} style={{ left: 100 * scale.x(b.from) + '%', width: `max(2px, ${100 * (scale.x(b.to) - scale.x(b.from))}%)` }} title={title} data-attempt={s.attempt && `${s.step} ${s.attempt}`} onClick={() => change({ at: s.seq, step: s.step })} />
+      ))}
     </>
   )
 }

@@ -1,8 +1,9 @@
 import { useEffect, useLayoutEffect, useState } from 'preact/hooks'
 import { StateIcon } from './bits'
 import { clock, span } from './format'
-import { eventIcon, type History, told } from './events'
+import type { History } from './events'
 import { change } from './route'
+import { eventIcon, eventMark, told } from './told'
 
 const speed = 300 // ms an event, while it plays
 
@@ -18,18 +19,6 @@ export function where(history: History, at: number | undefined): number {
     else high = mid - 1
   }
   return low
-}
-
-const marks: Record<string, string> = {
-  AttemptFailed: 'bad',
-  AttemptLost: 'bad',
-  StepFailed: 'bad',
-  StepTimedOut: 'bad',
-  RunFailed: 'bad',
-  RunQuarantined: 'bad',
-  SignalReceived: 'wait',
-  TimerFired: 'wait',
-  RunReopened: 'run',
 }
 
 const mostMarks = 300
@@ -69,7 +58,7 @@ export function Travel({ history, at, live }: { history: History; at: number | u
   if (last < 0) return null
   const event = events[i]
   const later = at === undefined ? 0 : Math.max(live, events.length) - (i + 1)
-  const flagged = events.flatMap((e, n) => (marks[e.kind] ? [{ n, tone: marks[e.kind]!, text: told(e) }] : [])).slice(0, mostMarks)
+  const flagged = events.flatMap((e, n) => (eventMark(e) ? [{ n, tone: eventMark(e), text: told(e) }] : [])).slice(0, mostMarks)
   return (
     <div class={'travel' + (at === undefined ? '' : ' past')} aria-label="Time travel">
       <div class="controls">
@@ -97,8 +86,8 @@ export function Travel({ history, at, live }: { history: History; at: number | u
           </>
         ) : (
           <>
-            <span class="num dim">{events.length} events</span>
-            <span class="what dim">{event && <><StateIcon state={eventIcon(event)} /> {told(event)}</>}</span>
+            <span class="num dim">{history.full && `the first ${events.length.toLocaleString('en')} of `}{Math.max(live, events.length).toLocaleString('en')} events</span>
+            <span class="what dim">{event && !history.full && <><StateIcon state={eventIcon(event)} /> {told(event)}</>}</span>
             <span class="grow" />
             <span class="dim">now</span>
           </>

@@ -31,6 +31,10 @@ export interface Step {
   output?: Json
   error?: StepError
   heartbeat?: Json
+  skip_reason?: string // when, failure, dependency, not_needed
+  condition?: { when: string; result: boolean; saw: Json }
+  caught?: boolean // it failed, and the step of its on_failure took over
+  round?: number // of a step with repeat, from 0
 }
 
 export interface Status {
@@ -47,6 +51,7 @@ export interface Status {
   steps: Record<string, Step>
   step_counts: Record<string, number>
   reasons?: Reason[]
+  handled_failures?: number
   last_seq: number
   events: number
   as_of?: { seq: number; n: number; at: string }
@@ -87,10 +92,16 @@ export interface StepSpec {
   name: string
   type?: string
   dependencies?: string[]
+  after?: string[] // dependencies for order alone
+  join?: string // all, any, settled
+  when?: string
+  on_failure?: string
+  repeat?: { until: string; interval_ms?: number; backoff_coefficient?: number; max_interval_ms?: number; max_rounds?: number }
   service_name?: string
   handler_name?: string
   object_keys?: string[]
   input_data?: Json
+  input?: Json // templates
   timeout_ms?: number
   heartbeat_timeout_ms?: number
   retry?: { max_attempts?: number; initial_interval_ms?: number; backoff_coefficient?: number; max_interval_ms?: number }

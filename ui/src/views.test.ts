@@ -48,7 +48,8 @@ test('of ten thousand boxes at most 3,000 elements are drawn, failed ones first'
   for (const zoom of [0.05, 0.3, 0.5, 1]) {
     const drawn = choice(layout, steps, { x: 0, y: 0, zoom }, { width: 20_000 * zoom, height: 4_000 * zoom }, '', false)
     expect(drawn.boxes.length * (zoom < 0.35 ? 1 : 4) + drawn.lines.length).toBeLessThanOrEqual(3_000)
-    expect(drawn.boxes[0]).toBe(9_999)
+    expect(drawn.boxes).toContain(9_999)
+    expect(drawn.boxes).toEqual([...drawn.boxes].sort((a, b) => a - b)) // in the order of the layout
     expect(drawn.boxes.length + drawn.left).toBe(10_000)
   }
   expect(choice(layout, steps, { x: 0, y: 0, zoom: 1 }, { width: 400, height: 100 }, '', true).boxes).toEqual([]) // completed ones are hidden, the failed one is out of view
@@ -63,7 +64,7 @@ test('attempts are read from the events, up to one of them', () => {
 })
 
 test('the place of a sequence among the events', () => {
-  const history = { events: [2, 5, 9].map((seq) => ({ seq, at: at(0), kind: 'X' })), complete: true, error: undefined }
+  const history = { events: [2, 5, 9].map((seq) => ({ seq, at: at(0), kind: 'X' })), complete: true, full: false, error: undefined }
   expect([undefined, 1, 2, 6, 9, 99].map((seq) => where(history, seq))).toEqual([2, 0, 0, 1, 2, 2])
 })
 
