@@ -13,7 +13,7 @@ func (e *Engine) evaluate(q *shard.Question) {
 	e.thinking.Go(func() {
 		e.thinkers <- struct{}{}
 		defer func() { <-e.thinkers }()
-		got, err := evaluate.Answer(q, e.archive.Payload)
+		got, err := evaluate.Answer(q, e.archive)
 		if err != nil {
 			if err = e.hurt(q.Run, err); errors.Is(err, ErrRunQuarantined) {
 				return

@@ -188,6 +188,12 @@ func (e *Engine) fillTask(spec *shard.Spec, t *worker.Task) error {
 			}
 		}
 	}
+	if i := spec.Item; i != nil {
+		t.Index = &i.Index
+		if t.Item, err = e.archive.Item(i.List, i.Index); err != nil {
+			return fmt.Errorf("item %d: %w", i.Index, err)
+		}
+	}
 	if r := spec.Round; r != nil {
 		t.Round = &r.N
 		if r.N > 0 {

@@ -54,11 +54,13 @@ func reasons(r books, run *shard.Run, counts *archive.Counts) []Reason {
 	}
 	f := folder{all: all, same: map[*worker.Handler]int{}, more: map[string]int{}, said: map[string]int{}}
 	for i, st := range s.All() {
-		state := st.State
+		state := s.Shown(i)
 		if state.Open() && f.add(r, run, i, st) {
 			state = replay.StepRunning
 		}
-		counts[state]++
+		if _, _, item := s.ItemOf(i); !item {
+			counts[state]++
+		}
 	}
 	return append(f.all, unknownSignals(s)...)
 }
@@ -163,7 +165,7 @@ func (f *folder) count(at int, run *shard.Run, i int32) {
 
 // codeOf is the code of a step's reason.
 func codeOf(s *replay.State, i int32) string {
-	switch s.At(i).State {
+	switch s.Shown(i) {
 	case replay.StepWaiting:
 		return s.At(i).Kind().Reason
 	case replay.StepRetrying:
@@ -183,6 +185,10 @@ func reason(r books, run *shard.Run, i int32, depth int) Reason {
 	def, st := s.Spec(i), s.At(i)
 	out := Reason{Step: s.Name(i), Code: codeOf(s, i)}
 	due := rfc3339.Format(st.Due)
+	if n, over := s.ItemCounts(i); over {
+		out.Detail = itemsOf(n)
+		return out
+	}
 	switch st.State {
 	case replay.StepWaiting:
 		detail, verb, arg := s.At(i).Kind().Explain(def, st)
@@ -213,6 +219,18 @@ func reason(r books, run *shard.Run, i int32, depth int) Reason {
 		}
 	}
 	return out
+}
+
+// itemsOf says how the items stand that a step waits for.
+func itemsOf(n replay.ItemCounts) string {
+	if n.Completed+n.Failed == n.Total {
+		return fmt.Sprintf("all of its %d items have ended, and their outputs are put together", n.Total)
+	}
+	text := fmt.Sprintf("%d of its %d items have completed", n.Completed, n.Total)
+	if n.Failed > 0 {
+		text += fmt.Sprintf(", %d have failed", n.Failed)
+	}
+	return text + fmt.Sprintf("; %d are open", n.Open)
 }
 
 func errorText(e *replay.StepError) string {

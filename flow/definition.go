@@ -42,7 +42,7 @@ type Step struct {
 	OnFailure          string          // the step that starts when this one has failed for good; "": the run fails
 	ForEach            json.RawMessage // one run of the step for each: a list, or a text that is an expression; nil: the step runs once
 	MaxItems           *int64          // nil: DefaultMaxItems
-	MaxParallel        *int64          // items open at a time; nil: all
+	MaxParallel        *int64          // items open at a time; nil: DefaultParallel
 	Tolerate           *Tolerance      // items that may fail for good; nil: none
 	Repeat             *Repeat         // nil: the step runs once
 	Input              json.RawMessage // an object of templates, looked at before all other places of parameters; nil: none

@@ -24,6 +24,8 @@ type Graph struct {
 	Beside     [][]int32        // for a task: the timers with max_retries > 0 directly beside it: those it depends on, then those that depend on it, each in definition order
 	Timers     map[string]int32 // timer key -> step
 
+	Lists []List // the steps with for_each, ascending; see Item
+
 	Language bool // it uses more than dependencies, waits and timers: conditions, joins, branches of failures, lists or loops
 	Asks     bool // a step of it cannot start, or end, before an expression was worked out
 
@@ -118,6 +120,7 @@ func newGraph(d *Definition, index map[string]int, literal bool) *Graph {
 			g.Beside[i] = g.beside(int32(i))
 		}
 	}
+	g.Lists, _ = lists(g.Def.Steps)
 	g.refer()
 	return g
 }

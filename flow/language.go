@@ -86,7 +86,7 @@ var stepKeys = []key[Step]{
 		doc: "the step runs once for each item of the list; its output is the list of theirs"}, func(s *Step) *json.RawMessage { return &s.ForEach }),
 	numberKey(keyInfo{name: "max_items", kind: kindCount, steps: tasks, standard: "10000", least: 1, most: 100_000, also: []string{"limit"},
 		doc: "how many items there may be; more, and the step fails (`too_many_items`). Only with `for_each`"}, func(s *Step) **int64 { return &s.MaxItems }),
-	numberKey(keyInfo{name: "max_parallel", kind: kindCount, steps: tasks, standard: "all", least: 1, most: math.MaxInt64, also: []string{"concurrency", "max_concurrency", "parallelism", "parallel"},
+	numberKey(keyInfo{name: "max_parallel", kind: kindCount, steps: tasks, standard: "1000", least: 1, most: math.MaxInt64, also: []string{"concurrency", "max_concurrency", "parallelism", "parallel"},
 		doc: "how many items are open at a time. Only with `for_each`"}, func(s *Step) **int64 { return &s.MaxParallel }),
 	tolerateKey,
 	objectKey(keyInfo{name: "repeat", kind: kindObject, steps: tasks, also: []string{"repeat_until", "do_while", "poll"},

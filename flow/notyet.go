@@ -3,7 +3,6 @@ package flow
 // notYet names the keys that can be read, checked and drawn and that the engine cannot run, each with the end of a sentence.
 // A definition that uses one is refused. Who teaches the engine one takes it out of here.
 var notYet = map[string]string{
-	"for_each": "steps over a list",
 
 	"the run's timeout_ms": "a time limit of the run",
 	"the run's output":     "a template for the run's output",

@@ -93,7 +93,7 @@ const (
 // Codes says what each code means, in the order in which a definition is looked at.
 var Codes = []struct{ Code, Means string }{
 	{CodeInvalidJSON, "the text is not JSON or YAML, not UTF-8, nested too deep, or says what JSON cannot say"},
-	{CodeTooLarge, "over 32 MiB, as it was given or in canonical form, over 8 MiB of YAML, or over 100,000 steps"},
+	{CodeTooLarge, "over 32 MiB, as it was given or in canonical form, over 8 MiB of YAML, over 100,000 steps, or `max_items` of over two billion in all"},
 	{CodeTooTangled, "so many waits with on_timeout meet in so many joins that working them out would take too much memory"},
 	{CodeMoreProblems, "there are more problems than are listed"},
 	{CodeUnknownKey, "an unknown key"},

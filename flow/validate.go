@@ -95,6 +95,8 @@ func (v *validator) check() {
 		v.whole(0, CodeInputInvalid, "%v", err)
 	} else if len(body) > MaxBytes {
 		v.whole(0, CodeTooLarge, "the definition is %d bytes in canonical form, the limit is %d", len(body), MaxBytes)
+	} else if _, room := lists(v.d.Steps); !room {
+		v.whole(0, CodeTooLarge, "the steps with for_each may have more than %d items in all: give them smaller max_items", math.MaxInt32)
 	} else if g := newGraph(v.d, v.index, v.literal); !g.findJoins() {
 		v.whole(0, CodeTooTangled, "%d waits have an on_timeout, and the branches meet in more than %d places: use several workflows, or joins that are nearer to their waits", g.escalations(), maxJoined)
 	} else {

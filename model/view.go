@@ -66,6 +66,18 @@ type StepStatus struct {
 	Condition  *Condition `json:"condition,omitempty"`   // of a step with when, once it was looked at
 	Caught     bool       `json:"caught,omitempty"`      // of a failed step: the step that its on_failure names has started
 	Round      *uint32    `json:"round,omitempty"`       // of a step with repeat: the newest one, from 0
+
+	Items *ItemCounts `json:"items,omitempty"` // of a step with for_each, once its list is known
+}
+
+// ItemCounts is how the items of a step with for_each stand.
+type ItemCounts struct {
+	Total     int `json:"total"`
+	Completed int `json:"completed"`
+	Failed    int `json:"failed"`    // for good
+	Open      int `json:"open"`      // they have begun, and have not ended
+	Waiting   int `json:"waiting"`   // for their turn
+	Cancelled int `json:"cancelled"` // with their step, or not begun when it ended
 }
 
 // Condition is what a step's condition came to.

@@ -21,8 +21,20 @@ func (e *ImpossibleError) Error() string {
 
 // Apply folds the event with that sequence and time into the state. After an error the state must be thrown away.
 func (s *State) Apply(seq uint64, at int64, e *event.Event) error {
+	var of *items // when it is about an item
+	var k int
+	var was StepState
+	if int(e.Step) >= len(s.Steps) && e.Kind.HasStep() {
+		if st := s.begunItem(e.Step); st != nil {
+			of, k = s.itemAt(e.Step)
+			was = st.State
+		}
+	}
 	if why := s.apply(seq, at, e); why != "" {
 		return &ImpossibleError{Seq: seq, Kind: e.Kind, Why: why}
+	}
+	if of != nil {
+		s.itemMoved(of, k, was)
 	}
 	s.Events++
 	s.LastAt = at
@@ -47,6 +59,11 @@ func (s *State) Near(e *event.Event, fn func(Instance)) {
 	}
 	if e.Kind.HasStep() {
 		fn(e.Step)
+	}
+	if l := s.itemsOf(e.Step); l != nil && e.Kind == event.StepFailed { // those that were open
+		for i := range s.Items(e.Step) {
+			fn(i)
+		}
 	}
 }
 
@@ -130,6 +147,9 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		s.release(st)
 		st.forget()
 		s.leave(e.Step, st, StepFailed, at)
+		if l := s.itemsOf(e.Step); l != nil {
+			s.cancelItems(l, at)
+		}
 		s.failed(e.Step)
 	case event.FailureCaught:
 		if st.Caught {
@@ -152,6 +172,8 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		s.evaluated(seq, e, st)
 	case event.TemplatesEvaluated:
 		s.templates(seq, e)
+	case event.ItemsSet:
+		return s.itemsSet(seq, at, e, st)
 	case event.RoundCompleted:
 		return s.roundCompleted(seq, at, e, st)
 	case event.SignalAwaited:
@@ -315,18 +337,27 @@ func (s *State) end(status RunState, at int64) {
 		return
 	}
 	for i, st := range s.All() {
-		if !st.State.Open() {
-			continue
+		if st.State.Open() {
+			s.cancel(i, st, at)
 		}
-		if st.State == StepRunning {
-			s.Outs = append(s.Outs, Out{Step: i, Attempt: st.Attempt, Request: st.Request, Local: st.Local, Worker: st.Worker, Boot: st.Boot})
-			st.Request, st.Fence, st.Worker = 0, 0, ""
-		}
-		s.release(st)
-		st.forget()
-		st.Was = st.State
-		s.to(st, StepCancelled, at)
 	}
+	for _, l := range s.lists {
+		if l != nil {
+			l.open = 0
+		}
+	}
+}
+
+// cancel cancels an instance that is open. An attempt that a worker has is out until it answers.
+func (s *State) cancel(i Instance, st *Step, at int64) {
+	if st.State == StepRunning {
+		s.Outs = append(s.Outs, Out{Step: i, Attempt: st.Attempt, Request: st.Request, Local: st.Local, Worker: st.Worker, Boot: st.Boot})
+		st.Request, st.Fence, st.Worker = 0, 0, ""
+	}
+	s.release(st)
+	st.forget()
+	st.Was = st.State
+	s.to(st, StepCancelled, at)
 }
 
 // reopen is the retry of a run: what was settled stays, the failed step and each cancelled one become ready anew.
@@ -337,6 +368,9 @@ func (s *State) reopen(at int64) string {
 	s.Status, s.EndedAt, s.FailedBy, s.Reason = Running, 0, -1, ""
 	s.unfail()
 	for i, st := range s.All() {
+		if s.isItem(i) { // its step says what becomes of it
+			continue
+		}
 		k := st.Kind()
 		switch {
 		case st.State == StepCancelled && k.stays != nil && k.stays(st):
@@ -354,6 +388,11 @@ func (s *State) reopen(at int64) string {
 		st.Was = 0
 		if k.absorbs {
 			st.Failures = 0
+		}
+	}
+	for _, l := range s.lists {
+		if l != nil && s.Steps[l.of].again {
+			s.reopenItems(l, at)
 		}
 	}
 	return ""

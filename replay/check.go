@@ -49,6 +49,9 @@ func (s *State) check() string {
 	if why := s.checkWaits(); why != "" {
 		return why
 	}
+	if why := s.checkItems(); why != "" {
+		return why
+	}
 	seen := map[Instance]bool{}
 	for _, o := range s.Outs {
 		if st := s.At(o.Step); seen[o.Step] || st == nil || o.Attempt > st.Attempt || st.State == StepRunning {
@@ -83,7 +86,7 @@ func (s *State) checkStep(i Instance, st *Step) string {
 	if st.State.Open() && s.Status != Running && s.Status != Quarantined {
 		return "3: an open step"
 	}
-	keyed := len(s.Keys(i)) > 0
+	keyed := len(s.Keys(i)) > 0 && s.itemsOf(i) == nil // of a step over a list, its items want them
 	holds := st.State == StepScheduled || st.State == StepRunning || st.State == StepRetrying || st.State == StepWaiting && st.Kind() == &task
 	switch {
 	case st.Request != 0 && (!keyed || !holds && st.State != StepBlocked), st.Request == 0 && keyed && (holds || st.State == StepBlocked),

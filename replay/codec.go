@@ -20,13 +20,15 @@ import (
 //	fields  = msgpack map: field number -> value, ascending, zero values left out
 //	payload = msgpack array [sequence, length] or [sequence, length, bytes] when length is at most 48
 //
-// A state of a definition that uses conditions, joins, branches of failures, lists or loops has encoding 3. Another one with instances
+// A state with items has encoding 4, any other of a definition that uses conditions, joins, branches of failures, lists or loops has
+// encoding 3. Another one with instances
 // beyond its definition, or with answers, has encoding 2, and any other is encoded as it was before there were such. Answers came to it later than instances: a release that knows only these says of the field that a newer one wrote it.
-const Encoding = 3
+const Encoding = 4
 
 const (
-	encodingOfSteps = 1 // of a state that holds the steps of its definition and nothing else
-	encodingOfAdded = 2
+	encodingOfSteps    = 1 // of a state that holds the steps of its definition and nothing else
+	encodingOfAdded    = 2
+	encodingOfLanguage = 3
 )
 
 // Numbers of the fields of a state; they are the format.
@@ -59,6 +61,7 @@ const (
 	kUncaught   // the same
 	kRounds     // the same
 	kFilled     // the same
+	kItems      // from encoding 4 on
 )
 
 // Numbers of the fields of a step.
@@ -117,16 +120,21 @@ func (f *fields) payload(k int, p Payload) {
 		return
 	}
 	f.key(k)
+	f.buf = appendPayload(f.buf, p)
+}
+
+func appendPayload(dst []byte, p Payload) []byte {
 	n := 2
 	if p.Len <= snapshotBytes {
 		n = 3
 	}
-	f.buf = pack.AppendArray(f.buf, n)
-	f.buf = pack.AppendUint(f.buf, p.Seq)
-	f.buf = pack.AppendUint(f.buf, uint64(p.Len))
+	dst = pack.AppendArray(dst, n)
+	dst = pack.AppendUint(dst, p.Seq)
+	dst = pack.AppendUint(dst, uint64(p.Len))
 	if n == 3 {
-		f.buf = pack.AppendBin(f.buf, p.Data)
+		dst = pack.AppendBin(dst, p.Data)
 	}
+	return dst
 }
 
 func (f *fields) key(k int) {
@@ -207,11 +215,15 @@ func (s *State) encode(f, in *fields, dst []byte, answers bool) []byte {
 		encoding = encodingOfAdded
 	}
 	if s.Graph.Language {
-		encoding = Encoding
+		encoding = encodingOfLanguage
 		s.appendConditions(f)
 		s.appendFailures(f)
 		s.appendRounds(f)
 		s.appendFilled(f)
+	}
+	if len(s.lists) > 0 {
+		encoding = Encoding
+		s.appendItems(f, answers)
 	}
 	return f.flush(append(dst, encoding))
 }
@@ -220,8 +232,8 @@ func (s *State) encode(f, in *fields, dst []byte, answers bool) []byte {
 // of the run's newest events.
 func (s *State) appendAnswers(f *fields) bool {
 	n := 0
-	for _, st := range s.All() {
-		if st.Answer.Hash != 0 {
+	for i, st := range s.All() { // those of items stand with them
+		if st.Answer.Hash != 0 && !s.isItem(i) {
 			n++
 		}
 	}
@@ -232,7 +244,7 @@ func (s *State) appendAnswers(f *fields) bool {
 	f.buf = pack.AppendArray(f.buf, n)
 	for i, st := range s.All() {
 		a := st.Answer
-		if a.Hash == 0 {
+		if a.Hash == 0 || s.isItem(i) {
 			continue
 		}
 		n := 3
@@ -293,7 +305,7 @@ func (s *State) readAdded(r *pack.Reader) error {
 		return errors.New("replay: encoded state: no count of added instances")
 	}
 	s.grown = int32(r.Uint())
-	last := Instance(len(s.Steps)) - 1
+	last := s.Graph.Numbers() - 1
 	for range n - 1 {
 		r.Array()
 		a := &added{i: Instance(r.Uint()), of: Instance(r.Uint()), name: r.String(), body: append([]byte(nil), r.Bin()...)}
@@ -550,6 +562,10 @@ func Decode(b []byte, g *flow.Graph) (*State, error) {
 			if err := s.readAnswers(r); err != nil {
 				return nil, err
 			}
+		case kItems:
+			if err := s.readItems(r); err != nil {
+				return nil, err
+			}
 		case kRounds:
 			if err := s.readRounds(r); err != nil {
 				return nil, err
@@ -680,6 +696,9 @@ func (s *State) derive(waits []Instance) error {
 		if waits == nil && st.State == StepWaiting && st.Kind().mail {
 			s.Mail.Await(s.Spec(i).Signal.Name, i)
 		}
+	}
+	if err := s.countItems(); err != nil {
+		return err
 	}
 	for i := range s.Steps {
 		st := &s.Steps[i]

@@ -17,8 +17,10 @@ type Ask uint8
 
 const (
 	AskNothing Ask = iota
-	AskStart       // its turn has come: does its `when` let it start, and what do its templates come to?
+	AskStart       // its turn has come: does its `when` let it start, what list does it go over, and what do its templates come to?
 	AskUntil       // a round of it has completed: is that enough?
+	AskItems       // what do the templates of the items come to that begin next?
+	AskOutput      // all items of its list have settled: what are their outputs together?
 )
 
 // Evaluated is the answer to an Ask.
@@ -29,6 +31,11 @@ type Evaluated struct {
 	Keys  []string // what its object keys came to, each once; nil: no key of it is a template
 	Err   string   // why it could not be worked out; "": it could
 	Code  string   // of the failure; "": expression_failed
+
+	List    []byte // JSON: the list of a step with for_each that starts, or the outputs of its items
+	ListErr string // why there is no list
+
+	Items []FilledItem // what the templates of items came to
 }
 
 // code is the code of the failure of a step of which something could not be worked out.
@@ -42,11 +49,20 @@ type Condition struct {
 
 // Asks says what an instance waits for that somebody outside of the loop must work out.
 func (s *State) Asks(i Instance) Ask {
-	if !s.Graph.Asks || s.Status != Running || int(i) >= len(s.Steps) {
+	if !s.Graph.Asks || s.Status != Running {
 		return AskNothing
 	}
 	if s.asksUntil(i) {
 		return AskUntil
+	}
+	if int(i) >= len(s.Steps) {
+		return AskNothing
+	}
+	if s.asksOutput(i) {
+		return AskOutput
+	}
+	if s.asksFill(i) {
+		return AskItems
 	}
 	if v, _ := s.verdict(i); v == ask {
 		return AskStart
@@ -77,6 +93,10 @@ func (t *Turn) Evaluated(i Instance, got Evaluated) {
 		t.mayStart(i, got)
 	case AskUntil:
 		t.until(i, got)
+	case AskOutput:
+		t.gathered(i, got)
+	case AskItems:
+		t.filledItems(i, got)
 	}
 }
 
@@ -86,20 +106,28 @@ func (t *Turn) mayStart(i Instance, got Evaluated) {
 		t.fail(i, t.S.At(i).Attempt, got.code(), got.Err)
 		return
 	}
-	if t.S.Spec(i).When != "" {
+	if t.S.asksWhen(i) {
 		t.add(event.Event{Kind: event.ConditionEvaluated, Step: i, Forced: got.Yes, Payload: got.Saw})
+		if t.Err != nil {
+			return
+		}
+		if !got.Yes {
+			t.skip(i, SkipWhen)
+			return
+		}
 	}
+	t.prepare(i, got)
 	if t.Err != nil {
 		return
 	}
-	if !got.Yes {
-		t.skip(i, SkipWhen)
-		return
-	}
-	t.prepare(i, got)
-	if t.Err == nil {
-		t.catch(i)
+	t.catch(i)
+	switch {
+	case !t.S.asksItems(i):
 		t.begin(i)
+	case got.ListErr != "":
+		t.fail(i, t.S.At(i).Attempt, failure.ExpressionFailed, got.ListErr)
+	default:
+		t.setItems(i, got.List)
 	}
 }
 
@@ -116,8 +144,12 @@ func (s *State) evaluated(seq uint64, e *event.Event, st *Step) {
 
 // asksStart says whether the step's start hangs on something that nobody has worked out yet.
 func (s *State) asksStart(i Instance) bool {
-	spec := &s.Graph.Def.Steps[i]
-	return spec.When != "" && !s.conditions[i].Yes || s.asksTemplates(i)
+	return s.asksWhen(i) || s.asksTemplates(i)
+}
+
+// asksWhen says whether the step has a condition that nobody has worked out yet.
+func (s *State) asksWhen(i Instance) bool {
+	return s.Graph.Def.Steps[i].When != "" && !s.conditions[i].Yes
 }
 
 // neverStarted says, of a step that failed, that its condition could not be worked out: a retry of the run looks at it again.

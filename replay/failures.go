@@ -71,9 +71,7 @@ func (s *State) Failures() []Instance { return s.failures }
 
 // Errors gives the failed steps that the on_failure of which names a step, by name.
 func (s *State) Errors(i Instance) map[string]*StepError {
-	if int(i) >= len(s.Steps) {
-		i = s.find(i).of
-	}
+	i = s.of(i)
 	var all map[string]*StepError
 	for _, w := range s.Graph.NamedBy[i] {
 		if s.Steps[w].State != StepFailed {

@@ -25,6 +25,10 @@ func (g Graph) Begin(t *Turn) {
 // that failed for good fails the run.
 func (g Graph) Settled(t *Turn, i Instance) {
 	s := t.S
+	if l, _ := s.itemAt(i); l != nil {
+		t.itemSettled(l)
+		return
+	}
 	if s.At(i).State == StepFailed {
 		g.hasFailed(t, i)
 		return
@@ -102,6 +106,10 @@ func (s *State) settle(i Instance) {
 
 // consider starts or skips a step whose turn may have come.
 func (t *Turn) consider(i Instance) {
+	if t.S.Steps[i].State == StepWaiting {
+		t.goOver(i)
+		return
+	}
 	switch v, why := t.S.verdict(i); v {
 	case begin:
 		t.catch(i)
@@ -129,6 +137,9 @@ func (s *State) verdict(i Instance) (verdict, SkipReason) {
 		return leave, 0
 	}
 	if st.again {
+		if s.asksItems(i) {
+			return ask, 0
+		}
 		return begin, 0
 	}
 	if st.State == StepDormant {
@@ -144,7 +155,7 @@ func (s *State) verdict(i Instance) (verdict, SkipReason) {
 		return leave, 0
 	}
 	v, why := s.joined(i)
-	if v == begin && s.Graph.Asks && s.asksStart(i) {
+	if v == begin && s.Graph.Asks && (s.asksStart(i) || s.asksItems(i)) {
 		v = ask
 	}
 	return v, why

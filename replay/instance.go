@@ -11,7 +11,8 @@ import (
 
 // Instance is the number of one thing that a run does: a step of its definition, by its place there, or one that was added
 // while the run went on (an item of a step, a command of a function). Events, tokens, timers, waits and requests for keys name it.
-// Added instances are numbered behind the definition's steps, in the order in which they were added; a number is never used again.
+// Items have the numbers behind the definition's steps, see flow.List. Other added instances are numbered behind those, in the order in
+// which they were added; a number is never used again.
 type Instance = int32
 
 // Spec is what an instance does. For a step of the definition it is that step.
@@ -37,6 +38,9 @@ func (s *State) At(i Instance) *Step {
 
 //go:noinline
 func (s *State) addedAt(i Instance) *Step {
+	if l, k := s.itemAt(i); l != nil {
+		return l.each[k].st
+	}
 	if a := s.find(i); a != nil {
 		return &a.Step
 	}
@@ -54,20 +58,33 @@ func (s *State) find(i Instance) *added {
 // All gives every instance that the state holds, by number.
 func (s *State) All() iter.Seq2[Instance, *Step] {
 	return func(yield func(Instance, *Step) bool) {
-		for k := range len(s.Steps) + len(s.added) {
-			if i, st := s.nth(k); !yield(i, st) {
+		for i := range s.Steps {
+			if !yield(Instance(i), &s.Steps[i]) {
+				return
+			}
+		}
+		for _, l := range s.lists {
+			if l != nil && !s.eachKept(l, yield) {
+				return
+			}
+		}
+		for _, a := range s.added {
+			if !yield(a.i, &a.Step) {
 				return
 			}
 		}
 	}
 }
 
-func (s *State) nth(k int) (Instance, *Step) {
-	if k < len(s.Steps) {
-		return Instance(k), &s.Steps[k]
+// of gives the step of the definition that an instance belongs to.
+func (s *State) of(i Instance) Instance {
+	if int(i) < len(s.Steps) {
+		return i
 	}
-	a := s.added[k-len(s.Steps)]
-	return a.i, &a.Step
+	if step, _, ok := s.ItemOf(i); ok {
+		return step
+	}
+	return s.find(i).of
 }
 
 // Spec says what an instance does. It must be there.
@@ -79,11 +96,10 @@ func (s *State) Spec(i Instance) *Spec {
 }
 
 func (s *State) addedSpec(i Instance) *Spec {
-	a := s.find(i)
-	if a.own != nil {
+	if a := s.find(i); a != nil && a.own != nil {
 		return a.own
 	}
-	return &s.Graph.Def.Steps[a.of]
+	return &s.Graph.Def.Steps[s.of(i)]
 }
 
 // Name gives the name of an instance, for people. One that has been dropped is named by its number.
@@ -94,19 +110,22 @@ func (s *State) Name(i Instance) string {
 	if a := s.find(i); a != nil {
 		return a.name
 	}
-	return fmt.Sprintf("#%d", i)
+	return s.Graph.NameOf(i)
 }
 
 // Dropped says that there was an instance of that number, which had settled and is not kept any more.
 func (s *State) Dropped(i Instance) bool {
-	return int(i) >= len(s.Steps) && i < s.next() && s.find(i) == nil
+	if l, k := s.itemAt(i); l != nil {
+		return l.each[k].completed()
+	}
+	return i >= s.Graph.Numbers() && i < s.next() && s.find(i) == nil
 }
 
 // Grown says that the run has, or had, instances beyond its definition.
 func (s *State) Grown() bool { return s.grown > 0 }
 
 // next is the number that the next added instance has.
-func (s *State) next() Instance { return Instance(len(s.Steps)) + s.grown }
+func (s *State) next() Instance { return s.Graph.Numbers() + s.grown }
 
 // add is what an event that adds an instance does: it belongs to a step of the definition, and does what that one does unless it
 // has a spec of its own. What it does for good is the event's.
@@ -135,17 +154,13 @@ func (s *State) drop(i Instance) {
 // Deps gives the steps whose outputs an instance is given, in the order of the definition's text: its dependencies but for those that are
 // for order alone.
 func (s *State) Deps(i Instance) []Instance {
-	if int(i) >= len(s.Steps) {
-		i = s.find(i).of
-	}
+	i = s.of(i)
 	return s.Graph.Deps[i][:len(s.Graph.Def.Steps[i].Dependencies)]
 }
 
 // before gives all that an instance depends on.
 func (s *State) before(i Instance) []Instance {
-	if int(i) >= len(s.Steps) {
-		i = s.find(i).of
-	}
+	i = s.of(i)
 	return s.Graph.Deps[i]
 }
 
@@ -167,9 +182,7 @@ func (s *State) waiting(i Instance) []Instance {
 
 // Refs gives the steps that the expressions of an instance name.
 func (s *State) Refs(i Instance) []Instance {
-	if int(i) >= len(s.Steps) {
-		i = s.find(i).of
-	}
+	i = s.of(i)
 	return s.Graph.Refs[i]
 }
 

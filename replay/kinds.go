@@ -105,12 +105,27 @@ var task = Kind{
 		event.StepDeferred:       In(StepRetrying),
 		event.StepCompleted:      In(StepScheduled, StepRunning, StepWaiting),
 		event.RoundCompleted:     In(StepScheduled, StepRunning),
+		event.ItemsSet:           In(StepPending, StepDormant),
 		event.ConditionEvaluated: In(StepPending, StepDormant, StepWaiting),
 		event.TemplatesEvaluated: In(StepPending, StepDormant),
 	},
-	begin: func(t *Turn, i Instance) { t.offer(i) },
-	due:   func(t *Turn, i Instance) { t.schedule(i) },
+	begin: func(t *Turn, i Instance) {
+		if l := t.S.itemsOf(i); l != nil { // it goes on with its list
+			t.add(event.Event{Kind: event.ItemsSet, Step: i})
+			t.goOver(i)
+			return
+		}
+		t.offer(i)
+	},
+	due: func(t *Turn, i Instance) { t.schedule(i) },
 	complete: func(s *State, seq uint64, e *event.Event, st *Step) string {
+		if l := s.itemsOf(e.Step); l != nil {
+			if l.completed+l.failed < len(l.each) {
+				return fmt.Sprintf("%d of its %d items have settled", l.completed+l.failed, len(l.each))
+			}
+			st.Output = keep(seq, e.Payload)
+			return ""
+		}
 		if st.State == StepWaiting { // its last round was enough
 			if e.Ref != st.Output.Seq {
 				return fmt.Sprintf("its last round is event %d, not %d", st.Output.Seq, e.Ref)

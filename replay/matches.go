@@ -103,6 +103,19 @@ func (st *Step) MatchOutcome(attempt uint32, boot, hash uint64) Repeat {
 	return st.Answer.Match(boot, hash)
 }
 
+// MatchOutcome says what an outcome is to what was recorded of an instance, whether that is kept or has completed as an item.
+func (s *State) MatchOutcome(i Instance, attempt uint32, boot, hash uint64) Repeat {
+	if st := s.At(i); st != nil {
+		return st.MatchOutcome(attempt, boot, hash)
+	}
+	if l, k := s.itemAt(i); l != nil {
+		if a := l.each[k].answer; a.Hash != 0 && a.Attempt == attempt {
+			return a.Match(boot, hash)
+		}
+	}
+	return Unknown
+}
+
 // MatchCancel says what a cancel means to a run in that state: nil and true, it was cancelled before; refusal.ErrRunFinished, it
 // has ended in another way.
 func (s RunState) MatchCancel() (cancelled bool, err error) {

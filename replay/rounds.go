@@ -30,7 +30,7 @@ func (s *State) Round(i Instance) (n uint32, previous Payload) {
 // asksUntil says that a round of the instance has completed, and nobody knows yet whether it was the last one.
 func (s *State) asksUntil(i Instance) bool {
 	st := s.At(i)
-	return st.State == StepWaiting && st.Due == 0 && st.Kind() == &task
+	return st != nil && st.State == StepWaiting && st.Due == 0 && st.Kind() == &task && s.itemsOf(i) == nil
 }
 
 // roundOver says that a round of the step has completed with that output.
@@ -144,7 +144,7 @@ func (s *State) readRounds(r *pack.Reader) error {
 		if r.Err() != nil {
 			return nil // the caller says so
 		}
-		if s.At(i) == nil {
+		if s.At(i) == nil && !s.isItem(i) { // items come later
 			return fmt.Errorf("replay: encoded state: a round of step %d, which is not there: %w", i, event.ErrFormat)
 		}
 		s.rounds[i] = one

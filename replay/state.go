@@ -167,6 +167,7 @@ type Out struct {
 //  6. The waits in the mailbox are the steps that wait for a signal, each once.
 //  7. A step has at most one attempt out from before the run ended, and the newest attempt of a running step is not that one.
 //  8. EndedAt is set when the run has ended, and not before. FailedBy names a failed step if the run has failed.
+//  9. The counts of a step's items are right; items are open only while their step waits for them, and as many as may be.
 type State struct {
 	Run      uint64 // the run's number: the sequence of its first event
 	ID       string
@@ -201,6 +202,7 @@ type State struct {
 	agenda     agenda     // steps to be looked at in this turn
 	wanted     []Instance // those that began to ask since Wanted was last called
 	conditions map[Instance]Condition
+	lists      []*items           // by their place in the graph's Lists; nil: not known yet. It is empty until the first is known
 	rounds     map[Instance]round // of steps that have completed some
 	filled     map[Instance]filled
 	released   []uint64          // requests for keys that ended since Released was last called

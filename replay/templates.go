@@ -30,14 +30,6 @@ func (s *State) asksTemplates(i Instance) bool {
 	return s.Graph.Templates(of) && !s.prepared(i) && (s.Graph.Def.Steps[of].ForEach == nil || of != i)
 }
 
-// of gives the step of the definition that an instance belongs to.
-func (s *State) of(i Instance) Instance {
-	if int(i) < len(s.Steps) {
-		return i
-	}
-	return s.find(i).of
-}
-
 // Templates says which templates of an instance must be worked out now.
 func (s *State) Templates(i Instance) (any, ofKeys bool) {
 	if !s.asksTemplates(i) {
@@ -139,7 +131,7 @@ func (s *State) readFilled(r *pack.Reader) error {
 		if r.Err() != nil {
 			return nil
 		}
-		if s.At(i) == nil {
+		if s.At(i) == nil && !s.isItem(i) { // items come later
 			return fmt.Errorf("replay: encoded state: templates of step %d, which is not there: %w", i, event.ErrFormat)
 		}
 		s.filled[i] = one

@@ -101,6 +101,13 @@ func begun(t *testing.T, g *flow.Graph, step replay.StepState) *replay.State {
 }
 
 func follow(t *testing.T, g *flow.Graph, from replay.StepState, kind event.Kind) (replay.StepState, bool) {
+	if kind == event.ItemsSet && g.Def.Steps[0].Type == flow.TypeTask { // a task that goes over a list
+		steps := []flow.Step{flow.Task("s", "svc", "h", flow.ForEach("[1]")), flow.Task("late", "svc", "h")}
+		var err error
+		if g, err = flow.NewGraph(&flow.Definition{Steps: steps}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	s := begun(t, g, from)
 	e := event.Event{Kind: kind, Attempt: 1, Due: 5, Payload: []byte("1"), Timer: 0}
 	switch kind {
@@ -108,6 +115,8 @@ func follow(t *testing.T, g *flow.Graph, from replay.StepState, kind event.Kind)
 		e.Attempt = 2
 	case event.KeysGranted:
 		s.Steps[0].Fence = 0
+	case event.ItemsSet:
+		e.Payload = []byte("[1]")
 	case event.StepCompleted:
 		e.Ref = 2 // the signal
 		if from == replay.StepWaiting {

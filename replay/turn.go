@@ -38,7 +38,8 @@ func (t *Turn) add(e event.Event) {
 	if t.Err != nil {
 		return
 	}
-	if t.Stopping != nil && t.S.Status == Running && e.Kind.Stops() {
+	stops := e.Kind.Stops() || e.Kind == event.StepFailed && t.S.itemsOf(e.Step) != nil // the items that are open then
+	if t.Stopping != nil && t.S.Status == Running && stops {
 		t.Stopping(t)
 		if t.Err != nil {
 			return
@@ -279,6 +280,9 @@ func (s *State) TaskSize(i Instance) uint64 {
 		if s.Steps[d].State == StepCompleted {
 			size += uint64(s.Steps[d].Output.Len)
 		}
+	}
+	if l, k := s.itemAt(i); l != nil {
+		size += uint64(l.each[k].size)
 	}
 	return size
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -12,14 +13,15 @@ import (
 // Binding: how a handler's input is filled.
 //
 // Each field of the input struct that encoding/json knows, by its JSON name, is a parameter. It is taken from the first place that
-// has it: input, which the step's templates came to; input_data; a dependency of that name; a key of the only dependency's output, if that is an object; a key of the
+// has it: input, which the step's templates came to; of a step over a list, item and index, and a key of the item, if that is an object;
+// input_data; a dependency of that name; a key of the only dependency's output, if that is an object; a key of the
 // workflow's input. Found nowhere it stays zero, or, tagged `agnt5:"required"`, fails the attempt for good. What is found is what
 // json.Unmarshal makes of an object with these keys.
 //
 // A map with string keys gets the union of these places, the first place winning. If its values are neither any nor
 // json.RawMessage, an only dependency whose output is an object gives the keys of that object, and not its own name. Any other
-// input gets the step's input, if it has templates, else the only dependency's output, or, without dependencies, the workflow's input. An
-// empty struct gets nothing.
+// input gets the step's input, if it has templates, else the item, else the only dependency's output, or, without dependencies, the
+// workflow's input. An empty struct gets nothing.
 
 type plan struct {
 	kind   inputKind
@@ -146,6 +148,8 @@ func (p *plan) bind(t *Task, in any) error {
 		raw := t.WorkflowInput
 		if t.Input != nil {
 			raw = t.Input
+		} else if t.Index != nil {
+			raw = t.Item
 		} else if len(t.Dependencies) == 1 {
 			for _, out := range t.Dependencies {
 				raw = out
@@ -158,7 +162,10 @@ func (p *plan) bind(t *Task, in any) error {
 	places := t.places()
 	switch p.kind {
 	case inputTypedMap:
-		if len(t.Dependencies) == 1 && places[placeOnly] != nil { // by itself it would be a value of another kind
+		if t.Index != nil && places[placeItemKeys] != nil { // by itself it would be a value of another kind
+			places[placeItem] = nil
+		}
+		if len(t.Dependencies) == 1 && places[placeOnly] != nil {
 			places[placeDependencies] = nil
 		}
 		return unmarshal(union(places), in, "input")
@@ -172,7 +179,7 @@ func (p *plan) bind(t *Task, in any) error {
 		raw, ok := find(places, f.name)
 		if !ok {
 			if f.required {
-				return unbound("parameter %q is required and found neither in input or input_data, nor among the dependencies, nor in the workflow's input", f.name)
+				return unbound("parameter %q is required and found neither in input, nor %sin input_data, nor among the dependencies, nor in the workflow's input", f.name, t.inItem())
 			}
 			continue
 		}
@@ -182,6 +189,14 @@ func (p *plan) bind(t *Task, in any) error {
 		}
 	}
 	return nil
+}
+
+// inItem names the item among the places that have been looked at.
+func (t *Task) inItem() string {
+	if t.Index == nil {
+		return ""
+	}
+	return "in the item, nor "
 }
 
 func unbound(format string, args ...any) error {
@@ -201,7 +216,9 @@ func unmarshal(raw json.RawMessage, into any, what string) error {
 
 // The places where parameters are looked for, the first one first.
 const (
-	placeInput = iota
+	placeInput    = iota
+	placeItem     // item and index
+	placeItemKeys // of the item
 	placeInputData
 	placeDependencies
 	placeOnly // the only dependency's output
@@ -214,6 +231,10 @@ func (t *Task) places() []map[string]json.RawMessage {
 	places := make([]map[string]json.RawMessage, allPlaces)
 	places[placeInput], places[placeInputData], places[placeWorkflow] = object(t.Input), object(t.InputData), object(t.WorkflowInput)
 	places[placeDependencies] = t.Dependencies
+	if t.Index != nil {
+		places[placeItem] = map[string]json.RawMessage{"item": t.Item, "index": json.RawMessage(strconv.Itoa(*t.Index))}
+		places[placeItemKeys] = object(t.Item)
+	}
 	if len(t.Dependencies) == 1 {
 		for _, out := range t.Dependencies {
 			places[placeOnly] = object(out)

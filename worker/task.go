@@ -32,6 +32,10 @@ type Task struct {
 	// Errors is why steps failed whose on_failure names this step, by name; nil: none did.
 	Errors map[string]StepError `json:"errors,omitempty"`
 
+	// Item is the item of the list that the step goes over, and Index its place there, from 0; Index nil: the step goes over no list.
+	Item  json.RawMessage `json:"item,omitempty"`
+	Index *int            `json:"index,omitempty"`
+
 	// Round is which round of a step with repeat it is, from 0, and Previous what the round before gave (null in the first); nil: the
 	// step does not repeat.
 	Round    *uint32         `json:"round,omitempty"`

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -99,7 +100,7 @@ func child(dir string) error {
 	return eng.Err()
 }
 
-var mixed = []string{"chain", "fan", "approval", "counter", "choice", "rounds", "templated"}
+var mixed = []string{"chain", "fan", "approval", "counter", "choice", "rounds", "templated", "items"}
 
 // openMixed opens an engine with the mixed handlers in process and the mixed workflows.
 func openMixed(path string) (*engine.Engine, error) {
@@ -141,6 +142,23 @@ var mixedHandlers = map[string]worker.Func{
 	"fail": func(context.Context, *worker.Task) (json.RawMessage, error) {
 		return nil, flow.NonRetryable(errors.New("no good"))
 	},
+	"list": func(context.Context, *worker.Task) (json.RawMessage, error) {
+		return json.RawMessage(`[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]`), nil
+	},
+	"double": func(_ context.Context, t *worker.Task) (json.RawMessage, error) {
+		if t.Attempt%3 == 1 && *t.Index%4 == 3 {
+			return nil, errors.New("not yet")
+		}
+		var n int
+		err := json.Unmarshal(t.Item, &n)
+		return json.RawMessage(strconv.Itoa(2 * n)), err
+	},
+	"sum": func(_ context.Context, t *worker.Task) (json.RawMessage, error) {
+		if got := string(t.Dependencies["each"]); got != "[0,2,4,6,8,10,12,14,16,18,20,22]" {
+			return nil, flow.NonRetryable(errors.New(got))
+		}
+		return nil, nil
+	},
 	"flaky": func(_ context.Context, t *worker.Task) (json.RawMessage, error) {
 		if t.Attempt%3 == 1 {
 			return nil, errors.New("not yet")
@@ -169,6 +187,10 @@ func mixedFlows() map[string]flow.Definition {
 		"templated": {Steps: []flow.Step{flow.Task("first", "svc", "noop"),
 			flow.Task("count", "svc", "count", flow.After("first"), flow.Keys("counter:${ steps.first.output == \"done\" ? \"a\" : \"b\" }"),
 				flow.Templates(map[string]string{"said": "${ steps.first.output }"}))}},
+		"items": {Steps: []flow.Step{flow.Task("list", "svc", "list"),
+			flow.Task("each", "svc", "double", flow.RunAfter("list"), flow.ForEach("steps.list.output"), flow.MaxParallel(4), soon),
+			flow.Task("count", "svc", "count", flow.After("each"), flow.ForEachOf([]int{1, 2}), flow.Keys("counter:a")),
+			flow.Task("sum", "svc", "sum", flow.After("each"))}},
 		"chain": {Steps: []flow.Step{flow.Task("a", "svc", "noop"), flow.Task("b", "svc", "flaky", flow.After("a"), soon), flow.Task("c", "svc", "noop", flow.After("b"))}},
 		"fan":   {Steps: fan},
 		"approval": {Steps: []flow.Step{flow.Task("submit", "svc", "noop"),

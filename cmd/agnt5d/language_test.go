@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,6 +28,12 @@ func TestConditionsAndFailureBranchesAtTheShell(t *testing.T) {
 `,
 		"poller": `steps:
   - {name: poll, service_name: svc, handler_name: noop, repeat: {until: round == 1, interval_ms: 2000, max_rounds: 5}}
+`,
+		"crawl": `steps:
+  - {name: list, service_name: svc, handler_name: list}
+  - {name: each, service_name: svc, handler_name: double, after: [list], for_each: steps.list.output, max_parallel: 3, retry: {initial_interval_ms: 1},
+     repeat: {until: index != 5 || round == 1, interval_ms: 2000, max_rounds: 5}}
+  - {name: sum, service_name: svc, handler_name: sum, dependencies: [each]}
 `,
 		"broken": `steps:
   - {name: end, service_name: svc, handler_name: noop, when: input.amount.more > 1}
@@ -67,6 +74,22 @@ func TestConditionsAndFailureBranchesAtTheShell(t *testing.T) {
 	d.again(t)
 	d.say(t, 0, "p1  completed", "start", "poller", "--id", "p1", "--wait")
 	d.say(t, 0, "RoundCompleted", "history", "p1")
+
+	d.say(t, 0, "i1", "start", "crawl", "--id", "i1")
+	until(t, func() bool {
+		_, out, _ := d.cli(t, "explain", "i1")
+		return strings.Contains(out, "each[5]: waits for its next round until")
+	})
+	d.kill()
+	d.again(t)
+	d.say(t, 0, "i1  completed", "start", "crawl", "--id", "i1", "--wait")
+	d.say(t, 0, `"items":{"total":12,"completed":12,"failed":0,"open":0,"waiting":0,"cancelled":0}`, "show", "i1", "-o", "json")
+	_, history, _ := d.cli(t, "history", "i1")
+	for i := range 12 {
+		if n := strings.Count(history, fmt.Sprintf("StepCompleted each[%d] ", i)); n != 1 {
+			t.Errorf("item %d completed %d times:\n%s", i, n, history)
+		}
+	}
 
 	d.say(t, exitRunFailed, "cannot take more of a number", "start", "broken", "--id", "b1", "--input", `{"amount":5}`, "--wait")
 	d.say(t, 0, "expression_failed", "explain", "b1")

@@ -32,6 +32,8 @@ type Archive struct {
 	j      Log
 	graphs sync.Map // flow.Digest -> *flow.Graph
 
+	lists lists // that steps go over
+
 	mu    sync.Mutex
 	names map[uint64]named // of runs whose events were read lately
 }

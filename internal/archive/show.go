@@ -50,7 +50,7 @@ func Show(seq, n uint64, at int64, run string, g *flow.Graph, e *event.Event) mo
 		}
 		when("not_before", e.Due)
 	case event.StepCompleted, event.RoundCompleted:
-		if e.Ref != 0 && g != nil && int(e.Step) < len(g.Def.Steps) && g.Def.Steps[e.Step].Repeat != nil {
+		if spec := specOf(g, e.Step); e.Ref != 0 && spec != nil && spec.Repeat != nil {
 			out.Data["round_seq"] = e.Ref
 		} else if e.Ref != 0 {
 			out.Data["signal_seq"] = e.Ref
@@ -69,8 +69,8 @@ func Show(seq, n uint64, at int64, run string, g *flow.Graph, e *event.Event) mo
 	case event.ConditionEvaluated:
 		out.Data["result"] = e.Forced
 		out.Data["saw"] = json.RawMessage(OrNull(e.Payload))
-		if g != nil && int(e.Step) < len(g.Def.Steps) {
-			if s := &g.Def.Steps[e.Step]; e.Code == "until" && s.Repeat != nil {
+		if s := specOf(g, e.Step); s != nil {
+			if e.Code == "until" && s.Repeat != nil {
 				put("until", s.Repeat.Until)
 			} else {
 				put("when", s.When)
@@ -90,8 +90,15 @@ func Show(seq, n uint64, at int64, run string, g *flow.Graph, e *event.Event) mo
 			out.Data["object_keys"] = keys
 		}
 	case event.FailureCaught:
-		if g != nil && int(e.Step) < len(g.Def.Steps) {
-			put("on_failure", g.Def.Steps[e.Step].OnFailure)
+		if s := specOf(g, e.Step); s != nil {
+			put("on_failure", s.OnFailure)
+		}
+	case event.ItemsSet:
+		if e.Payload != nil {
+			n := 0
+			flow.EachItem(e.Payload, func([]byte) { n++ })
+			out.Data["count"] = n
+			out.Data["list"] = json.RawMessage(e.Payload)
 		}
 	case event.StepDeferred:
 		put("timer", name(e.Timer))
@@ -150,10 +157,24 @@ func Show(seq, n uint64, at int64, run string, g *flow.Graph, e *event.Event) mo
 
 // stepName is what a step of a run is called; g may be nil.
 func stepName(g *flow.Graph, i int32) string {
-	if g != nil && int(i) < len(g.Def.Steps) {
-		return g.Def.Steps[i].Name
+	if g != nil {
+		return g.NameOf(i)
 	}
 	return fmt.Sprintf("#%d", i)
+}
+
+// specOf is what a step or an item of a run does; nil: it is not known.
+func specOf(g *flow.Graph, i int32) *flow.Step {
+	if g == nil {
+		return nil
+	}
+	if list, _, ok := g.Item(i); ok {
+		i = g.Lists[list].Step
+	}
+	if int(i) >= len(g.Def.Steps) {
+		return nil
+	}
+	return &g.Def.Steps[i]
 }
 
 // Opaque is Show of an event that a newer release wrote: of its data nothing is known here.

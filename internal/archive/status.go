@@ -99,7 +99,10 @@ func (a *Archive) status(l *Look, steps Steps) (*model.Status, error) {
 	var counts Counts
 	skipped := s.SkipReasons()
 	for i, st := range s.All() {
-		state := st.State
+		if _, _, item := s.ItemOf(i); item { // its step counts it
+			continue
+		}
+		state := s.Shown(i)
 		if _, working := l.Workers[i]; working { // the journal does not know of its start yet, or need not
 			state = replay.StepRunning
 		}
@@ -148,6 +151,14 @@ func (a *Archive) step(l *Look, i replay.Instance, state replay.StepState) (mode
 	if def.Repeat != nil {
 		n, _ := l.S.Round(i)
 		step.Round = &n
+	}
+	if n, over := l.S.ItemCounts(i); over {
+		step.Items = &model.ItemCounts{Total: n.Total, Completed: n.Completed, Failed: n.Failed, Open: n.Open}
+		if rest := n.Total - n.Completed - n.Failed - n.Open; st.State.Open() {
+			step.Items.Waiting = rest
+		} else {
+			step.Items.Cancelled = rest
+		}
 	}
 	var err error
 	if c, known := l.S.Condition(i); known {

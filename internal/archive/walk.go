@@ -120,7 +120,7 @@ func shapeOf(s *replay.State) *shape {
 func (b *shape) follow(s *replay.State, e *event.Event) []string {
 	var out []string
 	s.Near(e, func(i replay.Instance) {
-		if was, is := b.steps[i], s.At(i).State; was != is {
+		if was, is := b.steps[i], s.StateOf(i); was != is {
 			out = append(out, fmt.Sprintf("%s %s → %s", s.Name(i), was, is))
 			b.steps[i] = is
 		}

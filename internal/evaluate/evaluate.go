@@ -16,29 +16,52 @@ import (
 	"github.com/agnt5/agnt5d/replay"
 )
 
-// Read gives the bytes of a payload.
-type Read func(replay.Payload) (json.RawMessage, error)
+// Source is where payloads are read: an archive.
+type Source interface {
+	Payload(replay.Payload) (json.RawMessage, error)
+	Item(list replay.Payload, index int) (json.RawMessage, error)
+	Join(parts []replay.Payload) (json.RawMessage, error)
+}
 
 // Answer answers a question of a shard. The error is what could not be read.
-func Answer(q *shard.Question, read Read) (*shard.Evaluated, error) {
-	env, err := environment(q, read)
+func Answer(q *shard.Question, from Source) (*shard.Evaluated, error) {
+	out := &shard.Evaluated{Run: q.Run, Step: q.Step, No: q.No}
+	if q.Ask == replay.AskOutput {
+		var err error
+		out.Got.List, err = from.Join(q.Outputs)
+		return out, err
+	}
+	env, err := environment(q, from)
 	if err != nil {
 		return nil, err
 	}
-	out := &shard.Evaluated{Run: q.Run, Step: q.Step, No: q.No}
 	if q.Ask == replay.AskUntil {
 		env.Round = int64(q.Round)
-		if env.Output, err = read(q.Output); err != nil {
+		if env.Output, err = from.Payload(q.Output); err != nil {
 			return nil, err
 		}
-		out.Got = condition("until", q.What.Repeat.Until, expression.Round, env)
+		names := expression.Round
+		if q.Item != nil {
+			names |= expression.Item
+		}
+		out.Got = condition("until", q.What.Repeat.Until, names, env)
 		return out, nil
 	}
+	if q.Ask == replay.AskItems {
+		out.Got.Items, err = filled(q, env, from)
+		return out, err
+	}
 	out.Got.Yes = true
-	if !q.Known {
+	if q.When {
 		out.Got = condition("when", q.What.When, 0, env)
 	}
-	if out.Got.Yes && out.Got.Err == "" && q.Fill {
+	if !out.Got.Yes || out.Got.Err != "" {
+		return out, nil
+	}
+	if q.ForEach {
+		out.Got.List, out.Got.ListErr = list(q.What, env)
+	}
+	if q.Fill {
 		fill(&out.Got, q, env)
 	}
 	return out, nil
@@ -85,6 +108,37 @@ func fill(got *replay.Evaluated, q *shard.Question, env *expression.Env) {
 	}
 }
 
+// filled works out what the templates of items come to.
+func filled(q *shard.Question, env *expression.Env, from Source) ([]replay.FilledItem, error) {
+	all := make([]replay.FilledItem, len(q.Items))
+	for n, index := range q.Items {
+		var err error
+		if env.Item, err = from.Item(q.Item.List, index); err != nil {
+			return nil, err
+		}
+		env.Index = int64(index)
+		all[n].Index = index
+		fill(&all[n].Evaluated, q, env)
+	}
+	return all, nil
+}
+
+// list works out what a step goes over.
+func list(step *replay.Spec, env *expression.Env) (items json.RawMessage, why string) {
+	text, is := step.ItemsExpression()
+	if !is {
+		return step.ForEach, ""
+	}
+	p, err := compiled(text, 0)
+	if err == nil {
+		items, err = p.List(env)
+	}
+	if err != nil {
+		return nil, fmt.Sprintf("for_each: %v", err)
+	}
+	return items, ""
+}
+
 // condition works out what must be true or false; key is what it is called.
 func condition(key, text string, names expression.Names, env *expression.Env) (got replay.Evaluated) {
 	p, err := compiled(text, names)
@@ -98,11 +152,17 @@ func condition(key, text string, names expression.Names, env *expression.Env) (g
 	return got
 }
 
-func environment(q *shard.Question, read Read) (*expression.Env, error) {
+func environment(q *shard.Question, from Source) (*expression.Env, error) {
 	env := &expression.Env{Run: expression.Run{ID: q.ID, Workflow: q.Workflow, Version: int64(q.Version), CreatedAt: rfc3339.Format(q.Created)}}
 	var err error
-	if env.Input, err = read(q.Input); err != nil {
+	if env.Input, err = from.Payload(q.Input); err != nil {
 		return nil, err
+	}
+	if i := q.Item; i != nil && q.Items == nil {
+		env.Index = int64(i.Index)
+		if env.Item, err = from.Item(i.List, i.Index); err != nil {
+			return nil, err
+		}
 	}
 	if len(q.Steps) > 0 {
 		env.Steps = make(map[string]expression.Step, len(q.Steps))
@@ -110,7 +170,7 @@ func environment(q *shard.Question, read Read) (*expression.Env, error) {
 	for name, v := range q.Steps {
 		s := expression.Step{State: v.State}
 		if v.Output != nil {
-			if s.Output, err = read(*v.Output); err != nil {
+			if s.Output, err = from.Payload(*v.Output); err != nil {
 				return nil, err
 			}
 		}

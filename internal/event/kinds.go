@@ -35,6 +35,7 @@ const (
 	ConditionEvaluated Kind = 24 // fact: Step; Forced: its condition is true; Payload (the values that it read, by their paths); Due (of the next round), Code (until, if it is that)
 	FailureCaught      Kind = 25 // intent: Step, which has failed: the step that its on_failure names has started
 	RoundCompleted     Kind = 26 // fact: Step, Attempt, Payload (output), Objects, Hash: a round of a step that repeats
+	ItemsSet           Kind = 27 // fact: Step, Payload: the list that it goes over; without it: the step goes on with the list that it has
 
 	TemplatesEvaluated Kind = 32 // fact: Step; Payload (its input), Objects (its object keys, each without a state)
 
@@ -58,7 +59,7 @@ var names = [...]string{
 	StepSkipped: "StepSkipped", SignalAwaited: "SignalAwaited", SignalReceived: "SignalReceived", TimerSet: "TimerSet",
 	TimerFired: "TimerFired", RunCompleted: "RunCompleted", RunFailed: "RunFailed", RunCancelled: "RunCancelled",
 	RunReopened: "RunReopened", AttemptEnded: "AttemptEnded", RunQuarantined: "RunQuarantined",
-	ConditionEvaluated: "ConditionEvaluated", FailureCaught: "FailureCaught", RoundCompleted: "RoundCompleted",
+	ConditionEvaluated: "ConditionEvaluated", FailureCaught: "FailureCaught", RoundCompleted: "RoundCompleted", ItemsSet: "ItemsSet",
 	TemplatesEvaluated: "TemplatesEvaluated",
 	WorkflowRegistered: "WorkflowRegistered", RunsDeleted: "RunsDeleted", ObjectDeleted: "ObjectDeleted",
 	WorkflowUsed: "WorkflowUsed", WorkflowDeleted: "WorkflowDeleted",
@@ -140,6 +141,7 @@ var layouts = [...][]field{
 	RoundCompleted:     {fStep, fAttempt, fPayload, fObjects, fHash},
 	FailureCaught:      {fStep},
 	TemplatesEvaluated: {fStep, fPayload, fObjects},
+	ItemsSet:           {fStep, fPayload},
 
 	WorkflowRegistered: {fName, fVersion, fDigest, fBy},
 	RunsDeleted:        {fPayload, fMessage, fBy},

@@ -149,7 +149,10 @@ func TestStepsAndKinds(t *testing.T) {
 		}
 	}
 	p, _ = Compile("input.list", 0)
-	if items, err := p.List(world); err != nil || len(items) != 5 || string(items[1]) != "2.50" {
+	list, err := p.List(world)
+	var items []string
+	EachItem(list, func(item []byte) { items = append(items, string(item)) })
+	if err != nil || len(items) != 5 || items[1] != "2.50" {
 		t.Errorf("%q %v", items, err)
 	}
 }

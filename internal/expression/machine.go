@@ -95,8 +95,8 @@ func (p *Program) True(env *Env) (bool, *Error) {
 	return false, &Error{Text: p.text, Reason: "it gave " + short(out) + ", not true or false"}
 }
 
-// List evaluates what must give a list, and gives its items.
-func (p *Program) List(env *Env) ([]json.RawMessage, *Error) {
+// List evaluates what must give a list.
+func (p *Program) List(env *Env) (json.RawMessage, *Error) {
 	out, err := p.Eval(env)
 	if err != nil {
 		return nil, err
@@ -104,14 +104,12 @@ func (p *Program) List(env *Env) ([]json.RawMessage, *Error) {
 	if raw(out).first() != '[' {
 		return nil, &Error{Text: p.text, Reason: "it gave " + short(out) + ", not a list"}
 	}
-	return Items(out), nil
+	return out, nil
 }
 
-// Items are the items of a list in JSON, byte for byte.
-func Items(list json.RawMessage) []json.RawMessage {
-	all := []json.RawMessage{}
-	raw(list).items(func(v raw) { all = append(all, json.RawMessage(v)) })
-	return all
+// EachItem calls with each item of a list in JSON, byte for byte.
+func EachItem(list []byte, each func(item []byte)) {
+	raw(list).items(func(v raw) { each(v) })
 }
 
 // short shows a value in a message.

@@ -33,6 +33,9 @@ const (
 	ExpressionFailed = "expression_failed"
 	RoundsUsedUp     = "rounds_used_up"
 	ObjectKeyInvalid = "object_key_invalid"
+	TooManyItems     = "too_many_items"
+	ItemFailed       = "item_failed"
+	OutputTooLarge   = "output_too_large"
 )
 
 // Failure is a code and what it means.
@@ -48,7 +51,7 @@ var All = []Failure{
 	{HeartbeatTimeout, "attempt failed", "The handler sent no heartbeat for the step's `heartbeat_timeout_ms`."},
 	{OutcomeInvalid, "attempt failed, no retry", "The outcome cannot be recorded: its status, output or object state is wrong or too large; the message says which."},
 	{ObjectNotHeld, "attempt failed, no retry", "The outcome sets an object that is not one of the step's `object_keys`."},
-	{TaskUnreadable, "attempt failed, no retry", "What the task carries cannot be read from the journal."},
+	{TaskUnreadable, "attempt or step failed, no retry", "What the task carries, or what the items of a step gave, cannot be read from the journal."},
 	{TaskTooLarge, "attempt or step failed, no retry", "The task with its dependencies, or the run's output, is over 16 MiB."},
 	{PushURL, "attempt failed, no retry", "The push service's URL cannot be called."},
 	{PushAddress, "attempt failed, no retry", "The push service's address is not one that the daemon may call (`--push-allow`)."},
@@ -66,5 +69,8 @@ var All = []Failure{
 	{ExpressionFailed, "step failed", "An expression of the step could not be worked out; the message has its text, the position and the reason."},
 	{RoundsUsedUp, "step failed", "The step ran `max_rounds` rounds, and its `until` is still not true."},
 	{ObjectKeyInvalid, "step failed", "What a template of the step's `object_keys` came to cannot be an object key."},
+	{TooManyItems, "step failed", "`for_each` gives more items than `max_items` allows, or a list over 16 MiB."},
+	{ItemFailed, "step failed", "More items of the step failed for good than `tolerate` allows; the message names the first."},
+	{OutputTooLarge, "step failed", "The outputs of the step's items are over 16 MiB together."},
 	{TimerInvalid, "step failed", "The timer's time cannot be worked out any more: its time zone has gone from the machine, say."},
 }

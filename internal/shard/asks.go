@@ -20,13 +20,33 @@ type Question struct {
 	Created  int64 // Unix ms
 	Name     string
 	What     *replay.Spec
-	Known    bool // its condition is known to be true, or it has none
 	Fill     bool // its templates are to be worked out, if it starts
 	FillKeys bool // those of its object keys, too
 	Input    replay.Payload
 	Steps    map[string]StepValue // those that its expressions name
 	Output   replay.Payload       // of the round, when that is what is asked about
 	Round    uint32               // from 0
+	When     bool                 // its condition is asked for
+	ForEach  bool                 // the list that it goes over is, if that condition is true
+	Item     *Item                // it is one of a list, or its items are of that list; nil: neither
+	Items    []int                // whose templates are asked for
+	Outputs  []replay.Payload     // of its items, in order, when they are to be put together
+}
+
+// Item is an item of a list that a step goes over.
+type Item struct {
+	List  replay.Payload
+	Index int
+}
+
+// itemOf gives the item that an instance is; nil: it is none.
+func itemOf(s *replay.State, i replay.Instance) *Item {
+	step, index, is := s.ItemOf(i)
+	if !is {
+		return nil
+	}
+	list, _ := s.List(step)
+	return &Item{list, index}
 }
 
 // StepValue is what an expression sees of a step.
@@ -72,12 +92,20 @@ func (r *Shard) question(a pending) {
 	q := &Question{Ask: s.Asks(a.step), Run: s.Run, Step: a.step, No: a.no, ID: s.ID, Workflow: s.Workflow, Version: s.Version, Created: s.CreatedAt,
 		Name: s.Name(a.step), What: s.Spec(a.step), Input: s.Input}
 	q.Fill, q.FillKeys = s.Templates(a.step)
-	if c, known := s.Condition(a.step); q.What.When == "" || known && c.Yes {
-		q.Known = true
-	}
-	if q.Ask == replay.AskUntil {
-		q.Output = s.At(a.step).Output
+	switch q.Ask {
+	case replay.AskUntil:
+		q.Output, q.Item = s.At(a.step).Output, itemOf(s, a.step)
 		q.Round, _ = s.Round(a.step)
+	case replay.AskStart:
+		c, _ := s.Condition(a.step)
+		_, known := s.List(a.step)
+		q.When, q.ForEach = q.What.When != "" && !c.Yes, q.What.ForEach != nil && !known
+	case replay.AskItems:
+		q.Items, q.FillKeys = s.NextItems(a.step)
+		list, _ := s.List(a.step)
+		q.Item = &Item{List: list}
+	case replay.AskOutput:
+		q.Outputs = s.Outputs(a.step)
 	}
 	if refs := s.Refs(a.step); len(refs) > 0 {
 		q.Steps = make(map[string]StepValue, len(refs))

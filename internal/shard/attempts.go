@@ -173,12 +173,8 @@ func (in *Outcome) settle(r *Shard, run *Run, t *replay.Turn, slot *worker.Slot)
 func (in *Outcome) repeats(r *Shard, run *Run, result Result) {
 	c := in.claim()
 	look := false
-	switch st := run.S.At(c.Step); {
-	case run.S.Hurt || in.Slot != nil: // it may not know its own; and nobody sends an outcome of this process again
-	case st == nil:
-		look = true
-	default:
-		switch st.MatchOutcome(c.Attempt, c.Boot, in.Hash) {
+	if !run.S.Hurt && in.Slot == nil { // it may not know its own; and nobody sends an outcome of this process again
+		switch run.S.MatchOutcome(c.Step, c.Attempt, c.Boot, in.Hash) {
 		case replay.Same:
 			result = Duplicate
 		case replay.Other:

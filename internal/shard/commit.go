@@ -179,6 +179,7 @@ type Spec struct {
 	Expires  int64                        // Unix ms; 0: never
 	Errors   map[string]*replay.StepError // of the failed steps whose on_failure names it
 	Round    *Round                       // of a step that repeats
+	Item     *Item                        // of the list that the step goes over; nil: it goes over none
 
 	few [1]Dep // where Deps lies when there are not more
 }
@@ -219,6 +220,7 @@ func (r *Shard) describe(spec *Spec, run *Run, slot *worker.Slot) {
 			n, previous := s.Round(slot.Step)
 			spec.Round = &Round{n, previous}
 		}
+		spec.Item = itemOf(s, slot.Step)
 	}
 	if deps := s.Deps(slot.Step); len(deps) > 0 {
 		if spec.Deps = spec.few[:0]; len(deps) > len(spec.few) {

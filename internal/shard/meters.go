@@ -92,6 +92,7 @@ func (m *meters) lost(run *Run, step int32) { m.handler(run, step).Lost++ }
 // handler gives the meter of the handler that a task of the run wants.
 func (m *meters) handler(run *Run, step int32) *HandlerMeter {
 	served := run.def.served
+	step = run.S.Shared(step)
 	if int(step) >= len(served) {
 		return m.handlers.Of(run.handlerOf(step))
 	}
@@ -104,6 +105,7 @@ func (m *meters) handler(run *Run, step int32) *HandlerMeter {
 // step gives the meter of a step. Most definitions belong to one workflow, whose meters stand with it.
 func (m *meters) step(run *Run, step int32) *meter.Histogram {
 	def := run.def
+	step = run.S.Shared(step)
 	if def.metered == nil {
 		def.metered, def.meteredAs = make([]*meter.Histogram, len(def.handlers)), run.S.Workflow
 	}

@@ -433,7 +433,7 @@ func (r *Shard) atEnd(fn func()) { r.last = append(r.last, fn) }
 
 // handlerOf gives the handler that a task of the run wants.
 func (run *Run) handlerOf(i replay.Instance) *worker.Handler {
-	if int(i) < len(run.def.handlers) {
+	if i = run.S.Shared(i); int(i) < len(run.def.handlers) {
 		return run.def.handlers[i]
 	}
 	spec := run.S.Spec(i)

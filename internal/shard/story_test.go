@@ -136,7 +136,7 @@ func (s *story) evaluate() {
 	asked := s.asked
 	s.asked = nil
 	for _, q := range asked {
-		in, err := evaluate.Answer(q, archive.New(s.disk).Payload)
+		in, err := evaluate.Answer(q, archive.New(s.disk))
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -239,13 +239,30 @@ func (s *story) do(commands string) {
 			}
 			text := st.Status.String()
 			for i := range st.Steps {
-				text += fmt.Sprintf(" %s=%s", st.Graph.Def.Steps[i].Name, st.Steps[i].State)
+				text += fmt.Sprintf(" %s=%s", st.Graph.Def.Steps[i].Name, st.Shown(replay.Instance(i)))
+				if _, over := st.ItemCounts(replay.Instance(i)); over {
+					text += itemsText(st, replay.Instance(i))
+				}
 			}
 			s.said = append(s.said, text)
 		default:
 			s.t.Fatalf("unknown command %q", lines[i])
 		}
 	}
+}
+
+// itemsText is where the items of a step stand, and its output when it has completed.
+func itemsText(s *replay.State, i replay.Instance) string {
+	var all []string
+	s.ItemStates(i, 0, func(it replay.ItemState) bool {
+		all = append(all, it.State.String())
+		return true
+	})
+	text := "(" + strings.Join(all, ",") + ")"
+	if out := s.At(i).Output; out.Data != nil {
+		text += string(out.Data)
+	}
+	return text
 }
 
 func (s *story) answer(run, step string) *shard.Outcome {
@@ -319,7 +336,7 @@ func (s *story) line(seq uint64, r journal.Record, id string, many bool, e *even
 	}
 	st, _ := s.folded(r.Run)
 	if e.Kind.HasStep() {
-		b.WriteString(" " + st.Graph.Def.Steps[e.Step].Name)
+		b.WriteString(" " + st.Name(e.Step))
 	}
 	switch e.Kind {
 	case event.StepScheduled, event.AttemptStarted, event.AttemptFailed, event.AttemptLost, event.AttemptEnded:
@@ -334,6 +351,10 @@ func (s *story) line(seq uint64, r journal.Record, id string, many bool, e *even
 		}
 		for _, o := range e.Objects {
 			b.WriteString(" " + o.Key)
+		}
+	case event.ItemsSet:
+		if e.Payload != nil {
+			fmt.Fprintf(b, " %s", e.Payload)
 		}
 	case event.RoundCompleted:
 		fmt.Fprintf(b, " %d", e.Attempt)

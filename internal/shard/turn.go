@@ -229,7 +229,7 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 		case event.StepScheduled:
 			r.b.offers = append(r.b.offers, offer{run: run, step: e.Step, attempt: e.Attempt})
 		case event.StepCompleted, event.RoundCompleted:
-			if e.Kind == event.StepCompleted && s.At(e.Step).Kind().Type == flow.TypeTask {
+			if e.Kind == event.StepCompleted && s.Spec(e.Step).Type == flow.TypeTask {
 				r.Stats.StepsCompleted++
 			}
 			for _, o := range e.Objects {
@@ -253,6 +253,10 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 			if e.Due != 0 {
 				r.due.Push(timers.Entry{Due: e.Due, Run: s.Run, Step: e.Step})
 			}
+		case event.StepFailed:
+			if _, over := s.List(e.Step); over && s.Status == replay.Running {
+				r.stopItems(run, e.Step)
+			}
 		case event.RunCompleted, event.RunFailed, event.RunCancelled:
 			r.end(run)
 		case event.RunReopened:
@@ -263,8 +267,8 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 			r.head(run)
 			r.mark(run)
 		case event.AttemptEnded:
-			if s.Status == replay.Running && s.At(e.Step).State == replay.StepScheduled {
-				r.b.offers = append(r.b.offers, offer{run: run, step: e.Step, attempt: s.At(e.Step).Attempt})
+			if st := s.At(e.Step); s.Status == replay.Running && st != nil && st.State == replay.StepScheduled {
+				r.b.offers = append(r.b.offers, offer{run: run, step: e.Step, attempt: st.Attempt})
 			}
 			if s.Status.Ended() { // the head says what the run's last record is
 				r.head(run)
@@ -300,6 +304,7 @@ func (g granted) fold(r *Shard, run *Run, t *replay.Turn) {
 	st := run.S.At(g.o.Step)
 	out, isOut := run.S.Out(g.o.Step)
 	switch {
+	case st == nil: // it has settled
 	case isOut && out.Request == g.o.Seq, st.Request == g.o.Seq && st.Fence != 0:
 		r.table.Granted(g.o.Seq) // it holds them; a damaged run, of which it is not known that it gave them back, stood in front
 	case run.S.Status == replay.Running && st.State == replay.StepBlocked && st.Request == g.o.Seq:
@@ -324,27 +329,41 @@ func (r *Shard) end(run *Run) {
 // stop takes back the offers of a run that has ended or is quarantined, and tells those who work for it. An attempt that is out
 // and that nobody has will not answer: it ends at once.
 func (r *Shard) stop(run *Run) {
+	for i := range run.S.All() {
+		r.stopOne(run, i, "the run is "+run.S.Status.String())
+	}
+}
+
+// stopItems does the same for the items of a step that has failed, when the run goes on.
+func (r *Shard) stopItems(run *Run, step replay.Instance) {
+	why := fmt.Sprintf("step %q has failed", run.S.Name(step))
+	delete(run.asked, step)
+	for i := range run.S.Items(step) {
+		delete(run.asked, i)
+		r.stopOne(run, i, why)
+	}
+}
+
+func (r *Shard) stopOne(run *Run, i replay.Instance, why string) {
 	s := run.S
-	for i := range s.All() {
-		slot := r.Hub.Slot(s.Run, i)
-		out, isOut := s.Out(i)
-		switch {
-		case slot != nil && slot.State == worker.Queued:
-			r.Hub.Withdraw(s.Run, i)
-		case slot != nil && slot.State != worker.Answered && run.expects(slot):
-			if slot.Given {
-				if slot.State == worker.Leased {
-					slot.State = worker.Cancelled
-					r.b.cancels = append(r.b.cancels, cancelled{slot, "the run is " + s.Status.String()})
-				}
-				continue
+	slot := r.Hub.Slot(s.Run, i)
+	out, isOut := s.Out(i)
+	switch {
+	case slot != nil && slot.State == worker.Queued:
+		r.Hub.Withdraw(s.Run, i)
+	case slot != nil && slot.State != worker.Answered && run.expects(slot):
+		if slot.Given {
+			if slot.State == worker.Leased {
+				slot.State = worker.Cancelled
+				r.b.cancels = append(r.b.cancels, cancelled{slot, why})
 			}
-			slot.State = worker.Cancelled
-			r.b.release = append(r.b.release, slot) // its start was journaled, and nobody got it
+			return
 		}
-		if isOut {
-			r.give(run, lost{out.Step, out.Attempt, ""})
-		}
+		slot.State = worker.Cancelled
+		r.b.release = append(r.b.release, slot) // its start was journaled, and nobody got it
+	}
+	if isOut {
+		r.give(run, lost{out.Step, out.Attempt, ""})
 	}
 }
 

@@ -126,7 +126,7 @@ func (n *node) answer() {
 	q := n.asked[i]
 	n.asked = append(n.asked[:i:i], n.asked[i+1:]...)
 	n.w.op("an expression is worked out")
-	in, err := evaluate.Answer(q, n.w.judge.archive(q.Run).Payload)
+	in, err := evaluate.Answer(q, n.w.judge.archive(q.Run))
 	if err != nil {
 		n.w.fail("run %d: %v", q.Run, err)
 	}

@@ -81,6 +81,10 @@ func appendTask(b []byte, t *worker.Task) []byte {
 	if len(t.Errors) > 0 {
 		b = appendErrors(append(b, `,"errors":`...), t.Errors)
 	}
+	if t.Index != nil {
+		b = appendRaw(append(b, `,"item":`...), t.Item)
+		b = strconv.AppendInt(append(b, `,"index":`...), int64(*t.Index), 10)
+	}
 	if t.Round != nil {
 		b = strconv.AppendUint(append(b, `,"round":`...), uint64(*t.Round), 10)
 		b = appendRaw(append(b, `,"previous":`...), t.Previous)

@@ -256,6 +256,9 @@ func (w writer) task(t *worker.Task) {
 	if len(t.Errors) > 0 {
 		n++
 	}
+	if t.Index != nil {
+		n += 2
+	}
 	if t.Round != nil {
 		n += 2
 	}
@@ -291,6 +294,10 @@ func (w writer) task(t *worker.Task) {
 	w.number("heartbeat_timeout_ms", t.HeartbeatMS)
 	if len(t.Errors) > 0 {
 		w.errors(t.Errors)
+	}
+	if t.Index != nil {
+		w.bin("item", t.Item)
+		w.number("index", int64(*t.Index))
 	}
 	if t.Round != nil {
 		w.number("round", int64(*t.Round))
@@ -380,6 +387,11 @@ func (r *reader) task() *worker.Task {
 			t.HeartbeatMS = r.int()
 		case "errors":
 			t.Errors = r.errors()
+		case "item":
+			t.Item = r.bytes()
+		case "index":
+			n := int(r.int())
+			t.Index = &n
 		case "round":
 			n := read(r, (*msgpack.Decoder).DecodeUint32)
 			t.Round = &n

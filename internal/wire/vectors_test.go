@@ -72,6 +72,8 @@ var spoken = []struct {
 		IdempotencyKey: "r/s/r3", WorkflowInput: raw("null"), InputData: raw("null"), Round: ptr(uint32(2)), Previous: raw(`{"done":false}`)}}}},
 	{"a task with templates", &wire.Polled{Tasks: []*worker.Task{{Token: "t", WorkflowID: "r", WorkflowName: "w", Step: "s", ServiceName: "svc", HandlerName: "h", Attempt: 1,
 		IdempotencyKey: "r/s", WorkflowInput: raw("null"), InputData: raw("null"), Input: raw(`{"n": 1.50}`)}}}},
+	{"a task of an item", &wire.Polled{Tasks: []*worker.Task{{Token: "t", WorkflowID: "r", WorkflowName: "w", Step: "s[7]", ServiceName: "svc", HandlerName: "h", Attempt: 1,
+		IdempotencyKey: "r/s[7]", WorkflowInput: raw("null"), InputData: raw("null"), Item: raw(`{"url":"x"}`), Index: ptr(7)}}}},
 	{"answers and what was cancelled", &wire.Polled{Results: []worker.Result{{Token: "a", Code: "recorded"}, {Token: "b", Code: "stale_lease"}}, Cancelled: []string{"c", "d"}}},
 	{"an empty answer", &wire.Polled{}},
 	{"a heartbeat", &wire.Heartbeat{Tokens: []wire.Beat{{Token: "a"}, {Token: "b", Details: raw(`{"done":3}`)}, {Token: "c", Details: raw("null")}}}},

@@ -83,6 +83,10 @@ class Context:
     """Output of each completed dependency, by step name."""
     errors: dict[str, dict[str, Any]]
     """Why steps failed whose ``on_failure`` names this step, by name: code, message, type, attempt."""
+    item: Any
+    """Of a step with ``for_each``: the item of the list that this is about."""
+    index: int | None
+    """Its place in the list, from 0; None when the step goes over no list."""
     round: int | None
     """Which round of a step with ``repeat`` it is, from 0; None when the step does not repeat."""
     previous: Any
@@ -97,7 +101,7 @@ class Context:
 
     _ITEMS = (
         "workflow_id", "workflow_name", "step_name", "service_name", "handler_name", "attempt", "idempotency_key", "workflow_input",
-        "input", "input_data", "dependencies", "errors", "round", "previous", "object_keys", "objects", "metadata", "logger",
+        "input", "input_data", "dependencies", "errors", "item", "index", "round", "previous", "object_keys", "objects", "metadata", "logger",
     )  # fmt: skip
 
     def __init__(self, task: dict[str, Any], worker_id: str = "", beat: Callable[[Any], None] | None = None, logged: Callable[[], None] | None = None) -> None:
@@ -124,6 +128,8 @@ class Context:
         self.input_data = task.get("input_data")
         self.dependencies = task.get("dependencies") or {}
         self.errors = task.get("errors") or {}
+        self.item = task.get("item")
+        self.index = task.get("index")
         self.round = task.get("round")
         self.previous = task.get("previous")
         self.object_keys = task.get("object_keys") or []
@@ -206,7 +212,7 @@ class Handler:
     def arguments(self, ctx: Context) -> tuple[list[Any], dict[str, Any]]:
         """Fill the parameters, each from the first place that has it.
 
-        The places: input, which the step's templates came to; input_data; a dependency of that name; a key of the only dependency's output; a key of the workflow's input.
+        The places: input, which the step's templates came to; of a step over a list, item and index, and a key of the item; input_data; a dependency of that name; a key of the only dependency's output; a key of the workflow's input.
         Raises NonRetryableError that names a parameter found nowhere.
         """
         args: list[Any] = [ctx] if self.with_context else []
@@ -225,7 +231,7 @@ class Handler:
             else:
                 if required:
                     raise NonRetryableError(
-                        f"handler {self.name}: parameter {name!r} is found nowhere: not in input, input_data, the dependencies or the workflow's input",
+                        f"handler {self.name}: parameter {name!r} is found nowhere: not in input, {'the item, ' if ctx.index is not None else ''}input_data, the dependencies or the workflow's input",
                         code="parameter_missing",
                     )
                 if positional:  # the next one must not slip into its place
@@ -240,7 +246,8 @@ class Handler:
     def places(ctx: Context) -> list[dict[str, Any]]:
         deps = ctx.dependencies
         only = next(iter(deps.values())) if len(deps) == 1 else None
-        return [place for place in (ctx.input, ctx.input_data, deps, only, ctx.workflow_input) if isinstance(place, dict)]
+        own = ({"item": ctx.item, "index": ctx.index}, ctx.item) if ctx.index is not None else ()
+        return [place for place in (ctx.input, *own, ctx.input_data, deps, only, ctx.workflow_input) if isinstance(place, dict)]
 
 
 @overload
