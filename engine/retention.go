@@ -48,6 +48,7 @@ type keeper struct {
 	own   map[string]Retention // of the definitions that say something, by digest; the zero value: nothing
 	done  map[int64]int64      // by how long: runs that ended before this were looked at
 	anew  time.Time            // when all are looked at again
+	rows  time.Time            // when the ledgers of schedules are looked at again
 	large bool                 // the log has said that the file is large
 	bad   bool                 // the log has said that runs cannot be looked at
 }
@@ -85,9 +86,12 @@ func (k *keeper) turn(ctx context.Context) time.Duration {
 			}
 		}
 	}
+	if err == nil {
+		err = k.ledgers(ctx)
+	}
 	if err != nil && ctx.Err() == nil && !errors.Is(err, ErrDiskFull) && !k.bad {
 		k.bad = true
-		k.e.o.Logger.Error("runs whose time is over cannot be deleted", "err", err)
+		k.e.o.Logger.Error("what is kept only for a time cannot be deleted", "err", err)
 	}
 	wait := lookMost
 	if len(spans) > 0 {

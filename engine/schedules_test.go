@@ -329,3 +329,60 @@ func TestAMissedTimeIsCaughtUpAfterARestart(t *testing.T) {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
+
+// What became of due times is kept for 90 days, and so is that there was a schedule.
+func TestALedgerIsKeptFor90Days(t *testing.T) {
+	eng, path := open(t, engine.Options{Clock: engine.NewTestClock()})
+	register(t, eng, "w", flow.WaitSignal("go", "go"))
+	putSchedule(t, eng, `{"name":"daily","workflow":"w","cron":"0 0 * * *","paused":true}`)
+	putSchedule(t, eng, `{"name":"gone","workflow":"w","every":"1h"}`)
+	if _, err := eng.ScheduleTrigger(t.Context(), "gone"); err != nil {
+		t.Fatal(err)
+	}
+	if err := eng.ScheduleDelete(t.Context(), "gone"); err != nil {
+		t.Fatal(err)
+	}
+	began := eng.Now()
+	for range 80 {
+		advanceTo(t, eng, "daily", 0)
+	}
+	if rows, _ := ledger(t, eng, "daily"); len(rows) != 80 {
+		t.Fatalf("after 80 days: %d rows", len(rows))
+	}
+	if rows, _ := ledger(t, eng, "gone"); len(rows) != 1 {
+		t.Fatalf("after 80 days: %d rows", len(rows))
+	}
+	for range 15 {
+		advanceTo(t, eng, "daily", 0)
+	}
+	until(t, func() bool {
+		_, _, err := eng.ScheduleLedger(t.Context(), "gone", engine.LedgerFilter{})
+		return errors.Is(err, engine.ErrScheduleNotFound)
+	}, func() string { return "the ledger of a schedule that was deleted 95 days ago is there" })
+	oldest := func() time.Time {
+		rows, _ := ledger(t, eng, "daily")
+		at, err := time.Parse(time.RFC3339, rows[len(rows)-1].NominalAt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	until(t, func() bool { return eng.Now().Sub(oldest()) < 92*24*time.Hour }, func() string { return fmt.Sprint("the oldest row is for ", oldest()) })
+	if at := oldest(); eng.Now().Sub(at) < 89*24*time.Hour || at.Before(began) {
+		t.Errorf("the oldest row is for %s", at)
+	}
+	if s, err := eng.ScheduleGet(t.Context(), "daily"); err != nil || s.State != "paused" {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if err := eng.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := engine.Open(path, engine.Options{Clock: engine.NewTestClock()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if _, err := again.ScheduleGet(t.Context(), "gone"); !errors.Is(err, engine.ErrScheduleNotFound) {
+		t.Error(err)
+	}
+}

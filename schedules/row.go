@@ -79,3 +79,8 @@ func (r *Row) Times() int64 { return max(r.Count, 1) }
 
 // Open says that its outcome is not known yet.
 func (r *Row) Open() bool { return r.Outcome == Waits }
+
+// Over says whether all that the row tells of was before a moment.
+func (r *Row) Over(until int64) bool {
+	return !r.Open() && max(r.Nominal, r.Last, r.Decided, r.Started) < until
+}

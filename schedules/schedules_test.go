@@ -107,7 +107,7 @@ func (l *ledger) check(d map[uint32]*Definition, fail func(string, ...any)) {
 		var folded, filled int64
 		for _, row := range l.rows {
 			switch {
-			case row.Revision != revision || row.Hand != "" || row.Outcome == Backfilled && row.Nominal <= l.since[revision]:
+			case row.Revision != revision || row.Hand != "" || row.By != "" && row.Nominal <= l.since[revision]:
 			case row.Count > 0:
 				folded += row.Count
 				if a, b := plan.Count(row.Nominal-2, row.Last); a < row.Count || b < 0 {
@@ -115,7 +115,7 @@ func (l *ledger) check(d map[uint32]*Definition, fail func(string, ...any)) {
 				}
 			default:
 				n[row.Nominal]++
-				if row.Outcome == Backfilled { // that it was missed may stand in a folded row
+				if row.By != "" { // a backfill; that it was missed may stand in a folded row
 					filled++
 				}
 			}

@@ -502,3 +502,32 @@ func (r *Shard) Overdue() int64 {
 	}
 	return max(0, r.now.Wall-oldest)
 }
+
+// ForgetRows removes rows of a schedule's ledger, and with Schedule the schedule, which was deleted. State is the schedule as it was when the
+// rows were read: when it is another one since, they may be others, too, and nothing is removed.
+type ForgetRows struct {
+	Name     string
+	State    []byte
+	Keys     []string // of the journal
+	Schedule bool
+	Reply    func(error)
+}
+
+func (in *ForgetRows) refuse(err error) { in.Reply(err) }
+func (in *ForgetRows) about() subject   { return subject{id: ScheduleRows + in.Name} }
+
+func (in *ForgetRows) admit(r *Shard) {
+	s := r.agenda.all[in.Name]
+	if s == nil || s.hot != nil || string(s.row) != string(in.State) {
+		r.b.then = append(r.b.then, in.Reply)
+		return
+	}
+	for _, key := range in.Keys {
+		r.b.Rows = append(r.b.Rows, journal.Row{Key: key})
+	}
+	if in.Schedule {
+		r.b.Rows = append(r.b.Rows, journal.Row{Key: ScheduleRows + in.Name})
+		delete(r.agenda.all, in.Name)
+	}
+	r.b.then = append(r.b.then, in.Reply)
+}
