@@ -43,6 +43,10 @@ describe.skipIf(noBrowser)('the page over a file', () => {
     await page.locator('.pane .logs', { hasText: 'paid' }).waitFor()
     await page.keyboard.press('[')
     await page.locator('.travel.past').waitFor()
+    await page.getByRole('link', { name: 'Timeline' }).click()
+    await page.locator('.lane', { hasText: 'reserve' }).waitFor()
+    await page.locator('.legend', { hasText: 'the event shown' }).waitFor()
+    expect(await page.locator('.lane', { hasText: 'ship' }).count()).toBe(0) // what came later
     await page.goto(page.url().replace(/#.*/, '#/diff?a=order-1&b=order-2'))
     await page.locator('.diff .plus', { hasText: '"n": 2' }).waitFor()
   })

@@ -3,9 +3,9 @@ import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Kit, noBrowser, program, startBrowser, task, until, type Visit, visit } from './harness'
 
-// What the page shows at an event is what agnt5d replay --at says, over runs that are drawn at random. SEED draws them again.
+// What the page shows at an event is what agnt5d replay --at says, over runs that are drawn at random. SEED draws them again, RUNS draws more of them.
 const seed = Number(process.env.SEED) || Date.now() % 1_000_000
-const runs = 4
+const runs = Number(process.env.RUNS) || 4
 const looks = 6 // at each run
 
 describe.skipIf(noBrowser)('back in time', () => {

@@ -215,7 +215,6 @@ function Counts({ counts }: { counts: Record<string, number> }) {
 function Header({ id, run, live, past }: { id: string; run: Status | undefined; live: Status | undefined; past: boolean }) {
   const open = run?.state === 'running' || run?.state === 'quarantined'
   const until = run?.as_of ? Date.parse(run.as_of.at) : now.value
-  const caught = run && Object.keys(run.steps).find((name) => run.steps[name]!.caught)
   return (
     <div class={'bar run-head' + (past ? ' past' : '')}>
       <h1><a href={link('runs')}>Runs</a> <span class="dim">/</span> <span class="id">{id}</span></h1>
@@ -223,7 +222,7 @@ function Header({ id, run, live, past }: { id: string; run: Status | undefined; 
       {run && (
         <>
           <State state={run.state} />
-          {run.handled_failures ? <button type="button" class="linkish" onClick={() => change({ step: caught })}>{count(run.handled_failures, 'failure')} handled</button> : null}
+          {run.handled_failures ? <button type="button" class="linkish" onClick={() => change({ step: Object.keys(run.steps).find((name) => run.steps[name]!.caught) })}>{count(run.handled_failures, 'failure')} handled</button> : null}
           <a class="plain" href={link('workflow', run.workflow_name, '', { version: String(run.version) })}>{run.workflow_name} <span class="dim">v{run.version}</span></a>
           <span class="dim" title={dateTime(run.created_at)}>started {past ? dateTime(run.created_at) : <Ago time={run.created_at} />}, {open ? 'for' : 'took'} {between(run.created_at, run.completed_at, until)}</span>
         </>
