@@ -1,4 +1,4 @@
-import { span } from './format'
+import { count, span } from './format'
 import { write } from './payload'
 import type { RunEvent } from './types'
 
@@ -31,6 +31,7 @@ const kinds: Record<string, [icon: string, text: string, mark?: string]> = {
   ConditionEvaluated: ['condition', 'its condition was looked at'],
   FailureCaught: ['deferred', 'its failure is handled', 'wait'],
   RoundCompleted: ['completed', 'completed a round'],
+  ItemsSet: ['running', 'goes over a list'],
   TemplatesEvaluated: ['condition', 'its input and keys were worked out'],
   // Of the engine: they stand in no run.
   WorkflowRegistered: ['completed', 'a workflow was registered'],
@@ -70,6 +71,7 @@ export function told(e: RunEvent): string {
   if (e.kind === 'TimerFired' && d.forced) out += ` early: ${d.by ?? 'somebody'} fired it`
   if (e.kind === 'StepSkipped' && d.reason) out += `: ${whySkipped(String(d.reason))}`
   if (e.kind === 'FailureCaught' && d.on_failure) out += `: ${d.on_failure} takes over`
+  if (e.kind === 'ItemsSet') out += d.count === undefined ? ', the one that it has' : `: ${count(Number(d.count), 'item')}`
   if (e.kind === 'RunCancelled' && d.reason) out += `: ${d.reason}`
   if (d.workflow_name && e.kind.startsWith('Workflow')) out += `: ${d.workflow_name} version ${d.version}`
   if (d.code) out += `: ${d.code}${d.message ? ': ' + d.message : ''}`
