@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/model"
 )
 
@@ -33,22 +35,62 @@ type batchStart struct {
 	WorkflowID   *string          `json:"workflow_id,omitempty"` // the caller's own id; absent: a ULID
 	Version      uint32           `json:"version,omitempty"`     // of the workflow; absent or 0: the current one
 	Signal       *startSignalBody `json:"signal,omitempty"`      // delivered together with the start
+	startLater
 }
 
 type batchAnswer struct {
 	Runs []model.BatchStarted `json:"runs"` // in the order of the request
 }
 
-// startOptions are those of one start.
-func startOptions(version uint32, signal *startSignalBody) []engine.StartOption {
+// startLater says when the first steps of a run start. The run is there at once.
+type startLater struct {
+	StartAt string `json:"start_at,omitempty"` // RFC 3339: its first steps wait until then
+	Delay   string `json:"delay,omitempty"`    // the same, counted from the start: a duration such as 90s, 5m, 2h or 1d
+	DelayMS *int64 `json:"delay_ms,omitempty"` // the same, in milliseconds
+}
+
+func (l *startLater) options() ([]engine.StartOption, error) {
 	var opts []engine.StartOption
+	if l.StartAt != "" {
+		at, err := time.Parse(time.RFC3339, l.StartAt)
+		if err != nil {
+			return nil, problem("invalid_request", fmt.Sprintf("start_at: %q is no time as RFC 3339 writes it, like 2026-11-26T02:00:00Z", l.StartAt))
+		}
+		opts = append(opts, engine.WithStartAt(at))
+	}
+	ms := l.DelayMS
+	if l.Delay != "" {
+		n, err := flow.ParseDuration(l.Delay)
+		if err != nil {
+			return nil, problem("invalid_request", fmt.Sprintf("delay: %v", err))
+		}
+		if ms != nil {
+			return nil, problem("invalid_request", "delay and delay_ms are the same key: leave one out")
+		}
+		ms = &n
+	}
+	if ms != nil {
+		if *ms < 0 || *ms > flow.MaxMS {
+			return nil, problem("invalid_request", fmt.Sprintf("delay_ms: %d, want 0 to %d", *ms, int64(flow.MaxMS)))
+		}
+		opts = append(opts, engine.WithDelay(time.Duration(*ms)*time.Millisecond))
+	}
+	return opts, nil
+}
+
+// startOptions are those of one start.
+func startOptions(version uint32, signal *startSignalBody, later *startLater) ([]engine.StartOption, error) {
+	opts, err := later.options()
+	if err != nil {
+		return nil, err
+	}
 	if version != 0 {
 		opts = append(opts, engine.WithVersion(version))
 	}
 	if signal != nil {
 		opts = append(opts, engine.WithSignal(signal.Name, signal.SignalID, signal.Payload))
 	}
-	return opts
+	return opts, nil
 }
 
 // startBatch starts many runs at once: each has its own answer, and those that can be started are.
@@ -67,10 +109,14 @@ func (s *Server) startBatch(w http.ResponseWriter, r *http.Request) error {
 	var all sync.WaitGroup
 	for i := range in.Runs {
 		b, got := &in.Runs[i], &out.Runs[i]
-		opts := startOptions(b.Version, b.Signal)
+		opts, err := startOptions(b.Version, b.Signal, &b.startLater)
 		if b.WorkflowID != nil {
 			got.WorkflowID = *b.WorkflowID
 			opts = append(opts, engine.WithID(*b.WorkflowID))
+		}
+		if err != nil {
+			got.Error = s.problemOf(err)
+			continue
 		}
 		sent := make(chan struct{})
 		all.Add(1)

@@ -68,3 +68,26 @@ func TestAStartWithASignalOverHTTP(t *testing.T) {
 	s.want(400, "invalid_request", "POST", "/v1/workflows/w/runs", `{"signal":{"name":""}}`)
 	s.want(400, "invalid_request", "POST", "/v1/workflows/w/runs", `{"signal":{"nam":"go"}}`)
 }
+
+// A run that starts later is there at once; it says until when its first steps wait.
+func TestARunStartsLater(t *testing.T) {
+	s := open(t, engine.Options{})
+	s.want(201, "", "PUT", "/v1/workflows/w", `{"timeout_ms":60000,"steps":[{"name":"a","type":"wait_signal","signal":{"name":"go"}}]}`)
+	for i, later := range []string{`"delay":"1h"`, `"delay_ms":3600000`, `"start_at":"2999-01-01T00:00:00+01:00"`} {
+		st := s.want(201, "", "POST", "/v1/workflows/w/runs", fmt.Sprintf(`{"workflow_id":"r%d",%s}`, i, later))
+		if at, ok := st.json["start_at"].(string); !ok || i == 2 && at != "2998-12-31T23:00:00.000Z" || !strings.Contains(st.text, `"a":{"state":"pending"`) || !strings.Contains(st.text, "its first steps wait until") {
+			t.Errorf("%s: %s", later, st.text)
+		}
+	}
+	now := s.want(201, "", "POST", "/v1/workflows/w/runs", `{"workflow_id":"now","start_at":"2020-01-01T00:00:00Z"}`)
+	if now.json["start_at"] != nil || now.json["deadline"] == nil || !strings.Contains(now.text, `"a":{"state":"waiting"`) {
+		t.Errorf("a time that has passed: %s", now.text)
+	}
+	for _, bad := range []string{`"delay":"soon"`, `"delay":"1h","delay_ms":1`, `"delay_ms":-1`, `"delay_ms":9223372036855`, `"start_at":"tomorrow"`, `"start_at":"2999-01-01T00:00:00Z","delay":"1h"`} {
+		s.want(400, "invalid_request", "POST", "/v1/workflows/w/runs", "{"+bad+"}")
+	}
+	many := s.want(200, "", "POST", "/v1/runs/batch", `{"runs":[{"workflow_name":"w","workflow_id":"m","delay":"1d"},{"workflow_name":"w","delay":"soon"}]}`)
+	if !strings.Contains(many.text, `"invalid_request"`) || !strings.Contains(s.want(200, "", "GET", "/v1/runs/m", "").text, `"start_at"`) {
+		t.Error(many.text)
+	}
+}

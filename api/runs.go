@@ -21,6 +21,7 @@ type startBody struct {
 	Version    uint32          `json:"version,omitempty"`     // of the workflow; absent or 0: the current one
 	// Signal is delivered together with the start, or to the run of that id when it exists.
 	Signal *startSignalBody `json:"signal,omitempty"`
+	startLater
 }
 
 func (s *Server) startRun(w http.ResponseWriter, r *http.Request) error {
@@ -31,7 +32,10 @@ func (s *Server) startRun(w http.ResponseWriter, r *http.Request) error {
 	if err := s.decode(r, &in); err != nil {
 		return err
 	}
-	opts := startOptions(in.Version, in.Signal)
+	opts, err := startOptions(in.Version, in.Signal, &in.startLater)
+	if err != nil {
+		return err
+	}
 	if own, given := ownID(in.WorkflowID, r); given {
 		opts = append(opts, engine.WithID(own))
 	}

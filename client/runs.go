@@ -22,10 +22,22 @@ type StartOptions struct {
 	Version uint32
 	// Signal is delivered together with the start, or to the run of that id when it exists. nil: none.
 	Signal *StartSignal
+	// StartAt lets the run's first steps wait until a time; Delay does so for that long from the start. The run is there at once. Zero: they
+	// start at once.
+	StartAt time.Time
+	Delay   time.Duration
 	// Wait waits for the run's end, up to so long and at most 300 s; the answer may be of a run that is still open.
 	Wait time.Duration
 	// Steps is how much of the steps the answer shows: "all" (or ""), "open" or "none".
 	Steps string
+}
+
+// startAt is a time as it is sent; "": there is none.
+func startAt(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return at.UTC().Format(time.RFC3339Nano)
 }
 
 // StartSignal is a signal that is delivered together with a start.
@@ -58,6 +70,9 @@ type BatchStart struct {
 	Version uint32
 	// Signal is delivered together with the start. nil: none.
 	Signal *StartSignal
+	// StartAt and Delay are those of StartOptions.
+	StartAt time.Time
+	Delay   time.Duration
 }
 
 // StartMany starts up to 1,000 runs at once. Each has its own answer, in the order given: those that can be started are.
@@ -78,6 +93,12 @@ func (c *Client) StartMany(ctx context.Context, starts []BatchStart) ([]model.Ba
 		signal, err := s.Signal.body()
 		if err != nil {
 			return nil, err
+		}
+		if at := startAt(s.StartAt); at != "" {
+			runs[i]["start_at"] = at
+		}
+		if s.Delay != 0 {
+			runs[i]["delay_ms"] = s.Delay.Milliseconds()
 		}
 		if signal != nil {
 			runs[i]["signal"] = signal
@@ -111,7 +132,9 @@ func (c *Client) Start(ctx context.Context, workflow string, input any, o StartO
 		WorkflowID string          `json:"workflow_id"`
 		Version    uint32          `json:"version,omitempty"`
 		Signal     any             `json:"signal,omitempty"`
-	}{raw, o.ID, o.Version, signal})
+		StartAt    string          `json:"start_at,omitempty"`
+		DelayMS    int64           `json:"delay_ms,omitempty"`
+	}{raw, o.ID, o.Version, signal, startAt(o.StartAt), o.Delay.Milliseconds()})
 	if err != nil {
 		return nil, false, err
 	}

@@ -176,6 +176,8 @@ type startOptions struct {
 	trace string
 
 	version uint32
+	at      time.Time
+	delay   time.Duration
 	signal  *startSignal
 	sent    func()
 }
@@ -196,6 +198,37 @@ func WithVersion(n uint32) StartOption { return func(o *startOptions) { o.versio
 // it; when it has ended that is ErrRunFinished. An id that is "" is made; the same start with the same signal id again changes nothing.
 func WithSignal(name, id string, payload any) StartOption {
 	return func(o *startOptions) { o.signal = &startSignal{name, id, payload} }
+}
+
+// WithStartAt lets the run's first steps wait until a time. The run is there at once: it takes signals, and can be cancelled. A time that
+// has passed changes nothing. It is not compared when the run of an id exists.
+func WithStartAt(at time.Time) StartOption { return func(o *startOptions) { o.at = at } }
+
+// WithDelay is WithStartAt that long after the start, in whole milliseconds.
+func WithDelay(d time.Duration) StartOption { return func(o *startOptions) { o.delay = d } }
+
+// lastStart is the latest time for which a run can wait.
+var lastStart = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+
+// checkWhen checks when the first steps are to start.
+func (o *startOptions) checkWhen(now time.Time) error {
+	switch {
+	case !o.at.IsZero() && o.delay != 0:
+		return badRequest("a start has start_at or delay, not both")
+	case o.delay < 0:
+		return badRequest("delay: %s is negative", o.delay)
+	case o.at.After(lastStart) || now.Add(o.delay).After(lastStart):
+		return badRequest("start_at: want a time before the year 10000")
+	}
+	return nil
+}
+
+// startAt gives the time as Unix ms; 0: there is none.
+func (o *startOptions) startAt() int64 {
+	if o.at.IsZero() {
+		return 0
+	}
+	return max(o.at.UnixMilli(), 0)
 }
 
 // WithSent calls fn when the start has its place among all that is asked of the engine: what is asked later comes later.
@@ -232,6 +265,9 @@ func (e *Engine) StartRun(ctx context.Context, workflow string, input any, opts 
 		return "", false, err
 	}
 	signal, err := e.startSignal(o.signal)
+	if err == nil {
+		err = o.checkWhen(e.o.Clock.Now())
+	}
 	if err != nil {
 		return "", false, err
 	}
@@ -243,7 +279,7 @@ func (e *Engine) StartRun(ctx context.Context, workflow string, input any, opts 
 		err error
 	}
 	a, err := await(ctx, e, func(done func(answer)) {
-		e.send(&shard.Start{By: byOf(ctx), ID: o.id, Given: o.given, Workflow: workflow, Version: o.version, Input: raw, Trace: o.trace, Signal: signal,
+		e.send(&shard.Start{By: byOf(ctx), ID: o.id, Given: o.given, Workflow: workflow, Version: o.version, Input: raw, Trace: o.trace, StartAt: o.startAt(), DelayMS: o.delay.Milliseconds(), Signal: signal,
 			Reply: func(got shard.Started, err error) { done(answer{got, err}) }})
 		if o.sent != nil {
 			o.sent()

@@ -52,6 +52,12 @@ func reasons(r books, run *shard.Run, counts *archive.Counts) []Reason {
 	if r.Full() {
 		all = append(all, Reason{Code: model.ReasonDiskFull, Detail: "the disk is full: nothing is dispatched until there is space"})
 	}
+	if s.Held {
+		all = append(all, Reason{Code: "timer", Detail: "its first steps wait until " + rfc3339.Format(s.StartAt)})
+	}
+	if s.Asks(replay.RunItself) != replay.AskNothing {
+		all = append(all, Reason{Code: "running", Detail: "every step is settled, and it is worked out what the run gives"})
+	}
 	f := folder{all: all, same: map[*worker.Handler]int{}, more: map[string]int{}, said: map[string]int{}}
 	for i, st := range s.All() {
 		state := s.Shown(i)

@@ -18,6 +18,7 @@ type Graph struct {
 	Branch     []int32          // the step that a wait's on_timeout, or a step's on_failure, names, else -1
 	NamedBy    [][]int32        // for a step: those whose on_timeout or on_failure names it, ascending; a step with any is dormant
 	Refs       [][]int32        // the steps that a step's expressions name, ascending, once each
+	OutputRefs []int32          // the steps that the template of the run's output names, ascending, once each
 	Needs      [][]int32        // Deps, and Refs that are not among them: what must have settled before the step starts
 	Needed     [][]int32        // the steps that have it among their Needs, ascending
 	Sinks      []int32          // steps nothing depends on, ascending; only their outputs make the run's output
@@ -122,12 +123,24 @@ func newGraph(d *Definition, index map[string]int, literal bool) *Graph {
 	}
 	g.Lists, _ = lists(g.Def.Steps)
 	g.refer()
+	g.Language = g.Language || d.TimeoutMS != nil || d.Output != nil
+	g.Asks = g.Asks || d.Output != nil
 	return g
 }
 
 // refer works out what the expressions of steps name, and what steps wait for because of that. Of a stored definition an expression may
 // be one that this release cannot read: it names nothing, and fails its step when that is to start.
 func (g *Graph) refer() {
+	if g.Def.Output != nil {
+		t, _ := expression.CompileTemplate(g.Def.Output, 0)
+		for _, ref := range t.Steps() {
+			if at, ok := g.Index[ref.Name]; ok {
+				g.OutputRefs = append(g.OutputRefs, at)
+			}
+		}
+		slices.Sort(g.OutputRefs)
+		g.OutputRefs = slices.Compact(g.OutputRefs)
+	}
 	n := len(g.Deps)
 	g.Refs, g.Needs, g.Needed = make([][]int32, n), g.Deps, g.Dependents
 	for i := range g.Def.Steps {

@@ -2,11 +2,7 @@ package flow
 
 // notYet names the keys that can be read, checked and drawn and that the engine cannot run, each with the end of a sentence.
 // A definition that uses one is refused. Who teaches the engine one takes it out of here.
-var notYet = map[string]string{
-
-	"the run's timeout_ms": "a time limit of the run",
-	"the run's output":     "a template for the run's output",
-}
+var notYet = map[string]string{}
 
 // notYet refuses what the engine cannot run of a step.
 func (v *validator) notYet(i int, s *Step) {

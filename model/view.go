@@ -20,6 +20,8 @@ type Status struct {
 	Reason          string                `json:"reason,omitempty"` // of a cancellation or quarantine, or why the run waits for a newer release
 	CreatedAt       string                `json:"created_at"`
 	CompletedAt     string                `json:"completed_at,omitempty"`
+	StartAt         string                `json:"start_at,omitempty"` // until when its first steps waited, or wait
+	Deadline        string                `json:"deadline,omitempty"` // of an open run: when its workflow's timeout_ms is over
 	Steps           map[string]StepStatus `json:"steps"`
 	StepCounts      map[string]int        `json:"step_counts"` // by state
 	Reasons         []Reason              `json:"reasons,omitempty"`
@@ -42,7 +44,7 @@ type AsOf struct {
 
 // RunError is why a run failed.
 type RunError struct {
-	Step    string `json:"step"`
+	Step    string `json:"step"` // ""; no step: its time was over, say
 	Code    string `json:"code"`
 	Message string `json:"message"`
 	Attempt uint32 `json:"attempt"`

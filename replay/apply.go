@@ -57,7 +57,7 @@ func (s *State) Near(e *event.Event, fn func(Instance)) {
 			}
 		}
 	}
-	if e.Kind.HasStep() {
+	if e.OfStep() {
 		fn(e.Step)
 	}
 	if l := s.itemsOf(e.Step); l != nil && e.Kind == event.StepFailed { // those that were open
@@ -75,7 +75,7 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		return "a run has one RunStarted, its first event"
 	}
 	var st *Step
-	if e.Kind.HasStep() {
+	if e.OfStep() {
 		if st = s.At(e.Step); st == nil {
 			return fmt.Sprintf("step %d of %d", e.Step, s.next())
 		}
@@ -94,6 +94,10 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		return s.reopen(at)
 	case event.AttemptEnded:
 		return s.attemptEnded(e)
+	case event.RunFailed:
+		if e.Code != "" {
+			return s.fault(at, e)
+		}
 	case event.RunQuarantined:
 		s.Status, s.Reason, s.Hurt, s.EndedAt = Quarantined, e.Message, true, 0
 		return ""
@@ -196,7 +200,13 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		if s.open != 0 {
 			return fmt.Sprintf("%d steps are not settled", s.open)
 		}
+		s.Output = keepIf(seq, e.Payload)
 		s.end(Completed, at)
+	case event.RunBegan:
+		if !s.Held {
+			return "its first steps wait for no time"
+		}
+		s.Held = false
 	case event.RunFailed:
 		s.FailedBy = e.Step
 		s.end(Failed, at)
@@ -240,6 +250,8 @@ func (s *State) start(seq uint64, at int64, e *event.Event) string {
 	s.Run, s.ID, s.Workflow, s.Version, s.Trace, s.Boot = seq, e.ID, e.Name, e.Version, e.Trace, e.Boot
 	s.Input = keep(seq, e.Payload)
 	s.CreatedAt = at
+	s.StartAt, s.Held = e.Due, e.Due != 0
+	s.setDeadline(at)
 	for i := range s.Steps {
 		s.Steps[i].Since = at
 	}
@@ -366,6 +378,8 @@ func (s *State) reopen(at int64) string {
 		return "the run is " + s.Status.String()
 	}
 	s.Status, s.EndedAt, s.FailedBy, s.Reason = Running, 0, -1, ""
+	s.Fault = nil
+	s.setDeadline(at)
 	s.unfail()
 	for i, st := range s.All() {
 		if s.isItem(i) { // its step says what becomes of it

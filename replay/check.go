@@ -43,7 +43,7 @@ func (s *State) check() string {
 	if s.open != open || s.Skipped != skipped || s.outBytes != outBytes {
 		return fmt.Sprintf("1: %d steps open, want %d; %d skipped, want %d; %d bytes of output, want %d", s.open, open, s.Skipped, skipped, s.outBytes, outBytes)
 	}
-	if s.Status == Running && open == 0 {
+	if s.Status == Running && open == 0 && s.asksResult() == AskNothing {
 		return "2: every step is settled"
 	}
 	if why := s.checkWaits(); why != "" {
@@ -62,7 +62,7 @@ func (s *State) check() string {
 	switch {
 	case s.Status.Ended() != (s.EndedAt != 0):
 		return fmt.Sprintf("8: it ended at %d", s.EndedAt)
-	case s.Status == Failed && (s.FailedBy < 0 || s.At(s.FailedBy).State != StepFailed):
+	case s.Status == Failed && s.Fault == nil && (s.FailedBy < 0 || s.At(s.FailedBy).State != StepFailed):
 		return fmt.Sprintf("8: it failed by step %d", s.FailedBy)
 	}
 	return ""

@@ -20,8 +20,8 @@ import (
 //	fields  = msgpack map: field number -> value, ascending, zero values left out
 //	payload = msgpack array [sequence, length] or [sequence, length, bytes] when length is at most 48
 //
-// A state with items has encoding 4, any other of a definition that uses conditions, joins, branches of failures, lists or loops has
-// encoding 3. Another one with instances
+// A state with items has encoding 4, any other of a definition that uses more of the language than dependencies, waits and timers, or of a
+// run that started later, has encoding 3. Another one with instances
 // beyond its definition, or with answers, has encoding 2, and any other is encoded as it was before there were such. Answers came to it later than instances: a release that knows only these says of the field that a newer one wrote it.
 const Encoding = 4
 
@@ -62,6 +62,11 @@ const (
 	kRounds     // the same
 	kFilled     // the same
 	kItems      // from encoding 4 on
+	kFault      // from encoding 3 on
+	kRunOutput  // the same
+	kStartAt    // the same
+	kHeld       // the same
+	kDeadline   // the same
 )
 
 // Numbers of the fields of a step.
@@ -224,6 +229,9 @@ func (s *State) encode(f, in *fields, dst []byte, answers bool) []byte {
 	if len(s.lists) > 0 {
 		encoding = Encoding
 		s.appendItems(f, answers)
+	}
+	if s.appendWhole(f) {
+		encoding = max(encoding, encodingOfLanguage)
 	}
 	return f.flush(append(dst, encoding))
 }
@@ -570,6 +578,17 @@ func Decode(b []byte, g *flow.Graph) (*State, error) {
 			if err := s.readRounds(r); err != nil {
 				return nil, err
 			}
+		case kFault:
+			r.Array()
+			s.Fault = &Fault{r.String(), r.String()}
+		case kRunOutput:
+			s.Output = readPayload(r)
+		case kStartAt:
+			s.StartAt = r.Int()
+		case kHeld:
+			s.Held = r.Uint() == 1
+		case kDeadline:
+			s.Deadline = r.Int()
 		case kFilled:
 			if err := s.readFilled(r); err != nil {
 				return nil, err

@@ -21,12 +21,14 @@ const (
 	AskUntil       // a round of it has completed: is that enough?
 	AskItems       // what do the templates of the items come to that begin next?
 	AskOutput      // all items of its list have settled: what are their outputs together?
+	AskResult      // the last step of the run has settled: what is its output? It is asked of RunItself
 )
 
 // Evaluated is the answer to an Ask.
 type Evaluated struct {
 	Yes   bool     // what the condition came to; true when there is none
 	Saw   []byte   // JSON: an object with the values that it read, by their paths
+	Value []byte   // JSON: what the template of the run's output came to
 	Input []byte   // JSON: what the templates of its input came to; nil: it has none
 	Keys  []string // what its object keys came to, each once; nil: no key of it is a template
 	Err   string   // why it could not be worked out; "": it could
@@ -51,6 +53,9 @@ type Condition struct {
 func (s *State) Asks(i Instance) Ask {
 	if !s.Graph.Asks || s.Status != Running {
 		return AskNothing
+	}
+	if i == RunItself {
+		return s.asksResult()
 	}
 	if s.asksUntil(i) {
 		return AskUntil
@@ -97,6 +102,8 @@ func (t *Turn) Evaluated(i Instance, got Evaluated) {
 		t.gathered(i, got)
 	case AskItems:
 		t.filledItems(i, got)
+	case AskResult:
+		t.output(got)
 	}
 }
 

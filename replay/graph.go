@@ -57,7 +57,7 @@ func (g Graph) Decide(t *Turn) {
 	switch {
 	case t.Err != nil || s.Status != Running:
 	case s.open == 0:
-		t.add(event.Event{Kind: event.RunCompleted})
+		t.done()
 	case s.hopeless():
 		t.add(event.Event{Kind: event.RunFailed, Step: s.failures[0]})
 	}
@@ -133,7 +133,7 @@ const (
 
 func (s *State) verdict(i Instance) (verdict, SkipReason) {
 	st := &s.Steps[i]
-	if !ready(st) {
+	if !ready(st) || s.Held {
 		return leave, 0
 	}
 	if st.again {

@@ -191,8 +191,9 @@ func (s *State) sink(i Instance) bool {
 	return int(i) < len(s.Steps) && len(s.Graph.Dependents[i]) == 0
 }
 
-// Dues calls fn for each instance that waits for a time, with that time (Unix ms).
+// Dues calls fn for each instance that waits for a time, RunItself among them, with that time (Unix ms).
 func (s *State) Dues(fn func(i Instance, due int64)) {
+	s.runDues(fn)
 	for i, st := range s.All() {
 		if st.Due != 0 && st.State.Open() {
 			fn(i, st.Due)

@@ -477,7 +477,7 @@ func (t *Turn) gathered(i Instance, got Evaluated) {
 	switch {
 	case got.Err != "":
 		t.fail(i, 0, failure.TaskUnreadable, got.Err)
-	case s.sink(i) && s.outBytes+uint64(len(got.List)) > MaxTask:
+	case s.sink(i) && s.overOutput(len(got.List)):
 		t.fail(i, 0, failure.TaskTooLarge, fmt.Sprintf("with this output of %d bytes the run's output is over %d bytes", len(got.List), MaxTask))
 	default:
 		t.add(event.Event{Kind: event.StepCompleted, Step: i, Payload: got.List})

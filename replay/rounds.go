@@ -71,7 +71,7 @@ func (t *Turn) settleRounds(i Instance) {
 		return
 	}
 	st := t.S.At(i)
-	if t.S.sink(i) && t.S.outBytes+uint64(st.Output.Len) > MaxTask {
+	if t.S.sink(i) && t.S.overOutput(int(st.Output.Len)) {
 		t.fail(i, st.Attempt, failure.TaskTooLarge, fmt.Sprintf("with this output of %d bytes the run's output is over %d bytes", st.Output.Len, MaxTask))
 		return
 	}

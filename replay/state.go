@@ -166,7 +166,7 @@ type Out struct {
 //  5. A time (Due) stands only on a step that waits for it, or did when it was cancelled; a timer, a retry and a deferral have one.
 //  6. The waits in the mailbox are the steps that wait for a signal, each once.
 //  7. A step has at most one attempt out from before the run ended, and the newest attempt of a running step is not that one.
-//  8. EndedAt is set when the run has ended, and not before. FailedBy names a failed step if the run has failed.
+//  8. EndedAt is set when the run has ended, and not before. FailedBy names a failed step if the run has failed, or Fault says why.
 //  9. The counts of a step's items are right; items are open only while their step waits for them, and as many as may be.
 type State struct {
 	Run      uint64 // the run's number: the sequence of its first event
@@ -181,10 +181,15 @@ type State struct {
 	Mail     signals.Mailbox
 	Outs     []Out
 	FailedBy Instance // the step that failed the run; -1: none
+	Fault    *Fault   // why it failed when no step failed it
+	Output   Payload  // what a template says that the run gives; of a run that has completed
 	Reason   string   // of a cancellation or quarantine
 	Hurt     bool     // its records are damaged: what is known stands in its snapshot
 
 	CreatedAt int64  // Unix ms
+	StartAt   int64  // Unix ms: until when its first steps waited, or wait; 0: they did not
+	Held      bool   // they do
+	Deadline  int64  // Unix ms: when its time is over; 0: there is no limit
 	EndedAt   int64  // Unix ms; 0: open
 	LastAt    int64  // time of the last record
 	LastSeq   uint64 // the run's last record
@@ -224,7 +229,7 @@ func New(g *flow.Graph) *State {
 // Brief gives what an open run is without its steps, signals and keys: it costs the same however large the run is.
 func (s *State) Brief() *State {
 	return &State{Run: s.Run, ID: s.ID, Workflow: s.Workflow, Version: s.Version, Graph: s.Graph, Status: s.Status, Input: s.Input, Trace: s.Trace, FailedBy: -1,
-		Reason: s.Reason, Hurt: s.Hurt, CreatedAt: s.CreatedAt, LastAt: s.LastAt, LastSeq: s.LastSeq, Events: s.Events, Skipped: s.Skipped, Handled: s.Handled, Boot: s.Boot}
+		Reason: s.Reason, Hurt: s.Hurt, CreatedAt: s.CreatedAt, StartAt: s.StartAt, Held: s.Held, Deadline: s.Deadline, LastAt: s.LastAt, LastSeq: s.LastSeq, Events: s.Events, Skipped: s.Skipped, Handled: s.Handled, Boot: s.Boot}
 }
 
 // Step gives the step of that name.
@@ -281,6 +286,9 @@ func (s *State) Out(step Instance) (Out, bool) {
 // Idle says that nothing but time or a signal can move the run: it can be put away until then.
 func (s *State) Idle() bool {
 	if s.Status != Running || len(s.Outs) > 0 {
+		return false
+	}
+	if s.Asks(RunItself) != AskNothing {
 		return false
 	}
 	for i, st := range s.All() {

@@ -68,10 +68,7 @@ func (s *State) templates(seq uint64, e *event.Event) {
 	if s.filled == nil {
 		s.filled = map[Instance]filled{}
 	}
-	var f filled
-	if len(e.Payload) > 0 {
-		f.input = keep(seq, e.Payload)
-	}
+	f := filled{input: keepIf(seq, e.Payload)}
 	for i := range e.Objects {
 		f.keys = append(f.keys, e.Objects[i].Key)
 	}

@@ -52,7 +52,7 @@ func (t *Turn) add(e event.Event) {
 		return
 	}
 	switch e.Kind {
-	case event.RunStarted:
+	case event.RunStarted, event.RunBegan:
 		t.S.program().Begin(t)
 	case event.StepCompleted, event.StepTimedOut, event.StepSkipped, event.StepFailed:
 		t.S.program().Settled(t, e.Step)
@@ -67,8 +67,16 @@ func (t *Turn) add(e event.Event) {
 
 // Start folds a run's first fact.
 func (t *Turn) Start(id, workflow string, version uint32, input []byte, trace string) {
+	t.StartAt(id, workflow, version, input, trace, 0)
+}
+
+// StartAt is Start of a run whose first steps wait until a time (Unix ms). 0, or a time that has come: they do not.
+func (t *Turn) StartAt(id, workflow string, version uint32, input []byte, trace string, at int64) {
+	if at <= t.At {
+		at = 0
+	}
 	t.add(event.Event{Kind: event.RunStarted, ID: id, Name: workflow, Version: version,
-		Digest: string(t.S.Graph.Digest), Payload: input, Trace: trace, Boot: t.Boot, By: t.By})
+		Digest: string(t.S.Graph.Digest), Payload: input, Trace: trace, Boot: t.Boot, By: t.By, Due: at})
 }
 
 // Grant says that the step holds all its keys.
@@ -89,7 +97,7 @@ func (t *Turn) Complete(step Instance, attempt uint32, output []byte, objects []
 		t.roundOver(step, attempt, output, objects, hash)
 		return
 	}
-	if t.S.sink(step) && t.S.outBytes+uint64(len(output)) > MaxTask {
+	if t.S.sink(step) && t.S.overOutput(len(output)) {
 		t.Fail(step, attempt, AttemptError{Code: failure.TaskTooLarge, Final: true, Hash: hash,
 			Message: fmt.Sprintf("with this output of %d bytes the run's output is over %d bytes", len(output), MaxTask)})
 		return
@@ -159,8 +167,14 @@ func (t *Turn) Signal(name, id string, payload []byte) {
 
 // Due says that the clock has reached due for the step. It reports whether the step waited for that time.
 func (t *Turn) Due(step Instance, due int64) bool {
+	if t.Err != nil || t.S.Status != Running || due == 0 || t.At < due {
+		return false
+	}
+	if step == RunItself {
+		return t.runDue(due)
+	}
 	st := t.S.At(step)
-	if t.Err != nil || t.S.Status != Running || st == nil || st.Due != due || due == 0 || t.At < due {
+	if st == nil || st.Due != due {
 		return false
 	}
 	switch st.State {

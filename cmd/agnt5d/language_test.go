@@ -141,3 +141,45 @@ func TestTemplatesAtTheShell(t *testing.T) {
 		t.Errorf("the worker ended with %d: %s", code, worker.said)
 	}
 }
+
+// A run may start later, has a time limit, and gives what its template says, whenever the daemon is killed.
+func TestTheWholeOfARunAtTheShell(t *testing.T) {
+	dir := t.TempDir()
+	d := startDaemon(t, dir)
+	for name, yaml := range map[string]string{
+		"short": `timeout: 2s
+steps:
+  - {name: never, type: wait_signal, signal: {name: never}}
+`,
+		"sum": `output: {sum: "${ steps.a.output + input.n }", said: "a is ${ steps.a.state }"}
+steps:
+  - {name: a, type: wait_signal, signal: {name: go}}
+`,
+	} {
+		file := filepath.Join(dir, name+".yaml")
+		if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d.say(t, 0, name+" version 1 is new", "register", name, file)
+	}
+	d.say(t, 0, "l1", "start", "sum", "--id", "l1", "--input", `{"n":1}`, "--delay", "1h")
+	d.say(t, 0, "its first steps wait until", "explain", "l1")
+	d.say(t, 0, "first steps at", "show", "l1")
+	d.say(t, 0, "l2", "start", "sum", "--id", "l2", "--input", `{"n":1}`, "--start-at", "2020-01-01T00:00:00Z")
+	d.say(t, 0, "s1", "start", "short", "--id", "s1")
+	d.say(t, 0, "its time is over", "show", "s1")
+	d.kill()
+	d.again(t)
+	d.say(t, 0, "its first steps wait until", "explain", "l1")
+	d.say(t, exitRunFailed, "(run_timeout)", "start", "short", "--id", "s1", "--wait")
+	d.say(t, 0, "the run failed: the run was not over within 2000 ms", "explain", "s1")
+	d.say(t, 0, "run_timeout", "list", "--error-code", "run_timeout")
+	d.say(t, 0, "step a took it", "signal", "l2", "go", "--payload", "2")
+	d.say(t, 0, `{"said":"a is completed","sum":3}`, "start", "sum", "--id", "l2", "--input", `{"n":1}`, "--wait")
+	d.say(t, 0, "s2", "start", "sum", "--id", "s2", "--input", `{"n":"x"}`)
+	d.say(t, 0, "step a took it", "signal", "s2", "go", "--payload", "2")
+	d.say(t, exitRunFailed, "cannot add", "start", "sum", "--id", "s2", "--input", `{"n":"x"}`, "--wait")
+	d.say(t, exitUsage, "say the same", "start", "sum", "--delay", "1s", "--start-at", "2020-01-01T00:00:00Z")
+	d.say(t, exitUsage, "--delay", "start", "sum", "--delay", "soon")
+	d.say(t, 0, "", "cancel", "l1")
+}

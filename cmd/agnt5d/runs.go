@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/flow"
@@ -62,7 +63,7 @@ func newRegisterCmd() *cobra.Command {
 }
 
 func newStartCmd() *cobra.Command {
-	var id, signal, signalID string
+	var id, signal, signalID, startAt, delay string
 	var version uint32
 	var wait limitFlag
 	cmd := &cobra.Command{
@@ -74,6 +75,8 @@ With --wait it waits for the end, however long that takes, and the exit code tel
 4 cancelled. With --wait=30s it waits no longer than that: 124 means that the run has not ended, and continues. After 3 s it
 prints once why the run is not done.
 
+With --start-at or --delay the first steps wait until that time; the run is there at once, takes signals and can be cancelled.
+
 With --signal it delivers a signal together with the start, or to the run of that id when it exists: both are recorded, or neither.`,
 		Example:           "  agnt5d start order --input '{\"order\": \"17\"}' --id order-17\n  agnt5d start nightly --input @input.json --wait=30s",
 		Args:              nargs("NAME"),
@@ -84,6 +87,8 @@ With --signal it delivers a signal together with the start, or to the run of tha
 	textFlag(cmd, &signal, "signal", "deliver this signal together with the start")
 	cmd.Flags().String("payload", "", "the signal's payload: JSON, @FILE, or @- for standard input")
 	idFlag(cmd, &signalID, "signal-id", "your own id for the signal")
+	textFlag(cmd, &startAt, "start-at", "the first steps wait until this time (RFC 3339)")
+	textFlag(cmd, &delay, "delay", "the first steps wait so long, like 90s, 5m, 2h or 1d")
 	cmd.Flags().Uint32Var(&version, "version", 0, "start this version of the workflow; 0: the current one")
 	cmd.Flags().Var(&wait, "wait", "wait for the end; --wait=30s: no longer than that")
 	cmd.Flags().Lookup("wait").NoOptDefVal = "true"
@@ -93,6 +98,9 @@ With --signal it delivers a signal together with the start, or to the run of tha
 			return err
 		}
 		opts := client.StartOptions{ID: id, Version: version, Steps: "none"}
+		if opts.StartAt, opts.Delay, err = later(startAt, delay); err != nil {
+			return err
+		}
 		switch {
 		case signal != "":
 			payload, err := payloadOf(cmd, "payload")
@@ -132,12 +140,32 @@ With --signal it delivers a signal together with the start, or to the run of tha
 	})
 }
 
+// later reads --start-at and --delay.
+func later(startAt, delay string) (at time.Time, wait time.Duration, err error) {
+	if startAt != "" && delay != "" {
+		return at, 0, exit(exitUsage, "--start-at and --delay say the same: give one")
+	}
+	if startAt != "" {
+		if at, err = time.Parse(time.RFC3339, startAt); err != nil {
+			return at, 0, exit(exitUsage, "--start-at: %q is no time as RFC 3339 writes it, like 2026-11-26T02:00:00Z", startAt)
+		}
+	}
+	if delay != "" {
+		ms, err := flow.ParseDuration(delay)
+		if err != nil {
+			return at, 0, exit(exitUsage, "--delay: %w", err)
+		}
+		wait = time.Duration(ms) * time.Millisecond
+	}
+	return at, wait, nil
+}
+
 // printRun says how a run ended.
 func printRun(cmd *cobra.Command, st *model.Status) error {
 	out := cmd.OutOrStdout()
 	fmt.Fprintf(out, "%s  %s\n", st.WorkflowID, st.State)
 	if e := st.Error; e != nil {
-		fmt.Fprintf(out, "step %s: %s (%s)\n", stepOf(e), visible(e.Message), visible(e.Code))
+		fmt.Fprintf(out, "%s%s (%s)\n", failedAt("step ", e), visible(e.Message), visible(e.Code))
 	}
 	if st.State == "completed" {
 		fmt.Fprintf(out, "%s\n", st.Output)
@@ -179,7 +207,7 @@ func explain(cmd *cobra.Command, st *model.Status) error {
 	out := cmd.OutOrStdout()
 	switch {
 	case st.State == "failed":
-		fmt.Fprintf(out, "the run failed at step %s: %s (%s)\n  agnt5d retry %s\n", stepOf(st.Error), visible(st.Error.Message), visible(st.Error.Code), ids.Word(st.WorkflowID))
+		fmt.Fprintf(out, "the run failed%s%s (%s)\n  agnt5d retry %s\n", cmp.Or(failedAt(" at step ", st.Error), ": "), visible(st.Error.Message), visible(st.Error.Code), ids.Word(st.WorkflowID))
 	case st.State == "cancelled":
 		fmt.Fprintf(out, "the run was cancelled: %s\n  agnt5d retry %s\n", visible(orDash(st.Reason)), ids.Word(st.WorkflowID))
 	case st.CompletedAt != "":

@@ -144,12 +144,18 @@ func drawRun(out io.Writer, st *model.Status, def *flow.Definition, how drawing)
 	if st.CompletedAt != "" {
 		fmt.Fprintf(out, ", took %s", between(st.CreatedAt, st.CompletedAt))
 	}
+	if st.StartAt != "" {
+		fmt.Fprintf(out, ", first steps at %s", local(st.StartAt, how.in))
+	}
+	if st.Deadline != "" {
+		fmt.Fprintf(out, ", its time is over %s", local(st.Deadline, how.in))
+	}
 	fmt.Fprint(out, "\n\n")
 	if err := drawSteps(out, st, def, how); err != nil {
 		return err
 	}
 	if e := st.Error; e != nil {
-		fmt.Fprintf(out, "\nfailed at %s: %s (%s)\n", stepOf(e), visible(e.Message), visible(e.Code))
+		fmt.Fprintf(out, "\nfailed%s%s (%s)\n", cmp.Or(failedAt(" at ", e), ": "), visible(e.Message), visible(e.Code))
 		if s := st.Steps[e.Step]; s.Error != nil && s.Error.Stack != "" {
 			fmt.Fprintf(out, "%s\n", indent(s.Error.Stack))
 		}
@@ -168,12 +174,16 @@ func drawRun(out io.Writer, st *model.Status, def *flow.Definition, how drawing)
 	return nil
 }
 
-// stepOf names the step by which a run failed, and the attempt if there was one: a wait that timed out had none.
-func stepOf(e *model.RunError) string {
-	if e.Attempt == 0 {
-		return e.Step
+// failedAt names the step by which a run failed, in front of why, and the attempt if there was one: a wait that timed out had none. "": no
+// step failed.
+func failedAt(before string, e *model.RunError) string {
+	switch {
+	case e.Step == "":
+		return ""
+	case e.Attempt == 0:
+		return before + e.Step + ": "
 	}
-	return fmt.Sprintf("%s, attempt %d", e.Step, e.Attempt)
+	return fmt.Sprintf("%s%s, attempt %d: ", before, e.Step, e.Attempt)
 }
 
 func reasonsTitle(reasons []model.Reason) string {

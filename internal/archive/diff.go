@@ -60,7 +60,7 @@ func (a *Archive) trace(ctx context.Context, h journal.Head, last uint64) (*trac
 func (t *trace) note(s *replay.State, rec *journal.Record, i int, e *event.Event) {
 	t.last = rec.At
 	var at subject
-	if e.Kind.HasStep() {
+	if e.OfStep() {
 		at.step = s.Name(e.Step)
 		span, known := t.times[at.step]
 		if !known {
@@ -97,7 +97,9 @@ func (t *trace) note(s *replay.State, rec *journal.Record, i int, e *event.Event
 	case event.RunStarted:
 		same += fmt.Sprintf("%q", e.Name)
 	case event.RunFailed:
-		same += s.Name(e.Step)
+		if same += e.Code; e.OfStep() {
+			same += s.Name(e.Step)
+		}
 	case event.SignalReceived, event.StepCompleted, event.StepScheduled:
 	default:
 		same += fmt.Sprintf("%q %q %q", e.Code, e.Type, e.Message)

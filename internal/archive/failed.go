@@ -11,7 +11,10 @@ const failedMost = 300
 // FailedText is why a run failed, as its head says it: "step: code", and the message on a line of its own. Releases that know of
 // no message show the whole.
 func FailedText(step, code, message string) string {
-	text := step + ": " + code
+	text := code
+	if step != "" {
+		text = step + ": " + code
+	}
 	if message = clipped(message); message == "" {
 		return text
 	}

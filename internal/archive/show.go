@@ -14,7 +14,7 @@ import (
 func Show(seq, n uint64, at int64, run string, g *flow.Graph, e *event.Event) model.Event {
 	out := model.Event{Seq: seq, N: n, At: rfc3339.Format(at), WorkflowID: run, Kind: e.Kind.String(), Attempt: e.Attempt, Data: map[string]any{}}
 	name := func(i int32) string { return stepName(g, i) }
-	if e.Kind.HasStep() {
+	if e.OfStep() {
 		out.Step = name(e.Step)
 	}
 	put := func(key, v string) {
@@ -34,6 +34,14 @@ func Show(seq, n uint64, at int64, run string, g *flow.Graph, e *event.Event) mo
 		put("digest", e.Digest)
 		put("traceparent", e.Trace)
 		out.Data["input"] = json.RawMessage(OrNull(e.Payload))
+		when("start_at", e.Due)
+	case event.RunFailed:
+		put("code", e.Code)
+		put("message", e.Message)
+	case event.RunCompleted:
+		if len(e.Payload) > 0 {
+			out.Data["output"] = json.RawMessage(e.Payload)
+		}
 	case event.AttemptStarted:
 		put("worker", e.Name)
 		if e.Forced {

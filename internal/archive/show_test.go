@@ -34,7 +34,7 @@ func TestEveryFieldOfAnEventIsShown(t *testing.T) {
 					t.Errorf("%s holds %s, and does not show it: %s", k, what, text(t, shown))
 				}
 			}
-			if k.HasStep() && shown.Step != "one" {
+			if e.OfStep() && shown.Step != "one" {
 				t.Errorf("%s: step %q", k, shown.Step)
 			}
 			return nil

@@ -19,7 +19,10 @@ type Snapshot struct {
 	State []byte // see replay.Decode
 }
 
-// Due is a time for which a step waits.
+// dueOfRun is the step of a time for which the run itself waits.
+const dueOfRun = 1 << 30
+
+// Due is a time for which a step waits, or the run itself.
 type Due struct {
 	Step int32
 	At   int64 // Unix ms
@@ -34,7 +37,11 @@ func AppendSnapshot(dst []byte, s *replay.State) []byte {
 	s.Dues(func(replay.Instance, int64) { n++ })
 	dst = binary.AppendUvarint(append(dst, 1), uint64(n))
 	s.Dues(func(i replay.Instance, due int64) {
-		dst = binary.AppendUvarint(dst, uint64(i))
+		step := uint64(i)
+		if i == replay.RunItself {
+			step = dueOfRun
+		}
+		dst = binary.AppendUvarint(dst, step)
 		dst = binary.BigEndian.AppendUint64(dst, uint64(due))
 	})
 	return s.Append(dst)
@@ -58,10 +65,14 @@ func ParseSnapshot(b []byte) (Snapshot, error) {
 	b = b[1+size:]
 	for range n {
 		step, size := binary.Uvarint(b)
-		if size <= 0 || len(b) < size+8 || step > 1<<30 {
+		if size <= 0 || len(b) < size+8 || step > dueOfRun {
 			return Snapshot{}, errSnapshot
 		}
-		out.Dues = append(out.Dues, Due{int32(step), int64(binary.BigEndian.Uint64(b[size:]))})
+		due := Due{int32(step), int64(binary.BigEndian.Uint64(b[size:]))}
+		if step == dueOfRun {
+			due.Step = replay.RunItself
+		}
+		out.Dues = append(out.Dues, due)
 		b = b[size+8:]
 	}
 	out.State = b

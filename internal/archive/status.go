@@ -83,6 +83,12 @@ func (a *Archive) status(l *Look, steps Steps) (*model.Status, error) {
 	if s.EndedAt != 0 {
 		out.CompletedAt = rfc3339.Format(s.EndedAt)
 	}
+	if s.StartAt != 0 {
+		out.StartAt = rfc3339.Format(s.StartAt)
+	}
+	if s.Deadline != 0 && !s.Status.Ended() {
+		out.Deadline = rfc3339.Format(s.Deadline)
+	}
 	out.Error = runError(s)
 	var err error
 	if out.Input, err = a.Payload(s.Input); err != nil {
@@ -173,8 +179,11 @@ func (a *Archive) step(l *Look, i replay.Instance, state replay.StepState) (mode
 	return step, err
 }
 
-// output is a run's output: the output of each completed step that nothing depends on, by name, byte for byte.
+// output is a run's output: what its template came to, or the output of each completed step that nothing depends on, by name, byte for byte.
 func (a *Archive) output(s *replay.State) (json.RawMessage, error) {
+	if s.Graph.Def.Output != nil {
+		return a.Payload(s.Output)
+	}
 	out := []byte{'{'}
 	for _, i := range s.Graph.Sinks {
 		if s.At(i).State != replay.StepCompleted {
@@ -196,9 +205,9 @@ func (a *Archive) output(s *replay.State) (json.RawMessage, error) {
 
 // runError is why a run failed; nil: it has not.
 func runError(s *replay.State) *model.RunError {
-	if s.FailedBy < 0 {
+	step, why := s.Why()
+	if why == nil {
 		return nil
 	}
-	st := s.At(s.FailedBy)
-	return &model.RunError{Step: s.Name(s.FailedBy), Code: st.Error.Code, Message: st.Error.Message, Attempt: st.Error.Attempt}
+	return &model.RunError{Step: step, Code: why.Code, Message: why.Message, Attempt: why.Attempt}
 }

@@ -21,5 +21,9 @@ func MostUrgent(all []model.Reason) *model.Reason {
 // FailedBy is the reason of a failed run of a list: its step, its code, the first bytes of its message.
 func FailedBy(head *model.RunHead) *model.Reason {
 	where, code, _ := ReadFailed(head.Error)
-	return &model.Reason{Step: strings.TrimSuffix(where, ": "+code), Code: code, Detail: head.ErrorMessage}
+	step, of := strings.CutSuffix(where, ": "+code)
+	if !of { // no step failed
+		step = ""
+	}
+	return &model.Reason{Step: step, Code: code, Detail: head.ErrorMessage}
 }

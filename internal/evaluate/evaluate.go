@@ -35,6 +35,16 @@ func Answer(q *shard.Question, from Source) (*shard.Evaluated, error) {
 	if err != nil {
 		return nil, err
 	}
+	if q.Ask == replay.AskResult {
+		t, err := template(q.Template, 0)
+		if err == nil {
+			out.Got.Value, err = t.Eval(env)
+		}
+		if err != nil {
+			out.Got.Err = fmt.Sprintf("output: %v", err)
+		}
+		return out, nil
+	}
 	if q.Ask == replay.AskUntil {
 		env.Round = int64(q.Round)
 		if env.Output, err = from.Payload(q.Output); err != nil {

@@ -120,7 +120,7 @@ func TestNewerIsAnErrorNeverSkipped(t *testing.T) {
 	for name, body := range map[string][]byte{
 		"format":       {Format + 1},
 		"kind":         append([]byte{Format}, pack.AppendUint(pack.AppendArray(nil, 1), 39)...),
-		"field":        append([]byte{Format}, pack.AppendUint(pack.AppendUint(pack.AppendArray(nil, 2), uint64(RunCompleted)), 1)...),
+		"field":        append([]byte{Format}, pack.AppendUint(pack.AppendUint(pack.AppendArray(nil, 2), uint64(RunBegan)), 1)...),
 		"kind too big": append([]byte{Format}, pack.AppendUint(pack.AppendArray(nil, 1), 1<<40)...),
 	} {
 		if _, err := DecodeAll(body); err == nil || !strings.Contains(err.Error(), "newer release") {

@@ -8,7 +8,7 @@ type Kind uint8
 const (
 	// Facts and intents of a run, in the order of a run's life.
 
-	RunStarted     Kind = 1  // fact: ID, Name (workflow), Version, Digest, Payload (input), Trace, Boot
+	RunStarted     Kind = 1  // fact: ID, Name (workflow), Version, Digest, Payload (input), Trace, Boot; Due: its first steps wait until then
 	StepBlocked    Kind = 2  // intent: Step wants its object keys; its place in every queue is this event's sequence
 	KeysGranted    Kind = 3  // fact: Step holds all its keys; this event's sequence is the fencing number
 	StepScheduled  Kind = 4  // intent: Step, Attempt may be handed to a worker; Boot when it is not that of the run's events before
@@ -25,8 +25,8 @@ const (
 	SignalReceived Kind = 15 // fact: Name, ID, Payload
 	TimerSet       Kind = 16 // intent: Step fires at Due
 	TimerFired     Kind = 17 // fact: Step; Forced (by an operator)
-	RunCompleted   Kind = 18 // intent
-	RunFailed      Kind = 19 // intent: Step
+	RunCompleted   Kind = 18 // intent; Payload (its output, when a template says it)
+	RunFailed      Kind = 19 // intent: Step, by whose failure; or Code, Message, when no step failed
 	RunCancelled   Kind = 20 // fact: Message (reason)
 	RunReopened    Kind = 21 // fact: a failed or cancelled run goes on
 	AttemptEnded   Kind = 22 // fact: Step, Attempt: an attempt that was out when its run ended has answered, or its lease ran out
@@ -38,6 +38,7 @@ const (
 	ItemsSet           Kind = 27 // fact: Step, Payload: the list that it goes over; without it: the step goes on with the list that it has
 
 	TemplatesEvaluated Kind = 32 // fact: Step; Payload (its input), Objects (its object keys, each without a state)
+	RunBegan           Kind = 33 // fact: the time has come for which its first steps waited
 
 	// Facts of the engine itself; they stand in records of no run.
 
@@ -60,7 +61,7 @@ var names = [...]string{
 	TimerFired: "TimerFired", RunCompleted: "RunCompleted", RunFailed: "RunFailed", RunCancelled: "RunCancelled",
 	RunReopened: "RunReopened", AttemptEnded: "AttemptEnded", RunQuarantined: "RunQuarantined",
 	ConditionEvaluated: "ConditionEvaluated", FailureCaught: "FailureCaught", RoundCompleted: "RoundCompleted", ItemsSet: "ItemsSet",
-	TemplatesEvaluated: "TemplatesEvaluated",
+	TemplatesEvaluated: "TemplatesEvaluated", RunBegan: "RunBegan",
 	WorkflowRegistered: "WorkflowRegistered", RunsDeleted: "RunsDeleted", ObjectDeleted: "ObjectDeleted",
 	WorkflowUsed: "WorkflowUsed", WorkflowDeleted: "WorkflowDeleted",
 	EngineStarted: "EngineStarted", SettingChanged: "SettingChanged",
@@ -113,7 +114,7 @@ const (
 
 // layouts is the format: the fields of each kind, in order. Fields may be added at the end of a layout, nothing else.
 var layouts = [...][]field{
-	RunStarted:     {fID, fName, fVersion, fDigest, fPayload, fTrace, fBoot, fBy},
+	RunStarted:     {fID, fName, fVersion, fDigest, fPayload, fTrace, fBoot, fBy, fDue},
 	StepBlocked:    {fStep},
 	KeysGranted:    {fStep},
 	StepScheduled:  {fStep, fAttempt, fBoot},
@@ -130,8 +131,8 @@ var layouts = [...][]field{
 	SignalReceived: {fName, fID, fPayload, fBy},
 	TimerSet:       {fStep, fDue},
 	TimerFired:     {fStep, fForced, fBy},
-	RunCompleted:   {},
-	RunFailed:      {fStep},
+	RunCompleted:   {fPayload},
+	RunFailed:      {fStep, fCode, fMessage},
 	RunCancelled:   {fMessage, fBy},
 	RunReopened:    {fBy},
 	AttemptEnded:   {fStep, fAttempt},
@@ -142,6 +143,7 @@ var layouts = [...][]field{
 	FailureCaught:      {fStep},
 	TemplatesEvaluated: {fStep, fPayload, fObjects},
 	ItemsSet:           {fStep, fPayload},
+	RunBegan:           {},
 
 	WorkflowRegistered: {fName, fVersion, fDigest, fBy},
 	RunsDeleted:        {fPayload, fMessage, fBy},
@@ -206,6 +208,11 @@ func (e *Event) Size() int {
 		n += len(e.Objects[i].Key) + len(e.Objects[i].State)
 	}
 	return n
+}
+
+// OfStep says whether the event is about one step. A run can fail without one.
+func (e *Event) OfStep() bool {
+	return e.Kind.HasStep() && (e.Kind != RunFailed || e.Code == "")
 }
 
 // HasStep says whether events of this kind are about one step.

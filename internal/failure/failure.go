@@ -36,6 +36,7 @@ const (
 	TooManyItems     = "too_many_items"
 	ItemFailed       = "item_failed"
 	OutputTooLarge   = "output_too_large"
+	RunTimeout       = "run_timeout"
 )
 
 // Failure is a code and what it means.
@@ -66,11 +67,12 @@ var All = []Failure{
 	{EngineStopped, "attempt lost", "The attempt ran in the engine's own process, which stopped."},
 	{AttemptsLost, "step failed", "Ten attempts in a row were lost."},
 	{SignalTimeout, "step failed", "The signal did not come within the wait's `timeout_ms`, and the wait names no `on_timeout`."},
-	{ExpressionFailed, "step failed", "An expression of the step could not be worked out; the message has its text, the position and the reason."},
+	{ExpressionFailed, "step or run failed", "An expression of the step, or of the run's `output`, could not be worked out; the message has its text, the position and the reason."},
 	{RoundsUsedUp, "step failed", "The step ran `max_rounds` rounds, and its `until` is still not true."},
 	{ObjectKeyInvalid, "step failed", "What a template of the step's `object_keys` came to cannot be an object key."},
 	{TooManyItems, "step failed", "`for_each` gives more items than `max_items` allows, or a list over 16 MiB."},
 	{ItemFailed, "step failed", "More items of the step failed for good than `tolerate` allows; the message names the first."},
 	{OutputTooLarge, "step failed", "The outputs of the step's items are over 16 MiB together."},
+	{RunTimeout, "run failed", "The run was not over within its workflow's `timeout_ms`."},
 	{TimerInvalid, "step failed", "The timer's time cannot be worked out any more: its time zone has gone from the machine, say."},
 }

@@ -26,6 +26,7 @@ type Question struct {
 	Steps    map[string]StepValue // those that its expressions name
 	Output   replay.Payload       // of the round, when that is what is asked about
 	Round    uint32               // from 0
+	Template []byte               // of the run's output, when that is what is asked for
 	When     bool                 // its condition is asked for
 	ForEach  bool                 // the list that it goes over is, if that condition is true
 	Item     *Item                // it is one of a list, or its items are of that list; nil: neither
@@ -90,24 +91,15 @@ func (r *Shard) question(a pending) {
 		return
 	}
 	q := &Question{Ask: s.Asks(a.step), Run: s.Run, Step: a.step, No: a.no, ID: s.ID, Workflow: s.Workflow, Version: s.Version, Created: s.CreatedAt,
-		Name: s.Name(a.step), What: s.Spec(a.step), Input: s.Input}
-	q.Fill, q.FillKeys = s.Templates(a.step)
-	switch q.Ask {
-	case replay.AskUntil:
-		q.Output, q.Item = s.At(a.step).Output, itemOf(s, a.step)
-		q.Round, _ = s.Round(a.step)
-	case replay.AskStart:
-		c, _ := s.Condition(a.step)
-		_, known := s.List(a.step)
-		q.When, q.ForEach = q.What.When != "" && !c.Yes, q.What.ForEach != nil && !known
-	case replay.AskItems:
-		q.Items, q.FillKeys = s.NextItems(a.step)
-		list, _ := s.List(a.step)
-		q.Item = &Item{List: list}
-	case replay.AskOutput:
-		q.Outputs = s.Outputs(a.step)
+		Input: s.Input}
+	refs := s.Graph.OutputRefs
+	if a.step == replay.RunItself {
+		q.Template = s.Graph.Def.Output
+	} else {
+		q.ofStep(s, a.step)
+		refs = s.Refs(a.step)
 	}
-	if refs := s.Refs(a.step); len(refs) > 0 {
+	if len(refs) > 0 {
 		q.Steps = make(map[string]StepValue, len(refs))
 		for _, i := range refs {
 			q.Steps[s.Name(i)] = stepValue(s.At(i))
@@ -115,6 +107,27 @@ func (r *Shard) question(a pending) {
 	}
 	if q.Ask != replay.AskNothing {
 		r.cfg.Evaluate(q)
+	}
+}
+
+// ofStep puts in what a question about a step needs.
+func (q *Question) ofStep(s *replay.State, i replay.Instance) {
+	q.Name, q.What = s.Name(i), s.Spec(i)
+	q.Fill, q.FillKeys = s.Templates(i)
+	switch q.Ask {
+	case replay.AskUntil:
+		q.Output, q.Item = s.At(i).Output, itemOf(s, i)
+		q.Round, _ = s.Round(i)
+	case replay.AskStart:
+		c, _ := s.Condition(i)
+		_, known := s.List(i)
+		q.When, q.ForEach = q.What.When != "" && !c.Yes, q.What.ForEach != nil && !known
+	case replay.AskItems:
+		q.Items, q.FillKeys = s.NextItems(i)
+		list, _ := s.List(i)
+		q.Item = &Item{List: list}
+	case replay.AskOutput:
+		q.Outputs = s.Outputs(i)
 	}
 }
 

@@ -93,6 +93,8 @@ type Start struct {
 	Version  uint32 // of the workflow; 0: the current one
 	Input    []byte
 	Trace    string
+	StartAt  int64        // Unix ms: its first steps wait until then; 0: they do not
+	DelayMS  int64        // the same, counted from the start
 	Signal   *StartSignal // it is delivered with the start, or, when the run exists, to it; nil: none
 	Reply    func(Started, error)
 
@@ -173,7 +175,11 @@ func (in *Start) fold(r *Shard, run *Run, t *replay.Turn) {
 		in.deliver(r, run, t)
 		return
 	}
-	t.Start(in.ID, in.Workflow, in.version.Version, in.Input, in.Trace)
+	at := in.StartAt
+	if in.DelayMS != 0 {
+		at = t.At + in.DelayMS
+	}
+	t.StartAt(in.ID, in.Workflow, in.version.Version, in.Input, in.Trace, at)
 	if in.Signal != nil {
 		t.Signal(in.Signal.Name, in.Signal.ID, in.Signal.Payload)
 	}

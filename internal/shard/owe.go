@@ -95,6 +95,7 @@ func (r *Shard) owe(boot bool) {
 			continue
 		}
 		r.pushTimes(s)
+		r.want(run, replay.RunItself)
 		for i, st := range s.All() {
 			r.oweAttempt(run, replay.Out{Step: i, Attempt: st.Attempt, Local: st.Local, Worker: st.Worker, Boot: st.Boot}, s.Owed(i), boot)
 			r.want(run, i)

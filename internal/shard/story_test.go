@@ -29,7 +29,7 @@ var update = flag.Bool("update", false, "rewrite what the stories expect")
 // dashes, and the events that became durable because of them.
 //
 //	workflow NAME            the following indented lines are its YAML
-//	start RUN WORKFLOW [JSON]
+//	start RUN WORKFLOW [JSON [DELAY]]
 //	complete RUN STEP [JSON]    fail RUN STEP [final]    started RUN STEP
 //	signal RUN NAME [ID]     cancel RUN                  retry RUN                fire RUN TIMER
 //	advance 5s               restart                     state RUN
@@ -190,7 +190,14 @@ func (s *story) do(commands string) {
 			if arg(3) != "" {
 				input = arg(3)
 			}
-			s.turn(&shard.Start{ID: arg(1), Given: true, Workflow: arg(2), Input: []byte(input), Reply: func(_ shard.Started, err error) { s.reply(err) }})
+			delay := time.Duration(0)
+			if arg(4) != "" {
+				var err error
+				if delay, err = time.ParseDuration(arg(4)); err != nil {
+					s.t.Fatal(err)
+				}
+			}
+			s.turn(&shard.Start{DelayMS: delay.Milliseconds(), ID: arg(1), Given: true, Workflow: arg(2), Input: []byte(input), Reply: func(_ shard.Started, err error) { s.reply(err) }})
 		case "complete":
 			in := s.answer(arg(1), arg(2))
 			in.Output = []byte("null")
@@ -335,7 +342,7 @@ func (s *story) line(seq uint64, r journal.Record, id string, many bool, e *even
 		b.WriteString(" " + id)
 	}
 	st, _ := s.folded(r.Run)
-	if e.Kind.HasStep() {
+	if e.OfStep() {
 		b.WriteString(" " + st.Name(e.Step))
 	}
 	switch e.Kind {
@@ -344,6 +351,18 @@ func (s *story) line(seq uint64, r journal.Record, id string, many bool, e *even
 	case event.StepFailed, event.StepSkipped:
 		if e.Code != "" {
 			b.WriteString(" " + e.Code)
+		}
+	case event.RunStarted:
+		if e.Due != 0 {
+			fmt.Fprintf(b, " in %s", time.Duration(e.Due-r.At)*time.Millisecond)
+		}
+	case event.RunFailed:
+		if e.Code != "" {
+			fmt.Fprintf(b, " %s: %s", e.Code, e.Message)
+		}
+	case event.RunCompleted:
+		if len(e.Payload) > 0 {
+			fmt.Fprintf(b, " %s", e.Payload)
 		}
 	case event.TemplatesEvaluated:
 		if len(e.Payload) > 0 {

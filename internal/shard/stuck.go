@@ -34,6 +34,9 @@ func Waits(s *replay.State) bool {
 }
 
 func waits(s *replay.State, signals bool, works func(replay.Instance) bool) (stuck bool) {
+	if s.Held || s.Deadline != 0 {
+		return false
+	}
 	for i, st := range s.All() {
 		switch {
 		case !st.State.Open():

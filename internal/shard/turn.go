@@ -219,6 +219,9 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 			r.runs[s.Run], r.ids[s.ID] = run, run
 			r.meters.open(s.Workflow, 1)
 			r.head(run)
+			if s.Held || s.Deadline != 0 {
+				r.pushTimes(s)
+			}
 		case event.StepBlocked:
 			r.table.Request(objects.Owner{Seq: seq + uint64(i), Run: s.Run, Step: e.Step}, s.Keys(e.Step))
 		case event.KeysGranted:
@@ -398,8 +401,8 @@ func (r *Shard) head(run *Run) {
 	}
 	switch s.Status {
 	case replay.Failed:
-		why := s.At(s.FailedBy).Error
-		h.Failed = archive.FailedText(s.Name(s.FailedBy), why.Code, why.Message)
+		step, why := s.Why()
+		h.Failed = archive.FailedText(step, why.Code, why.Message)
 	case replay.Cancelled:
 		h.Failed = archive.CancelledText(s.Reason)
 	}

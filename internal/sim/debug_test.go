@@ -23,7 +23,7 @@ func explain(t *testing.T, w *World, err error) {
 			events, _ := event.DecodeAll(r.Body)
 			for i, e := range events {
 				name := ""
-				if e.Kind.HasStep() {
+				if e.OfStep() {
 					name = tr.s.Graph.Def.Steps[e.Step].Name
 				}
 				t.Logf("%5d @%d %s %s %d due=%d %s", r.Seq+uint64(i), r.At, e.Kind, name, e.Attempt, e.Due, e.Code)

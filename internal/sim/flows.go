@@ -25,6 +25,13 @@ func randomFlow(rng *rand.Rand) *flow.Definition {
 func tryFlow(rng *rand.Rand) *flow.Definition {
 	n := 1 + rng.IntN(10)
 	d := &flow.Definition{}
+	if rng.IntN(12) == 0 {
+		ms := int64(rng.IntN(60_000) + 1)
+		d.TimeoutMS = &ms
+	}
+	if rng.IntN(8) == 0 {
+		d.Output = json.RawMessage(`{"v":"${ run.version }","s":"${ steps.s0.state }"}`)
+	}
 	name := func(i int) string { return fmt.Sprintf("s%d", i) }
 	escalates := map[int]bool{}
 	for i := range n {

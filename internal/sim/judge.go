@@ -261,6 +261,28 @@ func (j *Judge) fold(t *track, s *replay.State, rec *journal.Record) *replay.Sta
 	return s
 }
 
+// whole checks what concerns the run as a whole: the time for which its first steps wait, its time limit, what it gives.
+func (j *Judge) whole(t *track, rec *journal.Record, e *event.Event) {
+	s := t.s
+	if s.Held && e.OfStep() {
+		j.w.fail("run %s starts later, and there is %s", t.id, e.Kind)
+	}
+	switch {
+	case e.Kind == event.RunBegan && rec.At < s.StartAt:
+		j.w.fail("run %s begins at %d, before its time %d", t.id, rec.At, s.StartAt)
+	case e.Kind == event.RunFailed && e.Code == failure.RunTimeout:
+		j.w.op("a run is over its time")
+		if rec.At < s.Deadline || s.Deadline == 0 {
+			j.w.fail("run %s is over its time at %d, which ends at %d", t.id, rec.At, s.Deadline)
+		}
+	case e.Kind == event.RunCompleted && s.Graph.Def.Output != nil:
+		j.w.op("a template says what a run gives")
+		if want := fmt.Sprintf(`{"s":%q,"v":%d}`, s.Steps[0].State, s.Version); string(e.Payload) != want {
+			j.w.fail("run %s gives %s, want %s", t.id, e.Payload, want)
+		}
+	}
+}
+
 // templates checks what a step's templates came to.
 func (j *Judge) templates(t *track, e *event.Event) {
 	spec := t.s.Spec(e.Step)
@@ -296,7 +318,7 @@ func (j *Judge) stops(s *replay.State, events []event.Event) {
 			if o.Request != 0 {
 				j.w.op("a run ends while a handler holds a key")
 			}
-			if e.Kind == event.RunFailed && s.Status == replay.Failed && s.At(s.FailedBy).Error.Code == failure.SignalTimeout && *s.Spec(s.FailedBy).Signal.TimeoutMS == 0 {
+			if e.Kind == event.RunFailed && s.Status == replay.Failed && s.Fault == nil && s.At(s.FailedBy).Error.Code == failure.SignalTimeout && *s.Spec(s.FailedBy).Signal.TimeoutMS == 0 {
 				j.w.op("a wait of 0 ms ends a run in which somebody works")
 			}
 		}
@@ -314,6 +336,7 @@ func (j *Judge) before(t *track, rec *journal.Record, e *event.Event, seq uint64
 	if s.Status.Ended() && e.Kind != event.AttemptEnded && e.Kind != event.RunReopened && e.Kind != event.RunQuarantined {
 		w.fail("run %s has ended, and then came %s", t.id, e.Kind)
 	}
+	j.whole(t, rec, e)
 	switch e.Kind {
 	case event.StepBlocked, event.SignalAwaited, event.TimerSet, event.StepSkipped:
 		j.mayBegin(t, e)

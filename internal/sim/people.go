@@ -82,9 +82,13 @@ func (w *World) newStart() {
 	id := fmt.Sprintf("run-%d", w.Ops["start"])
 	name := w.flows[w.rng.IntN(len(w.flows))]
 	input := []byte(fmt.Sprintf(`{"n":%d}`, w.rng.IntN(100)))
+	delay := int64(0)
+	if w.chance(10) {
+		delay = int64(w.rng.IntN(30_000))
+	}
 	w.ask("start", func(c *client) {
 		epoch := w.epoch
-		w.home(id).send(&shard.Start{ID: id, Given: true, Workflow: name, Input: input, Reply: func(got shard.Started, err error) {
+		w.home(id).send(&shard.Start{DelayMS: delay, ID: id, Given: true, Workflow: name, Input: input, Reply: func(got shard.Started, err error) {
 			if !w.answered(c, epoch, err) {
 				return
 			}

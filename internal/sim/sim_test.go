@@ -34,7 +34,7 @@ var floor = []string{
 	"event AttemptLost", "event RetrySet", "event StepDeferred", "event StepCompleted", "event StepFailed", "event StepTimedOut",
 	"event StepSkipped", "event SignalAwaited", "event SignalReceived", "event TimerSet", "event TimerFired", "event RunCompleted",
 	"event RunFailed", "event RunCancelled", "event RunReopened", "event AttemptEnded", "event WorkflowRegistered", "event RunsDeleted",
-	"event EngineStarted", "event RunQuarantined", "event ConditionEvaluated", "event FailureCaught", "event RoundCompleted", "event TemplatesEvaluated",
+	"event EngineStarted", "event RunQuarantined", "event ConditionEvaluated", "event FailureCaught", "event RoundCompleted", "event TemplatesEvaluated", "event RunBegan", "a run is over its time", "a template says what a run gives",
 	"a record is damaged", "a reader meets the damage", "the fold meets the damage", "cancel of a quarantined run",
 	"a run is quarantined whose attempt has just begun", "a run ends while a handler holds a key",
 	"a wait of 0 ms ends a run in which somebody works",

@@ -334,6 +334,13 @@ async def test_many_runs_start_at_once_and_one_brings_its_signal(daemon: Daemon)
         assert (await client.get_workflow_status("two"))["output"] == {"a": 2}
         with pytest.raises(ValueError, match="workflow_id"):
             await client.start_workflows([{"workflow_name": "w", "workflow_id": ".."}])
+        for n, later in enumerate(({"delay": "1h"}, {"delay": datetime.timedelta(hours=1)}, {"start_at": datetime.datetime(2999, 1, 1, tzinfo=datetime.UTC)})):
+            waits = await client.start_workflow("w", None, f"later{n}", **later)
+            assert waits["start_at"] and waits["steps"]["a"]["state"] == "pending"
+            assert (await client.start_workflows([{"workflow_name": "w", "workflow_id": f"many{n}"} | later]))[0]["created"]
+            assert (await client.get_workflow_status(f"many{n}"))["start_at"]
+        with pytest.raises(ValueError, match="no time zone"):
+            await client.start_workflow("w", start_at=datetime.datetime(2999, 1, 1))
 
 
 def test_a_setting_with_the_daemons_prefix(daemon: Daemon, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

@@ -143,6 +143,19 @@ def _filter(what: str, value: Any) -> str:
 _Instant = datetime.datetime | str | None
 
 
+def _later(given: Mapping[str, Any]) -> dict[str, Any]:
+    """When the first steps of a run start, as a start says it."""
+    out: dict[str, Any] = {}
+    if given.get("start_at") is not None:
+        out["start_at"] = _instant("start_at", given["start_at"])
+    delay = given.get("delay")
+    if isinstance(delay, datetime.timedelta):
+        out["delay_ms"] = round(delay.total_seconds() * 1000)
+    elif delay is not None:
+        out["delay"] = _filter("delay", delay)
+    return out
+
+
 class Filters(TypedDict, total=False):
     """Which runs are meant. What is left out, or None, means any."""
 
@@ -294,25 +307,30 @@ class Calls:
         *,
         version: int | None = None,
         signal: Mapping[str, Any] | None = None,
+        start_at: _Instant = None,
+        delay: datetime.timedelta | str | None = None,
     ) -> Steps[dict[str, Any]]:
         """Start a run; gives its status, with ``workflow_id``.
 
         With an id of your own, the same id, workflow and input again give the run that exists. Raises NotFound
         (``workflow_not_found``) and Conflict (``run_conflict``). ``version`` starts that version of the workflow instead of the current one.
         ``signal``, ``{"name": ..., "payload": ..., "signal_id": ...}``, is delivered together with the start, or to the run of that id when
-        it exists; then Conflict (``run_finished``) says that it has ended.
+        it exists; then Conflict (``run_finished``) says that it has ended. ``start_at``, a datetime with a zone or a text (RFC 3339), or
+        ``delay``, a timedelta or a text such as "5m", lets its first steps wait; the run is there at once.
         """
         body = {"workflow_id": new_id() if workflow_id is None else given("workflow_id", workflow_id), "input_data": input_data}
         if version is not None:
             body["version"] = int(version)
         if signal is not None:
             body["signal"] = {"signal_id": new_id(), **signal}
+        body |= _later({"start_at": start_at, "delay": delay})
         got = yield from self._ask("POST", f"/v1/workflows/{segment('workflow_name', workflow_name)}/runs", body)
         return _object(got, "workflow_id", "state")
 
     @call
     def start_workflows(self, runs: Iterable[Mapping[str, Any]]) -> Steps[list[dict[str, Any]]]:
-        """Start up to 1,000 runs at once: ``{"workflow_name": ..., "input_data": ..., "workflow_id": ..., "version": ..., "signal": ...}`` each.
+        """Start up to 1,000 runs at once: ``{"workflow_name": ..., "input_data": ..., "workflow_id": ..., "version": ..., "signal": ...,
+        "start_at": ..., "delay": ...}`` each.
 
         Gives an answer for each, in their order: ``workflow_id`` and ``created``, or ``error``. Those that can be started are.
         """
@@ -327,7 +345,7 @@ class Calls:
             given("workflow_id", start["workflow_id"])
             if start.get("signal") is not None:
                 start["signal"] = {"signal_id": new_id(), **start["signal"]}
-            starts.append(start)
+            starts.append({key: value for key, value in start.items() if key != "delay"} | _later(start))
         body = {"runs": starts}
         got = _object((yield from self._ask("POST", "/v1/runs/batch", body)), "runs")
         return list(got["runs"])
