@@ -9,6 +9,7 @@ import (
 	"github.com/agnt5/agnt5d/internal/build"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/push"
+	"github.com/agnt5/agnt5d/schedules"
 )
 
 // health says that the process answers, and nothing else.
@@ -75,10 +76,11 @@ type versionInfo struct {
 	Go      string `json:"go"`
 	API     string `json:"api"`
 	Durable uint64 `json:"durable"` // sequence of the last durable event: where a live feed begins
+	Zones   string `json:"zones"`   // release of the time zone data
 }
 
 func (s *Server) version(w http.ResponseWriter, _ *http.Request) error {
-	return s.reply(w, http.StatusOK, versionInfo{s.o.Release, build.Read().Commit, journal.FormatVersion, runtime.Version(), "v1", s.eng.Durable()})
+	return s.reply(w, http.StatusOK, versionInfo{s.o.Release, build.Read().Commit, journal.FormatVersion, runtime.Version(), "v1", s.eng.Durable(), schedules.ZoneData})
 }
 
 type settings struct {

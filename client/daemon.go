@@ -152,6 +152,7 @@ type Version struct {
 	Go      string `json:"go"`      // that built it
 	Format  int    `json:"format"`  // of its journal
 	Durable uint64 `json:"durable"` // sequence of the last durable event
+	Zones   string `json:"zones"`   // release of its time zone data
 }
 
 // Settings gives what the daemon was told, by flag name. What may hold a secret is "***".

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,7 +19,7 @@ func showTime(plan *schedules.Plan, t int64) ScheduleTime {
 
 func showRow(row *schedules.Row) ScheduleRow {
 	out := ScheduleRow{NominalAt: rfc3339.Format(row.Nominal), Local: row.Local, DueAt: rfc3339.Format(row.Due), DecidedAt: rfc3339.Format(row.Decided),
-		Outcome: string(row.Outcome), Code: row.Code, Detail: row.Detail, RunID: row.Run, Revision: row.Revision, By: row.By, Note: row.Note, Count: row.Count, LastLocal: row.LastText}
+		Outcome: string(row.Outcome), Code: row.Code, Detail: row.Detail, RunID: row.Run, Revision: row.Revision, By: row.By, Note: row.Note, Count: row.Count, LastLocal: row.LastText, TimeZone: cmp.Or(row.Zone, "UTC")}
 	last := row.Decided
 	if row.Started != 0 {
 		out.StartedAt, last = rfc3339.Format(row.Started), row.Started

@@ -65,13 +65,13 @@ func TestAScheduleStartsItsRuns(t *testing.T) {
 	clock := engine.NewTestClock()
 	eng, path := open(t, engine.Options{Clock: clock})
 	register(t, eng, "w", flow.WaitSignal("go", "go"))
-	s := putSchedule(t, eng, `{"name":"hourly","workflow":"w","cron":"0 * * * *","input":{"a":1}}`)
+	s := putSchedule(t, eng, `{"name":"hourly","workflow":"w","cron":"0 * * * *","time_zone":"Asia/Tokyo","input":{"a":1}}`)
 	if s.Revision != 1 || s.State != "active" || s.Owner != "api" || s.Next == nil {
 		t.Fatalf("put: %+v", s)
 	}
 	nominal := advanceTo(t, eng, "hourly", time.Millisecond)
 	rows, text := ledger(t, eng, "hourly")
-	if text != "fired" || rows[0].NominalAt != nominal || rows[0].LagMS > 1000 {
+	if text != "fired" || rows[0].NominalAt != nominal || rows[0].LagMS > 10_000 || rows[0].TimeZone != "Asia/Tokyo" || !strings.HasSuffix(rows[0].Local, "+09:00") {
 		t.Fatalf("%+v", rows)
 	}
 	st, err := eng.Status(t.Context(), rows[0].RunID)

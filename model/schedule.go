@@ -59,6 +59,7 @@ type ScheduleRow struct {
 	Count     int64  `json:"count,omitempty"` // of several: how many
 	LastAt    string `json:"last_at,omitempty"`
 	LastLocal string `json:"last_local,omitempty"`
+	TimeZone  string `json:"time_zone"` // of local
 }
 
 // ScheduleFill is a backfill that is under way.

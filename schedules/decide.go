@@ -224,7 +224,7 @@ func (s *State) due(d *Decision, now, up int64, start Starter) {
 
 // row is that of a nominal time, without its outcome.
 func (s *State) row(nominal, due, now int64) Row {
-	return Row{Nominal: nominal, Due: due, Decided: now, Revision: s.Revision, Local: s.plan.Local(nominal), Note: s.plan.Note(nominal)}
+	return Row{Nominal: nominal, Due: due, Decided: now, Revision: s.Revision, Local: s.plan.Local(nominal), Note: s.plan.Note(nominal), Zone: s.Def.TimeZone}
 }
 
 // several decides those that are only counted.
@@ -502,7 +502,7 @@ func (s *State) Trigger(d *Decision, id, by, overlap string, input json.RawMessa
 	if overlap == "" {
 		overlap = s.Def.overlap()
 	}
-	row := Row{Nominal: now, Hand: id, Due: now, Decided: now, Revision: s.Revision, By: by, Run: id, Local: s.plan.Local(now)}
+	row := Row{Nominal: now, Hand: id, Due: now, Decided: now, Revision: s.Revision, By: by, Run: id, Local: s.plan.Local(now), Zone: s.Def.TimeZone}
 	return s.begin(d, row, Triggered, overlap, input, now, start)
 }
 

@@ -11,6 +11,9 @@ import (
 	"github.com/agnt5/agnt5d/internal/cron"
 )
 
+// ZoneData is the release of the zone data by which local times are worked out. The program carries it.
+const ZoneData = cron.ZoneData
+
 // Plan is when a definition is due. Times are Unix milliseconds. It is immutable.
 type Plan struct {
 	d        *Definition

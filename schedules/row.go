@@ -50,6 +50,7 @@ type Row struct {
 	Note     string  `json:"x,omitempty"`  // what clocks that jump have to do with it
 	LastText string  `json:"lz,omitempty"` // of several: the last one as Local
 	Hand     string  `json:"h,omitempty"`  // of a trigger: the id that its run has, or was to have
+	Zone     string  `json:"tz,omitempty"` // of Local; "": UTC
 }
 
 // far lies behind all times that there are, so that keys of rows count down.

@@ -6,20 +6,21 @@ import (
 
 	"github.com/agnt5/agnt5d/internal/build"
 	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/schedules"
 	"github.com/spf13/cobra"
 )
 
 // versionLine is what --version and the verb say.
 func versionLine() string {
 	b := build.Read()
-	return fmt.Sprintf("agnt5d %s, commit %s, journal format %d, %s %s/%s\n", b.Version, b.Commit, event.Format, b.Go, runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("agnt5d %s, commit %s, journal format %d, time zones %s, %s %s/%s\n", b.Version, b.Commit, event.Format, schedules.ZoneData, b.Go, runtime.GOOS, runtime.GOARCH)
 }
 
 func newVersionCmd() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:     "version",
-		Short:   "Print the release, its commit, the journal format it writes, and the Go that built it",
+		Short:   "Print the release, its commit, the journal format it writes, its time zone data, and the Go that built it",
 		Example: "  agnt5d version -o json\n  agnt5d --version",
 		Args:    nargs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -35,9 +36,10 @@ func newVersionCmd() *cobra.Command {
 				Version string `json:"version"`
 				Commit  string `json:"commit"`
 				Format  int    `json:"format"`
+				Zones   string `json:"zones"`
 				Go      string `json:"go"`
 				OS      string `json:"os"`
-			}{b.Version, b.Commit, event.Format, b.Go, runtime.GOOS + "/" + runtime.GOARCH})
+			}{b.Version, b.Commit, event.Format, schedules.ZoneData, b.Go, runtime.GOOS + "/" + runtime.GOARCH})
 		},
 	}
 	addFormat(cmd, &format)

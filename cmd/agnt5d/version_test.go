@@ -17,8 +17,8 @@ func TestVersionIsTheSameEverywhere(t *testing.T) {
 		t.Errorf("--version: exit %d\n%s%s\nversion:\n%s", code, flag, errs, verb)
 	}
 	var said struct {
-		Version, Commit, Go, OS string
-		Format                  int
+		Version, Commit, Go, OS, Zones string
+		Format                         int
 	}
 	_, out, _ := d.cli(t, "version", "-o", "json")
 	if err := json.Unmarshal([]byte(out), &said); err != nil {
@@ -28,10 +28,10 @@ func TestVersionIsTheSameEverywhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if said.Version == "" || said.Commit == "" || said.Go == "" || said.OS == "" {
+	if said.Version == "" || said.Commit == "" || said.Go == "" || said.OS == "" || said.Zones == "" || !strings.Contains(verb, "time zones "+said.Zones) {
 		t.Errorf("something is missing: %s", out)
 	}
-	if daemon.Version != said.Version || daemon.Commit != said.Commit || daemon.Go != said.Go || daemon.Format != said.Format {
+	if daemon.Version != said.Version || daemon.Commit != said.Commit || daemon.Go != said.Go || daemon.Format != said.Format || daemon.Zones != said.Zones {
 		t.Errorf("the daemon says %+v, the program %+v", daemon, said)
 	}
 }
