@@ -101,6 +101,9 @@ func (s *State) eachKept(l *items, yield func(Instance, *Step) bool) bool {
 	return true
 }
 
+// ItemNumber is the instance of an item of a step with for_each.
+func (s *State) ItemNumber(step Instance, index int) Instance { return s.first(step) + Instance(index) }
+
 // first is the number of the first item of a step.
 func (s *State) first(of Instance) Instance { return s.Graph.Lists[s.Graph.ListOf(of)].First }
 

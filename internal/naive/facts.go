@@ -36,20 +36,21 @@ func (r *Run) enabled(s *Step) (all []Fact) {
 	name := s.Name
 	switch st := r.Steps[name]; {
 	case s.ForEach != nil && st == Running:
-		busy, next := 0, -1
+		busy := 0
 		for i, x := range r.Items[name] {
-			switch x {
-			case Running:
+			if x == Running {
 				busy++
 				all = append(all, Fact{"ok", Item(name, i)}, Fact{"fail", Item(name, i)})
-			case Waiting:
-				if next < 0 {
-					next = i
-				}
 			}
 		}
-		if next >= 0 && (s.MaxParallel == 0 || busy < s.MaxParallel) && !r.orphans[Item(name, next)] {
-			all = append(all, Fact{"take", Item(name, next)})
+		for i, x := range r.Items[name] { // they begin in order; one of which an attempt from before is out has begun, and nobody gets it yet
+			if x != Waiting || s.MaxParallel > 0 && busy >= s.MaxParallel {
+				continue
+			}
+			busy++
+			if !r.orphans[Item(name, i)] {
+				return append(all, Fact{"take", Item(name, i)})
+			}
 		}
 	case st == Scheduled && !r.orphans[name]:
 		all = append(all, Fact{"take", name})

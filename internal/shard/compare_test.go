@@ -38,7 +38,7 @@ func TestTheEngineIsWhatTheSecondModelSays(t *testing.T) {
 	for seed := uint64(1); seed <= uint64(n) && !t.Failed(); seed++ {
 		maps.Copy(met, compareOn(t, seed, false))
 	}
-	for _, what := range []string{"completed", "failed", "cancelled", "retry", "restart", "restart with a question", "skip when", "skip failure", "skip dependency", "skip not_needed", "expression_failed", "caught"} {
+	for _, what := range []string{"completed", "failed", "cancelled", "retry", "restart", "restart with a question", "skip when", "skip failure", "skip dependency", "skip not_needed", "expression_failed", "caught", "items", "an item of many failed", "item_failed", "items were cancelled", "items went on"} {
 		if met[what] == 0 {
 			t.Errorf("%s never happened in %d definitions", what, n)
 		}
@@ -65,7 +65,7 @@ func compareOn(t *testing.T, seed uint64, loud bool) map[string]int {
 	rng := rand.New(rand.NewPCG(seed, 15))
 	c := &comparison{seed: seed, rng: rng, met: map[string]int{}, loud: loud}
 	c.text = randomLanguage(rng)
-	c.asks = strings.Contains(c.text, `"when"`)
+	c.asks = strings.Contains(c.text, `"when"`) || strings.Contains(c.text, `"for_each"`)
 	c.story = &story{t: t, disk: sim.NewDisk(0), now: shard.Now{Wall: 1_800_000_000_000, Mono: 1}, tasks: map[string]*shard.Spec{}}
 	c.boot()
 	c.register("w", c.text)
@@ -249,14 +249,23 @@ func (c *comparison) differs() string {
 		}
 		failed = s.Name(s.FailedBy)
 	}
+	if i, ok := s.Step(c.model.ErrStep); ok && c.asks && failed != "" && failed != c.model.ErrStep && s.At(i).State < replay.StepBlocked {
+		c.apart = true // its expression failed the run, and here another one was quicker
+		return ""
+	}
 	if failed != c.model.ErrStep {
 		return fmt.Sprintf("the run failed by %q, want %q", failed, c.model.ErrStep)
+	}
+	if s.Status == replay.Failed && c.asks && c.handedOut(s) {
+		c.apart = true // while an expression was worked out that ended the run, tasks were handed out
+		return ""
 	}
 	why, caught := s.SkipReasons(), 0
 	for i := range s.Steps {
 		st, name := &s.Steps[i], s.Name(replay.Instance(i))
-		if before := want.Steps[name]; s.Status == replay.Failed && c.asks && (before == naive.Pending || before == naive.Dormant) && st.State.String() != before {
-			c.apart = true // while a condition was worked out that ended the run, other steps went on
+		if before, now := want.Steps[name], st.State.String(); s.Status == replay.Failed && c.asks && now != before &&
+			(before == naive.Pending || before == naive.Dormant || now == naive.Pending || now == naive.Dormant) {
+			c.apart = true // while an expression was worked out that ended the run, other steps went on, or waited for theirs
 			return ""
 		}
 		if open := func(state string) string {
@@ -264,8 +273,11 @@ func (c *comparison) differs() string {
 				return naive.Running
 			}
 			return state
-		}; open(st.State.String()) != open(want.Steps[name]) {
+		}; open(s.Shown(replay.Instance(i)).String()) != open(want.Steps[name]) {
 			return fmt.Sprintf("step %s is %s, want %s", name, st.State, want.Steps[name])
+		}
+		if why := c.differsInItems(s, replay.Instance(i), want.Items[name]); why != "" {
+			return fmt.Sprintf("step %s: %s", name, why)
 		}
 		if reason := why[replay.Instance(i)].String(); reason != want.SkipReasons[name] {
 			return fmt.Sprintf("step %s is skipped because of %q, want %q", name, reason, want.SkipReasons[name])
@@ -283,6 +295,52 @@ func (c *comparison) differs() string {
 	}
 	if caught != want.HandledFailures {
 		return fmt.Sprintf("%d failures are caught, want %d", caught, want.HandledFailures)
+	}
+	return ""
+}
+
+// handedOut says whether an attempt is out of which the model knows nothing.
+func (c *comparison) handedOut(s *replay.State) bool {
+	known := c.model.Enabled()
+	return slices.ContainsFunc(s.Outs, func(o replay.Out) bool {
+		return !slices.ContainsFunc(known, func(f naive.Fact) bool { return f[0] == "answer" && f[1] == s.Name(o.Step) })
+	})
+}
+
+// differsInItems says how the items of a step are not those of the model.
+func (c *comparison) differsInItems(s *replay.State, step replay.Instance, want []string) (why string) {
+	if _, known := s.ItemCounts(step); known != (want != nil) {
+		return fmt.Sprintf("its list is known: %v", known)
+	}
+	var got []string
+	s.ItemStates(step, 0, func(it replay.ItemState) bool {
+		state := it.State.String()
+		switch {
+		case it.State == replay.StepPending:
+			state = "wait"
+		case it.State == replay.StepScheduled: // the shard hands it out at once, unless an attempt of it is out
+			state = naive.Running
+			if _, out := s.Out(s.ItemNumber(step, it.Index)); out {
+				state = "wait"
+			}
+		}
+		got = append(got, state)
+		return true
+	})
+	if !slices.Equal(got, want) {
+		return fmt.Sprintf("its items are %v, want %v", got, want)
+	}
+	if len(want) > 0 {
+		c.met["items"]++
+	}
+	if s.At(step).State == replay.StepCompleted && slices.Contains(want, naive.Failed) {
+		c.met["an item of many failed"]++
+	}
+	if slices.Contains(want, naive.Cancelled) {
+		c.met["items were cancelled"]++
+	}
+	if c.met["retry"] > 0 && slices.Contains(want, naive.Running) && slices.Contains(want, naive.Completed) {
+		c.met["items went on"]++
 	}
 	return ""
 }
@@ -339,6 +397,15 @@ func tryLanguage(rng *rand.Rand) string {
 			if rng.IntN(100) < 40 {
 				s["on_failure"] = other(i)
 			}
+			if rng.IntN(100) < 25 {
+				s["for_each"] = randomList(rng, steps)
+				if rng.IntN(2) == 0 {
+					s["max_parallel"] = 1 + rng.IntN(2)
+				}
+				if rng.IntN(2) == 0 {
+					s["tolerate"] = []any{1, 2, "50%", "34%"}[rng.IntN(4)]
+				}
+			}
 		}
 		steps = append(steps, s)
 	}
@@ -349,6 +416,20 @@ func tryLanguage(rng *rand.Rand) string {
 	}
 	b, _ := json.Marshal(step{"steps": steps})
 	return string(b)
+}
+
+// randomList is what a step goes over: rarely something that is no list.
+func randomList(rng *rand.Rand, before []step) any {
+	switch k := rng.IntN(20); {
+	case k < 8:
+		return slices.Repeat([]any{map[string]any{"n": 1}}, rng.IntN(5))
+	case k < 16 || len(before) == 0:
+		return "input.list"
+	case k < 17:
+		return "input.none"
+	default:
+		return fmt.Sprintf("steps.%s.output", before[rng.IntN(len(before))]["name"])
+	}
 }
 
 func randomCondition(rng *rand.Rand, before []step) string {
