@@ -46,6 +46,7 @@ func OpenOn(j journal.Log, name string, o Options) (*Engine, error) {
 	}
 	o = o.withDefaults()
 	kept := j
+	archive.NameRuns(kept)
 	j, err := sealed.Wrap(kept, o.Codec)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("engine: opening %s: %w", name, err), kept.Close())

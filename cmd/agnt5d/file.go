@@ -60,6 +60,7 @@ func openFile(path, instead string) (*file, error) {
 
 // unsealed is a journal with its payloads opened.
 func unsealed(j kept, path string) (*file, error) {
+	archive.NameRuns(j)
 	codec, err := keyOfFile()
 	if err != nil {
 		return nil, errors.Join(err, j.Close())

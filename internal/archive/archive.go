@@ -83,8 +83,11 @@ func (a *Archive) FindHead(id string, now int64) (journal.Head, error) {
 // Head gives a run's head, or refusal.ErrRunNotFound.
 func (a *Archive) Head(run uint64) (journal.Head, error) {
 	h, ok, err := a.j.Head(run)
-	if err == nil && !ok {
+	switch {
+	case err == nil && !ok:
 		err = refusal.ErrRunNotFound
+	case h.Damaged && h.State != journal.OpenState:
+		err = fmt.Errorf("%w (its head is damaged, and where its records end is not known)", refusal.ErrRunQuarantined)
 	}
 	return h, err
 }
@@ -94,11 +97,37 @@ func (a *Archive) Name(run uint64) string {
 	if n, ok := a.known(run); ok {
 		return n.id
 	}
-	h, err := a.Head(run)
-	if err != nil {
-		return fmt.Sprintf("#%d", run)
+	h, ok, err := a.j.Head(run)
+	if err != nil || !ok {
+		return nameless(run)
 	}
 	return h.ID
+}
+
+func nameless(run uint64) string { return fmt.Sprintf("#%d", run) }
+
+// damagedHead is what lists say of a run whose head is damaged.
+const damagedHead = "its journal is damaged"
+
+// firstSight is the head of a run of which only the first record is to be had. It is a bolt.Naming.
+func firstSight(first journal.Record) journal.Head {
+	h := journal.Head{ID: nameless(first.Run), State: uint8(replay.Quarantined), Failed: damagedHead}
+	_ = event.Read(first.Body, first.Count, func(i int, e *event.Event, opaque bool) error {
+		if i == 0 && !opaque && e.Kind == event.RunStarted {
+			h.ID, h.Workflow, h.Version = e.ID, e.Name, e.Version
+		}
+		return nil
+	})
+	return h
+}
+
+// NameRuns lets damaged heads not stand in the way of a journal's lists, if it is one that has such.
+func NameRuns(j any) {
+	if j, ok := j.(interface {
+		NameRuns(fn func(journal.Record) journal.Head)
+	}); ok {
+		j.NameRuns(firstSight)
+	}
 }
 
 func (a *Archive) known(run uint64) (named, bool) {

@@ -52,7 +52,7 @@ func (j *Journal) write(changes bool, need int64, fn func(*writer) (batches uint
 	if err != nil {
 		return err
 	}
-	w := writer{tx: tx, arena: j.arena[:0], tail: j.tail, clock: j.clock, indexed: j.indexed, late: append(j.spareLate[:0], j.late...), follow: j.follower != nil}
+	w := writer{j: j, tx: tx, arena: j.arena[:0], tail: j.tail, clock: j.clock, indexed: j.indexed, late: append(j.spareLate[:0], j.late...), follow: j.follower != nil}
 	w.tail.clean = !changes && w.tail.clean // a probe changes nothing
 	batches, err := fn(&w)
 	if err != nil {
@@ -89,6 +89,7 @@ func (j *Journal) write(changes bool, need int64, fn func(*writer) (batches uint
 // writer writes batches into a transaction. bbolt refers to the keys and values it was given until the transaction is
 // committed: they lie in the arena, one after the other.
 type writer struct {
+	j       *Journal
 	tx      *bbolt.Tx
 	arena   []byte
 	tail    tail

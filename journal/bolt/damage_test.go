@@ -353,8 +353,8 @@ func TestAMissingRowIsNotTakenForOneThatNeverWas(t *testing.T) {
 	edit(t, path, func(tx *bbolt.Tx) error { return tx.Bucket(headBucket.name).Delete(seqKey(3)) })
 	j := open(t, path)
 	var damage *journal.DamageError
-	if _, _, _, err := j.Lookup("b"); !errors.As(err, &damage) {
-		t.Errorf("lookup: %v", err)
+	if run, _, ok, err := j.Lookup("b"); run != 3 || !ok || err != nil {
+		t.Errorf("lookup: run %d, %v, %v", run, ok, err)
 	}
 	if _, _, err := j.Head(3); !errors.As(err, &damage) || damage.Run != 3 {
 		t.Errorf("head: %v", err)

@@ -94,10 +94,10 @@ func lateOf(h *journal.Head) lateEnd {
 }
 
 // lateHeads gives the heads of the runs that have no rows yet.
-func (t *times) lateHeads(tx *bbolt.Tx) ([]journal.Head, error) {
+func (t *times) lateHeads(j *Journal, tx *bbolt.Tx) ([]journal.Head, error) {
 	var heads []journal.Head
 	for _, run := range t.late {
-		h, ok, err := headOf(tx, run)
+		h, ok, err := j.headOrStandIn(tx, run)
 		if err != nil {
 			return nil, err
 		}

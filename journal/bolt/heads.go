@@ -14,7 +14,7 @@ import (
 // Head gives a run's head. A run whose first record is there and whose head is not is damage.
 func (j *Journal) Head(run uint64) (h journal.Head, ok bool, err error) {
 	err = j.view(func(tx *bbolt.Tx) error {
-		h, ok, err = headOf(tx, run)
+		h, ok, err = j.headOrStandIn(tx, run)
 		return err
 	})
 	return h, ok, err
@@ -53,6 +53,9 @@ func (j *Journal) Lookup(id string) (run uint64, tombstoneUntil int64, ok bool, 
 		}
 		return nil
 	})
+	if damage := (*journal.DamageError)(nil); errors.As(err, &damage) && damage.Kind == idBucket.kind && j.naming.Load() != nil {
+		return j.mendedID(id)
+	}
 	return run, tombstoneUntil, ok && err == nil, err
 }
 
@@ -114,7 +117,7 @@ func (j *Journal) Heads(f journal.HeadFilter) (journal.HeadPage, error) {
 	if f.Look <= 0 {
 		f.Look = math.MaxInt
 	}
-	l := lister{f: f, limit: f.Limit + 1, place: f.After} // one more tells whether there is a next page
+	l := lister{j: j, f: f, limit: f.Limit + 1, place: f.After} // one more tells whether there is a next page
 	if f.IDPrefix != "" {
 		runs, few, err := j.byPrefix(f.IDPrefix, min(f.Look, prefixMost))
 		if err != nil {
@@ -142,6 +145,7 @@ func (j *Journal) Heads(f journal.HeadFilter) (journal.HeadPage, error) {
 
 // lister makes a page of a list.
 type lister struct {
+	j      *Journal
 	f      journal.HeadFilter
 	limit  int
 	found  []journal.Head
@@ -198,7 +202,7 @@ func (l *lister) source(tx *bbolt.Tx) (source, error) {
 		s.b, s.prefixes = flowBucket, [][]byte{appendBytes(nil, f.Workflow)}
 	}
 	if f.ByEnd {
-		heads, err := t.lateHeads(tx)
+		heads, err := t.lateHeads(l.j, tx)
 		if err != nil {
 			return s, err
 		}
@@ -225,24 +229,24 @@ func (l *lister) source(tx *bbolt.Tx) (source, error) {
 	return s, nil
 }
 
-// payload is that of a row; of a run that has none yet it is empty.
-func (s *source) payload(k, v []byte) ([]byte, error) {
-	if k == nil {
-		return nil, nil
-	}
-	return s.b.unseal(k, v)
-}
-
-// head gives the head to which a row leads: it is the row itself where no index was picked.
-func (s *source) head(tx *bbolt.Tx, run uint64, k, p []byte) (journal.Head, bool, error) {
+// head gives the head to which a row leads: it is the row itself where no index was picked. An index says nothing that its key does not
+// say, and the head is asked whether that is so: damage to its rows, of which Verify tells, does no harm here.
+func (l *lister) head(tx *bbolt.Tx, s *source, m journal.HeadMark, k, v []byte) (journal.Head, bool, error) {
 	if s.b != headBucket {
-		return headOf(tx, run)
+		h, ok, err := l.j.headOrStandIn(tx, m.Run)
+		if h.Damaged && s.ended {
+			h.EndedAt = m.Ended
+		}
+		return h, ok, err
 	}
-	h, err := decodeHead(k, p)
-	if err != nil {
-		return h, false, headBucket.damage(k, err.Error())
+	p, err := headBucket.unseal(k, v)
+	if err == nil {
+		var h journal.Head
+		if h, err = decodeHead(k, p); err == nil {
+			return h, true, nil
+		}
 	}
-	return h, true, nil
+	return l.j.standIn(tx, m.Run, headBucket.damage(k, err.Error()))
 }
 
 func statePrefixes(before []byte, states []uint8) [][]byte {
@@ -298,14 +302,10 @@ func (l *lister) some(tx *bbolt.Tx) (more bool, err error) {
 		if !ok {
 			return false, nil
 		}
-		p, err := s.payload(k, v)
-		if err != nil {
-			return false, s.b.damage(nil, err.Error())
-		}
 		if s.ended && m.Ended < s.floor {
 			return false, nil
 		}
-		h, ok, err := s.head(tx, m.Run, k, p)
+		h, ok, err := l.head(tx, &s, m, k, v)
 		if err != nil {
 			return false, err
 		}
@@ -411,8 +411,8 @@ const prefixMost = 10_000
 // byPrefix gives the runs whose ids begin with a prefix. few: they are all.
 func (j *Journal) byPrefix(prefix string, most int) (runs []uint64, few bool, err error) {
 	runs = []uint64{}
-	at := []byte(prefix)
-	for more := true; more && len(runs) <= most; {
+	at, damaged := []byte(prefix), false
+	for more := true; more && len(runs) <= most && !damaged; {
 		err := j.view(func(tx *bbolt.Tx) error {
 			c := tx.Bucket(idBucket.name).Cursor()
 			k, v := c.Seek(at)
@@ -422,12 +422,14 @@ func (j *Journal) byPrefix(prefix string, most int) (runs []uint64, few bool, er
 					return nil
 				}
 				p, err := idBucket.unseal(k, v)
-				if err != nil {
-					return idBucket.damage(k, err.Error())
+				var run uint64
+				var until int64
+				if err == nil {
+					run, until, err = decodeID(p)
 				}
-				run, until, err := decodeID(p)
-				if err != nil {
-					return idBucket.damage(k, err.Error())
+				if err != nil { // the runs themselves are asked for their ids
+					damaged = true
+					return nil
 				}
 				if until == 0 {
 					runs = append(runs, run)
@@ -441,7 +443,7 @@ func (j *Journal) byPrefix(prefix string, most int) (runs []uint64, few bool, er
 			return nil, false, err
 		}
 	}
-	return runs, len(runs) <= most, nil
+	return runs, len(runs) <= most && !damaged, nil
 }
 
 // sorted makes a page of some runs, or (nil) of all of a file that has no index, by reading and sorting them.
@@ -485,7 +487,7 @@ func (j *Journal) readHeads(runs []uint64, fn func(h *journal.Head)) error {
 				c := tx.Bucket(headBucket.name).Cursor()
 				k, _ := c.Seek(seqKey(at))
 				for n := 0; k != nil && n < headsPage; n++ {
-					h, ok, err := headAt(tx, k)
+					h, ok, err := j.headOrStandIn(tx, seqOf(k))
 					if err != nil {
 						return err
 					}
@@ -509,7 +511,7 @@ func (j *Journal) readHeads(runs []uint64, fn func(h *journal.Head)) error {
 		runs = runs[len(some):]
 		err := j.view(func(tx *bbolt.Tx) error {
 			for _, run := range some {
-				h, ok, err := headOf(tx, run)
+				h, ok, err := j.headOrStandIn(tx, run)
 				if err != nil {
 					return err
 				}

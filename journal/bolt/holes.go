@@ -120,13 +120,14 @@ func (w *writer) purge(p *journal.Purge) ([]span, error) {
 	if err == nil {
 		h, err = decodeHead(key, payload)
 	}
-	var spans []span
-	if err == nil {
-		spans, err = spansOf(w.tx, p.Run, h.LastSeq)
-	} else {
-		h = journal.Head{Run: p.Run}
-		spans, err = spansBefore(w.tx, p.Run, w.tail.next)
+	if err != nil {
+		spans, serr := spansBefore(w.tx, p.Run, w.tail.next)
+		if serr != nil {
+			return nil, serr
+		}
+		return spans, w.forgetDamaged(p.Run, p.Until, headBucket.damage(key, err.Error()))
 	}
+	spans, err := spansOf(w.tx, p.Run, h.LastSeq)
 	if err != nil {
 		return nil, err
 	}

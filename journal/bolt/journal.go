@@ -52,6 +52,9 @@ type Journal struct {
 
 	compacting sync.Mutex // held by who compacts
 
+	naming atomic.Pointer[func(journal.Record) journal.Head] // nil: damaged heads are errors
+	mended sync.Map                                          // id -> run and until, of ids whose rows are damaged
+
 	// The committer's own.
 	refused   int64       // bytes that the group would have needed for which there was no space
 	follower  *compaction // rows that change are noted for it; nil: nobody compacts

@@ -150,7 +150,7 @@ func (j *Journal) rows(b *bucket, fn func(tx *bbolt.Tx, key, payload []byte), ba
 					return &journal.DamageError{Damage: journal.Damage{Kind: "page", Detail: "the keys of " + string(b.name) + " are out of order"}}
 				}
 				if p, err := b.unseal(k, v); err != nil {
-					damages = append(damages, b.damage(nil, err.Error()))
+					damages = append(damages, b.keyed(tx, k, err.Error()))
 				} else {
 					fn(tx, k, p)
 				}

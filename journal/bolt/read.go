@@ -320,9 +320,10 @@ func seqOf(k []byte) uint64 {
 func (l *logReader) gap(to uint64) (journal.Record, error) {
 	for l.want < to {
 		end, err := holeAt(l.tx, l.want)
-		if err != nil {
+		if err != nil { // whether something was purged here, or is missing, is not known
+			d := journal.Damage{Seq: l.want, Count: uint32(to - l.want), Kind: "hole", Detail: err.(*journal.DamageError).Detail}
 			l.want = to
-			return journal.Record{}, err
+			return journal.Record{}, &journal.DamageError{Damage: d}
 		}
 		if end > l.want {
 			l.want = end

@@ -161,7 +161,7 @@ func flowKey(workflow string, run uint64) []byte {
 }
 
 // get finds the payload under key; nil: it is not there. That it is not there is believed only when the rows around its
-// place are whole and in order, for a damaged key hides its row, and may hide others.
+// place are in order and not what is looked for, for a damaged key hides its row, and may hide others.
 func (b *bucket) get(tx *bbolt.Tx, key []byte) ([]byte, error) {
 	c := tx.Bucket(b.name).Cursor()
 	k, v := c.Seek(key)
@@ -178,19 +178,19 @@ func (b *bucket) get(tx *bbolt.Tx, key []byte) ([]byte, error) {
 // absent asks the rows around the place of key, the first of which is k, whether it is really not there.
 func (b *bucket) absent(c *bbolt.Cursor, k, v, key []byte) ([]byte, error) {
 	var err error
+	var found []byte
 	if k != nil {
-		err = b.neighbour(k, v, key, 1)
+		found, err = b.neighbour(k, v, key, 1)
 		k, v = c.Prev()
 	} else {
 		k, v = c.Last()
 	}
-	if k != nil && err == nil {
-		err = b.neighbour(k, v, key, -1)
+	if k != nil && err == nil && found == nil {
+		found, err = b.neighbour(k, v, key, -1)
 	}
 	if err == nil {
-		return nil, nil
+		return found, nil
 	}
-	var found []byte
 	around(c, key, func(k, v []byte) bool {
 		if bytes.Equal(k, key) {
 			found, _ = b.unseal(k, v)
@@ -230,14 +230,39 @@ func around(c *bbolt.Cursor, key []byte, fn func(k, v []byte) bool) {
 	}
 }
 
-func (b *bucket) neighbour(k, v, key []byte, side int) error {
+// neighbour looks at a row beside the place of key. One whose checksum holds under key is the one that is looked for, and its own key is
+// damaged; one whose checksum holds under neither has damage of its own.
+func (b *bucket) neighbour(k, v, key []byte, side int) (found []byte, err error) {
 	if bytes.Compare(k, key) != side {
-		return &journal.DamageError{Damage: journal.Damage{Kind: "page", Detail: fmt.Sprintf("the keys of %s are out of order", b.name)}}
+		return nil, &journal.DamageError{Damage: journal.Damage{Kind: "page", Detail: fmt.Sprintf("the keys of %s are out of order", b.name)}}
 	}
 	if _, err := b.unseal(k, v); err != nil {
-		return b.damage(nil, fmt.Sprintf("a row near %q: %v", key, err))
+		found, _ = b.unseal(key, v)
 	}
-	return nil
+	return found, nil
+}
+
+// keyed is damage of a row that was met under a key, which may be what is damaged: the run that it says is named when there is one.
+func (b *bucket) keyed(tx *bbolt.Tx, key []byte, detail string) *journal.DamageError {
+	d := b.damage(bytes.Clone(key), detail)
+	switch b {
+	case stateBucket, flowBucket, endBucket, waypointBucket:
+		if at := len(key) - 8; at > 0 {
+			if b == waypointBucket {
+				at = 0
+			}
+			d.Run = binary.BigEndian.Uint64(key[at:])
+		}
+	case definitionBucket:
+		k := decoder{p: key}
+		if name := k.bytes(); !k.bad && len(k.p) == 4 {
+			d.Detail = fmt.Sprintf("version %d of %q: %s", binary.BigEndian.Uint32(k.p), name, detail)
+		}
+	}
+	if d.Run != 0 && tx.Bucket(logBucket.name).Get(seqKey(d.Run)) == nil {
+		d.Run = 0
+	}
+	return d
 }
 
 // damage describes a damaged row. The key tells whose it is only where the caller asked for that key.

@@ -215,7 +215,8 @@ func (v *verifier) heads() error {
 	}
 	slices.Sort(without)
 	for _, run := range without {
-		_, ok, err := v.j.Head(run) // it may have been purged meanwhile, and is known when its head is damaged
+		var ok bool
+		err := v.j.view(func(tx *bbolt.Tx) (err error) { _, ok, err = headOf(tx, run); return err }) // it may have been purged meanwhile, and is known when its head is damaged
 		var damage *journal.DamageError
 		if errors.As(err, &damage) && damage.Detail == "missing" {
 			v.bad(damage)
