@@ -3,7 +3,10 @@ package engine
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 
+	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/journal"
@@ -13,6 +16,20 @@ import (
 type LogPlace struct {
 	Step    string
 	Attempt uint32
+}
+
+// hasStep says whether a run has a step, or an item of a step (fetch[3]), of that name.
+func hasStep(st *Status, name string) bool {
+	if _, known := st.Steps[name]; known {
+		return true
+	}
+	begin := strings.LastIndexByte(name, '[')
+	if begin < 0 {
+		return false
+	}
+	of := st.Steps[name[:begin]]
+	n, err := strconv.Atoi(strings.TrimSuffix(name[begin+1:], "]"))
+	return err == nil && of.Items != nil && n >= 0 && n < of.Items.Total && name == flow.ItemName(name[:begin], n)
 }
 
 // Logs gives what the attempts of a run wrote to their logs (worker.Log), of one step or ("") of all, after a place, by step and
@@ -35,7 +52,7 @@ func (e *Engine) Logs(ctx context.Context, run, step string, after LogPlace, lim
 		if err != nil {
 			return nil, err
 		}
-		if _, known := st.Steps[step]; !known {
+		if !hasStep(st, step) {
 			return nil, refusal.OfRun(run, fmt.Errorf("step %q: %w", step, refusal.ErrStepNotFound))
 		}
 	}

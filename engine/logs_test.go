@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -86,4 +87,42 @@ func TestLogsOfHandlersInTheProcess(t *testing.T) {
 		t.Errorf("a deleted run: %v", err)
 	}
 	must(t, eng.Close())
+}
+
+// An item of a step has a log like a step, also an empty one; what is no item of the list has none.
+func TestLogsOfItems(t *testing.T) {
+	eng, err := engine.Open(filepath.Join(t.TempDir(), "runs.db"), engine.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer eng.Close()
+	if err := engine.Handle(eng, "svc", "work", func(ctx context.Context, in struct{}) (int, error) {
+		if worker.FromContext(ctx).Step == "a[1]" {
+			worker.Log(ctx).Info("here")
+		}
+		return 1, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	a := flow.Task("a", "svc", "work")
+	a.ForEach = json.RawMessage(`[1,2]`)
+	if err := eng.Register("w", flow.Definition{Steps: []flow.Step{a}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := eng.Start(t.Context(), "w", nil, engine.WithID("r")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := eng.Wait(t.Context(), "r"); err != nil {
+		t.Fatal(err)
+	}
+	for step, want := range map[string]int{"a": 0, "a[0]": 0, "a[1]": 1} {
+		if all, err := eng.Logs(t.Context(), "r", step, engine.LogPlace{}, 0); err != nil || len(all) != want {
+			t.Errorf("%s: %d logs, want %d; %v", step, len(all), want, err)
+		}
+	}
+	for _, step := range []string{"a[2]", "a[-1]", "a[01]", "a[1", "b[0]", "a[]"} {
+		if _, err := eng.Logs(t.Context(), "r", step, engine.LogPlace{}, 0); !errors.Is(err, engine.ErrStepNotFound) {
+			t.Errorf("%s: %v", step, err)
+		}
+	}
 }

@@ -32,6 +32,16 @@ async def talk(ctx: Context) -> str:
 
 
 @function
+async def each(ctx: Context) -> object:
+    """Gives what it was given, refuses 13, and holds 7 as hold does."""
+    if ctx.item == 13:
+        raise NonRetryableError("thirteen brings bad luck")
+    if ctx.item == 7:
+        await hold(ctx)
+    return ctx.item
+
+
+@function
 async def flaky(ctx: Context) -> str:
     """Fails the first attempt."""
     if ctx.attempt == 1:

@@ -77,7 +77,7 @@ export function Banner({ run: st, def, past }: { run: Status; def: Definition | 
     return (
       <section class="banner bad" aria-label="Why it failed">
         <h2>
-          <StateIcon state="failed" /> Failed in step <StepLink name={e.step} />{' '}
+          <StateIcon state="failed" /> {e.step ? <>Failed in step <StepLink name={e.step} /></> : 'Failed'}{' '}
           <span class="code">{e.code}</span>
         </h2>
         <p class="message">{e.message}</p>

@@ -91,7 +91,7 @@ export function Diff() {
                 <Pair name="Run" differs={false} cells={[d.a, d.b].map((r) => <a href={link('run', r.workflow_id)}>{r.workflow_id}</a>)} />
                 <Pair name="Workflow" differs={d.differs.includes('workflow') || d.differs.includes('definition')} cells={[d.a, d.b].map((r) => `${r.workflow_name} v${r.version}`)} />
                 <Pair name="State" differs={d.differs.includes('state')} cells={[d.a, d.b].map((r) => <State state={r.state} />)} />
-                {(d.a.error || d.b.error) && <Pair name="Error" differs={d.differs.includes('error')} cells={[d.a, d.b].map((r) => (r.error ? `${r.error.step}: ${r.error.code}: ${r.error.message}` : ''))} />}
+                {(d.a.error || d.b.error) && <Pair name="Error" differs={d.differs.includes('error')} cells={[d.a, d.b].map((r) => (r.error ? [r.error.step, r.error.code, r.error.message].filter(Boolean).join(': ') : ''))} />}
                 <Pair name="Started" differs={false} cells={[d.a, d.b].map((r) => <Ago time={r.created_at} />)} />
                 <Pair name="Took" differs={false} cells={[d.a, d.b].map((r) => span(r.duration_ms))} />
                 <Pair name="Attempts, events" differs={false} cells={[d.a, d.b].map((r) => `${r.attempts}, ${r.events}`)} />

@@ -1,8 +1,10 @@
 import { runPath, part } from './api'
+import { Attempts, attemptsOf } from './attempts'
 import { act, fireTimer, signalRun } from './dialog'
-import { Ago, may, now, State, StateIcon } from './bits'
-import { clock, count, dateTime, span } from './format'
+import { Ago, may, State, StateIcon } from './bits'
+import { clock, dateTime, span } from './format'
 import type { History } from './events'
+import { ItemPane, Items, itemOf } from './items'
 import { Logs } from './logs'
 import { Payload, Tree, write } from './payload'
 import { change, link } from './route'
@@ -42,6 +44,8 @@ function EventData({ event }: { event: RunEvent }) {
 function StepPane({ run, def, name, history, past }: { run: Status; def: Definition | undefined; name: string; history: History; past: boolean }) {
   const step = run.steps[name]
   const spec = def?.steps.find((s) => s.name === name)
+  const item = step ? undefined : itemOf(name, def)
+  if (item) return <ItemPane run={run} item={item} name={name} history={history} />
   if (!step) return <section><h3>{name}</h3><p class="dim">This run has no step of that name.</p></section>
   const id = run.workflow_id
   const limit = past ? run.last_seq : Infinity
@@ -80,6 +84,7 @@ function StepPane({ run, def, name, history, past }: { run: Status; def: Definit
           {after.length > 0 && <><dt>Before</dt><dd><Names list={after} /></dd></>}
           {spec?.on_failure && <><dt>On failure</dt><dd><StepLink name={spec.on_failure} /></dd></>}
           {spec?.when && <><dt>Condition</dt><dd><When when={spec.when} step={step} /></dd></>}
+          {spec?.for_each !== undefined && <><dt>Items</dt><dd><Items spec={spec} step={step} events={history.events} until={limit} /></dd></>}
           {spec?.repeat && <><dt>Repeat</dt><dd><Rounds repeat={spec.repeat} step={step} looked={lastLook(history.events, name, limit)} /></dd></>}
         </dl>
         {!past && step.state === 'waiting' && may('operate') && <Buttons id={id} spec={spec} />}
@@ -93,25 +98,7 @@ function StepPane({ run, def, name, history, past }: { run: Status; def: Definit
         </section>
       )}
       {step.heartbeat !== undefined && step.heartbeat !== null && <section><h3>Heartbeat</h3><Tree value={step.heartbeat} open={2} /></section>}
-      {attempts.length > 0 && (
-        <section>
-          <h3>{count(attempts.length, 'attempt')}</h3>
-          <table class="small attempts">
-            <tbody>
-              {attempts.slice(-20).map((a) => (
-                <tr>
-                  <td class="num">{a.n}</td>
-                  {spec?.repeat && <td class="dim">round {a.round}</td>}
-                  <td><StateIcon state={a.state} /> {a.text}</td>
-                  <td class="num">{clock(a.from)}</td>
-                  <td class="num right">{span((a.to ? Date.parse(a.to) : then ? Date.parse(then) : now.value) - Date.parse(a.from))}</td>
-                  <td class="dim" title={a.worker}>{a.worker}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </section>
-      )}
+      <Attempts attempts={attempts} rounds={!!spec?.repeat} then={then} />
       {step.attempt > 0 && step.type === 'task' && <Logs run={id} step={name} about={`${step.state} ${step.attempt}`} running={step.state === 'running'} at={run.as_of?.at} />}
       {step.output !== undefined && step.output !== null && (
         <section><Payload name="Output" value={step.output} raw={past ? '' : `${runPath(id)}/steps/${part(name)}/output`} /></section>
@@ -189,41 +176,7 @@ function Deferred({ id, def, spec }: { id: string; def: Definition | undefined; 
   return timer ? <div class="buttons"><button type="button" class="primary" onClick={() => act(fireTimer(id, timer.key))}>Fire timer now</button></div> : null
 }
 
-interface Attempt {
-  n: number
-  round: number // of a step that repeats, from 1
-  from: string
-  to?: string
-  worker: string
-  state: string
-  text: string
-}
-
-// attemptsOf reads a step's attempts from the events up to a sequence.
-export function attemptsOf(events: RunEvent[], step: string, until: number): Attempt[] {
-  const out: Attempt[] = []
-  let round = 1
-  for (const e of events) {
-    if (e.seq > until) break
-    if (e.step !== step) continue
-    const last = out[out.length - 1]
-    const of = (e.attempt && out.findLast((a) => a.n === e.attempt)) || last // an attempt that counted as lost may answer late
-    if (e.kind === 'AttemptStarted') {
-      out.push({ n: e.attempt ?? out.length + 1, round, from: String(e.data?.started_at ?? e.at), worker: String(e.data?.worker ?? ''), state: 'running', text: 'running' })
-    } else if (of && ends[e.kind] && (!of.to || (of.state === 'lost' && e.kind !== 'StepFailed'))) {
-      of.to = e.at
-      of.state = ends[e.kind]!
-      of.text = e.data?.code ? String(e.data.code) : of.state
-    }
-    if (e.kind === 'RoundCompleted') round++
-  }
-  return out
-}
-
-// ends: what an event that ends an attempt made of it.
-const ends: Record<string, string> = { AttemptFailed: 'failed', AttemptLost: 'lost', StepCompleted: 'completed', RoundCompleted: 'completed', StepFailed: 'failed', AttemptEnded: 'cancelled' }
-
-function Last({ history, name, limit }: { history: History; name: string; limit: number }) {
+export function Last({ history, name, limit }: { history: History; name: string; limit: number }) {
   const mine = history.events.filter((e) => e.step === name && e.seq <= limit).slice(-12)
   if (mine.length === 0) return null
   return (

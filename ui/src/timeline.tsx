@@ -159,7 +159,7 @@ export function Timeline({ run, history, at, chosen }: { run: Status; history: H
           {shown.map(([step, mine], i) => (
             <div key={step} class={'lane' + (step === chosen ? ' on' : '')} style={{ top: (first + i) * rowHeight + 'px' }}>
               <button type="button" class="name" onClick={() => change({ step })} title={step}>
-                <StateIcon state={run.steps[step]?.state ?? ''} /> <span>{step}</span>
+                <StateIcon state={run.steps[step]?.state ?? spanState(mine[mine.length - 1]!)} /> <span>{step}</span>
               </button>
               <div class="bars">
                 {mine.slice(-mostBars).map((s) => (
@@ -194,6 +194,9 @@ interface Bar {
   from: number
   to: number
 }
+
+// spanState is the state of an item, whose step alone stands in the status.
+const spanState = (s: Span) => s.outcome ?? (s.kind !== 'attempt' ? 'waiting' : s.started_at ? 'running' : 'scheduled')
 
 // barsOf gives what is drawn of a span that ended by a time, or goes on at it.
 export function barsOf(s: Span, end: number): Bar[] {

@@ -23,6 +23,7 @@ const kinds: Record<string, [icon: string, text: string, mark?: string]> = {
   TimerSet: ['waiting', 'waits for a time'],
   TimerFired: ['completed', 'its time came', 'wait'],
   AttemptEnded: ['cancelled', 'ended after it was cancelled'],
+  RunBegan: ['running', 'the time to begin has come'],
   RunCompleted: ['completed', 'the run completed'],
   RunFailed: ['failed', 'the run failed', 'bad'],
   RunCancelled: ['cancelled', 'the run was cancelled'],

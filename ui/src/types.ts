@@ -34,6 +34,7 @@ export interface Step {
   skip_reason?: string // when, failure, dependency, not_needed
   condition?: { when: string; result: boolean; saw: Json }
   caught?: boolean // it failed, and the step of its on_failure took over
+  items?: { total: number; completed: number; failed: number; open: number; waiting: number; cancelled: number } // of a step with for_each
   round?: number // of a step with repeat, from 0
 }
 
@@ -52,6 +53,8 @@ export interface Status {
   step_counts: Record<string, number>
   reasons?: Reason[]
   handled_failures?: number
+  start_at?: string // until when its first steps wait, or waited
+  deadline?: string // of an open run, when its time is over
   last_seq: number
   events: number
   as_of?: { seq: number; n: number; at: string }
@@ -96,6 +99,9 @@ export interface StepSpec {
   join?: string // all, any, settled
   when?: string
   on_failure?: string
+  for_each?: Json // a list, or an expression that gives one
+  max_parallel?: number
+  tolerate?: number | string
   repeat?: { until: string; interval_ms?: number; backoff_coefficient?: number; max_interval_ms?: number; max_rounds?: number }
   service_name?: string
   handler_name?: string
