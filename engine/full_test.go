@@ -11,19 +11,26 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/model"
+	"github.com/agnt5/agnt5d/schedules"
 	"github.com/agnt5/agnt5d/worker"
 	"golang.org/x/sys/unix"
 )
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("AGNT5_TEST_FULL"); dir != "" {
-		if err := fillUp(dir); err != nil {
+		try := fillUp
+		if os.Getenv("AGNT5_TEST_FULL_OF") == "schedules" {
+			try = overdueOnAFullDisk
+		}
+		if err := try(dir); err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}
@@ -34,11 +41,95 @@ func TestMain(m *testing.M) {
 
 // A limit on the size of a file is a full disk that can be had and lifted in one process; it is a child, so that no other
 // test meets it.
-func TestAFullDiskRefusesReadsGoOnAndItResumes(t *testing.T) {
+func TestAFullDiskRefusesReadsGoOnAndItResumes(t *testing.T) { onAFullDisk(t, "runs") }
+
+// A schedule that cannot fire, because the disk is full, says so in lists, explain and metrics. When there is space it goes on, and each
+// due time has its row.
+func TestAScheduleThatCannotFireSaysSo(t *testing.T) { onAFullDisk(t, "schedules") }
+
+func onAFullDisk(t *testing.T, of string) {
 	cmd := exec.Command(os.Args[0], "-test.run=^$")
-	cmd.Env = append(os.Environ(), "AGNT5_TEST_FULL="+t.TempDir())
+	cmd.Env = append(os.Environ(), "AGNT5_TEST_FULL="+t.TempDir(), "AGNT5_TEST_FULL_OF="+of)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+func overdueOnAFullDisk(dir string) error {
+	signal.Ignore(unix.SIGXFSZ)
+	ctx := context.Background()
+	path := filepath.Join(dir, "runs.db")
+	eng, err := engine.Open(path, engine.Options{})
+	if err != nil {
+		return err
+	}
+	defer eng.Close()
+	if err := eng.Register("w", flow.Definition{Steps: []flow.Step{flow.WaitSignal("go", "go")}}); err != nil {
+		return err
+	}
+	d, problems := schedules.Read([]byte(`{"name":"often","workflow":"w","every":"1s","overlap":"allow","catch_up":{"window":"1h","max":0}}`))
+	if len(problems) > 0 {
+		return problems
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if _, _, err := eng.SchedulePut(ctx, d); err != nil {
+		return err
+	}
+	if err := limit(uint64(info.Size())); err != nil {
+		return err
+	}
+	for i := 0; !errors.Is(err, engine.ErrDiskFull); i++ {
+		if _, err = eng.Start(ctx, "w", strings.Repeat("x", 100_000), engine.WithID(fmt.Sprint("r", i))); i > 5_000 {
+			return errors.New("the disk never was full")
+		}
+	}
+	said := func() (string, bool, error) {
+		list, _, err := eng.ScheduleList(ctx, "", 0)
+		if err != nil || len(list) != 1 {
+			return "", false, fmt.Errorf("list: %+v %w", list, err)
+		}
+		why, err := eng.ScheduleExplain(ctx, "often")
+		if err != nil {
+			return "", false, err
+		}
+		stats, err := eng.Stats()
+		overdue := slices.ContainsFunc(why.Reasons, func(r model.ScheduleReason) bool { return r.Code == "overdue" })
+		return fmt.Sprintf("list %d ms, explain %v, metrics %d ms", list[0].OverdueMS, overdue, stats.Overdue), list[0].Late() && overdue && stats.Overdue > 500, err
+	}
+	for began := time.Now(); ; {
+		text, is, err := said()
+		if is {
+			break
+		}
+		if time.Since(began) > 10*time.Second || err != nil {
+			return fmt.Errorf("ten seconds after the disk was full: %s %w", text, err)
+		}
+	}
+	if err := limit(1 << 40); err != nil {
+		return err
+	}
+	for began := time.Now(); ; {
+		rows, _, err := eng.ScheduleLedger(ctx, "often", engine.LedgerFilter{Limit: 1000})
+		if err != nil {
+			return err
+		}
+		for i := 1; i < len(rows); i++ {
+			a, _ := time.Parse(time.RFC3339, rows[i].NominalAt)
+			if b, _ := time.Parse(time.RFC3339, rows[i-1].NominalAt); b.Sub(a) != time.Second {
+				return fmt.Errorf("between %+v and %+v no time has a row", rows[i], rows[i-1])
+			}
+		}
+		if len(rows) > 0 && rows[0].Outcome == "fired" {
+			if at, _ := time.Parse(time.RFC3339, rows[0].NominalAt); at.After(began) {
+				return nil
+			}
+		}
+		if time.Since(began) > time.Minute {
+			return fmt.Errorf("it does not go on: %+v", rows)
+		}
 	}
 }
 

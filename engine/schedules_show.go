@@ -105,7 +105,7 @@ func (e *Engine) ScheduleExplain(ctx context.Context, name string) (ScheduleReas
 	case err != nil:
 		return out, err
 	}
-	if s.OverdueMS > 1000 && s.Paused == nil {
+	if s.Late() {
 		add("overdue", "", "its due time %s is over since %s and not decided: the disk is full, or the engine does not keep up", s.Next.Local, time.Duration(s.OverdueMS)*time.Millisecond)
 	}
 	if s.Next != nil && s.Next.Excluded {

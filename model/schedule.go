@@ -24,6 +24,9 @@ type Schedule struct {
 	DeletedAt  string          `json:"deleted_at,omitempty"`
 }
 
+// Late says that its next due time should have been decided: the disk is full, or the engine does not keep up.
+func (s *Schedule) Late() bool { return s.OverdueMS > 500 && s.Paused == nil }
+
 // SchedulePause says since when a schedule is paused.
 type SchedulePause struct {
 	Since string `json:"since"`

@@ -85,7 +85,7 @@ func listSchedules(cmd *cobra.Command, all []model.Schedule) error {
 			if s.Next.Excluded {
 				next += " (excluded)"
 			}
-			if s.OverdueMS > 1000 {
+			if s.Late() {
 				next += " (overdue for " + span(time.Duration(s.OverdueMS)*time.Millisecond) + ")"
 			}
 		}
@@ -218,7 +218,7 @@ func showSchedule(cmd *cobra.Command, s *model.Schedule) error {
 	if s.Next != nil {
 		fmt.Fprintf(w, "  next     %s\n", timeText(s.Next))
 	}
-	if s.OverdueMS > 1000 {
+	if s.Late() {
 		fmt.Fprintf(w, "  overdue  for %s\n", span(time.Duration(s.OverdueMS)*time.Millisecond))
 	}
 	if l := s.Last; l != nil {
