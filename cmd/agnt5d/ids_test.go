@@ -15,7 +15,7 @@ import (
 )
 
 // good is an argument for each name that a verb's usage line has.
-var good = map[string]string{"RUN": "r", "NAME": "n", "TIMER": "t", "VERSION": "1", "WORKFLOW": "w", "KEY": "k", "STEP": "s", "FILE": "", "URL": "http://127.0.0.1:9/x"}
+var good = map[string]string{"RUN": "r", "NAME": "n", "TIMER": "t", "VERSION": "1", "WORKFLOW": "w", "KEY": "k", "STEP": "s", "FILE": "", "INCREMENT": "", "URL": "http://127.0.0.1:9/x"}
 
 // places gives the arguments that a verb's usage line names: those that must be there, and those in brackets.
 func places(cmd *cobra.Command) (all []string) {
@@ -69,14 +69,14 @@ func TestEveryVerbRefusesWhatAnUnsetVariableGives(t *testing.T) {
 			if !known {
 				t.Fatalf("%s: what is %s?", cmd.CommandPath(), name)
 			}
-			if name == "FILE" {
+			if name == "FILE" || name == "INCREMENT" {
 				value = file
 			}
 			args = append(args, value)
 		}
 		for i, name := range names {
 			for _, bad := range []string{"", ".", ".."} {
-				if bad != "" && (name == "FILE" || name == "URL") {
+				if bad != "" && (name == "FILE" || name == "INCREMENT" || name == "URL") {
 					continue
 				}
 				wrong := slices.Clone(args)

@@ -243,3 +243,14 @@ func FuzzEval(f *testing.F) {
 		}
 	})
 }
+
+// TestEachItemOfWhatIsNoList ends, whatever the bytes are: what a journal gives may come from a program that is wrong.
+func TestEachItemOfWhatIsNoList(t *testing.T) {
+	for list, want := range map[string]int{`[]`: 0, `[1,"a,b",[2,3],{"c":[4]}]`: 4, ` [ 1 , 2 ] `: 2, `{"a":1}`: 0, `7`: 0, `"[1,2]"`: 0, ``: 0, `[1}2:`: -1, `[}]`: -1, `[1,2`: -1, `["a`: -1} {
+		n := 0
+		EachItem([]byte(list), func([]byte) { n++ })
+		if n != want && want >= 0 || n > len(list) {
+			t.Errorf("%s has %d items, want %d", list, n, want)
+		}
+	}
+}

@@ -50,7 +50,7 @@ func wrap(b []byte) any {
 	return raw(b)
 }
 
-// skip gives where the value that begins at i ends. b is valid JSON.
+// skip gives where the value that begins at i ends. b is valid JSON; in what is not, it goes on by a byte at least.
 func skip(b []byte, i int) int {
 	switch b[i] {
 	case '"':
@@ -71,7 +71,7 @@ func skip(b []byte, i int) int {
 		}
 		return len(b)
 	}
-	for i < len(b) && b[i] != ',' && b[i] != '}' && b[i] != ']' && b[i] != ':' && !isSpace(b[i]) {
+	for i++; i < len(b) && b[i] != ',' && b[i] != '}' && b[i] != ']' && b[i] != ':' && !isSpace(b[i]); {
 		i++
 	}
 	return i
@@ -117,9 +117,12 @@ func (r raw) members(each func(key, value raw) bool) {
 	}
 }
 
-// items calls with each value of a list.
+// items calls with each value of a list. What is no list has none.
 func (r raw) items(each func(value raw)) {
 	b := r.trim()
+	if r.first() != '[' {
+		return
+	}
 	i := 1
 	for {
 		for i < len(b) && (isSpace(b[i]) || b[i] == ',') {
