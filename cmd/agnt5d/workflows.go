@@ -62,7 +62,7 @@ func newWorkflowsShowCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "show NAME",
 		Short:             "Print the definition of a workflow as JSON",
-		Long:              "Prints the definition of a workflow as JSON, which register takes. With -o json it stands in the field definition, beside version and digest.",
+		Long:              "Prints the definition of a workflow as JSON, which register takes, and on standard error which versions there are. With -o json it stands in the field definition, beside version and digest.",
 		Example:           "  agnt5d workflows show order\n  agnt5d workflows show order --version 1 > order-1.json",
 		Args:              nargs("NAME"),
 		ValidArgsFunction: workflowNames,
@@ -80,6 +80,11 @@ func newWorkflowsShowCmd() *cobra.Command {
 		if err := json.Indent(b, w.Definition, "", "  "); err != nil {
 			return err
 		}
+		which := "the only one"
+		if n := len(w.Numbers); n > 1 {
+			which = fmt.Sprintf("one of %d, from %d to %d; version %d is current", n, w.Numbers[0], w.Numbers[n-1], w.Current)
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s version %d, %s\n", w.Name, w.Version, which)
 		_, err = fmt.Fprintln(cmd.OutOrStdout(), b)
 		return err
 	})

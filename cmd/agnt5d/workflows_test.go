@@ -31,7 +31,7 @@ func TestWorkflowsAtTheShell(t *testing.T) {
 		{"start rel --id r2", 0, nil},
 		{"workflow", 0, []string{"WORKFLOW", "rel       2        2         2"}},
 		{"workflows show rel", 0, []string{`"handler_name": "b"`}},
-		{"workflows show rel --version 1", 0, []string{"{\n  \"steps\": [\n    {\n      \"name\": \"a\",\n"}},
+		{"workflows show rel --version 1", 0, []string{"rel version 1, one of 2, from 1 to 2; version 2 is current\n", "{\n  \"steps\": [\n    {\n      \"name\": \"a\",\n"}},
 		{"workflows show rel --version 1 -o json", 0, []string{`"version":1,"current":2`}},
 		{"workflows show rel --version 3", exitNotFound, []string{"version 3"}},
 		{"workflows diff rel 1", exitDiffer, []string{"rel, version 1 to 2:\n+ step b\n"}},
