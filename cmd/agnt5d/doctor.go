@@ -1,29 +1,43 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
+	"time"
 
+	"github.com/agnt5/agnt5d/internal/archive"
+	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/journal/bolt"
 	"github.com/spf13/cobra"
 )
 
 func newDoctorCmd() *cobra.Command {
-	var format string
+	var format, repaired string
 	cmd := &cobra.Command{
 		Use:   "doctor FILE",
 		Short: "Explain what is wrong with a journal that does not open, and how to fix it",
-		Long: `Opens a journal as an engine would, without changing it, and checks all of it. It explains what it finds and
-repairs nothing, so that data that cannot be trusted never looks as if it could be.`,
-		Example: "  agnt5d doctor runs.db\n  agnt5d doctor runs.db -o json",
+		Long: `Opens a journal as an engine would, without changing it, and checks all of it. It explains what it finds.
+
+With --repair NEW it makes a new journal of what is whole, and lists the runs that are lost. FILE is never
+changed. A run of which a record is lost is left out as a whole, and its id cannot be used again for 90 days:
+half a run would do its steps a second time.`,
+		Example: "  agnt5d doctor runs.db\n  agnt5d doctor runs.db --repair repaired.db\n  agnt5d doctor runs.db -o json",
 		Args:    nargs("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkFormat(format); err != nil {
 				return err
 			}
-			d, err := diagnose(cmd, args[0])
+			if repaired != "" {
+				if err := absent(repaired, noOverwriting); err != nil {
+					return err
+				}
+			}
+			d, err := diagnose(cmd, args[0], repaired)
 			if d == nil {
 				return err
 			}
@@ -38,6 +52,7 @@ repairs nothing, so that data that cannot be trusted never looks as if it could 
 		},
 	}
 	addFormat(cmd, &format)
+	textFlag(cmd, &repaired, "repair", "make a new journal of what is whole, at this path")
 	return cmd
 }
 
@@ -48,6 +63,9 @@ type diagnosis struct {
 	Opens   bool       `json:"opens"`
 	Damages []finding  `json:"damages"`
 	Newer   []newerRun `json:"newer"` // runs that wait for a newer release; that is no damage
+
+	Repaired string   `json:"repaired,omitempty"` // the new journal
+	Lost     []string `json:"lost,omitempty"`     // the runs that are not in it
 
 	Note string `json:"note,omitempty"` // what is worth knowing though nothing is wrong
 
@@ -82,7 +100,7 @@ var closed = []struct {
 }
 
 // diagnose looks at a journal. Without a diagnosis, the error is that it could not look.
-func diagnose(cmd *cobra.Command, path string) (*diagnosis, error) {
+func diagnose(cmd *cobra.Command, path, repaired string) (*diagnosis, error) {
 	d := &diagnosis{Damages: []finding{}, Newer: []newerRun{}}
 	f, err := openFile(path, checkThere)
 	for _, c := range closed {
@@ -98,7 +116,11 @@ func diagnose(cmd *cobra.Command, path string) (*diagnosis, error) {
 	bar := barAtTerminal(cmd.ErrOrStderr())
 	defer bar.end()
 	f.progress = func(done float64) { bar.show("checking", done) }
+	lost := map[uint64]string{}
 	stats, err := f.verify(cmd.Context(), func(at journal.Damage) {
+		if at.Run != 0 && (at.Kind == "record" || at.Kind == "link" || at.Kind == "history") {
+			lost[at.Run] = f.Name(at.Run)
+		}
 		d.Damages, d.lie = append(d.Damages, f.finding(at)), append(d.lie, f.lie(at).Error())
 	})
 	if err != nil {
@@ -106,12 +128,19 @@ func diagnose(cmd *cobra.Command, path string) (*diagnosis, error) {
 	}
 	d.Note = sizeNote(f.path)
 	d.Opens, d.Newer = true, append(d.Newer, stats.newer...)
+	if repaired != "" {
+		if err := d.repair(cmd.Context(), f, repaired, lost, bar); err != nil {
+			return nil, err
+		}
+		d.Verdict, d.Advice = "repaired", fmt.Sprintf("%s is made of what is whole, and is whole; %s of %s did not make it. %s was not changed.\nA daemon folds the whole log when it starts on it for the first time.", repaired, count(len(d.Lost), "run"), f.path, f.path)
+		return d, nil
+	}
 	if len(d.Damages) == 0 {
 		d.Verdict, d.Advice = "ok", fmt.Sprintf("%s opens, and nothing in it is damaged.", f.path)
 		return d, nil
 	}
 	d.Verdict = "damaged"
-	d.Advice = fmt.Sprintf("Damaged: %s. The file opens: an engine quarantines the runs that are named, and the others continue.\n\"cancel\" ends a quarantined run that is open, \"delete\" removes one that had ended.", count(len(d.Damages), "place"))
+	d.Advice = fmt.Sprintf("Damaged: %s. The file opens: an engine quarantines the runs that are named, and the others continue.\n\"cancel\" ends a quarantined run that is open, \"delete\" removes one that had ended.\n\"agnt5d doctor --repair NEW\" makes a new journal of what is whole.", count(len(d.Damages), "place"))
 	return d, exit(exitError, "")
 }
 
@@ -123,6 +152,9 @@ func (d *diagnosis) print(cmd *cobra.Command) error {
 	}
 	for i := range d.Newer {
 		fmt.Fprintln(out, &d.Newer[i])
+	}
+	for _, id := range d.Lost {
+		fmt.Fprintf(out, "lost: run %q\n", id)
 	}
 	if d.Note != "" {
 		fmt.Fprintln(out, d.Note)
@@ -141,4 +173,50 @@ func sizeNote(path string) string {
 	}
 	return fmt.Sprintf("%s has %.1f GiB. Runs that have ended are kept for ever unless the daemon is told otherwise: \"agnt5d serve --retention-completed 30d\" and so on, or \"agnt5d purge\".",
 		path, float64(info.Size())/(1<<30))
+}
+
+// keptLost is how long the ids of lost runs cannot be used again.
+const keptLost = 90 * 24 * time.Hour
+
+// repair makes a new journal of what is whole.
+func (d *diagnosis) repair(ctx context.Context, f *file, path string, lost map[uint64]string, bar *bar) error {
+	j, ok := f.kept.(*bolt.Journal)
+	if !ok {
+		return errDatabase
+	}
+	known, err := f.Registered()
+	if err != nil {
+		return &exitErr{exitError, err}
+	}
+	now := time.Now()
+	lost, err = bolt.Repair(ctx, j, path, bolt.RepairOptions{
+		Lost: lost,
+		Name: f.Name,
+		Head: func(run, last uint64) (journal.Head, error) {
+			s, err := f.FoldRun(run, last)
+			if err != nil {
+				return journal.Head{}, err
+			}
+			return archive.HeadOf(s), nil
+		},
+		Definitions: known,
+		Entry: func(lost map[uint64]string) []byte {
+			var gone []event.Deleted
+			for run, id := range lost {
+				gone = append(gone, event.Deleted{Run: run, ID: id})
+			}
+			return event.AppendBody(nil, []event.Event{{Kind: event.RunsDeleted, Payload: event.AppendDeleted(nil, gone...), Message: "lost to damage", By: "doctor"}})
+		},
+		At: now.UnixMilli(), Until: now.Add(keptLost).UnixMilli(),
+		Progress: func(done, all int64) { bar.show("repairing", share(done, all)) },
+	})
+	if err != nil {
+		return &exitErr{exitError, fmt.Errorf("%s was not made: %w", path, err)}
+	}
+	bar.end()
+	d.Repaired, d.Lost = path, []string{}
+	for _, run := range slices.Sorted(maps.Keys(lost)) {
+		d.Lost = append(d.Lost, lost[run])
+	}
+	return nil
 }

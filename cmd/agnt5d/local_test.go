@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,13 +21,15 @@ func flipRow(t *testing.T, path, bucket, id string) {
 	}
 	defer db.Close()
 	err = db.Update(func(tx *bbolt.Tx) error {
-		row := tx.Bucket([]byte("ids")).Get([]byte(id))
-		run, _ := binary.Uvarint(row[4:])
-		number := binary.BigEndian.AppendUint64(nil, run)
+		number := []byte("no run")
+		if row := tx.Bucket([]byte("ids")).Get([]byte(id)); row != nil {
+			run, _ := binary.Uvarint(row[4:])
+			number = binary.BigEndian.AppendUint64(nil, run)
+		}
 		b := tx.Bucket([]byte(bucket))
 		var key, value []byte
 		err := b.ForEach(func(k, v []byte) error {
-			if key == nil && (string(k) == id || string(k) == string(number) || len(k) > 8 && string(k[len(k)-8:]) == string(number)) {
+			if key == nil && (string(k) == id || string(k) == "\x01"+id+"\x00\x00\x00\x01" || string(k) == string(number) || len(k) > 8 && string(k[len(k)-8:]) == string(number)) {
 				key, value = slices.Clone(k), slices.Clone(v)
 			}
 			return nil
@@ -139,4 +143,56 @@ func TestRetentionPassesADamagedRun(t *testing.T) {
 			return !strings.Contains(out, "before") && !strings.Contains(out, "after") && (strings.Contains(out, "damaged") == (bucket == "heads"))
 		})
 	}
+}
+
+// Of a journal with damage in every kind of row, doctor makes a new one of what is whole: the runs of which only a head, an id or an index
+// row was lost are all there, the one that has lost a record is named and its id is kept, and definitions are as the log tells.
+func TestDoctorMakesAWholeJournal(t *testing.T) {
+	d := startDaemon(t, t.TempDir())
+	path, made := filepath.Join(d.dir, "runs.db"), filepath.Join(d.dir, "made.db")
+	w := writeFile(t, "w.yaml", "steps:\n  - {name: s, type: wait_signal, signal: {name: go}}\n")
+	d.say(t, 0, "", "register", "w", w)
+	d.say(t, 0, "", "register", "q", writeFile(t, "q.yaml", "steps:\n  - {name: s, type: wait_timer, timer: {key: t, delay_ms: 0}}\n"))
+	for _, id := range []string{"gone", "done", "lost", "done-too"} {
+		d.say(t, 0, "", "start", "q", "--id", id, "--wait")
+	}
+	for _, id := range []string{"open", "open-too", "stopped"} {
+		d.say(t, 0, "", "start", "w", "--id", id)
+	}
+	d.say(t, 0, "", "cancel", "stopped", "--reason", "enough")
+	d.say(t, 0, "", "delete", "gone")
+	d.kill()
+	for _, row := range [][2]string{{"log", "lost"}, {"heads", "done"}, {"heads", "stopped"}, {"ids", "open"}, {"bystate", "open-too"}, {"byflow", "done-too"}, {"definitions", "q"}, {"current", "w"}} {
+		flipRow(t, path, row[0], row[1])
+	}
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.say(t, exitConflict, "no file is overwritten", "doctor", path, "--repair", path)
+	d.say(t, exitError, "--repair NEW", "doctor", path)
+	d.say(t, 0, "lost: run \"lost\"", "doctor", path, "--repair", made)
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the damaged journal was changed: %v", err)
+	}
+	d.say(t, 0, "nothing is damaged", "verify", made)
+	if err := os.Rename(made, path); err != nil {
+		t.Fatal(err)
+	}
+	d.again(t)
+	for id, want := range map[string]string{"done": "completed", "done-too": "completed", "open": "running", "open-too": "running", "stopped": "cancelled"} {
+		d.say(t, 0, want, "show", id)
+	}
+	for _, id := range []string{"lost", "gone"} {
+		d.say(t, exitNotFound, "run_expired", "start", "q", "--id", id)
+	}
+	d.say(t, 0, "was registered before and is current", "register", "w", w)
+	d.say(t, 0, "more  completed", "start", "q", "--id", "more", "--wait")
+	for _, id := range []string{"open", "open-too"} {
+		d.say(t, 0, "is recorded", "signal", id, "go")
+		d.say(t, 0, id+"  completed", "wait", id)
+	}
+	d.kill()
+	d.say(t, 0, "nothing is damaged", "verify", path)
+	d.say(t, 0, "", "replay", "--check", path)
 }

@@ -3,6 +3,9 @@ package archive
 import (
 	"strings"
 	"unicode/utf8"
+
+	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/replay"
 )
 
 // failedMost is how many bytes of an error's message, or of the reason of a cancel, a run's head keeps, for lists.
@@ -49,4 +52,21 @@ func ReadFailed(text string) (stepAndCode, code, message string) {
 		code = stepAndCode[i+2:]
 	}
 	return stepAndCode, code, message
+}
+
+// HeadOf gives the head of a run in a state.
+func HeadOf(s *replay.State) journal.Head {
+	h := journal.Head{Run: s.Run, ID: s.ID, Workflow: s.Workflow, Version: s.Version, State: uint8(s.Status), LastSeq: s.LastSeq,
+		Events: s.Events, CreatedAt: s.CreatedAt, EndedAt: s.EndedAt, Skipped: s.Skipped}
+	if s.Status.Ended() {
+		h.Digest = s.Digest()
+	}
+	switch s.Status {
+	case replay.Failed:
+		step, why := s.Why()
+		h.Failed = FailedText(step, why.Code, why.Message)
+	case replay.Cancelled:
+		h.Failed = CancelledText(s.Reason)
+	}
+	return h
 }

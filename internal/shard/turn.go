@@ -393,19 +393,7 @@ func (r *Shard) reopened(run *Run) {
 
 // head writes the run's row for lists and look-ups.
 func (r *Shard) head(run *Run) {
-	s := run.S
-	h := journal.Head{Run: s.Run, ID: s.ID, Workflow: s.Workflow, Version: s.Version, State: uint8(s.Status), LastSeq: s.LastSeq,
-		Events: s.Events, CreatedAt: s.CreatedAt, EndedAt: s.EndedAt, Skipped: s.Skipped}
-	if s.Status.Ended() {
-		h.Digest = s.Digest()
-	}
-	switch s.Status {
-	case replay.Failed:
-		step, why := s.Why()
-		h.Failed = archive.FailedText(step, why.Code, why.Message)
-	case replay.Cancelled:
-		h.Failed = archive.CancelledText(s.Reason)
-	}
+	h := archive.HeadOf(run.S)
 	for i := len(r.b.Heads) - 1; i >= 0 && i >= len(r.b.Heads)-2; i-- { // started and ended in one turn
 		if r.b.Heads[i].Run == h.Run {
 			r.b.Heads[i] = h
