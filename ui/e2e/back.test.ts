@@ -40,6 +40,8 @@ describe.skipIf(noBrowser)('a daemon that comes back', () => {
       await kit.run('back', 'back-' + n, { n })
       await until(async () => (await kit.step('back-' + n, 'wait')) === 'waiting', 'it waits')
     }
+    await kit.ask('PUT', '/v1/schedules/back', { workflow: 'back', every: '1h' })
+    await kit.ask('POST', '/v1/schedules/back/trigger', {})
     const { events } = (await kit.ask('GET', '/v1/runs/back-1/events')) as { events: { seq: number }[] }
     const screens: [hash: string, ready: string][] = [
       ['runs?workflow=back', '.rows .tr'],
@@ -52,6 +54,8 @@ describe.skipIf(noBrowser)('a daemon that comes back', () => {
       ['workflow/back/compare', '.diff'],
       ['workers', 'table.grid'],
       ['objects/shelf:3', '.pane dl'],
+      ['schedules', 'table.schedules'],
+      ['schedule/back', '.calendar'],
       ['daemon', '.card'],
       ['diff?a=back-1&b=back-2', '.diff'],
     ]

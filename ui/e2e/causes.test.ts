@@ -109,6 +109,19 @@ describe.skipIf(noBrowser)('why a run does not move', () => {
     nothingWrong()
   })
 
+  test('a loop between two rounds', async () => {
+    await kit.register('poll', [task('ask', 'shop', 'ok', { repeat: { until: 'round >= 1', interval_ms: 3_600_000, max_rounds: 5 } }), { ...task('other', 'shop', 'ok'), dependencies: ['ask'] }])
+    await kit.run('poll', 'poll-1')
+    const line = await open('poll-1', 'repeat', /waits for its next round until/)
+    expect(await line.locator('.label').innerText()).toContain('Next round')
+    await v.page.keyboard.press('Escape')
+    await line.getByRole('button', { name: 'Show its rounds' }).click()
+    await v.page.locator('.pane .step-name', { hasText: 'ask' }).waitFor()
+    await kit.ask('POST', '/v1/test-clock', { advance: '2h' })
+    await completed()
+    nothingWrong()
+  })
+
   test('service full', async () => {
     await kit.register('full', [task('one', 'narrow', 'hold')])
     await kit.run('full', 'full-1')

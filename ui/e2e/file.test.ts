@@ -51,7 +51,7 @@ describe.skipIf(noBrowser)('the page over a file', () => {
     await page.locator('.diff .plus', { hasText: '"n": 2' }).waitFor()
   })
 
-  test.each([['workers', 'A file does not say who works'], ['objects', 'A file does not say who holds a key now'], ['daemon', 'No daemon runs on this file']])('%s: says that a file does not tell it', async (screen, heading) => {
+  test.each([['schedules', 'A file’s schedules are not shown here'], ['workers', 'A file does not say who works'], ['objects', 'A file does not say who holds a key now'], ['daemon', 'No daemon runs on this file']])('%s: says that a file does not tell it', async (screen, heading) => {
     await v.page.goto(v.page.url().replace(/#.*/, '#/' + screen))
     await v.page.getByRole('heading', { name: heading }).waitFor()
     expect(v.wrong).toEqual([])

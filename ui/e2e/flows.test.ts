@@ -400,6 +400,8 @@ describe.skipIf(noBrowser)('the page', () => {
     await until(async () => (await kit.state('axe-branches')) === 'completed' && (await kit.state('axe-fails')) === 'failed' && (await kit.step('axe-loop', 'poll')) === 'waiting', 'the others are where they should be')
     const { events } = (await kit.ask('GET', '/v1/runs/axe-branches/events?limit=1000')) as { events: { seq: number; kind: string; step?: string }[] }
     const at = (kind: string, step: string) => events.find((e) => e.kind === kind && e.step === step)!.seq
+    await kit.ask('PUT', '/v1/schedules/axe', { workflow: 'axe', every: '1h' })
+    for (const [verb, body] of [['trigger', {}], ['pause', { note: 'a while' }]] as const) await kit.ask('POST', '/v1/schedules/axe/' + verb, body)
     const page = await open(kit, '', { dark })
     await page.locator('.rows .tr').first().waitFor()
     await page.evaluate(`(() => { const module = undefined, exports = undefined; ${axe} })()`)
@@ -432,6 +434,8 @@ describe.skipIf(noBrowser)('the page', () => {
       ['workflow/axe/compare', '.diff'],
       ['workers', 'table.grid'],
       ['objects', 'table.grid'],
+      ['schedules', 'table.schedules'],
+      ['schedule/axe?fill=yes', '.calendar'],
       ['daemon', '.card'],
       ['diff?a=axe-1&b=axe-2', '.diff'],
       ['nowhere', '.empty'],

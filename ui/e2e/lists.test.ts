@@ -185,7 +185,7 @@ describe.skipIf(noBrowser)('lists', () => {
     const why = page.locator('.rows .tr', { hasText: 'narrow-' + width }).locator('.why')
     await why.getByText('waits for a worker').waitFor()
     expect((await why.boundingBox())!.width).toBeGreaterThan(width * 0.4)
-    for (const screen of ['runs', 'workflows', 'workers', 'objects', 'daemon']) {
+    for (const screen of ['runs', 'workflows', 'schedules', 'workers', 'objects', 'daemon']) {
       await page.goto(kit.url + '/#/' + screen)
       await page.locator('main').waitFor()
       const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)

@@ -45,6 +45,14 @@ await until(async () => (await kit.step('order-1045', 'label')) === 'completed',
 const events = ((await kit.ask('GET', '/v1/runs/order-1041/events')) as { events: { seq: number; kind: string }[] }).events
 const failed = events.find((e) => e.kind === 'AttemptFailed')!
 
+// Schedules have a past: the clock goes on by half hours. The runs above are none of theirs.
+await kit.register('etl', [task('load', 'shop', 'ok')])
+const put = (name: string, definition: unknown) => kit.ask('PUT', '/v1/schedules/' + name, definition)
+await put('nightly', { workflow: 'etl', cron: ['30 2 * * MON-FRI', '0 14 * * *'], time_zone: 'Europe/Berlin', input: { source: 'orders' }, exclude: [{ dates: ['2026-12-01'] }] })
+await put('reports', { workflow: 'report', cron: ['0 6 * * MON-FRI'], time_zone: 'Europe/London' })
+await put('stocktaking', { workflow: 'etl', cron: ['0 4 * * SUN'] })
+await kit.ask('POST', '/v1/schedules/stocktaking/pause', { note: 'until the warehouse has moved' })
+
 const screens: [name: string, hash: string, ready: string][] = [
   ['runs', 'runs', '.rows .tr'],
   ['run', 'run/order-1047', '.node'],
@@ -55,6 +63,8 @@ const screens: [name: string, hash: string, ready: string][] = [
   ['compare', 'diff?a=order-1041&b=order-1043', '.diff'],
   ['workflows', 'workflows', 'table.grid'],
   ['workflow', 'workflow/order', '.node'],
+  ['schedules', 'schedules', 'table.schedules'],
+  ['schedule', 'schedule/nightly', '.calendar'],
   ['workers', 'workers', 'table.grid'],
   ['objects', 'objects', 'table.grid'],
   ['daemon', 'daemon', '.card'],

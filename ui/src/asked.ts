@@ -78,9 +78,26 @@ export function usePolled<T>(key: string, fetcher: (signal: AbortSignal) => Prom
   return asked
 }
 
-// useHappened asks again when there was an event whose kind begins with a word.
-export function useHappened(kind: string, again: () => void) {
-  const now = useRef(again)
-  now.current = again
-  useEffect(() => listen((events, gap) => (gap || events.some((e) => e.kind.startsWith(kind))) && now.current()), [kind])
+// useHappened asks again when there was an event whose kind begins with a word, at most once a second.
+export function useHappened(kind: string, asked: { again: () => void; busy: { current: boolean } }) {
+  const now = useRef(asked)
+  now.current = asked
+  useEffect(() => {
+    let wanted = false
+    let resting: number | undefined
+    const again = () => {
+      wanted = resting !== undefined || now.current.busy.current
+      if (resting === undefined) resting = setTimeout(rested, 1_000)
+      if (!wanted) now.current.again()
+    }
+    const rested = () => {
+      resting = undefined
+      if (wanted) again()
+    }
+    const stop = listen((events, gap) => (gap || events.some((e) => e.kind.startsWith(kind))) && again())
+    return () => {
+      stop()
+      clearTimeout(resting)
+    }
+  }, [kind])
 }

@@ -15,16 +15,19 @@ import { Objects } from './objects'
 import { link, place } from './route'
 import { Run } from './run'
 import { Runs } from './runs'
+import { OneSchedule } from './schedule'
+import { Schedules } from './schedules'
 import type { VersionInfo } from './types'
 import { Workers } from './workers'
 import { OneWorkflow, Workflows } from './workflows'
 import './style.css'
 
-const screens: Record<string, () => preact.JSX.Element> = { runs: Runs, run: Run, workflows: Workflows, workflow: OneWorkflow, workers: Workers, objects: Objects, daemon: Daemon, diff: Diff }
+const screens: Record<string, () => preact.JSX.Element> = { runs: Runs, run: Run, workflows: Workflows, workflow: OneWorkflow, workers: Workers, objects: Objects, schedules: Schedules, schedule: OneSchedule, daemon: Daemon, diff: Diff }
 
 const menu: [screen: string, name: string, also: string[]][] = [
   ['runs', 'Runs', ['run', 'diff']],
   ['workflows', 'Workflows', ['workflow']],
+  ['schedules', 'Schedules', ['schedule']],
   ['workers', 'Workers', []],
   ['objects', 'Objects', []],
   ['daemon', 'Daemon', []],
@@ -110,7 +113,11 @@ const NotTold = ({ what, then, line }: { what: string; then: string; line: strin
   </main>
 )
 
+const noSchedules = () => <NotTold what="A file’s schedules are not shown here" then="What became of their due times stands in the file. Of a running daemon:" line="agnt5d schedules" />
+
 const notInFile: Record<string, () => preact.JSX.Element> = {
+  schedules: noSchedules,
+  schedule: noSchedules,
   workers: () => <NotTold what="A file does not say who works" then="Workers, services and what they have in hand only a daemon knows. Which worker had an attempt stands in the events of its run. Of a running daemon:" line="agnt5d workers" />,
   objects: () => <NotTold what="A file does not say who holds a key now" then="Which step got its keys, and when, stands in the events of its run. Of a running daemon:" line="agnt5d objects" />,
   daemon: () => <NotTold what="No daemon runs on this file" then="So there is no readiness, no settings and no tokens to show. Whether the file is whole:" line={`agnt5d doctor ${word(file.value?.name ?? 'JOURNAL')}`} />,

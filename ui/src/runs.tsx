@@ -6,6 +6,7 @@ import { Ago, Command, Empty, may, now, ofFile, Problem, State } from './bits'
 import { Bulk, type Picked } from './bulk'
 import { between, command, localTimes } from './format'
 import { change, go, link, place } from './route'
+import { useRowKeys } from './rowkeys'
 import { filters, type List, useRuns } from './runlist'
 import type { RunHead, Workflow } from './types'
 
@@ -26,10 +27,7 @@ export function Runs() {
   const { query } = place.value
   const key = filters.map((f) => f + '=' + (query.get(f) ?? '')).join('&')
   const list = useRuns(key, query)
-  const row = query.get('row') ?? ''
-  const at = useRef(-1) // where the chosen row is, or was before it went
-  const chosen = row ? list.runs.findIndex((r) => r.workflow_id === row) : -1
-  if (chosen >= 0 || !row) at.current = chosen
+  const { row, at: chosen } = useRowKeys(list.runs.map((r) => r.workflow_id), (id) => link('run', id))
   const [picked, setPicked] = useState<Picked>(new Set())
   useEffect(() => setPicked(new Set()), [key])
   const toggle = (id: string) => {
@@ -37,9 +35,13 @@ export function Runs() {
     if (!next.delete(id)) next.add(id)
     setPicked(next)
   }
-  useRunKeys(list.runs, chosen, at.current, toggle)
+  useLayoutEffect(() => {
+    const key = (e: CustomEvent<string>) => e.detail === 'x' && chosen >= 0 && may('operate') && toggle(row)
+    document.addEventListener('page-key', key as EventListener)
+    return () => document.removeEventListener('page-key', key as EventListener)
+  })
   const workflows = useAsked('workflows', (s) => get<{ workflows: Workflow[] }>('/v1/workflows', s))
-  useHappened('Workflow', workflows.again)
+  useHappened('Workflow', workflows)
   const counts = usePolled('counts', countRuns, ofFile ? 3_600_000 : 3_000)
   const filtered = filters.some((f) => query.get(f))
   return (
@@ -225,21 +227,6 @@ function Why({ run }: { run: RunHead }) {
       {reason.count ? ` (and ${reason.count - 1} more)` : ''}
     </span>
   )
-}
-
-function useRunKeys(runs: RunHead[], chosen: number, at: number, toggle: (id: string) => void) {
-  // At once: the next key must meet what this one changed.
-  useLayoutEffect(() => {
-    const key = (e: CustomEvent<string>) => {
-      const to = (i: number) => change({ row: runs[Math.min(runs.length - 1, Math.max(0, i))]?.workflow_id }, true)
-      if (e.detail === 'j') to(chosen < 0 ? Math.max(0, at) : at + 1) // where a row went, the next one is
-      else if (e.detail === 'k') to(at - 1)
-      else if (e.detail === 'x' && runs[chosen] && may('operate')) toggle(runs[chosen].workflow_id)
-      else if (e.detail === 'Enter' && runs[chosen]) go(link('run', runs[chosen].workflow_id))
-    }
-    document.addEventListener('page-key', key as EventListener)
-    return () => document.removeEventListener('page-key', key as EventListener)
-  })
 }
 
 // First is what is seen before there is any run.

@@ -196,3 +196,67 @@ export interface Readiness {
   ready: boolean
   reasons: { code: string; detail: string }[]
 }
+
+export interface ScheduleTime {
+  nominal_at: string
+  due_at: string
+  local: string // as the clocks of the schedule's zone show it, with the offset
+  excluded?: boolean
+  skipped?: boolean
+  note?: string // what clocks that jump have to do with it
+}
+
+export interface ScheduleRow {
+  nominal_at: string
+  local: string
+  decided_at: string
+  started_at?: string
+  lag_ms: number
+  outcome: string
+  code?: string
+  detail?: string
+  run_id?: string
+  revision: number
+  by?: string
+  note?: string
+  count?: number // of several in a row
+  last_at?: string
+  last_local?: string
+}
+
+export interface ScheduleDefinition {
+  workflow: string
+  version?: number
+  cron?: string[]
+  every_ms?: number
+  at?: string[]
+  time_zone?: string
+  overlap?: string
+  input?: Json
+  note?: string
+}
+
+export interface Schedule {
+  name: string
+  state: string // active, paused, ended, deleted
+  revision: number
+  owner: string
+  definition: ScheduleDefinition
+  paused?: { since: string; by?: string; note?: string }
+  next?: ScheduleTime
+  last?: ScheduleRow
+  missed_7d: number
+  overdue_ms: number
+  running: string[]
+  waiting: number
+  runs: number
+  backfill?: { from: string; to: string; at: string; started: number; exists: number; failed: number; by?: string }
+  changed_at: string
+  changed_by?: string
+}
+
+export interface ScheduleReason {
+  code: string
+  detail: string
+  help?: string
+}

@@ -13,6 +13,7 @@ const { where } = await import('./travel')
 const { sorted } = await import('./banner')
 const { until } = await import('./logs')
 const { samples, worth } = await import('./daemon')
+const { calendar, localTime, rule } = await import('./calendar')
 const { changed, listQuery } = await import('./runlist')
 
 const at = (ms: number) => new Date(Date.parse('2026-11-23T08:00:00Z') + ms).toISOString()
@@ -107,4 +108,34 @@ test('what a token is worth', () => {
   expect(worth({ ...token, expires_at: at(20_000) }, then)[0]).toMatch(/^valid until /)
   expect(worth({ ...token, expires_at: at(10_000) }, then)[0]).toMatch(/^expired /)
   expect(worth({ ...token, expires_at: at(20_000), revoked_at: at(5_000) }, then)[0]).toMatch(/^revoked /)
+})
+
+test('the calendar of a schedule: whole weeks, counts, and rows that tell of several days', () => {
+  const row = (local: string, outcome: string, more = {}) => ({ nominal_at: local, local, decided_at: local, lag_ms: 0, outcome, revision: 1, ...more })
+  const rows = [
+    row('2026-11-26T02:00:00+01:00', 'fired'),
+    row('2026-11-25T14:00:00+01:00', 'fired'),
+    row('2026-11-25T02:00:00+01:00', 'missed'),
+    row('2026-11-21T02:00:00+01:00', 'paused', { count: 150, last_local: '2026-11-23T02:00:00+01:00' }),
+    row('2026-09-01T02:00:00+01:00', 'missed', { count: 200, last_local: '2026-10-27T02:00:00+01:00' }),
+  ]
+  const weeks = calendar(rows, '2026-11-26', true)
+  expect(weeks.map((w) => w.length)).toEqual([7, 7, 7, 7, 7])
+  expect([weeks[0]![0]!.date, weeks[4]![6]!.date]).toEqual(['2026-10-26', '2026-11-29']) // Monday to Sunday
+  const of = (date: string, all = weeks) => all.flat().find((d) => d.date === date)!
+  expect(of('2026-11-26').of).toEqual([['fired', 1]])
+  expect(of('2026-11-25').of).toEqual([['fired', 1], ['missed', 1]])
+  expect([of('2026-11-21').of, of('2026-11-22').of, of('2026-11-23').of, of('2026-11-24').of]).toEqual([[['paused', 150]], [['paused', 0]], [['paused', 0]], []])
+  expect([of('2026-10-26').of, of('2026-10-27').of, of('2026-10-28').of]).toEqual([[['missed', 0]], [['missed', 0]], []])
+  const some = calendar(rows.slice(0, 3), '2026-11-26', false) // older rows were not asked for
+  expect([of('2026-11-24', some).known, of('2026-11-25', some).known, of('2026-11-26', some).known]).toEqual([false, false, true])
+  expect(calendar([], '2026-03-01', true).flat()[34]!.date).toBe('2026-03-01') // a Sunday
+})
+
+test('times and rules of schedules, as people read them', () => {
+  expect(['2026-11-27T02:30:00+01:00', '2026-11-27T02:30:05Z', 'never'].map(localTime)).toEqual(['2026-11-27 02:30 +01:00', '2026-11-27 02:30:05 UTC', 'never'])
+  expect(rule({ workflow: 'w', cron: ['0 2 * * *', '0 4 * * SUN'], time_zone: 'Europe/Berlin' })).toBe('0 2 * * * or 0 4 * * SUN, Europe/Berlin')
+  expect(rule({ workflow: 'w', every_ms: 900_000 })).toBe('every 15 m')
+  expect(rule({ workflow: 'w', every_ms: 1_000 })).toBe('every 1 s')
+  expect(rule({ workflow: 'w', at: ['2026-11-27T02:30:00Z'] })).toBe('1 time')
 })

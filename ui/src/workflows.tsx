@@ -14,7 +14,7 @@ import type { RunHead, Workflow } from './types'
 
 export function Workflows() {
   const asked = useAsked('workflows', (s) => get<{ workflows: Workflow[] }>('/v1/workflows', s))
-  useHappened('Workflow', asked.again)
+  useHappened('Workflow', asked)
   const only = place.value.query.get('name') ?? ''
   const list = (asked.value?.workflows ?? []).filter((w) => w.name.toLowerCase().includes(only.toLowerCase()))
   return (
@@ -94,7 +94,7 @@ export function OneWorkflow() {
   const tab = place.value.tab === 'start' ? '' : place.value.tab
   const wanted = query.get('version') ?? ''
   const asked = useAsked(`${name} ${wanted}`, (s) => get<Workflow>(`/v1/workflows/${part(name)}${wanted && '?version=' + wanted}`, s))
-  useHappened('Workflow', asked.again)
+  useHappened('Workflow', asked)
   const open = usePolled(name, (s) => get<{ runs: RunHead[]; next_cursor?: string }>(`/v1/runs?workflow=${part(name)}&state=running&limit=1000`, s), 10_000)
   const w = asked.value
   useEffect(() => {
