@@ -175,22 +175,7 @@ func listRuns(cmd *cobra.Command, c *client.Client, f client.Filter, limit int, 
 		defer file.Close()
 		page = file.page
 	}
-	runs = []model.RunHead{}
-	for {
-		n := 1000
-		if limit > 0 {
-			n = min(n, limit-len(runs))
-		}
-		got, next, err := page(cmd.Context(), f, n, cursor)
-		if err != nil {
-			return nil, "", err
-		}
-		runs = append(runs, got...)
-		if next == "" || limit > 0 && len(runs) >= limit {
-			return runs, next, nil
-		}
-		cursor = next
-	}
+	return gather(limit, cursor, func(n int, cursor string) ([]model.RunHead, string, error) { return page(cmd.Context(), f, n, cursor) })
 }
 
 const timeForms = `"1h" (ago), "today", "yesterday", "2026-11-25", "2026-11-25 21:14:00" or RFC 3339`

@@ -130,23 +130,16 @@ type logPrinter struct {
 
 // begun gives the place of each attempt among those of a run, by its beginning.
 func begun(ctx context.Context, c *client.Client, run, path string) (map[attemptOf]int, error) {
-	page := func(cursor string) ([]model.Span, string, error) { return c.Timeline(ctx, run, 10_000, cursor) }
+	page := func(_ int, cursor string) ([]model.Span, string, error) { return c.Timeline(ctx, run, 10_000, cursor) }
 	if path != "" {
-		page = func(string) ([]model.Span, string, error) {
+		page = func(int, string) ([]model.Span, string, error) {
 			spans, err := fileTimeline(ctx, path, run)
 			return spans, "", err
 		}
 	}
-	var all []model.Span
-	for cursor := ""; ; {
-		spans, next, err := page(cursor)
-		if err != nil {
-			return nil, err
-		}
-		if all = append(all, spans...); next == "" {
-			break
-		}
-		cursor = next
+	all, _, err := gather(0, "", page)
+	if err != nil {
+		return nil, err
 	}
 	slices.SortStableFunc(all, func(a, b model.Span) int {
 		return strings.Compare(cmp.Or(a.StartedAt, a.ScheduledAt), cmp.Or(b.StartedAt, b.ScheduledAt))

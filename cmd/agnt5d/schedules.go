@@ -498,20 +498,11 @@ func newSchedulesLedgerCmd() *cobra.Command {
 				return exit(exitUsage, "--since %q: want %s", since, timeForms)
 			}
 		}
-		rows := []model.ScheduleRow{}
-		for cursor := ""; ; {
-			n := 1000
-			if limit > 0 {
-				n = min(n, limit-len(rows))
-			}
-			page, next, err := c.ScheduleLedger(cmd.Context(), args[0], outcome, from, n, cursor)
-			if err != nil {
-				return err
-			}
-			rows = append(rows, page...)
-			if cursor = next; cursor == "" || limit > 0 && len(rows) >= limit {
-				break
-			}
+		rows, _, err := gather(limit, "", func(n int, cursor string) ([]model.ScheduleRow, string, error) {
+			return c.ScheduleLedger(cmd.Context(), args[0], outcome, from, n, cursor)
+		})
+		if err != nil {
+			return err
 		}
 		if o.json() {
 			return printJSON(cmd.OutOrStdout(), map[string]any{"rows": rows})

@@ -144,20 +144,8 @@ func listObjects(cmd *cobra.Command, c *client.Client, prefix string, limit int,
 		}
 		return archive.Objects(f.log, prefix, "", limit)
 	}
-	all := []model.Object{}
-	for cursor := ""; ; {
-		n := 1000
-		if limit > 0 {
-			n = min(n, limit-len(all))
-		}
-		page, next, err := c.Objects(cmd.Context(), prefix, n, cursor)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, page...)
-		if next == "" || limit > 0 && len(all) >= limit {
-			return all, nil
-		}
-		cursor = next
-	}
+	all, _, err := gather(limit, "", func(n int, cursor string) ([]model.Object, string, error) {
+		return c.Objects(cmd.Context(), prefix, n, cursor)
+	})
+	return all, err
 }
