@@ -86,7 +86,7 @@ func (s *Server) joinWorker(w http.ResponseWriter, r *http.Request) error {
 		return bad
 	}
 	req := engine.JoinRequest{WorkerID: in.WorkerID, Service: in.ServiceName, Version: in.ServiceVersion, Host: in.Host, PID: in.PID,
-		Handlers: in.Handlers, Capacity: in.Capacity, Tokens: in.Tokens}
+		Handlers: in.Handlers, Capacity: in.Capacity, Tokens: in.Tokens, References: in.References}
 	if err := req.Check(); err != nil { // before anything is published
 		return err
 	}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/agnt5/agnt5d/internal/wire"
 	"github.com/agnt5/agnt5d/model"
+	"github.com/agnt5/agnt5d/worker"
 	"github.com/agnt5/agnt5d/worker/pool"
 )
 
@@ -21,7 +23,7 @@ const joinTimeout = 10 * time.Second
 // Join opens the session, or takes it up again.
 func (s *source) Join(ctx context.Context, session string, tokens []string) (pool.Session, error) {
 	w := s.w
-	in := &wire.Register{ServiceName: w.service, ServiceVersion: w.o.Version, Handlers: w.names, Capacity: w.o.Capacity, Workflows: w.flows, WorkerID: session, Tokens: tokens, Publish: w.o.Publish, PID: os.Getpid(), Schedules: w.agenda}
+	in := &wire.Register{ServiceName: w.service, ServiceVersion: w.o.Version, Handlers: w.names, Capacity: w.o.Capacity, Workflows: w.flows, WorkerID: session, Tokens: tokens, Publish: w.o.Publish, PID: os.Getpid(), Schedules: w.agenda, References: true}
 	in.Host, _ = os.Hostname()
 	var got wire.Registered
 	if err := s.call(ctx, joinTimeout, "", in, &got); err != nil {
@@ -51,8 +53,33 @@ func (s *source) Exchange(ctx context.Context, session string, r pool.Request) (
 	}
 	var got wire.Polled
 	err := s.call(ctx, limit, workerPath(session, "/poll"), &wire.Poll{Seq: r.Seq, Max: r.Max, WaitMS: r.Wait.Milliseconds(), Outcomes: r.Outcomes}, &got)
+	for _, t := range got.Tasks {
+		if len(t.References) > 0 {
+			t.OnRead(s.reader(t))
+		}
+	}
 	return pool.Answer{Tasks: got.Tasks, Results: got.Results, Cancelled: got.Cancelled}, err
 }
+
+// reader reads outputs that a task refers to, by showing its lease token.
+func (s *source) reader(t *worker.Task) func(ctx context.Context, step string) (json.RawMessage, error) {
+	return func(ctx context.Context, step string) (out json.RawMessage, err error) {
+		c := s.w.c
+		err = c.do(ctx, &request{method: http.MethodGet, path: path("v1", "runs", t.WorkflowID, "steps", step, "output"), header: map[string]string{leaseHeader: t.Token},
+			raw: func(resp *http.Response) error {
+				b, err := whole(resp)
+				if err != nil {
+					return &Unreachable{c.shown, err}
+				}
+				out = b
+				return nil
+			}})
+		return out, err
+	}
+}
+
+// leaseHeader carries the lease token of a task.
+const leaseHeader = "Agnt5-Lease-Token"
 
 // Heartbeat renews leases.
 func (s *source) Heartbeat(ctx context.Context, session string, beats []pool.Beat) ([]string, error) {

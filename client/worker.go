@@ -99,11 +99,14 @@ func Handle[In, Out any](w *Worker, name string, fn func(ctx context.Context, in
 		w.bad = errors.Join(w.bad, fmt.Errorf("handler %s/%s: %w", w.service, name, err))
 		return
 	}
-	HandleRaw(w, name, f)
+	w.handle(name, f)
 }
 
-// HandleRaw registers a handler that gets the whole task and answers in JSON.
-func HandleRaw(w *Worker, name string, fn worker.Func) {
+// HandleRaw registers a handler that gets the whole task and answers in JSON. Outputs of over 16 MiB together it reads with
+// Task.Dependency.
+func HandleRaw(w *Worker, name string, fn worker.Func) { w.handle(name, worker.Whole(fn)) }
+
+func (w *Worker) handle(name string, fn worker.Func) {
 	if err := flow.ValidName(name); err != nil {
 		w.bad = errors.Join(w.bad, fmt.Errorf("handler %s/%s: the name %w", w.service, name, err))
 		return

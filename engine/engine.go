@@ -471,9 +471,9 @@ func Handle[In, Out any](e *Engine, service, handler string, fn func(ctx context
 	return e.serve(service, handler, f)
 }
 
-// HandleRaw registers a handler that gets the whole task and answers in JSON.
+// HandleRaw registers a handler that gets the whole task and answers in JSON. Outputs of over 16 MiB together it reads with Task.Dependency.
 func HandleRaw(e *Engine, service, handler string, fn worker.Func) error {
-	return e.serve(service, handler, fn)
+	return e.serve(service, handler, worker.Whole(fn))
 }
 
 func (e *Engine) serve(service, handler string, fn worker.Func) error {

@@ -55,7 +55,7 @@ func (e *Engine) run(a *attempt) {
 	defer e.tasks.Done()
 	defer func() { e.ended(a, &got) }() // deferred: a handler may end this goroutine
 	if err := e.fillTask(&a.spec, &a.task); err != nil {
-		got = *unreadable(err)
+		got = *unfilled(err)
 		return
 	}
 	a.task.OnLog(&a.log)
@@ -181,11 +181,8 @@ func (e *Engine) fillTask(spec *shard.Spec, t *worker.Task) error {
 		}
 	}
 	if len(spec.Deps) > 0 {
-		t.Dependencies = make(map[string]json.RawMessage, len(spec.Deps))
-		for _, d := range spec.Deps {
-			if t.Dependencies[d.Name], err = e.archive.Payload(d.Output); err != nil {
-				return fmt.Errorf("output of %s: %w", d.Name, err)
-			}
+		if err := e.fillDependencies(spec, t); err != nil {
+			return err
 		}
 	}
 	if i := spec.Item; i != nil {

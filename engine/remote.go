@@ -36,6 +36,9 @@ type JoinRequest struct {
 	Handlers []string
 	Capacity int      // open leases at once
 	Tokens   []string // attempts that it still works on
+
+	// References: its tasks refer to outputs that are over 1 MiB together, and it reads them with StepOutput.
+	References bool
 }
 
 // Joined is the answer to Join.
@@ -117,7 +120,7 @@ func (e *Engine) Join(ctx context.Context, req JoinRequest) (Joined, error) {
 	fresh := e.NewID()
 	req.WorkerID = cmp.Or(req.WorkerID, fresh)
 	out := Joined{Lease: e.o.Lease, Heartbeat: e.o.Lease / 3, MaxWait: MaxWait}
-	in := &hub.Join{Only: onlyOf(ctx), ID: req.WorkerID, Else: fresh, Service: req.Service, Version: req.Version, Host: req.Host, PID: req.PID, Handlers: req.Handlers, Capacity: req.Capacity}
+	in := &hub.Join{Only: onlyOf(ctx), ID: req.WorkerID, Else: fresh, Service: req.Service, Version: req.Version, Host: req.Host, PID: req.PID, Handlers: req.Handlers, Capacity: req.Capacity, Refers: req.References}
 	for _, text := range req.Tokens {
 		t, err := e.tokens.Parse(text, req.WorkerID)
 		if err != nil {
@@ -276,7 +279,7 @@ func (e *Engine) tasksOf(workerID string, specs []*shard.Spec, out *PollAnswer) 
 		token := worker.Token{Run: spec.Slot.Run, Step: spec.Step, Attempt: spec.Attempt, Boot: spec.Slot.Boot, Worker: workerID}
 		task := &worker.Task{}
 		if err := e.fillTask(spec, task); err != nil {
-			e.send(e.outcome(&shard.Outcome{Token: token}, unreadable(err)))
+			e.send(e.outcome(&shard.Outcome{Token: token}, unfilled(err)))
 			continue
 		}
 		task.Token = e.tokens.Sign(token)

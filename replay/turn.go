@@ -247,7 +247,7 @@ func (t *Turn) begin(i Instance) { t.S.At(i).Kind().begin(t, i) }
 // offer schedules a task, or asks for its keys first.
 func (t *Turn) offer(i Instance) {
 	if size := t.S.TaskSize(i); size > MaxTask {
-		t.fail(i, t.S.At(i).Attempt, failure.TaskTooLarge, fmt.Sprintf("the task with its dependencies is %d bytes, the limit is %d", size, MaxTask))
+		t.fail(i, t.S.At(i).Attempt, failure.TaskTooLarge, fmt.Sprintf("the task is %d bytes without its dependencies, the limit is %d", size, MaxTask))
 		return
 	}
 	if len(t.S.Keys(i)) > 0 {
@@ -284,19 +284,12 @@ func (t *Turn) schedule(i Instance) {
 	t.add(e)
 }
 
-// TaskSize is the number of payload bytes that a task carries: inputs and the outputs of its completed dependencies.
+// TaskSize is the number of payload bytes that a task carries besides the outputs of its dependencies: those may be referred to, and only
+// who hands the task out knows.
 func (s *State) TaskSize(i Instance) uint64 {
 	size := uint64(s.Input.Len) + uint64(len(s.Spec(i).InputData))
 	if input, ok := s.StepInput(i); ok {
 		size += uint64(input.Len)
-	}
-	for _, d := range s.Deps(i) {
-		if s.Steps[d].State == StepCompleted {
-			size += uint64(s.Steps[d].Output.Len)
-		}
-	}
-	if l, k := s.itemAt(i); l != nil {
-		size += uint64(l.each[k].size)
 	}
 	return size
 }

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -140,7 +141,10 @@ func jsonName(name string) bool {
 	return name != ""
 }
 
-func (p *plan) bind(t *Task, in any) error {
+func (p *plan) bind(ctx context.Context, t *Task, in any) error {
+	if err := p.fetch(ctx, t); err != nil {
+		return err
+	}
 	switch p.kind {
 	case inputNothing:
 		return nil
@@ -150,12 +154,10 @@ func (p *plan) bind(t *Task, in any) error {
 			raw = t.Input
 		} else if t.Index != nil {
 			raw = t.Item
-		} else if len(t.Dependencies) == 1 {
-			for _, out := range t.Dependencies {
-				raw = out
-			}
-		} else if len(t.Dependencies) > 1 {
-			return unbound("the handler's input is not a struct or map, but the step has %d dependencies: which one is meant?", len(t.Dependencies))
+		} else if out, is := t.only(); is {
+			raw = out
+		} else if n := len(t.Dependencies) + len(t.References); n > 1 {
+			return unbound("the handler's input is not a struct or map, but the step has %d dependencies: which one is meant?", n)
 		}
 		return unmarshal(raw, in, "input")
 	}
@@ -165,7 +167,7 @@ func (p *plan) bind(t *Task, in any) error {
 		if t.Index != nil && places[placeItemKeys] != nil { // by itself it would be a value of another kind
 			places[placeItem] = nil
 		}
-		if len(t.Dependencies) == 1 && places[placeOnly] != nil {
+		if places[placeOnly] != nil {
 			places[placeDependencies] = nil
 		}
 		return unmarshal(union(places), in, "input")
@@ -189,6 +191,36 @@ func (p *plan) bind(t *Task, in any) error {
 		}
 	}
 	return nil
+}
+
+// fetch reads what the task refers to and the input needs.
+func (p *plan) fetch(ctx context.Context, t *Task) error {
+	switch {
+	case len(t.References) == 0 || p.kind == inputNothing:
+		return nil
+	case p.kind == inputValue && (t.Input != nil || t.Index != nil || len(t.Dependencies)+len(t.References) > 1): // it looks at none of them
+		return nil
+	case p.kind != inputStruct || len(t.Dependencies)+len(t.References) == 1:
+		return t.fetchAll(ctx)
+	}
+	before := t.places()[:placeDependencies]
+	var names []string
+	for _, f := range p.fields {
+		if _, found := find(before, f.name); !found {
+			names = append(names, f.name)
+		}
+	}
+	return t.fetch(ctx, names...)
+}
+
+// only gives the output of the only dependency.
+func (t *Task) only() (out json.RawMessage, is bool) {
+	if len(t.Dependencies) != 1 || len(t.References) > 0 {
+		return nil, false
+	}
+	for _, out = range t.Dependencies {
+	}
+	return out, true
 }
 
 // inItem names the item among the places that have been looked at.
@@ -235,10 +267,8 @@ func (t *Task) places() []map[string]json.RawMessage {
 		places[placeItem] = map[string]json.RawMessage{"item": t.Item, "index": json.RawMessage(strconv.Itoa(*t.Index))}
 		places[placeItemKeys] = object(t.Item)
 	}
-	if len(t.Dependencies) == 1 {
-		for _, out := range t.Dependencies {
-			places[placeOnly] = object(out)
-		}
+	if out, is := t.only(); is {
+		places[placeOnly] = object(out)
 	}
 	return places
 }

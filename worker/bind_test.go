@@ -157,7 +157,7 @@ func TestTheInputOfTemplatesComesFirst(t *testing.T) {
 func bound[In any](task *Task) (in In, err error) {
 	p, err := planFor[In]()
 	if err == nil {
-		err = p.bind(task, &in)
+		err = p.bind(context.Background(), task, &in)
 	}
 	return in, err
 }

@@ -28,7 +28,7 @@ func Adapt[In, Out any](fn func(ctx context.Context, in In) (Out, error)) (Func,
 	}
 	return func(ctx context.Context, t *Task) (json.RawMessage, error) {
 		var in In
-		if err := plan.bind(t, &in); err != nil {
+		if err := plan.bind(ctx, t, &in); err != nil {
 			return nil, err
 		}
 		out, err := fn(ctx, in)

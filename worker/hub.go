@@ -131,6 +131,7 @@ type Session struct {
 	ID      string
 	Version string // of the worker's service, as it says
 	Local   bool   // in this process
+	Refers  bool   // it reads outputs that a task refers to
 	// Data is whatever the Host hangs on the session.
 	Data any
 }

@@ -44,6 +44,10 @@ type Task struct {
 	// Input is what the step's templates came to: an object, in which a handler's parameters are looked for first. nil: the step has none.
 	Input json.RawMessage `json:"input,omitempty"`
 
+	// References names the dependencies whose outputs do not travel with the task: Dependency reads them. nil: all travel.
+	References map[string]Reference `json:"references,omitempty"`
+
+	read    func(ctx context.Context, step string) (json.RawMessage, error)
 	changed map[string]json.RawMessage
 	beat    func(details json.RawMessage) error
 	log     *LogBuffer

@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -125,6 +127,20 @@ func openMixed(path string) (*engine.Engine, error) {
 var mixedHandlers = map[string]worker.Func{
 	"said": func(_ context.Context, t *worker.Task) (json.RawMessage, error) {
 		return json.Marshal(map[string]any{"input": t.Input, "keys": t.ObjectKeys})
+	},
+	"big": func(context.Context, *worker.Task) (json.RawMessage, error) {
+		return json.RawMessage(`"` + strings.Repeat("x", 900<<10-2) + `"`), nil
+	},
+	"measure": func(ctx context.Context, t *worker.Task) (json.RawMessage, error) {
+		n := 0
+		for _, name := range slices.Concat(slices.Collect(maps.Keys(t.Dependencies)), slices.Collect(maps.Keys(t.References))) {
+			out, _, err := t.Dependency(ctx, name)
+			if err != nil {
+				return nil, err
+			}
+			n += len(out)
+		}
+		return json.Marshal(map[string]int{"bytes": n, "referred": len(t.References)})
 	},
 	"noop": func(context.Context, *worker.Task) (json.RawMessage, error) { return json.RawMessage(`"done"`), nil },
 	"count": func(_ context.Context, t *worker.Task) (json.RawMessage, error) {

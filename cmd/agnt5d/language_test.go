@@ -183,3 +183,34 @@ steps:
 	d.say(t, exitUsage, "--delay", "start", "sum", "--delay", "soon")
 	d.say(t, 0, "", "cancel", "l1")
 }
+
+// Outputs of over 16 MiB together reach a worker in another process, which reads them as it needs them, over a daemon that was killed.
+func TestLargeOutputsReachAWorker(t *testing.T) {
+	dir := t.TempDir()
+	d := startDaemon(t, dir)
+	text, names := "steps:\n", []string{}
+	for i := range 20 {
+		names = append(names, fmt.Sprintf("b%d", i))
+		text += fmt.Sprintf("  - {name: b%d, service_name: svc, handler_name: big}\n", i)
+	}
+	text += "  - {name: go, type: wait_signal, signal: {name: go}}\n"
+	text += fmt.Sprintf("  - {name: end, service_name: svc, handler_name: measure, dependencies: [%s], after: [go]}\n", strings.Join(names, ", "))
+	file := filepath.Join(dir, "big.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.say(t, 0, "big version 1 is new", "register", "big", file)
+	worker := startWorker(t, d.url)
+	d.say(t, 0, "b1", "start", "big", "--id", "b1")
+	until(t, func() bool {
+		_, out, _ := d.cli(t, "show", "b1", "-o", "json")
+		return strings.Contains(out, `"completed":20`)
+	})
+	d.kill()
+	d.again(t)
+	d.say(t, 0, "step go took it", "signal", "b1", "go")
+	d.say(t, 0, `{"bytes":18432000,"referred":19}`, "start", "big", "--id", "b1", "--wait")
+	if code := worker.stop(t); code != 0 {
+		t.Errorf("the worker ended with %d: %s", code, worker.said)
+	}
+}

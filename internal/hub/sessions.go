@@ -31,6 +31,7 @@ type Join struct {
 	PID      int    // of its process; informational
 	Handlers []string
 	Capacity int
+	Refers   bool           // it reads outputs that a task refers to
 	Tokens   []worker.Token // attempts that it still works on
 	Reply    func(lost []worker.Token, err error)
 }
@@ -56,7 +57,7 @@ func (in *Join) admit(h *Hub) {
 		before = &old.Session
 		h.end(old)
 	}
-	s := &Session{Session: worker.Session{ID: in.ID, Version: in.Version}, Service: in.Service, Host: in.Host, PID: in.PID, Capacity: in.Capacity, LastSeen: h.now.Mono, JoinedAt: h.now.Wall}
+	s := &Session{Session: worker.Session{ID: in.ID, Version: in.Version, Refers: in.Refers}, Service: in.Service, Host: in.Host, PID: in.PID, Capacity: in.Capacity, LastSeen: h.now.Mono, JoinedAt: h.now.Wall}
 	for _, name := range in.Handlers {
 		s.Handlers = append(s.Handlers, h.Handler(in.Service, name))
 	}

@@ -177,6 +177,7 @@ type Spec struct {
 	Filled   *replay.Payload // what the templates of its input came to; nil: it has none
 	Fence    uint64
 	Expires  int64                        // Unix ms; 0: never
+	Refers   bool                         // who gets it reads outputs that it refers to
 	Errors   map[string]*replay.StepError // of the failed steps whose on_failure names it
 	Round    *Round                       // of a step that repeats
 	Item     *Item                        // of the list that the step goes over; nil: it goes over none
@@ -208,6 +209,7 @@ func (r *Shard) describe(spec *Spec, run *Run, slot *worker.Slot) {
 	st := s.At(slot.Step)
 	*spec = Spec{Slot: slot, ID: s.ID, Workflow: s.Workflow, Trace: s.Trace, Step: slot.Step, Name: s.Name(slot.Step), What: s.Spec(slot.Step),
 		Attempt: slot.Attempt, Input: s.Input, Keys: s.Keys(slot.Step), Fence: st.Fence}
+	spec.Refers = slot.Local || slot.Session != nil && slot.Session.Refers
 	if slot.Expires != 0 {
 		spec.Expires = r.now.Wall + slot.Expires - r.now.Mono
 	}

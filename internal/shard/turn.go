@@ -147,9 +147,9 @@ func (r *Shard) give(run *Run, f fact) {
 	run.facts = append(run.facts, f)
 }
 
-// recordBytes is where a record takes no more facts: the rest makes another record of the same turn. The journal takes
-// records of 512 MiB, and one fact is far below.
-const recordBytes = 64 << 20
+// recordBytes is where a record takes no more facts: the rest makes another record of the same turn. Whoever reads one payload reads its
+// record, so a thousand outputs that came together must not cost a thousand times what they all are.
+const recordBytes = 1 << 20
 
 // fold is one turn of one run: its facts, then what follows from them, as one record.
 func (r *Shard) fold(run *Run) {

@@ -89,6 +89,17 @@ func appendTask(b []byte, t *worker.Task) []byte {
 		b = strconv.AppendUint(append(b, `,"round":`...), uint64(*t.Round), 10)
 		b = appendRaw(append(b, `,"previous":`...), t.Previous)
 	}
+	if len(t.References) > 0 {
+		b = append(b, `,"references":{`...)
+		for i, name := range keys(t.References) {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = jsontext.AppendString(append(jsontext.AppendString(b, name), `:{"step":`...), t.References[name].Step)
+			b = append(strconv.AppendInt(append(b, `,"bytes":`...), t.References[name].Bytes, 10), '}')
+		}
+		b = append(b, '}')
+	}
 	if t.Input != nil {
 		b = appendRaw(append(b, `,"input":`...), t.Input)
 	}

@@ -265,6 +265,9 @@ func (w writer) task(t *worker.Task) {
 	if t.Input != nil {
 		n++
 	}
+	if len(t.References) > 0 {
+		n++
+	}
 	_ = w.EncodeMapLen(n)
 	w.text("token", t.Token)
 	w.text("lease_expires_at", t.LeaseExpiresAt)
@@ -305,6 +308,16 @@ func (w writer) task(t *worker.Task) {
 	}
 	if t.Input != nil {
 		w.bin("input", t.Input)
+	}
+	if len(t.References) > 0 {
+		_ = w.EncodeString("references")
+		_ = w.EncodeMapLen(len(t.References))
+		for _, name := range keys(t.References) {
+			_ = w.EncodeString(name)
+			_ = w.EncodeMapLen(2)
+			w.text("step", t.References[name].Step)
+			w.number("bytes", t.References[name].Bytes)
+		}
 	}
 }
 
@@ -399,12 +412,39 @@ func (r *reader) task() *worker.Task {
 			t.Previous = r.bytes()
 		case "input":
 			t.Input = r.bytes()
+		case "references":
+			t.References = r.references()
 		default:
 			return false
 		}
 		return true
 	})
 	return t
+}
+
+func (r *reader) references() map[string]worker.Reference {
+	n := read(r, (*msgpack.Decoder).DecodeMapLen)
+	if n <= 0 {
+		return nil
+	}
+	all := map[string]worker.Reference{}
+	for ; n > 0 && r.err == nil; n-- {
+		name := r.text()
+		var ref worker.Reference
+		r.fields(func(key []byte) bool {
+			switch string(key) {
+			case "step":
+				ref.Step = r.text()
+			case "bytes":
+				ref.Bytes = r.int()
+			default:
+				return false
+			}
+			return true
+		})
+		all[name] = ref
+	}
+	return all
 }
 
 func (r *reader) objects() map[string]worker.Object {

@@ -30,6 +30,7 @@ type Register struct {
 	Host           string                     `json:"host,omitempty"`                          // of the worker's process; informational
 	PID            int                        `json:"pid,omitempty"`                           // of the worker's process on its host; informational
 	Schedules      []json.RawMessage          `json:"schedules,omitempty"`                     // definitions of schedules to publish
+	References     bool                       `json:"references,omitempty"`                    // it reads outputs that a task refers to
 }
 
 // PublishCurrent makes each definition of a Register current when the session is opened, also one that the name has had.

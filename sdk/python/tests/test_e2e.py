@@ -380,6 +380,26 @@ async def test_handlers_in_all_their_forms(daemon: Daemon, own_functions: None) 
     await client.close()
 
 
+async def test_large_outputs_are_read_when_they_are_looked_at(daemon: Daemon, own_functions: None) -> None:
+    @function()
+    def big() -> str:
+        return "x" * 900_000
+
+    @function()
+    async def join(ctx, b3: str) -> dict:
+        return {"b3": len(b3), "all": sum(len(out) for out in ctx.dependencies.values())}
+
+    worker, task, client = await serve(daemon)
+    names = [f"b{n}" for n in range(20)]
+    steps = [task_step(name, service_name="svc", handler_name="big") for name in names]
+    await client.register_workflow("w", FlowDefinition([*steps, task_step("end", service_name="svc", handler_name="join", dependencies=names)]))
+    got = await client.wait((await client.start_workflow("w"))["workflow_id"], 60)
+    assert got["output"] == {"end": {"b3": 900_000, "all": 18_000_000}}, got["error"]
+    worker.stop()
+    await task
+    await client.close()
+
+
 async def test_object_state_cancel_and_drain(daemon: Daemon, own_functions: None) -> None:
     waiting, let_go = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()

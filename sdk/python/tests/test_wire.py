@@ -66,6 +66,14 @@ def test_answers_are_read() -> None:
             assert page.cancelled == got["cancelled"]
             for task, want in zip(page.tasks, got["tasks"], strict=True):
                 ctx = Context(task)
+                if "references" in want:
+                    asked: list[str] = []
+                    ctx._read = lambda _, step, asked=asked: asked.append(step) or {"of": step}  # type: ignore[misc, func-returns-value]
+                    names = [*want["dependencies"], *want["references"]]
+                    assert list(ctx.dependencies) == names and len(ctx.dependencies) == len(names) and not asked
+                    assert all(ctx.dependencies[name] == {"of": name} and ctx.dependencies.get(name) for name in want["references"])
+                    assert asked == list(want["references"]) and json.loads(json.dumps(ctx.dependencies)) == {**ctx.dependencies} == ctx.dependencies
+                    continue
                 assert (ctx.workflow_id, ctx.step_name, ctx.attempt) == (want["workflow_id"], want["step"], want["attempt"])
                 assert (ctx.workflow_input, ctx.input, ctx.input_data, ctx.dependencies) == (
                     want["workflow_input"], want.get("input"), want["input_data"], want["dependencies"],

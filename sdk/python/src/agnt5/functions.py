@@ -61,6 +61,50 @@ class Objects(MutableMapping[str, Any]):
         return {k: v for k, v in self._values.items() if v != self._given[k]["state"] or type(v) is not type(self._given[k]["state"])}
 
 
+_UNREAD: Any = object()
+
+
+class _Dependencies(dict[str, Any]):
+    """Outputs of dependencies, some of which are only referred to: each of those is read when it is looked at, once."""
+
+    def __init__(self, here: dict[str, Any], references: dict[str, Any], read: Callable[[str], Any]) -> None:
+        super().__init__(here)
+        self._steps = {name: ref["step"] for name, ref in references.items()}
+        self._read = read
+        for name in references:
+            super().__setitem__(name, _UNREAD)
+
+    def __getitem__(self, name: str) -> Any:
+        value = super().__getitem__(name)
+        if value is _UNREAD:
+            value = self._read(self._steps[name])
+            super().__setitem__(name, value)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def get(self, name: str, default: Any = None) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+    def values(self) -> Any:
+        return [self[name] for name in self.keys()]
+
+    def items(self) -> Any:
+        return [(name, self[name]) for name in self.keys()]
+
+    def copy(self) -> dict[str, Any]:
+        return dict(self.items())
+
+    def __eq__(self, other: object) -> bool:
+        return dict(self.items()) == other
+
+    __hash__ = None
+
+
 class Context:
     """What a handler may know of its attempt, as attributes and as items: ``ctx.attempt`` and ``ctx["attempt"]``."""
 
@@ -80,7 +124,7 @@ class Context:
     input_data: Any
     """Of the step's definition; None when it gives none."""
     dependencies: dict[str, Any]
-    """Output of each completed dependency, by step name."""
+    """Output of each completed dependency, by step name. Those that are large together are read from the daemon when they are looked at."""
     errors: dict[str, dict[str, Any]]
     """Why steps failed whose ``on_failure`` names this step, by name: code, message, type, attempt."""
     item: Any
@@ -112,6 +156,7 @@ class Context:
         self._log: AttemptLog | None = None
         self._cancelled = False
         self._unsettled = False
+        self._read: Callable[[dict[str, Any], str], Any] | None = None
         self.workflow_id = task["workflow_id"]
         self.workflow_name = task["workflow_name"]
         self.step_name = task["step"]
@@ -127,12 +172,19 @@ class Context:
         self.input = task.get("input")
         self.input_data = task.get("input_data")
         self.dependencies = task.get("dependencies") or {}
+        if task.get("references"):
+            self.dependencies = _Dependencies(self.dependencies, task["references"], self._output_of)
         self.errors = task.get("errors") or {}
         self.item = task.get("item")
         self.index = task.get("index")
         self.round = task.get("round")
         self.previous = task.get("previous")
         self.object_keys = task.get("object_keys") or []
+
+    def _output_of(self, step: str) -> Any:
+        if self._read is None:
+            raise RuntimeError(f"the output of {step} is only referred to, and nobody here can read it")
+        return self._read(self._task, step)
 
     def _settle(self) -> None:
         """Convert the integers that take long, in the attempt's own time."""

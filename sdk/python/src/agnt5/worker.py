@@ -319,6 +319,7 @@ class Worker:
             "capacity": self.capacity,
             "host": socket.gethostname()[:255],
             "pid": os.getpid(),
+            "references": True,
         }
         agenda = list(get_registered_schedules().values()) if self._schedules is None else self._schedules
         if agenda:
@@ -336,6 +337,12 @@ class Worker:
     def _at(self) -> tuple[str, int]:
         with self._lock:
             return f"/v1/workers/{segment('worker_id', self._session['worker_id'])}", self._generation
+
+    def _read_output(self, task: dict[str, Any], step: str) -> Any:
+        """The output of a step that a task refers to, read by showing its lease token."""
+        path = f"/v1/runs/{segment('workflow_id', task['workflow_id'])}/steps/{segment('step', step)}/output"
+        with self._connection(60.0) as conn:
+            return conn.call("GET", path, headers={"Agnt5-Lease-Token": task["token"]})[1]
 
     def _leave(self) -> None:
         if not self._session:
@@ -435,6 +442,7 @@ class Worker:
             try:
                 ctx = Context(task, worker_id, lambda details, token=token: self._beat(token, details), self._logged)  # type: ignore[misc]
                 ctx._unsettled = unsettled
+                ctx._read = self._read_output
             except (KeyError, TypeError) as why:
                 ctx, unreadable = None, NonRetryableError(f"the task cannot be read: no {said(why)}", code="task_unreadable")
             attempt = Attempt(ctx)
