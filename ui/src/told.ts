@@ -1,4 +1,4 @@
-import { count, span } from './format'
+import { count, localTimes, span } from './format'
 import { write } from './payload'
 import type { RunEvent } from './types'
 
@@ -94,6 +94,9 @@ const longest = 120 // characters of a value
 
 const cut = (text: string) => (text.length > longest ? text.slice(0, longest) + '…' : text)
 
+// unsaid is what a row of the list leaves out: the pane has all of it.
+const unsaid = new Set(['stack', 'digest', 'objects', 'traceparent', 'started_at'])
+
 // brief is an event's data in one line.
 export function brief(e: RunEvent): string {
   const d = e.data ?? {}
@@ -104,8 +107,8 @@ export function brief(e: RunEvent): string {
   }
   const parts: string[] = []
   for (const [key, value] of Object.entries(d)) {
-    if (key === 'stack' || key === 'digest' || key === 'objects') continue
-    parts.push(`${key}=${cut(typeof value === 'string' ? value : write(value))}`)
+    if (unsaid.has(key)) continue
+    parts.push(`${key}=${cut(typeof value === 'string' ? localTimes(value) : write(value))}`)
     if (parts.length === 5) break
   }
   return parts.join('  ')
