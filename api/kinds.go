@@ -52,6 +52,7 @@ var kinds = map[string]*kind{
 	"object_key": text(flow.ObjectKeyRule, "customer/42"),
 	"part":       {Type: "string", Pattern: `^(\.{0,2}[^.]|\.{3})`}, // of a path: what exists has whatever name it was given
 	"state":      {Type: "string", Enum: []string{"running", "completed", "failed", "cancelled", "quarantined"}},
+	"item":       {Type: "string", Enum: itemStates},
 	"states":     words("failed,cancelled", "; a run that waits for something is running", "running", "completed", "failed", "cancelled", "quarantined"),
 	"duration":   {Type: "string", Pattern: `^([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$`, Max: 64, Example: "10m"},
 	"sort":       {Type: "string", Enum: []string{"start", "end"}},
@@ -64,6 +65,8 @@ var kinds = map[string]*kind{
 	"preference": {Type: "string", Example: "wait=1", Any: true},
 	"header":     {Type: "string", Any: true},
 }
+
+var itemStates = []string{"pending", "blocked", "scheduled", "running", "waiting", "retrying", "completed", "failed", "cancelled"}
 
 func text(r flow.TextRule, example string) *kind {
 	return &kind{Type: "string", Pattern: r.Pattern, Max: int64(r.Most), Example: example}

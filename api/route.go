@@ -88,6 +88,9 @@ var eventParams = []param{
 
 var stepsParam = []param{{"steps", "steps", "which steps the answer shows"}}
 
+// itemsParams are those of what shows the items of a step with for_each.
+var itemsParams = []param{{"items", "part", "a step with for_each: the answer has a page of its items"}, {"state", "item", "only items in this state; pending ones wait for their turn"}, limitParam, paging[1]}
+
 var atParam = param{"at", "sequence", "as it was after the run's last event at or before this sequence of the journal; as_of says which one that is. No wait then"}
 
 // leaseHeader shows a lease token.

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"slices"
+
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/model"
 )
@@ -136,7 +138,7 @@ var runsRoutes = []route{
 		Scope:   scopeRead,
 		Tag:     "runs",
 		Summary: "A run's status, as it is or as it was after an event",
-		Query:   append([]param{atParam}, stepsParam...),
+		Query:   slices.Concat([]param{atParam}, stepsParam, itemsParams),
 		Headers: []string{"Prefer", "If-None-Match"},
 		Answers: []answer{
 			{200, engine.Status{}, ""},
@@ -183,6 +185,7 @@ var runsRoutes = []route{
 		Tag:     "runs",
 		Lease:   true,
 		Headers: []string{leaseHeader},
+		Query:   []param{{"index", "integer", "of a step with for_each: the output of this item, from 0"}},
 		Summary: "A step's output alone, byte for byte",
 		Answers: []answer{
 			{200, anyJSON{}, "the output"},

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/cursor"
 	"github.com/agnt5/agnt5d/model"
 )
@@ -179,14 +180,18 @@ func (s *Server) runAt(w http.ResponseWriter, r *http.Request, at uint64) error 
 }
 
 // stepsShown reads the parameter that says which steps a status shows; it was checked before.
-func stepsShown(r *http.Request) []engine.StatusOption {
-	switch r.URL.Query().Get("steps") {
+func stepsShown(r *http.Request) (all []engine.StatusOption) {
+	q := r.URL.Query()
+	switch q.Get("steps") {
 	case "open":
-		return []engine.StatusOption{engine.OpenSteps()}
+		all = append(all, engine.OpenSteps())
 	case "none":
-		return []engine.StatusOption{engine.NoSteps()}
+		all = append(all, engine.NoSteps())
 	}
-	return nil
+	if step := q.Get("items"); step != "" {
+		all = append(all, engine.WithItems(engine.ItemsAsked{Step: step, State: q.Get("state"), Cursor: q.Get("cursor"), Limit: number(q.Get("limit"), defaultPage)}))
+	}
+	return all
 }
 
 type runList struct {
@@ -282,7 +287,11 @@ func (s *Server) runTimeline(w http.ResponseWriter, r *http.Request) error {
 
 // stepOutput gives a step's output as it came in.
 func (s *Server) stepOutput(w http.ResponseWriter, r *http.Request) error {
-	out, err := s.eng.StepOutput(r.Context(), r.PathValue("id"), r.PathValue("step"))
+	step := r.PathValue("step")
+	if index := number(r.URL.Query().Get("index"), -1); index >= 0 {
+		step = flow.ItemName(step, index)
+	}
+	out, err := s.eng.StepOutput(r.Context(), r.PathValue("id"), step)
 	if err != nil {
 		return err
 	}

@@ -179,6 +179,10 @@ var calls = map[string]call{
 		_, err := c.RunCounts(ctx, 0)
 		return err
 	}},
+	"Items": {2, func(ctx context.Context, c *client.Client, s []string) error {
+		_, err := c.Items(ctx, s[0], s[1], "", "", 1)
+		return err
+	}},
 	"StepOutput": {2, func(ctx context.Context, c *client.Client, s []string) error {
 		_, err := c.StepOutput(ctx, s[0], s[1])
 		return err

@@ -249,7 +249,29 @@ func (c *Client) TimelineAt(ctx context.Context, run string, at uint64, limit in
 	return out.Attempts, out.NextCursor, err
 }
 
-// StepOutput gives the output of a completed step, byte for byte.
+// Items gives a page of the items of a step with for_each, in the order of the list: those in a state ("": all), up to limit (0: 100), from a
+// cursor on ("": the first). ItemPage.NextCursor is that of the next page; "": there are no more.
+func (c *Client) Items(ctx context.Context, run, step, state, cursor string, limit int) (*model.ItemPage, error) {
+	if err := ids.Check(step); err != nil {
+		return nil, refuse(fmt.Errorf("the step %w", err))
+	}
+	v := url.Values{"steps": {"none"}, "items": {step}}
+	for key, value := range map[string]string{"state": state, "cursor": cursor} {
+		if value != "" {
+			v.Set(key, value)
+		}
+	}
+	if limit > 0 {
+		v.Set("limit", strconv.Itoa(limit))
+	}
+	st := &model.Status{}
+	if err := c.get(ctx, path("v1", "runs", run)+"?"+v.Encode(), st); err != nil {
+		return nil, err
+	}
+	return st.Items, nil
+}
+
+// StepOutput gives the output of a completed step, or of an item such as fetch[3], byte for byte.
 func (c *Client) StepOutput(ctx context.Context, run, step string) (json.RawMessage, error) {
 	var out json.RawMessage
 	err := c.get(ctx, path("v1", "runs", run, "steps", step, "output"), &out)

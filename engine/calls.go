@@ -608,7 +608,7 @@ func (e *Engine) wait(ctx context.Context, run string, opts []StatusOption) (*St
 	select {
 	case s := <-ended:
 		if s != nil {
-			return e.status(&archive.Look{S: s}, stepsOf(opts))
+			return e.status(&archive.Look{S: s}, shown(opts))
 		}
 		return e.Status(ctx, run, opts...)
 	case <-ctx.Done():

@@ -15,7 +15,7 @@ import (
 	"github.com/agnt5/agnt5d/worker"
 )
 
-// StepOutput gives the output of a completed step of a run, byte for byte. ErrStepNotFound: the run has no such step;
+// StepOutput gives the output of a completed step of a run, or of an item such as fetch[3], byte for byte. ErrStepNotFound: the run has no such step;
 // ErrStepNotCompleted: it has no output yet, or never will.
 func (e *Engine) StepOutput(ctx context.Context, run, step string) (json.RawMessage, error) {
 	ref, number, err := e.outputOf(ctx, run, step)
@@ -64,13 +64,13 @@ func (e *Engine) outputOf(ctx context.Context, run, step string) (ref replay.Pay
 	var why error
 	read := func(s *replay.State) {
 		number = s.Run
-		switch st := stepNamed(s, step); {
-		case st == nil:
+		switch i, ok := s.Graph.Instance(step); {
+		case !ok || !s.Known(i):
 			why = fmt.Errorf("step %s: %w", strconv.Quote(step), ErrStepNotFound)
-		case st.State != replay.StepCompleted:
-			why = fmt.Errorf("step %s is %s: %w", strconv.Quote(step), st.State, ErrStepNotCompleted)
+		case s.StateOf(i) != replay.StepCompleted:
+			why = fmt.Errorf("step %s is %s: %w", strconv.Quote(step), s.Shown(i), ErrStepNotCompleted)
 		default:
-			ref, why = st.Output, nil
+			ref, why = s.OutputOf(i), nil
 		}
 	}
 	err = callErr(ctx, e, func(done func(error)) shard.Input {
@@ -91,17 +91,4 @@ func (e *Engine) outputOf(ctx context.Context, run, step string) (ref replay.Pay
 	}
 	read(l.S)
 	return ref, number, why
-}
-
-// stepNamed gives the step of that name; nil: there is none.
-func stepNamed(s *replay.State, name string) *replay.Step {
-	if i, ok := s.Graph.Index[name]; ok {
-		return s.At(i)
-	}
-	for i, st := range s.All() {
-		if s.Name(i) == name {
-			return st
-		}
-	}
-	return nil
 }

@@ -38,7 +38,16 @@ type (
 // StatusOption says how much of a run Status reads.
 type StatusOption func(*statusOptions)
 
-type statusOptions struct{ steps archive.Steps }
+type statusOptions struct {
+	steps archive.Steps
+	items *archive.ItemsAsked
+}
+
+// ItemsAsked says which items of a step with for_each a status shows.
+type ItemsAsked = archive.ItemsAsked
+
+// WithItems shows items of a step with for_each: Status.Items.
+func WithItems(ask ItemsAsked) StatusOption { return func(o *statusOptions) { o.items = &ask } }
 
 // OpenSteps leaves settled steps out of Status.Steps.
 func OpenSteps() StatusOption { return func(o *statusOptions) { o.steps = archive.OpenSteps } }
@@ -46,27 +55,35 @@ func OpenSteps() StatusOption { return func(o *statusOptions) { o.steps = archiv
 // NoSteps leaves all steps out of Status.Steps.
 func NoSteps() StatusOption { return func(o *statusOptions) { o.steps = archive.NoSteps } }
 
-func stepsOf(opts []StatusOption) archive.Steps {
-	var o statusOptions
+func shown(opts []StatusOption) (o statusOptions) {
 	for _, opt := range opts {
 		opt(&o)
+	}
+	return o
+}
+
+// reads says how much of the run must be looked at.
+func (o *statusOptions) reads() archive.Steps {
+	if o.items != nil {
+		return archive.AllSteps
 	}
 	return o.steps
 }
 
 // Status gives a run as it is on disk, with one reason for each open step why it does not move.
 func (e *Engine) Status(ctx context.Context, run string, opts ...StatusOption) (*Status, error) {
-	steps := stepsOf(opts)
-	l, err := e.look(ctx, run, steps)
+	show := shown(opts)
+	l, err := e.look(ctx, run, show.reads())
 	if err != nil {
 		return nil, refusal.OfRun(run, err)
 	}
-	s, err := e.status(l, steps)
+	s, err := e.status(l, show)
 	return s, refusal.OfRun(run, err)
 }
 
-func (e *Engine) status(l *archive.Look, steps archive.Steps) (*Status, error) {
-	out, err := e.archive.Status(l, steps)
+func (e *Engine) status(l *archive.Look, show statusOptions) (*Status, error) {
+	l.Items = show.items
+	out, err := e.archive.Status(l, show.steps)
 	if err != nil {
 		return nil, e.hurt(l.S.Run, err)
 	}
@@ -100,7 +117,7 @@ func (e *Engine) statusAt(ctx context.Context, run string, at uint64, opts []Sta
 	default:
 		l = &archive.Look{S: s, Reasons: ReasonsThen(s)}
 	}
-	out, err := e.status(l, stepsOf(opts))
+	out, err := e.status(l, shown(opts))
 	if err == nil && l.Newer == nil {
 		out.AsOf = &model.AsOf{Seq: seq, N: s.Events, At: rfc3339.Format(when)}
 	}

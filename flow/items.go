@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/agnt5/agnt5d/internal/expression"
 )
@@ -112,4 +113,26 @@ func (s *Step) ParallelOf() int {
 		return DefaultParallel
 	}
 	return int(min(*s.MaxParallel, math.MaxInt32))
+}
+
+// Instance gives the number of a step, or of an item such as fetch[3], by its name; false: there is none. Whether the list has so many items
+// is another question.
+func (g *Graph) Instance(name string) (int32, bool) {
+	if i, ok := g.Index[name]; ok {
+		return i, true
+	}
+	at := strings.LastIndexByte(name, '[')
+	if at < 0 || !strings.HasSuffix(name, "]") {
+		return 0, false
+	}
+	step, ok := g.Index[name[:at]]
+	index, err := strconv.ParseUint(name[at+1:len(name)-1], 10, 31)
+	list := -1
+	if ok && err == nil && ItemName(name[:at], int(index)) == name {
+		list = g.ListOf(step)
+	}
+	if list < 0 || int32(index) >= g.Lists[list].Room {
+		return 0, false
+	}
+	return g.Lists[list].First + int32(index), true
 }

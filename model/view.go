@@ -29,6 +29,7 @@ type Status struct {
 	LastSeq         uint64                `json:"last_seq"`
 	Events          uint64                `json:"events"`
 	TraceParent     string                `json:"traceparent,omitempty"`
+	Items           *ItemPage             `json:"items,omitempty"` // when those of a step were asked for
 	AsOf            *AsOf                 `json:"as_of,omitempty"` // when the status of a moment was asked for: which one
 
 	// Order names the steps in definition order. It does not travel: over HTTP the definition says it.
@@ -70,6 +71,20 @@ type StepStatus struct {
 	Round      *uint32    `json:"round,omitempty"`       // of a step with repeat: the newest one, from 0
 
 	Items *ItemCounts `json:"items,omitempty"` // of a step with for_each, once its list is known
+}
+
+// ItemPage is some of the items of a step with for_each, in the order of the list.
+type ItemPage struct {
+	Step       string       `json:"step"`
+	Items      []ItemStatus `json:"items"`
+	NextCursor string       `json:"next_cursor,omitempty"` // absent: there are no more
+}
+
+// ItemStatus is an item as it is. Its state is pending until it begins.
+type ItemStatus struct {
+	Index int    `json:"index"`
+	Name  string `json:"name"` // such as fetch[3]
+	StepStatus
 }
 
 // ItemCounts is how the items of a step with for_each stand.

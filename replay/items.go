@@ -150,6 +150,23 @@ func (s *State) ItemOf(i Instance) (step Instance, index int, ok bool) {
 	return s.Graph.Lists[list].Step, int(k), true
 }
 
+// Known says whether the instance of that number is one of the run: a step, an added one, or an item of a list that is known.
+func (s *State) Known(i Instance) bool {
+	l, _ := s.itemAt(i)
+	return l != nil || s.At(i) != nil
+}
+
+// OutputOf gives the output of an instance that has completed, also of one that is not kept any more.
+func (s *State) OutputOf(i Instance) Payload {
+	if st := s.At(i); st != nil {
+		return st.Output
+	}
+	if l, k := s.itemAt(i); l != nil {
+		return Payload{Seq: l.each[k].seq, Len: l.each[k].len}
+	}
+	return Payload{}
+}
+
 // StateOf is the state of an instance, also of one that is not kept any more because it has completed.
 func (s *State) StateOf(i Instance) StepState {
 	if st := s.At(i); st != nil {
@@ -163,11 +180,10 @@ func (s *State) StateOf(i Instance) StepState {
 
 // Shown is the state of an instance as people see it: a step that waits for its items is running.
 func (s *State) Shown(i Instance) StepState {
-	st := s.At(i)
-	if st.State == StepWaiting && s.itemsOf(i) != nil {
-		return StepRunning
+	if state := s.StateOf(i); state != StepWaiting || s.itemsOf(i) == nil {
+		return state
 	}
-	return st.State
+	return StepRunning
 }
 
 // Shared gives the step whose definition an instance shares: of an item its step, and of any other the instance itself.

@@ -84,6 +84,27 @@ func TestConditionsAndFailureBranchesAtTheShell(t *testing.T) {
 	d.again(t)
 	d.say(t, 0, "i1  completed", "start", "crawl", "--id", "i1", "--wait")
 	d.say(t, 0, `"items":{"total":12,"completed":12,"failed":0,"open":0,"waiting":0,"cancelled":0}`, "show", "i1", "-o", "json")
+	d.say(t, 0, "12 of 12 items", "show", "i1")
+	_, items, _ := d.cli(t, "show", "i1", "--items", "each", "--only", "completed")
+	if !strings.Contains(items, "each[5]   completed  2") || strings.Count(items, "each[") != 12 {
+		t.Errorf("the items are listed as\n%s", items)
+	}
+	c := d.client(t)
+	page, err := c.Items(t.Context(), "i1", "each", "", "", 7)
+	if err != nil || len(page.Items) != 7 || page.NextCursor == "" {
+		t.Fatalf("a page of 7 items: %+v, %v", page, err)
+	}
+	rest, err := c.Items(t.Context(), "i1", "each", "completed", page.NextCursor, 0)
+	if err != nil || len(rest.Items) != 5 || rest.NextCursor != "" || rest.Items[4].Name != "each[11]" || string(rest.Items[4].Output) != "22" {
+		t.Errorf("the items behind it: %+v, %v", rest, err)
+	}
+	if out, err := c.StepOutput(t.Context(), "i1", "each[3]"); err != nil || string(out) != "6" {
+		t.Errorf("the output of one item: %s, %v", out, err)
+	}
+	if _, err := c.StepOutput(t.Context(), "i1", "each[12]"); err == nil || !strings.Contains(err.Error(), "each[12]") {
+		t.Errorf("the output of an item that is not there: %v", err)
+	}
+	d.say(t, exitNotFound, "as one with for_each", "show", "i1", "--items", "sum")
 	_, history, _ := d.cli(t, "history", "i1")
 	for i := range 12 {
 		if n := strings.Count(history, fmt.Sprintf("StepCompleted each[%d] ", i)); n != 1 {

@@ -23,6 +23,7 @@ import (
 func newShowCmd() *cobra.Command {
 	var path string
 	var how drawing
+	var items string
 	cmd := &cobra.Command{
 		Use:               "show RUN",
 		Short:             "Draw a run as a graph, with the state of each step",
@@ -33,8 +34,15 @@ func newShowCmd() *cobra.Command {
 	addFile(cmd, &path)
 	cmd.Flags().BoolVar(&how.all, "all", false, fmt.Sprintf("draw every step by itself; else steps that are alike are folded when there are more than %d", foldOver))
 	cmd.Flags().StringSliceVar(&how.only, "only", nil, `draw only steps in these states, "failed,running" say`)
+	cmd.Flags().StringVar(&items, "items", "", "list the items of this step, which has for_each; --only picks by their state")
 	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
 		how.in = zone(cmd)
+		if items != "" && path != "" {
+			return exit(exitUsage, "--items asks a daemon, and --file reads a file: give one of them")
+		}
+		if items != "" {
+			return showItems(cmd, c, o, args[0], items, how.only)
+		}
 		for _, state := range how.only {
 			if marks[state] == "" {
 				return exit(exitUsage, "--only %q: want a state of a step: %s", state, strings.Join(slices.Sorted(maps.Keys(marks)), ", "))
@@ -361,6 +369,9 @@ func about(def *flow.Step, s *model.StepStatus, how drawing) string {
 		parts = append(parts, clip(s.Condition.When, 60)+" is false")
 	case s.SkipReason != "":
 		parts = append(parts, whySkipped(s))
+	}
+	if s.Items != nil {
+		parts = append(parts, howMany(s.Items))
 	}
 	if s.Round != nil && *s.Round > 0 {
 		parts = append(parts, fmt.Sprintf("round %d", *s.Round+1))

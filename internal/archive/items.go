@@ -4,10 +4,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/cursor"
 	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/internal/refusal"
+	"github.com/agnt5/agnt5d/internal/rfc3339"
+	"github.com/agnt5/agnt5d/model"
 	"github.com/agnt5/agnt5d/replay"
 )
 
@@ -141,4 +146,71 @@ func (a *Archive) Join(parts []replay.Payload) (json.RawMessage, error) {
 		}
 	}
 	return out, nil
+}
+
+// ItemsAsked says which items of a step a status shows.
+type ItemsAsked struct {
+	Step   string
+	State  string // only those in this state; "": all
+	Cursor string // of the page before; "": from the first on
+	Limit  int    // 0: 100
+}
+
+// itemPage gives a page of a step's items.
+func (a *Archive) itemPage(l *Look, ask *ItemsAsked) (*model.ItemPage, error) {
+	s := l.S
+	step, ok := s.Graph.Index[ask.Step]
+	if !ok || s.Graph.Def.Steps[step].ForEach == nil {
+		return nil, fmt.Errorf("step %q, as one with for_each: %w", ask.Step, refusal.ErrStepNotFound)
+	}
+	from := 0
+	if ask.Cursor != "" {
+		var err error
+		if from, err = strconv.Atoi(cursor.From(cursor.Items, ask.Cursor)); err != nil {
+			return nil, badFilter("cursor: %.100q is not one that this list gave", ask.Cursor)
+		}
+	}
+	limit := ask.Limit
+	if limit <= 0 {
+		limit = 100
+	}
+	out := &model.ItemPage{Step: ask.Step, Items: []model.ItemStatus{}}
+	var err error
+	s.ItemStates(step, from, func(it replay.ItemState) bool {
+		state := it.State
+		if _, working := l.Workers[s.ItemNumber(step, it.Index)]; working {
+			state = replay.StepRunning
+		}
+		if ask.State != "" && state.String() != ask.State {
+			return true
+		}
+		if len(out.Items) == limit {
+			out.NextCursor = cursor.To(cursor.Items, strconv.Itoa(it.Index))
+			return false
+		}
+		var one model.ItemStatus
+		if one, err = a.item(l, step, &it, state); err != nil {
+			return false
+		}
+		out.Items = append(out.Items, one)
+		return true
+	})
+	return out, err
+}
+
+func (a *Archive) item(l *Look, step replay.Instance, it *replay.ItemState, state replay.StepState) (out model.ItemStatus, err error) {
+	number := l.S.ItemNumber(step, it.Index)
+	out.Index, out.Name = it.Index, l.S.Name(number)
+	if it.St != nil {
+		out.StepStatus, err = a.step(l, number, state)
+		return out, err
+	}
+	if it.Since == 0 {
+		it.Since = l.S.At(step).Since
+	}
+	out.StepStatus = model.StepStatus{State: state.String(), Type: string(flow.TypeTask), Attempt: it.Attempt, Since: rfc3339.Format(it.Since)}
+	if state == replay.StepCompleted {
+		out.Output, err = a.Payload(it.Output)
+	}
+	return out, err
 }

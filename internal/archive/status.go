@@ -27,6 +27,7 @@ type Look struct {
 	Beats   map[replay.Instance][]byte // heartbeat details, by step
 	Workers map[replay.Instance]string // who works on a step whose start the journal does not know
 	Counts  *Counts                    // of the steps, when S is a brief and does not have them; see replay.Brief
+	Items   *ItemsAsked                // items that are shown; nil: none
 	Newer   *NewerError                // the run waits for a newer release; S may be nil then
 	Head    journal.Head               // of a run that waits
 }
@@ -126,6 +127,11 @@ func (a *Archive) status(l *Look, steps Steps) (*model.Status, error) {
 		out.Steps[name] = step
 	}
 	out.StepCounts = counts.ByState()
+	if l.Items != nil {
+		if out.Items, err = a.itemPage(l, l.Items); err != nil {
+			return nil, err
+		}
+	}
 	if s.Status == replay.Completed {
 		if out.Output, err = a.output(s); err != nil {
 			return nil, err

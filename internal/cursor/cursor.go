@@ -18,6 +18,7 @@ const (
 	Objects = "o"
 	Spans   = "s"
 	Logs    = "l"
+	Items   = "i"
 
 	Schedules = "c"
 	Ledger    = "d"

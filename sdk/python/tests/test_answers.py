@@ -129,6 +129,7 @@ CALLS = {
     "get_history": {"workflow_id": "r"},
     "diff_workflows": {"a": "r", "b": "s"},
     "get_step_output": {"workflow_id": "r", "step": "a"},
+    "get_items": {"workflow_id": "r", "step": "a"},
     "get_timeline": {"workflow_id": "r"},
     "explain": {"workflow_id": "r"},
     "get_logs": {"workflow_id": "r", "step": "a"},

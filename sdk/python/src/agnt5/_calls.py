@@ -573,8 +573,26 @@ class Calls:
 
     @call
     def get_step_output(self, workflow_id: str, step: str) -> Steps[Any]:
-        """The output of a completed step. Raises NotFound (``step_not_found``) and Conflict (``step_not_completed``)."""
+        """The output of a completed step, or of an item such as ``fetch[3]``. Raises NotFound (``step_not_found``) and Conflict (``step_not_completed``)."""
         return (yield from self._ask("GET", _run(workflow_id, f"/steps/{segment('step', step)}/output")))
+
+    @call
+    def get_items(self, workflow_id: str, step: str, *, state: str | None = None, limit: int = 0) -> Steps[list[dict[str, Any]]]:
+        """The items of a step with ``for_each``, in the order of the list: ``{index, name, state, attempt, since, output?, error?}``.
+
+        With ``state`` only those in that state (``pending`` ones wait for their turn); ``limit`` bounds how many, 0: all.
+        """
+        segment("step", step)  # it must name something
+        query = {"steps": "none", "items": step} | ({"state": state} if state else {})
+        out: list[dict[str, Any]] = []
+        while True:
+            query["limit"] = str(min(1000, limit - len(out)) if limit else 1000)
+            page = _object((yield from self._ask("GET", _query(_run(workflow_id, ""), query))), "items")["items"]
+            out.extend(_items(page, "items"))
+            cursor = page.get("next_cursor")
+            if not cursor or (limit and len(out) >= limit):
+                return out
+            query["cursor"] = cursor
 
     @call
     def get_timeline(self, workflow_id: str, *, at: int | None = None) -> Steps[list[dict[str, Any]]]:
