@@ -15,6 +15,7 @@ import (
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/examples/etl"
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/schedules"
 	"github.com/agnt5/agnt5d/ui"
 	"github.com/spf13/cobra"
 )
@@ -132,6 +133,13 @@ func demoWork(ctx context.Context, dir string, tell func(demoNews)) error {
 	if err != nil {
 		return err
 	}
+	night, err := demoSchedule()
+	if err == nil {
+		_, _, err = eng.SchedulePut(ctx, night)
+	}
+	if err != nil {
+		return err
+	}
 	if status.Error != nil {
 		return fmt.Errorf("run %s: step %s: %s", run, status.Error.Step, status.Error.Message)
 	}
@@ -140,6 +148,15 @@ func demoWork(ctx context.Context, dir string, tell func(demoNews)) error {
 	}
 	tell(demoNews{End: status.State})
 	return nil
+}
+
+// demoSchedule is what starts the pipeline every night.
+func demoSchedule() (*schedules.Definition, error) {
+	all, problems := schedules.ReadFile(etl.Schedules)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return all[0], nil
 }
 
 // demoStates is the state that an event leaves its step in, as far as the demo draws it.
@@ -263,6 +280,17 @@ func demoAccount(stdout io.Writer, dir string, before, after []etl.Entry, first,
 		}
 	}
 	fmt.Fprintf(stdout, "%s had completed before the kill and were not run again.\n\n", count(spared, "step"))
+	night, err := demoSchedule()
+	if err != nil {
+		return err
+	}
+	plan, err := schedules.NewPlan(night)
+	if err != nil {
+		return err
+	}
+	if next, ok := plan.Next(time.Now().UnixMilli()); ok {
+		fmt.Fprintf(stdout, "A schedule beside it, %s, starts it every night; a daemon on this journal would do that next at %s.\n\n", night.Name, plan.Local(next))
+	}
 	fmt.Fprintf(stdout, "Report:  %s\n", filepath.Join(dir, "report.html"))
 	fmt.Fprintf(stdout, "Page:    %s ui --file %s\n", demoSelf(), filepath.Join(dir, "demo.db"))
 	fmt.Fprintf(stdout, "Next:    %s replay %s\n", demoSelf(), filepath.Join(dir, "demo.db"))

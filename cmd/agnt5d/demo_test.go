@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/examples/etl"
 )
 
@@ -24,7 +25,7 @@ func TestDemoKillsAndGoesOn(t *testing.T) {
 	}
 	for _, want := range []string{
 		"kill -9", "clean_data             cut off by the kill, run again",
-		"5 steps had completed before the kill and were not run again", "replay " + filepath.Join(dir, "demo.db"), "ui --file " + filepath.Join(dir, "demo.db"),
+		"A schedule beside it, nightly, starts it every night", "T02:00:00Z", "5 steps had completed before the kill and were not run again", "replay " + filepath.Join(dir, "demo.db"), "ui --file " + filepath.Join(dir, "demo.db"),
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("it does not say %q:\n%s", want, said)
@@ -56,6 +57,16 @@ func TestDemoKillsAndGoesOn(t *testing.T) {
 	}
 	if checked, err := exec.Command(bin, "replay", filepath.Join(dir, "demo.db"), "--check").CombinedOutput(); err != nil {
 		t.Errorf("the journal: %v: %s", err, checked)
+	}
+	eng, err := engine.Open(filepath.Join(dir, "demo.db"), engine.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := eng.ScheduleGet(t.Context(), "nightly"); err != nil || s.State != "active" || s.Next == nil {
+		t.Errorf("the schedule: %+v, %v", s, err)
+	}
+	if err := eng.Close(); err != nil {
+		t.Error(err)
 	}
 	if out, err := exec.Command(bin, "demo", "--dir", dir).CombinedOutput(); err == nil || !strings.Contains(string(out), "empty folder") {
 		t.Errorf("a second demo in the same folder: %v: %s", err, out)

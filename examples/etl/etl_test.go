@@ -13,6 +13,7 @@ import (
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/examples/etl"
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/schedules"
 	"github.com/agnt5/agnt5d/worker"
 )
 
@@ -33,7 +34,12 @@ func pipeline(t *testing.T) *etl.Pipeline {
 
 func open(t *testing.T, p *etl.Pipeline, window flow.StepOption) *engine.Engine {
 	t.Helper()
-	eng, err := engine.Open(filepath.Join(p.Dir, "runs.db"), engine.Options{})
+	return openWith(t, p, window, engine.Options{})
+}
+
+func openWith(t *testing.T, p *etl.Pipeline, window flow.StepOption, o engine.Options) *engine.Engine {
+	t.Helper()
+	eng, err := engine.Open(filepath.Join(p.Dir, "runs.db"), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,6 +126,47 @@ func TestTheNightlyRunWaitsForThreeAndItsReportIsRight(t *testing.T) {
 	}
 	if n := len(ledger(t, p.Dir)); n != 18 {
 		t.Errorf("%d lines in the ledger, want two for each of nine tasks", n)
+	}
+}
+
+// The schedule of the example starts the run of a night at two, which waits for three.
+func TestTheScheduleStartsTheNight(t *testing.T) {
+	p := pipeline(t)
+	eng := openWith(t, p, etl.Nightly, engine.Options{Clock: engine.NewTestClock()})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	all, problems := schedules.ReadFile(etl.Schedules)
+	if len(problems) > 0 || len(all) != 1 {
+		t.Fatal(problems)
+	}
+	night, _, err := eng.SchedulePut(ctx, all[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := time.Parse(time.RFC3339, night.Next.DueAt)
+	if err != nil || two.Hour() != 2 || two.Minute() != 0 {
+		t.Fatalf("%+v, %v", night.Next, err)
+	}
+	if _, err := eng.Advance(ctx, two.Sub(eng.Now())); err != nil {
+		t.Fatal(err)
+	}
+	run := "nightly-" + two.Format("2006-01-02T15:04:05Z")
+	watch, stop := context.WithCancel(ctx)
+	_ = eng.Watch(watch, engine.WatchFilter{Run: run}, func(e engine.Event) error {
+		if e.Kind == "TimerSet" {
+			stop()
+		}
+		return nil
+	})
+	if _, err := eng.Advance(ctx, two.Add(time.Hour).Sub(eng.Now())); err != nil {
+		t.Fatal(err)
+	}
+	if status, err := eng.Wait(ctx, run); err != nil || status.State != "completed" {
+		t.Fatalf("%v %+v", err, status)
+	}
+	rows, _, err := eng.ScheduleLedger(ctx, "nightly", engine.LedgerFilter{})
+	if err != nil || len(rows) != 1 || rows[0].Outcome != "fired" || rows[0].RunID != run {
+		t.Errorf("%+v, %v", rows, err)
 	}
 }
 

@@ -2,6 +2,7 @@ package etl
 
 import (
 	"context"
+	_ "embed"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -17,6 +18,11 @@ import (
 
 // Nightly is when the maintenance window opens: at three, UTC.
 var Nightly = flow.Cron("0 3 * * *")
+
+// Schedules is the file that starts the pipeline every night, for "agnt5d schedules apply" or schedules.ReadFile.
+//
+//go:embed schedules.yaml
+var Schedules []byte
 
 // Definition is the workflow. window says when the load may begin: Nightly, or for a demonstration flow.Delay.
 func Definition(window flow.StepOption) flow.Definition {
