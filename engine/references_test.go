@@ -15,10 +15,14 @@ import (
 
 // 1,100 outputs of 64 KiB join, in this process and in a worker that takes references; for one that does not the step fails, by code.
 func TestLargeOutputsJoin(t *testing.T) {
+	many := 1100
+	if testing.Short() {
+		many = 300 // over 16 MiB, too
+	}
 	for _, c := range []struct {
 		many, size int
 		kinds      []string
-	}{{1100, 64 << 10, []string{"raw"}}, {20, 900 << 10, []string{"raw", "typed", "far", "old"}}} {
+	}{{many, 64 << 10, []string{"raw"}}, {20, 900 << 10, []string{"raw", "typed", "far", "old"}}} {
 		t.Run(fmt.Sprint(c.many), func(t *testing.T) { largeOutputsJoin(t, c.many, c.size, c.kinds) })
 	}
 }

@@ -204,7 +204,7 @@ func TestWhatPythonSendsIsRead(t *testing.T) {
 		}
 	}
 	want := map[string]any{ // the last of each
-		"register": &wire.Register{ServiceName: "svc", ServiceVersion: "1", Handlers: []string{"h", "é"}, Capacity: 100, Host: "machine", PID: 7, WorkerID: "w1", Tokens: []string{"t1", "t2"},
+		"register": &wire.Register{ServiceName: "svc", ServiceVersion: "1", Handlers: []string{"h", "é"}, Capacity: 100, Host: "machine", PID: 7, References: true, WorkerID: "w1", Tokens: []string{"t1", "t2"},
 			Workflows: map[string]json.RawMessage{"w": raw(`{"steps":[{"handler_name":"h","name":"a","service_name":"svc"}]}`)}},
 		"poll": &wire.Poll{Outcomes: []worker.Outcome{
 			{Token: "a", Status: worker.Completed, Output: raw(`{"t": "<\u00e9&>"}`), Objects: map[string]json.RawMessage{"k": raw(`{"n": 1}`)}},
