@@ -23,7 +23,7 @@ func (s *Server) allEvents(w http.ResponseWriter, r *http.Request) error { retur
 // events answers a page of events, of one run or of all, or follows them live.
 func (s *Server) events(w http.ResponseWriter, r *http.Request, run string) error {
 	stream := strings.Contains(r.Header.Get("Accept"), "text/event-stream")
-	from, err := eventsAfter(r, stream)
+	from, err := s.eventsAfter(r, stream)
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request, run string) erro
 			out.NextAfter = events[len(events)-1].Seq
 		}
 	}
-	out.NextCursor = after(cursor.Events, out.NextAfter)
+	out.NextCursor = after(s.history, cursor.Events, out.NextAfter)
 	return s.reply(w, http.StatusOK, out)
 }
 

@@ -21,7 +21,8 @@ type feed struct {
 
 // window holds the newest events as frames of an event stream.
 type window struct {
-	end context.CancelFunc
+	history string
+	end     context.CancelFunc
 
 	mu     sync.Mutex
 	frames []frame
@@ -37,7 +38,7 @@ func (f *feed) join(life context.Context, eng *engine.Engine) *window {
 	defer f.mu.Unlock()
 	if f.window == nil {
 		ctx, end := context.WithCancel(life)
-		w := &window{end: end, from: eng.Durable()}
+		w := &window{history: eng.Lineage(), end: end, from: eng.Durable()}
 		go func() { w.over(eng.Watch(ctx, engine.WatchFilter{After: w.from}, w.add)) }()
 		f.window = w
 	}
@@ -56,7 +57,7 @@ func (f *feed) leave() {
 }
 
 func (w *window) add(e engine.Event) error {
-	one, err := frameOf(e)
+	one, err := frameOf(w.history, e)
 	if err != nil {
 		return err
 	}

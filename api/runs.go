@@ -269,7 +269,7 @@ func (s *Server) runTimeline(w http.ResponseWriter, r *http.Request) error {
 	var begin uint64
 	if c := q.Get("cursor"); c != "" {
 		var err error
-		if begin, err = fromAfter("cursor", cursor.Spans, c); err != nil {
+		if begin, err = s.fromAfter("cursor", cursor.Spans, c); err != nil {
 			return err
 		}
 	}
@@ -280,7 +280,7 @@ func (s *Server) runTimeline(w http.ResponseWriter, r *http.Request) error {
 	}
 	out := spanList{Attempts: spans}
 	if more {
-		out.NextCursor = after(cursor.Spans, spans[len(spans)-1].Seq)
+		out.NextCursor = after(s.history, cursor.Spans, spans[len(spans)-1].Seq)
 	}
 	return s.reply(w, http.StatusOK, out)
 }

@@ -78,6 +78,7 @@ type Server struct {
 	layouts   layouts
 	feed      feed
 	spec      []byte
+	history   string // of the journal, which cursors of events belong to
 
 	sessions   sessions   // of browsers
 	publishing sync.Mutex // held while it is decided whether a worker may publish
@@ -106,7 +107,7 @@ func New(eng *engine.Engine, o Options) *Server {
 		o.Release = engine.Release()
 	}
 	s := &Server{eng: eng, o: o, log: o.Logger, routes: router{}, guard: newGuard(o.Listen, o.Hosts), metrics: newMetrics(eng),
-		slots: make(chan struct{}, o.InFlight), spec: Spec()}
+		slots: make(chan struct{}, o.InFlight), spec: Spec(), history: eng.Lineage()}
 	s.bodies.limit = max(o.MaxBodies, minPollBody, int64(o.MaxPayload+maxEnvelope))
 	s.sweepCopies()
 	s.rooms.New = func() any { return new([]byte) }

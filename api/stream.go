@@ -32,12 +32,12 @@ type frame struct {
 // lineEnd is what ends a line of an event stream: a carriage return alone, too.
 func lineEnd(r rune) bool { return r == '\n' || r == '\r' }
 
-func frameOf(e engine.Event) (frame, error) {
+func frameOf(history string, e engine.Event) (frame, error) {
 	data, err := model.Marshal(e)
 	if err != nil {
 		return frame{}, err
 	}
-	text := fmt.Appendf(make([]byte, 0, len(data)+40), "id: %s\n", after(cursor.Events, e.Seq))
+	text := fmt.Appendf(make([]byte, 0, len(data)+60), "id: %s\n", after(history, cursor.Events, e.Seq))
 	f := frame{seq: e.Seq, kind: e.Kind, id: len(text)}
 	for line := range bytes.FieldsFuncSeq(data, lineEnd) { // a payload may hold line breaks; between JSON tokens they mean nothing
 		text = append(append(append(text, "data: "...), line...), '\n')
@@ -59,11 +59,12 @@ func (f *frame) append(buf []byte, named bool) []byte {
 
 // stream is the writing side of an event stream.
 type stream struct {
-	w     http.ResponseWriter
-	ctl   *http.ResponseController
-	named bool
-	may   func() error // why nothing more may be sent; nil: it may
-	sent  time.Time
+	w       http.ResponseWriter
+	ctl     *http.ResponseController
+	named   bool
+	history string
+	may     func() error // why nothing more may be sent; nil: it may
+	sent    time.Time
 }
 
 func (s *Server) stream(w http.ResponseWriter, r *http.Request, from uint64, named bool) (*stream, error) {
@@ -72,7 +73,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, from uint64, nam
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
-	out := &stream{w: w, ctl: http.NewResponseController(w), named: named, may: func() error { return s.valid(r) }}
+	out := &stream{w: w, history: s.history, ctl: http.NewResponseController(w), named: named, may: func() error { return s.valid(r) }}
 	return out, out.send([]byte(": from " + strconv.FormatUint(from, 10) + "\n\n"))
 }
 
@@ -157,7 +158,7 @@ func (s *Server) followAll(ctx context.Context, out *stream, after uint64) error
 func (s *Server) old(ctx context.Context, after uint64, named bool, buf []byte) ([]byte, uint64, error) {
 	events, next, err := s.eng.Feed(ctx, after, 256)
 	for _, e := range events {
-		f, err := frameOf(e)
+		f, err := frameOf(s.history, e)
 		if err != nil {
 			return buf, after, err
 		}
@@ -210,7 +211,7 @@ func (s *Server) followRun(ctx context.Context, out *stream, run string, after u
 func (o *stream) sendAll(e engine.Event, more <-chan engine.Event) error {
 	var buf []byte
 	for ok := true; ok; {
-		f, err := frameOf(e)
+		f, err := frameOf(o.history, e)
 		if err != nil {
 			return err
 		}
