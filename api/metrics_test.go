@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -68,6 +70,15 @@ func TestFiguresSayWhichWorkflowFails(t *testing.T) {
 	for _, p := range problems {
 		if strings.HasPrefix(p.Metric, "agnt5_") {
 			t.Errorf("%s: %s", p.Metric, p.Text)
+		}
+	}
+	docs, err := os.ReadFile("../docs/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range regexp.MustCompile(`(?m)^# TYPE (agnt5_\w+)`).FindAllStringSubmatch(s.send("GET", "/metrics", "").text, -1) {
+		if !regexp.MustCompile(name[1] + `\b`).Match(docs) {
+			t.Errorf("docs/operating.md does not say what %s is for", name[1])
 		}
 	}
 	for range 2 { // after a restart what is open is counted again, also runs that sleep on disk
