@@ -51,6 +51,17 @@ func (s *State) runDues(fn func(i Instance, due int64)) {
 	}
 }
 
+// DueAt says whether the step, or the run itself, waits for that time: whether Dues gives it.
+func (s *State) DueAt(i Instance, due int64) bool {
+	if i == RunItself {
+		found := false
+		s.runDues(func(_ Instance, at int64) { found = found || at == due })
+		return found
+	}
+	st := s.At(i)
+	return st != nil && st.Due == due && st.State.Open()
+}
+
 // runDue folds that a time has come for which the run itself waits.
 func (t *Turn) runDue(due int64) bool {
 	s := t.S

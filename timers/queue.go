@@ -9,9 +9,9 @@ type Entry struct {
 	Step int32 // the instance, as events have it
 }
 
-// Queue gives entries in the order of their moments; of the same moment by run, then step. Its zero value is empty. Nothing is
-// taken out of its middle: an entry whose step waits no more is left in, and whoever takes it looks whether the step still
-// waits for that very moment.
+// Queue gives entries in the order of their moments; of the same moment by run, then step. Its zero value is empty. An
+// entry whose step waits no more is left in until somebody calls Keep, and whoever takes one looks whether the step still waits for
+// that very moment.
 type Queue struct{ heap []Entry }
 
 // Push adds an entry.
@@ -52,6 +52,20 @@ func (q *Queue) PopDue(dst []Entry, now int64, most int) []Entry {
 		dst = append(dst, q.Pop())
 	}
 	return dst
+}
+
+// Keep throws away the entries of which waits says no.
+func (q *Queue) Keep(waits func(Entry) bool) {
+	all := q.heap
+	q.heap = all[:0]
+	for _, e := range all { // what is pushed never stands behind what is still to be looked at
+		if waits(e) {
+			q.heap = heap.Push(q.heap, e)
+		}
+	}
+	if h := q.heap; cap(h) > 4096 && len(h) < cap(h)/4 {
+		q.heap = append(make([]Entry, 0, 2*len(h)), h...)
+	}
 }
 
 // Entries gives every entry, in no order. The slice is the Queue's own.

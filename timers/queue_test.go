@@ -88,3 +88,20 @@ func BenchmarkQueue(b *testing.B) {
 		q.Push(Entry{Due: e.Due + i*7919%100_003})
 	}
 }
+
+func TestKeepLeavesTheOrder(t *testing.T) {
+	var q Queue
+	const n = 10_000
+	for i := range n {
+		q.Push(Entry{Due: int64(i * 7919 % n)})
+	}
+	q.Keep(func(e Entry) bool { return e.Due%10 == 0 })
+	if q.Len() != n/10 || cap(q.heap) > n/2 {
+		t.Fatalf("%d are left, in room for %d", q.Len(), cap(q.heap))
+	}
+	for i := range n / 10 {
+		if e := q.Pop(); e.Due != int64(i*10) {
+			t.Fatalf("the %d. is due at %d", i, e.Due)
+		}
+	}
+}

@@ -20,6 +20,22 @@ func (f dueNow) fold(r *Shard, _ *Run, t *replay.Turn) {
 	}
 }
 
+// sweepDue throws away the times for which nobody waits any more, of waits that were answered, say, when there may be as many of them as
+// of others. What a run that sleeps waits for is not known here, so all of its times stay.
+func (r *Shard) sweepDue() {
+	if r.due.Len() <= 2*r.dueKept+r.cfg.StaleTimes {
+		return
+	}
+	r.due.Keep(func(e timers.Entry) bool {
+		if run := r.runs[e.Run]; run != nil {
+			return run.S.DueAt(e.Step, e.Due)
+		}
+		_, sleeps := r.parked[e.Run]
+		return sleeps
+	})
+	r.dueKept = r.due.Len()
+}
+
 // takeDue gives what is due to its runs, as far as Take found it. It reports whether more is due.
 func (r *Shard) takeDue() (more bool) {
 	due := r.needs.due

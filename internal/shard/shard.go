@@ -37,6 +37,7 @@ type Config struct {
 	CheckpointBytes int64  // log bytes between two recovery points; 0: 32 MiB. Small: more snapshot writes; large: longer recovery
 	MaxLive         int    // idle runs kept unfolded in memory; 0: 20,000
 	ParkTurns       uint64 // turns between two looks for idle runs; 0: 64
+	StaleTimes      int    // due times that may be in the queue for steps that wait no more, beside twice as many as wait; 0: 4,096
 	TombstoneMS     int64  // how long a deleted run's id is kept; 0: 90 days
 
 	// Host has the workers.
@@ -90,6 +91,7 @@ type Shard struct {
 
 	table    *objects.Table
 	due      timers.Queue
+	dueKept  int // how many were in it when it was swept last
 	agenda   scheduleBook
 	runs     map[uint64]*Run
 	parked   map[uint64]parked
@@ -242,6 +244,9 @@ func New(cfg Config) *Shard {
 	if cfg.ParkTurns == 0 {
 		cfg.ParkTurns = 64
 	}
+	if cfg.StaleTimes == 0 {
+		cfg.StaleTimes = 4096
+	}
 	r := &Shard{cfg: cfg, archive: cfg.Archive, meters: newMeters()}
 	if r.archive == nil {
 		r.archive = archive.New(cfg.Journal)
@@ -255,7 +260,7 @@ func New(cfg Config) *Shard {
 // forget throws away everything that was folded; what workers have stays with the hub.
 func (r *Shard) forget() {
 	r.table = objects.NewTable()
-	r.due = timers.Queue{}
+	r.due, r.dueKept = timers.Queue{}, 0
 	r.agenda = scheduleBook{}
 	r.runs, r.parked, r.ids, r.gone = map[uint64]*Run{}, map[uint64]parked{}, map[string]*Run{}, map[string]uint64{}
 	r.newer = map[uint64]*archive.Newer{}

@@ -63,6 +63,7 @@ func (r *Shard) Turn(now Now, inputs []Input) *Batch {
 		return r.finish()
 	}
 	r.grant()
+	r.sweepDue()
 	late := r.takeDue()
 	if r.catching { // what was overdue at the start fires before anything new is admitted
 		if r.catching = late; late {

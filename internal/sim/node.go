@@ -66,7 +66,7 @@ func (n *node) boot(boot uint64) {
 	if w.slow {
 		host = lateHost{n, host}
 	}
-	n.shard = shard.New(shard.Config{Journal: n.disk, Release: "sim", Boot: boot, LeaseMS: lease, CheckpointBytes: 6_000, MaxLive: 1 + w.rng.IntN(4), ParkTurns: 1 + w.rng.Uint64N(8), TombstoneMS: tombstone, Host: host,
+	n.shard = shard.New(shard.Config{Journal: n.disk, Release: "sim", Boot: boot, LeaseMS: lease, CheckpointBytes: 6_000, MaxLive: 1 + w.rng.IntN(4), ParkTurns: 1 + w.rng.Uint64N(8), StaleTimes: 2, TombstoneMS: tombstone, Host: host,
 		Execute:  func(s *shard.Spec) { w.handOut("local", s); w.local = append(w.local, s) },
 		Evaluate: func(q *shard.Question) { n.asked = append(n.asked, q) },
 		Cancel:   func(s *worker.Slot, _ string) { w.cancelled[s] = true }, Damage: w.judge.reported})
