@@ -182,6 +182,11 @@ describe.skipIf(noBrowser)('the screen of one run', () => {
     await expect.poll(() => page.locator('.banner.bad h2').innerText()).toMatch(/^\s*Failed\s+run_timeout$/)
     await page.evaluate(() => void (location.hash = '/run/later-1'))
     await page.locator('.run-head', { hasText: /its time is over in 23 h/ }).waitFor()
+    await page.evaluate(() => void (location.hash = '/runs?workflow=later'))
+    await page.locator('.rows .tr .state', { hasText: 'running' }).waitFor()
+    await page.locator('.live.yes').waitFor()
+    await kit.ask('POST', '/v1/test-clock', { advance: '25h' }) // its row changes while it is looked at
+    await expect.poll(() => page.locator('.rows .tr .why').innerText()).toMatch(/^run_timeout: the run was not over/)
   })
 
   test('what timed out and went on counts as done: its line, and what "hide completed" leaves', async () => {

@@ -277,7 +277,7 @@ const headOf = (st: Status): Partial<RunHead> => {
   if (st.state === 'cancelled' && st.reason) out.cancel_reason = st.reason
   if (st.completed_at) out.completed_at = st.completed_at
   if (st.error) {
-    out.error = st.error.step + ': ' + st.error.code
+    out.error = (st.error.step && st.error.step + ': ') + st.error.code
     out.error_message = st.error.message
   }
   return out
