@@ -235,3 +235,44 @@ func TestLargeOutputsReachAWorker(t *testing.T) {
 		t.Errorf("the worker ended with %d: %s", code, worker.said)
 	}
 }
+
+// A run starts for each line of a file; lines that cannot be started are named, and the same call again starts nothing twice.
+func TestManyStartAtTheShell(t *testing.T) {
+	dir := t.TempDir()
+	d := startDaemon(t, dir)
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	d.say(t, 0, "w version 1 is new", "register", "w", write("w.yaml", "steps:\n  - {name: a, type: wait_signal, signal: {name: go}}\n"))
+	var lines strings.Builder
+	for i := range 1500 {
+		fmt.Fprintf(&lines, "{\"workflow_id\": \"r%d\", \"input_data\": %d}\n\n", i, i)
+	}
+	many := write("many.jsonl", lines.String())
+	for range 2 {
+		code, out, errs := d.cli(t, "start", "w", "--batch", many)
+		if ids := strings.Fields(out); code != 0 || len(ids) != 1500 || ids[0] != "r0" || ids[1499] != "r1499" {
+			t.Fatalf("%d: %d ids; %s", code, len(ids), errs)
+		}
+		d.kill()
+		d.again(t)
+	}
+	d.say(t, 0, "1500 runs", "cancel", "--all", "--state", "running", "--dry-run")
+	some := write("some.jsonl", `{"workflow_id":"r0","input_data":"another"}
+{"workflow_id":"s1","signal":{"name":"go","payload":1}}
+{}
+{"workflow_id":"s2","delay":"1h"}
+`)
+	code, out, errs := d.cli(t, "start", "w", "--batch", some)
+	if code != exitError || !strings.Contains(errs, some+":1: run_conflict") || !strings.Contains(errs, "1 of 4 runs were not started") || len(strings.Fields(out)) != 3 {
+		t.Errorf("%d: %s%s", code, out, errs)
+	}
+	d.say(t, 0, "completed", "show", "s1")
+	d.say(t, 0, "its first steps wait until", "explain", "s2")
+	d.say(t, exitUsage, ":2: ", "start", "w", "--batch", write("bad.jsonl", "{}\n{\"id\":1}\n"))
+	d.say(t, exitUsage, "--input does not go with --batch", "start", "w", "--batch", some, "--input", "1")
+}

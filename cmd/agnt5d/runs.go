@@ -63,7 +63,7 @@ func newRegisterCmd() *cobra.Command {
 }
 
 func newStartCmd() *cobra.Command {
-	var id, signal, signalID, startAt, delay string
+	var id, signal, signalID, startAt, delay, batch string
 	var version uint32
 	var wait limitFlag
 	cmd := &cobra.Command{
@@ -77,8 +77,12 @@ prints once why the run is not done.
 
 With --start-at or --delay the first steps wait until that time; the run is there at once, takes signals and can be cancelled.
 
+With --batch it starts a run for each line of a file: {"workflow_id": "order-17", "input_data": {"order": 17}}, and version, start_at, delay
+or signal; every key may be left out. It prints an id for each. What cannot be started is told with its line, and the exit code is 1 then. With
+ids of your own in the file the same call again starts nothing twice.
+
 With --signal it delivers a signal together with the start, or to the run of that id when it exists: both are recorded, or neither.`,
-		Example:           "  agnt5d start order --input '{\"order\": \"17\"}' --id order-17\n  agnt5d start nightly --input @input.json --wait=30s",
+		Example:           "  agnt5d start order --input '{\"order\": \"17\"}' --id order-17\n  agnt5d start nightly --input @input.json --wait=30s\n  agnt5d start order --batch orders.jsonl",
 		Args:              nargs("NAME"),
 		ValidArgsFunction: workflowNames,
 	}
@@ -87,12 +91,21 @@ With --signal it delivers a signal together with the start, or to the run of tha
 	textFlag(cmd, &signal, "signal", "deliver this signal together with the start")
 	cmd.Flags().String("payload", "", "the signal's payload: JSON, @FILE, or @- for standard input")
 	idFlag(cmd, &signalID, "signal-id", "your own id for the signal")
+	textFlag(cmd, &batch, "batch", "start a run for each line of this file, or of - for standard input")
 	textFlag(cmd, &startAt, "start-at", "the first steps wait until this time (RFC 3339)")
 	textFlag(cmd, &delay, "delay", "the first steps wait so long, like 90s, 5m, 2h or 1d")
 	cmd.Flags().Uint32Var(&version, "version", 0, "start this version of the workflow; 0: the current one")
 	cmd.Flags().Var(&wait, "wait", "wait for the end; --wait=30s: no longer than that")
 	cmd.Flags().Lookup("wait").NoOptDefVal = "true"
 	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
+		if batch != "" {
+			for _, other := range []string{"input", "id", "signal", "payload", "signal-id", "start-at", "delay", "version", "wait"} {
+				if cmd.Flags().Changed(other) {
+					return exit(exitUsage, "--%s does not go with --batch: the lines of the file say it", other)
+				}
+			}
+			return startMany(cmd, c, o, args[0], batch)
+		}
 		raw, err := payloadOf(cmd, "input")
 		if err != nil {
 			return err
