@@ -236,7 +236,7 @@ func (s *Store) Create(ctx context.Context, name, scope string, ttl time.Duratio
 	defer s.mu.Unlock()
 	now := s.eng.Now()
 	if old := s.tokens[name]; old != nil && old.why(now) == nil {
-		return nil, "", fmt.Errorf("%w: %q; revoke it first, or choose another name", ErrExists, name)
+		return nil, "", fmt.Errorf("%w: %q", ErrExists, name)
 	}
 	if sc != Admin && !s.hasAdmin(now) {
 		return nil, "", ErrNoAdmin

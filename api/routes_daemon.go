@@ -162,7 +162,7 @@ var daemonRoutes = []route{
 		ID:      "front",
 		Scope:   scopePublic,
 		Tag:     "daemon",
-		Summary: "A few words for a browser",
+		Summary: "The web page for a browser, a few words for everybody else",
 		Types:   []string{"text/plain"},
 		Answers: []answer{
 			{200, nil, "the page"},

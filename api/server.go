@@ -252,9 +252,19 @@ func (s *Server) serve(rt *route) http.Handler {
 				rec.status = 499 // the client is gone; nobody reads this
 				return
 			}
-			s.fail(rec, cmp.Or(s.still(rt, r), err))
+			s.fail(rec, s.about(rt, r, cmp.Or(s.still(rt, r), err)))
 		}
 	})
+}
+
+// about is an error whose advice names the workflow or schedule of the route, as far as it is about that one.
+func (s *Server) about(rt *route, r *http.Request, err error) error {
+	p := s.problemOf(err)
+	switch noun, _, _ := strings.Cut(strings.TrimPrefix(rt.Path, "/v1/"), "/{name}"); noun + " " + p.Code {
+	case "workflows workflow_in_use", "workflows version_current", "workflows workflow_not_found", "schedules backfill_running":
+		p.Help = strings.ReplaceAll(p.Help, "NAME", ids.Word(r.PathValue("name")))
+	}
+	return p
 }
 
 func (s *Server) fail(w http.ResponseWriter, err error) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/agnt5/agnt5d/internal/rfc3339"
@@ -117,12 +118,12 @@ func (e *Engine) ScheduleExplain(ctx context.Context, name string) (ScheduleReas
 	if now := e.o.Clock.Now().UnixMilli(); st.Cursor > now+24*3600_000 {
 		add("clock", "agnt5d schedules apply FILE", "its due times up to %s are decided: the clock stood there. A changed definition begins anew from now", rfc3339.Format(st.Cursor))
 	}
-	if l := s.Last; l != nil && l.Outcome != string(schedules.Fired) && l.Outcome != string(schedules.CaughtUp) {
+	if l := s.Last; l != nil && !slices.Contains([]schedules.Outcome{schedules.Fired, schedules.CaughtUp, schedules.Triggered, schedules.Backfilled}, schedules.Outcome(l.Outcome)) {
 		detail := l.Detail
 		if detail != "" {
 			detail = ": " + detail
 		}
-		add("last_"+l.Outcome, "agnt5d schedules ledger "+name, "of its last due time, %s, became %s%s", l.Local, l.Outcome, detail)
+		add("last_"+l.Outcome, "agnt5d schedules ledger "+name, "its last due time was %s, and no run has been started for it: %s%s", l.Local, l.Outcome, detail)
 	}
 	return out, ctx.Err()
 }

@@ -81,8 +81,14 @@ func (e *Engine) noVersion(name string, version uint32) error {
 	if len(has) == 0 {
 		return archive.NoWorkflow(name, known)
 	}
-	return fmt.Errorf("%w: %q has no version %d; it has %s", ErrWorkflowNotFound, name, version, ranges(has))
+	return &versionError{fmt.Sprintf("the workflow %q has no version %d; it has %s", name, version, ranges(has))}
 }
+
+// versionError is ErrWorkflowNotFound where the workflow is there, and the version is not.
+type versionError struct{ text string }
+
+func (e *versionError) Error() string { return e.text }
+func (e *versionError) Unwrap() error { return ErrWorkflowNotFound }
 
 // ranges writes ascending numbers: "1 to 4, 7".
 func ranges(all []uint32) string {

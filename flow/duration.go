@@ -10,7 +10,7 @@ import (
 
 const (
 	ms              = "_ms"
-	durationPattern = `^([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$`
+	durationPattern = `^0$|^([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$`
 )
 
 var (
@@ -26,8 +26,11 @@ func (e *tooLong) Error() string        { return "is out of range: " + e.text }
 func (e *tooLong) Is(target error) bool { return target == errTooLong }
 
 // ParseDuration reads a duration of a definition and gives it in milliseconds: whole numbers with the units w, d (24 h), h, m,
-// s and ms, the largest first, each once: 30s, 1h30m, 2d. The error's text goes on after the name of the key.
+// s and ms, the largest first, each once: 30s, 1h30m, 2d; and 0. The error's text goes on after the name of the key.
 func ParseDuration(text string) (int64, error) {
+	if text == "0" {
+		return 0, nil
+	}
 	m := durationText.FindStringSubmatch(text)
 	if text == "" || m == nil {
 		return 0, fmt.Errorf("%s is not a duration; want whole numbers with the units w, d, h, m, s and ms, the largest first, such as 30s or 1h30m", quote(text))

@@ -221,6 +221,9 @@ func (r *reader) short(object *value, i int, long string, read func(*value)) {
 		return
 	}
 	switch {
+	case v.kind == '#' && v.text == "0": // the one number that needs no unit
+		read(v)
+		return
 	case v.kind == '#':
 		r.add(v.at, CodeWrongType, "%s must be a duration such as 30s, not %s; milliseconds without a unit are %s", key, v.describe(), r.prefix+long)
 	case v.kind != '"':

@@ -95,7 +95,7 @@ func properties(keys []keyInfo) object {
 		props[k.name] = s
 		if k.kind == kindMS {
 			short := strings.TrimSuffix(k.name, ms)
-			props[short] = object{"type": []string{"string", "null"}, "minLength": 1, "pattern": durationPattern,
+			props[short] = object{"type": []string{"string", "integer", "null"}, "minLength": 1, "pattern": durationPattern, "minimum": 0, "maximum": 0,
 				"patternErrorMessage": "want whole numbers with the units w, d, h, m, s and ms, the largest first, such as 30s or 1h30m",
 				"description":         k.description() + ". A duration: 30s, 1h30m, 2d", "examples": []string{"30s", "1h30m", "2d"}}
 			s["description"] = k.description() + ". In milliseconds; " + short + " takes a duration such as 30s"

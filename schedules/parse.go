@@ -209,7 +209,7 @@ func (r *reader) number(key string, into *int64) func(flow.Text) {
 
 func (r *reader) duration(key string, into *int64) func(flow.Text) {
 	return func(v flow.Text) {
-		if v.Kind() != '"' {
+		if v.Kind() != '"' && v.Text() != "0" { // the one number that needs no unit
 			r.wrong(v, key, "a duration such as 15m")
 			return
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -50,6 +51,9 @@ With --file it copies a journal that no engine has open.`),
 		out := args[0]
 		if err := absent(out, noOverwriting); err != nil {
 			return err
+		}
+		if _, err := os.Stat(filepath.Dir(out)); errors.Is(err, fs.ErrNotExist) {
+			return exit(exitNotFound, "there is no folder %s for the copy: make it first, or name another FILE", filepath.Dir(out))
 		}
 		from, err := sinceWhat(since)
 		if err != nil {

@@ -204,7 +204,7 @@ func lookup(option string) (name, value string, ok bool) {
 
 // durationHint says what a duration looks like, where one was meant.
 func durationHint(err error) error {
-	if strings.Contains(err.Error(), "duration") {
+	if text := err.Error(); strings.Contains(text, "duration") && !strings.Contains(text, "want ") {
 		return fmt.Errorf("%w: want one like 30s or 5m", err)
 	}
 	return err

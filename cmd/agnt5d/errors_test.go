@@ -129,7 +129,7 @@ func TestErrorsOfADaemonAreJSON(t *testing.T) {
 		{"show nobody", "run_not_found", exitNotFound, 1, `"details":{"help":"\"agnt5d list\" shows the runs that exist."}`},
 		{"start nothing", "workflow_not_found", exitNotFound, 1, "agnt5d register"},
 		{"retry r1", "run_not_failed", exitConflict, 1, `"message":"run \"r1\": only a failed or cancelled run can be retried"`},
-		{"retry r1 nobody other", "run_not_found", exitConflict, 3, ""},
+		{"retry r1 nobody other", "run_not_failed", exitConflict, 3, ""},
 		{"list --state broken", "invalid_request", exitUsage, 1, "broken"},
 		{"list --since soon", "usage", exitUsage, 1, "soon"},
 		{"list --workflow idel", "workflow_not_found", exitNotFound, 1, "idle"},

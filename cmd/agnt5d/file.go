@@ -10,7 +10,6 @@ import (
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/listing"
-	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/internal/sealed"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/journal/bolt"
@@ -78,7 +77,7 @@ func (f *file) find(id string) (uint64, error) {
 	var deleted *archive.DeletedError
 	switch {
 	case errors.As(err, &deleted):
-		return 0, exit(exitNotFound, "run %q was deleted; its id is kept until %s", id, rfc3339.Format(deleted.Until))
+		return 0, exit(exitNotFound, "run %q: %w", id, deleted)
 	case errors.Is(err, engine.ErrRunNotFound) && f.copied:
 		return 0, exit(exitNotFound, "no run %q in %s (\"agnt5d list\" shows those there are)", id, f.path)
 	case errors.Is(err, engine.ErrRunNotFound):

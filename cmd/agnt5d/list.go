@@ -3,8 +3,12 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io"
+	"os"
+	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/flow"
@@ -90,7 +94,7 @@ func newListCmd() *cobra.Command {
 		Long: `Lists runs, the newest start first, or with --sort end or a filter by end the newest end first.
 
 Of a run that failed NOTE has the step, the code and the message, of one that is open the step that needs somebody most, and why (not with --limit 0 or
-over 1,000, and not of a file).
+over 1,000, and not of a file). At a terminal it is cut to the terminal's width, or to COLUMNS; into a file or a pipe it is written whole.
 
 Times are ` + timeForms + `, in your zone or with --utc in UTC.`,
 		Example: "  agnt5d list --state failed,quarantined --ended-since 1h\n  agnt5d list --since yesterday --until today --workflow nightly\n  agnt5d list --text \"no such customer\"\n  agnt5d list --workflow nightly --limit 500 -o json",
@@ -121,7 +125,7 @@ Times are ` + timeForms + `, in your zone or with --utc in UTC.`,
 				Next string          `json:"next_cursor,omitempty"`
 			}{runs, next})
 		}
-		if err := table(cmd.OutOrStdout(), runRows(cmd, runs, want)); err != nil {
+		if err := table(cmd.OutOrStdout(), fit(runRows(cmd, runs, want), columns(cmd.OutOrStdout()))); err != nil {
 			return err
 		}
 		if next != "" {
@@ -159,9 +163,44 @@ func runRows(cmd *cobra.Command, runs []model.RunHead, f client.Filter) [][]stri
 		if r.Skipped > 0 && note == "" {
 			note = fmt.Sprintf("%d skipped", r.Skipped)
 		}
-		rows = append(rows, []string{r.WorkflowID, r.WorkflowName, fmt.Sprint(r.Version), r.State, local(at, zone(cmd)), took, clip(note, 100)})
+		rows = append(rows, []string{r.WorkflowID, r.WorkflowName, fmt.Sprint(r.Version), r.State, local(at, zone(cmd)), took, strings.Join(strings.Fields(note), " ")})
 	}
 	return rows
+}
+
+// leastNote is to how many characters a narrow terminal cuts the last column of a table, and no further.
+const leastNote = 20
+
+// fit cuts the last column of a table so that its lines fit into a terminal of that width; 0: nothing is cut.
+func fit(rows [][]string, width int) [][]string {
+	if width == 0 {
+		return rows
+	}
+	last := len(rows[0]) - 1
+	room := width
+	for c := range last {
+		widest := 0
+		for _, r := range rows {
+			widest = max(widest, utf8.RuneCountInString(visible(r[c])))
+		}
+		room -= widest + 2
+	}
+	for _, r := range rows {
+		r[last] = clip(visible(r[last]), max(room, leastNote))
+	}
+	return rows
+}
+
+// columns is how wide the terminal is that w leads to; 0: it leads to none, or nobody knows.
+func columns(w io.Writer) int {
+	if !isTerminal(w) {
+		return 0
+	}
+	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
+		return n
+	}
+	f, _ := unwrap(w).(*os.File)
+	return widthOf(f)
 }
 
 // listRuns reads page after page, from the daemon or from a file, and gives the cursor of what is left.

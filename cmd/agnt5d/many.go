@@ -75,9 +75,11 @@ func many(cmd *cobra.Command, do deed) *cobra.Command {
 	})
 }
 
-// named does it to one run after the other. Where it cannot be done the others are done all the same, and the first error counts.
+// named does it to one run after the other, and says of each in turn what became of it. Where it cannot be done the others are done
+// all the same, and the first error counts.
 func (do *deed) named(cmd *cobra.Command, runs []string, c *client.Client, o *remote) error {
 	var first error
+	var e *exitErr // told gives no other
 	done := []string{}
 	for _, run := range runs {
 		err := told(do.one(cmd.Context(), c, run))
@@ -87,12 +89,12 @@ func (do *deed) named(cmd *cobra.Command, runs []string, c *client.Client, o *re
 			if !o.json() {
 				fmt.Fprintf(cmd.OutOrStdout(), "run %s is %s\n", run, do.past)
 			}
-		case first == nil:
-			first = err
-		default:
-			var e *exitErr
-			if errors.As(err, &e) { // told gives no other
-				printError(cmd.ErrOrStderr(), o.json(), e)
+		case len(runs) == 1:
+			return err
+		case errors.As(err, &e):
+			printError(cmd.ErrOrStderr(), o.json(), e)
+			if first == nil {
+				first = exit(e.code, "")
 			}
 		}
 		if cmd.Context().Err() != nil {
@@ -100,7 +102,7 @@ func (do *deed) named(cmd *cobra.Command, runs []string, c *client.Client, o *re
 		}
 	}
 	switch {
-	case !o.json() || len(runs) == 1 && first != nil:
+	case !o.json():
 		return first
 	case len(runs) == 1:
 		return printJSON(cmd.OutOrStdout(), map[string]any{"workflow_id": runs[0]})

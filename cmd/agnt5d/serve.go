@@ -82,7 +82,9 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 	for _, name := range o.misnamed {
 		log.Warn("settings of the daemon begin with AGNT5D_; this one is taken where that name is not set", "environment", name)
 	}
+	created := "" // what is there from now on
 	if o.Database == "" {
+		created = absentUntilNow(o.File)
 		if err := os.MkdirAll(filepath.Dir(o.File), 0o700); err != nil {
 			return exit(exitError, "%v", err)
 		}
@@ -95,6 +97,9 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer listener.Close()
+	if created != "" {
+		log.Info("there was no journal: "+created, "file", o.File)
+	}
 	headroom := 0 // the engine's own
 	if limit := limitMemory(o.MemoryLimit); limit > 0 {
 		headroom = int(min(limit/8, 64<<20))
@@ -118,6 +123,17 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 	d := &node{o: o, log: log, certs: certs, codec: codec, allow: allow, listener: listener, stdout: stdout, stderr: stderr, failed: make(chan error, 1),
 		engine: engine.Options{Codec: codec, Clock: clock, GCHeadroom: headroom, Logger: log, Services: o.limits(), Lease: o.Lease, Drain: o.Drain, Tombstones: o.KeepIDs, Retention: o.Retention.option(), MaxPayload: o.MaxPayload, Release: engine.Release()}}
 	return d.run(ctx)
+}
+
+// absentUntilNow says what is made for a journal that does not exist: somebody may have misspelt its name. "": it is there.
+func absentUntilNow(path string) string {
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		return ""
+	}
+	if _, err := os.Stat(filepath.Dir(path)); errors.Is(err, os.ErrNotExist) {
+		return "a new folder and a new file are made"
+	}
+	return "a new file is made"
 }
 
 // node is what serve has set up: a listener, a journal to open, and a server whose answers come from whatever the journal's state

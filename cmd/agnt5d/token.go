@@ -90,7 +90,9 @@ func (f fileTokens) CreateToken(ctx context.Context, name, scope string, ttl tim
 	t, text, err := f.store.Create(ctx, name, scope, ttl)
 	var wrong *engine.RequestError
 	switch {
-	case errors.Is(err, access.ErrExists), errors.Is(err, access.ErrNoAdmin):
+	case errors.Is(err, access.ErrExists):
+		return model.Token{}, exit(exitConflict, "%w\n  Choose another name, or revoke it first.", err)
+	case errors.Is(err, access.ErrNoAdmin):
 		return model.Token{}, &exitErr{exitConflict, err}
 	case errors.As(err, &wrong):
 		return model.Token{}, &exitErr{exitUsage, err}

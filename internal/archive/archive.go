@@ -10,6 +10,7 @@ import (
 	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/internal/expression"
 	"github.com/agnt5/agnt5d/internal/refusal"
+	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
 )
@@ -53,7 +54,9 @@ type DeletedError struct {
 	Until int64 // Unix ms: how long the id is kept
 }
 
-func (e *DeletedError) Error() string { return refusal.ErrRunExpired.Error() }
+func (e *DeletedError) Error() string {
+	return "the run was deleted; nothing of it is kept but its id, which cannot be used again until " + rfc3339.Format(e.Until)
+}
 func (e *DeletedError) Unwrap() error { return refusal.ErrRunExpired }
 
 // Find gives the number of the run with an id, or refusal.ErrRunNotFound, or a *DeletedError while a deleted run's id is still kept

@@ -46,7 +46,7 @@ func refusal(code, text string) error {
 // The refusals.
 var (
 	ErrRunNotFound      = refusal("run_not_found", "no such run")
-	ErrRunExpired       = refusal("run_expired", "the run was deleted; its id is kept for a while so that it cannot start again by mistake")
+	ErrRunExpired       = refusal("run_expired", "the run was deleted; nothing of it is kept but its id, which cannot be used again for a while")
 	ErrRunConflict      = refusal("run_conflict", "the id belongs to another run")
 	ErrRunFinished      = refusal("run_finished", "the run has finished")
 	ErrRunOpen          = refusal("run_open", "the run has not finished")

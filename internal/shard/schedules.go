@@ -3,6 +3,7 @@ package shard
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -368,7 +369,7 @@ func (r *Shard) decided(s *scheduled, st *schedules.State, d *schedules.Decision
 	for _, id := range d.Cancel {
 		if run, err := r.find(id); run != nil && err == nil && !run.S.Status.Ended() {
 			r.give(run, scheduledCancel{BySchedule(s.name), "the next run of its schedule is due"})
-		} else if err == refusal.ErrRunNotFound || err == ErrAway || err == refusal.ErrRunExpired {
+		} else if err == refusal.ErrRunNotFound || err == ErrAway || errors.Is(err, refusal.ErrRunExpired) {
 			r.scheduleRunEnded(id, false)
 		}
 	}

@@ -387,7 +387,7 @@ func (r *Shard) find(id string) (*Run, error) {
 	case row.err != nil:
 		return nil, row.err
 	case row.Until > r.now.Wall:
-		return nil, refusal.ErrRunExpired
+		return nil, &archive.DeletedError{ID: id, Until: row.Until}
 	case !row.known || row.Until != 0:
 		return nil, refusal.ErrRunNotFound
 	}

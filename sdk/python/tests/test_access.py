@@ -64,7 +64,7 @@ async def test_tls(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> N
     daemon = Daemon(tmp_path, None, "--tls-cert", str(tmp_path / "cert.pem"), "--tls-key", str(tmp_path / "key.pem"))
     url = daemon.url.replace("http://", "https://")
     try:
-        with SyncClient(url, patience=0) as sync, pytest.raises(Unreachable, match="certificate.*AGNT5_CA_FILE names"):
+        with SyncClient(url, patience=0) as sync, pytest.raises(Unreachable, match=r"certificate.*AGNT5_CA_FILE names"):
             sync.get_version()
         with SyncClient(daemon.url, patience=0) as sync, pytest.raises(UnknownAnswer, match="use https"):
             sync.get_version()

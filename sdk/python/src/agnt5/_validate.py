@@ -63,6 +63,8 @@ _WANT_DURATION = "want whole numbers with the units w, d, h, m, s and ms, the la
 
 def _duration(text: str) -> int | None:
     """Give the milliseconds of a duration such as 1h30m; None when it is none."""
+    if text == "0":
+        return 0
     found = _DURATION.fullmatch(text)
     if text == "" or found is None:
         return None
@@ -74,7 +76,7 @@ _DURATIONS = {"timeout", "heartbeat_timeout", "initial_interval", "interval", "m
 
 def in_milliseconds(fields: dict[str, Any]) -> dict[str, Any]:
     """Give valid fields with every duration as text (timeout: 30s) as milliseconds (timeout_ms: 30000)."""
-    return {f"{k}_ms" if k in _DURATIONS else k: _duration(v) if k in _DURATIONS else v for k, v in fields.items()}
+    return {f"{k}_ms" if k in _DURATIONS else k: _duration(str(v)) if k in _DURATIONS else v for k, v in fields.items()}
 
 
 def _cut(text: str, limit: int) -> str:
@@ -228,6 +230,9 @@ class Validator:
             if fields.get(long) is not None:
                 self.add(self.at, "duration_twice", f"{prefix}{key} and {prefix}{long} are two ways to say one thing: keep one of them")
                 self.flaw()
+                continue
+            if item == 0 and type(item) is int:  # the one number that needs no unit
+                out[long] = 0
                 continue
             if not isinstance(item, str):
                 self.wrong(f"{prefix}{key}", "a duration such as 30s", item)
