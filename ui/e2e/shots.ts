@@ -45,14 +45,6 @@ await until(async () => (await kit.step('order-1045', 'label')) === 'completed',
 const events = ((await kit.ask('GET', '/v1/runs/order-1041/events')) as { events: { seq: number; kind: string }[] }).events
 const failed = events.find((e) => e.kind === 'AttemptFailed')!
 
-// Schedules have a past: the clock goes on by half hours. The runs above are none of theirs.
-await kit.register('etl', [task('load', 'shop', 'ok')])
-const put = (name: string, definition: unknown) => kit.ask('PUT', '/v1/schedules/' + name, definition)
-await put('nightly', { workflow: 'etl', cron: ['30 2 * * MON-FRI', '0 14 * * *'], time_zone: 'Europe/Berlin', input: { source: 'orders' }, exclude: [{ dates: ['2026-12-01'] }] })
-await put('reports', { workflow: 'report', cron: ['0 6 * * MON-FRI'], time_zone: 'Europe/London' })
-await put('stocktaking', { workflow: 'etl', cron: ['0 4 * * SUN'] })
-await kit.ask('POST', '/v1/schedules/stocktaking/pause', { note: 'until the warehouse has moved' })
-
 const screens: [name: string, hash: string, ready: string][] = [
   ['runs', 'runs', '.rows .tr'],
   ['run', 'run/order-1047', '.node'],
@@ -63,26 +55,44 @@ const screens: [name: string, hash: string, ready: string][] = [
   ['compare', 'diff?a=order-1041&b=order-1043', '.diff'],
   ['workflows', 'workflows', 'table.grid'],
   ['workflow', 'workflow/order', '.node'],
-  ['schedules', 'schedules', 'table.schedules'],
-  ['schedule', 'schedule/nightly', '.calendar'],
   ['workers', 'workers', 'table.grid'],
   ['objects', 'objects', 'table.grid'],
   ['daemon', 'daemon', '.card'],
 ]
-for (const dark of [false, true]) {
-  const v = await visit(browser, kit.url, '', { dark, width: 1240, height: 680 })
-  await v.page.locator('.live.yes').waitFor()
-  for (const [name, hash, ready] of screens) {
-    await v.page.goto(kit.url + '/#/' + hash)
-    await v.page.locator(ready).first().waitFor()
-    await v.page.waitForLoadState('networkidle').catch(() => undefined)
-    await v.page.mouse.move(620, 2)
-    await v.page.waitForTimeout(400) // the reasons of the rows
-    await v.page.screenshot({ path: join(folder, `page-${name}-${dark ? 'dark' : 'light'}.png`) })
+const take = async (screens: [name: string, hash: string, ready: string][]) => {
+  for (const dark of [false, true]) {
+    const v = await visit(browser, kit.url, '', { dark, width: 1240, height: 680 })
+    await v.page.locator('.live.yes').waitFor()
+    for (const [name, hash, ready] of screens) {
+      await v.page.goto(kit.url + '/#/' + hash)
+      await v.page.locator(ready).first().waitFor()
+      await v.page.waitForLoadState('networkidle').catch(() => undefined)
+      await v.page.mouse.move(620, 2)
+      await v.page.waitForTimeout(400) // the reasons of the rows
+      await v.page.screenshot({ path: join(folder, `page-${name}-${dark ? 'dark' : 'light'}.png`) })
+    }
+    if (v.wrong.length) throw new Error(v.wrong.join('\n'))
+    await v.close()
   }
-  if (v.wrong.length) throw new Error(v.wrong.join('\n'))
-  await v.close()
 }
+await take(screens)
+
+// Schedules have a past: the clock goes on for two weeks, by half hours. The runs in the other pictures are none of theirs.
+await kit.register('etl', [task('load', 'shop', 'ok')])
+const put = (name: string, definition: unknown) => kit.ask('PUT', '/v1/schedules/' + name, definition)
+await put('backups', { workflow: 'etl', cron: ['30 2 * * MON-FRI', '0 14 * * *'], time_zone: 'Europe/Berlin', input: { source: 'orders' }, exclude: [{ dates: ['2026-12-01'] }] })
+await put('reports', { workflow: 'report', cron: ['0 6 * * MON-FRI'], time_zone: 'Europe/London' })
+await put('stocktaking', { workflow: 'etl', cron: ['0 4 * * SUN'] })
+for (let i = 0; i < 2 * 24 * 14; i++) {
+  if (i === 2 * 24 * 6) await kit.ask('POST', '/v1/schedules/backups/pause', { note: 'the disks are changed' })
+  if (i === 2 * 24 * 8) await kit.ask('POST', '/v1/schedules/backups/resume', {})
+  await kit.ask('POST', '/v1/test-clock', { advance: '30m' })
+}
+await kit.ask('POST', '/v1/schedules/stocktaking/pause', { note: 'until the warehouse has moved' })
+await take([
+  ['schedules', 'schedules', 'table.schedules'],
+  ['schedule', 'schedule/backups', '.calendar'],
+])
 await browser.close()
 await kit.stop()
 // Where pngquant is installed the pictures become a third of their size.

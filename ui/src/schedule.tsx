@@ -108,7 +108,7 @@ export function OneSchedule() {
             <dt>Runs in flight</dt><dd>{s.running.length === 0 ? <span class="dim">none</span> : s.running.slice(0, 5).map((r) => <div><a href={link('run', r)}>{r}</a></div>)}{s.running.length > 5 && <span class="dim">and {s.running.length - 5} more</span>}</dd>
             {s.waiting > 0 && <><dt>Times that wait</dt><dd>{s.waiting}</dd></>}
             <dt>Missed in 7 days</dt><dd class={s.missed_7d ? 't-bad' : ''}>{s.missed_7d.toLocaleString('en')}</dd>
-            <dt>Revision</dt><dd>{s.revision} <span class="dim">of {dateTime(s.changed_at)}{s.changed_by && ' by ' + s.changed_by}, owned by {s.owner}</span></dd>
+            <dt>Revision</dt><dd>{s.revision} <span class="dim">owned by {s.owner}; changed {dateTime(s.changed_at)}{s.changed_by && ' by ' + s.changed_by}</span></dd>
             {s.definition.note && <><dt>Note</dt><dd>{s.definition.note}</dd></>}
           </dl>
         </section>
