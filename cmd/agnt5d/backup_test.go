@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,13 +45,13 @@ func TestABackupIsPutBack(t *testing.T) {
 	for _, bad := range []string{"fast", "1B", "-1", "10 apples"} {
 		d.say(t, exitUsage, "--rate", "backup", "--rate", bad, copied)
 	}
-	if strings.Contains(metricsOf(t, d), "agnt5_last_backup_timestamp_seconds ") {
+	if strings.Contains(read(t, d.url+"/metrics"), "agnt5_last_backup_timestamp_seconds ") {
 		t.Error("a backup is shown, and there was none")
 	}
 	d.say(t, 0, ", checked", "backup", "--rate", "200MB", copied)
 	d.say(t, exitConflict, "no file is overwritten", "backup", copied)
 	d.say(t, 0, `"verified":false`, "backup", "--no-verify", "-o", "json", filepath.Join(d.dir, "unchecked.db"))
-	if !strings.Contains(metricsOf(t, d), "agnt5_last_backup_timestamp_seconds 1") {
+	if !strings.Contains(read(t, d.url+"/metrics"), "agnt5_last_backup_timestamp_seconds 1") {
 		t.Error("no backup is shown")
 	}
 	if _, _, err := c.Start(ctx, "w", nil, client.StartOptions{ID: "after"}); err != nil {
@@ -108,20 +106,6 @@ func TestABackupIsPutBack(t *testing.T) {
 	}
 	d.kill()
 	d.say(t, 0, "nothing is damaged", "verify", path)
-}
-
-func metricsOf(t *testing.T, d *daemon) string {
-	t.Helper()
-	resp, err := http.Get(d.url + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
 }
 
 // spoil copies a journal, and changes a byte in the middle of a record.

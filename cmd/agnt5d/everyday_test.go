@@ -2,13 +2,10 @@ package main
 
 import (
 	"bytes"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // Mistakes at the shell: each is one sentence that says what to do, with the right exit code.
@@ -203,20 +200,6 @@ func TestAnErrorOfBeforeIsCalledThat(t *testing.T) {
 			t.Errorf("%+v: %q", c, got)
 		}
 	}
-}
-
-func read(t *testing.T, url string) string {
-	t.Helper()
-	resp, err := (&http.Client{Timeout: time.Minute}).Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
 }
 
 // A start brings its signal from the shell.

@@ -1,9 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"hash/crc32"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -15,6 +20,7 @@ import (
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/journal/bolt"
 	"github.com/agnt5/agnt5d/worker"
+	"go.etcd.io/bbolt"
 )
 
 // journalWith makes a journal with an open run "r" and a run "well", and appends a record to the first.
@@ -182,5 +188,41 @@ func TestFoldingOneRunIsLinear(t *testing.T) {
 			t.Errorf("%v: %d bytes for %d steps, %d for %d", verb, a, few, b, few*times)
 		}
 		t.Logf("%v: %d KiB for %d steps, %d KiB for %d", verb, a>>10, few, b>>10, few*times)
+	}
+}
+
+// A file of a newer format is refused by its name, by a daemon and by every verb on a file, and nothing of it is changed.
+func TestAFileOfANewerFormatIsRefused(t *testing.T) {
+	path := journalWith(t, 1, event.AppendBody(nil, []event.Event{{Kind: event.RunCancelled}}))
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		p := append([]byte("agnt5d journal"), 0, 0, 0, 1) // as docs/journal-format.md says
+		sum := crc32.Checksum(append([]byte("metaformat"), p...), crc32.MakeTable(crc32.Castagnoli))
+		return tx.Bucket([]byte("meta")).Put([]byte("format"), append(binary.BigEndian.AppendUint32(nil, sum), p...))
+	})
+	if err = errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"serve", "--listen", "127.0.0.1:0", "--file", path}, {"verify", path}, {"doctor", path}, {"doctor", path, "--repair", path + ".new"}, {"replay", path},
+		{"list", "--file", path}, {"compact", path}, {"backup", "--file", path, path + ".copy"}, {"restore", path, "--file", path + ".restored"},
+	} {
+		code, out, errs := agnt5d(t, args...)
+		if code == 0 || !strings.Contains(errs, "has format 1, this release reads up to 0; use a newer agnt5d") {
+			t.Errorf("%v: exit %d\n%s%s", args, code, out, errs)
+		}
+	}
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the file was changed: %v", err)
+	}
+	if left, _ := filepath.Glob(path + "*"); len(left) != 1 {
+		t.Errorf("left behind: %v", left)
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -31,23 +30,8 @@ func TestPlantedSecretsAreFoundNowhere(t *testing.T) {
 
 	send := func(method, path, body string, header ...string) *http.Response {
 		t.Helper()
-		req, err := http.NewRequest(method, d.url+path, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := 0; i < len(header); i += 2 {
-			req.Header.Set(header[i], header[i+1])
-		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		b, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		seen[fmt.Sprintf("the answer to %s %.30s (%d)", method, path, len(seen))] = string(b)
+		resp, text := exchange(t, method, d.url+path, body, header...)
+		seen[fmt.Sprintf("the answer to %s %.30s (%d)", method, path, len(seen))] = text
 		return resp
 	}
 	admin := []string{"Authorization", "Bearer " + root}

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"path/filepath"
 	"reflect"
@@ -12,25 +11,6 @@ import (
 
 	"github.com/agnt5/agnt5d/flow"
 )
-
-func fetch(t *testing.T, url, accept string) (int, string) {
-	t.Helper()
-	r, err := http.NewRequest("GET", url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("Accept", accept)
-	a, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.Body.Close()
-	b, err := io.ReadAll(a.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a.StatusCode, string(b)
-}
 
 // The page is there, is left out, or offers nothing, as the settings say.
 func TestThePageByItsSettings(t *testing.T) {
@@ -43,10 +23,10 @@ func TestThePageByItsSettings(t *testing.T) {
 		{[]string{"--no-ui"}, "GET /openapi.json"},
 	} {
 		d := startDaemon(t, t.TempDir(), c.flags...)
-		if status, body := fetch(t, d.url, "text/html"); status != 200 || !strings.Contains(body, c.want) {
+		if status, body := get(t, d.url, "Accept", "text/html"); status != 200 || !strings.Contains(body, c.want) {
 			t.Errorf("%v: %d %.200s", c.flags, status, body)
 		}
-		if status, body := fetch(t, d.url, "*/*"); status != 200 || !strings.HasPrefix(body, "agnt5d ") {
+		if status, body := get(t, d.url, "Accept", "*/*"); status != 200 || !strings.HasPrefix(body, "agnt5d ") {
 			t.Errorf("%v, without HTML: %d %.200s", c.flags, status, body)
 		}
 		d.stop(t)
@@ -78,7 +58,7 @@ func TestThePageOverAFile(t *testing.T) {
 	waitForAll(t, c)
 	for name := range mixedFlows() {
 		id := "run-" + name
-		_, body := fetch(t, d.url+"/v1/runs/"+id+"/events?limit=1000", "application/json")
+		_, body := get(t, d.url+"/v1/runs/"+id+"/events?limit=1000", "Accept", "application/json")
 		var page struct{ Events []struct{ Seq uint64 } }
 		if err := json.Unmarshal([]byte(body), &page); err != nil || len(page.Events) == 0 {
 			t.Fatal(err, body)
@@ -103,14 +83,14 @@ func TestThePageOverAFile(t *testing.T) {
 			t.Errorf("%s: the file says\n%v\nthe daemon said\n%v", p, got, want[p])
 		}
 	}
-	if status, body := fetch(t, "http://"+listen, "text/html"); status != 200 || !strings.Contains(body, `content="file"`) {
+	if status, body := get(t, "http://"+listen, "Accept", "text/html"); status != 200 || !strings.Contains(body, `content="file"`) {
 		t.Errorf("the page over a file: %d %.200s", status, body)
 	}
-	if status, body := fetch(t, "http://"+listen+"/v1/runs/run-chain/steps/a/output", "*/*"); status != 200 || body != "\"done\"\n" {
+	if status, body := get(t, "http://"+listen+"/v1/runs/run-chain/steps/a/output", "Accept", "*/*"); status != 200 || body != "\"done\"\n" {
 		t.Errorf("a step's output: %d %s", status, body)
 	}
 	for path, want := range map[string]int{"/v1/runs/none": 404, "/v1/workflows/none": 404, "/v1/objects": 404, "/v1/runs//events": 400} {
-		if status, body := fetch(t, "http://"+listen+path, "*/*"); status != want {
+		if status, body := get(t, "http://"+listen+path, "Accept", "*/*"); status != want {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
 	}
@@ -145,7 +125,7 @@ func TestTheFileSaysOnlyWhatItKnows(t *testing.T) {
 		}
 	}
 	file := filepath.Join(dir, "runs.db")
-	_, events := fetch(t, d.url+"/v1/events?limit=1000", "application/json")
+	_, events := get(t, d.url+"/v1/events?limit=1000", "Accept", "application/json")
 	var page struct{ Events []struct{ At string } }
 	if err := json.Unmarshal([]byte(events), &page); err != nil || len(page.Events) == 0 {
 		t.Fatal(err, events)
@@ -157,11 +137,11 @@ func TestTheFileSaysOnlyWhatItKnows(t *testing.T) {
 		File string
 		AsOf string `json:"as_of"`
 	}
-	_, body := fetch(t, "http://"+listen+"/version", "application/json")
+	_, body := get(t, "http://"+listen+"/version", "Accept", "application/json")
 	if err := json.Unmarshal([]byte(body), &version); err != nil || version.File != "runs.db" || version.AsOf < page.Events[len(page.Events)-1].At {
 		t.Errorf("/version: %v %s, want the time of %+v or after", err, body, page.Events[len(page.Events)-1])
 	}
-	_, body = fetch(t, "http://"+listen+"/v1/runs/second", "application/json")
+	_, body = get(t, "http://"+listen+"/v1/runs/second", "Accept", "application/json")
 	for _, want := range []string{`"detail":"is queued for shop/load"`, `"detail":"waits for its object keys: account:17"`, `"detail":"waits for signal \"approved\""`} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the run does not say %s: %s", want, body)
@@ -170,13 +150,13 @@ func TestTheFileSaysOnlyWhatItKnows(t *testing.T) {
 	if strings.Contains(body, "no_worker") || strings.Contains(body, `"command"`) {
 		t.Errorf("the run says what a file does not know: %s", body)
 	}
-	if _, body = fetch(t, "http://"+listen+"/v1/runs?include=reason", "application/json"); strings.Count(body, `"reason":{"step":"pay","code":"key_held"`) != 1 || strings.Count(body, `"step_counts":{`) != 2 {
+	if _, body = get(t, "http://"+listen+"/v1/runs?include=reason", "Accept", "application/json"); strings.Count(body, `"reason":{"step":"pay","code":"key_held"`) != 1 || strings.Count(body, `"step_counts":{`) != 2 {
 		t.Errorf("the list: %s", body)
 	}
-	if _, body = fetch(t, "http://"+listen+"/v1/run-counts", "application/json"); !strings.Contains(body, `"running":2`) {
+	if _, body = get(t, "http://"+listen+"/v1/run-counts", "Accept", "application/json"); !strings.Contains(body, `"running":2`) {
 		t.Errorf("the counts: %s", body)
 	}
-	if status, body := fetch(t, "http://"+listen+"/v1/runs?stuck_for=10m", "application/json"); status != 400 || !strings.Contains(body, "cannot be asked of a file") {
+	if status, body := get(t, "http://"+listen+"/v1/runs?stuck_for=10m", "Accept", "application/json"); status != 400 || !strings.Contains(body, "cannot be asked of a file") {
 		t.Errorf("stuck runs: %d %s", status, body)
 	}
 }
@@ -207,7 +187,7 @@ func TestTheSettingsAreShownWithoutSecrets(t *testing.T) {
 // answerOf gives an answer without what only means something to the one that gave it.
 func answerOf(t *testing.T, url string) any {
 	t.Helper()
-	status, body := fetch(t, url, "application/json")
+	status, body := get(t, url, "Accept", "application/json")
 	var v map[string]any
 	if err := json.Unmarshal([]byte(body), &v); err != nil || status != 200 {
 		t.Fatalf("%s: %d %s", url, status, body)
