@@ -65,7 +65,7 @@ func TestAScheduleStartsItsRuns(t *testing.T) {
 	clock := engine.NewTestClock()
 	eng, path := open(t, engine.Options{Clock: clock})
 	register(t, eng, "w", flow.WaitSignal("go", "go"))
-	s := putSchedule(t, eng, `{"name":"hourly","workflow":"w","cron":"0 * * * *","time_zone":"Asia/Tokyo","input":{"a":1}}`)
+	s := putSchedule(t, eng, `{"name":"hourly","workflow":"w","cron":"0 * * * *","time_zone":"Asia/Tokyo","input":{"a":1,"day":"${ local_date }"}}`)
 	if s.Revision != 1 || s.State != "active" || s.Owner != "api" || s.Next == nil {
 		t.Fatalf("put: %+v", s)
 	}
@@ -75,7 +75,7 @@ func TestAScheduleStartsItsRuns(t *testing.T) {
 		t.Fatalf("%+v", rows)
 	}
 	st, err := eng.Status(t.Context(), rows[0].RunID)
-	if err != nil || st.State != "running" || string(st.Input) != `{"a":1}` || st.WorkflowID != "hourly-"+strings.Replace(nominal, ".000Z", "Z", 1) {
+	if err != nil || st.State != "running" || string(st.Input) != `{"a":1,"day":"`+rows[0].Local[:10]+`"}` || st.WorkflowID != "hourly-"+strings.Replace(nominal, ".000Z", "Z", 1) {
 		t.Fatalf("%+v, %v", st, err)
 	}
 	advanceTo(t, eng, "hourly", time.Millisecond)

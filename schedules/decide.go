@@ -369,7 +369,7 @@ func (s *State) final(d *Decision, row Row) {
 // run starts the run of a row.
 func (s *State) run(d *Decision, row Row, as Outcome, detail string, input json.RawMessage, now int64, start Starter) Row {
 	if input == nil {
-		input = s.Def.Input
+		input = s.input(&row)
 	}
 	fault := start(&Start{ID: row.Run, Nominal: row.Nominal, Due: row.Due, Input: input, By: row.By})
 	if fault != nil {

@@ -385,8 +385,8 @@ func (r *reader) check(d *Definition, place func(key string) func() (int, int)) 
 	if len(d.Input) > 0 {
 		if err := flow.CheckJSON(d.Input, maxInput); err != nil {
 			add("input", flow.CodeInputInvalid, "input %v", err)
-		} else if strings.Contains(string(d.Input), "${") {
-			add("input", CodeNotSupported, "input: templates (${ … }) are not supported yet; give the input as it is to be")
+		} else if err := checkInput(d.Input); err != nil {
+			add("input", flow.CodeExpression, "input: %v", err)
 		}
 	}
 	if len(d.Tags) > 0 {
