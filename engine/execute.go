@@ -171,8 +171,12 @@ func (e *Engine) fillTask(spec *shard.Spec, t *worker.Task) error {
 	if t.InputData == nil {
 		t.InputData = json.RawMessage("null")
 	}
+	read := e.archive.Payload
+	if spec.Item != nil { // the other items are sent the same
+		read = e.archive.Shared
+	}
 	var err error
-	if t.WorkflowInput, err = e.archive.Payload(spec.Input); err != nil {
+	if t.WorkflowInput, err = read(spec.Input); err != nil {
 		return fmt.Errorf("workflow input: %w", err)
 	}
 	if spec.Filled != nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/agnt5/agnt5d/replay"
 )
 
-// listsBytes is how much of the lists that steps go over is kept: each item of a list is asked for, and to take the list apart for each
-// would cost the more the longer it is.
+// listsBytes is how much is kept of the lists that steps go over, and of what each of their items is sent besides: each item asks for
+// them, and to read them for each would cost the more the longer the list is.
 const listsBytes = 32 << 20
 
 // lists are those that were asked for last.
@@ -29,15 +29,31 @@ type lists struct {
 }
 
 type list struct {
-	items []json.RawMessage
+	whole json.RawMessage   // what items are sent besides; nil: it is a list, taken apart
+	items []json.RawMessage // of a list
 	bytes int
 	used  uint64
+}
+
+// Shared is Payload of what many items are sent: a large one is read once. It must not be changed.
+func (a *Archive) Shared(p replay.Payload) (json.RawMessage, error) {
+	if p.Data != nil || p.Seq == 0 {
+		return a.Payload(p)
+	}
+	if l := a.lists.get(p.Seq); l != nil && l.whole != nil {
+		return l.whole, nil
+	}
+	b, err := a.Payload(p)
+	if err == nil {
+		a.lists.put(p.Seq, &list{whole: b[:len(b):len(b)], bytes: len(b)})
+	}
+	return b, err
 }
 
 // Item gives one item of a list that a step goes over, byte for byte. It must not be changed.
 func (a *Archive) Item(of replay.Payload, index int) (json.RawMessage, error) {
 	l := a.lists.get(of.Seq)
-	if l == nil {
+	if l == nil || l.whole != nil {
 		b, err := a.Payload(of)
 		if err != nil {
 			return nil, err
