@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -136,6 +137,8 @@ that people put, not those of workers.`,
 		type done struct {
 			Name   string `json:"name"`
 			Action string `json:"action"` // created, changed, unchanged, deleted
+
+			Warning string `json:"warning,omitempty"` // it would start no run
 		}
 		actions := []done{}
 		for _, d := range want {
@@ -157,7 +160,7 @@ that people put, not those of workers.`,
 				}
 			}
 			delete(has, d.Name)
-			actions = append(actions, done{d.Name, action})
+			actions = append(actions, done{Name: d.Name, Action: action, Warning: noWorkflow(cmd.Context(), c, d)})
 		}
 		for i := range all {
 			if s := &all[i]; prune && has[s.Name] != nil && s.Owner == "api" {
@@ -166,7 +169,7 @@ that people put, not those of workers.`,
 						return err
 					}
 				}
-				actions = append(actions, done{s.Name, "deleted"})
+				actions = append(actions, done{Name: s.Name, Action: "deleted"})
 			}
 		}
 		if o.json() {
@@ -178,9 +181,22 @@ that people put, not those of workers.`,
 				verb = "would be " + a.Action
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "schedule %s %s\n", a.Name, verb)
+			if a.Warning != "" {
+				fmt.Fprintf(cmd.ErrOrStderr(), "agnt5d: warning: schedule %s starts no run as it is: %s\n", a.Name, a.Warning)
+			}
 		}
 		return nil
 	})
+}
+
+// noWorkflow says that the workflow of a schedule, or the version that it names, is not there; "": it is. The workflow may be
+// registered later, so that is no error.
+func noWorkflow(ctx context.Context, c *client.Client, d *schedules.Definition) string {
+	_, err := c.Workflow(ctx, d.Workflow, d.Version)
+	if p := (*model.Problem)(nil); errors.As(err, &p) && p.Code == "workflow_not_found" {
+		return p.Detail
+	}
+	return ""
 }
 
 // sameSchedule says whether a schedule is what the file says, and belongs to whoever applies files.

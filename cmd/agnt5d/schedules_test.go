@@ -129,6 +129,7 @@ func TestSchedulesAtTheShell(t *testing.T) {
 `)
 	bad := fileIn(t, d.dir, "bad.yaml", "schedules:\n  - name: x\n    workflow: y\n    cron: ['0 0 30 2 *']\n")
 	clocks := fileIn(t, d.dir, "clocks.yaml", "name: c\nworkflow: w\ncron: 30 2 * * *\ntime_zone: Europe/Berlin\nstart_at: 2030-03-30T12:00:00Z\n")
+	lost := fileIn(t, d.dir, "lost.yaml", "- {name: lost, workflow: etll, every: 15m}\n- {name: older, workflow: etl, version: 9, every: 15m}\n")
 	fewer := fileIn(t, d.dir, "fewer.yaml", "- {name: nightly, workflow: etl, cron: '30 2 * * *', time_zone: Europe/Berlin, note: every night}\n")
 	d.say(t, 0, "", "register", "etl", fileIn(t, d.dir, "etl.yaml", "steps:\n  - {name: ok, type: wait_signal, signal: {name: go}}\n"))
 	for _, step := range []struct {
@@ -139,6 +140,11 @@ func TestSchedulesAtTheShell(t *testing.T) {
 		{"schedules", 0, "there is no schedule"},
 		{"schedules apply " + bad, exitError, "bad.yaml:4:"},
 		{"schedules apply " + file + " --dry-run", 0, "schedule nightly would be created"},
+		{"schedules apply " + lost + " --dry-run", 0, `warning: schedule lost starts no run as it is: `},
+		{"schedules apply " + lost + " --dry-run", 0, `did you mean "etl"`},
+		{"schedules apply " + lost + " --dry-run -o json", 0, `"action":"created","warning":"`},
+		{"schedules apply " + lost + " --dry-run -o json", 0, `"name":"older","action":"created","warning":"the workflow \"etl\" has no version 9; it has 1"`},
+		{"schedules apply " + file + " --dry-run -o json", 0, `"action":"created"}`},
 		{"schedules list", 0, "there is no schedule"},
 		{"schedules apply " + file, 0, "schedule nightly is created"},
 		{"schedules apply " + file, 0, "schedule often is unchanged"},
