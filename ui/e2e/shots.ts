@@ -1,4 +1,4 @@
-// The pictures of README and docs, taken of a real daemon: npm run shots.
+// The pictures of README and docs, taken of a real daemon: npm run shots, or npm run shots NAME... for some of them.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -23,10 +23,21 @@ await kit.register('order', [
 await kit.register('refund', [task('look_up', 'shop', 'ok'), task('pay_back', 'shop', 'refuse', { dependencies: ['look_up'] }), task('tell', 'shop', 'ok', { dependencies: ['pay_back'] })])
 await kit.register('nightly', [{ name: 'night', type: 'wait_timer', timer: { key: 'night', cron_expr: '0 2 * * *', time_zone: 'Europe/Berlin' } }, task('load', 'shop', 'ok', { dependencies: ['night'] })])
 await kit.register('stock', [task('count', 'shop', 'ok'), task('write', 'shop', 'hold', { dependencies: ['count'], object_keys: ['shelf:3'] })])
+await kit.register('delivery', [
+  task('fetch', 'shop', 'echo'),
+  task('charge', 'shop', 'refuse', { dependencies: ['fetch'], when: 'steps.fetch.output.total > 0', on_failure: 'apologise' }),
+  task('gift', 'shop', 'ok', { dependencies: ['fetch'], when: 'steps.fetch.output.total == 0' }),
+  task('apologise', 'shop', 'pace'),
+  { name: 'answer', type: 'wait_signal', dependencies: ['fetch'], signal: { name: 'answer', timeout_ms: 40, on_timeout: 'remind' } },
+  task('remind', 'shop', 'pace'),
+  task('track', 'shop', 'pace', { dependencies: ['fetch'], repeat: { until: 'round >= 3', interval_ms: 60, max_rounds: 50 } }),
+  task('close', 'shop', 'ok', { dependencies: ['gift', 'apologise', 'track'], after: ['charge', 'answer'], join: 'settled' }),
+])
 const worker = await kit.worker('shop')
 void worker
 for (let i = 1; i <= 9; i++) await kit.run('order', `order-${1040 + i}`, { customer: 'ada', items: [{ sku: 'K-17', n: i }], total: 4990 })
 await kit.run('refund', 'refund-311', { order: 'order-1002' })
+await kit.run('delivery', 'delivery-88', { total: 4990 })
 await kit.run('nightly', 'nightly-2026-11-26')
 await kit.run('stock', 'stock-a')
 await until(async () => (await kit.step('stock-a', 'write')) === 'running', 'stock-a')
@@ -40,6 +51,7 @@ depot.kill('SIGTERM')
 await until(async () => ((await kit.ask('GET', '/v1/workers')) as { workers: unknown[] }).workers.length === 1, 'the depot has left')
 await kit.ask('POST', '/v1/runs/order-1045/signals/approved', { payload: { by: 'grace' } })
 await until(async () => (await kit.state('refund-311')) === 'failed', 'refund')
+await until(async () => (await kit.state('delivery-88')) === 'completed', 'delivery')
 await until(async () => (await kit.step('order-1045', 'label')) === 'completed', 'label')
 
 const events = ((await kit.ask('GET', '/v1/runs/order-1041/events')) as { events: { seq: number; kind: string }[] }).events
@@ -52,6 +64,8 @@ const screens: [name: string, hash: string, ready: string][] = [
   ['time-travel', `run/order-1041?step=charge&at=${failed.seq}`, '.travel.past'],
   ['timeline', 'run/order-1041/timeline?step=charge', '.lane'],
   ['events', 'run/order-1041/events?step=charge', '.events .rows .tr'],
+  ['branches', 'run/delivery-88?step=gift', '.pane .saw'],
+  ['loop', 'run/delivery-88/timeline?step=track', '.lane'],
   ['compare', 'diff?a=order-1041&b=order-1043', '.diff'],
   ['workflows', 'workflows', 'table.grid'],
   ['workflow', 'workflow/order', '.node'],
@@ -59,11 +73,13 @@ const screens: [name: string, hash: string, ready: string][] = [
   ['objects', 'objects', 'table.grid'],
   ['daemon', 'daemon', '.card'],
 ]
+const wanted = process.argv.slice(2).filter((a) => !a.includes('/'))
 const take = async (screens: [name: string, hash: string, ready: string][]) => {
   for (const dark of [false, true]) {
     const v = await visit(browser, kit.url, '', { dark, width: 1240, height: 680 })
     await v.page.locator('.live.yes').waitFor()
     for (const [name, hash, ready] of screens) {
+      if (wanted.length > 0 && !wanted.includes(name)) continue
       await v.page.goto(kit.url + '/#/' + hash)
       await v.page.locator(ready).first().waitFor()
       await v.page.waitForLoadState('networkidle').catch(() => undefined)
@@ -96,4 +112,4 @@ await take([
 await browser.close()
 await kit.stop()
 // Where pngquant is installed the pictures become a third of their size.
-spawnSync('pngquant', ['--force', '--ext', '.png', '--skip-if-larger', ...readdirSync(folder).map((f) => join(folder, f))])
+spawnSync('pngquant', ['--force', '--ext', '.png', '--skip-if-larger', ...readdirSync(folder).filter((f) => wanted.length === 0 || wanted.some((w) => f.startsWith(`page-${w}-`))).map((f) => join(folder, f))])
