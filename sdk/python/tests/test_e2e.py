@@ -626,3 +626,25 @@ async def test_a_run_of_an_old_version(daemon: Daemon) -> None:
     with pytest.raises(NotFound, match="version 3"):
         await client.start_workflow("w", version=3)
     await client.close()
+
+
+async def test_a_roll_back(daemon: Daemon, caplog: pytest.LogCaptureFixture) -> None:
+    """A worker with an older definition says so, and what to do; with publish="current" it is what new runs get."""
+    new, old = (FlowDefinition([wait_signal_step(name, signal_name="go")]) for name in ("new", "old"))
+    async with Client(daemon.url) as client:
+        for flow in (old, new):
+            await client.register_workflow("rel", flow)
+        for publish, current in ((None, 2), ("current", 1)):
+            caplog.clear()
+            worker = Worker("svc", coordinator_endpoint=daemon.url, functions={"h": lambda: 1}, workflows={"rel": old}, publish=publish)
+            running = asyncio.create_task(worker.run())
+            while not await client.list_workers():
+                await asyncio.sleep(0.01)
+            assert (await client.start_workflow("rel", None, f"r{current}"))["version"] == current
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            assert ("agnt5d workflows use rel 1" in caplog.text) == (publish is None)
+            while await client.list_workers():
+                await asyncio.sleep(0.01)
+    with pytest.raises(ValueError, match="publish: 'newest'"):
+        Worker("svc", publish="newest")  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from ._attempt import Attempt, Watch, about, some
 from ._failure import error_of, message_of, one_line, outcome_of, said
@@ -59,6 +59,9 @@ class Worker:
     threads, async ones on the event loop), ``drain`` is how many seconds a stop waits for them. ``functions``, ``workflows`` and
     ``schedules`` say what to serve and publish instead of all that is registered; with ``workflows``, no other schedules are.
 
+    ``publish="current"`` makes a definition that its name has had current again when the worker joins, as you want for a roll-back; without it
+    that changes nothing, and the log has a warning. Workers of two releases that both say it take turns. The same holds for schedules.
+
     An outcome is kept, and sent again, until the daemon has answered for it. When the daemon restarts the worker comes back to
     its session and goes on.
     """
@@ -76,10 +79,13 @@ class Worker:
         functions: dict[str, Callable[..., Any]] | None = None,
         workflows: dict[str, FlowDefinition] | None = None,
         schedules: list[Schedule] | None = None,
+        publish: Literal["current"] | None = None,
     ) -> None:
         problem = name_problem(service_name)
         if problem:
             raise ValueError(f"service_name {problem}")
+        if publish not in (None, "current"):
+            raise ValueError(f"publish: {publish!r}, want 'current' or None")
         if capacity < 1:
             raise ValueError(f"capacity: {capacity}, want at least 1")
         self.service_name = service_name
@@ -90,6 +96,7 @@ class Worker:
         self._drain = drain
         self._functions = functions
         self._workflows = workflows
+        self._publish = publish
         self._schedules = [] if schedules is None and workflows is not None else schedules
         self._handlers: dict[str, Handler] = {}
         self._lock = threading.Condition()
@@ -324,6 +331,8 @@ class Worker:
         agenda = list(get_registered_schedules().values()) if self._schedules is None else self._schedules
         if agenda:
             body["schedules"] = agenda
+        if self._publish:
+            body["publish"] = self._publish
         with self._lock:
             if self._session:
                 body["worker_id"] = self._session["worker_id"]
