@@ -473,14 +473,25 @@ func (s *State) backfill(d *Decision, now int64, start Starter) {
 		case exists: // its row says what became of it
 			d.forgetLast()
 			b.Exists++
+			continue
 		case row.Outcome == StartFailed:
 			b.Failed++
 		default:
 			b.Started++
 		}
+		s.keep(t)
 	}
 	if len(times) < atOnce {
 		s.Back = nil
+	}
+}
+
+// keep lets a time keep its row, whatever becomes of the times around it.
+func (s *State) keep(t int64) {
+	if s.Fold != nil && slices.Contains(s.Fold.Times, t) {
+		f := *s.Fold
+		f.Times = slices.DeleteFunc(slices.Clone(f.Times), func(o int64) bool { return o == t })
+		s.Fold = &f
 	}
 }
 
@@ -588,7 +599,7 @@ func (s *State) Resume(d *Decision, by string, catchUp bool, now int64, start St
 
 // unfold takes times out of the row that stood for many.
 func (s *State) unfold(d *Decision, f *Fold, times []int64, now int64) {
-	if f == nil || f.Outcome != PausedThen || len(f.Times) > 0 {
+	if f == nil || f.Outcome != PausedThen || f.Count <= foldOver {
 		return
 	}
 	n, last := f.Count, int64(0)
