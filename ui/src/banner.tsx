@@ -41,8 +41,10 @@ export interface Remedy {
 export function remedyOf(r: Reason, st: Status, def: Definition | undefined): Remedy | undefined {
   const id = st.workflow_id
   const [, verb, target, arg] = words(r.command ?? '')
-  const line = verb ? command(...words(r.command!).slice(1)) : undefined
+  const line = verb ? r.command!.split(' && ').map((one) => command(...words(one).slice(1))).join(' && ') : undefined
   const with_ = (label: string, scope: 'read' | 'operate', run: () => void): Remedy => (line ? { label, scope, run, line } : { label, scope, run })
+  // The command would end the run, to begin it anew: what is wanted first is what went wrong.
+  if (r.code === 'retry_at' && r.step) return with_('Show the error', 'read', () => change({ step: r.step }))
   switch (verb) {
     case 'signal':
       return with_('Send signal ' + arg, 'operate', () => act(signalRun(id, arg ?? '')))
@@ -65,7 +67,6 @@ export function remedyOf(r: Reason, st: Status, def: Definition | undefined): Re
     return { label: 'Show who is busy', scope: 'read', run: () => go(link('workers', '', '', spec?.service_name ? { service: spec.service_name } : {})) }
   }
   if (r.code === 'repeat' && r.step) return { label: 'Show its rounds', scope: 'read', run: () => change({ step: r.step }) }
-  if (r.code === 'retry_at' && r.step) return { label: 'Show the error', scope: 'read', run: () => change({ step: r.step }) }
   if (r.code === 'unknown_signal') return { label: 'Show its signals', scope: 'read', run: () => go(link('run', id, 'events', { only: 'SignalReceived' })) }
   return undefined
 }
