@@ -78,7 +78,7 @@ func TestARetryThatIsFarAwayHasItsCommands(t *testing.T) {
 	}
 	until(t, func() bool {
 		_, out, _ := d.cli(t, "explain", "r/1")
-		return strings.Contains(out, "agnt5d cancel r/1 && agnt5d retry r/1")
+		return strings.Contains(out, "agnt5d cancel r/1, then agnt5d retry r/1")
 	})
 }
 
