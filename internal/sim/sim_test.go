@@ -44,8 +44,8 @@ var floor = []string{
 	"schedule: put", "schedule: pause", "schedule: resume", "schedule: delete", "schedule: trigger", "schedule: backfill", "crash around a decision",
 	"the clock goes back an hour", "the clock jumps an hour", "the clock jumps three days", "the clock jumps ten years",
 	"event ScheduleDecided", "event ScheduleChanged", "row fired", "row caught_up", "row skipped_overlap", "row buffered", "row missed", "row paused",
-	"row excluded", "row triggered", "row backfilled", "row start_failed", "row buffered becomes fired", "row buffered becomes skipped_overlap",
-	"row buffered becomes triggered", "row paused becomes caught_up", "row missed becomes backfilled", "a row stands for many",
+	"row excluded", "row triggered", "row backfilled", "row start_failed", "row buffered becomes fired",
+	"a row stands for many",
 	"several shards", "a hub on another goroutine", "a poll is answered by several shards", "an answer is repeated",
 }
 
