@@ -16,6 +16,7 @@ const (
 	backfillAt = 10  // runs of a backfill that are open at once, when they may overlap
 	atOnce     = 100 // times of a backfill that one decision looks at
 	MaxFill    = 10_000
+	maxFolds   = maxCatchUp/foldOver + 1 // of a pause: more than hold what can be made up for
 )
 
 // Start is a run that is to be started.
@@ -24,6 +25,7 @@ type Start struct {
 	Nominal int64
 	Due     int64
 	Again   bool   // the time may have its run
+	Ask     bool   // nothing is started: it is only asked whether the time has its run
 	By      string // who asked for it by hand; "": the clock
 	Input   json.RawMessage
 }
@@ -188,7 +190,7 @@ func (s *State) due(d *Decision, now, up int64, start Starter) {
 			row.Outcome, row.Detail = Missed, why(due)
 		default:
 			chosen = append(chosen, t)
-			s.Fold = nil // what comes behind it does not stand in one row with what was before it
+			s.cut() // what comes behind it does not stand in one row with what was before it
 			continue
 		}
 		s.Cursor = t
@@ -249,6 +251,11 @@ func (s *State) several(d *Decision, p pending, o Outcome, detail string, now in
 		s.missed(now, before-without)
 	}
 	s.Fold = nil
+	if s.Paused != nil {
+		pause := *s.Paused
+		pause.Counted, pause.Folds = p.last, nil
+		s.Paused = &pause
+	}
 	s.Cursor = p.last
 }
 
@@ -259,16 +266,17 @@ func (s *State) add(d *Decision, row Row) {
 		s.missed(row.Decided, 1)
 	}
 	if row.Outcome != Missed && row.Outcome != PausedThen && row.Outcome != Excluded {
-		s.Fold = nil
+		s.cut()
 		s.put(d, row)
 		return
 	}
 	if s.Fold == nil || s.Fold.Outcome != row.Outcome {
+		s.cut()
 		s.Fold = &Fold{Outcome: row.Outcome, First: row.Nominal}
 	}
 	f := *s.Fold
 	s.Fold = &f
-	f.Count++
+	f.Count, f.Last = f.Count+1, row.Nominal
 	if f.Count <= foldOver {
 		f.Times = append(slices.Clone(f.Times), row.Nominal)
 		s.put(d, row)
@@ -284,6 +292,20 @@ func (s *State) add(d *Decision, row Row) {
 	s.stand(d, f.Times)
 	f.Times = nil
 	s.put(d, one)
+}
+
+// cut ends the fold: what comes behind it does not stand in one row with it. A paused one is kept, for a resumption that makes up for
+// some of its times.
+func (s *State) cut() {
+	if f := s.Fold; f != nil && f.Outcome == PausedThen && len(f.Times) == 0 && s.Paused != nil {
+		pause := *s.Paused
+		pause.Folds = append(slices.Clone(pause.Folds), *f)
+		if n := len(pause.Folds); n > maxFolds {
+			pause.Folds = pause.Folds[n-maxFolds:]
+		}
+		s.Paused = &pause
+	}
+	s.Fold = nil
 }
 
 // stand takes the rows of times away for which another one stands from now on.
@@ -310,7 +332,7 @@ func (s *State) put(d *Decision, row Row) {
 // begin starts the run of a row, or says why not, as the overlap policy has it.
 func (s *State) begin(d *Decision, row Row, as Outcome, policy string, input json.RawMessage, now int64, start Starter) Row {
 	if row.Hand == "" {
-		s.Fold = nil
+		s.cut()
 	}
 	if policy == Allow || len(s.Open) == 0 && len(s.Buffer) == 0 {
 		return s.run(d, row, as, "", input, now, start)
@@ -467,31 +489,21 @@ func (s *State) backfill(d *Decision, now int64, start Starter) {
 			b.Exists++
 			continue
 		}
+		s.cut() // its row is not one of those for which another one may stand later
 		exists := false
 		row = s.run(d, row, Backfilled, "", nil, now, again(start, &exists))
 		switch {
 		case exists: // its row says what became of it
 			d.forgetLast()
 			b.Exists++
-			continue
 		case row.Outcome == StartFailed:
 			b.Failed++
 		default:
 			b.Started++
 		}
-		s.keep(t)
 	}
 	if len(times) < atOnce {
 		s.Back = nil
-	}
-}
-
-// keep lets a time keep its row, whatever becomes of the times around it.
-func (s *State) keep(t int64) {
-	if s.Fold != nil && slices.Contains(s.Fold.Times, t) {
-		f := *s.Fold
-		f.Times = slices.DeleteFunc(slices.Clone(f.Times), func(o int64) bool { return o == t })
-		s.Fold = &f
 	}
 }
 
@@ -533,7 +545,7 @@ func (s *State) made(now int64) (times []int64) {
 	if s.Paused == nil || c.Max == 0 || s.Cursor > now { // the clock stands before what is decided
 		return nil
 	}
-	from := max(s.Paused.Cursor, now-c.WindowMS-1)
+	from := max(s.Paused.Cursor, s.Paused.Counted, now-c.WindowMS-1)
 	until := now
 	if next, _, ok := s.Next(); ok {
 		until = min(until, max(next-1, s.Cursor))
@@ -577,11 +589,12 @@ func (s *State) Resume(d *Decision, by string, catchUp bool, now int64, start St
 		times = s.made(now)
 		times = times[max(0, len(times)-int(min(s.left(), maxCatchUp))):]
 	}
-	fold := s.Fold
-	s.Paused, s.Fold = nil, nil
+	s.cut()
+	folds := s.Paused.Folds
+	s.Paused = nil
 	s.Changed, s.By = now, by
-	if len(times) > 0 {
-		s.unfold(d, fold, times, now)
+	for _, f := range folds {
+		s.unfold(d, &f, times, now)
 	}
 	if s.Def.overlap() == Skip {
 		slices.Reverse(times)
@@ -589,44 +602,37 @@ func (s *State) Resume(d *Decision, by string, catchUp bool, now int64, start St
 	for _, t := range times {
 		row := s.row(t, s.plan.Due(t), now)
 		row.Run = RunID(s.Def.Name, t)
-		exists := false
-		if s.begin(d, row, CaughtUp, s.Def.overlap(), nil, now, again(start, &exists)); exists {
-			d.forgetLast()
+		if fault := start(&Start{ID: row.Run, Again: true, Ask: true}); fault != nil && fault.Exists { // it was backfilled: its row says so
+			continue
 		}
+		s.begin(d, row, CaughtUp, s.Def.overlap(), nil, now, start)
 	}
 	return true
 }
 
-// unfold takes times out of the row that stood for many.
+// unfold takes times, ascending, out of the row that stands for those of a fold: each gets a row of its own. They are its last ones.
 func (s *State) unfold(d *Decision, f *Fold, times []int64, now int64) {
-	if f == nil || f.Outcome != PausedThen || f.Count <= foldOver {
-		return
-	}
-	n, last := f.Count, int64(0)
+	var first, n int64
 	for _, t := range times {
-		if t >= f.First {
-			n--
+		if t >= f.First && (t <= f.Last || f.Last == 0) {
+			if n++; n == 1 {
+				first = t
+			}
 		}
 	}
-	if n == f.Count {
+	if n == 0 {
 		return
 	}
-	first := times[0]
-	for _, t := range times {
-		if t >= f.First {
-			first = min(first, t)
-		}
-	}
-	last, _ = s.lastBefore(first - 1)
 	row := s.row(f.First, s.plan.Due(f.First), now)
-	row.Outcome, row.Count, row.Last, row.LastText = PausedThen, n, last, s.plan.Local(last)
+	row.Outcome, row.Count = PausedThen, f.Count
 	key := row.Key()
 	d.Rows = slices.DeleteFunc(d.Rows, func(r Row) bool { return r.Key() == key })
-	if n <= 0 {
-		row.Count = 1
-		d.Drop = append(d.Drop, row.Key())
+	if row.Count -= n; row.Count <= 0 {
+		d.Drop = append(d.Drop, key)
 		return
 	}
+	row.Last, _ = s.lastBefore(first - 1)
+	row.LastText = s.plan.Local(row.Last)
 	d.Rows = append(d.Rows, row)
 }
 

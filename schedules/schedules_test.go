@@ -59,6 +59,9 @@ func (l *ledger) start(asked []string, fail func(string, ...any)) Starter {
 			}
 			fail("%s is started twice", st.ID)
 		}
+		if st.Ask {
+			return nil
+		}
 		l.runs[st.ID] = true
 		return nil
 	}
@@ -586,5 +589,79 @@ func TestARowOfManyHasNoOthersInIt(t *testing.T) {
 	}
 	if excluded != 179 || fired != 120 {
 		t.Errorf("%d times excluded, %d fired", excluded, fired)
+	}
+}
+
+// TestABackfilledTimeIsOneOfNoOthers: a time that was made up for by hand is none of those for which one row stands later.
+func TestABackfilledTimeIsOneOfNoOthers(t *testing.T) {
+	l := newLedger()
+	now := ms("2026-11-26T00:00:00Z")
+	l.put(read(t, `{"name":"a","workflow":"w","every":"1m","paused":true}`), now, t.Fatalf)
+	for n := 1; n <= 250; n++ {
+		now += 60_000
+		l.decide(now, 0, t.Fatalf)
+		if n == 50 {
+			at := ms("2026-11-26T00:10:00Z")
+			l.s.Fill("x", "me", at, at, true, now)
+			l.decide(now, 0, t.Fatalf)
+		}
+	}
+	times := map[Outcome]int64{}
+	for _, row := range l.rows {
+		times[row.Outcome] += row.Times()
+	}
+	if times[Backfilled] != 1 || times[PausedThen] != 249 {
+		t.Errorf("%v", times)
+	}
+}
+
+// TestAResumptionInAnExcludedHour: what is made up for is taken out of the row that stood for it, though that is not the last one.
+func TestAResumptionInAnExcludedHour(t *testing.T) {
+	l := newLedger()
+	now := ms("2026-11-26T00:00:00Z")
+	l.put(read(t, `{"name":"a","workflow":"w","every":"1m","paused":true,"overlap":"allow","exclude":[{"cron":"* 3 * * *"}],"catch_up":{"window":"9h","max":3}}`), now, t.Fatalf)
+	for range 185 {
+		now += 60_000
+		l.decide(now, 0, t.Fatalf)
+	}
+	var d Decision
+	l.s.Resume(&d, "me", true, now, l.start(l.s.ResumeIDs(now), t.Fatalf))
+	l.take(d)
+	times := map[Outcome]int64{}
+	for _, row := range l.rows {
+		times[row.Outcome] += row.Times()
+		if row.Count > 0 && (row.Count != 176 || row.LastText != "2026-11-26T02:56:00Z") {
+			t.Errorf("a row for %d times up to %s", row.Count, row.LastText)
+		}
+	}
+	if times[PausedThen] != 176 || times[CaughtUp] != 3 || times[Excluded] != 6 {
+		t.Errorf("%v", times)
+	}
+}
+
+// TestAResumptionLeavesWhatWasBackfilled: a time that has its run is not made up for again, whatever the policy would do with it.
+func TestAResumptionLeavesWhatWasBackfilled(t *testing.T) {
+	for policy, want := range map[string]string{
+		"skip":           "01:00 paused, 02:00 backfilled, 03:00 skipped_overlap",
+		"buffer_all":     "01:00 paused, 02:00 backfilled, 03:00 buffered",
+		"cancel_running": "01:00 paused, 02:00 backfilled, 03:00 buffered",
+		"allow":          "01:00 paused, 02:00 backfilled, 03:00 caught_up",
+	} {
+		l := newLedger()
+		now := ms("2026-11-26T00:30:00Z")
+		l.put(read(t, `{"name":"a","workflow":"w","every":"1h","paused":true,"overlap":"`+policy+`","catch_up":{"window":"9h","max":2}}`), now, t.Fatalf)
+		for range 3 {
+			now += 3600_000
+			l.decide(now, 0, t.Fatalf)
+		}
+		at := ms("2026-11-26T02:00:00Z")
+		l.s.Fill("x", "me", at, at, true, now)
+		l.decide(now, 0, t.Fatalf)
+		var d Decision
+		l.s.Resume(&d, "me", true, now, l.start(l.s.ResumeIDs(now), t.Fatalf))
+		l.take(d)
+		if got := l.outcomes(); got != want {
+			t.Errorf("%s: %s, want %s", policy, got, want)
+		}
 	}
 }

@@ -43,7 +43,9 @@ type Pause struct {
 	At   int64  `json:"at"`
 	Note string `json:"t,omitempty"`
 
-	Cursor int64 `json:"c,omitempty"` // nominal times up to here are not of the pause
+	Cursor  int64  `json:"c,omitempty"` // nominal times up to here are not of the pause
+	Counted int64  `json:"k,omitempty"` // those up to here were only counted, and are not made up for
+	Folds   []Fold `json:"f,omitempty"` // of the pause: those that are one row each, but the last
 }
 
 // Open is a run of the schedule that has not ended.
@@ -80,6 +82,7 @@ type Fold struct {
 	Outcome Outcome `json:"o"`
 	Count   int64   `json:"c"`
 	First   int64   `json:"f"`
+	Last    int64   `json:"l,omitempty"` // 0: not known, whatever comes behind First
 	Times   []int64 `json:"t,omitempty"` // of rows that stand alone; none: they are one row
 }
 
@@ -149,7 +152,7 @@ func Put(s *State, d *Definition, owner, by string, now int64) (out *State, chan
 		next.Fold = nil
 		if next.Paused != nil {
 			pause := *next.Paused
-			pause.Cursor = next.Cursor
+			pause.Cursor, pause.Counted, pause.Folds = next.Cursor, 0, nil
 			next.Paused = &pause
 		}
 		if next.Back != nil { // what is to come is not backfilled

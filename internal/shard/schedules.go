@@ -281,6 +281,9 @@ func (r *Shard) starter(s *scheduled, st *schedules.State) schedules.Starter {
 		if fault := r.idFree(start, s, st.Def.Workflow); fault != nil {
 			return fault
 		}
+		if start.Ask {
+			return nil
+		}
 		in := &Start{By: cmp.Or(start.By, BySchedule(s.name)), ID: start.ID, Workflow: st.Def.Workflow, Version: st.Def.Version, Input: start.Input}
 		if len(in.Input) == 0 {
 			in.Input = []byte("null")
