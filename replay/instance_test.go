@@ -3,6 +3,7 @@ package replay
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/agnt5/agnt5d/flow"
@@ -180,5 +181,32 @@ func TestAStateWithImpossibleInstancesIsRefused(t *testing.T) {
 		if _, err := Decode(s.Append(nil), s.Graph); !errors.Is(err, event.ErrFormat) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestASnapshotKeepsTheOrderOfWaits: of two steps that wait for the same signal the one that was ready first takes it, also when the
+// definition names it later and a snapshot lies between.
+func TestASnapshotKeepsTheOrderOfWaits(t *testing.T) {
+	g, err := flow.NewGraph(&flow.Definition{Steps: []flow.Step{flow.Task("slow", "svc", "h"), flow.WaitSignal("named_first", "go", flow.After("slow")), flow.WaitSignal("ready_first", "go")}})
+	must(t, err)
+	s, seq := New(g), uint64(0)
+	for _, e := range []event.Event{
+		{Kind: event.RunStarted, ID: "r", Name: "w", Version: 1, Payload: []byte(`1`)},
+		{Kind: event.StepScheduled, Step: 0, Attempt: 1},
+		{Kind: event.SignalAwaited, Step: 2},
+		{Kind: event.StepCompleted, Step: 0, Attempt: 1, Payload: []byte(`1`)},
+		{Kind: event.SignalAwaited, Step: 1},
+	} {
+		seq++
+		must(t, s.Apply(seq, int64(seq), &e))
+	}
+	want := s.Mail.Waits()
+	if !slices.Equal(want, []Instance{2, 1}) {
+		t.Fatalf("they wait in the order %v", want)
+	}
+	again, err := Decode(s.Append(nil), g)
+	must(t, err)
+	if got := again.Mail.Waits(); !slices.Equal(got, want) {
+		t.Errorf("after a snapshot they wait in the order %v, and did in the order %v", got, want)
 	}
 }
