@@ -161,7 +161,7 @@ func flowKey(workflow string, run uint64) []byte {
 }
 
 // get finds the payload under key; nil: it is not there. That it is not there is believed only when the rows around its
-// place are in order and not what is looked for, for a damaged key hides its row, and may hide others.
+// place are whole and in order, for a damaged key hides its row, and may hide others.
 func (b *bucket) get(tx *bbolt.Tx, key []byte) ([]byte, error) {
 	c := tx.Bucket(b.name).Cursor()
 	k, v := c.Seek(key)
@@ -231,13 +231,15 @@ func around(c *bbolt.Cursor, key []byte, fn func(k, v []byte) bool) {
 }
 
 // neighbour looks at a row beside the place of key. One whose checksum holds under key is the one that is looked for, and its own key is
-// damaged; one whose checksum holds under neither has damage of its own.
+// damaged; one whose checksum holds under neither may be, where its lengths are damaged.
 func (b *bucket) neighbour(k, v, key []byte, side int) (found []byte, err error) {
 	if bytes.Compare(k, key) != side {
 		return nil, &journal.DamageError{Damage: journal.Damage{Kind: "page", Detail: fmt.Sprintf("the keys of %s are out of order", b.name)}}
 	}
 	if _, err := b.unseal(k, v); err != nil {
-		found, _ = b.unseal(key, v)
+		if found, _ = b.unseal(key, v); found == nil {
+			return nil, b.damage(nil, fmt.Sprintf("a row near %q: %v", key, err))
+		}
 	}
 	return found, nil
 }
