@@ -83,7 +83,7 @@ func TestTheOutcomeOfACommitIsFoundOut(t *testing.T) {
 	cuts := 0
 	for _, back := range []bool{false, true} {
 		for after := 0; ; after++ {
-			f := p.arm(&fault{back: back, after: after})
+			f := p.arm(j, &fault{back: back, after: after})
 			step(fmt.Sprintf("cut at message %d, back %v", after+1, back))
 			if !p.disarm() {
 				if f.seen > after {
@@ -119,7 +119,7 @@ func TestAWriterThatStandsStillIsPassedBy(t *testing.T) {
 		t.Fatal(err)
 	}
 	hold := make(chan struct{})
-	f := p.arm(&fault{after: 4, hold: hold})
+	f := p.arm(j, &fault{after: 4, hold: hold})
 	told := make(chan error, 1)
 	r := c.next(j, "of the first")
 	j.Append(&journal.Batch{Records: []journal.Record{r}, Rows: []journal.Row{{Key: "last", Value: []byte("of the first")}}}, func(err error) { told <- err })

@@ -24,8 +24,9 @@ type proxy struct {
 	fault *fault
 }
 
-// fault happens once, at the nth message in one direction, which is not passed on.
+// fault happens once, at the nth message in one direction of one connection, which is not passed on.
 type fault struct {
+	client  string // the address of the connection
 	back    bool // from the server
 	after   int
 	hold    chan struct{} // not nil: the connection is kept, and all that is sent waits until this is closed
@@ -68,8 +69,9 @@ func newProxy(t testing.TB, to string) *proxy {
 			p.mu.Lock()
 			p.conns = append(p.conns, c, s)
 			p.mu.Unlock()
-			go p.pass(c, s, false)
-			go p.pass(s, c, true)
+			client := c.RemoteAddr().String()
+			go p.pass(c, s, client, false)
+			go p.pass(s, c, client, true)
 		}
 	}()
 	return p
@@ -85,9 +87,10 @@ func (p *proxy) cut() {
 	p.conns = nil
 }
 
-// arm makes the next commit meet a fault: messages count from the first Bind that a pipeline begins with.
-func (p *proxy) arm(f *fault) *fault {
-	f.reached = make(chan struct{})
+// arm makes the journal's next commit meet a fault. Other connections, such as the one that renews the lease, do not count. No commit may be
+// under way.
+func (p *proxy) arm(j *Journal, f *fault) *fault {
+	f.client, f.reached = j.w.conn.PgConn().Conn().LocalAddr().String(), make(chan struct{})
 	p.mu.Lock()
 	p.fault = f
 	p.mu.Unlock()
@@ -104,11 +107,11 @@ func (p *proxy) disarm() bool {
 }
 
 // due counts a message, and gives the fault when it is its turn.
-func (p *proxy) due(back bool, kind byte) *fault {
+func (p *proxy) due(client string, back bool, kind byte) *fault {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := p.fault
-	if f == nil || f.back != back {
+	if f == nil || f.client != client || f.back != back {
 		return nil
 	}
 	if f.seen++; f.seen <= f.after {
@@ -119,7 +122,7 @@ func (p *proxy) due(back bool, kind byte) *fault {
 	return f
 }
 
-func (p *proxy) pass(from, to net.Conn, back bool) {
+func (p *proxy) pass(from, to net.Conn, client string, back bool) {
 	defer from.Close()
 	defer to.Close()
 	first := !back
@@ -136,7 +139,7 @@ func (p *proxy) pass(from, to net.Conn, back bool) {
 			return
 		}
 		if !first {
-			if f := p.due(back, head[0]); f != nil {
+			if f := p.due(client, back, head[0]); f != nil {
 				close(f.reached)
 				if f.hold == nil {
 					return
