@@ -15,7 +15,7 @@ from conftest import ROOT, Daemon
 from proxy import Answer, Between
 
 from agnt5 import ApiError, Client, Conflict, FlowDefinition, NotFound, SyncClient, Unauthorized, Unreachable, WaitTimeout, task_step
-from agnt5._calls import Filters
+from agnt5._runs import Filters
 from agnt5.workflows import wait_signal_step
 
 WAITS = FlowDefinition([wait_signal_step("w", signal_name="go")])

@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from ._aio import AsyncConnections
-from ._calls import Calls, Item, Line, Pause, Request, Steps, new_id
+from ._call import Item, Line, Pause, Request, Steps, new_id
+from ._calls import Calls
 from ._http import AccessToken, Connections
 from ._nodes import Addresses
 from .errors import Agnt5Error
