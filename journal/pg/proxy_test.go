@@ -27,7 +27,7 @@ type proxy struct {
 // fault happens once, at the nth message in one direction of one connection, which is not passed on.
 type fault struct {
 	client  string // the address of the connection
-	back    bool // from the server
+	back    bool   // from the server
 	after   int
 	hold    chan struct{} // not nil: the connection is kept, and all that is sent waits until this is closed
 	seen    int
