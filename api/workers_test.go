@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/wire"
 	"github.com/agnt5/agnt5d/worker"
 )
@@ -39,7 +40,7 @@ func TestTheResultCodesOfOutcomes(t *testing.T) {
 	s.start("w", "r")
 	token := s.task(w, 1)["token"].(string)
 	done := `"status":"completed","output":1`
-	for name, text := range map[string]string{"nonsense": "abc", "another's": worker.NewSigner([]byte("guess")).Sign(worker.Token{Run: 3, Attempt: 1, Worker: w})} {
+	for name, text := range map[string]string{"nonsense": "abc", "another's": leases.NewSigner([]byte("guess")).Sign(leases.Token{Run: 3, Attempt: 1, Worker: w})} {
 		if code := s.outcome(w, text, done); code != "bad_token" {
 			t.Errorf("%s token: %s", name, code)
 		}

@@ -9,10 +9,10 @@ import (
 	"os"
 	"time"
 
+	"github.com/agnt5/agnt5d/internal/pool"
 	"github.com/agnt5/agnt5d/internal/wire"
 	"github.com/agnt5/agnt5d/model"
 	"github.com/agnt5/agnt5d/worker"
-	"github.com/agnt5/agnt5d/worker/pool"
 )
 
 // source is the daemon as a worker's pool sees it: what they say to each other, in msgpack over HTTP.

@@ -11,11 +11,11 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/pool"
 	"github.com/agnt5/agnt5d/internal/wire"
 	"github.com/agnt5/agnt5d/model"
 	"github.com/agnt5/agnt5d/schedules"
 	"github.com/agnt5/agnt5d/worker"
-	"github.com/agnt5/agnt5d/worker/pool"
 )
 
 // WorkerOptions are a worker's settings. The zero value means the defaults that each field names.

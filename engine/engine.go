@@ -18,7 +18,9 @@ import (
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/build"
+	"github.com/agnt5/agnt5d/internal/crew"
 	"github.com/agnt5/agnt5d/internal/hub"
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/timers"
@@ -48,14 +50,14 @@ type Engine struct {
 	near    bool // rows are read on the loop
 	reading int  // how many goroutines read; the loop's own
 
-	tokens *worker.Signer
+	tokens *leases.Signer
 
 	durable   atomic.Uint64 // last durable sequence
 	news      broadcast     // tells watchers that durable grew
 	followers followers     // of single runs
 
 	tasks    sync.WaitGroup // handlers that run in this process
-	crew     worker.Crew[*attempt]
+	crew     crew.Crew[*attempt]
 	thinking sync.WaitGroup // expressions that are worked out
 	thinkers chan struct{}  // takes as many as are worked out at a time
 	draining atomic.Bool
@@ -83,7 +85,7 @@ type commit struct {
 
 type brokenError struct{ err error }
 
-// newBoot draws the number of this start; see worker.Token. It is not 0.
+// newBoot draws the number of this start; see leases.Token. It is not 0.
 func newBoot() uint64 {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // it does not fail
@@ -130,7 +132,7 @@ func (e *Engine) ask(in hub.Input) {
 type link struct{ e *Engine }
 
 func (l link) Send(in shard.Input)                       { l.e.fromHub = append(l.e.fromHub, in) }
-func (l link) Lend(f *worker.Handler, s *worker.Session) { l.e.r.Lend(f, s) }
+func (l link) Lend(f *leases.Handler, s *leases.Session) { l.e.r.Lend(f, s) }
 
 // take lets the hub turn, and gives the shard its inputs.
 func (e *Engine) take(now shard.Now, inputs []shard.Input, asks []hub.Input) {

@@ -7,8 +7,10 @@ import (
 	"fmt"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/crew"
 	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/internal/failure"
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/worker"
@@ -16,7 +18,7 @@ import (
 
 // attempt is one attempt in this process, and the context of its handler. All that it needs lies in one place.
 type attempt struct {
-	worker.Attempt
+	crew.Attempt
 	task worker.Task
 	spec shard.Spec
 	out  shard.Outcome
@@ -33,7 +35,7 @@ func (a *attempt) LogDue() {
 }
 
 // room makes an attempt, and gives where its Spec lies. The loop calls it.
-func (e *Engine) room(slot *worker.Slot) *shard.Spec {
+func (e *Engine) room(slot *leases.Slot) *shard.Spec {
 	a := &attempt{eng: e}
 	a.Task = &a.task
 	a.log.Taker = a
@@ -227,7 +229,7 @@ func (e *Engine) fillTask(spec *shard.Spec, t *worker.Task) error {
 }
 
 // cancelAttempt tells a handler in this process that nobody waits for it. The loop calls it.
-func (e *Engine) cancelAttempt(slot *worker.Slot, why string) {
+func (e *Engine) cancelAttempt(slot *leases.Slot, why string) {
 	if a, ok := slot.Data.(*attempt); ok {
 		a.Cancel(errors.New(why))
 	}

@@ -9,13 +9,13 @@ import (
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/hub"
 	"github.com/agnt5/agnt5d/internal/ids"
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/nearest"
 	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/model"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/signals"
-	"github.com/agnt5/agnt5d/worker"
 )
 
 // nobody has the books of an engine without a worker.
@@ -58,7 +58,7 @@ func reasons(r books, run *shard.Run, counts *archive.Counts) []Reason {
 	if s.Asks(replay.RunItself) != replay.AskNothing {
 		all = append(all, Reason{Code: "running", Detail: "every step is settled, and it is worked out what the run gives"})
 	}
-	f := folder{all: all, same: map[*worker.Handler]int{}, more: map[string]int{}, said: map[string]int{}}
+	f := folder{all: all, same: map[*leases.Handler]int{}, more: map[string]int{}, said: map[string]int{}}
 	for i, st := range s.All() {
 		state := s.Shown(i)
 		if state.Open() && f.add(r, run, i, st) {
@@ -104,19 +104,19 @@ const (
 // of a code are told one by one. It works out no sentence for a step that is only counted.
 type folder struct {
 	all  []Reason
-	same map[*worker.Handler]int // reason that all queued steps of a handler share
+	same map[*leases.Handler]int // reason that all queued steps of a handler share
 	more map[string]int          // by code: the reason that counts the rest
 	said map[string]int          // by code: how many were told one by one
 	def  *flow.Step              // the one whose handler was looked up last
-	of   *worker.Handler
+	of   *leases.Handler
 }
 
 // add explains an open step. working: a worker has it.
 func (f *folder) add(r books, run *shard.Run, i int32, st *replay.Step) (working bool) {
 	if st.State == replay.StepScheduled || st.State == replay.StepRunning {
 		slot := r.Hub.Slot(run.S.Run, i)
-		working = slot != nil && slot.State == worker.Leased
-		if _, out := run.S.Out(i); !out && (slot == nil || slot.State == worker.Queued) {
+		working = slot != nil && slot.State == leases.Leased
+		if _, out := run.S.Out(i); !out && (slot == nil || slot.State == leases.Queued) {
 			if h := f.handler(r, run.S.Spec(i)); h != nil {
 				f.queued(r, run, i, h)
 				return working
@@ -141,7 +141,7 @@ func (f *folder) add(r books, run *shard.Run, i int32, st *replay.Step) (working
 }
 
 // queued adds a step that waits for the turn of its handler.
-func (f *folder) queued(r books, run *shard.Run, i int32, h *worker.Handler) {
+func (f *folder) queued(r books, run *shard.Run, i int32, h *leases.Handler) {
 	if at, ok := f.same[h]; ok {
 		f.count(at, run, i)
 		return
@@ -151,7 +151,7 @@ func (f *folder) queued(r books, run *shard.Run, i int32, h *worker.Handler) {
 }
 
 // handler gives the handler of a step's definition, which is often that of the step before.
-func (f *folder) handler(r books, def *flow.Step) *worker.Handler {
+func (f *folder) handler(r books, def *flow.Step) *leases.Handler {
 	if f.def == nil || f.def.Service != def.Service || f.def.Handler != def.Handler {
 		f.def, f.of = def, r.Hub.Handler(def.Service, def.Handler)
 	}
@@ -303,7 +303,7 @@ func nameOf(w string) string {
 	return w
 }
 
-func where(s *worker.Slot) string {
+func where(s *leases.Slot) string {
 	if s.Local {
 		return "in the engine's own process"
 	}
@@ -334,7 +334,7 @@ func explainTask(r books, run *shard.Run, i int32, out *Reason) {
 		return
 	}
 	switch {
-	case slot != nil && slot.State != worker.Queued:
+	case slot != nil && slot.State != leases.Queued:
 		out.Detail = fmt.Sprintf("is running attempt %d %s since %s", st.Attempt, where(slot), rfc3339.Format(slot.StartedAt))
 		if silent, until := r.Silence(slot, r.now); until != 0 && silent >= 1000 {
 			out.Detail += fmt.Sprintf("; the worker was last heard of %d s ago: unless it speaks, its lease ends at %s and the step is offered to others", silent/1000, rfc3339.Format(until))

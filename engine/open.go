@@ -11,12 +11,12 @@ import (
 
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/hub"
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/sealed"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/journal/bolt"
 	"github.com/agnt5/agnt5d/timers"
-	"github.com/agnt5/agnt5d/worker"
 )
 
 // Errors of a journal that is a file, with errors.Is.
@@ -53,7 +53,7 @@ func OpenOn(j journal.Log, name string, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("engine: opening %s: %w", name, err), kept.Close())
 	}
-	e := &Engine{o: o, j: j, kept: kept, archive: archive.New(j), tokens: worker.NewSigner(j.Secret()), wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}), thinkers: make(chan struct{}, max(2, runtime.GOMAXPROCS(0)))}
+	e := &Engine{o: o, j: j, kept: kept, archive: archive.New(j), tokens: leases.NewSigner(j.Secret()), wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}), thinkers: make(chan struct{}, max(2, runtime.GOMAXPROCS(0)))}
 	e.headroom = make([]byte, max(o.GCHeadroom, 0))
 	e.news.ch = make(chan struct{})
 	began := time.Now()

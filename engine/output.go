@@ -9,10 +9,10 @@ import (
 	"strconv"
 
 	"github.com/agnt5/agnt5d/internal/archive"
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/worker"
 )
 
 // StepOutput gives the output of a completed step of a run, or of an item such as fetch[3], byte for byte. ErrStepNotFound: the run has no such step;
@@ -32,7 +32,7 @@ func (e *Engine) StepOutput(ctx context.Context, run, step string) (json.RawMess
 // Refers says whether the task of a lease token may know the output of a step: it is under way in that run, and depends on the step;
 // and with WithService it is one of that service. Else it is ErrNotReferred.
 func (e *Engine) Refers(ctx context.Context, lease, run, step string) error {
-	t, err := worker.Claims(lease)
+	t, err := leases.Claims(lease)
 	if err != nil {
 		return ErrNotReferred
 	}
@@ -51,8 +51,8 @@ func (e *Engine) Refers(ctx context.Context, lease, run, step string) error {
 }
 
 // holds says whether a lease token is that of a slot, and its lease stands. t is what the token says.
-func (e *Engine) holds(slot *worker.Slot, lease string, t worker.Token) bool {
-	if slot == nil || slot.State != worker.Leased || slot.Attempt != t.Attempt || slot.Boot != t.Boot {
+func (e *Engine) holds(slot *leases.Slot, lease string, t leases.Token) bool {
+	if slot == nil || slot.State != leases.Leased || slot.Attempt != t.Attempt || slot.Boot != t.Boot {
 		return false
 	}
 	_, err := e.tokens.Parse(lease, slot.Worker)

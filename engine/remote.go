@@ -18,6 +18,7 @@ import (
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/failure"
 	"github.com/agnt5/agnt5d/internal/hub"
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/internal/shard"
@@ -131,11 +132,11 @@ func (e *Engine) Join(ctx context.Context, req JoinRequest) (Joined, error) {
 	}
 	type answer struct {
 		id   string
-		lost []worker.Token
+		lost []leases.Token
 		err  error
 	}
 	a, err := callHub(ctx, e, func(done func(answer)) hub.Input {
-		in.Reply = func(lost []worker.Token, err error) { done(answer{in.ID, lost, err}) }
+		in.Reply = func(lost []leases.Token, err error) { done(answer{in.ID, lost, err}) }
 		return in
 	})
 	if err == nil {
@@ -267,7 +268,7 @@ func (e *Engine) settle(ctx context.Context, p *poll, got []hub.PollResult) erro
 	return nil
 }
 
-func (e *Engine) remoteOutcome(only string, t worker.Token, o *worker.Outcome) *shard.Outcome {
+func (e *Engine) remoteOutcome(only string, t leases.Token, o *worker.Outcome) *shard.Outcome {
 	return e.outcome(&shard.Outcome{Only: only, Token: t, Hash: hashOutcome(o)}, o)
 }
 
@@ -276,7 +277,7 @@ func (e *Engine) tasksOf(workerID string, specs []*shard.Spec, out *PollAnswer) 
 	var expires int64
 	var expiresAt string // the same for most of an answer
 	for _, spec := range specs {
-		token := worker.Token{Run: spec.Slot.Run, Step: spec.Step, Attempt: spec.Attempt, Boot: spec.Slot.Boot, Worker: workerID}
+		token := leases.Token{Run: spec.Slot.Run, Step: spec.Step, Attempt: spec.Attempt, Boot: spec.Slot.Boot, Worker: workerID}
 		task := &worker.Task{}
 		if err := e.fillTask(spec, task); err != nil {
 			e.send(e.outcome(&shard.Outcome{Token: token}, unfilled(err)))
@@ -404,11 +405,11 @@ func (e *Engine) Heartbeat(ctx context.Context, workerID string, beats []Beat) (
 		in.Tokens = append(in.Tokens, shard.BeatToken{Token: t, Own: b.Own, Details: b.Details, Log: b.Log})
 	}
 	type answer struct {
-		gone []worker.Token
+		gone []leases.Token
 		err  error
 	}
 	a, err := callHub(ctx, e, func(done func(answer)) hub.Input {
-		in.Reply = func(gone []worker.Token, err error) { done(answer{gone, err}) }
+		in.Reply = func(gone []leases.Token, err error) { done(answer{gone, err}) }
 		return in
 	})
 	if err == nil {
@@ -451,7 +452,7 @@ func (e *Engine) Workers(ctx context.Context) ([]Worker, error) {
 					continue
 				}
 				w.Running = append(w.Running, model.Task{WorkflowID: run.S.ID, Step: run.S.Name(slot.Step), Attempt: slot.Attempt,
-					Since: rfc3339.Format(slot.StartedAt), Cancelled: slot.State == worker.Cancelled, Heartbeat: slot.Details})
+					Since: rfc3339.Format(slot.StartedAt), Cancelled: slot.State == leases.Cancelled, Heartbeat: slot.Details})
 			}
 			for _, t := range e.h.Hung(s, now.Mono) {
 				w.Hung = append(w.Hung, hungTask(r, t, now))

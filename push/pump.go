@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/internal/pool"
 	"github.com/agnt5/agnt5d/worker"
-	"github.com/agnt5/agnt5d/worker/pool"
 )
 
 // pump POSTs the tasks of one service, and brings the outcomes back: a pool whose handlers are requests.

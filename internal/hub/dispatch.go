@@ -1,9 +1,9 @@
 package hub
 
 import (
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
-	"github.com/agnt5/agnt5d/worker"
 )
 
 // list says that somebody should look whether the handler's offers find a session.
@@ -98,7 +98,7 @@ type desk struct {
 }
 
 // queue gives the handler's queue at this shard, by the shard's own handler.
-func (d *desk) queue(at *worker.Handler) *queue {
+func (d *desk) queue(at *leases.Handler) *queue {
 	if q, ok := at.Data.(*queue); ok {
 		return q
 	}
@@ -109,7 +109,7 @@ func (d *desk) queue(at *worker.Handler) *queue {
 	return q
 }
 
-func (d *desk) Offered(at *worker.Handler) {
+func (d *desk) Offered(at *leases.Handler) {
 	q := d.queue(at)
 	if !q.listed {
 		q.listed = true
@@ -135,7 +135,7 @@ func (q *queue) unlist() {
 	}
 }
 
-func (d *desk) Given(to *worker.Session, slot *worker.Slot, spec *shard.Spec, more bool) {
+func (d *desk) Given(to *leases.Session, slot *leases.Slot, spec *shard.Spec, more bool) {
 	s, q := to.Data.(*Session), d.queue(slot.Handler)
 	s.asked--
 	s.leases.add(slot)
@@ -155,7 +155,7 @@ func (d *desk) Given(to *worker.Session, slot *worker.Slot, spec *shard.Spec, mo
 	d.h.news(s)
 }
 
-func (d *desk) Handed(to *worker.Session, slot *worker.Slot, spec *shard.Spec) {
+func (d *desk) Handed(to *leases.Session, slot *leases.Slot, spec *shard.Spec) {
 	s := to.Data.(*Session)
 	if !s.promised[slot] {
 		return // it has lost it meanwhile
@@ -165,7 +165,7 @@ func (d *desk) Handed(to *worker.Session, slot *worker.Slot, spec *shard.Spec) {
 	d.h.news(s)
 }
 
-func (d *desk) None(to *worker.Session, at *worker.Handler) {
+func (d *desk) None(to *leases.Session, at *leases.Handler) {
 	s, q := to.Data.(*Session), d.queue(at)
 	s.asked--
 	q.unlist()
@@ -177,7 +177,7 @@ func (d *desk) None(to *worker.Session, at *worker.Handler) {
 	d.h.news(s)
 }
 
-func (d *desk) Held(of *worker.Session, slot *worker.Slot) {
+func (d *desk) Held(of *leases.Session, slot *leases.Slot) {
 	if b := d.h.bounds[slot.Handler.Service]; b != nil {
 		b.leased++
 	}
@@ -188,7 +188,7 @@ func (d *desk) Held(of *worker.Session, slot *worker.Slot) {
 	of.Data.(*Session).leases.add(slot)
 }
 
-func (d *desk) Left(of *worker.Session, slot *worker.Slot) {
+func (d *desk) Left(of *leases.Session, slot *leases.Slot) {
 	if b := d.h.bounds[slot.Handler.Service]; b != nil {
 		b.leased--
 		d.h.openBound(b)
@@ -222,7 +222,7 @@ func (h *Hub) openBound(b *bound) {
 
 // Cancelled says that nobody waits for the attempt any more. of is the session that was given it; nil: its worker has yet to come
 // back, and perhaps did.
-func (d *desk) Cancelled(of *worker.Session, slot *worker.Slot, t worker.Token) {
+func (d *desk) Cancelled(of *leases.Session, slot *leases.Slot, t leases.Token) {
 	s := d.h.sessions[t.Worker]
 	if of != nil {
 		s = of.Data.(*Session)

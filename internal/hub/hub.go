@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
-	"github.com/agnt5/agnt5d/worker"
 )
 
 // Config is what a hub is made with.
@@ -61,7 +61,7 @@ type Handler struct {
 type queue struct {
 	shard   *desk
 	handler *Handler
-	at      *worker.Handler // the shard's own
+	at      *leases.Handler // the shard's own
 	listed  bool            // in Handler.offers
 }
 
@@ -87,7 +87,7 @@ func (f *Handler) Full() (limit int, full bool) {
 
 // Session is somebody who serves handlers: a worker on the other side of a connection, or this process.
 type Session struct {
-	worker.Session // what the shards know of it
+	leases.Session // what the shards know of it
 	Service        string
 	Host           string // of its process, as it says
 	PID            int    // of its process, as it says; 0: it did not
@@ -98,34 +98,34 @@ type Session struct {
 	JoinedAt       int64 // Unix ms
 	leaseMS        int64 // how long it lives without a sign of life
 
-	leases   leases
-	unwanted map[*worker.Slot]bool // those of leases for whose answer nobody waits any more
+	leases   slots
+	unwanted map[*leases.Slot]bool // those of leases for whose answer nobody waits any more
 	asked    int                   // tasks for which a shard was asked, and did not answer yet
 	// promised are leases whose start must be on disk before the task is handed over.
-	promised map[*worker.Slot]bool
+	promised map[*leases.Slot]bool
 	talk     exchange
 	gone     bool
-	overs    map[worker.Token]over // attempts that are over and that its heartbeats name
+	overs    map[leases.Token]over // attempts that are over and that its heartbeats name
 }
 
 // Leases gives the slots that the session has. They are the shards': only their goroutines may look into them.
-func (s *Session) Leases() []*worker.Slot { return s.leases }
+func (s *Session) Leases() []*leases.Slot { return s.leases }
 
-// leases are the slots that a session has. Each knows its place in there.
-type leases []*worker.Slot
+// slots are what a session has. Each knows its place in there.
+type slots []*leases.Slot
 
-func (l leases) has(slot *worker.Slot) bool {
+func (l slots) has(slot *leases.Slot) bool {
 	return slot != nil && slot.Place < len(l) && l[slot.Place] == slot
 }
 
-func (l *leases) add(slot *worker.Slot) {
+func (l *slots) add(slot *leases.Slot) {
 	if !l.has(slot) {
 		slot.Place = len(*l)
 		*l = append(*l, slot)
 	}
 }
 
-func (l *leases) remove(slot *worker.Slot) {
+func (l *slots) remove(slot *leases.Slot) {
 	if !l.has(slot) {
 		return
 	}
@@ -153,7 +153,7 @@ func New(cfg Config) *Hub {
 			h.bounds[name] = &bound{limit: n}
 		}
 	}
-	h.local = &Session{Session: worker.Session{ID: "local", Local: true}, Capacity: cfg.LocalCapacity}
+	h.local = &Session{Session: leases.Session{ID: "local", Local: true}, Capacity: cfg.LocalCapacity}
 	h.join(h.local)
 	return h
 }
@@ -164,7 +164,7 @@ type Link interface {
 	// Send hands an input to the shard's next turn.
 	Send(shard.Input)
 	// Lend is Shard.Lend.
-	Lend(*worker.Handler, *worker.Session)
+	Lend(*leases.Handler, *leases.Session)
 }
 
 // Attach adds a shard, and gives what the shard is to know of the hub.
@@ -277,7 +277,7 @@ func (h *Hub) Sessions() []*Session {
 
 // join adds a session. Its handlers are served from now on.
 func (h *Hub) join(s *Session) {
-	s.promised, s.unwanted = map[*worker.Slot]bool{}, map[*worker.Slot]bool{}
+	s.promised, s.unwanted = map[*leases.Slot]bool{}, map[*leases.Slot]bool{}
 	s.Data, s.leaseMS = s, h.cfg.LeaseMS
 	h.sessions[s.ID] = s
 	for _, f := range s.Handlers {

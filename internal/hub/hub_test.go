@@ -7,10 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
-	"github.com/agnt5/agnt5d/worker"
 )
 
 // stub is a shard as the hub sees it: queues of offers, and outcomes whose results wait until the test lets them out.
@@ -18,10 +18,10 @@ type stub struct {
 	t    *testing.T
 	no   journal.Shard
 	host shard.Host
-	hub  *worker.Hub
+	hub  *leases.Hub
 	runs uint64
 	sent []shard.Input
-	has  map[*worker.Slot]*worker.Session
+	has  map[*leases.Slot]*leases.Session
 }
 
 func (s *stub) Send(in shard.Input) {
@@ -42,7 +42,7 @@ func (s *stub) Send(in shard.Input) {
 	}
 }
 
-func (s *stub) Lend(f *worker.Handler, to *worker.Session) {
+func (s *stub) Lend(f *leases.Handler, to *leases.Session) {
 	slot := s.hub.Take(f, to, 1, 1)
 	if slot == nil {
 		return
@@ -52,7 +52,7 @@ func (s *stub) Lend(f *worker.Handler, to *worker.Session) {
 }
 
 // over ends a lease.
-func (s *stub) over(slot *worker.Slot) {
+func (s *stub) over(slot *leases.Slot) {
 	delete(s.has, slot)
 	s.hub.Release(slot)
 }
@@ -61,7 +61,7 @@ func (s *stub) over(slot *worker.Slot) {
 func (s *stub) offer(service, name string, n int) {
 	for range n {
 		s.runs++
-		s.hub.Offer(&worker.Slot{Run: s.no.First() + s.runs, Attempt: 1, Handler: s.hub.Handler(service, name)})
+		s.hub.Offer(&leases.Slot{Run: s.no.First() + s.runs, Attempt: 1, Handler: s.hub.Handler(service, name)})
 	}
 }
 
@@ -78,9 +78,9 @@ type bench struct {
 func newBench(t *testing.T, shards int, cfg Config) *bench {
 	b := &bench{t: t, hub: New(cfg), now: shard.Now{Wall: 1, Mono: 1}, tasks: map[string][]*shard.Spec{}}
 	for no := range journal.Shard(shards) {
-		s := &stub{t: t, no: no, has: map[*worker.Slot]*worker.Session{}}
+		s := &stub{t: t, no: no, has: map[*leases.Slot]*leases.Session{}}
 		s.host = b.hub.Attach(no, s)
-		s.hub = worker.NewHub(30_000, s.host)
+		s.hub = leases.NewHub(30_000, s.host)
 		b.shards = append(b.shards, s)
 	}
 	return b
@@ -101,7 +101,7 @@ func (b *bench) check() {
 
 func (b *bench) join(id string, capacity int, handlers ...string) {
 	b.t.Helper()
-	b.turn(&Join{ID: id, Service: "svc", Handlers: handlers, Capacity: capacity, Reply: func(_ []worker.Token, err error) {
+	b.turn(&Join{ID: id, Service: "svc", Handlers: handlers, Capacity: capacity, Reply: func(_ []leases.Token, err error) {
 		if err != nil {
 			b.t.Fatal(err)
 		}
@@ -112,7 +112,7 @@ func (b *bench) join(id string, capacity int, handlers ...string) {
 func (b *bench) poll(name, id string, seq uint64, max int, wait int64, outcomes int) *Poll {
 	in := &Poll{ID: id, Seq: seq, Max: max, WaitMS: wait}
 	for range outcomes {
-		in.Outcomes = append(in.Outcomes, &shard.Outcome{Token: worker.Token{Run: 7, Worker: id}})
+		in.Outcomes = append(in.Outcomes, &shard.Outcome{Token: leases.Token{Run: 7, Worker: id}})
 	}
 	in.Reply = func(a PollAnswer, err error) {
 		text := fmt.Sprintf("%s: %d tasks", name, len(a.Tasks))
@@ -197,7 +197,7 @@ func TestAPollGoesFromStateToState(t *testing.T) {
 		"settling tells no task and no cancelled attempt before its results": func(b *bench) {
 			b.turn(b.poll("a", "A", 1, 5, 1000, 1))
 			b.shards[0].offer("svc", "h", 1)
-			b.shards[0].host.Cancelled(nil, nil, worker.Token{Run: 9, Worker: "A"})
+			b.shards[0].host.Cancelled(nil, nil, leases.Token{Run: 9, Worker: "A"})
 			b.turn()
 			b.want(settling)
 			b.settle(nil)
@@ -245,7 +245,7 @@ func TestAPollGoesFromStateToState(t *testing.T) {
 		},
 		"waiting, a cancelled attempt: answered": func(b *bench) {
 			b.turn(b.poll("a", "A", 1, 5, 1000, 0))
-			b.shards[0].host.Cancelled(nil, nil, worker.Token{Run: 9, Worker: "A"})
+			b.shards[0].host.Cancelled(nil, nil, leases.Token{Run: 9, Worker: "A"})
 			b.turn()
 			b.want(answered, "a: 0 tasks, 1 cancelled")
 		},

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/agnt5/agnt5d/worker"
+	"github.com/agnt5/agnt5d/internal/leases"
 )
 
 // A worker's heartbeats name every attempt whose handler has not returned. One that is over here and is named again and again
@@ -14,10 +14,10 @@ import (
 type over struct{ first, last int64 }
 
 // named keeps what a heartbeat named although it is over.
-func (s *Session) named(gone []worker.Token, now int64) {
+func (s *Session) named(gone []leases.Token, now int64) {
 	for _, t := range gone {
 		if s.overs == nil {
-			s.overs = map[worker.Token]over{}
+			s.overs = map[leases.Token]over{}
 		}
 		o, known := s.overs[t]
 		if !known {
@@ -30,7 +30,7 @@ func (s *Session) named(gone []worker.Token, now int64) {
 
 // Hung is an attempt that is over, and whose handler has not returned.
 type Hung struct {
-	worker.Token
+	leases.Token
 	Since int64 // monotonic ms: when the worker first named it after its end
 }
 
@@ -40,16 +40,16 @@ func (h *Hub) Hung(s *Session, now int64) []Hung {
 	if len(s.overs) == 0 {
 		return nil
 	}
-	held := make(map[worker.Token]bool, len(s.leases))
+	held := make(map[leases.Token]bool, len(s.leases))
 	for _, slot := range s.leases { // its answer is waited for, for its keys: it is shown as running
-		held[worker.Token{Run: slot.Run, Step: slot.Step, Attempt: slot.Attempt}] = true
+		held[leases.Token{Run: slot.Run, Step: slot.Step, Attempt: slot.Attempt}] = true
 	}
 	var all []Hung
 	for t, o := range s.overs {
 		switch {
 		case now-o.last > h.cfg.LeaseMS:
 			delete(s.overs, t)
-		case o.last-o.first >= h.cfg.LeaseMS/6 && !held[worker.Token{Run: t.Run, Step: t.Step, Attempt: t.Attempt}]:
+		case o.last-o.first >= h.cfg.LeaseMS/6 && !held[leases.Token{Run: t.Run, Step: t.Step, Attempt: t.Attempt}]:
 			all = append(all, Hung{t, o.first})
 		}
 	}

@@ -3,9 +3,9 @@ package hub
 import (
 	"slices"
 
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/shard"
-	"github.com/agnt5/agnt5d/worker"
 )
 
 // Poll brings outcomes and asks for tasks, in one call.
@@ -27,7 +27,7 @@ type Poll struct {
 type PollAnswer struct {
 	Tasks     []*shard.Spec
 	Results   []PollResult
-	Cancelled []worker.Token
+	Cancelled []leases.Token
 }
 
 // PollResult is the result of one outcome. Look: see shard.Outcome.Reply.
@@ -65,7 +65,7 @@ type exchange struct {
 
 	tasks     []*shard.Spec // for the next answer
 	bytes     uint64        // of their payloads
-	cancelled []worker.Token
+	cancelled []leases.Token
 	listed    bool // in Hub.answers
 }
 

@@ -4,9 +4,9 @@ import (
 	"cmp"
 
 	"github.com/agnt5/agnt5d/internal/failure"
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/shard"
-	"github.com/agnt5/agnt5d/worker"
 )
 
 // remote gives the session of a worker; nil: it has none.
@@ -32,8 +32,8 @@ type Join struct {
 	Handlers []string
 	Capacity int
 	Refers   bool           // it reads outputs that a task refers to
-	Tokens   []worker.Token // attempts that it still works on
-	Reply    func(lost []worker.Token, err error)
+	Tokens   []leases.Token // attempts that it still works on
+	Reply    func(lost []leases.Token, err error)
 }
 
 func (in *Join) refuse(err error) { in.Reply(nil, err) }
@@ -52,12 +52,12 @@ func (in *Join) admit(h *Hub) {
 	if h.taken(in.ID, in.Service) { // the tokens are for another id
 		in.ID, old, tokens = in.Else, nil, nil
 	}
-	var before *worker.Session
+	var before *leases.Session
 	if old != nil {
 		before = &old.Session
 		h.end(old)
 	}
-	s := &Session{Session: worker.Session{ID: in.ID, Version: in.Version, Refers: in.Refers}, Service: in.Service, Host: in.Host, PID: in.PID, Capacity: in.Capacity, LastSeen: h.now.Mono, JoinedAt: h.now.Wall}
+	s := &Session{Session: leases.Session{ID: in.ID, Version: in.Version, Refers: in.Refers}, Service: in.Service, Host: in.Host, PID: in.PID, Capacity: in.Capacity, LastSeen: h.now.Mono, JoinedAt: h.now.Wall}
 	for _, name := range in.Handlers {
 		s.Handlers = append(s.Handlers, h.Handler(in.Service, name))
 	}
@@ -85,7 +85,7 @@ func (h *Hub) taken(id, service string) bool {
 }
 
 // away counts the leases of a worker that has yet to come back, by service.
-func (h *Hub) away(slot *worker.Slot, n int) {
+func (h *Hub) away(slot *leases.Slot, n int) {
 	of := h.absent[slot.Worker]
 	if of == nil {
 		of = map[string]int{}
@@ -100,8 +100,8 @@ func (h *Hub) away(slot *worker.Slot, n int) {
 }
 
 // sort gives the tokens by shard, and those whose shard is not here.
-func (h *Hub) sort(tokens []worker.Token) (by [][]worker.Token, gone []worker.Token) {
-	by = make([][]worker.Token, len(h.shards))
+func (h *Hub) sort(tokens []leases.Token) (by [][]leases.Token, gone []leases.Token) {
+	by = make([][]leases.Token, len(h.shards))
 	for _, t := range tokens {
 		if i := h.index(t.Run); i >= 0 {
 			by[i] = append(by[i], t)
@@ -125,12 +125,12 @@ func (h *Hub) index(run uint64) int {
 // collector waits for the answers of several shards.
 type collector struct {
 	open int
-	gone []worker.Token
+	gone []leases.Token
 	err  error
-	done func([]worker.Token, error)
+	done func([]leases.Token, error)
 }
 
-func (c *collector) add(gone []worker.Token, err error) {
+func (c *collector) add(gone []leases.Token, err error) {
 	c.gone = append(c.gone, gone...)
 	c.err = cmp.Or(c.err, err)
 	if c.open--; c.open == 0 {
@@ -154,7 +154,7 @@ func (h *Hub) end(s *Session) {
 // close ends a session, and lets what it had be offered to others.
 func (h *Hub) close(s *Session, why string, done func(error)) {
 	h.end(s)
-	c := &collector{open: len(h.shards), done: func(_ []worker.Token, err error) { done(err) }}
+	c := &collector{open: len(h.shards), done: func(_ []leases.Token, err error) { done(err) }}
 	for _, d := range h.shards {
 		d.link.Send(&shard.Gone{Session: &s.Session, Why: why, Reply: func(err error) { c.add(nil, err) }})
 	}
@@ -208,7 +208,7 @@ type Beat struct {
 	Only   string
 	ID     string
 	Tokens []shard.BeatToken
-	Reply  func(gone []worker.Token, err error)
+	Reply  func(gone []leases.Token, err error)
 }
 
 func (in *Beat) refuse(err error) { in.Reply(nil, err) }
@@ -226,7 +226,7 @@ func (in *Beat) admit(h *Hub) {
 	s.LastSeen = h.now.Mono
 	by := make([][]shard.BeatToken, len(h.shards))
 	now := h.now.Mono
-	c := &collector{open: 1, done: func(gone []worker.Token, err error) {
+	c := &collector{open: 1, done: func(gone []leases.Token, err error) {
 		if err == nil {
 			s.named(gone, now)
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/internal/failure"
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/worker"
 )
@@ -29,8 +30,8 @@ const (
 
 // Outcome is a worker's answer for one attempt.
 type Outcome struct {
-	Slot    *worker.Slot // in process; nil: Token names the attempt
-	Token   worker.Token
+	Slot    *leases.Slot // in process; nil: Token names the attempt
+	Token   leases.Token
 	Output  []byte
 	Objects []event.ObjectWrite
 	Fail    *replay.AttemptError // nil: completed
@@ -55,7 +56,7 @@ func (in *Outcome) refuse(err error) {
 // claim is the attempt that the outcome says it is of.
 func (in *Outcome) claim() claim {
 	if s := in.Slot; s != nil {
-		return claim{Token: worker.Token{Run: s.Run, Step: s.Step, Attempt: s.Attempt, Boot: s.Boot}, slot: s}
+		return claim{Token: leases.Token{Run: s.Run, Step: s.Step, Attempt: s.Attempt, Boot: s.Boot}, slot: s}
 	}
 	return claim{Token: in.Token}
 }
@@ -75,7 +76,7 @@ func (in *Outcome) admit(r *Shard) {
 		return
 	}
 	if run == nil { // ended, deleted, or never was
-		if in.Slot != nil && (in.Slot.State == worker.Leased || in.Slot.State == worker.Cancelled) {
+		if in.Slot != nil && (in.Slot.State == leases.Leased || in.Slot.State == leases.Cancelled) {
 			r.b.release = append(r.b.release, in.Slot)
 		}
 		in.answer(r, RunFinished, true)
@@ -115,12 +116,12 @@ func (in *Outcome) fold(r *Shard, run *Run, t *replay.Turn) {
 		}
 		t.Ended(c.Step, c.Attempt)
 		r.said(c.Token, in.Log)
-		if slot != nil && slot.Attempt == c.Attempt && (slot.State == worker.Cancelled || slot.State == worker.Leased) {
+		if slot != nil && slot.Attempt == c.Attempt && (slot.State == leases.Cancelled || slot.State == leases.Leased) {
 			r.b.release = append(r.b.release, slot)
 		}
 		in.answer(r, unwanted(run), false)
 	case late, stale:
-		if c.has(slot) && (slot.State == worker.Leased || slot.State == worker.Cancelled) { // the handler has returned, and nobody wants its answer
+		if c.has(slot) && (slot.State == leases.Leased || slot.State == leases.Cancelled) { // the handler has returned, and nobody wants its answer
 			r.Hub.Answer(slot)
 			r.b.release = append(r.b.release, slot)
 		}
@@ -145,7 +146,7 @@ func (in *Outcome) fold(r *Shard, run *Run, t *replay.Turn) {
 }
 
 // settle folds what the attempt came to.
-func (in *Outcome) settle(r *Shard, run *Run, t *replay.Turn, slot *worker.Slot) {
+func (in *Outcome) settle(r *Shard, run *Run, t *replay.Turn, slot *leases.Slot) {
 	c := in.claim()
 	r.said(c.Token, in.Log)
 	if in.Fail == nil {
@@ -230,7 +231,7 @@ func (r *Shard) number(writes []event.ObjectWrite, fence uint64) {
 }
 
 // journalStart puts the fact that the attempt started in front of what follows.
-func (r *Shard) journalStart(run *Run, slot *worker.Slot, t *replay.Turn) {
+func (r *Shard) journalStart(run *Run, slot *leases.Slot, t *replay.Turn) {
 	if slot.Journaled {
 		return
 	}
@@ -254,18 +255,18 @@ func (r *Shard) flushStarts(t *replay.Turn) {
 		if st.State != replay.StepScheduled {
 			continue
 		}
-		if slot := r.Hub.Slot(run.S.Run, i); slot != nil && slot.State == worker.Leased && slot.Attempt == st.Attempt {
+		if slot := r.Hub.Slot(run.S.Run, i); slot != nil && slot.State == leases.Leased && slot.Attempt == st.Attempt {
 			r.journalStart(run, slot, t)
 		}
 	}
 }
 
 // started is a start that found no record to ride on.
-type started struct{ slot *worker.Slot }
+type started struct{ slot *leases.Slot }
 
 func (f started) fold(r *Shard, run *Run, t *replay.Turn) {
 	st := run.S.At(f.slot.Step)
-	if f.slot.State == worker.Leased && !f.slot.Journaled && run.S.Status == replay.Running &&
+	if f.slot.State == leases.Leased && !f.slot.Journaled && run.S.Status == replay.Running &&
 		st.State == replay.StepScheduled && st.Attempt == f.slot.Attempt {
 		r.journalStart(run, f.slot, t)
 	}
@@ -282,7 +283,7 @@ func (r *Shard) takeStarts() {
 	r.grants = r.grants[:0]
 	for r.first < len(r.starts) {
 		slot := r.starts[r.first]
-		if slot.State == worker.Leased && !slot.Journaled {
+		if slot.State == leases.Leased && !slot.Journaled {
 			if slot.StartedMono+startWithin > r.now.Mono {
 				break
 			}
@@ -302,12 +303,12 @@ func (r *Shard) takeStarts() {
 
 // expired is a lease whose time is over.
 type expired struct {
-	slot *worker.Slot
-	why  worker.Why
+	slot *leases.Slot
+	why  leases.Why
 }
 
 func (r *Shard) takeExpired() {
-	r.Hub.Expire(r.now.Mono, func(s *worker.Slot, why worker.Why) {
+	r.Hub.Expire(r.now.Mono, func(s *leases.Slot, why leases.Why) {
 		run, err := r.run(s.Run)
 		if err != nil || run == nil {
 			r.Hub.Release(s)
@@ -324,7 +325,7 @@ func (f expired) fold(r *Shard, run *Run, t *replay.Turn) {
 		r.b.release = append(r.b.release, s)
 		return
 	}
-	if s.State != worker.Leased || !run.S.UnderWay(s.Step, s.Attempt) {
+	if s.State != leases.Leased || !run.S.UnderWay(s.Step, s.Attempt) {
 		r.Hub.Answer(s)
 		r.b.release = append(r.b.release, s)
 		return
@@ -332,18 +333,18 @@ func (f expired) fold(r *Shard, run *Run, t *replay.Turn) {
 	r.journalStart(run, s, t)
 	why := "the attempt was lost"
 	switch f.why {
-	case worker.LeaseExpired:
+	case leases.LeaseExpired:
 		r.b.release = append(r.b.release, s)
 		r.Hub.Answer(s)
 		t.Lose(s.Step, s.Attempt, failure.LeaseExpired)
-	case worker.AttemptTimeout:
+	case leases.AttemptTimeout:
 		why = fmt.Sprintf("the attempt took longer than its timeout_ms of %d", s.TimeoutMS)
 		r.b.release = append(r.b.release, s)
 		r.b.cancels = append(r.b.cancels, cancelled{s, why})
 		r.Hub.Answer(s)
 		r.meters.answered(run, s.Step, s, r.now.Wall, false)
 		t.Fail(s.Step, s.Attempt, replay.AttemptError{Code: failure.AttemptTimeout, Message: why})
-	case worker.HeartbeatTimeout:
+	case leases.HeartbeatTimeout:
 		why = fmt.Sprintf("no heartbeat for heartbeat_timeout_ms of %d", s.BeatMS)
 		r.b.release = append(r.b.release, s)
 		r.b.cancels = append(r.b.cancels, cancelled{s, why})

@@ -9,6 +9,7 @@ import (
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/internal/hub"
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/internal/sim"
 	"github.com/agnt5/agnt5d/journal"
@@ -40,7 +41,7 @@ func newBed(t *testing.T) *bed {
 func (b *bed) boot() {
 	b.t.Helper()
 	clear(b.tasks)
-	b.r = newDuo(shard.Config{Journal: b.disk, Release: "bed", Cancel: func(*worker.Slot, string) {}, Execute: b.took,
+	b.r = newDuo(shard.Config{Journal: b.disk, Release: "bed", Cancel: func(*leases.Slot, string) {}, Execute: b.took,
 		Damage: func(d journal.Damage) { b.damage = append(b.damage, d) }})
 	if err := b.r.Recover(b.now); err != nil {
 		b.t.Fatal(err)
@@ -133,13 +134,13 @@ func (b *bed) start(id, workflow string) {
 	}})
 }
 
-func (b *bed) join(tokens ...worker.Token) {
+func (b *bed) join(tokens ...leases.Token) {
 	b.t.Helper()
 	b.do(b.joining(tokens...))
 }
 
-func (b *bed) joining(tokens ...worker.Token) any {
-	return &hub.Join{ID: "A", Service: "far", Handlers: []string{"work", "more"}, Capacity: 9, Tokens: tokens, Reply: func([]worker.Token, error) {}}
+func (b *bed) joining(tokens ...leases.Token) any {
+	return &hub.Join{ID: "A", Service: "far", Handlers: []string{"work", "more"}, Capacity: 9, Tokens: tokens, Reply: func([]leases.Token, error) {}}
 }
 
 // poll lets A take what there is.
@@ -164,7 +165,7 @@ func (b *bed) outcome(key string) *shard.Outcome {
 	if s.Slot.Local {
 		in.Slot = s.Slot
 	} else {
-		in.Token = worker.Token{Run: s.Slot.Run, Step: s.Step, Attempt: s.Attempt, Worker: "A"}
+		in.Token = leases.Token{Run: s.Slot.Run, Step: s.Step, Attempt: s.Attempt, Worker: "A"}
 	}
 	return in
 }

@@ -3,10 +3,10 @@ package shard
 import (
 	"fmt"
 
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/objects"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/timers"
-	"github.com/agnt5/agnt5d/worker"
 )
 
 // Check says which of the rules in the doc of Shard, or of what it is made of, is broken; nil: none. It looks at everything in
@@ -18,7 +18,7 @@ func (r *Shard) Check() error {
 	if err := r.Hub.Check(); err != nil {
 		return err
 	}
-	c := &check{r: r, release: map[*worker.Slot]bool{}, ended: map[*Run]bool{}, offers: map[offer]bool{}, times: map[timers.Entry]bool{}, waiting: map[*worker.Slot]bool{}}
+	c := &check{r: r, release: map[*leases.Slot]bool{}, ended: map[*Run]bool{}, offers: map[offer]bool{}, times: map[timers.Entry]bool{}, waiting: map[*leases.Slot]bool{}}
 	for _, b := range r.flying {
 		c.note(&b.effects)
 	}
@@ -50,11 +50,11 @@ func (r *Shard) Check() error {
 // check is one look: what the batches under way will do when they are durable, and what waits for its time.
 type check struct {
 	r       *Shard
-	release map[*worker.Slot]bool
+	release map[*leases.Slot]bool
 	ended   map[*Run]bool
 	offers  map[offer]bool // careful or not
 	times   map[timers.Entry]bool
-	waiting map[*worker.Slot]bool // in starts or grants
+	waiting map[*leases.Slot]bool // in starts or grants
 }
 
 func (c *check) note(e *effects) {
@@ -119,7 +119,7 @@ func (c *check) leases() string {
 		run := c.r.runs[s.Run]
 		switch {
 		case c.release[s]:
-		case s.State == worker.Answered:
+		case s.State == leases.Answered:
 			return fmt.Sprintf("5: %s has answered, and nobody releases it", s)
 		case run == nil || !run.expects(s):
 			return fmt.Sprintf("5: nobody expects an answer from %s", s)
@@ -131,7 +131,7 @@ func (c *check) leases() string {
 }
 
 // holds says whether the slot's step holds each of its keys, as far as no damaged run wants them.
-func (c *check) holds(run *Run, s *worker.Slot) bool {
+func (c *check) holds(run *Run, s *leases.Slot) bool {
 	for _, k := range run.S.Keys(s.Step) {
 		holder, _, _ := c.r.table.Key(k)
 		if (holder == nil || holder.Run != s.Run || holder.Step != s.Step) && !c.disturbed(run, s.Step) {
@@ -165,7 +165,7 @@ func (c *check) run(run *Run) string {
 	leased := 0
 	for i, st := range s.All() {
 		slot := r.Hub.Slot(s.Run, i)
-		if slot != nil && slot.State == worker.Leased && !slot.Journaled {
+		if slot != nil && slot.State == leases.Leased && !slot.Journaled {
 			leased++
 			if !c.waiting[slot] {
 				return fmt.Sprintf("4: nobody journals the start of %s", slot)
@@ -191,7 +191,7 @@ func (c *check) run(run *Run) string {
 		if len(run.facts) > 0 {
 			break // its quarantine ends those that nobody has
 		}
-		if slot := r.Hub.Slot(s.Run, o.Step); slot == nil || slot.Attempt != o.Attempt || slot.State != worker.Cancelled {
+		if slot := r.Hub.Slot(s.Run, o.Step); slot == nil || slot.Attempt != o.Attempt || slot.State != leases.Cancelled {
 			return fmt.Sprintf("6: attempt %d of step %q is out, and nobody has it", o.Attempt, s.Name(o.Step))
 		}
 	}
@@ -199,16 +199,16 @@ func (c *check) run(run *Run) string {
 }
 
 // works says what is wrong with a step of a running run that is offered or has an attempt under way.
-func (c *check) works(run *Run, i int32, st *replay.Step, slot *worker.Slot) string {
+func (c *check) works(run *Run, i int32, st *replay.Step, slot *leases.Slot) string {
 	_, out := run.S.Out(i)
 	has := slot != nil && slot.Attempt == st.Attempt
 	switch st.State {
 	case replay.StepScheduled:
-		if !out && !c.offers[offer{run: run, step: i, attempt: st.Attempt}] && !(has && (slot.State == worker.Queued || slot.State == worker.Leased)) {
+		if !out && !c.offers[offer{run: run, step: i, attempt: st.Attempt}] && !(has && (slot.State == leases.Queued || slot.State == leases.Leased)) {
 			return "is scheduled, and nobody is offered it"
 		}
 	case replay.StepRunning:
-		if !has || slot.State != worker.Leased || !slot.Journaled {
+		if !has || slot.State != leases.Leased || !slot.Journaled {
 			return "is running, and nobody has it"
 		}
 	}

@@ -4,8 +4,8 @@ import (
 	"slices"
 
 	"github.com/agnt5/agnt5d/internal/archive"
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/worker"
 )
 
 // checkpoint is a recovery point in the making: when every run that was in the books at Base has a snapshot of Base or
@@ -121,7 +121,7 @@ func (r *Shard) Rest(now Now) *Batch {
 	}
 	r.begin(now)
 	for _, slot := range r.starts[r.first:] {
-		if slot.State == worker.Leased && !slot.Journaled && !slot.Local {
+		if slot.State == leases.Leased && !slot.Journaled && !slot.Local {
 			if run, _ := r.run(slot.Run); run != nil {
 				r.give(run, started{slot})
 			}

@@ -3,10 +3,10 @@ package shard
 import (
 	"errors"
 
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/worker"
 )
 
 // Committed says what became of a batch: nil, it is durable; journal.ErrFull, nothing of it was recorded; anything else, it
@@ -51,7 +51,7 @@ func (r *Shard) publish(b *effects) {
 	}
 	for _, s := range b.handout {
 		run := r.runs[s.Run] // what was decided since then may have ended the attempt already
-		if s.State == worker.Leased && s.Journaled && run != nil && run.expects(s) {
+		if s.State == leases.Leased && s.Journaled && run != nil && run.expects(s) {
 			r.handOut(s)
 		}
 	}
@@ -87,14 +87,14 @@ func (r *Shard) recycle(b *Batch) {
 // mostSpaces is how many batches there are at a time, but in a crowd.
 const mostSpaces = 4
 
-func (r *Shard) cancel(s *worker.Slot, why string) {
+func (r *Shard) cancel(s *leases.Slot, why string) {
 	if s.Local {
 		if r.cfg.Cancel != nil {
 			r.cfg.Cancel(s, why)
 		}
 		return
 	}
-	r.cfg.Host.Cancelled(s.Session, s, worker.Token{Run: s.Run, Step: s.Step, Attempt: s.Attempt, Boot: s.Boot, Worker: s.Worker})
+	r.cfg.Host.Cancelled(s.Session, s, leases.Token{Run: s.Run, Step: s.Step, Attempt: s.Attempt, Boot: s.Boot, Worker: s.Worker})
 }
 
 // offer puts a scheduled step into its handler's queue, unless the state has moved on or an attempt from before a retry of
@@ -109,7 +109,7 @@ func (r *Shard) offer(run *Run, step int32, attempt uint32, careful bool) {
 		return
 	}
 	def := s.Spec(step)
-	slot := &worker.Slot{Run: s.Run, Step: step, Workflow: s.Workflow, Attempt: attempt, Boot: st.Boot, Handler: run.handlerOf(step), OfferedAt: st.Since, Careful: careful}
+	slot := &leases.Slot{Run: s.Run, Step: step, Workflow: s.Workflow, Attempt: attempt, Boot: st.Boot, Handler: run.handlerOf(step), OfferedAt: st.Since, Careful: careful}
 	if def.TimeoutMS != nil {
 		slot.TimeoutMS = *def.TimeoutMS
 	}
@@ -143,7 +143,7 @@ func (r *Shard) close(run *Run) {
 }
 
 // handOut gives an attempt to who has its lease: in this process it runs.
-func (r *Shard) handOut(slot *worker.Slot) {
+func (r *Shard) handOut(slot *leases.Slot) {
 	run := r.runs[slot.Run]
 	if run == nil || slot.Given || slot.Session == nil {
 		return
@@ -163,7 +163,7 @@ func (r *Shard) handOut(slot *worker.Slot) {
 
 // Spec is a task before its payloads are read: what an attempt needs to know.
 type Spec struct {
-	Slot     *worker.Slot
+	Slot     *leases.Slot
 	ID       string
 	Workflow string
 	Trace    string
@@ -197,14 +197,14 @@ type Dep struct {
 	Output replay.Payload
 }
 
-func (r *Shard) spec(run *Run, slot *worker.Slot) *Spec {
+func (r *Shard) spec(run *Run, slot *leases.Slot) *Spec {
 	spec := new(Spec)
 	r.describe(spec, run, slot)
 	return spec
 }
 
 // describe fills in what the attempt of a slot is to do. It lies where it is for good.
-func (r *Shard) describe(spec *Spec, run *Run, slot *worker.Slot) {
+func (r *Shard) describe(spec *Spec, run *Run, slot *leases.Slot) {
 	s := run.S
 	st := s.At(slot.Step)
 	*spec = Spec{Slot: slot, ID: s.ID, Workflow: s.Workflow, Trace: s.Trace, Step: slot.Step, Name: s.Name(slot.Step), What: s.Spec(slot.Step),
@@ -242,7 +242,7 @@ func (r *Shard) drop(b *Batch) {
 	r.setFull(true)
 	r.kept = append(r.kept, b.given...)
 	for _, slot := range b.release {
-		if slot.State == worker.Answered {
+		if slot.State == leases.Answered {
 			slot.Journaled = false
 		}
 	}

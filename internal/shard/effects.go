@@ -1,15 +1,15 @@
 package shard
 
-import "github.com/agnt5/agnt5d/worker"
+import "github.com/agnt5/agnt5d/internal/leases"
 
 // effects is what follows from a turn, and is let out when all that the shard had decided by then is durable. A new list is named
 // in merge, reset and empty; a test holds these against the fields.
 type effects struct {
 	then    []func(error) // replies
 	offers  []offer
-	release []*worker.Slot
+	release []*leases.Slot
 	cancels []cancelled
-	handout []*worker.Slot
+	handout []*leases.Slot
 	ended   []*Run       // runs that have ended: they leave memory unless something keeps them
 	gone    []string     // ids of runs that are deleted
 	stored  []storedSnap // of runs put away, whose state memory need not keep then
@@ -20,7 +20,7 @@ type effects struct {
 type storedSnap struct{ run, seq uint64 }
 
 type cancelled struct {
-	slot *worker.Slot
+	slot *leases.Slot
 	why  string
 }
 

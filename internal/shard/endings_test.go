@@ -7,9 +7,9 @@ import (
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/hub"
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/worker"
 )
 
 // Every way in which a run ends or is taken out of service: an attempt that has just begun, whose start the journal does not know,
@@ -131,7 +131,7 @@ func TestAKeyStaysWithItsWorkerWhenTheEngineIsKilled(t *testing.T) {
 		t.Fatal("the key is given away while its handler runs")
 	}
 	b.tasks["one/slow"] = slow
-	b.join(worker.Token{Run: slow.Slot.Run, Step: slow.Step, Attempt: slow.Attempt, Worker: "A"})
+	b.join(leases.Token{Run: slow.Slot.Run, Step: slow.Step, Attempt: slow.Attempt, Worker: "A"})
 	b.do(b.outcome("one/slow"))
 	if b.tasks["two/other"] == nil {
 		t.Error("the handler has returned, and nobody is given its key")

@@ -8,11 +8,11 @@ import (
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/hub"
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/worker"
 )
 
 // A retry that is refused takes nothing into memory, whatever else is on its way to the disk.
@@ -158,7 +158,7 @@ func TestEveryInputMeetsEveryRun(t *testing.T) {
 		"outcome":              func(b *bed) any { return b.takeOutcome("one/a") },
 		"outcome of the other": func(b *bed) any { return b.takeOutcome("one/b") },
 		"forged outcome": func(b *bed) any {
-			return &shard.Outcome{Token: worker.Token{Run: b.number("one"), Step: 0, Attempt: 9, Worker: "A"}, Reply: func(shard.Result, bool, error) {}}
+			return &shard.Outcome{Token: leases.Token{Run: b.number("one"), Step: 0, Attempt: 9, Worker: "A"}, Reply: func(shard.Result, bool, error) {}}
 		},
 		"query": func(*bed) any {
 			return &shard.Query{ID: "one", Read: func(*shard.Shard, *shard.Run) {}, Reply: none}
@@ -170,7 +170,7 @@ func TestEveryInputMeetsEveryRun(t *testing.T) {
 		"forget": func(*bed) any { return &shard.Forget{ID: "one", Key: 1} },
 		"join":   func(b *bed) any { return b.joining() },
 		"join with its tokens": func(b *bed) any {
-			var tokens []worker.Token
+			var tokens []leases.Token
 			for _, k := range slices.Sorted(maps.Keys(b.tasks)) {
 				tokens = append(tokens, b.token(k))
 			}
@@ -187,7 +187,7 @@ func TestEveryInputMeetsEveryRun(t *testing.T) {
 		},
 		"unpoll": func(*bed) any { return &hub.Unpoll{Poll: &hub.Poll{ID: "A"}} },
 		"beat": func(b *bed) any {
-			in := &hub.Beat{ID: "A", Reply: func([]worker.Token, error) {}}
+			in := &hub.Beat{ID: "A", Reply: func([]leases.Token, error) {}}
 			for _, k := range slices.Sorted(maps.Keys(b.tasks)) {
 				in.Tokens = append(in.Tokens, shard.BeatToken{Token: b.token(k), Own: true})
 			}
@@ -259,9 +259,9 @@ func (b *bed) signal() any {
 	return &shard.Signal{ID: "one", Name: "sig", SignalID: string(rune('a' + b.signals)), Payload: []byte("1"), Reply: func(string, error) {}}
 }
 
-func (b *bed) token(key string) worker.Token {
+func (b *bed) token(key string) leases.Token {
 	s := b.tasks[key]
-	return worker.Token{Run: s.Slot.Run, Step: s.Step, Attempt: s.Attempt, Worker: "A"}
+	return leases.Token{Run: s.Slot.Run, Step: s.Step, Attempt: s.Attempt, Worker: "A"}
 }
 
 // takeOutcome is the answer of a handler that returns with it; nil when nobody has the step.

@@ -1,27 +1,28 @@
 package shard
 
 import (
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/worker"
 )
 
 // LocalBeat is a heartbeat of a handler in this process.
 type LocalBeat struct {
-	Slot    *worker.Slot
+	Slot    *leases.Slot
 	Details []byte
 }
 
 func (in *LocalBeat) reads() {}
 
 func (in *LocalBeat) admit(r *Shard) {
-	if in.Slot.State == worker.Leased {
+	if in.Slot.State == leases.Leased {
 		r.Hub.Beat(in.Slot, r.now.Mono, true, in.Details)
 	}
 }
 
 // LocalLog is what a handler in this process wrote to its log while it goes on.
 type LocalLog struct {
-	Slot    *worker.Slot
+	Slot    *leases.Slot
 	Attempt uint32
 	Log     *worker.LogPart
 }
@@ -29,13 +30,13 @@ type LocalLog struct {
 func (in *LocalLog) reads() {}
 
 func (in *LocalLog) admit(r *Shard) {
-	if s := in.Slot; s.Attempt == in.Attempt && (s.State == worker.Leased || s.State == worker.Cancelled) {
-		r.said(worker.Token{Run: s.Run, Step: s.Step, Attempt: s.Attempt}, in.Log)
+	if s := in.Slot; s.Attempt == in.Attempt && (s.State == leases.Leased || s.State == leases.Cancelled) {
+		r.said(leases.Token{Run: s.Run, Step: s.Step, Attempt: s.Attempt}, in.Log)
 	}
 }
 
 // said keeps what an attempt wrote to its log. Nothing is decided by it: it is let go when there is no space, or no such run in memory.
-func (r *Shard) said(of worker.Token, log *worker.LogPart) {
+func (r *Shard) said(of leases.Token, log *worker.LogPart) {
 	if log == nil || log.Text == "" || r.full {
 		return
 	}

@@ -1,9 +1,9 @@
 package shard
 
 import (
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/objects"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/worker"
 )
 
 // What follows is for Inspect and Query: it reads, and changes nothing that is durable.
@@ -16,7 +16,7 @@ func (r *Shard) Working(run *Run) (beats map[int32][]byte, workers map[int32]str
 			continue
 		}
 		slot := r.Hub.Slot(run.S.Run, i)
-		if slot == nil || slot.State != worker.Leased {
+		if slot == nil || slot.State != leases.Leased {
 			continue
 		}
 		if workers == nil {
@@ -49,7 +49,7 @@ func (r *Shard) Keys() []string { return r.table.Keys() }
 
 // Silence says for how long (ms) nothing was heard of the worker that has a lease, and when (Unix ms) its step is offered to
 // others if that stays so; 0: never, the attempt runs in this process.
-func (r *Shard) Silence(s *worker.Slot, now Now) (silent, until int64) {
+func (r *Shard) Silence(s *leases.Slot, now Now) (silent, until int64) {
 	if s.Expires == 0 {
 		return 0, 0
 	}

@@ -1,16 +1,16 @@
 package shard
 
 import (
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/meter"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/worker"
 )
 
 // meters counts by workflow, step and handler. Its labels are bounded: what comes after the first few hundred shares one.
 type meters struct {
 	flows    meter.Family[string, FlowMeter]
 	steps    meter.Family[StepKey, meter.Histogram]
-	handlers meter.Family[*worker.Handler, HandlerMeter]
+	handlers meter.Family[*leases.Handler, HandlerMeter]
 	timerLag meter.Histogram
 
 	schedules meter.Family[ScheduleKey, uint64]
@@ -65,14 +65,14 @@ func (m *meters) ended(s *replay.State) {
 }
 
 // started counts how long a step waited until a worker took it.
-func (m *meters) started(run *Run, slot *worker.Slot) {
+func (m *meters) started(run *Run, slot *leases.Slot) {
 	if st := run.S.At(slot.Step); st.State == replay.StepScheduled && st.Attempt == slot.Attempt {
 		m.handler(run, slot.Step).Waited.Milliseconds(slot.StartedAt - st.Since)
 	}
 }
 
 // answered counts an attempt's outcome, and how long it took. slot is nil for one that outlived a restart.
-func (m *meters) answered(run *Run, step int32, slot *worker.Slot, now int64, completed bool) {
+func (m *meters) answered(run *Run, step int32, slot *leases.Slot, now int64, completed bool) {
 	h := m.handler(run, step)
 	began := run.S.At(step).Since
 	if slot != nil {

@@ -5,13 +5,13 @@ import (
 	"slices"
 
 	"github.com/agnt5/agnt5d/internal/failure"
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/objects"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/worker"
 )
 
 // expects says whether the run's state knows of the attempt as one that may still answer.
-func (run *Run) expects(slot *worker.Slot) bool {
+func (run *Run) expects(slot *leases.Slot) bool {
 	if o, out := run.S.Out(slot.Step); out && o.Attempt == slot.Attempt {
 		return true
 	}
@@ -136,28 +136,28 @@ func (r *Shard) oweAttempt(run *Run, o replay.Out, what replay.Owed, boot bool) 
 	case payOffer:
 		r.b.offers = append(r.b.offers, offer{run: run, step: o.Step, attempt: o.Attempt, careful: true})
 	case payLease:
-		r.restore(run, o, worker.Leased)
+		r.restore(run, o, leases.Leased)
 	case payEnd:
-		r.restore(run, o, worker.Cancelled)
+		r.restore(run, o, leases.Cancelled)
 	case payLost:
 		r.give(run, lost{o.Step, o.Attempt, failure.EngineStopped})
 	case keepLease:
 		r.keepLease(run, slot)
 	case keepEnd:
-		slot.State = worker.Cancelled
+		slot.State = leases.Cancelled
 		r.Hub.Rearm(slot)
 	}
 }
 
 // restore gives an attempt whose start is journaled its lease again.
-func (r *Shard) restore(run *Run, o replay.Out, state worker.SlotState) {
+func (r *Shard) restore(run *Run, o replay.Out, state leases.SlotState) {
 	slot := r.restored(run, o.Step, o.Attempt, o.Boot, o.Worker, state)
 	r.Hub.Restore(slot, r.now.Mono, r.leaseLeft(o.Worker), r.now.Wall-slot.StartedAt)
 }
 
 // keepLease lets a worker that is here go on with what it has.
-func (r *Shard) keepLease(run *Run, slot *worker.Slot) {
-	slot.State = worker.Leased
+func (r *Shard) keepLease(run *Run, slot *leases.Slot) {
+	slot.State = leases.Leased
 	slot.Journaled = run.S.At(slot.Step).State == replay.StepRunning
 	switch {
 	case !slot.Journaled && slot.Given:
@@ -172,14 +172,14 @@ func (r *Shard) keepLease(run *Run, slot *worker.Slot) {
 	r.Hub.Rearm(slot)
 }
 
-func (r *Shard) restored(run *Run, step int32, attempt uint32, boot uint64, name string, state worker.SlotState) worker.Slot {
-	slot := worker.Slot{Run: run.S.Run, Step: step, Attempt: attempt, Boot: boot, Handler: run.handlerOf(step), State: state, Given: true, Worker: name,
+func (r *Shard) restored(run *Run, step int32, attempt uint32, boot uint64, name string, state leases.SlotState) leases.Slot {
+	slot := leases.Slot{Run: run.S.Run, Step: step, Attempt: attempt, Boot: boot, Handler: run.handlerOf(step), State: state, Given: true, Worker: name,
 		StartedAt: run.S.At(step).Since}
 	def := run.S.Spec(step)
-	if state == worker.Leased && def.TimeoutMS != nil {
+	if state == leases.Leased && def.TimeoutMS != nil {
 		slot.TimeoutMS = *def.TimeoutMS
 	}
-	if state == worker.Leased && def.HeartbeatTimeoutMS != nil {
+	if state == leases.Leased && def.HeartbeatTimeoutMS != nil {
 		slot.BeatMS = *def.HeartbeatTimeoutMS
 	}
 	return slot

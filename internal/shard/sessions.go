@@ -2,27 +2,28 @@ package shard
 
 import (
 	"github.com/agnt5/agnt5d/internal/failure"
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/worker"
 )
 
 // Host is what the shard has of the workers and of this process: package hub. What it is told may arrive later, in order.
 type Host interface {
-	worker.Host
+	leases.Host
 	// Given says that the session was given the slot, as it asked, and whether the handler has more offers. spec is what it is to
 	// do; nil: in this process Execute does it, and elsewhere Handed follows when the start is on disk.
-	Given(s *worker.Session, slot *worker.Slot, spec *Spec, more bool)
+	Given(s *leases.Session, slot *leases.Slot, spec *Spec, more bool)
 	// Handed brings what the slot is to do, of which its session, elsewhere, knows since Given.
-	Handed(s *worker.Session, slot *worker.Slot, spec *Spec)
+	Handed(s *leases.Session, slot *leases.Slot, spec *Spec)
 	// Cancelled says that nobody waits for the attempt any more. The session is the one that has it; nil: its worker has yet to
 	// come back.
-	Cancelled(*worker.Session, *worker.Slot, worker.Token)
+	Cancelled(*leases.Session, *leases.Slot, leases.Token)
 	// Full says that the disk is full, or has space again.
 	Full(bool)
 }
 
 // Lend gives one of the handler's offers to a session, or says that there is none. It may be called between turns, too.
-func (r *Shard) Lend(f *worker.Handler, s *worker.Session) {
+func (r *Shard) Lend(f *leases.Handler, s *leases.Session) {
 	slot := r.Hub.Take(f, s, r.now.Mono, r.now.Wall)
 	if slot == nil {
 		return
@@ -55,8 +56,8 @@ func (r *Shard) Lend(f *worker.Handler, s *worker.Session) {
 
 // Lend is Lend as an input, for a hub on another goroutine.
 type Lend struct {
-	Handler *worker.Handler
-	Session *worker.Session
+	Handler *leases.Handler
+	Session *leases.Session
 }
 
 func (in *Lend) reads()         {}
@@ -66,10 +67,10 @@ func (in *Lend) admit(r *Shard) { r.Lend(in.Handler, in.Session) }
 // given before is offered to others at once: it does not know of it.
 type Adopt struct {
 	Only    string // the one service whose attempts the worker may have; "": any
-	Session *worker.Session
-	Before  *worker.Session // of the same worker, which ends; nil: there was none
-	Tokens  []worker.Token  // attempts that it still works on
-	Reply   func(gone []worker.Token, err error)
+	Session *leases.Session
+	Before  *leases.Session // of the same worker, which ends; nil: there was none
+	Tokens  []leases.Token  // attempts that it still works on
+	Reply   func(gone []leases.Token, err error)
 }
 
 func (in *Adopt) refuse(err error) { in.Reply(nil, err) }
@@ -79,7 +80,7 @@ func (in *Adopt) admit(r *Shard) {
 		r.lost(in.Before, failure.WorkerCameBack, in.Tokens)
 	}
 	r.heard(in.Session.ID)
-	var gone []worker.Token
+	var gone []leases.Token
 	named := map[uint64]map[int32]bool{}
 	for _, t := range in.Tokens {
 		if in.foreign(r, t) {
@@ -87,7 +88,7 @@ func (in *Adopt) admit(r *Shard) {
 			continue
 		}
 		slot := r.Hub.Slot(t.Run, t.Step)
-		if slot == nil || slot.State == worker.Queued || slot.State == worker.Cancelled || !holds(slot, t) {
+		if slot == nil || slot.State == leases.Queued || slot.State == leases.Cancelled || !holds(slot, t) {
 			if !r.adoptUnjournaled(t, in.Session) {
 				gone = append(gone, t)
 			}
@@ -97,14 +98,14 @@ func (in *Adopt) admit(r *Shard) {
 			named[t.Run] = map[int32]bool{}
 		}
 		named[t.Run][t.Step] = true
-		if slot.State == worker.Leased { // else its outcome is on the way to the journal: it takes no room any more
+		if slot.State == leases.Leased { // else its outcome is on the way to the journal: it takes no room any more
 			r.Hub.Adopt(slot, in.Session, r.now.Mono)
 		} else {
 			slot.Session = in.Session
 		}
 	}
 	for _, slot := range r.Hub.Leases() { // it came back after a restart
-		if slot.Worker == in.Session.ID && slot.Session == nil && slot.State == worker.Leased && !named[slot.Run][slot.Step] && (in.Only == "" || slot.Handler.Service == in.Only) {
+		if slot.Worker == in.Session.ID && slot.Session == nil && slot.State == leases.Leased && !named[slot.Run][slot.Step] && (in.Only == "" || slot.Handler.Service == in.Only) {
 			r.lose(slot, failure.WorkerCameBack)
 		}
 	}
@@ -112,7 +113,7 @@ func (in *Adopt) admit(r *Shard) {
 }
 
 // foreign says that the attempt is of another service than the worker may speak for.
-func (in *Adopt) foreign(r *Shard, t worker.Token) bool {
+func (in *Adopt) foreign(r *Shard, t leases.Token) bool {
 	if in.Only == "" {
 		return false
 	}
@@ -130,7 +131,7 @@ func (run *Run) of(step int32) string {
 
 // Gone says that a session has ended: its open tasks are offered to others at once.
 type Gone struct {
-	Session *worker.Session
+	Session *leases.Session
 	Why     string // a code of package failure
 	Reply   func(error)
 }
@@ -141,17 +142,17 @@ func (in *Gone) admit(r *Shard) {
 }
 
 // lost gives back what a session has, but for the tokens that its worker still names.
-func (r *Shard) lost(s *worker.Session, why string, but []worker.Token) {
-	keep := make(map[worker.Token]bool, len(but))
+func (r *Shard) lost(s *leases.Session, why string, but []leases.Token) {
+	keep := make(map[leases.Token]bool, len(but))
 	for _, t := range but {
-		keep[worker.Token{Run: t.Run, Step: t.Step, Attempt: t.Attempt, Boot: t.Boot}] = true
+		keep[leases.Token{Run: t.Run, Step: t.Step, Attempt: t.Attempt, Boot: t.Boot}] = true
 	}
 	for _, slot := range r.Hub.Leases() {
 		if slot.Session != s {
 			continue
 		}
-		has := slot.State == worker.Leased || slot.State == worker.Cancelled
-		if has && !keep[worker.Token{Run: slot.Run, Step: slot.Step, Attempt: slot.Attempt, Boot: slot.Boot}] {
+		has := slot.State == leases.Leased || slot.State == leases.Cancelled
+		if has && !keep[leases.Token{Run: slot.Run, Step: slot.Step, Attempt: slot.Attempt, Boot: slot.Boot}] {
 			r.lose(slot, why)
 		}
 	}
@@ -159,7 +160,7 @@ func (r *Shard) lost(s *worker.Session, why string, but []worker.Token) {
 
 // adoptUnjournaled takes a token of this worker whose attempt started before a restart, so shortly that the journal does
 // not know: if the step is still to be offered, the worker has it.
-func (r *Shard) adoptUnjournaled(t worker.Token, s *worker.Session) bool {
+func (r *Shard) adoptUnjournaled(t leases.Token, s *leases.Session) bool {
 	run, err := r.run(t.Run)
 	if err != nil || run == nil || run.S.Status != replay.Running {
 		return false
@@ -168,7 +169,7 @@ func (r *Shard) adoptUnjournaled(t worker.Token, s *worker.Session) bool {
 	if st == nil || st.State != replay.StepScheduled || st.Attempt != t.Attempt || st.Boot != t.Boot || !r.Hub.Withdraw(t.Run, t.Step) {
 		return false
 	}
-	slot := r.Hub.Restore(r.restored(run, t.Step, t.Attempt, t.Boot, s.ID, worker.Leased), r.now.Mono, r.cfg.LeaseMS, 0)
+	slot := r.Hub.Restore(r.restored(run, t.Step, t.Attempt, t.Boot, s.ID, leases.Leased), r.now.Mono, r.cfg.LeaseMS, 0)
 	slot.Journaled, slot.StartedMono, slot.StartedAt = false, r.now.Mono, r.now.Wall
 	run.leased++
 	r.starts = append(r.starts, slot)
@@ -177,12 +178,12 @@ func (r *Shard) adoptUnjournaled(t worker.Token, s *worker.Session) bool {
 }
 
 // holds says whether the slot is the attempt that the token was made for, in the hands of its worker.
-func holds(slot *worker.Slot, t worker.Token) bool {
+func holds(slot *leases.Slot, t leases.Token) bool {
 	return slot.Attempt == t.Attempt && slot.Boot == t.Boot && slot.Worker == t.Worker
 }
 
 // lose journals that an attempt was lost, and gives its slot back.
-func (r *Shard) lose(slot *worker.Slot, why string) {
+func (r *Shard) lose(slot *leases.Slot, why string) {
 	run, err := r.run(slot.Run)
 	if err != nil || run == nil {
 		r.Hub.Release(slot)
@@ -193,16 +194,16 @@ func (r *Shard) lose(slot *worker.Slot, why string) {
 
 // lostSlot is a lease whose session has left.
 type lostSlot struct {
-	slot *worker.Slot
+	slot *leases.Slot
 	why  string
 }
 
 func (f lostSlot) fold(r *Shard, run *Run, t *replay.Turn) {
 	s := f.slot
-	if s.State != worker.Leased && s.State != worker.Cancelled {
+	if s.State != leases.Leased && s.State != leases.Cancelled {
 		return
 	}
-	if s.State == worker.Leased && !s.Journaled {
+	if s.State == leases.Leased && !s.Journaled {
 		st := run.S.At(s.Step)
 		if run.S.Status == replay.Running && st.State == replay.StepScheduled && st.Attempt == s.Attempt {
 			r.journalStart(run, s, t)
@@ -216,12 +217,12 @@ func (f lostSlot) fold(r *Shard, run *Run, t *replay.Turn) {
 // Beat is a worker's sign of life for some of its attempts.
 type Beat struct {
 	Tokens []BeatToken
-	Reply  func(gone []worker.Token, err error)
+	Reply  func(gone []leases.Token, err error)
 }
 
 // BeatToken is one attempt of a Beat. Own: the handler itself spoke.
 type BeatToken struct {
-	worker.Token
+	leases.Token
 	Own     bool
 	Details []byte
 	Log     *worker.LogPart // what the handler wrote to its log; nil: nothing
@@ -231,16 +232,16 @@ func (in *Beat) refuse(err error) { in.Reply(nil, err) }
 func (in *Beat) reads()           {}
 
 func (in *Beat) admit(r *Shard) {
-	var gone []worker.Token
+	var gone []leases.Token
 	for _, t := range in.Tokens {
 		slot := r.Hub.Slot(t.Run, t.Step)
-		if slot == nil || slot.State == worker.Queued || !holds(slot, t.Token) {
+		if slot == nil || slot.State == leases.Queued || !holds(slot, t.Token) {
 			gone = append(gone, t.Token)
 			continue
 		}
 		r.Hub.Beat(slot, r.now.Mono, t.Own, t.Details)
 		r.said(t.Token, t.Log)
-		if slot.State == worker.Cancelled {
+		if slot.State == leases.Cancelled {
 			gone = append(gone, t.Token)
 		}
 	}

@@ -7,13 +7,13 @@ import (
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/archive"
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/meter"
 	"github.com/agnt5/agnt5d/internal/objects"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/timers"
-	"github.com/agnt5/agnt5d/worker"
 )
 
 // Journal is what the shard reads while it recovers. What it writes, it hands out as batches; what else it must know, it asks for,
@@ -45,11 +45,11 @@ type Config struct {
 	// Execute runs an attempt in process. It must not block.
 	Execute func(*Spec)
 	// Room gives where the Spec for Execute is to lie; nil: it need not lie with anything.
-	Room func(*worker.Slot) *Spec
+	Room func(*leases.Slot) *Spec
 	// Evaluate works out what expressions come to, and brings an Evaluated. It must not block.
 	Evaluate func(*Question)
 	// Cancel tells an attempt in process that nobody waits for its answer any more.
-	Cancel func(*worker.Slot, string)
+	Cancel func(*leases.Slot, string)
 	// Damage hears of each damage found; Note of things an operator should read.
 	Damage func(journal.Damage)
 	// Newer hears of each run that waits for a newer release.
@@ -87,7 +87,7 @@ type Shard struct {
 	cfg     Config
 	j       Journal // nil but while it recovers
 	archive *archive.Archive
-	Hub     *worker.Hub
+	Hub     *leases.Hub
 
 	table    *objects.Table
 	due      timers.Queue
@@ -116,9 +116,9 @@ type Shard struct {
 	folding *Run // whose turn it is
 	// stopping is flushStarts, made once: see replay.Turn.Stopping.
 	stopping func(*replay.Turn)
-	starts   []*worker.Slot // leases whose start the journal does not know yet, oldest first
+	starts   []*leases.Slot // leases whose start the journal does not know yet, oldest first
 	first    int            // of starts
-	grants   []*worker.Slot // careful ones, to be journaled before they are handed out
+	grants   []*leases.Slot // careful ones, to be journaled before they are handed out
 
 	full      bool // out of space: reads only
 	kept      []Input
@@ -162,8 +162,8 @@ type Stats struct {
 // Def is a definition with what the shard looks up for each step.
 type Def struct {
 	Graph    *flow.Graph
-	handlers []*worker.Handler // by step; nil for waits
-	hub      *worker.Hub
+	handlers []*leases.Handler // by step; nil for waits
+	hub      *leases.Hub
 	keyed    bool
 
 	served    []*HandlerMeter    // by step; nil: not looked up yet
@@ -252,7 +252,7 @@ func New(cfg Config) *Shard {
 		r.archive = archive.New(cfg.Journal)
 	}
 	r.stopping = r.flushStarts
-	r.Hub = worker.NewHub(cfg.LeaseMS, cfg.Host)
+	r.Hub = leases.NewHub(cfg.LeaseMS, cfg.Host)
 	r.forget()
 	return r
 }
@@ -300,7 +300,7 @@ func (r *Shard) define(g *flow.Graph) *Def {
 }
 
 func (r *Shard) adopt(g *flow.Graph) *Def {
-	def := &Def{Graph: g, hub: r.Hub, handlers: make([]*worker.Handler, len(g.Def.Steps)), served: make([]*HandlerMeter, len(g.Def.Steps))}
+	def := &Def{Graph: g, hub: r.Hub, handlers: make([]*leases.Handler, len(g.Def.Steps)), served: make([]*HandlerMeter, len(g.Def.Steps))}
 	for i := range g.Def.Steps {
 		s := &g.Def.Steps[i]
 		if s.Type == flow.TypeTask || s.Type == "" {
@@ -437,7 +437,7 @@ func (r *Shard) noRoom(in refuser) bool {
 func (r *Shard) atEnd(fn func()) { r.last = append(r.last, fn) }
 
 // handlerOf gives the handler that a task of the run wants.
-func (run *Run) handlerOf(i replay.Instance) *worker.Handler {
+func (run *Run) handlerOf(i replay.Instance) *leases.Handler {
 	if i = run.S.Shared(i); int(i) < len(run.def.handlers) {
 		return run.def.handlers[i]
 	}

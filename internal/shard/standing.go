@@ -1,18 +1,18 @@
 package shard
 
 import (
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/worker"
 )
 
 // claim names an attempt that somebody says he has: by its token, or in this process by its slot.
 type claim struct {
-	worker.Token
-	slot *worker.Slot // in process, where Worker is ""; nil: the token names it
+	leases.Token
+	slot *leases.Slot // in process, where Worker is ""; nil: the token names it
 }
 
 // has says whether the slot is that of the attempt, in the same hands.
-func (c claim) has(slot *worker.Slot) bool {
+func (c claim) has(slot *leases.Slot) bool {
 	switch {
 	case slot == nil:
 		return false
@@ -36,7 +36,7 @@ const (
 
 // standing says what an attempt may do. slot is what the hub knows of its step. An outcome counts when it is holding or lostButOpen;
 // whatever leaves the lease as it is must be holding.
-func standing(run *Run, slot *worker.Slot, c claim) Standing {
+func standing(run *Run, slot *leases.Slot, c claim) Standing {
 	s, st := run.S, run.S.At(c.Step)
 	if st == nil && !s.Dropped(c.Step) {
 		return alien
@@ -53,8 +53,8 @@ func standing(run *Run, slot *worker.Slot, c claim) Standing {
 		return late
 	case st == nil || !st.Answers(c.Attempt, c.Boot, c.Worker):
 		return stale
-	case slot != nil && slot.State != worker.Queued: // somebody has the step
-		if slot.State == worker.Leased && c.has(slot) {
+	case slot != nil && slot.State != leases.Queued: // somebody has the step
+		if slot.State == leases.Leased && c.has(slot) {
 			return holding
 		}
 	case c.slot == nil && st.State == replay.StepScheduled:

@@ -4,8 +4,8 @@ import (
 	"testing"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/worker"
 )
 
 // What an attempt may do, by what the journal knows of its step and who has the step's slot.
@@ -39,56 +39,56 @@ func TestStanding(t *testing.T) {
 	damage := func(t *replay.Turn) { t.Quarantine(1, "damaged") }
 	hurt := func(t *replay.Turn) { t.S.Hurt = true } // found in this turn: the quarantine stands in front, and is not folded yet
 
-	slot := func(state worker.SlotState, attempt uint32, who string) *worker.Slot {
-		return &worker.Slot{Run: 1, Attempt: attempt, Boot: 7, State: state, Worker: who}
+	slot := func(state leases.SlotState, attempt uint32, who string) *leases.Slot {
+		return &leases.Slot{Run: 1, Attempt: attempt, Boot: 7, State: state, Worker: who}
 	}
 	token := func(attempt uint32, who string) claim {
-		return claim{Token: worker.Token{Run: 1, Attempt: attempt, Boot: 7, Worker: who}}
+		return claim{Token: leases.Token{Run: 1, Attempt: attempt, Boot: 7, Worker: who}}
 	}
 	other := token(1, "A")
 	other.Boot = 8
 	nowhere := token(1, "A")
 	nowhere.Step = 3
-	local := slot(worker.Leased, 1, "")
-	here := claim{Token: worker.Token{Run: 1, Attempt: 1, Boot: 7}, slot: local}
+	local := slot(leases.Leased, 1, "")
+	here := claim{Token: leases.Token{Run: 1, Attempt: 1, Boot: 7}, slot: local}
 
 	for _, c := range []struct {
 		name string
 		run  *Run
-		slot *worker.Slot
+		slot *leases.Slot
 		of   claim
 		want Standing
 	}{
-		{"it has the lease, and the journal does not know yet", state(), slot(worker.Leased, 1, "A"), token(1, "A"), holding},
-		{"it has the lease", state(started), slot(worker.Leased, 1, "A"), token(1, "A"), holding},
-		{"another worker has the lease", state(started), slot(worker.Leased, 1, "A"), token(1, "B"), stale},
-		{"it has answered already", state(started), slot(worker.Answered, 1, "A"), token(1, "A"), stale},
+		{"it has the lease, and the journal does not know yet", state(), slot(leases.Leased, 1, "A"), token(1, "A"), holding},
+		{"it has the lease", state(started), slot(leases.Leased, 1, "A"), token(1, "A"), holding},
+		{"another worker has the lease", state(started), slot(leases.Leased, 1, "A"), token(1, "B"), stale},
+		{"it has answered already", state(started), slot(leases.Answered, 1, "A"), token(1, "A"), stale},
 		{"it is known to run, and after a restart nobody has it", state(started), nil, token(1, "A"), stale},
 		{"its start was not journaled before a restart", state(), nil, token(1, "A"), lostButOpen},
-		{"the same, and the step is offered again", state(), slot(worker.Queued, 1, ""), token(1, "A"), lostButOpen},
-		{"it was lost, and the step is offered", state(started, lose), slot(worker.Queued, 2, ""), token(1, "A"), lostButOpen},
-		{"another worker's was lost", state(started, lose), slot(worker.Queued, 2, ""), token(1, "B"), stale},
-		{"it was lost twice, and this is the second", state(started, lose, twice), slot(worker.Queued, 3, ""), token(2, "A"), lostButOpen},
-		{"it was lost twice, and this is the first", state(started, lose, twice), slot(worker.Queued, 3, ""), token(1, "A"), stale},
-		{"it was lost, and another has the step", state(started, lose), slot(worker.Leased, 2, "B"), token(1, "A"), stale},
-		{"the one that has the step after a loss", state(started, lose), slot(worker.Leased, 2, "B"), token(2, "B"), holding},
+		{"the same, and the step is offered again", state(), slot(leases.Queued, 1, ""), token(1, "A"), lostButOpen},
+		{"it was lost, and the step is offered", state(started, lose), slot(leases.Queued, 2, ""), token(1, "A"), lostButOpen},
+		{"another worker's was lost", state(started, lose), slot(leases.Queued, 2, ""), token(1, "B"), stale},
+		{"it was lost twice, and this is the second", state(started, lose, twice), slot(leases.Queued, 3, ""), token(2, "A"), lostButOpen},
+		{"it was lost twice, and this is the first", state(started, lose, twice), slot(leases.Queued, 3, ""), token(1, "A"), stale},
+		{"it was lost, and another has the step", state(started, lose), slot(leases.Leased, 2, "B"), token(1, "A"), stale},
+		{"the one that has the step after a loss", state(started, lose), slot(leases.Leased, 2, "B"), token(2, "B"), holding},
 		{"it has failed", state(started, fail), nil, token(1, "A"), stale},
-		{"it has failed, and the next one is offered", state(started, fail, again), slot(worker.Queued, 2, ""), token(1, "A"), stale},
+		{"it has failed, and the next one is offered", state(started, fail, again), slot(leases.Queued, 2, ""), token(1, "A"), stale},
 		{"it has completed", state(started, complete), nil, token(1, "A"), late},
-		{"its run was cancelled under it", state(started, cancel), slot(worker.Cancelled, 1, "A"), token(1, "A"), ended},
-		{"its run was cancelled under another's attempt of the same number", state(started, cancel), slot(worker.Cancelled, 1, "A"), token(1, "B"), late},
+		{"its run was cancelled under it", state(started, cancel), slot(leases.Cancelled, 1, "A"), token(1, "A"), ended},
+		{"its run was cancelled under another's attempt of the same number", state(started, cancel), slot(leases.Cancelled, 1, "A"), token(1, "B"), late},
 		{"its run was cancelled before it began", state(cancel), nil, token(1, "A"), late},
-		{"its run is quarantined", state(started, damage), slot(worker.Cancelled, 1, "A"), token(1, "A"), late},
+		{"its run is quarantined", state(started, damage), slot(leases.Cancelled, 1, "A"), token(1, "A"), late},
 		{"a damaged run does not know it", state(damage), nil, token(4, "A"), late},
-		{"an attempt that nobody was given", state(started), slot(worker.Leased, 1, "A"), token(2, "A"), alien},
-		{"a token of another history", state(started), slot(worker.Leased, 1, "A"), other, alien},
-		{"a token of another history, and the step is offered", state(), slot(worker.Queued, 1, ""), other, alien},
-		{"a token of another history, of a damaged run", state(hurt), slot(worker.Queued, 1, ""), other, stale},
-		{"a token of another history, whose attempt was lost in this one", state(started, lose), slot(worker.Queued, 2, ""), other, stale},
+		{"an attempt that nobody was given", state(started), slot(leases.Leased, 1, "A"), token(2, "A"), alien},
+		{"a token of another history", state(started), slot(leases.Leased, 1, "A"), other, alien},
+		{"a token of another history, and the step is offered", state(), slot(leases.Queued, 1, ""), other, alien},
+		{"a token of another history, of a damaged run", state(hurt), slot(leases.Queued, 1, ""), other, stale},
+		{"a token of another history, whose attempt was lost in this one", state(started, lose), slot(leases.Queued, 2, ""), other, stale},
 		{"a step that is not there", state(started), nil, nowhere, alien},
 		{"in process, with the lease", state(), local, here, holding},
-		{"in process, another has the slot", state(), slot(worker.Leased, 1, ""), here, stale},
-		{"in process, and the step is offered again", state(), slot(worker.Queued, 1, ""), here, stale},
+		{"in process, another has the slot", state(), slot(leases.Leased, 1, ""), here, stale},
+		{"in process, and the step is offered again", state(), slot(leases.Queued, 1, ""), here, stale},
 	} {
 		if got := standing(c.run, c.slot, c.of); got != c.want {
 			t.Errorf("%s: standing %d, want %d", c.name, got, c.want)

@@ -2,8 +2,8 @@ package shard
 
 import (
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/worker"
 )
 
 // Stillness is what is known of whether an open run moves.
@@ -24,7 +24,7 @@ func (r *Shard) Still(number uint64, signals bool) Stillness {
 	}
 	return Stillness{Last: run.S.LastSeq, Stuck: waits(run.S, signals, func(i replay.Instance) bool {
 		slot := r.Hub.Slot(number, i)
-		return slot != nil && slot.State == worker.Leased
+		return slot != nil && slot.State == leases.Leased
 	})}
 }
 

@@ -7,19 +7,19 @@ import (
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/failure"
 	"github.com/agnt5/agnt5d/internal/hub"
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/worker"
 )
 
 // beats lets A live and work for that long.
 func (b *bed) beats(d time.Duration, key string) {
 	b.t.Helper()
 	s := b.tasks[key]
-	t := worker.Token{Run: s.Slot.Run, Step: s.Step, Attempt: s.Attempt, Worker: "A"}
+	t := leases.Token{Run: s.Slot.Run, Step: s.Step, Attempt: s.Attempt, Worker: "A"}
 	for left := d.Milliseconds(); left > 0; left -= 10_000 {
 		b.advance(min(left, 10_000))
-		b.do(&hub.Beat{ID: "A", Tokens: []shard.BeatToken{{Token: t}}, Reply: func([]worker.Token, error) {}})
+		b.do(&hub.Beat{ID: "A", Tokens: []shard.BeatToken{{Token: t}}, Reply: func([]leases.Token, error) {}})
 	}
 }
 
@@ -31,7 +31,7 @@ func (b *bed) again(d time.Duration, key string) {
 	b.now.Mono = 1
 	b.boot()
 	b.tasks[key] = s
-	b.join(worker.Token{Run: s.Slot.Run, Step: s.Step, Attempt: s.Attempt, Worker: "A"})
+	b.join(leases.Token{Run: s.Slot.Run, Step: s.Step, Attempt: s.Attempt, Worker: "A"})
 }
 
 // The time limit of an attempt counts from its start, through restarts of the engine, and through the time in which it stood still.

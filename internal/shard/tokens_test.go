@@ -6,11 +6,11 @@ import (
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/hub"
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/internal/sim"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/worker"
 )
 
 // The row that counts how long workers have been silent is damaged: it is said, the count begins anew, and the engine starts.
@@ -36,24 +36,24 @@ func TestTokensOfBeforeStayGood(t *testing.T) {
 	s.register("w", "steps:\n- {name: a, service_name: far, handler_name: h}\n- {name: b, service_name: far, handler_name: h}\n- {name: c, service_name: far, handler_name: h, dependencies: [a]}")
 	s.do("start r w")
 	seq := uint64(0)
-	take := func() (tokens []worker.Token) {
+	take := func() (tokens []leases.Token) {
 		seq++
 		s.turn(&hub.Poll{ID: "A", Seq: seq, Max: 5, Reply: func(a hub.PollAnswer, err error) {
 			s.reply(err)
 			for _, spec := range a.Tasks {
-				tokens = append(tokens, worker.Token{Run: spec.Slot.Run, Step: spec.Step, Attempt: spec.Attempt, Boot: spec.Slot.Boot, Worker: "A"})
+				tokens = append(tokens, leases.Token{Run: spec.Slot.Run, Step: spec.Step, Attempt: spec.Attempt, Boot: spec.Slot.Boot, Worker: "A"})
 			}
 		}})
 		return tokens
 	}
-	join := func(tokens ...worker.Token) (lost []worker.Token) {
-		s.turn(&hub.Join{ID: "A", Service: "far", Handlers: []string{"h"}, Capacity: 9, Tokens: tokens, Reply: func(l []worker.Token, err error) {
+	join := func(tokens ...leases.Token) (lost []leases.Token) {
+		s.turn(&hub.Join{ID: "A", Service: "far", Handlers: []string{"h"}, Capacity: 9, Tokens: tokens, Reply: func(l []leases.Token, err error) {
 			s.reply(err)
 			lost = l
 		}})
 		return lost
 	}
-	bring := func(token worker.Token) (result shard.Result) {
+	bring := func(token leases.Token) (result shard.Result) {
 		s.turn(&hub.Poll{ID: "A", Outcomes: []*shard.Outcome{{Token: token, Output: []byte("1"), Hash: 1}}, Reply: func(a hub.PollAnswer, err error) {
 			s.reply(err)
 			result = a.Results[0].Result
@@ -91,7 +91,7 @@ func TestTokensOfBeforeStayGood(t *testing.T) {
 	old := after[0]
 	old.Boot = 0
 	for _, c := range []struct {
-		worker.Token
+		leases.Token
 		want shard.Result
 	}{{old, shard.BadToken}, {after[0], shard.Recorded}, {before[1], shard.Recorded}} {
 		if got := bring(c.Token); got != c.want {

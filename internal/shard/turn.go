@@ -8,11 +8,11 @@ import (
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/objects"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/timers"
-	"github.com/agnt5/agnt5d/worker"
 )
 
 // Input is something that came from outside: a caller's wish or a party's report.
@@ -353,17 +353,17 @@ func (r *Shard) stopOne(run *Run, i replay.Instance, why string) {
 	slot := r.Hub.Slot(s.Run, i)
 	out, isOut := s.Out(i)
 	switch {
-	case slot != nil && slot.State == worker.Queued:
+	case slot != nil && slot.State == leases.Queued:
 		r.Hub.Withdraw(s.Run, i)
-	case slot != nil && slot.State != worker.Answered && run.expects(slot):
+	case slot != nil && slot.State != leases.Answered && run.expects(slot):
 		if slot.Given {
-			if slot.State == worker.Leased {
-				slot.State = worker.Cancelled
+			if slot.State == leases.Leased {
+				slot.State = leases.Cancelled
 				r.b.cancels = append(r.b.cancels, cancelled{slot, why})
 			}
 			return
 		}
-		slot.State = worker.Cancelled
+		slot.State = leases.Cancelled
 		r.b.release = append(r.b.release, slot) // its start was journaled, and nobody got it
 	}
 	if isOut {

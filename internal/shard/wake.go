@@ -1,6 +1,6 @@
 package shard
 
-import "github.com/agnt5/agnt5d/worker"
+import "github.com/agnt5/agnt5d/internal/leases"
 
 // Wake is when the shard must turn although nothing comes. Zero: never.
 type Wake struct {
@@ -25,7 +25,7 @@ func (r *Shard) NextWake() Wake {
 	if at, ok := r.Hub.NextExpiry(); ok {
 		early(at)
 	}
-	for r.first < len(r.starts) && (r.starts[r.first].Journaled || r.starts[r.first].State != worker.Leased) {
+	for r.first < len(r.starts) && (r.starts[r.first].Journaled || r.starts[r.first].State != leases.Leased) {
 		r.starts[r.first] = nil
 		r.first++
 	}

@@ -3,9 +3,9 @@ package sim
 import (
 	"errors"
 
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
-	"github.com/agnt5/agnt5d/worker"
 )
 
 // What a journal on the other side of a connection does: it answers reads late and out of order, the connection breaks in the middle
@@ -131,7 +131,7 @@ func (w *World) fence() {
 		w.fail("the engine was fenced, and writes %d records", len(b.Records))
 	}
 	for _, s := range w.local {
-		if w.at(s.Slot.Run) == n && s.Slot.State == worker.Leased && !w.cancelled[s.Slot] {
+		if w.at(s.Slot.Run) == n && s.Slot.State == leases.Leased && !w.cancelled[s.Slot] {
 			w.fail("the engine was fenced, and lets its handler for %s go on", s.ID)
 		}
 	}

@@ -12,11 +12,11 @@ import (
 	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/internal/failure"
 	"github.com/agnt5/agnt5d/internal/hub"
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/naive"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/worker"
 )
 
 // Judge looks at what became durable and at what was acknowledged. What must hold:
@@ -712,7 +712,7 @@ func (j *Judge) bounded(s *shard.Spec) {
 		return
 	}
 	for _, o := range j.w.local {
-		if o.What.Service == s.What.Service && o.Slot != s.Slot && o.Slot.State == worker.Leased {
+		if o.What.Service == s.What.Service && o.Slot != s.Slot && o.Slot.State == leases.Leased {
 			j.w.fail("%s step %d is handed out while %s step %d runs, which is all that its service may", s.ID, s.Step, o.ID, o.Step)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/agnt5/agnt5d/internal/evaluate"
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/schedules"
@@ -69,7 +70,7 @@ func (n *node) boot(boot uint64) {
 	n.shard = shard.New(shard.Config{Journal: n.disk, Release: "sim", Boot: boot, LeaseMS: lease, CheckpointBytes: 6_000, MaxLive: 1 + w.rng.IntN(4), ParkTurns: 1 + w.rng.Uint64N(8), StaleTimes: 2, TombstoneMS: tombstone, Host: host,
 		Execute:  func(s *shard.Spec) { w.handOut("local", s); w.local = append(w.local, s) },
 		Evaluate: func(q *shard.Question) { n.asked = append(n.asked, q) },
-		Cancel:   func(s *worker.Slot, _ string) { w.cancelled[s] = true }, Damage: w.judge.reported})
+		Cancel:   func(s *leases.Slot, _ string) { w.cancelled[s] = true }, Damage: w.judge.reported})
 	n.shard.Stats = shard.Stats{}
 	if err := n.shard.Recover(w.now()); err != nil {
 		w.fail("recovery: %v", err)
@@ -235,7 +236,7 @@ func (w *World) checkHub() {
 	if w.slow {
 		return
 	}
-	has := map[*worker.Slot]string{}
+	has := map[*leases.Slot]string{}
 	for _, s := range w.hub.Sessions() {
 		for _, slot := range s.Leases() {
 			has[slot] = s.ID
@@ -243,7 +244,7 @@ func (w *World) checkHub() {
 	}
 	for _, n := range w.nodes {
 		for _, slot := range n.shard.Hub.Leases() {
-			if works := slot.State == worker.Leased || slot.State == worker.Cancelled; works && slot.Session != nil && w.hub.Session(slot.Worker) != nil && has[slot] != slot.Worker {
+			if works := slot.State == leases.Leased || slot.State == leases.Cancelled; works && slot.Session != nil && w.hub.Session(slot.Worker) != nil && has[slot] != slot.Worker {
 				if s := w.hub.Session(slot.Worker); &s.Session == slot.Session {
 					w.fail("%s has %s, and the hub does not know", slot.Worker, slot)
 				}
@@ -259,7 +260,7 @@ func (w *World) checkHub() {
 // link is the way from the hub to the shard.
 type link struct{ n *node }
 
-func (l link) Lend(f *worker.Handler, s *worker.Session) {
+func (l link) Lend(f *leases.Handler, s *leases.Session) {
 	if l.n.w.slow {
 		l.n.fromHub = append(l.n.fromHub, &shard.Lend{Handler: f, Session: s})
 		return
@@ -275,10 +276,10 @@ func (l link) Send(in shard.Input) {
 			in.Reply = func(res shard.Result, look bool, err error) { n.late(func() { reply(res, look, err) }) }
 		case *shard.Adopt:
 			reply := in.Reply
-			in.Reply = func(gone []worker.Token, err error) { n.late(func() { reply(gone, err) }) }
+			in.Reply = func(gone []leases.Token, err error) { n.late(func() { reply(gone, err) }) }
 		case *shard.Beat:
 			reply := in.Reply
-			in.Reply = func(gone []worker.Token, err error) { n.late(func() { reply(gone, err) }) }
+			in.Reply = func(gone []leases.Token, err error) { n.late(func() { reply(gone, err) }) }
 		case *shard.Gone:
 			reply := in.Reply
 			in.Reply = func(err error) { n.late(func() { reply(err) }) }
@@ -297,21 +298,21 @@ type lateHost struct {
 	h shard.Host
 }
 
-func (l lateHost) Offered(f *worker.Handler) { l.n.late(func() { l.h.Offered(f) }) }
-func (l lateHost) Given(s *worker.Session, slot *worker.Slot, spec *shard.Spec, more bool) {
+func (l lateHost) Offered(f *leases.Handler) { l.n.late(func() { l.h.Offered(f) }) }
+func (l lateHost) Given(s *leases.Session, slot *leases.Slot, spec *shard.Spec, more bool) {
 	if spec != nil { // what becomes of the attempt until its worker hears of it is like a slow connection
 		l.n.w.handOut(s.ID, spec)
 	}
 	l.n.late(func() { l.h.Given(s, slot, spec, more) })
 }
-func (l lateHost) Handed(s *worker.Session, slot *worker.Slot, spec *shard.Spec) {
+func (l lateHost) Handed(s *leases.Session, slot *leases.Slot, spec *shard.Spec) {
 	l.n.w.handOut(s.ID, spec)
 	l.n.late(func() { l.h.Handed(s, slot, spec) })
 }
-func (l lateHost) None(s *worker.Session, f *worker.Handler) { l.n.late(func() { l.h.None(s, f) }) }
-func (l lateHost) Held(s *worker.Session, slot *worker.Slot) { l.n.late(func() { l.h.Held(s, slot) }) }
-func (l lateHost) Left(s *worker.Session, slot *worker.Slot) { l.n.late(func() { l.h.Left(s, slot) }) }
+func (l lateHost) None(s *leases.Session, f *leases.Handler) { l.n.late(func() { l.h.None(s, f) }) }
+func (l lateHost) Held(s *leases.Session, slot *leases.Slot) { l.n.late(func() { l.h.Held(s, slot) }) }
+func (l lateHost) Left(s *leases.Session, slot *leases.Slot) { l.n.late(func() { l.h.Left(s, slot) }) }
 func (l lateHost) Full(full bool)                            { l.n.late(func() { l.h.Full(full) }) }
-func (l lateHost) Cancelled(s *worker.Session, slot *worker.Slot, t worker.Token) {
+func (l lateHost) Cancelled(s *leases.Session, slot *leases.Slot, t leases.Token) {
 	l.n.late(func() { l.h.Cancelled(s, slot, t) })
 }

@@ -4,9 +4,9 @@ import (
 	"errors"
 
 	"github.com/agnt5/agnt5d/internal/hub"
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/shard"
-	"github.com/agnt5/agnt5d/worker"
 )
 
 // remote is a worker on the other side of a connection: slow, forgetful, and not always honest.
@@ -24,12 +24,12 @@ type remote struct {
 
 type held struct {
 	spec  *shard.Spec
-	token worker.Token
+	token leases.Token
 	origin
 }
 
 type reply struct {
-	token worker.Token
+	token leases.Token
 	origin
 	in shard.Outcome // as it was made; copied for each sending
 }
@@ -84,14 +84,14 @@ func (r *remote) sent(o *shard.Outcome, fn func(shard.Result, error)) *shard.Out
 
 func (r *remote) join() {
 	w, epoch := r.w, r.w.epoch
-	var tokens []worker.Token
+	var tokens []leases.Token
 	for _, t := range r.tasks {
 		if w.chance(95) || w.calm {
 			tokens = append(tokens, t.token)
 		}
 	}
 	w.op("worker joins")
-	w.asks = append(w.asks, &hub.Join{ID: r.id, Service: "far", Handlers: []string{"work", "more"}, Capacity: 4, Tokens: tokens, Reply: func(lost []worker.Token, err error) {
+	w.asks = append(w.asks, &hub.Join{ID: r.id, Service: "far", Handlers: []string{"work", "more"}, Capacity: 4, Tokens: tokens, Reply: func(lost []leases.Token, err error) {
 		if epoch != w.epoch {
 			return
 		}
@@ -104,7 +104,7 @@ func (r *remote) join() {
 	}})
 }
 
-func (r *remote) forget(t worker.Token) {
+func (r *remote) forget(t leases.Token) {
 	for i, h := range r.tasks {
 		if h.token == t {
 			r.tasks = append(r.tasks[:i:i], r.tasks[i+1:]...)
@@ -169,7 +169,7 @@ func (r *remote) poll() {
 		}
 		r.polled = false
 		for _, s := range a.Tasks {
-			r.tasks = append(r.tasks, &held{s, worker.Token{Run: s.Slot.Run, Step: s.Step, Attempt: s.Attempt, Boot: s.Slot.Boot, Worker: r.id}, w.judge.originOf(s)})
+			r.tasks = append(r.tasks, &held{s, leases.Token{Run: s.Slot.Run, Step: s.Step, Attempt: s.Attempt, Boot: s.Slot.Boot, Worker: r.id}, w.judge.originOf(s)})
 		}
 		for i, res := range a.Results {
 			w.judge.result(out[i], res)
@@ -209,7 +209,7 @@ func (r *remote) beat() {
 	for _, h := range r.tasks {
 		in.Tokens = append(in.Tokens, shard.BeatToken{Token: h.token, Own: true})
 	}
-	in.Reply = func(gone []worker.Token, err error) {
+	in.Reply = func(gone []leases.Token, err error) {
 		if epoch != w.epoch {
 			return
 		}

@@ -10,10 +10,10 @@ import (
 	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/internal/failure"
 	"github.com/agnt5/agnt5d/internal/hub"
+	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
-	"github.com/agnt5/agnt5d/worker"
 )
 
 // Bug is a mistake that is planted to see whether the Judge finds it.
@@ -45,7 +45,7 @@ type World struct {
 	epoch     int                   // counts restarts: what was asked of an earlier shard is never answered
 	calm      bool                  // the quiet phase
 	copy      []*Disk               // of the files, to be put back
-	cancelled map[*worker.Slot]bool // attempts in process whose handlers were told
+	cancelled map[*leases.Slot]bool // attempts in process whose handlers were told
 	scheduled bool                  // there are schedules
 	moments   map[string]*moments   // by schedule
 	decided   bool                  // due times were decided a moment ago: they are on their way to a disk, or just there
@@ -132,7 +132,7 @@ const tombstone = 60_000
 func (w *World) boot() {
 	w.epoch++
 	w.local, w.asks = nil, nil
-	w.cancelled = map[*worker.Slot]bool{}
+	w.cancelled = map[*leases.Slot]bool{}
 	boot := 1 + w.rng.Uint64N(1<<63)
 	if w.bug == SameBoot {
 		boot = 1

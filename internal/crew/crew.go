@@ -1,15 +1,18 @@
-package worker
+// Package crew runs attempts: Attempt is the context that a handler gets, Crew the goroutines in which handlers run.
+package crew
 
 import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/agnt5/agnt5d/worker"
 )
 
 // Attempt is the context of a handler: it carries the task, and ends when it is told to. Embed it in what else you keep of an
 // attempt. To derive a context from it costs no goroutine.
 type Attempt struct {
-	Task   *Task
+	Task   *worker.Task
 	Parent context.Context // for values; nil: none. Its end is not the attempt's.
 
 	mu    sync.Mutex
@@ -57,7 +60,7 @@ func (a *Attempt) Err() error {
 
 // Value gives the task, and the parent's values.
 func (a *Attempt) Value(key any) any {
-	if key == TaskKey {
+	if key == worker.TaskKey {
 		return a.Task
 	}
 	return a.known().Value(key)

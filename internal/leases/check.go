@@ -1,4 +1,4 @@
-package worker
+package leases
 
 import "fmt"
 
@@ -6,7 +6,7 @@ import "fmt"
 func (h *Hub) Check() error {
 	for _, look := range []func() string{h.checkSlots, h.checkQueues, h.checkHandlers, h.checkClocks} {
 		if why := look(); why != "" {
-			return fmt.Errorf("worker: hub: invariant %s", why)
+			return fmt.Errorf("leases: invariant %s", why)
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-package worker
+package leases
 
 // fairQueue holds the offers of one handler: workflows take turns, within a workflow its runs, and within a run first come is first
 // served.

@@ -1,26 +1,26 @@
-package worker_test
+package leases_test
 
 import (
 	"strings"
 	"testing"
 
-	"github.com/agnt5/agnt5d/worker"
+	"github.com/agnt5/agnt5d/internal/leases"
 )
 
 func TestATokenIsBoundToItsWorkerAndSecret(t *testing.T) {
-	s := worker.NewSigner([]byte("a secret"))
-	want := worker.Token{Run: 1<<63 + 7, Step: 9_999, Attempt: 3, Boot: 1<<63 + 5, Worker: "w1"}
+	s := leases.NewSigner([]byte("a secret"))
+	want := leases.Token{Run: 1<<63 + 7, Step: 9_999, Attempt: 3, Boot: 1<<63 + 5, Worker: "w1"}
 	text := s.Sign(want)
 	if got, err := s.Parse(text, "w1"); err != nil || got != want {
 		t.Fatalf("got %+v %v", got, err)
 	}
-	if got, err := worker.NewSigner([]byte("a secret")).Parse(text, "w1"); err != nil || got != want { // after a restart
+	if got, err := leases.NewSigner([]byte("a secret")).Parse(text, "w1"); err != nil || got != want { // after a restart
 		t.Errorf("after a restart: %+v %v", got, err)
 	}
 	if _, err := s.Parse(text, "w2"); err == nil {
 		t.Error("another worker may use it")
 	}
-	if _, err := worker.NewSigner([]byte("another")).Parse(text, "w1"); err == nil {
+	if _, err := leases.NewSigner([]byte("another")).Parse(text, "w1"); err == nil {
 		t.Error("another secret signs the same")
 	}
 	for i := range text {
@@ -57,8 +57,8 @@ func TestATokenIsBoundToItsWorkerAndSecret(t *testing.T) {
 }
 
 func BenchmarkSignAndParse(b *testing.B) {
-	s := worker.NewSigner([]byte("a secret"))
-	token := worker.Token{Run: 7, Step: 1, Attempt: 1, Boot: 1<<63 + 5, Worker: "01JDXAVJ5BCD0EFGHJKMNPQRST"}
+	s := leases.NewSigner([]byte("a secret"))
+	token := leases.Token{Run: 7, Step: 1, Attempt: 1, Boot: 1<<63 + 5, Worker: "01JDXAVJ5BCD0EFGHJKMNPQRST"}
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := s.Parse(s.Sign(token), token.Worker); err != nil {
@@ -69,8 +69,8 @@ func BenchmarkSignAndParse(b *testing.B) {
 
 // base64 passes over line breaks, so a text of the right length may hold too few bytes.
 func TestATokenOfLineBreaksIsRefused(t *testing.T) {
-	s := worker.NewSigner([]byte("secret"))
-	for _, token := range []worker.Token{{Run: 1, Attempt: 1, Worker: "w"}, {Run: 1, Attempt: 1, Worker: "w", Boot: 7}} {
+	s := leases.NewSigner([]byte("secret"))
+	for _, token := range []leases.Token{{Run: 1, Attempt: 1, Worker: "w"}, {Run: 1, Attempt: 1, Worker: "w", Boot: 7}} {
 		text := s.Sign(token)
 		for keep := range len(text) {
 			if _, err := s.Parse(text[:keep]+strings.Repeat("\n", len(text)-keep), "w"); err == nil {

@@ -13,8 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/agnt5/agnt5d/internal/pool"
 	"github.com/agnt5/agnt5d/worker"
-	"github.com/agnt5/agnt5d/worker/pool"
 )
 
 var (

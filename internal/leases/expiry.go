@@ -1,4 +1,4 @@
-package worker
+package leases
 
 import "github.com/agnt5/agnt5d/internal/heap"
 

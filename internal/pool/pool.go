@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/internal/backoff"
+	"github.com/agnt5/agnt5d/internal/crew"
 	"github.com/agnt5/agnt5d/worker"
 )
 
@@ -116,12 +117,12 @@ type Pool struct {
 	rejoined   chan struct{}       // capacity 1: there is a new session, with an interval of its own
 	over       chan struct{}       // closed: see Over
 	ended      sync.Once           // closes over
-	crew       worker.Crew[*attempt]
+	crew       crew.Crew[*attempt]
 }
 
 // attempt is one attempt in this pool's hands, and the context of its handler.
 type attempt struct {
-	worker.Attempt
+	crew.Attempt
 	details json.RawMessage // of the handler's own heartbeat, to be sent; nil: it has not spoken since
 	log     worker.LogBuffer
 	logs    bool // there is something in log to be sent at once

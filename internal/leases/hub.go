@@ -1,8 +1,10 @@
-package worker
+package leases
 
 import (
 	"cmp"
 	"slices"
+
+	"github.com/agnt5/agnt5d/worker"
 )
 
 // Hub is what one shard has for workers to run, and what they run of it. Who they are is known elsewhere: a Host stands for them.
@@ -54,7 +56,7 @@ type Handler struct {
 	listed bool // the Host knows that there are offers
 
 	// Local runs the handler in this process; nil: it does not.
-	Local Func
+	Local worker.Func
 	// Data is whatever the Host hangs on the handler.
 	Data any
 }

@@ -1,4 +1,4 @@
-package worker_test
+package crew_test
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/agnt5/agnt5d/internal/crew"
 	"github.com/agnt5/agnt5d/worker"
 )
 
@@ -16,7 +17,7 @@ type key struct{}
 func TestDerivedContextsCostNoGoroutine(t *testing.T) {
 	parent, over := context.WithCancel(context.WithValue(t.Context(), key{}, "v"))
 	over() // not the attempt's end
-	a := &worker.Attempt{Task: &worker.Task{Step: "s"}, Parent: parent}
+	a := &crew.Attempt{Task: &worker.Task{Step: "s"}, Parent: parent}
 	before := runtime.NumGoroutine()
 	var all []context.Context
 	for range 500 {
@@ -54,7 +55,7 @@ func TestDerivedContextsCostNoGoroutine(t *testing.T) {
 // One that was cancelled before anybody looked says so all the same.
 func TestACancelledAttemptSaysWhy(t *testing.T) {
 	for _, why := range []error{errors.New("timed out"), nil} {
-		a := &worker.Attempt{}
+		a := &crew.Attempt{}
 		a.Cancel(why)
 		want := why
 		if why == nil {

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/agnt5/agnt5d/internal/crew"
 	"github.com/agnt5/agnt5d/worker"
 )
 
@@ -141,7 +142,7 @@ func (p *Pool) start(work context.Context, tasks []*worker.Task, room int) bool 
 			p.o.Logger.Warn("more tasks arrived than were requested; their leases will expire", "asked", room, "came", len(tasks))
 			break
 		}
-		fresh = append(fresh, attempt{Attempt: worker.Attempt{Task: t, Parent: work}, pool: p})
+		fresh = append(fresh, attempt{Attempt: crew.Attempt{Task: t, Parent: work}, pool: p})
 		p.open[t.Token] = &fresh[len(fresh)-1]
 	}
 	p.mu.Unlock()
