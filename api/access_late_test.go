@@ -132,6 +132,9 @@ func TestAWorkersIDThatIsTakenIsReplaced(t *testing.T) {
 
 // A copy of the journal that somebody takes slowly ends with the access token.
 func TestACopyEndsWithItsToken(t *testing.T) {
+	if testing.Short() { // under the race detector
+		t.Skip("18 MB through the race detector take a minute")
+	}
 	s := open(t, engine.Options{})
 	s.want(201, "", "PUT", "/v1/workflows/w", oneTask)
 	for i := range 20 {

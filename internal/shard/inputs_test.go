@@ -64,6 +64,9 @@ func TestACancelledRunIsNotQuarantinedAgain(t *testing.T) {
 // Every input meets a run in every state, with its attempt in every state, in process and in another process, durable or on its
 // way to the disk: the engine does not stop, and in the end nothing of the run is left.
 func TestEveryInputMeetsEveryRun(t *testing.T) {
+	if testing.Short() { // under the race detector
+		t.Skip("thousands of beds, one goroutine")
+	}
 	attempts := map[string]func(b *bed, service string){
 		"offered": func(b *bed, service string) {
 			if service == "here" {

@@ -63,6 +63,10 @@ func endRows(t *testing.T, j *Journal) (keys []string) {
 // A file of an older release has no index by end, or one that is behind: runs ended, were reopened and deleted meanwhile. It is
 // made anew when the file is opened; until then a list by end reads every head.
 func TestTheIndexByEndIsMadeWhereItIsMissingOrBehind(t *testing.T) {
+	runs := 45_000
+	if testing.Short() { // under the race detector
+		runs = 3000
+	}
 	for name, change := range map[string]func(tx *bbolt.Tx) error{
 		"missing": func(tx *bbolt.Tx) error { return tx.DeleteBucket(endBucket.name) },
 		"behind": func(tx *bbolt.Tx) error {
@@ -73,7 +77,7 @@ func TestTheIndexByEndIsMadeWhereItIsMissingOrBehind(t *testing.T) {
 		},
 		"without a word of how far": func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket.name).Delete(timesKey) },
 	} {
-		path := filled(t, 45_000)
+		path := filled(t, runs)
 		j := open(t, path)
 		want, keys := byEnd(t, j), endRows(t, j)
 		if err := j.Close(); err != nil {
@@ -94,7 +98,7 @@ func TestTheIndexByEndIsMadeWhereItIsMissingOrBehind(t *testing.T) {
 		if got := byEnd(t, j); !slices.EqualFunc(got, want, sameRun) || !slices.Equal(endRows(t, j), keys) {
 			t.Errorf("%s: %d runs, want %d; %d rows, want %d", name, len(got), len(want), len(endRows(t, j)), len(keys))
 		}
-		if v, err := j.Verify(t.Context(), func(d journal.Damage) { t.Errorf("%s: %+v", name, d) }); err != nil || v.Runs != 45_000 {
+		if v, err := j.Verify(t.Context(), func(d journal.Damage) { t.Errorf("%s: %+v", name, d) }); err != nil || v.Runs != uint64(runs) {
 			t.Errorf("%s: %+v, %v", name, v, err)
 		}
 	}
@@ -197,6 +201,9 @@ func errorsOf(errs ...error) error {
 
 // A page of a list costs what it shows, or what it may look at: not what the journal holds.
 func TestAListLooksAtFewRows(t *testing.T) {
+	if testing.Short() { // under the race detector
+		t.Skip("45,000 runs, one goroutine")
+	}
 	j := open(t, filled(t, 45_000))
 	nobody := func(*journal.Head) bool { return false }
 	for _, c := range []struct {

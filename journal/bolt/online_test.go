@@ -133,7 +133,11 @@ func TestAJournalAtWorkIsCompacted(t *testing.T) {
 			put(t, j, b)
 		}
 	}
-	for range 300 {
+	before, beside := 300, 500
+	if testing.Short() { // under the race detector
+		before, beside = 100, 150
+	}
+	for range before {
 		write()
 	}
 	secret := bytes.Clone(js[0].Secret())
@@ -159,7 +163,7 @@ func TestAJournalAtWorkIsCompacted(t *testing.T) {
 			}
 		}
 	}()
-	for range 500 {
+	for range beside {
 		write()
 		if w.n%10 == 0 { // who reads meanwhile finds what was written
 			if h, ok, err := js[0].Head(w.open[0].last.Run); !ok || err != nil || h.ID != w.open[0].id {
