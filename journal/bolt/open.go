@@ -271,20 +271,27 @@ func (j *Journal) load() error {
 // newSuffix is what the name of a file that is being created ends in.
 const newSuffix = ".new"
 
-// create makes an empty journal beside path and puts it in place when it is whole. The directory is synced, for otherwise
-// the file's name, and with it all that was acknowledged since, may be gone after a power cut.
+// create makes an empty journal at path. The directory is synced, for otherwise the file's name, and with it all that was acknowledged
+// since, may be gone after a power cut.
 func create(path string, shard journal.Shard) error {
+	return putNew(path, func(temp string) error {
+		db, err := bbolt.Open(temp, 0o600, &bbolt.Options{FreelistType: bbolt.FreelistMapType})
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(db.Update(func(tx *bbolt.Tx) error { return createRows(tx, shard) }), db.Close()); err != nil {
+			return err
+		}
+		return os.Chmod(temp, 0o600) // whatever the umask
+	})
+}
+
+// putNew has a file made beside path and puts it there when it is whole, if nothing is there by then. What is not whole is removed.
+func putNew(path string, make func(temp string) error) error {
 	temp := path + newSuffix
-	db, err := bbolt.Open(temp, 0o600, &bbolt.Options{FreelistType: bbolt.FreelistMapType})
-	if err != nil {
-		return err
-	}
-	err = db.Update(func(tx *bbolt.Tx) error { return createRows(tx, shard) })
-	if closed := db.Close(); err == nil {
-		err = closed
-	}
+	err := make(temp)
 	if err == nil {
-		err = os.Chmod(temp, 0o600) // whatever the umask
+		err = absent(path)
 	}
 	if err == nil {
 		err = putInPlace(temp, path)

@@ -41,27 +41,20 @@ func Repair(ctx context.Context, damaged *Journal, path string, o RepairOptions)
 		return nil, err
 	}
 	defer lock.release()
-	temp := path + newSuffix
-	if err := os.Remove(temp); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	if err = create(temp, journal.ShardOf(damaged.tail.next)); err == nil {
+	err = putNew(path, func(temp string) error {
+		if err := os.Remove(temp); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		if err := create(temp, journal.ShardOf(damaged.tail.next)); err != nil {
+			return err
+		}
 		r := repairer{ctx: ctx, from: damaged, o: &o, lost: maps.Clone(o.Lost), ends: map[uint64]runEnd{}, whole: map[uint64]bool{}}
 		if r.lost == nil {
 			r.lost = map[uint64]string{}
 		}
-		err = r.all(temp)
 		lost = r.lost
-	}
-	if err == nil {
-		err = absent(path)
-	}
-	if err == nil {
-		err = putInPlace(temp, path)
-	}
-	if err != nil {
-		_ = os.Remove(temp)
-	}
+		return r.all(temp)
+	})
 	return lost, err
 }
 

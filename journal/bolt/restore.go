@@ -241,19 +241,13 @@ func Restore(ctx context.Context, copied *Journal, path string, o RestoreOptions
 	if err := errors.Join(copied.room(path), roomFor(path, want+spareRoom)); err != nil {
 		return 0, err
 	}
-	temp := path + newSuffix
-	if err = copied.rewrite(temp, o.part("restoring")); err == nil {
+	err = putNew(path, func(temp string) error {
+		if err := copied.rewrite(temp, o.part("restoring")); err != nil {
+			return err
+		}
 		upTo, err = renew(ctx, temp, &o)
-	}
-	if err == nil {
-		err = absent(path)
-	}
-	if err == nil {
-		err = putInPlace(temp, path)
-	}
-	if err != nil {
-		_ = os.Remove(temp)
-	}
+		return err
+	})
 	return upTo, err
 }
 

@@ -1,38 +1,18 @@
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { Kit, noBrowser, startBrowser, task, until, type Visit, visit } from './harness'
+import type { Page } from 'playwright-core'
+import { describe, expect, test } from 'vitest'
+import { browsing } from './browsing'
+import { noBrowser, task, until } from './harness'
 
 const lost = /Failed to load resource|net::ERR/ // what a browser itself says when nobody answers
 
 // Whatever becomes of the daemon, the page goes on when it is back: nothing is left that says it does not answer.
 describe.skipIf(noBrowser)('a daemon that comes back', () => {
-  let browser: Browser
-  let v: Visit | undefined
-  const kits: Kit[] = []
+  const b = browsing()
 
-  beforeAll(async () => {
-    browser = await startBrowser()
-  })
-  afterEach(async () => {
-    const wrong = v?.wrong ?? []
-    await v?.close()
-    v = undefined
-    expect(wrong).toEqual([])
-  })
-  afterAll(async () => {
-    await browser?.close()
-    for (const k of kits) await k.stop()
-  })
-
-  const begin = async () => {
-    const kit = await new Kit().start()
-    kits.push(kit)
-    return kit
-  }
 
   // screens are all there are, each with what is there once its answers have come.
   const prepared = async () => {
-    const kit = await begin()
+    const kit = await b.daemon()
     await kit.register('back', [task('one', 'shop', 'ok'), { name: 'wait', type: 'wait_signal', dependencies: ['one'], signal: { name: 'old' } }])
     await kit.register('back', [task('one', 'shop', 'ok'), task('keep', 'shop', 'hold', { object_keys: ['shelf:3'] }), { name: 'wait', type: 'wait_signal', dependencies: ['one'], signal: { name: 'go' } }])
     await kit.worker('shop')
@@ -67,12 +47,11 @@ describe.skipIf(noBrowser)('a daemon that comes back', () => {
   }
 
   test('the daemon is killed and comes back while the page is open', async () => {
-    const own = await begin()
+    const own = await b.daemon()
     await own.register('long', [task('first', 'depot', 'hold'), task('second', 'depot', 'ok', { dependencies: ['first'] })])
     await own.worker('depot')
     await own.run('long', 'long-1')
-    v = await visit(browser, own.url, '#/run/long-1', { allow: lost })
-    const { page } = v
+    const page = await b.open(own, '#/run/long-1', { allow: lost })
     await page.locator('.banner li[data-code=running]').waitFor()
     await page.locator('.live.yes').waitFor()
     await own.kill()
@@ -87,10 +66,10 @@ describe.skipIf(noBrowser)('a daemon that comes back', () => {
 
   test('every screen that was opened while it was gone', async () => {
     const { kit, screens } = await prepared()
-    v = await visit(browser, kit.url, '#/nowhere', { allow: lost })
+    const first = await b.open(kit, '#/nowhere', { allow: lost })
     const tabs: Page[] = []
     for (const _ of screens) {
-      const tab = await v.page.context().newPage()
+      const tab = await first.context().newPage()
       await tab.goto(kit.url + '/#/nowhere')
       await tab.getByText('There is no such screen').waitFor()
       tabs.push(tab)
@@ -106,8 +85,7 @@ describe.skipIf(noBrowser)('a daemon that comes back', () => {
 
   test('every answer that fails the first time, while the stream of events stays', async () => {
     const { kit, screens } = await prepared()
-    v = await visit(browser, kit.url, '#/nowhere', { allow: lost })
-    const { page } = v
+    const page = await b.open(kit, '#/nowhere', { allow: lost })
     await page.locator('.live.yes').waitFor()
     const met = new Set<string>()
     await page.route(/\/(v1\/|readyz|metrics|version)/, (route) => {

@@ -1,41 +1,23 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Browser } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { Kit, noBrowser, program, repository, startBrowser, task, until, type Visit, visit } from './harness'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { browsing } from './browsing'
+import { type Kit, noBrowser, program, repository, task, until } from './harness'
 
 describe.skipIf(noBrowser)('the page', () => {
-  let browser: Browser
+  const b = browsing()
   let kit: Kit
-  let v: Visit | undefined
-  const kits: Kit[] = []
 
-  const daemon = async (...flags: string[]) => {
-    const k = await new Kit(flags).start()
-    kits.push(k)
-    return k
-  }
-  const open = async (k: Kit, hash: string, o: Parameters<typeof visit>[3] = {}) => (v = await visit(browser, k.url, hash, o)).page
+  const open = b.open
 
   beforeAll(async () => {
-    browser = await startBrowser()
-    kit = await daemon()
+    kit = await b.daemon()
     await kit.worker('shop')
-  })
-  afterEach(async () => {
-    const wrong = v?.wrong ?? []
-    await v?.close()
-    v = undefined
-    expect(wrong).toEqual([]) // no console error, no CSP report, no request elsewhere
-  })
-  afterAll(async () => {
-    await browser?.close()
-    for (const k of kits) await k.stop()
   })
 
   test('a first visit says how to begin, and a run appears by itself', async () => {
-    const fresh = await daemon()
+    const fresh = await b.daemon()
     const page = await open(fresh, '')
     await page.getByRole('heading', { name: 'No runs yet' }).waitFor()
     await fresh.register('hello', [task('hello', 'greeter', 'ok')])
@@ -105,7 +87,7 @@ describe.skipIf(noBrowser)('the page', () => {
   })
 
   test('a large payload is shown in part, and saved whole', async () => {
-    const own = await daemon()
+    const own = await b.daemon()
     await own.register('large', [{ name: 'wait', type: 'wait_signal', signal: { name: 'never' } }])
     const input = { text: 'x'.repeat(300_000), n: 7 }
     await own.run('large', 'large-1', input)
@@ -136,7 +118,7 @@ describe.skipIf(noBrowser)('the page', () => {
   })
 
   test('a list of a hundred open runs takes few requests', async () => {
-    const own = await daemon()
+    const own = await b.daemon()
     await own.register('many', [{ name: 'wait', type: 'wait_signal', signal: { name: 'never' } }])
     for (let i = 0; i < 100; i++) await own.run('many', 'many-' + i)
     const page = await open(own, '#/none')
@@ -234,13 +216,13 @@ describe.skipIf(noBrowser)('the page', () => {
     await page.goto(kit.url + '/#/objects')
     await page.locator('table.grid, .empty').first().waitFor()
     for (const hash of ['#/run/<img src=x onerror=alert(1)>', '#/workflow/%3Cb%3E', '#/%3Cscript%3E', '#/runs?workflow=%3Cb%3E']) {
-      v!.wrong.length = 0 // these places do not exist: their 404 and 400 are meant
+      b.visit.wrong.length = 0 // these places do not exist: their 404 and 400 are meant
       await page.goto(kit.url + '/' + hash)
       await page.locator('main').waitFor()
       await page.locator('.notice.bad, .empty').first().waitFor()
     }
-    expect(v!.wrong.filter((w) => !/status of 40[04]/.test(w))).toEqual([])
-    v!.wrong.length = 0
+    expect(b.visit.wrong.filter((w) => !/status of 40[04]/.test(w))).toEqual([])
+    b.visit.wrong.length = 0
     expect(await page.title()).not.toContain('taken')
     expect(await page.locator('img, iframe, object, embed, script:not([src="/ui/app.js"])').count()).toBe(0)
   })
@@ -305,7 +287,7 @@ describe.skipIf(noBrowser)('the page', () => {
   })
 
   test('read-only: everything is shown, nothing is offered', async () => {
-    const own = await daemon('--ui-read-only')
+    const own = await b.daemon('--ui-read-only')
     await own.register('keys', [{ name: 'wait', type: 'wait_signal', signal: { name: 'never' } }])
     await own.run('keys', 'keys-1')
     const page = await open(own, '#/run/keys-1')
@@ -317,7 +299,7 @@ describe.skipIf(noBrowser)('the page', () => {
   })
 
   test('with access tokens: signing in, and what the scope allows', async () => {
-    const own = await daemon()
+    const own = await b.daemon()
     await own.register('keys', [{ name: 'wait', type: 'wait_signal', signal: { name: 'never' } }])
     await own.run('keys', 'keys-1')
     const token = (name: string, scope: string, key = '') => execFileSync(program(), ['token', 'create', name, '--scope', scope, '--url', own.url], { env: { ...process.env, AGNT5_API_KEY: key } }).toString().trim()
@@ -359,7 +341,7 @@ describe.skipIf(noBrowser)('the page', () => {
   })
 
   test('a read-only page shows an admin settings and tokens, and no action', async () => {
-    const own = await daemon('--ui-read-only')
+    const own = await b.daemon('--ui-read-only')
     const admin = execFileSync(program(), ['token', 'create', 'root', '--scope', 'admin', '--url', own.url]).toString().trim()
     const page = await open(own, '#/daemon', { allow: /401/ })
     await page.getByLabel('Access token').fill(admin)
@@ -370,7 +352,7 @@ describe.skipIf(noBrowser)('the page', () => {
   })
 
   test('without JavaScript a sentence says what to do', async () => {
-    const context = await browser.newContext({ javaScriptEnabled: false })
+    const context = await b.browser.newContext({ javaScriptEnabled: false })
     const page = await context.newPage()
     await page.goto(kit.url)
     expect(await page.innerText('body')).toContain('This page needs JavaScript to show runs')

@@ -151,6 +151,13 @@ export async function until(ok: () => Promise<boolean>, what: string, ms = 30_00
 export const task = (name: string, service: string, handler: string, more: Record<string, unknown> = {}) => ({ name, service_name: service, handler_name: handler, ...more })
 
 // Visit is a page, and whatever went wrong in it.
+export interface Look {
+  dark?: boolean
+  allow?: RegExp
+  width?: number
+  height?: number
+}
+
 export interface Visit {
   page: Page
   wrong: string[]
@@ -158,7 +165,7 @@ export interface Visit {
 }
 
 // visit opens the page. allow names console errors that the test causes itself.
-export async function visit(browser: Browser, url: string, hash: string, o: { dark?: boolean; allow?: RegExp; width?: number; height?: number } = {}): Promise<Visit> {
+export async function visit(browser: Browser, url: string, hash: string, o: Look = {}): Promise<Visit> {
   const context = await browser.newContext({ colorScheme: o.dark ? 'dark' : 'light', viewport: { width: o.width ?? 1360, height: o.height ?? 800 }, reducedMotion: 'reduce' })
   const page = await context.newPage()
   const wrong: string[] = []

@@ -1,35 +1,18 @@
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { Kit, noBrowser, startBrowser, task, until, type Visit, visit } from './harness'
+import type { Page } from 'playwright-core'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { browsing } from './browsing'
+import { type Kit, type Look, noBrowser, task, until } from './harness'
 
 // What lists and keys show is what is so now, in the order that is drawn, and the address has all of it.
 describe.skipIf(noBrowser)('lists', () => {
-  let browser: Browser
+  const b = browsing()
   let kit: Kit
-  let v: Visit | undefined
-  const kits: Kit[] = []
 
-  const daemon = async (...flags: string[]) => {
-    const k = await new Kit(flags).start()
-    kits.push(k)
-    return k
-  }
-  const open = async (hash: string, o: Parameters<typeof visit>[3] = {}, k = kit) => (v = await visit(browser, k.url, hash, o)).page
+  const open = (hash: string, o: Look = {}, k = kit) => b.open(k, hash, o)
 
   beforeAll(async () => {
-    browser = await startBrowser()
-    kit = await daemon()
+    kit = await b.daemon()
     await kit.worker('shop')
-  })
-  afterEach(async () => {
-    const wrong = v?.wrong ?? []
-    await v?.close()
-    v = undefined
-    expect(wrong).toEqual([])
-  })
-  afterAll(async () => {
-    await browser?.close()
-    for (const k of kits) await k.stop()
   })
 
   const rows = (page: Page) => page.locator('.rows .tr .id').allInnerTexts()
@@ -38,7 +21,7 @@ describe.skipIf(noBrowser)('lists', () => {
       throw new Error(`${e}; they are ${await rows(page)}`)
     })
   }
-  const chosen = () => v!.page.locator('.pane .step-name').innerText()
+  const chosen = () => b.visit.page.locator('.pane .step-name').innerText()
 
   test('j, k and . go through the steps in the order that is drawn, and what is searched stands in the address', async () => {
     const wait = (name: string) => ({ name, type: 'wait_signal', signal: { name } })
@@ -93,7 +76,7 @@ describe.skipIf(noBrowser)('lists', () => {
     expect(await page.getByLabel('Name').inputValue()).toBe('order')
   })
   test('runs come into a filtered list and leave it by themselves', async () => {
-    const own = await daemon()
+    const own = await b.daemon()
     const wait = [{ name: 'wait', type: 'wait_signal', signal: { name: 'go' } }]
     await own.register('one', wait)
     await own.register('other', wait)

@@ -1,6 +1,7 @@
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { Kit, noBrowser, startBrowser, task, until, type Visit, visit } from './harness'
+import type { Page } from 'playwright-core'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { browsing } from './browsing'
+import { type Kit, type Look, noBrowser, task, until } from './harness'
 
 interface Event {
   seq: number
@@ -12,19 +13,17 @@ interface Event {
 }
 
 describe.skipIf(noBrowser)('the screen of one run', () => {
-  let browser: Browser
+  const b = browsing()
   let kit: Kit
-  let v: Visit | undefined
 
-  const open = async (hash: string, o: Parameters<typeof visit>[3] = {}) => (v = await visit(browser, kit.url, hash, o)).page
+  const open = (hash: string, o: Look = {}) => b.open(kit, hash, o)
   const events = async (id: string) => ((await kit.ask('GET', `/v1/runs/${id}/events?limit=1000`)) as { events: Event[] }).events
   const event = async (id: string, kind: string, step?: string) => (await events(id)).find((e) => e.kind === kind && (!step || e.step === step))!
   // row is what stands beside a word in the pane.
   const row = (page: Page, name: string) => page.locator('.pane dt', { hasText: new RegExp(`^${name}$`) }).locator('xpath=following-sibling::dd[1]')
 
   beforeAll(async () => {
-    browser = await startBrowser()
-    kit = await new Kit().start()
+    kit = await b.daemon()
     await kit.worker('shop')
     await kit.register('order', [
       task('fetch', 'shop', 'echo'),
@@ -43,16 +42,6 @@ describe.skipIf(noBrowser)('the screen of one run', () => {
     await kit.run('poll', 'poll-1')
     for (const id of ['order-1', 'poll-1', 'templates-1']) await until(async () => (await kit.state(id)) === 'completed', id + ' ends')
   })
-  afterEach(async () => {
-    const wrong = v?.wrong ?? []
-    await v?.close()
-    v = undefined
-    expect(wrong).toEqual([])
-  })
-  afterAll(async () => {
-    await browser?.close()
-    await kit?.stop()
-  })
 
   test('the outline is around the chosen step and no other, as the screen shows it', async () => {
     const graph = () => page.locator('.graph svg').screenshot()
@@ -61,7 +50,7 @@ describe.skipIf(noBrowser)('the screen of one run', () => {
     await page.locator('.node.on[data-step=pay]').waitFor()
     const fresh = await graph()
     const order = await names()
-    await v!.close()
+    await b.visit.close()
     page = await open('#/run/order-1?step=gift')
     await page.locator('.node.on[data-step=gift]').waitFor()
     for (const step of ['close', 'gift', 'pay']) {

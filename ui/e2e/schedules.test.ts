@@ -1,34 +1,22 @@
 import { execFileSync } from 'node:child_process'
-import type { Browser } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { Kit, noBrowser, program, startBrowser, task, until, type Visit, visit } from './harness'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { browsing } from './browsing'
+import { type Kit, type Look, noBrowser, program, task, until } from './harness'
 
 describe.skipIf(noBrowser)('schedules', () => {
-  let browser: Browser
+  const b = browsing()
   let kit: Kit
-  let v: Visit | undefined
 
   const put = (name: string, definition: unknown, k = kit, token = '') => k.ask('PUT', '/v1/schedules/' + name, definition, token)
   const forward = (by: string) => kit.ask('POST', '/v1/test-clock', { advance: by })
   const rows = async (name: string) => ((await kit.ask('GET', `/v1/schedules/${name}/ledger`)) as { rows: { outcome: string; run_id?: string }[] }).rows
-  const open = async (hash: string, o: Parameters<typeof visit>[3] = {}, k = kit) => (v = await visit(browser, k.url, hash, o)).page
+  const open = (hash: string, o: Look = {}, k = kit) => b.open(k, hash, o)
 
   beforeAll(async () => {
-    browser = await startBrowser()
-    kit = await new Kit().start()
+    kit = await b.daemon()
     await kit.worker('shop')
     await kit.register('etl', [task('load', 'shop', 'ok')])
     await kit.register('slow', [{ name: 'wait', type: 'wait_signal', signal: { name: 'go' } }])
-  })
-  afterEach(async () => {
-    const wrong = v?.wrong ?? []
-    await v?.close()
-    v = undefined
-    expect(wrong).toEqual([])
-  })
-  afterAll(async () => {
-    await browser?.close()
-    await kit?.stop()
   })
 
   test('a paused schedule: the list says why, its banner has the button, and the next time starts a run', async () => {
@@ -136,23 +124,19 @@ describe.skipIf(noBrowser)('schedules', () => {
   })
 
   test('what is offered is what the access token allows', async () => {
-    const own = await new Kit().start()
-    try {
-      const token = (name: string, scope: string, key = '') => execFileSync(program(), ['token', 'create', name, '--scope', scope, '--url', own.url], { env: { ...process.env, AGNT5_API_KEY: key }, stdio: ['ignore', 'pipe', 'ignore'] }).toString().trim()
-      const admin = token('root', 'admin')
-      await put('hourly', { workflow: 'etl', every: '1h' }, own, admin)
-      await own.ask('POST', '/v1/schedules/hourly/pause', {}, admin)
-      const page = await open('#/schedule/hourly', { allow: /401/ }, own)
-      for (const [name, scope, want] of [['ann', 'read', []], ['bob', 'operate', ['Backfill…', 'Trigger…']], ['eve', 'admin', ['Backfill…', 'Delete…', 'Resume', 'Resume and catch up…', 'Trigger…']]] as const) {
-        await page.getByLabel('Access token').fill(token(name, scope, admin))
-        await page.getByRole('button', { name: 'Sign in' }).click()
-        await page.locator('.banner li[data-code=paused]').waitFor()
-        expect((await page.getByRole('button', { name: /^(Pause|Resume|Backfill|Delete|Trigger)/ }).allInnerTexts()).sort()).toEqual(want)
-        await page.getByRole('button', { name: 'Sign out ' + name }).click()
-      }
-      await page.getByLabel('Access token').waitFor()
-    } finally {
-      await own.stop()
+    const own = await b.daemon()
+    const token = (name: string, scope: string, key = '') => execFileSync(program(), ['token', 'create', name, '--scope', scope, '--url', own.url], { env: { ...process.env, AGNT5_API_KEY: key }, stdio: ['ignore', 'pipe', 'ignore'] }).toString().trim()
+    const admin = token('root', 'admin')
+    await put('hourly', { workflow: 'etl', every: '1h' }, own, admin)
+    await own.ask('POST', '/v1/schedules/hourly/pause', {}, admin)
+    const page = await open('#/schedule/hourly', { allow: /401/ }, own)
+    for (const [name, scope, want] of [['ann', 'read', []], ['bob', 'operate', ['Backfill…', 'Trigger…']], ['eve', 'admin', ['Backfill…', 'Delete…', 'Resume', 'Resume and catch up…', 'Trigger…']]] as const) {
+      await page.getByLabel('Access token').fill(token(name, scope, admin))
+      await page.getByRole('button', { name: 'Sign in' }).click()
+      await page.locator('.banner li[data-code=paused]').waitFor()
+      expect((await page.getByRole('button', { name: /^(Pause|Resume|Backfill|Delete|Trigger)/ }).allInnerTexts()).sort()).toEqual(want)
+      await page.getByRole('button', { name: 'Sign out ' + name }).click()
     }
+    await page.getByLabel('Access token').waitFor()
   })
 })
