@@ -30,7 +30,7 @@ func scanHead(r pgx.CollectableRow) (h journal.Head, sum int32, err error) {
 }
 
 func (j *Journal) headRows(where string, args ...any) ([]headRow, error) {
-	rows, err := j.pool.Query(context.Background(), `SELECT `+headCols+` FROM head WHERE shard = $1 `+where, append([]any{int32(j.o.Shard)}, args...)...)
+	rows, err := j.reads.Query(context.Background(), `SELECT `+headCols+` FROM head WHERE shard = $1 `+where, append([]any{int32(j.o.Shard)}, args...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func (j *Journal) ids(ids []string) []journal.Found[journal.ID] {
 		id  string
 		row journal.Found[journal.ID]
 	}
-	rows, err := j.pool.Query(context.Background(), `SELECT id, run, until, sum FROM id WHERE shard = $1 AND id = ANY($2::text[])`, int32(j.o.Shard), ids)
+	rows, err := j.reads.Query(context.Background(), `SELECT id, run, until, sum FROM id WHERE shard = $1 AND id = ANY($2::text[])`, int32(j.o.Shard), ids)
 	var list []row
 	if err == nil {
 		list, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (x row, err error) {
@@ -137,13 +137,13 @@ func (j *Journal) ids(ids []string) []journal.Found[journal.ID] {
 
 // Runs counts the runs, open and ended, up to limit.
 func (j *Journal) Runs(limit int) (n int, err error) {
-	err = j.pool.QueryRow(context.Background(), `SELECT count(*) FROM (SELECT 1 FROM head WHERE shard = $1 LIMIT $2) x`, int32(j.o.Shard), limit).Scan(&n)
+	err = j.reads.QueryRow(context.Background(), `SELECT count(*) FROM (SELECT 1 FROM head WHERE shard = $1 LIMIT $2) x`, int32(j.o.Shard), limit).Scan(&n)
 	return n, err
 }
 
 // States gives how many runs are in each state.
 func (j *Journal) States() (map[uint8]int, error) {
-	rows, err := j.pool.Query(context.Background(), `SELECT state, count(*) FROM head WHERE shard = $1 GROUP BY state`, int32(j.o.Shard))
+	rows, err := j.reads.Query(context.Background(), `SELECT state, count(*) FROM head WHERE shard = $1 GROUP BY state`, int32(j.o.Shard))
 	if err != nil {
 		return nil, err
 	}
@@ -264,7 +264,7 @@ func (j *Journal) Snapshot(run uint64) (journal.Snapshot, bool, error) {
 }
 
 func (j *Journal) snapshots(runs []uint64) []journal.Found[journal.Snapshot] {
-	rows, err := j.pool.Query(context.Background(), `SELECT run, seq, sum, state FROM snapshot WHERE shard = $1 AND run = ANY($2::bigint[])`, int32(j.o.Shard), numbers(runs))
+	rows, err := j.reads.Query(context.Background(), `SELECT run, seq, sum, state FROM snapshot WHERE shard = $1 AND run = ANY($2::bigint[])`, int32(j.o.Shard), numbers(runs))
 	at := map[uint64]journal.Found[journal.Snapshot]{}
 	if err == nil {
 		var list []journal.Found[journal.Snapshot]
@@ -313,7 +313,7 @@ func (j *Journal) scanObject(r pgx.CollectableRow) (o journal.Object, err error)
 }
 
 func (j *Journal) objects(keys []string) []journal.Found[journal.Object] {
-	rows, err := j.pool.Query(context.Background(), `SELECT `+objectCols+` FROM object WHERE shard = $1 AND key = ANY($2::text[])`, int32(j.o.Shard), keys)
+	rows, err := j.reads.Query(context.Background(), `SELECT `+objectCols+` FROM object WHERE shard = $1 AND key = ANY($2::text[])`, int32(j.o.Shard), keys)
 	at := map[string]journal.Found[journal.Object]{}
 	if err == nil {
 		_, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (struct{}, error) {
@@ -341,7 +341,7 @@ func (j *Journal) Objects(prefix, after string, limit int) ([]journal.Object, er
 	if limit > 0 {
 		most = int64(limit)
 	}
-	rows, err := j.pool.Query(context.Background(), `SELECT `+objectCols+` FROM object WHERE shard = $1 AND key > $2 AND key >= $3 AND starts_with(key, $3) ORDER BY key LIMIT $4`,
+	rows, err := j.reads.Query(context.Background(), `SELECT `+objectCols+` FROM object WHERE shard = $1 AND key > $2 AND key >= $3 AND starts_with(key, $3) ORDER BY key LIMIT $4`,
 		int32(j.o.Shard), after, prefix, most)
 	if err != nil {
 		return nil, err

@@ -86,10 +86,12 @@ func (o *Options) check() error {
 // Journal is the journal of one shard in the hands of this process. It is a journal.Log.
 type Journal struct {
 	o        Options
-	pool     *pgxpool.Pool // for reads and the lease
+	pool     *pgxpool.Pool // for the lease
+	reads    reader        // the pool, or one transaction
 	secret   []byte
 	instance string // names this opening among those of the node
 	created  bool
+	readOnly bool
 	w        writer
 
 	queue   *queue.Queue
@@ -103,6 +105,12 @@ type Journal struct {
 }
 
 var _ journal.Log = (*Journal)(nil)
+
+// reader is where rows are read.
+type reader interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
 
 // Name is a database's URL without its password, for logs and errors.
 func Name(dsn string) string {
@@ -177,9 +185,31 @@ func OpenReadOnly(ctx context.Context, o Options) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	j.leasing = func() {} // the queue is never started: nothing is committed
+	return j.toRead(ctx)
+}
+
+// OpenMoment is OpenReadOnly for one goroutine: all that is read is of one moment. As long as it is open, the database keeps what is
+// deleted meanwhile.
+func OpenMoment(ctx context.Context, o Options) (*Journal, error) {
+	j, err := prepare(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.w.connect(ctx); err != nil {
+		j.pool.Close()
+		return nil, err
+	}
+	if j.reads, err = j.w.conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}); err != nil {
+		j.disconnect()
+		return nil, err
+	}
+	return j.toRead(ctx)
+}
+
+func (j *Journal) toRead(ctx context.Context) (*Journal, error) {
+	j.readOnly = true // the queue is never started: nothing is committed
 	var base, ends int64
-	err = j.pool.QueryRow(ctx, `SELECT s.base, s.clean, m.secret, `+endSQL+` FROM shard s, meta m WHERE s.shard = $1 AND m.format = $2`,
+	err := j.reads.QueryRow(ctx, `SELECT s.base, s.clean, m.secret, `+endSQL+` FROM shard s, meta m WHERE s.shard = $1 AND m.format = $2`,
 		int32(j.o.Shard), journal.FormatVersion).Scan(&base, &j.clean, &j.secret, &ends)
 	if errors.Is(err, pgx.ErrNoRows) || codeOf(err) == undefinedTable || codeOf(err) == undefinedSchema {
 		err = fmt.Errorf("%w in the schema %s", ErrNoJournal, j.o.Schema)
@@ -223,6 +253,7 @@ func prepare(ctx context.Context, o Options) (*Journal, error) {
 	}
 	cfg.MaxConns = max(cfg.MaxConns, 8)
 	j.pool, err = pgxpool.NewWithConfig(ctx, cfg)
+	j.reads = j.pool
 	return j, err
 }
 
@@ -247,6 +278,16 @@ func (j *Journal) open(ctx context.Context) error {
 	if err := j.w.connect(ctx); err != nil {
 		return err
 	}
+	if err := j.checkEncoding(ctx); err != nil {
+		return err
+	}
+	if err := migrate(ctx, j.w.conn, j.o.Schema); err != nil {
+		return err
+	}
+	return j.pool.QueryRow(ctx, `SELECT secret FROM meta WHERE one = 1`).Scan(&j.secret)
+}
+
+func (j *Journal) checkEncoding(ctx context.Context) error {
 	var encoding string
 	if err := j.w.conn.QueryRow(ctx, `SHOW server_encoding`).Scan(&encoding); err != nil {
 		return err
@@ -254,10 +295,7 @@ func (j *Journal) open(ctx context.Context) error {
 	if encoding != "UTF8" {
 		return fmt.Errorf("%s has the encoding %s, and the journal needs UTF8: create the database with ENCODING 'UTF8' TEMPLATE template0", Name(j.o.URL), encoding)
 	}
-	if err := migrate(ctx, j.w.conn, j.o.Schema); err != nil {
-		return err
-	}
-	return j.pool.QueryRow(ctx, `SELECT secret FROM meta WHERE one = 1`).Scan(&j.secret)
+	return nil
 }
 
 // Secret is of the whole database: a lease token holds on every node.
@@ -284,10 +322,11 @@ func (j *Journal) Err() error { return j.queue.Err() }
 
 // Close commits what is queued, and lets the shard go: the next node need not wait for the lease.
 func (j *Journal) Close() error {
+	if j.readOnly {
+		j.disconnect()
+		return nil
+	}
 	if !j.queue.Close() {
-		if j.w.conn == nil { // it is one to be read
-			j.pool.Close()
-		}
 		return nil
 	}
 	j.leasing()

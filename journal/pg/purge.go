@@ -113,7 +113,7 @@ func (c *commit) drop(ctx context.Context, p *pgx.Batch, g *gone) error {
 	for _, h := range g.holes {
 		from, size, sum = append(from, int64(h.begin)), append(size, int64(h.end-h.begin)), append(sum, holeSum(c.j.o.Shard, h.begin, h.end-h.begin))
 	}
-	p.Queue(`INSERT INTO hole (shard, seq, len, sum) SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::int[])`, shard, from, size, sum)
+	p.Queue(holeSQL, shard, from, size, sum)
 	return nil
 }
 

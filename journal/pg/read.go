@@ -29,7 +29,7 @@ func (j *Journal) scanEntry(r pgx.CollectableRow) (e entry, err error) {
 }
 
 func (j *Journal) entries(sql string, args ...any) ([]entry, error) {
-	rows, err := j.pool.Query(context.Background(), sql, args...)
+	rows, err := j.reads.Query(context.Background(), sql, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func (j *Journal) behind(e *entry, seq uint64) bool { return seq >= e.Seq+uint64
 func (j *Journal) span(seq uint64) uint32 {
 	end := j.NextSeq()
 	var next int64
-	err := j.pool.QueryRow(context.Background(), `SELECT least((SELECT min(seq) FROM log WHERE shard = $1 AND seq > $2), (SELECT min(seq) FROM hole WHERE shard = $1 AND seq > $2), $3)`,
+	err := j.reads.QueryRow(context.Background(), `SELECT least((SELECT min(seq) FROM log WHERE shard = $1 AND seq > $2), (SELECT min(seq) FROM hole WHERE shard = $1 AND seq > $2), $3)`,
 		int32(j.o.Shard), int64(seq), int64(end)).Scan(&next)
 	if err != nil || uint64(next) <= seq {
 		return 1
@@ -132,7 +132,7 @@ func (j *Journal) absent(seq uint64) error {
 
 // holes gives what was purged between two sequences, in order. A hole that is damaged explains nothing.
 func (j *Journal) holes(from, end uint64) ([]interval, error) {
-	rows, err := j.pool.Query(context.Background(), `SELECT seq, len, sum FROM hole WHERE shard = $1 AND seq < $3 AND seq >= coalesce(
+	rows, err := j.reads.Query(context.Background(), `SELECT seq, len, sum FROM hole WHERE shard = $1 AND seq < $3 AND seq >= coalesce(
 		(SELECT seq FROM hole WHERE shard = $1 AND seq <= $2 ORDER BY seq DESC LIMIT 1), $2) ORDER BY seq`, int32(j.o.Shard), int64(from), int64(end))
 	if err != nil {
 		return nil, err
@@ -243,7 +243,7 @@ func (j *Journal) RunRecords(run, last, fromN uint64, limit int) ([]journal.Reco
 func (j *Journal) waypoint(run, n, last uint64) (uint64, error) {
 	var pos, seq int64
 	var sum int32
-	err := j.pool.QueryRow(context.Background(), `SELECT n, seq, sum FROM waypoint WHERE shard = $1 AND run = $2 AND n >= $3 ORDER BY n LIMIT 1`,
+	err := j.reads.QueryRow(context.Background(), `SELECT n, seq, sum FROM waypoint WHERE shard = $1 AND run = $2 AND n >= $3 ORDER BY n LIMIT 1`,
 		int32(j.o.Shard), int64(run), int64(n)).Scan(&pos, &seq, &sum)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
@@ -306,7 +306,7 @@ func (j *Journal) mustBe(seq uint64) error {
 
 // Definitions gives all versions of all workflows.
 func (j *Journal) Definitions() ([]journal.Definition, error) {
-	rows, err := j.pool.Query(context.Background(), `SELECT d.name, d.version, d.digest, d.at, d.sum, c.version, c.sum FROM definition d
+	rows, err := j.reads.Query(context.Background(), `SELECT d.name, d.version, d.digest, d.at, d.sum, c.version, c.sum FROM definition d
 		LEFT JOIN current c ON c.shard = d.shard AND c.name = d.name WHERE d.shard = $1 ORDER BY d.name, d.version`, int32(j.o.Shard))
 	if err != nil {
 		return nil, err
@@ -335,7 +335,7 @@ func damaged(kind, detail string) error {
 
 // DefinitionBody gives the canonical JSON of a digest.
 func (j *Journal) DefinitionBody(digest string) (body []byte, err error) {
-	err = j.pool.QueryRow(context.Background(), `SELECT body FROM body WHERE digest = $1`, digest).Scan(&body)
+	err = j.reads.QueryRow(context.Background(), `SELECT body FROM body WHERE digest = $1`, digest).Scan(&body)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, fmt.Errorf("journal: definition %s: %w", digest, journal.ErrNotFound)
 	}
@@ -348,7 +348,7 @@ func (j *Journal) DefinitionBody(digest string) (body []byte, err error) {
 // Row gives a setting.
 func (j *Journal) Row(key string) (value []byte, ok bool, err error) {
 	var sum int32
-	err = j.pool.QueryRow(context.Background(), `SELECT value, sum FROM setting WHERE shard = $1 AND key = $2`, int32(j.o.Shard), key).Scan(&value, &sum)
+	err = j.reads.QueryRow(context.Background(), `SELECT value, sum FROM setting WHERE shard = $1 AND key = $2`, int32(j.o.Shard), key).Scan(&value, &sum)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil, false, nil
@@ -369,7 +369,7 @@ func (j *Journal) RowsAfter(prefix, after string, limit int) ([]journal.Row, err
 }
 
 func (j *Journal) settings(sql string, args ...any) ([]journal.Row, error) {
-	rows, err := j.pool.Query(context.Background(), sql, append([]any{int32(j.o.Shard)}, args...)...)
+	rows, err := j.reads.Query(context.Background(), sql, append([]any{int32(j.o.Shard)}, args...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -384,7 +384,7 @@ func (j *Journal) settings(sql string, args ...any) ([]journal.Row, error) {
 
 // Said gives what attempts of a run wrote to their logs; see journal.Log. A step with a shorter name comes first, as in a file.
 func (j *Journal) Said(run uint64, step string, after journal.SaidMark, limit int) ([]journal.Said, error) {
-	rows, err := j.pool.Query(context.Background(), `SELECT step, attempt, at, sum, text FROM said WHERE shard = $1 AND run = $2 AND ($3 = '' OR step = $3)
+	rows, err := j.reads.Query(context.Background(), `SELECT step, attempt, at, sum, text FROM said WHERE shard = $1 AND run = $2 AND ($3 = '' OR step = $3)
 		AND (octet_length(step), step, attempt) > (octet_length($4), $4, $5::bigint) ORDER BY octet_length(step), step, attempt, at`,
 		int32(j.o.Shard), int64(run), step, after.Step, int64(after.Attempt))
 	if err != nil {

@@ -26,7 +26,7 @@ func (j *Journal) Recover(v journal.Visitor) error {
 // forgotten.
 func (j *Journal) recoverSnapshots(base uint64, v journal.Visitor) error {
 	for after := int64(0); ; {
-		rows, err := j.pool.Query(context.Background(), `SELECT run, seq, sum, state FROM snapshot WHERE shard = $1 AND run > $2 ORDER BY run LIMIT $3`, int32(j.o.Shard), after, pageRecords)
+		rows, err := j.reads.Query(context.Background(), `SELECT run, seq, sum, state FROM snapshot WHERE shard = $1 AND run > $2 ORDER BY run LIMIT $3`, int32(j.o.Shard), after, pageRecords)
 		if err != nil {
 			return err
 		}
@@ -50,7 +50,7 @@ func (j *Journal) recoverSnapshots(base uint64, v journal.Visitor) error {
 			break
 		}
 	}
-	rows, err := j.pool.Query(context.Background(), `SELECT run FROM head h WHERE shard = $1 AND state = 0 AND state <> 1 AND run <= $2
+	rows, err := j.reads.Query(context.Background(), `SELECT run FROM head h WHERE shard = $1 AND state = 0 AND state <> 1 AND run <= $2
 		AND NOT EXISTS (SELECT 1 FROM snapshot s WHERE s.shard = $1 AND s.run = h.run) ORDER BY run`, int32(j.o.Shard), int64(base))
 	if err != nil {
 		return err
@@ -116,7 +116,7 @@ func (j *Journal) Stats() journal.Stats {
 	size := `SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint, coalesce(sum(c.reltuples) FILTER (WHERE c.relname = 'log'), 0)::bigint
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relkind = 'r'`
 	var records int64
-	if err := j.pool.QueryRow(context.Background(), size, j.o.Schema).Scan(&s.FileBytes, &records); err == nil {
+	if err := j.reads.QueryRow(context.Background(), size, j.o.Schema).Scan(&s.FileBytes, &records); err == nil {
 		s.UsedBytes, s.Records = s.FileBytes, uint64(max(records, 0))
 	}
 	return s

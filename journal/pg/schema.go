@@ -71,22 +71,23 @@ func migrate(ctx context.Context, conn *pgx.Conn, schema string) error {
 	if !errors.Is(err, pgx.ErrNoRows) && codeOf(err) != undefinedTable && codeOf(err) != undefinedSchema {
 		return err
 	}
-	secret := make([]byte, 32)
-	_, _ = rand.Read(secret)
-	make := func(tx pgx.Tx) error {
-		for _, sql := range []string{`CREATE SCHEMA IF NOT EXISTS ` + pgx.Identifier{schema}.Sanitize(), schemaSQL} {
-			if _, err := tx.Exec(ctx, sql); err != nil {
-				return err
-			}
-		}
-		_, err := tx.Exec(ctx, `INSERT INTO meta (one, format, secret) VALUES (1, $1, $2) ON CONFLICT DO NOTHING`, journal.FormatVersion, secret)
-		return err
-	}
 	for range 3 { // another node may be at it
-		if err = pgx.BeginFunc(ctx, conn, make); codeOf(err) != uniqueViolation && codeOf(err) != duplicateTable && codeOf(err) != deadlock {
+		if err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return createTables(ctx, tx, schema) }); codeOf(err) != uniqueViolation && codeOf(err) != duplicateTable && codeOf(err) != deadlock {
 			break
 		}
 	}
+	return err
+}
+
+func createTables(ctx context.Context, tx pgx.Tx, schema string) error {
+	secret := make([]byte, 32)
+	_, _ = rand.Read(secret)
+	for _, sql := range []string{`CREATE SCHEMA IF NOT EXISTS ` + pgx.Identifier{schema}.Sanitize(), schemaSQL} {
+		if _, err := tx.Exec(ctx, sql); err != nil {
+			return err
+		}
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO meta (one, format, secret) VALUES (1, $1, $2) ON CONFLICT DO NOTHING`, journal.FormatVersion, secret)
 	return err
 }
 
@@ -112,6 +113,8 @@ const idSQL = `INSERT INTO id (shard, id, run, until, sum) SELECT $1, i, r, 0, s
 
 const waypointSQL = `INSERT INTO waypoint (shard, run, n, seq, sum) SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::int[])
   ON CONFLICT (shard, run, n) DO UPDATE SET seq = excluded.seq, sum = excluded.sum`
+
+const holeSQL = `INSERT INTO hole (shard, seq, len, sum) SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::int[])`
 
 const snapshotSQL = `INSERT INTO snapshot (shard, run, seq, sum, state) SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::int[], $5::bytea[])
   ON CONFLICT (shard, run) DO UPDATE SET seq = excluded.seq, sum = excluded.sum, state = excluded.state`

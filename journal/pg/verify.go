@@ -83,7 +83,7 @@ func (v *verifier) record(r *journal.Record) {
 
 // each reads a table in parts, by what its primary key has behind the shard.
 func each[T any](v *verifier, sql string, scan func(pgx.CollectableRow) (T, error), look func(T)) error {
-	rows, err := v.j.pool.Query(v.ctx, sql, int32(v.j.o.Shard))
+	rows, err := v.j.reads.Query(v.ctx, sql, int32(v.j.o.Shard))
 	if err != nil {
 		return err
 	}
@@ -191,6 +191,9 @@ func (v *verifier) definitions() error {
 	}
 	for _, d := range list {
 		v.Definitions++
+		if d.Digest == "" {
+			continue // it was deleted, and only its number is taken
+		}
 		if _, err := v.j.DefinitionBody(d.Digest); errors.As(err, &damage) {
 			v.report(damage.Damage)
 		} else if errors.Is(err, journal.ErrNotFound) {
