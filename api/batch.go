@@ -30,11 +30,12 @@ type batchBody struct {
 }
 
 type batchStart struct {
-	WorkflowName string           `json:"workflow_name"`
-	InputData    json.RawMessage  `json:"input_data,omitempty"`  // any JSON; absent: null
-	WorkflowID   *string          `json:"workflow_id,omitempty"` // the caller's own id; absent: a ULID
-	Version      uint32           `json:"version,omitempty"`     // of the workflow; absent or 0: the current one
-	Signal       *startSignalBody `json:"signal,omitempty"`      // delivered together with the start
+	WorkflowName string            `json:"workflow_name"`
+	InputData    json.RawMessage   `json:"input_data,omitempty"`  // any JSON; absent: null
+	WorkflowID   *string           `json:"workflow_id,omitempty"` // the caller's own id; absent: a ULID
+	Version      uint32            `json:"version,omitempty"`     // of the workflow; absent or 0: the current one
+	Signal       *startSignalBody  `json:"signal,omitempty"`      // delivered together with the start
+	Tags         map[string]string `json:"tags,omitempty"`        // names and values by which lists find the run
 	startLater
 }
 
@@ -79,13 +80,16 @@ func (l *startLater) options() ([]engine.StartOption, error) {
 }
 
 // startOptions are those of one start.
-func startOptions(version uint32, signal *startSignalBody, later *startLater) ([]engine.StartOption, error) {
+func startOptions(version uint32, signal *startSignalBody, tags map[string]string, later *startLater) ([]engine.StartOption, error) {
 	opts, err := later.options()
 	if err != nil {
 		return nil, err
 	}
 	if version != 0 {
 		opts = append(opts, engine.WithVersion(version))
+	}
+	if len(tags) > 0 {
+		opts = append(opts, engine.WithTags(tags))
 	}
 	if signal != nil {
 		opts = append(opts, engine.WithSignal(signal.Name, signal.SignalID, signal.Payload))
@@ -109,7 +113,7 @@ func (s *Server) startBatch(w http.ResponseWriter, r *http.Request) error {
 	var all sync.WaitGroup
 	for i := range in.Runs {
 		b, got := &in.Runs[i], &out.Runs[i]
-		opts, err := startOptions(b.Version, b.Signal, &b.startLater)
+		opts, err := startOptions(b.Version, b.Signal, b.Tags, &b.startLater)
 		if b.WorkflowID != nil {
 			got.WorkflowID = *b.WorkflowID
 			opts = append(opts, engine.WithID(*b.WorkflowID))

@@ -32,6 +32,7 @@ type kind struct {
 	Example  string
 	Needed   bool     // a body without it is refused
 	Any      bool     // of a string: it may be empty
+	Many     bool     // of a parameter: it may be given more than once
 	Words    []string // of a string: one of these, or several with commas between; Pattern says the same
 	Note     string   // what to say of a value that is refused, behind what is wanted
 }
@@ -55,6 +56,7 @@ var kinds = map[string]*kind{
 	"item":       {Type: "string", Enum: itemStates},
 	"states":     words("failed,cancelled", "; a run that waits for something is running", "running", "completed", "failed", "cancelled", "quarantined"),
 	"duration":   {Type: "string", Pattern: `^([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$`, Max: 64, Example: "10m"},
+	"tag":        {Type: "string", Many: true, Example: "team:data"},
 	"sort":       {Type: "string", Enum: []string{"start", "end"}},
 	"include":    {Type: "string", Enum: []string{"signals"}},
 	"includes":   words("reason", "", "signals", "reason"),

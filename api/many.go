@@ -22,6 +22,7 @@ type filters struct {
 	Workflow   filter `json:"workflow,omitempty"`
 	State      filter `json:"state,omitempty"` // one, or several with commas between
 	IDPrefix   filter `json:"id_prefix,omitempty"`
+	Tag        tagged `json:"tag,omitempty"`         // name:value, or a list of such: runs with all of them
 	Since      filter `json:"since,omitempty"`       // RFC 3339, of the start
 	Until      filter `json:"until,omitempty"`       // RFC 3339, exclusive
 	EndedSince filter `json:"ended_since,omitempty"` // RFC 3339, of the end
@@ -52,9 +53,22 @@ func (f *filter) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// tagged is the filter by tags: one text, or a list of them. They stand behind each other here, with a line break between, which no tag has.
+type tagged filter
+
+// UnmarshalJSON takes both.
+func (f *tagged) UnmarshalJSON(b []byte) error {
+	var all []string
+	if json.Unmarshal(b, &all) == nil && len(all) > 0 && !slices.Contains(all, "") {
+		*f = tagged(strings.Join(all, "\n"))
+		return nil
+	}
+	return (*filter)(f).UnmarshalJSON(b)
+}
+
 // named gives each filter with its name.
 func (b *filters) named() map[string]*filter {
-	return map[string]*filter{"workflow": &b.Workflow, "state": &b.State, "id_prefix": &b.IDPrefix, "since": &b.Since, "until": &b.Until,
+	return map[string]*filter{"workflow": &b.Workflow, "state": &b.State, "id_prefix": &b.IDPrefix, "tag": (*filter)(&b.Tag), "since": &b.Since, "until": &b.Until,
 		"ended_since": &b.EndedSince, "ended_until": &b.EndedUntil, "error_code": &b.ErrorCode, "text": &b.Text, "stuck_for": &b.StuckFor, "include": &b.Include}
 }
 
@@ -65,7 +79,7 @@ func (b *filters) fromQuery(q url.Values) error {
 			if *into != "" {
 				return twice(name)
 			}
-			if *into = filter(q.Get(name)); *into == "" {
+			if *into = filter(strings.Join(q[name], "\n")); *into == "" {
 				*into = wrong
 			}
 		}
@@ -97,6 +111,9 @@ func (b *filters) filter() (engine.ListFilter, error) {
 		if *given != "" {
 			q.Set(name, string(*given))
 		}
+	}
+	if b.Tag != "" {
+		q["tag"] = strings.Split(string(b.Tag), "\n")
 	}
 	switch {
 	case b.Include != "" && b.StuckFor == "": // by itself it would be a filter that keeps nothing out

@@ -77,7 +77,11 @@ func (r *route) parameters() []object {
 		before = part
 	}
 	add := func(p *param, in string) {
-		params = append(params, object{"name": p.Name, "in": in, "description": p.Note, "schema": kinds[p.Type].schema()})
+		schema := kinds[p.Type].schema()
+		if kinds[p.Type].Many {
+			schema = object{"type": "array", "items": schema}
+		}
+		params = append(params, object{"name": p.Name, "in": in, "description": p.Note, "schema": schema})
 	}
 	for i := range r.Query {
 		add(&r.Query[i], "query")

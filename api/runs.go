@@ -21,7 +21,8 @@ type startBody struct {
 	WorkflowID *string         `json:"workflow_id,omitempty"` // the caller's own id; absent: a ULID
 	Version    uint32          `json:"version,omitempty"`     // of the workflow; absent or 0: the current one
 	// Signal is delivered together with the start, or to the run of that id when it exists.
-	Signal *startSignalBody `json:"signal,omitempty"`
+	Signal *startSignalBody  `json:"signal,omitempty"`
+	Tags   map[string]string `json:"tags,omitempty"` // names and values by which lists find the run
 	startLater
 }
 
@@ -33,7 +34,7 @@ func (s *Server) startRun(w http.ResponseWriter, r *http.Request) error {
 	if err := s.decode(r, &in); err != nil {
 		return err
 	}
-	opts, err := startOptions(in.Version, in.Signal, &in.startLater)
+	opts, err := startOptions(in.Version, in.Signal, in.Tags, &in.startLater)
 	if err != nil {
 		return err
 	}

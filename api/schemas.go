@@ -18,6 +18,9 @@ func (g *generator) schema(t reflect.Type, sent bool) object {
 		return g.scheduleDefinition()
 	case t == reflect.TypeFor[json.RawMessage](), t == reflect.TypeFor[anyJSON](), t.Kind() == reflect.Interface:
 		return object{"description": "any JSON"}
+	case t == reflect.TypeFor[tagged]():
+		one := kinds["tag"].schema()
+		return object{"anyOf": []object{one, {"type": "array", "items": one, "minItems": 1}}}
 	case t.Kind() == reflect.Pointer:
 		return g.schema(t.Elem(), sent)
 	case t.Kind() == reflect.Slice:

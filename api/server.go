@@ -387,11 +387,13 @@ func (rt *route) checkQuery(r *http.Request) error {
 			}
 			return problem("invalid_request", "unknown parameter "+quote(name)+nearest.Did(name, known))
 		}
-		if len(v) > 1 {
+		if len(v) > 1 && !kinds[p.Type].Many {
 			return problem("invalid_request", name+" is given twice")
 		}
-		if err := p.check(v[0]); err != nil {
-			return err
+		for _, one := range v {
+			if err := p.check(one); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 // many want one that is not empty, or ManyOptions.All.
 type Filter struct {
 	Workflow, IDPrefix     string
+	Tags                   []string      // name:value; a run has all of them
 	State                  string        // running, completed, failed, cancelled or quarantined; or several, with commas between
 	Since, Until           string        // RFC 3339, of the start
 	EndedSince, EndedUntil string        // RFC 3339, of the end: only runs that have ended
@@ -26,6 +28,9 @@ type Filter struct {
 	Sort                   string        // of a list: "start" (or "") or "end", the newest first. With EndedSince or EndedUntil: by end
 }
 
+// Empty says that the filter names no runs in particular.
+func (f *Filter) Empty() bool { return reflect.ValueOf(*f).IsZero() }
+
 // Values is the filter as a query of the daemon has it.
 func (f *Filter) Values() url.Values {
 	v := url.Values{}
@@ -34,6 +39,9 @@ func (f *Filter) Values() url.Values {
 		if text != "" {
 			v.Set(name, text)
 		}
+	}
+	if len(f.Tags) > 0 {
+		v["tag"] = f.Tags
 	}
 	if f.StuckFor > 0 {
 		v.Set("stuck_for", strconv.FormatInt(max(f.StuckFor.Milliseconds(), 1), 10)+"ms")
@@ -109,7 +117,7 @@ func (c *Client) DeleteMany(ctx context.Context, f Filter, o ManyOptions) (Many,
 
 func (c *Client) many(ctx context.Context, what string, f Filter, o ManyOptions) (Many, error) {
 	var out Many
-	if f.Sort, f.Reasons = "", false; f == (Filter{}) && !o.All {
+	if f.Sort, f.Reasons = "", false; f.Empty() && !o.All {
 		return out, refuse(errors.New("the filter is empty: name the runs you mean, or set ManyOptions.All for every run"))
 	}
 	v := f.Values()

@@ -26,6 +26,8 @@ type StartOptions struct {
 	// start at once.
 	StartAt time.Time
 	Delay   time.Duration
+	// Tags are names and values by which lists find the run. nil: none.
+	Tags map[string]string
 	// Wait waits for the run's end, up to so long and at most 300 s; the answer may be of a run that is still open.
 	Wait time.Duration
 	// Steps is how much of the steps the answer shows: "all" (or ""), "open" or "none".
@@ -73,6 +75,8 @@ type BatchStart struct {
 	// StartAt and Delay are those of StartOptions.
 	StartAt time.Time
 	Delay   time.Duration
+	// Tags are names and values by which lists find the run. nil: none.
+	Tags map[string]string
 }
 
 // StartMany starts up to 1,000 runs at once. Each has its own answer, in the order given: those that can be started are.
@@ -99,6 +103,9 @@ func (c *Client) StartMany(ctx context.Context, starts []BatchStart) ([]model.Ba
 		}
 		if s.Delay != 0 {
 			runs[i]["delay_ms"] = s.Delay.Milliseconds()
+		}
+		if len(s.Tags) > 0 {
+			runs[i]["tags"] = s.Tags
 		}
 		if signal != nil {
 			runs[i]["signal"] = signal
@@ -128,13 +135,14 @@ func (c *Client) Start(ctx context.Context, workflow string, input any, o StartO
 		return nil, false, err
 	}
 	body, err := model.Marshal(struct {
-		InputData  json.RawMessage `json:"input_data"`
-		WorkflowID string          `json:"workflow_id"`
-		Version    uint32          `json:"version,omitempty"`
-		Signal     any             `json:"signal,omitempty"`
-		StartAt    string          `json:"start_at,omitempty"`
-		DelayMS    int64           `json:"delay_ms,omitempty"`
-	}{raw, o.ID, o.Version, signal, startAt(o.StartAt), o.Delay.Milliseconds()})
+		InputData  json.RawMessage   `json:"input_data"`
+		WorkflowID string            `json:"workflow_id"`
+		Version    uint32            `json:"version,omitempty"`
+		Signal     any               `json:"signal,omitempty"`
+		StartAt    string            `json:"start_at,omitempty"`
+		DelayMS    int64             `json:"delay_ms,omitempty"`
+		Tags       map[string]string `json:"tags,omitempty"`
+	}{raw, o.ID, o.Version, signal, startAt(o.StartAt), o.Delay.Milliseconds(), o.Tags})
 	if err != nil {
 		return nil, false, err
 	}

@@ -179,6 +179,7 @@ type startOptions struct {
 	at      time.Time
 	delay   time.Duration
 	signal  *startSignal
+	tags    map[string]string
 	sent    func()
 }
 
@@ -206,6 +207,10 @@ func WithStartAt(at time.Time) StartOption { return func(o *startOptions) { o.at
 
 // WithDelay is WithStartAt that long after the start, in whole milliseconds.
 func WithDelay(d time.Duration) StartOption { return func(o *startOptions) { o.delay = d } }
+
+// WithTags gives the run tags: names and values by which lists find it. At most 16; a name is 1 to 128 of letters, digits, _ . -, a value up to
+// 256 bytes of printable UTF-8. They are not compared when the run of an id exists, and it keeps those that it has.
+func WithTags(tags map[string]string) StartOption { return func(o *startOptions) { o.tags = tags } }
 
 // lastStart is the latest time for which a run can wait.
 var lastStart = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
@@ -268,6 +273,9 @@ func (e *Engine) StartRun(ctx context.Context, workflow string, input any, opts 
 	if err == nil {
 		err = o.checkWhen(e.o.Clock.Now())
 	}
+	if terr := flow.ValidTags(o.tags); err == nil && terr != nil {
+		err = badRequest("tags: %v", terr)
+	}
 	if err != nil {
 		return "", false, err
 	}
@@ -279,7 +287,7 @@ func (e *Engine) StartRun(ctx context.Context, workflow string, input any, opts 
 		err error
 	}
 	a, err := await(ctx, e, func(done func(answer)) {
-		e.send(&shard.Start{By: byOf(ctx), ID: o.id, Given: o.given, Workflow: workflow, Version: o.version, Input: raw, Trace: o.trace, StartAt: o.startAt(), DelayMS: o.delay.Milliseconds(), Signal: signal,
+		e.send(&shard.Start{By: byOf(ctx), ID: o.id, Given: o.given, Workflow: workflow, Version: o.version, Input: raw, Trace: o.trace, Tags: archive.TagsOf(o.tags), StartAt: o.startAt(), DelayMS: o.delay.Milliseconds(), Signal: signal,
 			Reply: func(got shard.Started, err error) { done(answer{got, err}) }})
 		if o.sent != nil {
 			o.sent()

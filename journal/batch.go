@@ -48,6 +48,11 @@ func (b *Batch) Check(next uint64) error {
 		if h.Run == 0 || h.ID == "" || h.LastSeq < h.Run || len(h.ID) > maxName || len(h.Workflow) > maxName {
 			return fmt.Errorf("journal: head of run %d: id of %d bytes, workflow of %d, last record %d", h.Run, len(h.ID), len(h.Workflow), h.LastSeq)
 		}
+		for k, tag := range h.Tags {
+			if len(tag) == 0 || len(tag) > maxName || k > 0 && tag <= h.Tags[k-1] {
+				return fmt.Errorf("journal: head of run %d: tag %d of %d bytes, or out of order", h.Run, k, len(tag))
+			}
+		}
 	}
 	for i := range b.Objects {
 		if n := len(b.Objects[i].Key); n == 0 || n > maxName {
@@ -97,6 +102,11 @@ func (b *Batch) Size() (n int) {
 	}
 	for i := range b.Said {
 		n += row + len(b.Said[i].Text)
+	}
+	for i := range b.Heads {
+		for _, tag := range b.Heads[i].Tags {
+			n += 2*row + 3*len(tag)
+		}
 	}
 	return n + 6*row*len(b.Heads)
 }

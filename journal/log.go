@@ -81,6 +81,7 @@ type HeadFilter struct {
 	Workflow   string
 	States     []uint8 // any of them; none: all
 	IDPrefix   string
+	Tags       []string           // a run has all of them
 	Since      int64              // CreatedAt >= Since, Unix milliseconds
 	Until      int64              // CreatedAt < Until; 0: no bound
 	EndedSince int64              // EndedAt >= EndedSince; a bound on the end picks ended runs alone
@@ -109,7 +110,16 @@ func (f *HeadFilter) Match(h *Head) bool {
 	ended := f.ByEnd || f.EndedSince != 0 || f.EndedUntil != 0
 	return (f.Workflow == "" || h.Workflow == f.Workflow) && (len(f.States) == 0 || slices.Contains(f.States, h.State)) &&
 		strings.HasPrefix(h.ID, f.IDPrefix) && h.CreatedAt >= f.Since && (f.Until == 0 || h.CreatedAt < f.Until) &&
-		(!ended || h.EndedAt != 0) && h.EndedAt >= f.EndedSince && (f.EndedUntil == 0 || h.EndedAt < f.EndedUntil) && (f.Keep == nil || f.Keep(h))
+		f.tagged(h) && (!ended || h.EndedAt != 0) && h.EndedAt >= f.EndedSince && (f.EndedUntil == 0 || h.EndedAt < f.EndedUntil) && (f.Keep == nil || f.Keep(h))
+}
+
+func (f *HeadFilter) tagged(h *Head) bool {
+	for _, tag := range f.Tags {
+		if _, has := slices.BinarySearch(h.Tags, tag); !has {
+			return false
+		}
+	}
+	return true
 }
 
 // Mark is a head's place in a list of the filter.

@@ -7,6 +7,7 @@ type ListFilter struct {
 	Workflow   string
 	State      string // running, completed, failed, cancelled or quarantined; or several, with commas between
 	IDPrefix   string
+	Tags       []string      // name:value; a run has all of them
 	Since      int64         // Unix ms, of the start
 	Until      int64         // Unix ms, exclusive
 	EndedSince int64         // Unix ms, of the end: only runs that have ended

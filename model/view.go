@@ -24,6 +24,7 @@ type Status struct {
 	Deadline        string                `json:"deadline,omitempty"` // of an open run: when its workflow's timeout_ms is over
 	Steps           map[string]StepStatus `json:"steps"`
 	StepCounts      map[string]int        `json:"step_counts"` // by state
+	Tags            map[string]string     `json:"tags,omitempty"`
 	Reasons         []Reason              `json:"reasons,omitempty"`
 	HandledFailures uint32                `json:"handled_failures,omitempty"` // steps that failed and whose on_failure took over
 	LastSeq         uint64                `json:"last_seq"`
@@ -115,16 +116,17 @@ type StepError struct {
 
 // RunHead is a run as lists show it.
 type RunHead struct {
-	WorkflowID   string `json:"workflow_id"`
-	WorkflowName string `json:"workflow_name"`
-	Version      uint32 `json:"version"`
-	State        string `json:"state"`
-	CreatedAt    string `json:"created_at"`
-	CompletedAt  string `json:"completed_at,omitempty"`
-	Skipped      uint32 `json:"skipped,omitempty"`
-	Error        string `json:"error,omitempty"`         // step: code
-	ErrorMessage string `json:"error_message,omitempty"` // its first 300 bytes
-	CancelReason string `json:"cancel_reason,omitempty"` // of a cancelled run: the first 300 bytes of the reason that was given
+	WorkflowID   string            `json:"workflow_id"`
+	WorkflowName string            `json:"workflow_name"`
+	Version      uint32            `json:"version"`
+	State        string            `json:"state"`
+	CreatedAt    string            `json:"created_at"`
+	CompletedAt  string            `json:"completed_at,omitempty"`
+	Skipped      uint32            `json:"skipped,omitempty"`
+	Tags         map[string]string `json:"tags,omitempty"`
+	Error        string            `json:"error,omitempty"`         // step: code
+	ErrorMessage string            `json:"error_message,omitempty"` // its first 300 bytes
+	CancelReason string            `json:"cancel_reason,omitempty"` // of a cancelled run: the first 300 bytes of the reason that was given
 
 	// Reason is why it failed or does not move, when a list was asked for it. StepCounts is then how many steps of an open run are
 	// in each state.

@@ -92,6 +92,9 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		return ""
 	case event.RunReopened:
 		return s.reopen(at)
+	case event.RunTagged:
+		s.tag(e.Tags)
+		return ""
 	case event.AttemptEnded:
 		return s.attemptEnded(e)
 	case event.RunFailed:
@@ -250,6 +253,7 @@ func (s *State) start(seq uint64, at int64, e *event.Event) string {
 	s.Run, s.ID, s.Workflow, s.Version, s.Trace, s.Boot = seq, e.ID, e.Name, e.Version, e.Trace, e.Boot
 	s.Input = keep(seq, e.Payload)
 	s.CreatedAt = at
+	s.tag(e.Tags)
 	s.StartAt, s.Held = e.Due, e.Due != 0
 	s.setDeadline(at)
 	for i := range s.Steps {

@@ -20,15 +20,16 @@ import (
 //	fields  = msgpack map: field number -> value, ascending, zero values left out
 //	payload = msgpack array [sequence, length] or [sequence, length, bytes] when length is at most 48
 //
-// A state with items has encoding 4, any other of a definition that uses more of the language than dependencies, waits and timers, or of a
+// A state with tags has encoding 5, one with items has encoding 4, any other of a definition that uses more of the language than dependencies, waits and timers, or of a
 // run that started later, has encoding 3. Another one with instances
 // beyond its definition, or with answers, has encoding 2, and any other is encoded as it was before there were such. Answers came to it later than instances: a release that knows only these says of the field that a newer one wrote it.
-const Encoding = 4
+const Encoding = 5
 
 const (
 	encodingOfSteps    = 1 // of a state that holds the steps of its definition and nothing else
 	encodingOfAdded    = 2
 	encodingOfLanguage = 3
+	encodingOfItems    = 4
 )
 
 // Numbers of the fields of a state; they are the format.
@@ -67,6 +68,7 @@ const (
 	kStartAt    // the same
 	kHeld       // the same
 	kDeadline   // the same
+	kTags       // from encoding 5 on
 )
 
 // Numbers of the fields of a step.
@@ -227,11 +229,16 @@ func (s *State) encode(f, in *fields, dst []byte, answers bool) []byte {
 		s.appendFilled(f)
 	}
 	if len(s.lists) > 0 {
-		encoding = Encoding
+		encoding = encodingOfItems
 		s.appendItems(f, answers)
 	}
 	if s.appendWhole(f) {
 		encoding = max(encoding, encodingOfLanguage)
+	}
+	if len(s.Tags) > 0 {
+		f.key(kTags)
+		f.buf = event.AppendTags(f.buf, s.Tags)
+		encoding = Encoding
 	}
 	return f.flush(append(dst, encoding))
 }
@@ -589,6 +596,8 @@ func Decode(b []byte, g *flow.Graph) (*State, error) {
 			s.Held = r.Uint() == 1
 		case kDeadline:
 			s.Deadline = r.Int()
+		case kTags:
+			s.Tags = event.ReadTags(r)
 		case kFilled:
 			if err := s.readFilled(r); err != nil {
 				return nil, err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/signals"
 )
 
@@ -177,6 +178,7 @@ type State struct {
 	Status   RunState
 	Input    Payload
 	Trace    string
+	Tags     []event.Tag // by name; it is never changed, but replaced
 	Steps    []Step // of the definition; At gives any instance
 	Mail     signals.Mailbox
 	Outs     []Out
@@ -228,7 +230,7 @@ func New(g *flow.Graph) *State {
 
 // Brief gives what an open run is without its steps, signals and keys: it costs the same however large the run is.
 func (s *State) Brief() *State {
-	return &State{Run: s.Run, ID: s.ID, Workflow: s.Workflow, Version: s.Version, Graph: s.Graph, Status: s.Status, Input: s.Input, Trace: s.Trace, FailedBy: -1,
+	return &State{Run: s.Run, ID: s.ID, Workflow: s.Workflow, Version: s.Version, Graph: s.Graph, Status: s.Status, Input: s.Input, Trace: s.Trace, Tags: s.Tags, FailedBy: -1,
 		Reason: s.Reason, Hurt: s.Hurt, CreatedAt: s.CreatedAt, StartAt: s.StartAt, Held: s.Held, Deadline: s.Deadline, LastAt: s.LastAt, LastSeq: s.LastSeq, Events: s.Events, Skipped: s.Skipped, Handled: s.Handled, Boot: s.Boot}
 }
 

@@ -67,16 +67,16 @@ func (t *Turn) add(e event.Event) {
 
 // Start folds a run's first fact.
 func (t *Turn) Start(id, workflow string, version uint32, input []byte, trace string) {
-	t.StartAt(id, workflow, version, input, trace, 0)
+	t.StartAt(id, workflow, version, input, trace, 0, nil)
 }
 
-// StartAt is Start of a run whose first steps wait until a time (Unix ms). 0, or a time that has come: they do not.
-func (t *Turn) StartAt(id, workflow string, version uint32, input []byte, trace string, at int64) {
+// StartAt is Start of a run whose first steps wait until a time (Unix ms), and which has tags. 0, or a time that has come: they do not.
+func (t *Turn) StartAt(id, workflow string, version uint32, input []byte, trace string, at int64, tags []event.Tag) {
 	if at <= t.At {
 		at = 0
 	}
 	t.add(event.Event{Kind: event.RunStarted, ID: id, Name: workflow, Version: version,
-		Digest: string(t.S.Graph.Digest), Payload: input, Trace: trace, Boot: t.Boot, By: t.By, Due: at})
+		Digest: string(t.S.Graph.Digest), Payload: input, Trace: trace, Boot: t.Boot, By: t.By, Due: at, Tags: tags})
 }
 
 // Grant says that the step holds all its keys.

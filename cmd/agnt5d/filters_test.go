@@ -18,7 +18,7 @@ func TestEveryFilterIsAFlag(t *testing.T) {
 	}))
 	defer srv.Close()
 	t.Setenv("AGNT5_URL", srv.URL)
-	sample := map[string]string{"string": "x", "states": "failed,cancelled", "date-time": "2026-11-23T08:00:00.000Z", "duration": "600000ms"}
+	sample := map[string]string{"string": "x", "states": "failed,cancelled", "date-time": "2026-11-23T08:00:00.000Z", "duration": "600000ms", "tag": "team:data"}
 	for _, f := range listing.Filters {
 		value, known := sample[f.Kind]
 		if !known {

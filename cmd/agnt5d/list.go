@@ -27,6 +27,7 @@ func addFilter(cmd *cobra.Command, f *runFilter) {
 	idFlag(cmd, &f.Workflow, "workflow", "only runs of this workflow")
 	cmd.Flags().VarP(&commaText{&f.State}, "state", "s", "only runs in this state, or in one of several: failed,cancelled")
 	textFlag(cmd, &f.IDPrefix, "id-prefix", "only runs whose id has this prefix")
+	cmd.Flags().Var(&tagFlag{&f.Tags}, "tag", "only runs with this tag, name=value; more than one: with all of them")
 	textFlag(cmd, &f.Since, "since", "only runs started at or after this time: "+timeForms)
 	textFlag(cmd, &f.Until, "until", "only runs started before this time")
 	textFlag(cmd, &f.EndedSince, "ended-since", "only runs that ended at or after this time")
@@ -38,7 +39,7 @@ func addFilter(cmd *cobra.Command, f *runFilter) {
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"running", "completed", "failed", "cancelled", "quarantined"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
-func (f *runFilter) empty() bool { return f.Filter == (client.Filter{}) && f.stuck == "" }
+func (f *runFilter) empty() bool { return f.Filter.Empty() && f.stuck == "" }
 
 // resolve is the filter with its times as the daemon takes them.
 func (f *runFilter) resolve(cmd *cobra.Command) (client.Filter, error) {

@@ -55,7 +55,7 @@ func many(cmd *cobra.Command, do deed) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		got, err := do.all(cmd.Context(), c, want, client.ManyOptions{All: want == (client.Filter{}), DryRun: dry})
+		got, err := do.all(cmd.Context(), c, want, client.ManyOptions{All: want.Empty(), DryRun: dry})
 		if err != nil {
 			return err
 		}

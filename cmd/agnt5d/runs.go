@@ -64,6 +64,7 @@ func newRegisterCmd() *cobra.Command {
 
 func newStartCmd() *cobra.Command {
 	var id, signal, signalID, startAt, delay, batch string
+	var tags []string
 	var version uint32
 	var wait limitFlag
 	cmd := &cobra.Command{
@@ -92,6 +93,7 @@ With --signal it delivers a signal together with the start, or to the run of tha
 	cmd.Flags().String("payload", "", "the signal's payload: JSON, @FILE, or @- for standard input")
 	idFlag(cmd, &signalID, "signal-id", "your own id for the signal")
 	textFlag(cmd, &batch, "batch", "start a run for each line of this file, or of - for standard input")
+	cmd.Flags().Var(&tagFlag{&tags}, "tag", "a tag of the run, name=value, by which list finds it; may be given up to 16 times")
 	textFlag(cmd, &startAt, "start-at", "the first steps wait until this time (RFC 3339)")
 	textFlag(cmd, &delay, "delay", "the first steps wait so long, like 90s, 5m, 2h or 1d")
 	cmd.Flags().Uint32Var(&version, "version", 0, "start this version of the workflow; 0: the current one")
@@ -104,13 +106,13 @@ With --signal it delivers a signal together with the start, or to the run of tha
 					return exit(exitUsage, "--%s does not go with --batch: the lines of the file say it", other)
 				}
 			}
-			return startMany(cmd, c, o, args[0], batch)
+			return startMany(cmd, c, o, args[0], batch, tagMap(tags))
 		}
 		raw, err := payloadOf(cmd, "input")
 		if err != nil {
 			return err
 		}
-		opts := client.StartOptions{ID: id, Version: version, Steps: "none"}
+		opts := client.StartOptions{ID: id, Version: version, Steps: "none", Tags: tagMap(tags)}
 		if opts.StartAt, opts.Delay, err = later(startAt, delay); err != nil {
 			return err
 		}

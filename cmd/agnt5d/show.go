@@ -158,6 +158,9 @@ func drawRun(out io.Writer, st *model.Status, def *flow.Definition, how drawing)
 	if st.Deadline != "" {
 		fmt.Fprintf(out, ", its time is over %s", local(st.Deadline, how.in))
 	}
+	if len(st.Tags) > 0 {
+		fmt.Fprintf(out, "\ntags %s", visible(shownTags(st.Tags)))
+	}
 	fmt.Fprint(out, "\n\n")
 	if err := drawSteps(out, st, def, how); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 
 	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/model"
@@ -18,11 +19,12 @@ const (
 
 // batchLine is a line of a file of starts.
 type batchLine struct {
-	WorkflowID string          `json:"workflow_id"`
-	InputData  json.RawMessage `json:"input_data"`
-	Version    uint32          `json:"version"`
-	StartAt    string          `json:"start_at"`
-	Delay      string          `json:"delay"`
+	WorkflowID string            `json:"workflow_id"`
+	InputData  json.RawMessage   `json:"input_data"`
+	Version    uint32            `json:"version"`
+	StartAt    string            `json:"start_at"`
+	Delay      string            `json:"delay"`
+	Tags       map[string]string `json:"tags"`
 	Signal     *struct {
 		Name     string          `json:"name"`
 		SignalID string          `json:"signal_id"`
@@ -41,7 +43,7 @@ func startLine(workflow string, text []byte) (start client.BatchStart, err error
 	if read.More() {
 		return start, fmt.Errorf("there is something behind the object; a start is one line")
 	}
-	start = client.BatchStart{Workflow: workflow, ID: line.WorkflowID, Input: line.InputData, Version: line.Version}
+	start = client.BatchStart{Workflow: workflow, ID: line.WorkflowID, Input: line.InputData, Version: line.Version, Tags: line.Tags}
 	if line.Signal != nil {
 		start.Signal = &client.StartSignal{Name: line.Signal.Name, ID: line.Signal.SignalID, Payload: line.Signal.Payload}
 	}
@@ -50,7 +52,7 @@ func startLine(workflow string, text []byte) (start client.BatchStart, err error
 }
 
 // startMany starts a run for each line of a file. All lines are read before the first run starts.
-func startMany(cmd *cobra.Command, c *client.Client, o *remote, workflow, path string) error {
+func startMany(cmd *cobra.Command, c *client.Client, o *remote, workflow, path string, tags map[string]string) error {
 	text, err := readFile(cmd, path, maxBatchFile)
 	if err != nil {
 		return fmt.Errorf("--batch %s: %w", path, err)
@@ -63,8 +65,9 @@ func startMany(cmd *cobra.Command, c *client.Client, o *remote, workflow, path s
 		}
 		start, err := startLine(workflow, line)
 		if err != nil {
-			return exit(exitUsage, "%s:%d: %w; want an object with workflow_id, input_data, version, start_at, delay or signal", path, n+1, err)
+			return exit(exitUsage, "%s:%d: %w; want an object with workflow_id, input_data, version, start_at, delay, tags or signal", path, n+1, err)
 		}
+		start.Tags = merged(tags, start.Tags)
 		starts, lines, sizes = append(starts, start), append(lines, n+1), append(sizes, len(line))
 	}
 	failed, all := 0, make([]model.BatchStarted, 0, len(starts))
@@ -98,6 +101,16 @@ func startMany(cmd *cobra.Command, c *client.Client, o *remote, workflow, path s
 		return exit(exitError, "%d of %s were not started", failed, count(len(starts), "run"))
 	}
 	return nil
+}
+
+// merged gives the tags of a line beside those of every line.
+func merged(every, own map[string]string) map[string]string {
+	all := maps.Clone(every)
+	if all == nil {
+		return own
+	}
+	maps.Copy(all, own)
+	return all
 }
 
 // maxBatchFile bounds a file of starts.

@@ -57,7 +57,7 @@ func ReadFailed(text string) (stepAndCode, code, message string) {
 // HeadOf gives the head of a run in a state.
 func HeadOf(s *replay.State) journal.Head {
 	h := journal.Head{Run: s.Run, ID: s.ID, Workflow: s.Workflow, Version: s.Version, State: uint8(s.Status), LastSeq: s.LastSeq,
-		Events: s.Events, CreatedAt: s.CreatedAt, EndedAt: s.EndedAt, Skipped: s.Skipped}
+		Events: s.Events, CreatedAt: s.CreatedAt, EndedAt: s.EndedAt, Skipped: s.Skipped, Tags: tagTexts(s.Tags)}
 	if s.Status.Ended() {
 		h.Digest = s.Digest()
 	}

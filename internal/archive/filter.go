@@ -86,7 +86,7 @@ func NoWorkflow(name string, known []string) error {
 
 // heads is the filter as the journal takes it.
 func heads(f *model.ListFilter) (journal.HeadFilter, error) {
-	jf := journal.HeadFilter{Workflow: f.Workflow, IDPrefix: f.IDPrefix, Since: f.Since, Until: f.Until, EndedSince: f.EndedSince, EndedUntil: f.EndedUntil,
+	jf := journal.HeadFilter{Workflow: f.Workflow, IDPrefix: f.IDPrefix, Tags: f.Tags, Since: f.Since, Until: f.Until, EndedSince: f.EndedSince, EndedUntil: f.EndedUntil,
 		ByEnd: f.ByEnd, Limit: f.Limit, Look: lookMost}
 	if jf.Limit <= 0 {
 		jf.Limit = 100
@@ -143,7 +143,7 @@ func failedSo(f *model.ListFilter, h *journal.Head) bool {
 func runHead(h *journal.Head) model.RunHead {
 	where, _, message := ReadFailed(h.Failed)
 	r := model.RunHead{WorkflowID: h.ID, WorkflowName: h.Workflow, Version: h.Version, State: replay.RunState(h.State).String(),
-		CreatedAt: rfc3339.Format(h.CreatedAt), Skipped: h.Skipped, Error: where, ErrorMessage: message, Number: h.Run}
+		CreatedAt: rfc3339.Format(h.CreatedAt), Skipped: h.Skipped, Error: where, ErrorMessage: message, Tags: headTags(h.Tags), Number: h.Run}
 	if replay.RunState(h.State) == replay.Cancelled {
 		r.CancelReason, r.Error, r.ErrorMessage = message, "", ""
 	}

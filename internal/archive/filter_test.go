@@ -22,7 +22,7 @@ func (a *asked) Definitions() ([]journal.Definition, error) { return nil, nil }
 // Whatever a list is asked for, no more than 10,000 runs are looked at for a page, and fewer where each run's steps are. That a journal
 // keeps to it is counted in package bolt.
 func TestEachFilterBoundsWhatIsLookedAt(t *testing.T) {
-	sample := map[string]string{"string": "x", "states": "failed", "date-time": "2026-11-23T08:00:00Z", "duration": "10m"}
+	sample := map[string]string{"string": "x", "states": "failed", "date-time": "2026-11-23T08:00:00Z", "duration": "10m", "tag": "team:data"}
 	for _, f := range listing.Filters {
 		for _, sort := range []string{"start", "end"} {
 			want, err := listing.Read(url.Values{f.Name: {sample[f.Kind]}, "sort": {sort}})

@@ -35,6 +35,18 @@ func Show(seq, n uint64, at int64, run string, g *flow.Graph, e *event.Event) mo
 		put("traceparent", e.Trace)
 		out.Data["input"] = json.RawMessage(OrNull(e.Payload))
 		when("start_at", e.Due)
+		if len(e.Tags) > 0 {
+			out.Data["tags"] = Tags(e.Tags)
+		}
+	case event.RunTagged:
+		changes := map[string]any{}
+		for _, t := range e.Tags {
+			changes[t.Name] = t.Value
+			if t.Gone {
+				changes[t.Name] = nil
+			}
+		}
+		out.Data["tags"] = changes
 	case event.RunFailed:
 		put("code", e.Code)
 		put("message", e.Message)

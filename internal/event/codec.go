@@ -84,6 +84,8 @@ func (e *Event) isZero(f field) bool {
 		return len(e.Objects) == 0
 	case fBoot:
 		return e.Boot == 0
+	case fTags:
+		return len(e.Tags) == 0
 	}
 	return true
 }
@@ -141,6 +143,8 @@ func (e *Event) appendField(dst []byte, f field) []byte {
 		return dst
 	case fBoot:
 		return pack.AppendUint(dst, e.Boot)
+	case fTags:
+		return AppendTags(dst, e.Tags)
 	}
 	panic(fmt.Sprintf("event: field %d is in a layout, and nothing writes it", f))
 }
@@ -294,5 +298,36 @@ func (e *Event) readField(r *pack.Reader, f field) {
 			}
 			e.Objects = append(e.Objects, ObjectWrite{Key: r.String(), State: r.Bin(), Version: r.Uint(), Fence: r.Uint()})
 		}
+	case fTags:
+		e.Tags = ReadTags(r)
 	}
+}
+
+// AppendTags writes tags: a list of [name, value], or [name] of one that was taken away.
+func AppendTags(dst []byte, tags []Tag) []byte {
+	dst = pack.AppendArray(dst, len(tags))
+	for _, t := range tags {
+		if t.Gone {
+			dst = pack.AppendString(pack.AppendArray(dst, 1), t.Name)
+			continue
+		}
+		dst = pack.AppendString(pack.AppendString(pack.AppendArray(dst, 2), t.Name), t.Value)
+	}
+	return dst
+}
+
+// ReadTags reads what AppendTags wrote.
+func ReadTags(r *pack.Reader) (tags []Tag) {
+	n := r.Array()
+	for i := 0; i < n && r.Err() == nil; i++ {
+		switch r.Array() {
+		case 1:
+			tags = append(tags, Tag{Name: r.String(), Gone: true})
+		case 2:
+			tags = append(tags, Tag{Name: r.String(), Value: r.String()})
+		default:
+			r.Fail("tag")
+		}
+	}
+	return tags
 }

@@ -59,6 +59,8 @@ func full(k Kind) Event {
 			e.Boot = 1<<63 + 9
 		case fObjects:
 			e.Objects = []ObjectWrite{{Key: "user:1", State: []byte("1"), Version: 3, Fence: 9}, {Key: "user:2"}}
+		case fTags:
+			e.Tags = []Tag{{Name: "env", Gone: true}, {Name: "none"}, {Name: "team", Value: "data"}}
 		}
 	}
 	return e

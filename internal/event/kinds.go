@@ -8,7 +8,7 @@ type Kind uint8
 const (
 	// Facts and intents of a run, in the order of a run's life.
 
-	RunStarted     Kind = 1  // fact: ID, Name (workflow), Version, Digest, Payload (input), Trace, Boot; Due: its first steps wait until then
+	RunStarted     Kind = 1  // fact: ID, Name (workflow), Version, Digest, Payload (input), Trace, Boot; Due: its first steps wait until then; Tags
 	StepBlocked    Kind = 2  // intent: Step wants its object keys; its place in every queue is this event's sequence
 	KeysGranted    Kind = 3  // fact: Step holds all its keys; this event's sequence is the fencing number
 	StepScheduled  Kind = 4  // intent: Step, Attempt may be handed to a worker; Boot when it is not that of the run's events before
@@ -39,6 +39,7 @@ const (
 
 	TemplatesEvaluated Kind = 32 // fact: Step; Payload (its input), Objects (its object keys, each without a state)
 	RunBegan           Kind = 33 // fact: the time has come for which its first steps waited
+	RunTagged          Kind = 34 // fact: Tags: those that it has from now on with these values, or (Gone) no more
 
 	// Facts of the engine itself; they stand in records of no run.
 
@@ -61,7 +62,7 @@ var names = [...]string{
 	TimerFired: "TimerFired", RunCompleted: "RunCompleted", RunFailed: "RunFailed", RunCancelled: "RunCancelled",
 	RunReopened: "RunReopened", AttemptEnded: "AttemptEnded", RunQuarantined: "RunQuarantined",
 	ConditionEvaluated: "ConditionEvaluated", FailureCaught: "FailureCaught", RoundCompleted: "RoundCompleted", ItemsSet: "ItemsSet",
-	TemplatesEvaluated: "TemplatesEvaluated", RunBegan: "RunBegan",
+	TemplatesEvaluated: "TemplatesEvaluated", RunBegan: "RunBegan", RunTagged: "RunTagged",
 	WorkflowRegistered: "WorkflowRegistered", RunsDeleted: "RunsDeleted", ObjectDeleted: "ObjectDeleted",
 	WorkflowUsed: "WorkflowUsed", WorkflowDeleted: "WorkflowDeleted",
 	EngineStarted: "EngineStarted", SettingChanged: "SettingChanged",
@@ -110,11 +111,12 @@ const (
 	fObjects
 	fBoot
 	fBy
+	fTags
 )
 
 // layouts is the format: the fields of each kind, in order. Fields may be added at the end of a layout, nothing else.
 var layouts = [...][]field{
-	RunStarted:     {fID, fName, fVersion, fDigest, fPayload, fTrace, fBoot, fBy, fDue},
+	RunStarted:     {fID, fName, fVersion, fDigest, fPayload, fTrace, fBoot, fBy, fDue, fTags},
 	StepBlocked:    {fStep},
 	KeysGranted:    {fStep},
 	StepScheduled:  {fStep, fAttempt, fBoot},
@@ -144,6 +146,7 @@ var layouts = [...][]field{
 	TemplatesEvaluated: {fStep, fPayload, fObjects},
 	ItemsSet:           {fStep, fPayload},
 	RunBegan:           {},
+	RunTagged:          {fTags, fBy},
 
 	WorkflowRegistered: {fName, fVersion, fDigest, fBy},
 	RunsDeleted:        {fPayload, fMessage, fBy},
@@ -181,6 +184,13 @@ type Event struct {
 	By      string // who asked for it: the name of an access token, or "local"; what people do carries it
 	Payload []byte
 	Objects []ObjectWrite
+	Tags    []Tag // by name, each once
+}
+
+// Tag is a name with a value by which people find runs.
+type Tag struct {
+	Name, Value string
+	Gone        bool // it was taken away
 }
 
 // ObjectWrite is new state for one of a step's object keys.
@@ -206,6 +216,9 @@ func (e *Event) Size() int {
 	n := 64 + len(e.Payload) + len(e.Message) + len(e.Stack)
 	for i := range e.Objects {
 		n += len(e.Objects[i].Key) + len(e.Objects[i].State)
+	}
+	for i := range e.Tags {
+		n += len(e.Tags[i].Name) + len(e.Tags[i].Value)
 	}
 	return n
 }

@@ -5,6 +5,7 @@ package listing
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,27 +18,32 @@ type Filter struct {
 	Name  string // in a query and in a body; a flag has - for _
 	Kind  string // of its value, as the API's table of kinds names it
 	About string
+	Many  bool // it may be given more than once: a run fits them all
 	set   func(f *model.ListFilter, text string) error
 }
 
 // Filters are all of them, in the order in which they are shown.
 var Filters = []Filter{
-	{"workflow", "string", "only runs of this workflow", text(func(f *model.ListFilter) *string { return &f.Workflow })},
-	{"state", "states", "only runs in this state, or in one of several with commas between: running, completed, failed, cancelled, quarantined", text(func(f *model.ListFilter) *string { return &f.State })},
-	{"id_prefix", "string", "only runs whose id has this prefix", text(func(f *model.ListFilter) *string { return &f.IDPrefix })},
-	{"since", "date-time", "only runs started at or after this time", instant(func(f *model.ListFilter) *int64 { return &f.Since })},
-	{"until", "date-time", "only runs started before this time", instant(func(f *model.ListFilter) *int64 { return &f.Until })},
-	{"ended_since", "date-time", "only runs that ended at or after this time", instant(func(f *model.ListFilter) *int64 { return &f.EndedSince })},
-	{"ended_until", "date-time", "only runs that ended before this time", instant(func(f *model.ListFilter) *int64 { return &f.EndedUntil })},
-	{"error_code", "string", "only runs that failed with this code", text(func(f *model.ListFilter) *string { return &f.ErrorCode })},
-	{"text", "string", "only runs that failed with this in the error: its step, its code, or the first 300 bytes of its message; case does not count", text(func(f *model.ListFilter) *string { return &f.Text })},
-	{"stuck_for", "duration", "only open runs that nothing has moved for so long (30s, 10m, 2h) and that nothing will move by itself: no attempt runs and no clock is set", stuckFor},
+	{Name: "workflow", Kind: "string", About: "only runs of this workflow", set: text(func(f *model.ListFilter) *string { return &f.Workflow })},
+	{Name: "state", Kind: "states", About: "only runs in this state, or in one of several with commas between: running, completed, failed, cancelled, quarantined", set: text(func(f *model.ListFilter) *string { return &f.State })},
+	{Name: "id_prefix", Kind: "string", About: "only runs whose id has this prefix", set: text(func(f *model.ListFilter) *string { return &f.IDPrefix })},
+	{Name: "tag", Kind: "tag", Many: true, About: "only runs with this tag, name:value; more than one: with all of them", set: tag},
+	{Name: "since", Kind: "date-time", About: "only runs started at or after this time", set: instant(func(f *model.ListFilter) *int64 { return &f.Since })},
+	{Name: "until", Kind: "date-time", About: "only runs started before this time", set: instant(func(f *model.ListFilter) *int64 { return &f.Until })},
+	{Name: "ended_since", Kind: "date-time", About: "only runs that ended at or after this time", set: instant(func(f *model.ListFilter) *int64 { return &f.EndedSince })},
+	{Name: "ended_until", Kind: "date-time", About: "only runs that ended before this time", set: instant(func(f *model.ListFilter) *int64 { return &f.EndedUntil })},
+	{Name: "error_code", Kind: "string", About: "only runs that failed with this code", set: text(func(f *model.ListFilter) *string { return &f.ErrorCode })},
+	{Name: "text", Kind: "string", About: "only runs that failed with this in the error: its step, its code, or the first 300 bytes of its message; case does not count", set: text(func(f *model.ListFilter) *string { return &f.Text })},
+	{Name: "stuck_for", Kind: "duration", About: "only open runs that nothing has moved for so long (30s, 10m, 2h) and that nothing will move by itself: no attempt runs and no clock is set", set: stuckFor},
 }
 
 // Read gives the filter that a query says, but for its page. What is given for sort and include counts, too.
 func Read(q url.Values) (f model.ListFilter, err error) {
 	for i := range Filters {
-		if given := q.Get(Filters[i].Name); given != "" {
+		for k, given := range q[Filters[i].Name] {
+			if k > 0 && !Filters[i].Many || given == "" && !Filters[i].Many {
+				break
+			}
 			if err := Filters[i].set(&f, given); err != nil {
 				return f, fmt.Errorf("%s: %w", Filters[i].Name, err)
 			}
@@ -58,6 +64,14 @@ func text(of func(*model.ListFilter) *string) func(*model.ListFilter, string) er
 		*of(f) = given
 		return nil
 	}
+}
+
+func tag(f *model.ListFilter, given string) error {
+	name, value, err := flow.ParseTag(given)
+	if tag := name + ":" + value; err == nil && !slices.Contains(f.Tags, tag) {
+		f.Tags = append(f.Tags, tag)
+	}
+	return err
 }
 
 func instant(of func(*model.ListFilter) *int64) func(*model.ListFilter, string) error {

@@ -93,6 +93,7 @@ type Start struct {
 	Version  uint32 // of the workflow; 0: the current one
 	Input    []byte
 	Trace    string
+	Tags     []event.Tag  // by name
 	StartAt  int64        // Unix ms: its first steps wait until then; 0: they do not
 	DelayMS  int64        // the same, counted from the start
 	Signal   *StartSignal // it is delivered with the start, or, when the run exists, to it; nil: none
@@ -179,7 +180,7 @@ func (in *Start) fold(r *Shard, run *Run, t *replay.Turn) {
 	if in.DelayMS != 0 {
 		at = t.At + in.DelayMS
 	}
-	t.StartAt(in.ID, in.Workflow, in.version.Version, in.Input, in.Trace, at)
+	t.StartAt(in.ID, in.Workflow, in.version.Version, in.Input, in.Trace, at, in.Tags)
 	if in.Signal != nil {
 		t.Signal(in.Signal.Name, in.Signal.ID, in.Signal.Payload)
 	}

@@ -285,6 +285,9 @@ func (w *writer) head(h *journal.Head) error {
 	if err := w.end(old, h, old == nil && was != nil); err != nil {
 		return err
 	}
+	if err := w.retag(old, h, old == nil && was != nil); err != nil {
+		return err
+	}
 	for _, state := range before {
 		if state == h.State {
 			return nil

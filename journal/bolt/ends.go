@@ -16,7 +16,7 @@ import (
 //	| 2 | state: 1 |         ended: 8 | run: 8 |    those in a state other than completed
 //	| 3 | workflow: bytes |  ended: 8 | run: 8 |
 //
-// 4 and 5 are kept for the run that started a run, and for tags. The values are nothing but the checksum.
+// 4 is kept for the run that started a run. The values are nothing but the checksum.
 //
 // A run that ends is named in the row "times" at first, and gets its rows with those of some others, in their order: each row by
 // itself would make every commit write three pages more. A run is either named there or has its rows.
@@ -245,12 +245,20 @@ func (j *Journal) buildEnds(c *clock) (err error) {
 			if _, err := tx.CreateBucketIfNotExists(endBucket.name); err != nil {
 				return err
 			}
+			if first {
+				if err := emptyBucket(tx, tagBucket); err != nil {
+					return err
+				}
+			}
 			w := writer{tx: tx, indexed: true}
 			heads := tx.Bucket(headBucket.name).Cursor()
 			k, _ := heads.Seek(at)
 			for n := 0; k != nil && n < indexSlice; n++ {
 				if h, ok, err := headAt(tx, k); err == nil && ok { // a damaged one is reported by those who read it
 					c.start(h.CreatedAt)
+					if err := w.tag(nil, &h); err != nil {
+						return err
+					}
 					if h.EndedAt != 0 {
 						w.late = append(w.late, lateOf(&h))
 					}

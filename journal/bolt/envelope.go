@@ -43,13 +43,14 @@ var (
 	rowBucket        = newBucket("rows", "row")
 	saidBucket       = newBucket("said", "attempt log")
 	expiryBucket     = newBucket("expiry", "index")
+	tagBucket        = newBucket("bytag", "index")
 )
 
 var allBuckets = []*bucket{metaBucket, logBucket, headBucket, idBucket, stateBucket, flowBucket, snapshotBucket, objectBucket,
 	definitionBucket, currentBucket, bodyBucket, waypointBucket, holeBucket, rowBucket}
 
 // addedBuckets are those that files of older releases lack.
-var addedBuckets = []*bucket{endBucket, saidBucket, expiryBucket}
+var addedBuckets = []*bucket{endBucket, saidBucket, expiryBucket, tagBucket}
 
 // Every value of every bucket begins with its checksum:
 //

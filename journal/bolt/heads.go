@@ -151,7 +151,8 @@ type lister struct {
 	found  []journal.Head
 	place  journal.HeadMark // the last row looked at
 	looked int
-	cut    bool // it has looked at f.Look rows
+	cut    bool   // it has looked at f.Look rows
+	tag    string // whose rows are looked at; "": not picked yet
 }
 
 // page is what was found. When nothing more was found, but not everything was looked at, it goes on where that ended.
@@ -188,8 +189,15 @@ func (l *lister) source(tx *bbolt.Tx) (source, error) {
 		return source{}, errUnindexed
 	}
 	s := source{b: headBucket, prefixes: [][]byte{{}}, ended: f.ByEnd}
+	if len(f.Tags) > 0 && tx.Bucket(tagBucket.name) != nil {
+		if l.tag == "" {
+			l.tag = rarest(tx, f.Tags)
+		}
+		s.b, s.prefixes = tagBucket, [][]byte{tagPrefix(f.ByEnd, l.tag)}
+	}
 	few := len(f.States) > 0 && !slices.Contains(f.States, journal.CompletedState)
 	switch {
+	case s.b == tagBucket:
 	case f.ByEnd && few:
 		s.b, s.prefixes = endBucket, statePrefixes([]byte{endOfState}, f.States)
 	case f.ByEnd && f.Workflow != "":
@@ -202,16 +210,11 @@ func (l *lister) source(tx *bbolt.Tx) (source, error) {
 		s.b, s.prefixes = flowBucket, [][]byte{appendBytes(nil, f.Workflow)}
 	}
 	if f.ByEnd {
-		heads, err := t.lateHeads(l.j, tx)
-		if err != nil {
-			return s, err
-		}
-		for i := range heads {
-			if f.Match(&heads[i]) {
-				s.late = append(s.late, f.Mark(&heads[i]))
+		if s.b == endBucket {
+			if err := l.late(tx, &s, &t); err != nil {
+				return s, err
 			}
 		}
-		slices.SortFunc(s.late, inList)
 		s.floor = f.EndedSince
 		if f.EndedUntil != 0 {
 			s.below = journal.HeadMark{Ended: f.EndedUntil}
@@ -227,6 +230,18 @@ func (l *lister) source(tx *bbolt.Tx) (source, error) {
 		return s, err
 	}
 	return s, nil
+}
+
+// late adds the runs that have ended and have no rows in the index by end yet.
+func (l *lister) late(tx *bbolt.Tx, s *source, t *times) error {
+	heads, err := t.lateHeads(l.j, tx)
+	for i := range heads {
+		if l.f.Match(&heads[i]) {
+			s.late = append(s.late, l.f.Mark(&heads[i]))
+		}
+	}
+	slices.SortFunc(s.late, inList)
+	return err
 }
 
 // head gives the head to which a row leads: it is the row itself where no index was picked. An index says nothing that its key does not

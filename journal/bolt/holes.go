@@ -176,7 +176,7 @@ func (w *writer) forget(h *journal.Head, until int64) error {
 	if err := w.unsay(h.Run); err != nil {
 		return err
 	}
-	if err := w.unend(h); err != nil {
+	if err := errors.Join(w.unend(h), w.tag(h, nil)); err != nil {
 		return err
 	}
 	if h.ID == "" {

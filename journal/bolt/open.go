@@ -50,7 +50,7 @@ func Open(path string, o Options) (*Journal, error) {
 		lock.release()
 		return nil, err
 	}
-	if err := errors.Join(j.indexEnds(), j.indexExpiry()); err != nil {
+	if err := errors.Join(j.indexTags(), j.indexEnds(), j.indexExpiry()); err != nil {
 		lock.release()
 		return nil, errors.Join(err, j.db().Close())
 	}

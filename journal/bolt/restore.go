@@ -310,7 +310,7 @@ func renew(ctx context.Context, path string, o *RestoreOptions) (upTo uint64, er
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, j.db().Close()) }() // it has no queue, and nobody watches it
-	if err := errors.Join(j.indexEnds(), j.indexExpiry()); err != nil {
+	if err := errors.Join(j.indexTags(), j.indexEnds(), j.indexExpiry()); err != nil {
 		return 0, err
 	}
 	j.db().NoSync = true

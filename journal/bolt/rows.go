@@ -50,11 +50,15 @@ func decodeTail(p []byte) (tail, error) {
 // A head stands under its run's number (8 bytes, big-endian):
 //
 //	| version: 1 | state: 1 | created: 6 | ended: 6 | version of the workflow: uvarint | last - run: uvarint | events: uvarint |
-//	| skipped: uvarint | id: bytes | workflow: bytes | digest: bytes | failed: bytes |
+//	| skipped: uvarint | id: bytes | workflow: bytes | digest: bytes | failed: bytes | tags: bytes, each |
 //
-// where bytes is a length (uvarint) and as many bytes.
+// where bytes is a length (uvarint) and as many bytes. The version is 1 if there are tags, else 0.
 func appendHead(dst []byte, h *journal.Head) []byte {
-	dst = append(dst, 0, h.State)
+	version := byte(0)
+	if len(h.Tags) > 0 {
+		version = headWithTags
+	}
+	dst = append(dst, version, h.State)
 	dst = appendMillis(dst, h.CreatedAt)
 	dst = appendMillis(dst, h.EndedAt)
 	dst = binary.AppendUvarint(dst, uint64(h.Version))
@@ -64,8 +68,14 @@ func appendHead(dst []byte, h *journal.Head) []byte {
 	dst = appendBytes(dst, h.ID)
 	dst = appendBytes(dst, h.Workflow)
 	dst = appendBytes(dst, h.Digest)
-	return appendBytes(dst, h.Failed)
+	dst = appendBytes(dst, h.Failed)
+	for _, tag := range h.Tags {
+		dst = appendBytes(dst, tag)
+	}
+	return dst
 }
+
+const headWithTags = 1
 
 func decodeHead(key, p []byte) (journal.Head, error) {
 	if len(key) != 8 {
@@ -73,14 +83,18 @@ func decodeHead(key, p []byte) (journal.Head, error) {
 	}
 	h := journal.Head{Run: binary.BigEndian.Uint64(key)}
 	d := decoder{p: p}
-	if v := d.byte(); v != 0 {
-		return h, fmt.Errorf("version %d, this release reads up to 0", v)
+	version := d.byte()
+	if version > headWithTags {
+		return h, fmt.Errorf("version %d, this release reads up to %d", version, headWithTags)
 	}
 	h.State = d.byte()
 	h.CreatedAt, h.EndedAt = d.millis(), d.millis()
 	h.Version, h.LastSeq, h.Events, h.Skipped = uint32(d.uvarint()), d.uvarint()+h.Run, d.uvarint(), uint32(d.uvarint())
 	h.ID, h.Workflow = string(d.bytes()), string(d.bytes())
 	h.Digest, h.Failed = slices.Clone(d.bytes()), string(d.bytes())
+	for version == headWithTags && len(d.p) > 0 && !d.bad {
+		h.Tags = append(h.Tags, string(d.bytes()))
+	}
 	if d.bad || len(d.p) != 0 {
 		return h, fmt.Errorf("malformed")
 	}
@@ -248,7 +262,7 @@ func (b *bucket) neighbour(k, v, key []byte, side int) (found []byte, err error)
 func (b *bucket) keyed(tx *bbolt.Tx, key []byte, detail string) *journal.DamageError {
 	d := b.damage(bytes.Clone(key), detail)
 	switch b {
-	case stateBucket, flowBucket, endBucket, waypointBucket:
+	case stateBucket, flowBucket, endBucket, tagBucket, waypointBucket:
 		if at := len(key) - 8; at > 0 {
 			if b == waypointBucket {
 				at = 0

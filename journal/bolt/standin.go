@@ -58,20 +58,27 @@ func (w *writer) forgetDamaged(run uint64, until int64, damage error) error {
 			return err
 		}
 	}
-	if b := w.tx.Bucket(endBucket.name); b != nil { // when it ended is not known
-		var rows [][]byte
-		c := b.Cursor()
-		for k, _ := c.First(); k != nil; k, _ = c.Next() {
-			if len(k) > 8 && binary.BigEndian.Uint64(k[len(k)-8:]) == run {
-				rows = append(rows, bytes.Clone(k))
-			}
-		}
-		if err := w.deleteAll(endBucket, rows); err != nil {
-			return err
+	if err := errors.Join(w.unlist(endBucket, run), w.unlist(tagBucket, run)); err != nil { // when it ended and which tags it has is not known
+		return err
+	}
+	h.EndedAt, h.Tags = 0, nil
+	return w.forget(&h, until)
+}
+
+// unlist removes the rows of a run from an index by reading all of it.
+func (w *writer) unlist(b *bucket, run uint64) error {
+	in := w.tx.Bucket(b.name)
+	if in == nil {
+		return nil
+	}
+	var rows [][]byte
+	c := in.Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		if len(k) > 8 && binary.BigEndian.Uint64(k[len(k)-8:]) == run {
+			rows = append(rows, bytes.Clone(k))
 		}
 	}
-	h.EndedAt = 0
-	return w.forget(&h, until)
+	return w.deleteAll(b, rows)
 }
 
 // mendedID finds whose an id is by the runs themselves, and by what is to be removed some day: its row is damaged.

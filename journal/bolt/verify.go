@@ -261,6 +261,11 @@ func (v *verifier) head(tx *bbolt.Tx, h *journal.Head) string {
 			}
 		}
 	}
+	for _, k := range tagKeys(h) {
+		if p, err := tagBucket.get(tx, k); err == nil && p == nil {
+			return "it is not in the index of runs by tag"
+		}
+	}
 	if p, err := stateBucket.get(tx, stateKey(h.State, h.Run)); err == nil && (p == nil) != (h.State == journal.CompletedState) {
 		return fmt.Sprintf("its state is %d, the index of states says otherwise", h.State)
 	}
@@ -289,7 +294,7 @@ func (v *verifier) indexes() error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(v.ends(), v.expiry()); err != nil {
+	if err := errors.Join(v.ends(), v.tags(), v.expiry()); err != nil {
 		return err
 	}
 	return v.each(flowBucket, func(tx *bbolt.Tx, k, _ []byte) {
@@ -320,6 +325,21 @@ func (v *verifier) ends() error {
 		listed := func(key []byte) bool { return bytes.Equal(key, k) }
 		if h, ok, err := headOf(tx, run); err == nil && (!ok || h.EndedAt == 0 || !slices.ContainsFunc(rowsOf(&h), listed)) {
 			v.report(journal.Damage{Run: run, Kind: "index", Detail: fmt.Sprintf("it lists an end of the run that was not: %x", k[:len(k)-8])})
+		}
+	})
+}
+
+// tags checks the index by tag.
+func (v *verifier) tags() error {
+	return v.each(tagBucket, func(tx *bbolt.Tx, k, _ []byte) {
+		if len(k) < 9 {
+			v.report(journal.Damage{Kind: "index", Detail: "malformed key"})
+			return
+		}
+		run := binary.BigEndian.Uint64(k[len(k)-8:])
+		listed := func(key []byte) bool { return bytes.Equal(key, k) }
+		if h, ok, err := headOf(tx, run); err == nil && (!ok || !slices.ContainsFunc(tagKeys(&h), listed)) {
+			v.report(journal.Damage{Run: run, Kind: "index", Detail: fmt.Sprintf("it lists the run under a tag that it does not have: %q", k[:len(k)-8])})
 		}
 	})
 }

@@ -3,6 +3,7 @@ import type { ComponentChildren, RefObject } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import { Failure } from './api'
 import { ago, dateTime } from './format'
+import { link } from './route'
 import type { Step } from './types'
 
 const mode = document.querySelector('meta[name="agnt5d-page"]')?.getAttribute('content')
@@ -95,6 +96,11 @@ export function State({ state }: { state: string }) {
       {stateName(state)}
     </span>
   )
+}
+
+// Tags are the tags of a run: each leads to the runs that have it.
+export function Tags({ tags }: { tags: Record<string, string> | undefined }) {
+  return <>{Object.entries(tags ?? {}).map(([name, value]) => <a class="tag" href={link('runs', '', '', { tag: `${name}:${value}` })}>{name}={value}</a>)}</>
 }
 
 // Ago is a time as seen from another one: now, unless at says which.

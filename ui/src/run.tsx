@@ -3,7 +3,7 @@ import { ask, get, part, runPath } from './api'
 import { Banner } from './banner'
 import { act, cancelRun, deleteRun, retryRun } from './dialog'
 import { useAgain, useAsked } from './asked'
-import { Ago, Copy, done, may, now, ofFile, Problem, State, StateIcon, stateName, stepStates, useInView } from './bits'
+import { Ago, Copy, done, may, now, ofFile, Problem, State, StateIcon, stateName, stepStates, Tags, useInView } from './bits'
 import { between, count, dateTime } from './format'
 import { Events, useHistory } from './events'
 import { Graph } from './graph'
@@ -225,6 +225,7 @@ function Header({ id, run, live, past }: { id: string; run: Status | undefined; 
           {run.handled_failures ? <button type="button" class="linkish" onClick={() => change({ step: Object.keys(run.steps).find((name) => run.steps[name]!.caught) })}>{count(run.handled_failures, 'failure')} handled</button> : null}
           <a class="plain" href={link('workflow', run.workflow_name, '', { version: String(run.version) })}>{run.workflow_name} <span class="dim">v{run.version}</span></a>
           <span class="dim" title={dateTime(run.created_at)}>started {past ? dateTime(run.created_at) : <Ago time={run.created_at} />}, {open ? 'for' : 'took'} {between(run.created_at, run.completed_at, until)}</span>
+          <Tags tags={run.tags} />
           {open && run.deadline && <span class="dim" title={dateTime(run.deadline)}>its time is over <Ago time={run.deadline} at={run.as_of?.at} /></span>}
         </>
       )}

@@ -9,7 +9,7 @@ const pageSize = 100 // with the reasons of its runs a page has no more
 const mostPages = 20 // that are read at once
 
 // filters are what of an address the list is asked for.
-export const filters = ['workflow', 'state', 'id_prefix', 'since', 'until', 'ended_since', 'error_code', 'text', 'stuck_for', 'include', 'sort']
+export const filters = ['workflow', 'state', 'id_prefix', 'tag', 'since', 'until', 'ended_since', 'error_code', 'text', 'stuck_for', 'include', 'sort']
 
 // ranges are the choices of "started", as milliseconds before now. The address holds the span, so that it stays true tomorrow.
 const ranges: Record<string, number> = { '15m': 900_000, '1h': 3_600_000, '24h': 86_400_000, '7d': 604_800_000 }
@@ -167,7 +167,7 @@ export function useRuns(key: string, query: URLSearchParams): List {
 
   // Runs come to match and cease to: by what happens to them, and by time. The top of the list is asked for, at most once a second.
   useEffect(() => {
-    const moves = ['state', 'error_code', 'text', 'ended_since', 'sort', 'stuck_for'].some((f) => query.get(f))
+    const moves = ['state', 'tag', 'error_code', 'text', 'ended_since', 'sort', 'stuck_for'].some((f) => query.get(f))
     const byTime = ['stuck_for', 'since', 'ended_since'].some((f) => query.get(f))
     const matters = (kind: string) => kind === 'RunStarted' || kind === 'RunsDeleted' || (moves && kind.startsWith('Run')) || !!query.get('stuck_for')
     const abort = new AbortController()

@@ -2,7 +2,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { get } from './api'
 import { useAsked, useHappened, usePolled } from './asked'
 import { moving } from './banner'
-import { Ago, Command, Empty, may, now, ofFile, Problem, State } from './bits'
+import { Ago, Command, Empty, may, now, ofFile, Problem, State, Tags } from './bits'
 import { Bulk, type Picked } from './bulk'
 import { between, command, localTimes } from './format'
 import { change, go, link, place } from './route'
@@ -80,6 +80,7 @@ export function Runs() {
           <option value="7d">in the last 7 days</option>
         </select>
         <input type="search" placeholder="Text of the error" aria-label="Text of the error" value={query.get('text') ?? ''} onChange={(e) => change({ text: e.currentTarget.value.trim(), row: '' })} />
+        <input type="search" placeholder="Tag: name=value" aria-label="Tag" value={query.get('tag') ?? ''} onChange={(e) => change({ tag: e.currentTarget.value.trim(), row: '' })} />
         {filtered && <a href={link('runs')}>Clear</a>}
         {query.get('stuck_for') && <label class="check"><input type="checkbox" checked={query.get('include') === 'signals'} onChange={(e) => change({ include: e.currentTarget.checked ? 'signals' : '', row: '' })} /> those that wait for a signal, too</label>}
         <span class="grow" />
@@ -192,7 +193,7 @@ function Row({ run, on, gone, picked, toggle }: { run: RunHead; on: boolean; gon
         <State state={run.state} />
       </span>
       <span role="cell" class="id">
-        <a href={href}>{run.workflow_id}</a>
+        <a href={href}>{run.workflow_id}</a> <Tags tags={run.tags} />
       </span>
       <span role="cell" class="wide">
         <a class="plain" href={link('workflow', run.workflow_name, '', { version: String(run.version) })}>

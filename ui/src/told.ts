@@ -24,6 +24,7 @@ const kinds: Record<string, [icon: string, text: string, mark?: string]> = {
   TimerFired: ['completed', 'its time came', 'wait'],
   AttemptEnded: ['cancelled', 'ended after it was cancelled'],
   RunBegan: ['running', 'the time to begin has come'],
+  RunTagged: ['running', 'tags of the run were changed'],
   RunCompleted: ['completed', 'the run completed'],
   RunFailed: ['failed', 'the run failed', 'bad'],
   RunCancelled: ['cancelled', 'the run was cancelled'],

@@ -55,6 +55,7 @@ export interface Status {
   handled_failures?: number
   start_at?: string // until when its first steps wait, or waited
   deadline?: string // of an open run, when its time is over
+  tags?: Record<string, string>
   last_seq: number
   events: number
   as_of?: { seq: number; n: number; at: string }
@@ -70,6 +71,7 @@ export interface RunHead {
   error?: string
   error_message?: string
   cancel_reason?: string
+  tags?: Record<string, string>
   reason?: Reason | undefined
   step_counts?: Record<string, number> | undefined
 }

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/agnt5/agnt5d/flow"
+)
+
+// Runs that are started with tags have them after the daemon was killed, and lists find the runs by them, as the daemon says it and
+// as its file does.
+func TestTagsOutliveAKill(t *testing.T) {
+	dir := t.TempDir()
+	d := startDaemon(t, dir)
+	def := flow.Definition{Steps: []flow.Step{flow.WaitSignal("go", "go")}}
+	if _, _, err := d.client(t).RegisterDefinition(t.Context(), "w", def); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "starts.jsonl")
+	lines := `{"workflow_id": "c", "tags": {"team": "ops", "url": "http://x:1/?a=b"}}` + "\n" + `{"workflow_id": "d"}` + "\n"
+	if err := os.WriteFile(file, []byte(lines), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.say(t, 0, "a", "start", "w", "--id", "a", "--tag", "team=data", "--tag", "env=prod")
+	d.say(t, 0, "b", "start", "w", "--id", "b", "--tag", "team=data", "--tag", "empty=")
+	d.say(t, 0, "c\nd\n", "start", "w", "--batch", file, "--tag", "team=data", "--tag", "lot=7")
+	d.say(t, 0, "a", "start", "w", "--id", "a", "--tag", "team=else") // it exists, and keeps its tags
+	d.kill()
+	look := func(where string) {
+		t.Helper()
+		for _, q := range []struct{ flags, want string }{
+			{"--tag team=data", "d b a"}, {"--tag team:data", "d b a"}, {"--tag team=ops", "c"}, {"--tag lot=7", "d c"}, {"--tag empty=", "b"},
+			{"--tag team=data --tag lot=7", "d"}, {"--tag team=data --tag env=prod", "a"}, {"--tag team=ops --tag env=prod", ""},
+			{"--tag url=http://x:1/?a=b", "c"}, {"--tag team=dat", ""}, {"--tag tea=data", ""}, {"--tag team=data --limit 2", "d b"},
+			{"--tag team=data --state completed", ""}, {"--tag team=data --id-prefix b", "b"},
+		} {
+			if got, errs := listed(t, d, q.flags+where); got != q.want {
+				t.Errorf("list %s%s: %s, want %s\n%s", q.flags, where, got, q.want, errs)
+			}
+		}
+	}
+	look(" --file " + filepath.Join(dir, "runs.db"))
+	d.again(t)
+	look("")
+	d.say(t, 0, "\ntags env=prod team=data\n", "show", "a")
+	d.say(t, 0, `tags={"lot":"7","team":"data"}`, "history", "d")
+	for bad, want := range map[string]string{"team": "no value", "=x": "the name of a tag is empty", "a b=x": "the name of a tag", "a=" + strings.Repeat("x", 257): "257 bytes", "a=\x01": "does not print"} {
+		d.say(t, 2, want, "start", "w", "--tag", bad)
+		d.say(t, 2, want, "list", "--tag", bad)
+	}
+	d.kill()
+	d.say(t, 0, "", "verify", filepath.Join(dir, "runs.db"))
+}

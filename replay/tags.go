@@ -1,0 +1,46 @@
+package replay
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/agnt5/agnt5d/internal/event"
+)
+
+// tag folds what becomes of tags into those that the run has.
+func (s *State) tag(changes []event.Tag) {
+	if len(changes) > 0 {
+		s.Tags = Retag(s.Tags, changes)
+	}
+}
+
+// Retag gives tags as they are after some changes. Both stay as they are.
+func Retag(tags, changes []event.Tag) []event.Tag {
+	tags = slices.Clone(tags)
+	for _, c := range changes {
+		at, has := slices.BinarySearchFunc(tags, c.Name, func(t event.Tag, name string) int { return strings.Compare(t.Name, name) })
+		switch {
+		case has && c.Gone:
+			tags = slices.Delete(tags, at, at+1)
+		case has:
+			tags[at].Value = c.Value
+		case !c.Gone:
+			tags = slices.Insert(tags, at, event.Tag{Name: c.Name, Value: strings.Clone(c.Value)})
+		}
+	}
+	return tags
+}
+
+// Tagged folds changes of the run's tags. Those that change nothing are left out; nothing is recorded when none is left.
+func (t *Turn) Tagged(changes []event.Tag) {
+	var real []event.Tag
+	for _, c := range changes {
+		at := slices.IndexFunc(t.S.Tags, func(had event.Tag) bool { return had.Name == c.Name })
+		if c.Gone != (at < 0) && (c.Gone || t.S.Tags[at].Value != c.Value) || !c.Gone && at < 0 {
+			real = append(real, c)
+		}
+	}
+	if len(real) > 0 {
+		t.add(event.Event{Kind: event.RunTagged, Tags: real, By: t.By})
+	}
+}
