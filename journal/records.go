@@ -32,10 +32,10 @@ type Head struct {
 	CreatedAt int64  // Unix milliseconds
 	EndedAt   int64  // 0: open
 	Skipped   uint32
-	Digest    []byte // of the state after LastSeq; empty: not taken then
-	Failed    string // why a run failed, for lists; the text is the caller's
+	Digest    []byte   // of the state after LastSeq; empty: not taken then
+	Failed    string   // why a run failed, for lists; the text is the caller's
 	Tags      []string // in ascending order, each once; the texts are the caller's
-	Damaged   bool   // it could not be read, and this is what is known of the run otherwise; never written
+	Damaged   bool     // it could not be read, and this is what is known of the run otherwise; never written
 }
 
 // End is the sequence behind the record.

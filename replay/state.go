@@ -179,7 +179,7 @@ type State struct {
 	Input    Payload
 	Trace    string
 	Tags     []event.Tag // by name; it is never changed, but replaced
-	Steps    []Step // of the definition; At gives any instance
+	Steps    []Step      // of the definition; At gives any instance
 	Mail     signals.Mailbox
 	Outs     []Out
 	FailedBy Instance // the step that failed the run; -1: none
