@@ -74,3 +74,50 @@ func memory(t *testing.T, eng *engine.Engine) (m runtime.MemStats, commits uint6
 	runtime.ReadMemStats(&m)
 	return m, s.Journal.Commits
 }
+
+// What an item of a list takes does not grow with the list: of 10,000 it takes as many events, bytes and allocations as of 1,000, and the
+// whole run keeps under 5 MB while its last items are open.
+func TestWhatAnItemTakes(t *testing.T) {
+	type cost struct{ events, bytes, allocated, live float64 }
+	take := func(n int) (c cost) {
+		eng, err := engine.Open(filepath.Join(t.TempDir(), "runs.db"), engine.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer eng.Close()
+		before, err := eng.Stats()
+		if err != nil {
+			t.Fatal(err)
+		}
+		was, _ := memory(t, eng)
+		live, err := bench.HeapOfItems(t.Context(), eng, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		is, _ := memory(t, eng)
+		after, err := eng.Stats()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c = cost{float64(after.Durable - before.Durable), float64(after.Journal.UsedBytes - before.Journal.UsedBytes), float64(is.TotalAlloc - was.TotalAlloc), float64(live)}
+		t.Logf("%d items: %.2f events, %.0f bytes and %.0f bytes allocated each; %.2f MB live in all", n, c.events/float64(n), c.bytes/float64(n), c.allocated/float64(n), c.live/1e6)
+		return c
+	}
+	take(1_000) // what is made once and reused
+	thousand, most := take(1_000), take(10_000)
+	if most.events > 3*10_000+10 {
+		t.Errorf("%.0f events of 10,000 items, want three of each and those of the run", most.events)
+	}
+	for _, c := range []struct {
+		what        string
+		small, most float64
+		limit       float64 // of one item
+	}{{"bytes in the file", thousand.bytes, most.bytes, 80}, {"bytes allocated", thousand.allocated, most.allocated, 8000}} {
+		if each := c.most / 10_000; each > 1.25*c.small/1_000 || each > c.limit {
+			t.Errorf("%s of an item: %.0f of 1,000 items, %.0f of 10,000, want at most %.0f", c.what, c.small/1_000, each, c.limit)
+		}
+	}
+	if most.live > 5e6 {
+		t.Errorf("a run of 10,000 items keeps %.1f MB while its last items are open, want under 5", most.live/1e6)
+	}
+}

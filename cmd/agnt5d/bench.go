@@ -39,7 +39,7 @@ func newBenchCmd() *cobra.Command {
 beside what the same disk does without an engine, measured in the same minute.
 ` + about.String() + `
 
---mode daemon starts a daemon and a worker in processes of their own and talks to them over HTTP (w1, w2, status, feed and busy).`,
+--mode daemon starts a daemon and a worker in processes of their own and talks to them over HTTP (w1, w2, items, status, feed and busy).`,
 		Example: "  agnt5d bench\n  agnt5d bench --workload w1 --in-flight 512 --seconds 10 -o json\n  agnt5d bench --workload w1 --mode daemon --in-flight 512",
 		Args:    nargs(),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
@@ -48,8 +48,8 @@ beside what the same disk does without an engine, measured in the same minute.
 	f.StringVar(&o.workload, "workload", "w1", "what to measure: names separated by commas, or all")
 	f.StringVar(&o.mode, "mode", "embedded", "embedded or daemon")
 	f.IntVar(&o.inFlight, "in-flight", 0, "runs at once, of w1, status, feed, busy and growth; default: w1 with 1, 64 and 512")
-	f.Float64Var(&o.seconds, "seconds", 5, "how long each of w1, w2, status, feed, busy and growth runs")
-	f.IntVar(&o.count, "count", 100_000, "how many signals, timers, sleeping runs and runs to list")
+	f.Float64Var(&o.seconds, "seconds", 5, "how long each of w1, w2, items, status, feed, busy and growth runs")
+	f.IntVar(&o.count, "count", 100_000, "how many signals, timers, items, sleeping runs and runs to list")
 	f.IntVar(&o.events, "events", 1_000_000, "how many events the file of growth holds")
 	f.StringVar(&o.dir, "dir", "", "a folder on the disk to measure; default: one beside the current folder's files")
 	f.BoolVar(&o.sealed, "sealed", false, "seal payloads in the journal, to see what it costs; not sleep and growth")
@@ -195,6 +195,12 @@ func printBench(out io.Writer, r *bench.Result) error {
 	for _, what := range slices.Sorted(maps.Keys(r.Beside)) {
 		if err == nil && what != "alone" {
 			_, err = fmt.Fprintf(out, "          beside %s: %.0f steps/s, %.0f %%\n", strings.ReplaceAll(what, "_", " "), r.Beside[what], 100*r.Beside[what]/r.Beside["alone"])
+		}
+	}
+	for _, i := range r.Items {
+		if err == nil {
+			_, err = fmt.Fprintf(out, "          %d items: %.0f a second, %.0f %% of w2's steps; an item: %.4f commits, %.0f bytes, %.1f µs of CPU; live heap %.1f MB\n",
+				i.Items, i.PerSecond, 100*i.OfW2, i.CommitsPerItem, i.BytesPerItem, i.CPU, float64(i.Live)/1e6)
 		}
 	}
 	if err != nil || len(r.Samples) == 0 {

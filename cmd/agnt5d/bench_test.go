@@ -54,6 +54,23 @@ func TestBenchMeasures(t *testing.T) {
 	if s, _ := got[6]["samples"].([]any); len(s) == 0 {
 		t.Error("a soak without samples")
 	}
+	items := func(r map[string]any, keys string) {
+		t.Helper()
+		all, _ := r["items"].([]any)
+		if len(all) != 3 {
+			t.Fatalf("items: measured %v", r["items"])
+		}
+		for i, n := range []float64{2, 20, 200} {
+			one := all[i].(map[string]any)
+			for _, k := range append(strings.Fields(keys), "per_second", "of_w2", "commits_per_item", "bytes_per_item", "cpu_us_per_item") {
+				if v, ok := one[k].(float64); !ok || v <= 0 || one["items"] != n {
+					t.Errorf("%v items, want %v: %s is %v", one["items"], n, k, one[k])
+				}
+			}
+		}
+	}
+	items(run("bench --workload items --seconds 0.06 --count 200")[0], "live_heap_bytes")
+	items(run("bench --workload items --mode daemon --seconds 0.06 --count 200")[0], "")
 	slept := run("bench --workload sleep --count 50")[0]
 	times, _ := slept["times_s"].(map[string]any)
 	for _, k := range []string{"restart_new_run_done", "restart_due_new_run_done", "restart_due_all_done"} {

@@ -18,21 +18,33 @@ import (
 
 // listsBytes is how much is kept of the lists that steps go over, and of what each of their items is sent besides: each item asks for
 // them, and to read them for each would cost the more the longer the list is.
-const listsBytes = 32 << 20
+const (
+	listsBytes = 32 << 20
+	entryBytes = 128 // of what is kept beside the bytes themselves
+)
 
 // lists are those that were asked for last.
 type lists struct {
 	mu    sync.Mutex
-	of    map[uint64]*list // by the sequence of their event
-	bytes int
+	of    map[listKey]*list
+	bytes int // of those that have been read
 	clock uint64
 }
 
+// listKey is the sequence of the event that holds it, and whether it is taken apart.
+type listKey struct {
+	seq   uint64
+	apart bool
+}
+
 type list struct {
-	whole json.RawMessage   // what items are sent besides; nil: it is a list, taken apart
-	items []json.RawMessage // of a list
+	whole json.RawMessage   // what items are sent besides
+	items []json.RawMessage // of a list that is taken apart
 	bytes int
 	used  uint64
+
+	read chan struct{} // closed once it has been read, or could not be
+	err  error
 }
 
 // Shared is Payload of what many items are sent: a large one is read once. It must not be changed.
@@ -40,74 +52,93 @@ func (a *Archive) Shared(p replay.Payload) (json.RawMessage, error) {
 	if p.Data != nil || p.Seq == 0 {
 		return a.Payload(p)
 	}
-	if l := a.lists.get(p.Seq); l != nil && l.whole != nil {
-		return l.whole, nil
-	}
-	b, err := a.Payload(p)
-	if err == nil {
-		a.lists.put(p.Seq, &list{whole: b[:len(b):len(b)], bytes: len(b)})
-	}
-	return b, err
+	l, err := a.lists.get(listKey{p.Seq, false}, func(l *list) error {
+		b, err := a.Payload(p)
+		l.whole, l.bytes = b[:len(b):len(b)], len(b)
+		return err
+	})
+	return l.whole, err
 }
 
 // Item gives one item of a list that a step goes over, byte for byte. It must not be changed.
 func (a *Archive) Item(of replay.Payload, index int) (json.RawMessage, error) {
-	l := a.lists.get(of.Seq)
-	if l == nil || l.whole != nil {
+	l, err := a.lists.get(listKey{of.Seq, true}, func(l *list) error {
 		b, err := a.Payload(of)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		l = &list{bytes: len(b)}
-		flow.EachItem(b, func(item []byte) {
-			l.items = append(l.items, item[:len(item):len(item)])
-			l.bytes += 24
-		})
-		a.lists.put(of.Seq, l)
-	}
-	if index >= len(l.items) {
+		n := 0
+		flow.EachItem(b, func([]byte) { n++ })
+		l.items, l.bytes = make([]json.RawMessage, 0, n), len(b)+24*n
+		flow.EachItem(b, func(item []byte) { l.items = append(l.items, item[:len(item):len(item)]) })
+		return nil
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case index >= len(l.items):
 		return nil, fmt.Errorf("the list of event %d has %d items, and item %d is asked for", of.Seq, len(l.items), index)
 	}
 	return l.items[index], nil
 }
 
-func (c *lists) get(seq uint64) *list {
+// get gives what is kept, or reads it. Whoever else asks for it meanwhile waits: when a step begins, so many items as may be open ask at once.
+func (c *lists) get(key listKey, read func(*list) error) (*list, error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	l := c.of[seq]
+	l := c.of[key]
 	if l != nil {
 		c.clock++
 		l.used = c.clock
+		c.mu.Unlock()
+		<-l.read
+		return l, l.err
 	}
-	return l
-}
-
-func (c *lists) put(seq uint64, l *list) {
+	l = &list{read: make(chan struct{})}
+	if c.of == nil {
+		c.of = map[listKey]*list{}
+	}
+	c.of[key] = l
+	c.mu.Unlock()
+	l.err = read(l)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.of == nil {
-		c.of = map[uint64]*list{}
-	}
-	if c.of[seq] != nil {
-		return
-	}
-	for c.bytes+l.bytes > listsBytes && len(c.of) > 0 {
-		c.dropOldest()
+	defer close(l.read)
+	if l.err != nil {
+		delete(c.of, key) // the next one reads it anew
+		return l, l.err
 	}
 	c.clock++
-	l.used = c.clock
-	c.of[seq], c.bytes = l, c.bytes+l.bytes
+	l.bytes += entryBytes
+	l.used, c.bytes = c.clock, c.bytes+l.bytes
+	for c.bytes > listsBytes && c.dropOldest() {
+	}
+	return l, nil
 }
 
-func (c *lists) dropOldest() {
-	oldest, at := (*list)(nil), uint64(0)
-	for seq, l := range c.of {
-		if oldest == nil || l.used < oldest.used {
-			oldest, at = l, seq
+// dropOldest drops what was asked for longest ago, of what others have read. It says whether there was one.
+func (c *lists) dropOldest() bool {
+	var oldest *list
+	var at listKey
+	for key, l := range c.of {
+		if l.isRead() && (oldest == nil || l.used < oldest.used) {
+			oldest, at = l, key
 		}
+	}
+	if oldest == nil {
+		return false
 	}
 	c.bytes -= oldest.bytes
 	delete(c.of, at)
+	return true
+}
+
+func (l *list) isRead() bool {
+	select {
+	case <-l.read:
+		return true
+	default:
+		return false
+	}
 }
 
 // Join gives the list of these payloads, in order and byte for byte; one with Seq 0 is null. Each record is read once.

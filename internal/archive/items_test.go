@@ -1,8 +1,12 @@
 package archive
 
 import (
+	"errors"
 	"fmt"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/agnt5/agnt5d/internal/event"
@@ -15,10 +19,18 @@ type counted struct {
 	Log
 	list []byte
 	gets int
+	fail error
+	read func() // before each record
 }
 
 func (c *counted) Get(seq uint64) (journal.Record, error) {
 	c.gets++
+	if c.read != nil {
+		c.read()
+	}
+	if c.fail != nil {
+		return journal.Record{}, c.fail
+	}
 	first := (seq-1)/10*10 + 1
 	var events []event.Event
 	for i := range uint64(10) {
@@ -70,5 +82,62 @@ func TestWhatItemsRead(t *testing.T) {
 	}
 	if got, err := a.Join(nil); err != nil || string(got) != "[]" {
 		t.Errorf("no outputs are %s, %v", got, err)
+	}
+}
+
+// Of a step that begins a thousand items ask at once. The list is read once, also then, and not taken apart a thousand times. What could not
+// be read is read anew by the next one.
+func TestItemsThatAskAtOnceReadOnce(t *testing.T) {
+	const n = 1_000
+	begun := make(chan struct{})
+	log := &counted{list: []byte("[" + strings.Repeat(`1,`, n-1) + `1]`), read: func() { <-begun }, fail: errors.New("the disk is away")}
+	a := New(log)
+	list := replay.Payload{Seq: 1, Len: uint32(len(log.list))}
+	ask := func() []error {
+		var wg sync.WaitGroup
+		errs := make([]error, n)
+		for k := range n {
+			wg.Go(func() { _, errs[k] = a.Item(list, k) })
+		}
+		for { // all but the one that reads wait for it, or will find that it is there
+			a.lists.mu.Lock()
+			reading := len(a.lists.of) == 1
+			a.lists.mu.Unlock()
+			if reading {
+				break
+			}
+			runtime.Gosched()
+		}
+		close(begun)
+		wg.Wait()
+		return errs
+	}
+	if errs := ask(); !slices.ContainsFunc(errs, func(err error) bool { return errors.Is(err, log.fail) }) {
+		t.Error("nobody was told that the list cannot be read")
+	}
+	begun, log.fail, log.gets = make(chan struct{}), nil, 0
+	for k, err := range ask() {
+		if err != nil {
+			t.Fatalf("item %d: %v", k, err)
+		}
+	}
+	if log.gets != 1 {
+		t.Errorf("the list was read %d times", log.gets)
+	}
+}
+
+// Lists that were asked for longest ago are dropped, so that no more is kept than there is room for.
+func TestOldListsAreDropped(t *testing.T) {
+	var kept lists
+	for seq := range uint64(10) {
+		if _, err := kept.get(listKey{seq, true}, func(l *list) error {
+			l.bytes = listsBytes / 4
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(kept.of) != 3 || kept.bytes > listsBytes || kept.of[listKey{9, true}] == nil {
+		t.Errorf("%d lists are kept, %d bytes", len(kept.of), kept.bytes)
 	}
 }

@@ -37,6 +37,7 @@ type Result struct {
 	Times     map[string]float64 `json:"times_s,omitempty"`    // seconds until
 	Beside    map[string]float64 `json:"beside,omitempty"`     // steps a second of w1, alone and beside what goes on
 	Samples   []Sample           `json:"samples,omitempty"`    // of a soak
+	Items     []Items            `json:"items,omitempty"`      // by the length of the list
 	Floor     Floor              `json:"floor"`
 }
 
@@ -46,7 +47,7 @@ type Options struct {
 	Mode     string // embedded or daemon
 	InFlight int
 	Seconds  float64
-	Count    int  // of timers, sleeping runs and runs to list
+	Count    int  // of timers, items, sleeping runs and runs to list
 	Events   int  // that the large file of growth holds
 	Sealed   bool // payloads are sealed in the journal
 	// Progress hears what is under way, and how much of it is done (0 to 1).
@@ -67,6 +68,7 @@ var Workloads = []Workload{
 	{"w1", "runs of 10 steps, one after the other", chain, true},
 	{"w2", "runs of 100 parallel steps and a join, 16 in flight", wide, true},
 	{"fan", "one run of 10,000 parallel steps and a join", fan, false},
+	{"items", "runs over a list of --count items, of a tenth and of a hundredth of them, beside w2 in turns", items, true},
 	{"signals", "signals taken and consumed", signals, false},
 	{"timers", "timers due in the same second", timers, false},
 	{"sleep", "runs that sleep; SIGKILL; the start after it", sleep, false},

@@ -204,6 +204,9 @@ func (r *remote) register(ctx context.Context, name string, def flow.Definition)
 
 func (r *remote) run(ctx context.Context, name string) error {
 	st, _, err := r.c.Start(ctx, name, nil, client.StartOptions{Wait: time.Minute, Steps: "none"})
+	if err == nil && st.CompletedAt == "" {
+		st, err = r.c.WaitSteps(ctx, st.WorkflowID, "none")
+	}
 	if err == nil && st.State != "completed" {
 		err = fmt.Errorf("run %s: %s", st.WorkflowID, st.State)
 	}
