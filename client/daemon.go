@@ -15,14 +15,10 @@ import (
 // Objects gives a page of object keys, and the cursor of the next one.
 func (c *Client) Objects(ctx context.Context, prefix string, limit int, cursor string) ([]model.Object, string, error) {
 	v := url.Values{}
-	for name, text := range map[string]string{"prefix": prefix, "cursor": cursor} {
-		if text != "" {
-			v.Set(name, text)
-		}
+	if prefix != "" {
+		v.Set("prefix", prefix)
 	}
-	if limit > 0 {
-		v.Set("limit", strconv.Itoa(limit))
-	}
+	paged(v, limit, cursor)
 	var out struct {
 		Objects    []model.Object `json:"objects"`
 		NextCursor string         `json:"next_cursor"`

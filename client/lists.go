@@ -55,6 +55,16 @@ func (f *Filter) Values() url.Values {
 	return v
 }
 
+// paged adds how many things a page may have (0: the daemon's number) and where it begins ("": with the first).
+func paged(v url.Values, limit int, cursor string) {
+	if limit > 0 {
+		v.Set("limit", strconv.Itoa(limit))
+	}
+	if cursor != "" {
+		v.Set("cursor", cursor)
+	}
+}
+
 // List gives a page of runs, newest first, and the cursor of the next one, "" after the last. Limit is at most 1,000; 0: 100. A
 // page that is not the last may have fewer runs, or none: the daemon looks at no more than 10,000 runs for it.
 func (c *Client) List(ctx context.Context, f Filter, limit int, cursor string) ([]model.RunHead, string, error) {
@@ -62,12 +72,7 @@ func (c *Client) List(ctx context.Context, f Filter, limit int, cursor string) (
 	if f.Reasons {
 		v.Set("include", strings.TrimPrefix(v.Get("include")+",reason", ","))
 	}
-	if limit > 0 {
-		v.Set("limit", strconv.Itoa(limit))
-	}
-	if cursor != "" {
-		v.Set("cursor", cursor)
-	}
+	paged(v, limit, cursor)
 	var out struct {
 		Runs       []model.RunHead `json:"runs"`
 		NextCursor string          `json:"next_cursor"`

@@ -243,12 +243,7 @@ func (c *Client) TimelineAt(ctx context.Context, run string, at uint64, limit in
 	if at > 0 {
 		v.Set("at", strconv.FormatUint(at, 10))
 	}
-	if limit > 0 {
-		v.Set("limit", strconv.Itoa(limit))
-	}
-	if cursor != "" {
-		v.Set("cursor", cursor)
-	}
+	paged(v, limit, cursor)
 	var out struct {
 		Attempts   []model.Span `json:"attempts"`
 		NextCursor string       `json:"next_cursor"`
@@ -264,14 +259,10 @@ func (c *Client) Items(ctx context.Context, run, step, state, cursor string, lim
 		return nil, refuse(fmt.Errorf("the step %w", err))
 	}
 	v := url.Values{"steps": {"none"}, "items": {step}}
-	for key, value := range map[string]string{"state": state, "cursor": cursor} {
-		if value != "" {
-			v.Set(key, value)
-		}
+	if state != "" {
+		v.Set("state", state)
 	}
-	if limit > 0 {
-		v.Set("limit", strconv.Itoa(limit))
-	}
+	paged(v, limit, cursor)
 	st := &model.Status{}
 	if err := c.get(ctx, path("v1", "runs", run)+"?"+v.Encode(), st); err != nil {
 		return nil, err

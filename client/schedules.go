@@ -38,10 +38,8 @@ func (c *Client) Schedules(ctx context.Context) (all []model.Schedule, err error
 			Schedules  []model.Schedule `json:"schedules"`
 			NextCursor string           `json:"next_cursor"`
 		}
-		v := url.Values{"limit": {"500"}}
-		if cursor != "" {
-			v.Set("cursor", cursor)
-		}
+		v := url.Values{}
+		paged(v, 500, cursor)
 		if err := c.get(ctx, "/v1/schedules?"+v.Encode(), &page); err != nil {
 			return all, err
 		}
@@ -105,15 +103,13 @@ func (c *Client) PreviewSchedule(ctx context.Context, definition []byte, n int) 
 // ScheduleLedger gives a page of what became of a schedule's due times, the newest first. outcome "", since zero: all; cursor: next of
 // the page before.
 func (c *Client) ScheduleLedger(ctx context.Context, name, outcome string, since time.Time, limit int, cursor string) (rows []model.ScheduleRow, next string, err error) {
-	v := url.Values{"limit": {strconv.Itoa(limit)}}
+	v := url.Values{}
+	paged(v, limit, cursor)
 	if outcome != "" {
 		v.Set("outcome", outcome)
 	}
 	if !since.IsZero() {
 		v.Set("since", since.Format(time.RFC3339Nano))
-	}
-	if cursor != "" {
-		v.Set("cursor", cursor)
 	}
 	var out struct {
 		Rows       []model.ScheduleRow `json:"rows"`

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -73,6 +74,28 @@ type Visitor interface {
 	Snapshot(Snapshot) error
 	Record(Record) error
 	Damaged(Damage) error
+}
+
+// ScanPast is a scan of the log (Log.Scan) that goes on behind damage. damage is told of each, and of the last sequence that was read before it; an error of it
+// ends the scan, as damage does of which nobody knows where it ends.
+func ScanPast(scan func(after uint64, limit int, fn func(Record) error) error, after uint64, record func(Record) error, damage func(after uint64, d Damage) error) error {
+	for {
+		err := scan(after, 0, func(r Record) error {
+			after = r.End() - 1
+			return record(r)
+		})
+		var d *DamageError
+		if !errors.As(err, &d) {
+			return err
+		}
+		if told := damage(after, d.Damage); told != nil {
+			return told
+		}
+		if d.Seq == 0 {
+			return err
+		}
+		after = d.End() - 1
+	}
 }
 
 // HeadFilter picks runs, and says in which order: by number, which is the order in which they were started, or by end. The

@@ -133,51 +133,34 @@ func (p *snapPage) snapshot(tx *bbolt.Tx, k, v []byte) {
 // links of later records whose it is.
 func (j *Journal) logFrom(base uint64, v journal.Visitor) error {
 	told := false
-	for after := base; ; {
-		err := j.Scan(after, 0, func(r journal.Record) error {
-			after = r.End() - 1
-			if r.Seq <= base {
-				return nil // it reaches over base, which is no recovery point then
-			}
-			return v.Record(r)
-		})
-		var damage *journal.DamageError
-		if !errors.As(err, &damage) {
-			return err
+	return journal.ScanPast(j.Scan, base, func(r journal.Record) error {
+		if r.Seq <= base {
+			return nil // it reaches over base, which is no recovery point then
 		}
-		if !told {
-			told = true
-			for _, d := range j.damageAfter(after) {
-				if err := v.Damaged(d); err != nil {
-					return err
-				}
+		return v.Record(r)
+	}, func(after uint64, _ journal.Damage) error {
+		if told {
+			return nil
+		}
+		told = true
+		for _, d := range j.damageAfter(after) {
+			if err := v.Damaged(d); err != nil {
+				return err
 			}
 		}
-		if damage.Seq == 0 {
-			return err
-		}
-		after = damage.End() - 1
-	}
+		return nil
+	})
 }
 
 // damageAfter finds all damage to the log from a sequence on, with the runs as far as the rest of the file tells.
 func (j *Journal) damageAfter(after uint64) []journal.Damage {
 	var o owners
-	for {
-		err := j.Scan(after, 0, func(r journal.Record) error {
-			after = r.End() - 1
-			o.link(&r)
-			return nil
-		})
-		var damage *journal.DamageError
-		if !errors.As(err, &damage) {
-			break
-		}
-		o.damage(damage.Damage)
-		if damage.Seq == 0 {
-			break
-		}
-		after = damage.End() - 1
-	}
+	_ = journal.ScanPast(j.Scan, after, func(r journal.Record) error { // what cannot be read on is told when recovery comes there
+		o.link(&r)
+		return nil
+	}, func(_ uint64, d journal.Damage) error {
+		o.damage(d)
+		return nil
+	})
 	return o.resolve(j)
 }

@@ -67,44 +67,18 @@ func (j *Journal) recoverSnapshots(base uint64, v journal.Visitor) error {
 // recoverLog gives the records after base. When it meets damage all there is of it is told first.
 func (j *Journal) recoverLog(base uint64, v journal.Visitor) error {
 	told := false
-	for after := base; ; {
-		err := j.Scan(after, 0, func(r journal.Record) error {
-			after = r.End() - 1
-			if r.Seq <= base {
-				return nil // it reaches over base, which is no recovery point then
-			}
-			return v.Record(r)
-		})
-		var damage *journal.DamageError
-		if !errors.As(err, &damage) || damage.Seq == 0 {
-			return err
+	return journal.ScanPast(j.Scan, base, func(r journal.Record) error {
+		if r.Seq <= base {
+			return nil // it reaches over base, which is no recovery point then
 		}
-		if !told {
-			told = true
-			if err := j.damages(after, v.Damaged); err != nil {
-				return err
-			}
-		}
-		after = damage.End() - 1
-	}
-}
-
-// damages gives all damage to the log after a sequence.
-func (j *Journal) damages(after uint64, fn func(journal.Damage) error) error {
-	for {
-		err := j.Scan(after, 0, func(r journal.Record) error {
-			after = r.End() - 1
+		return v.Record(r)
+	}, func(after uint64, _ journal.Damage) error {
+		if told {
 			return nil
-		})
-		var damage *journal.DamageError
-		if !errors.As(err, &damage) || damage.Seq == 0 {
-			return err
 		}
-		if err := fn(damage.Damage); err != nil {
-			return err
-		}
-		after = damage.End() - 1
-	}
+		told = true
+		return journal.ScanPast(j.Scan, after, func(journal.Record) error { return nil }, func(_ uint64, d journal.Damage) error { return v.Damaged(d) })
+	})
 }
 
 // Stats is what this opening of the journal has done, and how large the tables are.
