@@ -67,7 +67,7 @@ new one is whole; the disk needs room for both, and nothing is begun without it.
 }
 
 // errDatabase says who keeps a journal on a database.
-var errDatabase = exit(exitUsage, "a journal on a database is copied, put back and compacted with the tools of that database: pg_dump, pg_restore and VACUUM, say")
+var errDatabase = exit(exitUsage, "a journal on a database is copied, put back, compacted and repaired with the tools of that database: pg_dump, pg_restore and VACUUM, say; \"agnt5d export\" makes a file of it")
 
 func compactFile(cmd *cobra.Command, path string) error {
 	if isDatabase(path) {

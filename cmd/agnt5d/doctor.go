@@ -33,6 +33,9 @@ half a run would do its steps a second time.`,
 				return err
 			}
 			if repaired != "" {
+				if isDatabase(args[0]) {
+					return errDatabase
+				}
 				if err := absent(repaired, noOverwriting); err != nil {
 					return err
 				}
