@@ -135,12 +135,15 @@ func (o *Options) config(dsn string) (*pgx.ConnConfig, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the database's URL: %w", plain(err))
 	}
-	set := cfg.RuntimeParams
-	set["search_path"] = pgx.Identifier{o.Schema}.Sanitize()
-	set["synchronous_commit"] = "on" // whatever the role's default is: an acknowledged commit is durable
-	set["default_transaction_isolation"] = "read committed"
-	if set["application_name"] == "" {
-		set["application_name"] = "agnt5d " + o.Node
+	if cfg.RuntimeParams["application_name"] == "" {
+		cfg.RuntimeParams["application_name"] = "agnt5d " + o.Node
+	}
+	// Said to the server and not with the start of the connection: PgBouncer refuses that. An acknowledged commit is durable whatever the
+	// role's default is.
+	settings := `SET search_path = ` + pgx.Identifier{o.Schema}.Sanitize() + `; SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'`
+	cfg.AfterConnect = func(ctx context.Context, c *pgconn.PgConn) error {
+		_, err := c.Exec(ctx, settings).ReadAll()
+		return err
 	}
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = 5 * time.Second
