@@ -538,6 +538,8 @@ func TestEveryWriteHasAName(t *testing.T) {
 		{"fireTimer", "POST", "/v1/runs/r3/timers/t/fire", `{}`, "TimerFired"},
 		{"cancelRun", "POST", "/v1/runs/r1/cancel", `{}`, "RunCancelled"},
 		{"retryRun", "POST", "/v1/runs/r1/retry", `{}`, "RunReopened"},
+		{"pauseRun", "POST", "/v1/runs/r1/pause", `{}`, "RunPaused"},
+		{"resumeRun", "POST", "/v1/runs/r1/resume", `{"reason":"done"}`, "RunResumed"},
 		{"cancelRuns", "POST", "/v1/runs/cancel?workflow=w", ``, "RunCancelled"},
 		{"retryRuns", "POST", "/v1/runs/retry?workflow=w&state=cancelled", ``, "RunReopened"},
 		{"putSchedule", "PUT", "/v1/schedules/s", `{"workflow":"w","every":"1h"}`, "ScheduleChanged"},

@@ -367,6 +367,16 @@ func (c *Client) Retry(ctx context.Context, run string) error {
 	return c.post(ctx, path("v1", "runs", run, "retry"), map[string]any{}, nil)
 }
 
+// Pause pauses a run: no task of it is handed out, and no time of it comes, until it is resumed. History keeps the reason.
+func (c *Client) Pause(ctx context.Context, run, reason string) error {
+	return c.post(ctx, path("v1", "runs", run, "pause"), map[string]any{"reason": reason}, nil)
+}
+
+// Resume ends the pause of a run: what is overdue comes at once.
+func (c *Client) Resume(ctx context.Context, run, reason string) error {
+	return c.post(ctx, path("v1", "runs", run, "resume"), map[string]any{"reason": reason}, nil)
+}
+
 // FireTimer fires a timer of a run now.
 func (c *Client) FireTimer(ctx context.Context, run, timer string) error {
 	return c.post(ctx, path("v1", "runs", run, "timers", timer, "fire"), map[string]any{}, nil)

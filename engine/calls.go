@@ -521,6 +521,34 @@ func (e *Engine) retry(ctx context.Context, run string) error {
 	return fmt.Errorf("engine: run %q keeps changing; try again", run)
 }
 
+// Pause pauses a run: no task of it is handed out, and no time comes for which it waits, until it is resumed. What workers have goes on,
+// signals are taken, and what becomes ready waits. A pause ends with the run. One that is paused already stays so.
+func (e *Engine) Pause(ctx context.Context, run, reason string) error {
+	return refusal.OfRun(run, e.setPause(ctx, run, reason, false))
+}
+
+// Resume ends the pause of a run: its tasks are handed out, and what is overdue comes at once. One that is not paused stays so.
+func (e *Engine) Resume(ctx context.Context, run, reason string) error {
+	return refusal.OfRun(run, e.setPause(ctx, run, reason, true))
+}
+
+func (e *Engine) setPause(ctx context.Context, run, reason string, resume bool) error {
+	if len(reason) > maxReason {
+		return badRequest("reason: %d bytes, the limit is %d", len(reason), maxReason)
+	}
+	err := callErr(ctx, e, func(done func(error)) shard.Input {
+		return &shard.Pause{By: byOf(ctx), ID: run, Reason: reason, Resume: resume, Reply: done}
+	})
+	if !errors.Is(err, shard.ErrAway) {
+		return err
+	}
+	s, err := e.away(run)
+	if err == nil {
+		_, err = s.MatchPause(!resume)
+	}
+	return err
+}
+
 // FireTimer fires a timer of a run now: it releases the steps deferred to it, and the timer itself if it is waiting.
 func (e *Engine) FireTimer(ctx context.Context, run, timer string) error {
 	return refusal.OfRun(run, e.fire(ctx, run, timer))

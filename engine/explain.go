@@ -52,6 +52,9 @@ func reasons(r books, run *shard.Run, counts *archive.Counts) []Reason {
 	if r.Full() {
 		all = append(all, Reason{Code: model.ReasonDiskFull, Detail: "the disk is full: nothing is dispatched until there is space"})
 	}
+	if s.Pause != nil {
+		all = append(all, Reason{Code: model.ReasonPaused, Detail: pausedText(s.Pause), Command: "agnt5d resume " + ids.Word(s.ID)})
+	}
 	if s.Held {
 		all = append(all, Reason{Code: "timer", Detail: "its first steps wait until " + rfc3339.Format(s.StartAt)})
 	}
@@ -69,6 +72,18 @@ func reasons(r books, run *shard.Run, counts *archive.Counts) []Reason {
 		}
 	}
 	return append(f.all, unknownSignals(s)...)
+}
+
+// pausedText says who paused a run, when and why.
+func pausedText(p *replay.Pause) string {
+	text := "the run was paused at " + rfc3339.Format(p.At)
+	if p.By != "" {
+		text += " by " + p.By
+	}
+	if p.Why != "" {
+		text += " (" + p.Why + ")"
+	}
+	return text + ": until it is resumed no task of it is handed out, and no time of it comes"
 }
 
 // unknownSignals are the names of signals that the run received, and for which no step of its workflow waits: they are misspelt.
@@ -116,7 +131,7 @@ func (f *folder) add(r books, run *shard.Run, i int32, st *replay.Step) (working
 	if st.State == replay.StepScheduled || st.State == replay.StepRunning {
 		slot := r.Hub.Slot(run.S.Run, i)
 		working = slot != nil && slot.State == leases.Leased
-		if _, out := run.S.Out(i); !out && (slot == nil || slot.State == leases.Queued) {
+		if _, out := run.S.Out(i); !out && run.S.Pause == nil && (slot == nil || slot.State == leases.Queued) {
 			if h := f.handler(r, run.S.Spec(i)); h != nil {
 				f.queued(r, run, i, h)
 				return working
@@ -181,6 +196,9 @@ func codeOf(s *replay.State, i int32) string {
 	case replay.StepBlocked:
 		return model.ReasonKeyHeld
 	case replay.StepScheduled:
+		if s.Pause != nil {
+			return model.ReasonPaused
+		}
 		return model.ReasonQueued
 	}
 	return model.ReasonRunning
@@ -221,7 +239,9 @@ func reason(r books, run *shard.Run, i int32, depth int) Reason {
 			out.Detail, out.Command = keyHeld(r, st, depth)
 		}
 	case replay.StepScheduled, replay.StepRunning:
-		if r.past {
+		if r.past && out.Code == model.ReasonPaused {
+			out.Detail = fmt.Sprintf("is handed out to %s/%s when the run is resumed", def.Service, def.Handler)
+		} else if r.past {
 			out.Detail = thenOf(def, st)
 		} else {
 			explainTask(r, run, i, &out)
@@ -334,6 +354,8 @@ func explainTask(r books, run *shard.Run, i int32, out *Reason) {
 		return
 	}
 	switch {
+	case st.State == replay.StepScheduled && slot == nil && s.Pause != nil:
+		out.Code, out.Detail = model.ReasonPaused, fmt.Sprintf("is handed out to %s/%s when run %s is resumed", def.Service, def.Handler, s.ID)
 	case slot != nil && slot.State != leases.Queued:
 		out.Detail = fmt.Sprintf("is running attempt %d %s since %s", st.Attempt, where(slot), rfc3339.Format(slot.StartedAt))
 		if silent, until := r.Silence(slot, r.now); until != 0 && silent >= 1000 {

@@ -13,7 +13,8 @@ type Status struct {
 	WorkflowID      string                `json:"workflow_id"`
 	WorkflowName    string                `json:"workflow_name"`
 	Version         uint32                `json:"version"`
-	State           string                `json:"state"` // running, completed, failed, cancelled, quarantined
+	State           string                `json:"state"`            // running, completed, failed, cancelled, quarantined
+	Paused          bool                  `json:"paused,omitempty"` // no task of it is handed out, and no time of it comes
 	Input           json.RawMessage       `json:"input"`
 	Output          json.RawMessage       `json:"output"` // null until the run has completed
 	Error           *RunError             `json:"error,omitempty"`

@@ -205,6 +205,10 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		}
 		s.Output = keepIf(seq, e.Payload)
 		s.end(Completed, at)
+	case event.RunPaused:
+		return s.pause(at, e)
+	case event.RunResumed:
+		return s.resume()
 	case event.RunBegan:
 		if !s.Held {
 			return "its first steps wait for no time"
@@ -346,7 +350,7 @@ func (s *State) release(st *Step) {
 }
 
 func (s *State) end(status RunState, at int64) {
-	s.Status, s.EndedAt = status, at
+	s.Status, s.EndedAt, s.Pause = status, at, nil
 	s.agenda = s.agenda[:0]
 	s.Mail.LeaveAll()
 	if status == Completed {

@@ -20,16 +20,17 @@ import (
 //	fields  = msgpack map: field number -> value, ascending, zero values left out
 //	payload = msgpack array [sequence, length] or [sequence, length, bytes] when length is at most 48
 //
-// A state with tags has encoding 5, one with items has encoding 4, any other of a definition that uses more of the language than dependencies, waits and timers, or of a
+// A state of a run that is paused has encoding 6, one with tags has encoding 5, one with items has encoding 4, any other of a definition that uses more of the language than dependencies, waits and timers, or of a
 // run that started later, has encoding 3. Another one with instances
 // beyond its definition, or with answers, has encoding 2, and any other is encoded as it was before there were such. Answers came to it later than instances: a release that knows only these says of the field that a newer one wrote it.
-const Encoding = 5
+const Encoding = 6
 
 const (
 	encodingOfSteps    = 1 // of a state that holds the steps of its definition and nothing else
 	encodingOfAdded    = 2
 	encodingOfLanguage = 3
 	encodingOfItems    = 4
+	encodingOfTags     = 5
 )
 
 // Numbers of the fields of a state; they are the format.
@@ -69,6 +70,8 @@ const (
 	kHeld       // the same
 	kDeadline   // the same
 	kTags       // from encoding 5 on
+
+	kPause = 40 // from encoding 6 on
 )
 
 // Numbers of the fields of a step.
@@ -238,6 +241,9 @@ func (s *State) encode(f, in *fields, dst []byte, answers bool) []byte {
 	if len(s.Tags) > 0 {
 		f.key(kTags)
 		f.buf = event.AppendTags(f.buf, s.Tags)
+		encoding = encodingOfTags
+	}
+	if s.appendPause(f) {
 		encoding = Encoding
 	}
 	return f.flush(append(dst, encoding))
@@ -598,6 +604,8 @@ func Decode(b []byte, g *flow.Graph) (*State, error) {
 			s.Deadline = r.Int()
 		case kTags:
 			s.Tags = event.ReadTags(r)
+		case kPause:
+			s.readPause(r)
 		case kFilled:
 			if err := s.readFilled(r); err != nil {
 				return nil, err

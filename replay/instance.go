@@ -193,6 +193,9 @@ func (s *State) sink(i Instance) bool {
 
 // Dues calls fn for each instance that waits for a time, RunItself among them, with that time (Unix ms).
 func (s *State) Dues(fn func(i Instance, due int64)) {
+	if s.Pause != nil { // they come when it is resumed
+		return
+	}
 	s.runDues(fn)
 	for i, st := range s.All() {
 		if st.Due != 0 && st.State.Open() {

@@ -32,7 +32,7 @@ type Kind struct {
 	mail     bool                                                              // it waits in the mailbox for the signal of its spec
 	absorbs  bool                                                              // failures of the tasks beside it; a retry of the run forgets how many
 
-	follows [event.WorkflowRegistered]States // Follows and common
+	follows [event.Kinds]States // Follows and common
 }
 
 // States is a set of states of an instance.

@@ -186,6 +186,7 @@ type State struct {
 	Fault    *Fault   // why it failed when no step failed it
 	Output   Payload  // what a template says that the run gives; of a run that has completed
 	Reason   string   // of a cancellation or quarantine
+	Pause    *Pause   // nil: it is not paused
 	Hurt     bool     // its records are damaged: what is known stands in its snapshot
 
 	CreatedAt int64  // Unix ms
@@ -231,7 +232,7 @@ func New(g *flow.Graph) *State {
 // Brief gives what an open run is without its steps, signals and keys: it costs the same however large the run is.
 func (s *State) Brief() *State {
 	return &State{Run: s.Run, ID: s.ID, Workflow: s.Workflow, Version: s.Version, Graph: s.Graph, Status: s.Status, Input: s.Input, Trace: s.Trace, Tags: s.Tags, FailedBy: -1,
-		Reason: s.Reason, Hurt: s.Hurt, CreatedAt: s.CreatedAt, StartAt: s.StartAt, Held: s.Held, Deadline: s.Deadline, LastAt: s.LastAt, LastSeq: s.LastSeq, Events: s.Events, Skipped: s.Skipped, Handled: s.Handled, Boot: s.Boot}
+		Reason: s.Reason, Pause: s.Pause, Hurt: s.Hurt, CreatedAt: s.CreatedAt, StartAt: s.StartAt, Held: s.Held, Deadline: s.Deadline, LastAt: s.LastAt, LastSeq: s.LastSeq, Events: s.Events, Skipped: s.Skipped, Handled: s.Handled, Boot: s.Boot}
 }
 
 // Step gives the step of that name.

@@ -35,7 +35,7 @@ func TestTransitions(t *testing.T) {
 			t.Fatal(err)
 		}
 		for from := replay.StepPending; from <= replay.StepCancelled; from++ {
-			for kind := event.StepBlocked; kind < event.WorkflowRegistered; kind++ {
+			for kind := event.StepBlocked; kind < event.Kinds; kind++ {
 				to, ok := follow(t, g, from, kind)
 				if !kind.HasStep() {
 					continue
@@ -50,7 +50,7 @@ func TestTransitions(t *testing.T) {
 		}
 	}
 	for status := replay.Running; status <= replay.Quarantined; status++ {
-		for kind := event.RunStarted; kind < event.WorkflowRegistered; kind++ {
+		for kind := event.RunStarted; kind < event.Kinds; kind++ {
 			if to, ok := followRun(t, status, kind); ok {
 				fmt.Fprintf(&b, "%-11s %-9s + %-14s = %s\n", "run", status, kind, to)
 			}

@@ -38,7 +38,7 @@ func (t *Turn) add(e event.Event) {
 	if t.Err != nil {
 		return
 	}
-	stops := e.Kind.Stops() || e.Kind == event.StepFailed && t.S.itemsOf(e.Step) != nil // the items that are open then
+	stops := e.Kind.Stops() || e.Kind == event.RunPaused || e.Kind == event.StepFailed && t.S.itemsOf(e.Step) != nil // the items that are open then
 	if t.Stopping != nil && t.S.Status == Running && stops {
 		t.Stopping(t)
 		if t.Err != nil {
@@ -167,7 +167,7 @@ func (t *Turn) Signal(name, id string, payload []byte) {
 
 // Due says that the clock has reached due for the step. It reports whether the step waited for that time.
 func (t *Turn) Due(step Instance, due int64) bool {
-	if t.Err != nil || t.S.Status != Running || due == 0 || t.At < due {
+	if t.Err != nil || t.S.Status != Running || t.S.Pause != nil || due == 0 || t.At < due {
 		return false
 	}
 	if step == RunItself {

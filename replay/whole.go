@@ -53,6 +53,9 @@ func (s *State) runDues(fn func(i Instance, due int64)) {
 
 // DueAt says whether the step, or the run itself, waits for that time: whether Dues gives it.
 func (s *State) DueAt(i Instance, due int64) bool {
+	if s.Pause != nil {
+		return false
+	}
 	if i == RunItself {
 		found := false
 		s.runDues(func(_ Instance, at int64) { found = found || at == due })

@@ -148,6 +148,9 @@ type drawing struct {
 
 func drawRun(out io.Writer, st *model.Status, def *flow.Definition, how drawing) error {
 	fmt.Fprintf(out, "run %s  %s version %d  %s", st.WorkflowID, st.WorkflowName, st.Version, st.State)
+	if st.Paused {
+		fmt.Fprint(out, ", paused")
+	}
 	fmt.Fprintf(out, "\nstarted %s", local(st.CreatedAt, how.in))
 	if st.CompletedAt != "" {
 		fmt.Fprintf(out, ", took %s", between(st.CreatedAt, st.CompletedAt))

@@ -131,7 +131,7 @@ func Show(seq, n uint64, at int64, run string, g *flow.Graph, e *event.Event) mo
 		out.Data["payload"] = json.RawMessage(OrNull(e.Payload))
 	case event.TimerFired:
 		out.Data["forced"] = e.Forced
-	case event.RunCancelled:
+	case event.RunCancelled, event.RunPaused, event.RunResumed:
 		put("reason", e.Message)
 	case event.RunQuarantined:
 		out.Data["damaged_seq"] = e.Ref

@@ -90,6 +90,7 @@ func (a *Archive) status(l *Look, steps Steps) (*model.Status, error) {
 	if s.Deadline != 0 && !s.Status.Ended() {
 		out.Deadline = rfc3339.Format(s.Deadline)
 	}
+	out.Paused = s.Pause != nil
 	out.Error = runError(s)
 	var err error
 	if out.Input, err = a.Payload(s.Input); err != nil {

@@ -52,7 +52,15 @@ const (
 	SettingChanged     Kind = 48 // Name (key, like token/ci), Message (what became of it)
 	ScheduleChanged    Kind = 52 // Name, Version (revision), Code (what became of it), Payload (its definition)
 	ScheduleDecided    Kind = 53 // Name, Version (revision), Due (nominal time), Code (outcome), ID (of its run), Message; Time, Ref: the last and the number of many
+
+	// What operators correct: again facts of a run.
+
+	RunPaused  Kind = 54 // fact: Message (reason): no task of it is handed out, and no time of it comes, until it is resumed
+	RunResumed Kind = 55 // fact: Message (reason)
 )
+
+// Kinds is one more than the largest number of a kind.
+const Kinds = RunResumed + 1
 
 var names = [...]string{
 	RunStarted: "RunStarted", StepBlocked: "StepBlocked", KeysGranted: "KeysGranted", StepScheduled: "StepScheduled",
@@ -67,6 +75,7 @@ var names = [...]string{
 	WorkflowUsed: "WorkflowUsed", WorkflowDeleted: "WorkflowDeleted",
 	EngineStarted: "EngineStarted", SettingChanged: "SettingChanged",
 	ScheduleChanged: "ScheduleChanged", ScheduleDecided: "ScheduleDecided",
+	RunPaused: "RunPaused", RunResumed: "RunResumed",
 }
 
 func (k Kind) String() string {
@@ -157,6 +166,9 @@ var layouts = [...][]field{
 	SettingChanged:     {fName, fMessage, fBy},
 	ScheduleChanged:    {fName, fVersion, fCode, fPayload, fBy},
 	ScheduleDecided:    {fName, fVersion, fDue, fCode, fID, fMessage, fBy, fTime, fRef},
+
+	RunPaused:  {fMessage, fBy},
+	RunResumed: {fMessage, fBy},
 }
 
 // Event is one fact or intent. Which fields a kind uses is said at the kind; the others are zero. Sequence, position and

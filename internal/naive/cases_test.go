@@ -48,7 +48,7 @@ func TestCases(t *testing.T) {
 			}
 		}
 	}
-	if n != 436 {
+	if n != 446 {
 		t.Errorf("%d cases", n)
 	}
 }

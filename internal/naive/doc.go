@@ -2,5 +2,5 @@
 // failures, and lists. It is written from the words of docs/definitions.md and docs/concepts.md and shares no code with the engine: no counters, no agenda, no events.
 // Each question is answered by walking the graph. Tests hold the engine against it.
 //
-// A Run is driven by facts: Take, OK, Fail, Signal, Timeout, Fire, Due, Answer, Cancel, Retry. Enabled gives those that can come next.
+// A Run is driven by facts: Take, OK, Fail, Signal, Timeout, Fire, Due, Answer, Lost, Cancel, Retry, Pause, Resume. Enabled gives those that can come next.
 package naive

@@ -19,7 +19,7 @@ func split(name string) (step string, index int) {
 	return name, -1
 }
 
-// Enabled gives the facts that can happen now, a cancel and a retry aside.
+// Enabled gives the facts that can happen now, but for what people do and the loss of an attempt.
 func (r *Run) Enabled() (all []Fact) {
 	if r.State == Running {
 		for _, s := range r.g.steps {
@@ -48,21 +48,23 @@ func (r *Run) enabled(s *Step) (all []Fact) {
 				continue
 			}
 			busy++
-			if !r.orphans[Item(name, i)] {
+			if !r.Paused && !r.orphans[Item(name, i)] {
 				return append(all, Fact{"take", Item(name, i)})
 			}
 		}
-	case st == Scheduled && !r.orphans[name]:
+	case st == Scheduled && !r.orphans[name] && !r.Paused:
 		all = append(all, Fact{"take", name})
 	case st == Running:
 		all = append(all, Fact{"ok", name}, Fact{"fail", name})
-	case st == Deferred:
+	case st == Deferred && !r.Paused:
 		all = append(all, Fact{"due", name})
 	case st == Waiting && s.Type == "wait_timer":
-		all = append(all, Fact{"fire", name})
+		if !r.Paused {
+			all = append(all, Fact{"fire", name})
+		}
 	case st == Waiting:
 		all = append(all, Fact{"signal", name})
-		if s.Signal.TimeoutMS != nil {
+		if s.Signal.TimeoutMS != nil && !r.Paused {
 			all = append(all, Fact{"timeout", name})
 		}
 	}
@@ -78,7 +80,7 @@ func (r *Run) Do(f Fact) error {
 	if !r.happens(what, step, index) {
 		return ErrNotNow
 	}
-	if what != "take" && what != "answer" {
+	if what != "take" && what != "answer" && what != "pause" && what != "resume" {
 		r.decide()
 	}
 	return nil
@@ -94,7 +96,7 @@ func (r *Run) happens(what, step string, index int) bool {
 		r.end(Cancelled, "", "")
 		return true
 	case "run_timeout":
-		if r.State != Running {
+		if r.State != Running || r.Paused {
 			return false
 		}
 		r.end(Failed, "", "run_timeout")
@@ -105,6 +107,12 @@ func (r *Run) happens(what, step string, index int) bool {
 		}
 		r.reopen()
 		return true
+	case "pause", "resume":
+		if r.State != Running || r.Paused != (what == "resume") {
+			return false
+		}
+		r.Paused = what == "pause"
+		return true
 	case "answer":
 		name := step
 		if index >= 0 {
@@ -114,7 +122,7 @@ func (r *Run) happens(what, step string, index int) bool {
 		delete(r.orphans, name)
 		return had
 	}
-	if r.State != Running || s == nil {
+	if r.State != Running || s == nil || r.Paused && (what == "take" || what == "timeout" || what == "fire" || what == "due") {
 		return false
 	}
 	if index >= 0 {
@@ -131,6 +139,8 @@ func (r *Run) item(what string, s *Step, index int) bool {
 	switch {
 	case what == "take" && *at == Waiting && !r.orphans[Item(s.Name, index)]:
 		*at = Running
+	case what == "lost" && *at == Running:
+		*at = Waiting
 	case what == "ok" && *at == Running:
 		*at = Completed
 		r.count(s)
@@ -148,6 +158,8 @@ func (r *Run) step(what string, s *Step) bool {
 	switch st := r.Steps[name]; {
 	case what == "take" && st == Scheduled && !r.orphans[name]:
 		r.Steps[name] = Running
+	case what == "lost" && st == Running && s.ForEach == nil:
+		r.Steps[name] = Scheduled
 	case what == "ok" && st == Running && s.ForEach == nil:
 		r.complete(s)
 	case what == "fail" && st == Running && s.ForEach == nil:

@@ -33,6 +33,7 @@ type Run struct {
 	input any
 
 	State   string // running, completed, failed, cancelled
+	Paused  bool
 	ErrStep string // by whose failure it failed
 	ErrCode string // why it failed, when no step did
 	Steps   map[string]string
@@ -440,6 +441,7 @@ func (r *Run) cancelItems(s *Step) {
 }
 
 func (r *Run) end(state, step, code string) {
+	r.Paused = false
 	r.State, r.ErrStep, r.ErrCode = state, step, code
 	for _, s := range r.g.steps {
 		st := r.Steps[s.Name]

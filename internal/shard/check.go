@@ -180,7 +180,7 @@ func (c *check) run(run *Run) string {
 		if why := c.works(run, i, st, slot); why != "" {
 			return fmt.Sprintf("6: step %q, attempt %d, %s", s.Name(i), st.Attempt, why)
 		}
-		if st.Due != 0 && st.State.Open() && !c.times[timers.Entry{Due: st.Due, Run: s.Run, Step: i}] {
+		if st.Due != 0 && st.State.Open() && s.Pause == nil && !c.times[timers.Entry{Due: st.Due, Run: s.Run, Step: i}] {
 			return fmt.Sprintf("9: step %q is %s until %d, and nobody looks then", s.Name(i), st.State, st.Due)
 		}
 	}
@@ -204,6 +204,12 @@ func (c *check) works(run *Run, i int32, st *replay.Step, slot *leases.Slot) str
 	has := slot != nil && slot.Attempt == st.Attempt
 	switch st.State {
 	case replay.StepScheduled:
+		if run.S.Pause != nil {
+			if has && slot.State == leases.Queued {
+				return "is offered, and its run is paused"
+			}
+			return ""
+		}
 		if !out && !c.offers[offer{run: run, step: i, attempt: st.Attempt}] && !(has && (slot.State == leases.Queued || slot.State == leases.Leased)) {
 			return "is scheduled, and nobody is offered it"
 		}

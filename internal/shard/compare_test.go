@@ -38,7 +38,7 @@ func TestTheEngineIsWhatTheSecondModelSays(t *testing.T) {
 	for seed := uint64(1); seed <= uint64(n) && !t.Failed(); seed++ {
 		maps.Copy(met, compareOn(t, seed, false))
 	}
-	for _, what := range []string{"completed", "failed", "cancelled", "retry", "restart", "restart with a question", "skip when", "skip failure", "skip dependency", "skip not_needed", "expression_failed", "caught", "items", "an item of many failed", "item_failed", "items were cancelled", "items went on"} {
+	for _, what := range []string{"completed", "failed", "cancelled", "retry", "restart", "restart with a question", "skip when", "skip failure", "skip dependency", "skip not_needed", "expression_failed", "caught", "items", "an item of many failed", "item_failed", "items were cancelled", "items went on", "pause", "resume", "an end while paused"} {
 		if met[what] == 0 {
 			t.Errorf("%s never happened in %d definitions", what, n)
 		}
@@ -121,8 +121,16 @@ func (c *comparison) next() bool {
 		return f[0] == "timeout" && f[1] != c.firstDue()
 	})
 	slices.SortFunc(all, func(a, b naive.Fact) int { return strings.Compare(a.String(), b.String()) })
+	if c.model.Paused && (len(all) == 0 || c.rng.IntN(100) < 25) {
+		c.met["resume"]++
+		return c.do(naive.Fact{"resume"})
+	}
 	if len(all) == 0 {
 		return false
+	}
+	if !c.model.Paused && c.rng.IntN(100) < 4 {
+		c.met["pause"]++
+		return c.do(naive.Fact{"pause"})
 	}
 	if c.rng.IntN(100) < 2 {
 		return c.do(naive.Fact{"cancel"})
@@ -137,6 +145,7 @@ func (c *comparison) restart() {
 	c.boot()
 	for step := range had { // an attempt in process that is out when its engine ends is over
 		_ = c.model.Do(naive.Fact{"answer", strings.TrimPrefix(step, "r/")})
+		_ = c.model.Do(naive.Fact{"lost", strings.TrimPrefix(step, "r/")}) // and one that was under way is offered again
 	}
 	c.take()
 }
@@ -167,8 +176,12 @@ func (c *comparison) do(f naive.Fact) bool {
 	if c.loud {
 		fmt.Println(f)
 	}
+	paused := c.model.Paused
 	if err := c.model.Do(f); err != nil {
 		c.t.Fatalf("definition %d: %s: %v", c.seed, f, err)
+	}
+	if paused && c.model.State != naive.Running {
+		c.met["an end while paused"]++
 	}
 	in := c.input(f)
 	if c.rng.IntN(100) < 4 { // what it asks because of that is lost
@@ -213,6 +226,8 @@ func (c *comparison) input(f naive.Fact) any {
 			in.State = st
 		}
 		return in
+	case "pause", "resume":
+		return &shard.Pause{ID: "r", Resume: f[0] == "resume", Reply: reply}
 	case "signal":
 		return &shard.Signal{ID: "r", Name: "g_" + f[1], SignalID: fmt.Sprint("s", len(c.facts)), Payload: []byte(`{"n":1}`), Reply: func(_ string, err error) { reply(err) }}
 	case "fire":
@@ -252,6 +267,9 @@ func (c *comparison) differs() string {
 	if i, ok := s.Step(c.model.ErrStep); ok && c.asks && failed != "" && failed != c.model.ErrStep && s.At(i).State < replay.StepBlocked {
 		c.apart = true // its expression failed the run, and here another one was quicker
 		return ""
+	}
+	if (s.Pause != nil) != c.model.Paused {
+		return fmt.Sprintf("it is paused: %v, want %v", s.Pause != nil, c.model.Paused)
 	}
 	if failed != c.model.ErrStep {
 		return fmt.Sprintf("the run failed by %q, want %q", failed, c.model.ErrStep)
@@ -320,7 +338,7 @@ func (c *comparison) differsInItems(s *replay.State, step replay.Instance, want 
 			state = "wait"
 		case it.State == replay.StepScheduled: // the shard hands it out at once, unless an attempt of it is out
 			state = naive.Running
-			if _, out := s.Out(s.ItemNumber(step, it.Index)); out {
+			if _, out := s.Out(s.ItemNumber(step, it.Index)); out || s.Pause != nil {
 				state = "wait"
 			}
 		}

@@ -443,6 +443,7 @@ func (in *Signal) needs(r *Shard) bool { return r.needID(in.ID) }
 func (in *Cancel) needs(r *Shard) bool { return r.needID(in.ID) }
 func (in *Retry) needs(r *Shard) bool  { return r.needID(in.ID) }
 func (in *Fire) needs(r *Shard) bool   { return r.needID(in.ID) }
+func (in *Pause) needs(r *Shard) bool  { return r.needID(in.ID) }
 func (in *Delete) needs(r *Shard) bool {
 	all := true
 	for _, id := range in.slice() { // what is missing is asked for together
@@ -468,6 +469,7 @@ func (in *Signal) about() subject     { return subject{id: in.ID} }
 func (in *Cancel) about() subject     { return subject{id: in.ID} }
 func (in *Retry) about() subject      { return subject{id: in.ID} }
 func (in *Fire) about() subject       { return subject{id: in.ID} }
+func (in *Pause) about() subject      { return subject{id: in.ID} }
 func (in *Delete) about() subject     { return subject{id: in.IDs[0]} }
 func (in *Query) about() subject      { return subject{id: in.ID} }
 func (in *Await) about() subject      { return subject{id: in.ID} }

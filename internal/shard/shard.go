@@ -76,10 +76,10 @@ var ErrAway = errors.New("the run has ended and is not in memory")
 //  5. Whoever works is expected: the run of a lease knows of the attempt, unless a batch under way releases it. A slot whose
 //     outcome is on its way is released by one.
 //  6. Whoever is expected works or can: each scheduled step is offered, leased, or waits for an attempt that is out; each running
-//     step has its lease, and so has each attempt that is out.
+//     step has its lease, and so has each attempt that is out. Of a run that is paused nothing is offered.
 //  7. The table of keys has exactly the requests of the states, and they hold their keys when the state says so.
 //  8. Who works under a key holds it: no other handler can have a task with that key.
-//  9. Every time that a running run waits for stands in the queue of times.
+//  9. Every time that a running run waits for, unless it is paused, stands in the queue of times.
 //  10. What an instance of a running run asks was asked, and nothing else.
 //
 // Of a damaged run, and of one that a newer release has written on, less is known than happened: 7 and 8 leave out their keys.

@@ -32,6 +32,7 @@ var update = flag.Bool("update", false, "rewrite what the stories expect")
 //	start RUN WORKFLOW [JSON [DELAY]]
 //	complete RUN STEP [JSON]    fail RUN STEP [final]    started RUN STEP
 //	signal RUN NAME [ID]     cancel RUN                  retry RUN                fire RUN TIMER
+//	pause RUN                resume RUN
 //	advance 5s               restart                     state RUN
 func TestStories(t *testing.T) {
 	files, err := filepath.Glob("../../testdata/stories/*.txt")
@@ -225,6 +226,8 @@ func (s *story) do(commands string) {
 				}
 			}
 			s.turn(in)
+		case "pause", "resume":
+			s.turn(&shard.Pause{ID: arg(1), Reason: "story", Resume: words[0] == "resume", Reply: s.reply})
 		case "fire":
 			s.turn(&shard.Fire{ID: arg(1), Timer: arg(2), Reply: s.reply})
 		case "advance":
@@ -245,6 +248,9 @@ func (s *story) do(commands string) {
 				s.t.Fatal(err)
 			}
 			text := st.Status.String()
+			if st.Pause != nil {
+				text += " (paused)"
+			}
 			for i := range st.Steps {
 				text += fmt.Sprintf(" %s=%s", st.Graph.Def.Steps[i].Name, st.Shown(replay.Instance(i)))
 				if _, over := st.ItemCounts(replay.Instance(i)); over {

@@ -34,15 +34,15 @@ func Waits(s *replay.State) bool {
 }
 
 func waits(s *replay.State, signals bool, works func(replay.Instance) bool) (stuck bool) {
-	if s.Held || s.Deadline != 0 {
+	if s.Pause == nil && (s.Held || s.Deadline != 0) {
 		return false
 	}
 	for i, st := range s.All() {
 		switch {
 		case !st.State.Open():
-		case st.Due != 0 && st.State != replay.StepScheduled && st.State != replay.StepRunning, works(i):
+		case s.Pause == nil && st.Due != 0 && st.State != replay.StepScheduled && st.State != replay.StepRunning, works(i):
 			return false
-		case st.State != replay.StepWaiting || s.Spec(i).Type != flow.TypeWaitSignal || signals:
+		case s.Pause != nil || st.State != replay.StepWaiting || s.Spec(i).Type != flow.TypeWaitSignal || signals:
 			stuck = true
 		}
 	}

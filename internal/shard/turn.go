@@ -265,6 +265,10 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 			r.end(run)
 		case event.RunReopened:
 			r.reopened(run)
+		case event.RunPaused:
+			r.paused(run)
+		case event.RunResumed:
+			r.resumed(run)
 		case event.RunQuarantined:
 			clear(run.asked)
 			r.stop(run)

@@ -156,6 +156,24 @@ export const cancelRun = (id: string): Action => ({
   send: (f) => post(run(id) + '/cancel', f.reason ? { reason: f.reason } : {}),
 })
 
+export const pauseRun = (id: string): Action => ({
+  title: 'Pause run',
+  what: `No task of run ${id} is handed out, and no timer, timeout or retry of it comes, until it is resumed. What workers have goes on, and signals are taken.`,
+  button: 'Pause run',
+  fields: [{ name: 'reason', label: 'Reason', hint: 'kept in the history' }],
+  line: (f) => command('pause', id, ...(f.reason ? ['--reason', f.reason] : [])),
+  send: (f) => post(run(id) + '/pause', f.reason ? { reason: f.reason } : {}),
+})
+
+export const resumeRun = (id: string): Action => ({
+  title: 'Resume run',
+  what: `Tasks of run ${id} are handed out again, and what is overdue comes at once.`,
+  button: 'Resume run',
+  fields: [{ name: 'reason', label: 'Reason', hint: 'kept in the history' }],
+  line: (f) => command('resume', id, ...(f.reason ? ['--reason', f.reason] : [])),
+  send: (f) => post(run(id) + '/resume', f.reason ? { reason: f.reason } : {}),
+})
+
 export const retryRun = (id: string): Action => ({
   title: 'Retry run',
   what: `Run ${id} is opened again: steps that failed or were cancelled start anew with their full number of attempts. Completed steps are not run again.`,

@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { ask, get, part, runPath } from './api'
 import { Banner } from './banner'
-import { act, cancelRun, deleteRun, retryRun } from './dialog'
+import { act, cancelRun, deleteRun, pauseRun, resumeRun, retryRun } from './dialog'
 import { useAgain, useAsked } from './asked'
 import { Ago, Copy, done, may, now, ofFile, Problem, State, StateIcon, stateName, stepStates, Tags, useInView } from './bits'
 import { between, count, dateTime } from './format'
@@ -234,6 +234,7 @@ function Header({ id, run, live, past }: { id: string; run: Status | undefined; 
       <a class="button" href={link('diff', '', '', { a: id })}>Compare…</a>
       {!past && run && may('operate') && (
         <>
+          {run.state === 'running' && <button type="button" onClick={() => act(run.paused ? resumeRun(id) : pauseRun(id))}>{run.paused ? 'Resume…' : 'Pause…'}</button>}
           {open && <button type="button" onClick={() => act(cancelRun(id))}>Cancel…</button>}
           {(run.state === 'failed' || run.state === 'cancelled') && <button type="button" onClick={() => act(retryRun(id))}>Retry…</button>}
         </>

@@ -29,6 +29,8 @@ const kinds: Record<string, [icon: string, text: string, mark?: string]> = {
   RunFailed: ['failed', 'the run failed', 'bad'],
   RunCancelled: ['cancelled', 'the run was cancelled'],
   RunReopened: ['running', 'the run was opened again', 'run'],
+  RunPaused: ['waiting', 'the run was paused', 'wait'],
+  RunResumed: ['running', 'the run was resumed', 'run'],
   RunQuarantined: ['quarantined', 'the run was quarantined', 'bad'],
   ConditionEvaluated: ['condition', 'its condition was looked at'],
   FailureCaught: ['deferred', 'its failure is handled', 'wait'],
@@ -74,7 +76,7 @@ export function told(e: RunEvent): string {
   if (e.kind === 'StepSkipped' && d.reason) out += `: ${whySkipped(String(d.reason))}`
   if (e.kind === 'FailureCaught' && d.on_failure) out += `: ${d.on_failure} takes over`
   if (e.kind === 'ItemsSet') out += d.count === undefined ? ', the one that it has' : `: ${count(Number(d.count), 'item')}`
-  if (e.kind === 'RunCancelled' && d.reason) out += `: ${d.reason}`
+  if (['RunCancelled', 'RunPaused', 'RunResumed'].includes(e.kind) && d.reason) out += `: ${d.reason}`
   if (d.workflow_name && e.kind.startsWith('Workflow')) out += `: ${d.workflow_name} version ${d.version}`
   if (d.code) out += `: ${d.code}${d.message ? ': ' + d.message : ''}`
   return out

@@ -54,6 +54,7 @@ export interface Status {
   reasons?: Reason[]
   handled_failures?: number
   start_at?: string // until when its first steps wait, or waited
+  paused?: boolean
   deadline?: string // of an open run, when its time is over
   tags?: Record<string, string>
   last_seq: number

@@ -97,6 +97,8 @@ CALLS = {
     "signal_workflow": {"workflow_id": "r", "signal_name": "go", "signal_id": "s"},
     "cancel_workflow": {"workflow_id": "r"},
     "retry_workflow": {"workflow_id": "r"},
+    "pause_workflow": {"workflow_id": "r"},
+    "resume_workflow": {"workflow_id": "r"},
     "fire_timer": {"workflow_id": "r", "timer_key": "t"},
     "advance_clock": {"advance": "1h"},
     "delete_workflow": {"workflow_id": "r"},
@@ -218,7 +220,7 @@ async def test_only_success_is_success(call: str, status: int) -> None:
 @pytest.mark.parametrize("call", [call for call in CALLS if not call.startswith(("delete", "follow", "revoke"))])
 async def test_answers_that_cannot_be_read_are_errors(call: str) -> None:
     for raw in (b"<html>hello</html>", b"[" * 100_000, b"\xff\xfe\xff", b"[]", b'{"a": 1}', b""):
-        if raw == b'{"a": 1}' and CALLS[call] and call in ("cancel_workflow", "retry_workflow", "fire_timer"):
+        if raw == b'{"a": 1}' and CALLS[call] and call in ("cancel_workflow", "retry_workflow", "pause_workflow", "resume_workflow", "fire_timer"):
             continue  # nothing of their answer is read
         if (call == "get_version" and raw == b'{"a": 1}') or (call == "get_step_output" and raw in (b"[]", b'{"a": 1}', b"")):
             continue  # that is an answer
@@ -254,11 +256,13 @@ def test_every_part_of_a_path_is_encoded() -> None:
             client.fire_timer(text, text)
             client.cancel_workflow(text)
             client.retry_workflow(text)
+            client.pause_workflow(text)
+            client.resume_workflow(text)
             client.delete_workflow(text)
             for line in proxy.asked:
                 parts = line.split(" ")[1].partition("?")[0].split("/")
                 assert parts[1] == "v1" and parts[3] == encoded and len(parts) <= 7, line
-                assert set(parts[4:]) <= {"events", "explain", "runs", "signals", "timers", "fire", "cancel", "retry", encoded}, line
+                assert set(parts[4:]) <= {"events", "explain", "runs", "signals", "timers", "fire", "cancel", "retry", "pause", "resume", encoded}, line
 
 
 @pytest.mark.parametrize("trouble", ["cut off", "a page of a proxy", "another server's JSON", "too many requests", "no such page", "a redirect"])

@@ -93,6 +93,12 @@ async def test_the_whole_api_is_covered(daemon: Daemon, tmp_path: pathlib.Path) 
         assert await client.delete_workflows(id_prefix="r4") == {"matched": 1, "done": 1}
         await client.retry_workflow("r0")
         assert (await client.explain("r0"))[0]["code"] == "signal"
+        await client.pause_workflow("r0", "to count")
+        assert (await client.get_workflow_status("r0"))["paused"] and (await client.explain("r0"))[0]["code"] == "paused"
+        await client.resume_workflow("r0")
+        assert "paused" not in await client.get_workflow_status("r0")
+        with pytest.raises(Conflict, match="run_finished"):
+            await client.pause_workflow("r1")
         await client.signal_workflow("r0", "go")
         await client.wait("r0", 30)
         await client.delete_workflow("r0")
@@ -126,7 +132,6 @@ async def test_the_whole_api_is_covered(daemon: Daemon, tmp_path: pathlib.Path) 
             await client.fire_timer("r1", "t")
         with pytest.raises(NotFound, match="no_test_clock"):
             await client.advance_clock("1h")
-        await client.cancel_workflow("r1")
         assert (await client.get_graph("w"))["nodes"] and (await client.count_workflows())["states"]
         assert isinstance(await client.get_timeline("r1"), list) and await client.get_logs("r1") == []
         assert "differs" in await client.diff_workflows("r1", "r2")

@@ -210,6 +210,16 @@ class RunCalls(Caller):
         object_of((yield from self._ask("POST", _run(workflow_id, "/retry"), {})))
 
     @call
+    def pause_workflow(self, workflow_id: str, reason: str = "") -> Steps[None]:
+        """Pause a run: no task of it is handed out, and no time of it comes, until it is resumed. Raises Conflict (``run_finished``)."""
+        object_of((yield from self._ask("POST", _run(workflow_id, "/pause"), {"reason": reason})))
+
+    @call
+    def resume_workflow(self, workflow_id: str, reason: str = "") -> Steps[None]:
+        """End the pause of a run: what is overdue comes at once. Raises Conflict (``run_finished``)."""
+        object_of((yield from self._ask("POST", _run(workflow_id, "/resume"), {"reason": reason})))
+
+    @call
     def fire_timer(self, workflow_id: str, timer_key: str) -> Steps[None]:
         """Fire a timer now. Raises NotFound (``timer_not_found``) and Conflict (``timer_not_waiting``)."""
         object_of((yield from self._ask("POST", _run(workflow_id, f"/timers/{segment('timer_key', timer_key)}/fire"), {})))
