@@ -61,7 +61,7 @@ func (e *Engine) run(a *attempt) {
 		return
 	}
 	a.task.OnLog(&a.log)
-	a.task.OnHeartbeat(func(details json.RawMessage) error { return e.beat(a, details) })
+	a.task.OnHeartbeat(a)
 	worker.Run(a, a.spec.Slot.Handler.Local, &a.task, &got)
 }
 
@@ -164,12 +164,12 @@ func (e *Engine) checkPayload(what string, b []byte) error {
 	return nil
 }
 
-// fillTask reads what a task carries and is not in memory.
+// fillTask fills an empty task, and reads what it carries and is not in memory.
 func (e *Engine) fillTask(spec *shard.Spec, t *worker.Task) error {
 	def := spec.What
-	*t = worker.Task{WorkflowID: spec.ID, WorkflowName: spec.Workflow, Step: spec.Name, ServiceName: def.Service, HandlerName: def.Handler,
-		Attempt: spec.Attempt, IdempotencyKey: spec.ID + "/" + spec.Name, InputData: def.InputData, ObjectKeys: spec.Keys, TraceParent: spec.Trace,
-		TimeoutMS: spec.Slot.TimeoutMS, HeartbeatMS: spec.Slot.BeatMS}
+	t.WorkflowID, t.WorkflowName, t.Step, t.ServiceName, t.HandlerName = spec.ID, spec.Workflow, spec.Name, def.Service, def.Handler
+	t.Attempt, t.IdempotencyKey, t.InputData = spec.Attempt, spec.ID+"/"+spec.Name, def.InputData
+	t.ObjectKeys, t.TraceParent, t.TimeoutMS, t.HeartbeatMS = spec.Keys, spec.Trace, spec.Slot.TimeoutMS, spec.Slot.BeatMS
 	if t.InputData == nil {
 		t.InputData = json.RawMessage("null")
 	}
@@ -235,15 +235,15 @@ func (e *Engine) cancelAttempt(slot *leases.Slot, why string) {
 	}
 }
 
-// beat carries a handler's heartbeat to the loop.
-func (e *Engine) beat(a *attempt, details json.RawMessage) error {
+// Beat carries a handler's heartbeat to the loop.
+func (a *attempt) Beat(details json.RawMessage) error {
 	if err := context.Cause(a); err != nil {
 		return err
 	}
 	if len(details) > maxDetails {
 		return fmt.Errorf("heartbeat details of %d bytes, the limit is %d", len(details), maxDetails)
 	}
-	e.send(&shard.LocalBeat{Slot: a.spec.Slot, Details: details})
+	a.eng.send(&shard.LocalBeat{Slot: a.spec.Slot, Details: details})
 	return nil
 }
 

@@ -30,11 +30,11 @@ func (e *Engine) fillDependencies(spec *shard.Spec, t *worker.Task) (err error) 
 	if spec.Refers && !spec.Slot.Local {
 		most = worker.MaxInline
 	}
-	refers := map[string]bool{}
+	var refers map[string]bool
 	if size > most && spec.Refers {
 		large := slices.Clone(spec.Deps)
 		slices.SortStableFunc(large, func(a, b shard.Dep) int { return int(b.Output.Len) - int(a.Output.Len) })
-		t.References = map[string]worker.Reference{}
+		refers, t.References = map[string]bool{}, map[string]worker.Reference{}
 		for left := size; left > worker.MaxInline; large = large[1:] {
 			d := large[0]
 			left -= uint64(d.Output.Len)

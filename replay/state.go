@@ -118,17 +118,19 @@ type Step struct {
 	Floor    uint32   // attempts up to this one were cancelled; their tokens are never good again
 	Failures uint32   // failed attempts of this retry budget; of a timer: failures absorbed
 	Losses   uint32   // attempts lost in a row
-	Due      int64    // Unix ms: when a wait, timer, retry or deferral is over; 0: never
 	Since    int64    // Unix ms: when State last changed
-	Request  uint64   // sequence of the StepBlocked by which it wants or holds its keys; 0: neither
-	Fence    uint64   // sequence of the KeysGranted by which it holds them; 0: it does not hold them
 	Boot     uint64   // random number of the engine's start under which the open attempt was scheduled; 0: none is open, or of before
-	Before   uint64   // the same of the attempt before it, when that was lost: it may still answer
-	Had      string   // who had the attempt that was lost last; "": in process, or its Boot is 0
+	Error    *StepError
 	Output   Payload
 	Worker   string // who has the attempt that runs
-	Error    *StepError
+	Due      int64  // Unix ms: when a wait, timer, retry or deferral is over; 0: never
 	Answer   Answer // the newest outcome that was recorded, if it came from another process
+
+	// What few steps ever have stands behind what each one uses.
+	Request uint64 // sequence of the StepBlocked by which it wants or holds its keys; 0: neither
+	Fence   uint64 // sequence of the KeysGranted by which it holds them; 0: it does not hold them
+	Before  uint64 // the Boot of the attempt before the open one, when that was lost: it may still answer
+	Had     string // who had the attempt that was lost last; "": in process, or its Boot is 0
 }
 
 // Answer is an outcome that was recorded, as far as a repeat of it is known by. The digest of a state does not hold it: it says

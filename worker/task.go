@@ -49,7 +49,7 @@ type Task struct {
 
 	read    func(ctx context.Context, step string) (json.RawMessage, error)
 	changed map[string]json.RawMessage
-	beat    func(details json.RawMessage) error
+	beat    Beater
 	log     *LogBuffer
 }
 
@@ -129,11 +129,16 @@ func (t *Task) Heartbeat(details any) error {
 	if err != nil {
 		return err
 	}
-	return t.beat(b)
+	return t.beat.Beat(b)
 }
 
 // OnHeartbeat sets who hears the task's heartbeats. It is for those who run handlers.
-func (t *Task) OnHeartbeat(fn func(details json.RawMessage) error) { t.beat = fn }
+func (t *Task) OnHeartbeat(b Beater) { t.beat = b }
+
+// Beater carries a heartbeat to whoever measures the attempt's time; an error says that the attempt is no longer valid.
+type Beater interface {
+	Beat(details json.RawMessage) error
+}
 
 type taskKey struct{}
 

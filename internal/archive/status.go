@@ -61,7 +61,7 @@ func (a *Archive) Status(l *Look, steps Steps) (*model.Status, error) {
 	}
 	h := &l.Head // where a run stands that waits its head says; its steps are those of the events that are understood
 	out := &model.Status{WorkflowID: h.ID, WorkflowName: h.Workflow, Version: h.Version, CreatedAt: rfc3339.Format(h.CreatedAt),
-		Steps: map[string]model.StepStatus{}, StepCounts: map[string]int{}, Reasons: l.Reasons, Input: json.RawMessage("null"), Output: json.RawMessage("null")}
+		Reasons: l.Reasons, Input: json.RawMessage("null"), Output: json.RawMessage("null")}
 	if l.S != nil {
 		var err error
 		if out, err = a.status(l, steps); err != nil {
@@ -96,13 +96,15 @@ func (a *Archive) status(l *Look, steps Steps) (*model.Status, error) {
 	if out.Input, err = a.Payload(s.Input); err != nil {
 		return nil, err
 	}
+	n := 0
+	if steps == AllSteps && l.Counts == nil {
+		n = len(s.Steps)
+		out.Order = make([]string, 0, n)
+	}
+	out.Steps = make(map[string]model.StepStatus, n)
 	if l.Counts != nil {
 		out.StepCounts = l.Counts.ByState()
 		return out, nil
-	}
-	if steps == AllSteps {
-		n := len(s.Steps)
-		out.Steps, out.Order = make(map[string]model.StepStatus, n), make([]string, 0, n)
 	}
 	var counts Counts
 	skipped := s.SkipReasons()

@@ -94,7 +94,8 @@ type work[T any] struct {
 	run  func(T)
 }
 
-const maxIdle = 256
+// maxIdle bounds what goroutines that wait cost: a stack of some KiB each.
+const maxIdle = 1024
 
 // Hand runs item in a goroutine that waits, or in a new one.
 func (c *Crew[T]) Hand(item T, run func(T)) {

@@ -172,7 +172,7 @@ func (h *Hub) Offer(slot *Slot) *Slot {
 	k := slotKey{slot.Run, slot.Step}
 	if old := h.slots[k]; old != nil {
 		if old.State == Queued {
-			old.Attempt, old.Boot = slot.Attempt, slot.Boot
+			old.Attempt, old.Boot, old.OfferedAt = slot.Attempt, slot.Boot, slot.OfferedAt
 		}
 		return old
 	}

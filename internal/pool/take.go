@@ -148,7 +148,7 @@ func (p *Pool) start(work context.Context, tasks []*worker.Task, room int) bool 
 	p.mu.Unlock()
 	for i := range fresh {
 		a := &fresh[i]
-		a.Task.OnHeartbeat(func(details json.RawMessage) error { return p.spoke(a, details) })
+		a.Task.OnHeartbeat(a)
 		a.log.Taker = a
 		a.Task.OnLog(&a.log)
 		p.crew.Hand(a, p.work)
@@ -156,18 +156,18 @@ func (p *Pool) start(work context.Context, tasks []*worker.Task, room int) bool 
 	return len(fresh) > 0
 }
 
-// spoke hears a handler's own heartbeat.
-func (p *Pool) spoke(a *attempt, details json.RawMessage) error {
+// Beat hears a handler's own heartbeat.
+func (a *attempt) Beat(details json.RawMessage) error {
 	if err := context.Cause(a); err != nil {
 		return err
 	}
 	if len(details) > maxDetails {
 		return fmt.Errorf("heartbeat details of %d bytes, the limit is %d", len(details), maxDetails)
 	}
-	p.mu.Lock()
+	a.pool.mu.Lock()
 	a.details = details
-	p.mu.Unlock()
-	poke(p.beat)
+	a.pool.mu.Unlock()
+	poke(a.pool.beat)
 	return nil
 }
 

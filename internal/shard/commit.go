@@ -203,12 +203,15 @@ func (r *Shard) spec(run *Run, slot *leases.Slot) *Spec {
 	return spec
 }
 
-// describe fills in what the attempt of a slot is to do. It lies where it is for good.
+// describe fills in what the attempt of a slot is to do, in an empty Spec. It lies where it is for good.
 func (r *Shard) describe(spec *Spec, run *Run, slot *leases.Slot) {
 	s := run.S
-	st := s.At(slot.Step)
-	*spec = Spec{Slot: slot, ID: s.ID, Workflow: s.Workflow, Trace: s.Trace, Step: slot.Step, Name: s.Name(slot.Step), What: s.Spec(slot.Step),
-		Attempt: slot.Attempt, Input: s.Input, Keys: s.Keys(slot.Step), Fence: st.Fence}
+	spec.Slot, spec.Step, spec.Attempt = slot, slot.Step, slot.Attempt
+	spec.ID, spec.Workflow, spec.Trace, spec.Input = s.ID, s.Workflow, s.Trace, s.Input
+	spec.Name, spec.What = s.Name(slot.Step), s.Spec(slot.Step)
+	if spec.Keys = s.Keys(slot.Step); len(spec.Keys) > 0 {
+		spec.Fence = s.At(slot.Step).Fence
+	}
 	spec.Refers = slot.Local || slot.Session != nil && slot.Session.Refers
 	if slot.Expires != 0 {
 		spec.Expires = r.now.Wall + slot.Expires - r.now.Mono

@@ -66,9 +66,7 @@ func (m *meters) ended(s *replay.State) {
 
 // started counts how long a step waited until a worker took it.
 func (m *meters) started(run *Run, slot *leases.Slot) {
-	if st := run.S.At(slot.Step); st.State == replay.StepScheduled && st.Attempt == slot.Attempt {
-		m.handler(run, slot.Step).Waited.Milliseconds(slot.StartedAt - st.Since)
-	}
+	m.handler(run, slot.Step).Waited.Milliseconds(slot.StartedAt - slot.OfferedAt)
 }
 
 // answered counts an attempt's outcome, and how long it took. slot is nil for one that outlived a restart.
