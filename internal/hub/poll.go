@@ -95,13 +95,9 @@ func (x *exchange) add(spec *shard.Spec) {
 func (in *Poll) refuse(err error) { in.Reply(PollAnswer{}, err) }
 
 func (in *Poll) admit(h *Hub) {
-	s := h.remote(in.ID)
-	if s == nil {
-		in.refuse(refusal.ErrWorkerNotFound)
-		return
-	}
-	if s.foreign(in.Only) {
-		in.refuse(refusal.ErrOtherService)
+	s, err := h.own(in.ID, in.Only)
+	if err != nil {
+		in.refuse(err)
 		return
 	}
 	if h.full > 0 && h.full == len(h.shards) { // what was recorded before gets its result, and there are no tasks

@@ -17,8 +17,17 @@ func (h *Hub) remote(id string) *Session {
 	return nil
 }
 
-// foreign says whether a session is not one of the service that a caller may speak for; "": it may for any.
-func (s *Session) foreign(only string) bool { return only != "" && s.Service != only }
+// own gives the session of a worker to a caller that may speak for one service; "": for any.
+func (h *Hub) own(id, only string) (*Session, error) {
+	switch s := h.remote(id); {
+	case s == nil:
+		return nil, refusal.ErrWorkerNotFound
+	case only != "" && s.Service != only:
+		return nil, refusal.ErrOtherService
+	default:
+		return s, nil
+	}
+}
 
 // Join opens a session of a worker.
 type Join struct {
@@ -170,14 +179,8 @@ type Known struct {
 func (in *Known) refuse(err error) { in.Reply(err) }
 
 func (in *Known) admit(h *Hub) {
-	switch s := h.remote(in.ID); {
-	case s == nil:
-		in.Reply(refusal.ErrWorkerNotFound)
-	case s.foreign(in.Only):
-		in.Reply(refusal.ErrOtherService)
-	default:
-		in.Reply(nil)
-	}
+	_, err := h.own(in.ID, in.Only)
+	in.Reply(err)
 }
 
 // Leave closes a worker's session: its open tasks are offered to others at once.
@@ -190,12 +193,10 @@ type Leave struct {
 func (in *Leave) refuse(err error) { in.Reply(err) }
 
 func (in *Leave) admit(h *Hub) {
-	s := h.remote(in.ID)
+	s, err := h.own(in.ID, in.Only)
 	switch {
-	case s == nil:
-		in.refuse(refusal.ErrWorkerNotFound)
-	case s.foreign(in.Only):
-		in.refuse(refusal.ErrOtherService)
+	case err != nil:
+		in.refuse(err)
 	case h.full > 0:
 		in.refuse(refusal.ErrDiskFull)
 	default:
@@ -214,13 +215,9 @@ type Beat struct {
 func (in *Beat) refuse(err error) { in.Reply(nil, err) }
 
 func (in *Beat) admit(h *Hub) {
-	s := h.remote(in.ID)
-	if s == nil {
-		in.refuse(refusal.ErrWorkerNotFound)
-		return
-	}
-	if s.foreign(in.Only) {
-		in.refuse(refusal.ErrOtherService)
+	s, err := h.own(in.ID, in.Only)
+	if err != nil {
+		in.refuse(err)
 		return
 	}
 	s.LastSeen = h.now.Mono
