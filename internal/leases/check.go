@@ -24,7 +24,7 @@ func (h *Hub) checkSlots() string {
 		if k != (slotKey{s.Run, s.Step}) || s.State == gone {
 			return fmt.Sprintf("1: %s stands under run %d step %d", s, k.run, k.step)
 		}
-		if s.Session != nil && s.State != Queued && s.Worker != s.Session.ID || s.counted != s.with() {
+		if s.Session != nil && s.State != Queued && s.Worker != s.Session.ID || s.counted != s.with() && s.State != Answered {
 			return fmt.Sprintf("2: %s names session %v, counted: %v", s, s.Session, s.counted)
 		}
 	}

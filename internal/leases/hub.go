@@ -11,7 +11,8 @@ import (
 // A Hub is not safe for concurrent use. Between two calls this holds, and Check looks whether it does:
 //
 //  1. A slot stands under its own run and step, and is not gone.
-//  2. A slot with a session carries that session's id. It is counted as long as it is leased or cancelled.
+//  2. A slot with a session carries that session's id. It is counted as long as it is leased or cancelled, and when it was given up
+//     until that is on disk.
 //  3. A handler's queue holds exactly its queued slots, by run; a run with some has one turn in its workflow, and that one in the
 //     queue.
 //  4. A handler stands under its own names; the Host knows of each that has an offer.
@@ -297,6 +298,14 @@ func (h *Hub) Answer(s *Slot) {
 	s.State = Answered
 }
 
+// GiveUp says that the attempt is over although nobody has answered for it. Its handler may still work, and if the disk is full the
+// attempt stands again: so it keeps its room until that is on disk. Release follows then.
+func (h *Hub) GiveUp(s *Slot) {
+	if s.State == Leased || s.State == Cancelled {
+		s.State = Answered
+	}
+}
+
 // leave tells the Host that the slot takes no room any more.
 func (h *Hub) leave(s *Slot) {
 	if s.counted {
@@ -305,12 +314,15 @@ func (h *Hub) leave(s *Slot) {
 	}
 }
 
-// Adopt gives a leased slot to a session that came back for it.
+// Adopt gives a slot to a session that came back for it. What is answered for, or given up, is not leased anew.
 func (h *Hub) Adopt(slot *Slot, s *Session, now int64) {
+	counted := slot.counted
 	h.leave(slot)
 	slot.Session, slot.Worker = s, s.ID
-	h.count(slot)
-	if slot.Expires != 0 {
+	if counted {
+		h.count(slot)
+	}
+	if slot.Expires != 0 && slot.State == Leased {
 		slot.Expires = now + h.LeaseMS
 		h.schedule(slot)
 	}

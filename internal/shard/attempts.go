@@ -331,24 +331,19 @@ func (f expired) fold(r *Shard, run *Run, t *replay.Turn) {
 		return
 	}
 	r.journalStart(run, s, t)
-	why := "the attempt was lost"
+	r.Hub.GiveUp(s)
+	r.b.release = append(r.b.release, s)
 	switch f.why {
 	case leases.LeaseExpired:
-		r.b.release = append(r.b.release, s)
-		r.Hub.Answer(s)
 		t.Lose(s.Step, s.Attempt, failure.LeaseExpired)
 	case leases.AttemptTimeout:
-		why = fmt.Sprintf("the attempt took longer than its timeout_ms of %d", s.TimeoutMS)
-		r.b.release = append(r.b.release, s)
+		why := fmt.Sprintf("the attempt took longer than its timeout_ms of %d", s.TimeoutMS)
 		r.b.cancels = append(r.b.cancels, cancelled{s, why})
-		r.Hub.Answer(s)
 		r.meters.answered(run, s.Step, s, r.now.Wall, false)
 		t.Fail(s.Step, s.Attempt, replay.AttemptError{Code: failure.AttemptTimeout, Message: why})
 	case leases.HeartbeatTimeout:
-		why = fmt.Sprintf("no heartbeat for heartbeat_timeout_ms of %d", s.BeatMS)
-		r.b.release = append(r.b.release, s)
+		why := fmt.Sprintf("no heartbeat for heartbeat_timeout_ms of %d", s.BeatMS)
 		r.b.cancels = append(r.b.cancels, cancelled{s, why})
-		r.Hub.Answer(s)
 		r.meters.answered(run, s.Step, s, r.now.Wall, false)
 		t.Fail(s.Step, s.Attempt, replay.AttemptError{Code: failure.HeartbeatTimeout, Message: why})
 	}

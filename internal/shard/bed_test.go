@@ -17,7 +17,7 @@ import (
 	"github.com/agnt5/agnt5d/worker"
 )
 
-// bed is a shard on a simulated disk, with the handlers of the service "here" in process and a worker A for the service "far".
+// bed is a shard on a simulated disk, with the handlers of the services "here" and "narrow", which may have one attempt at once, in process and a worker A for the service "far".
 type bed struct {
 	t     *testing.T
 	disk  *sim.Disk
@@ -47,7 +47,9 @@ func (b *bed) boot() {
 		b.t.Fatal(err)
 	}
 	for _, h := range []string{"work", "more"} {
-		b.r.Serve("here", h, func(context.Context, *worker.Task) (json.RawMessage, error) { return nil, nil })
+		for _, service := range []string{"here", "narrow"} {
+			b.r.Serve(service, h, func(context.Context, *worker.Task) (json.RawMessage, error) { return nil, nil })
+		}
 	}
 	b.disk.Append(b.r.Boot())
 	b.commit()

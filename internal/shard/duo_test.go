@@ -14,7 +14,7 @@ type duo struct {
 }
 
 func newDuo(cfg shard.Config) *duo {
-	d := &duo{hub: hub.New(hub.Config{})}
+	d := &duo{hub: hub.New(hub.Config{Services: map[string]int{"narrow": 1}})}
 	cfg.Host = d.hub.Attach(0, d)
 	d.Shard = shard.New(cfg)
 	return d

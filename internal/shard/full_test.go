@@ -3,6 +3,7 @@ package shard_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/refusal"
@@ -57,6 +58,33 @@ func TestAWaitForARunWhoseStartIsDropped(t *testing.T) {
 	b.turn(await(&again))
 	again.is(t, "the next wait", refusal.ErrRunNotFound)
 	start.is(t, "the start", refusal.ErrDiskFull)
+}
+
+// An attempt whose time is over keeps its place in a service with a bound until that is on disk: its handler was not told yet. When the
+// disk is full it stands again, and another one that was begun in its place would be one too many.
+func TestAnAttemptThatIsGivenUpKeepsItsPlaceUntilThatIsDurable(t *testing.T) {
+	for why, limit := range map[string]flow.StepOption{"time limit": flow.AttemptTimeout(time.Second), "no heartbeat": flow.HeartbeatTimeout(time.Second)} {
+		b := newBed(t)
+		b.register("w", flow.Task("s", "narrow", "work", limit))
+		b.start("first", "w")
+		b.start("second", "w")
+		b.now.Wall, b.now.Mono = b.now.Wall+2_000, b.now.Mono+2_000
+		b.turn()
+		if b.disk.Queued() == 0 {
+			t.Fatalf("%s: nothing is decided", why)
+		}
+		if b.tasks["second/s"] != nil {
+			t.Errorf("%s: a second attempt begins while that the first one is over is not on disk", why)
+		}
+		b.lose()
+		if b.tasks["second/s"] != nil {
+			t.Errorf("%s: two attempts are under way, and the service may have one", why)
+		}
+		b.r.Resume()
+		if b.do(); b.tasks["second/s"] == nil {
+			t.Errorf("%s: the first attempt is over, and the second does not begin", why)
+		}
+	}
 }
 
 // What is on disk is answered as such, also when the answer stood behind something that a full disk dropped.

@@ -98,11 +98,7 @@ func (in *Adopt) admit(r *Shard) {
 			named[t.Run] = map[int32]bool{}
 		}
 		named[t.Run][t.Step] = true
-		if slot.State == leases.Leased { // else its outcome is on the way to the journal: it takes no room any more
-			r.Hub.Adopt(slot, in.Session, r.now.Mono)
-		} else {
-			slot.Session = in.Session
-		}
+		r.Hub.Adopt(slot, in.Session, r.now.Mono)
 	}
 	for _, slot := range r.Hub.Leases() { // it came back after a restart
 		if slot.Worker == in.Session.ID && slot.Session == nil && slot.State == leases.Leased && !named[slot.Run][slot.Step] && (in.Only == "" || slot.Handler.Service == in.Only) {
@@ -209,7 +205,7 @@ func (f lostSlot) fold(r *Shard, run *Run, t *replay.Turn) {
 			r.journalStart(run, s, t)
 		}
 	}
-	r.Hub.Answer(s)
+	r.Hub.GiveUp(s)
 	r.b.release = append(r.b.release, s)
 	lost{s.Step, s.Attempt, f.why}.fold(r, run, t)
 }
