@@ -356,12 +356,18 @@ func (e *Engine) wouldFill(name string, from, to time.Time) (BackfillPlan, error
 		if plan.Excluded(t) {
 			continue
 		}
-		id := schedules.RunID(name, t)
-		_, _, known, err := e.j.Lookup(id)
-		if err != nil {
+		p.Listed = append(p.Listed, model.BackfillTime{ScheduleTime: showTime(plan, t), RunID: schedules.RunID(name, t)})
+	}
+	var ids []string
+	for _, t := range p.Listed {
+		ids = append(ids, t.RunID)
+	}
+	for i, past := range e.reader.Past(ids) {
+		_, _, known, err := e.j.Lookup(ids[i])
+		if err = cmp.Or(past.Err, err); err != nil {
 			return p, err
 		}
-		p.Listed = append(p.Listed, model.BackfillTime{ScheduleTime: showTime(plan, t), RunID: id, Exists: known})
+		p.Listed[i].Exists = known || past.Started
 	}
 	return p, nil
 }

@@ -1,6 +1,8 @@
 package engine_test
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -11,6 +13,7 @@ import (
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/schedules"
+	"github.com/agnt5/agnt5d/worker"
 )
 
 func scheduleOf(t *testing.T, text string) *schedules.Definition {
@@ -297,6 +300,61 @@ func TestABackfillIsPaced(t *testing.T) {
 	}
 	if plan, err = eng.ScheduleBackfill(t.Context(), "a", from, to, engine.DryRun()); err != nil || !plan.Listed[24].Exists {
 		t.Errorf("%+v, %v", plan, err)
+	}
+}
+
+// A due time that has had its run keeps its row when the run is deleted: neither a backfill nor a resumption starts it again.
+func TestATimeWhoseRunWasDeletedIsNotStartedAgain(t *testing.T) {
+	for _, keep := range []time.Duration{time.Hour, 90 * 24 * time.Hour} { // the id of the run is free again, or not
+		eng, _ := open(t, engine.Options{Clock: engine.NewTestClock(), Tombstones: keep})
+		handle(t, eng, "work", func(context.Context, *worker.Task) (json.RawMessage, error) { return json.RawMessage("1"), nil })
+		register(t, eng, "w", flow.Task("s", "svc", "work"))
+		from := eng.Now()
+		at := func(d time.Duration) string { return from.Add(d).UTC().Format(time.RFC3339) }
+		putSchedule(t, eng, fmt.Sprintf(`{"name":"a","workflow":"w","at":[%q,%q],"catch_up":{"window":"24h","max":9}}`, at(time.Hour), at(3*time.Hour)))
+		if _, err := eng.SchedulePause(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := eng.Advance(t.Context(), 2*time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		fill := func() string {
+			if _, err := eng.ScheduleBackfill(t.Context(), "a", from, eng.Now()); err != nil {
+				t.Fatal(err)
+			}
+			until(t, func() bool {
+				s, err := eng.ScheduleGet(t.Context(), "a")
+				return err == nil && s.Backfill == nil && len(s.Running) == 0
+			}, func() string { return "the backfill goes on" })
+			rows, _ := ledger(t, eng, "a")
+			return fmt.Sprintf("%+v", rows)
+		}
+		before := fill()
+		rows, text := ledger(t, eng, "a")
+		if text != "backfilled" {
+			t.Fatal(text)
+		}
+		until(t, func() bool { return eng.Delete(t.Context(), rows[0].RunID) == nil }, func() string { return "the run is not deleted" })
+		if after := fill(); after != before {
+			t.Errorf("ids are kept for %s: a backfill changes the row of a run that was deleted from\n%s to\n%s", keep, before, after)
+		}
+		if _, err := eng.Advance(t.Context(), 2*time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		fill()
+		if rows, _ := ledger(t, eng, "a"); fmt.Sprintf("%+v", rows[len(rows)-1:]) != before {
+			t.Errorf("ids are kept for %s: a backfill later changes the row to %+v", keep, rows)
+		}
+		plan, err := eng.ScheduleBackfill(t.Context(), "a", from, eng.Now(), engine.DryRun())
+		if err != nil || !plan.Listed[0].Exists {
+			t.Errorf("ids are kept for %s: %+v, %v", keep, plan.Listed, err)
+		}
+		if _, err := eng.ScheduleResume(t.Context(), "a", engine.WithCatchUp()); err != nil {
+			t.Fatal(err)
+		}
+		if rows, _ := ledger(t, eng, "a"); fmt.Sprintf("%+v", rows[len(rows)-1:]) != before {
+			t.Errorf("ids are kept for %s: a resumption changes the row to %+v", keep, rows)
+		}
 	}
 }
 

@@ -24,13 +24,13 @@ type Start struct {
 	ID      string
 	Nominal int64
 	Due     int64
-	Again   bool   // the time may have its run
+	Again   bool   // the time may have had its run, which may be deleted since
 	Ask     bool   // nothing is started: it is only asked whether the time has its run
 	By      string // who asked for it by hand; "": the clock
 	Input   json.RawMessage
 }
 
-// Fault says why a run cannot be started; Exists: the schedule has started it before.
+// Fault says why a run cannot be started; Exists: the schedule has started it before, and its row stays as it is.
 type Fault struct {
 	Code, Detail string
 	Exists       bool
@@ -54,14 +54,14 @@ func (d *Decision) count(o Outcome, n int64) {
 	d.Of[o] += n
 }
 
-// IDs gives the ids of the runs that Decide may want to start at that moment.
-func (s *State) IDs(now, up int64) (ids []string) {
+// IDs gives the ids of the runs that Decide may want to start at that moment. again are those of times that may have had their run.
+func (s *State) IDs(now, up int64) (ids, again []string) {
 	for i := range s.Buffer {
 		ids = append(ids, s.Buffer[i].Row.Run)
 	}
 	if s.room() || s.Back != nil && s.releases() { // what is released may fail to start, and leaves room then
 		for _, t := range s.backTimes() {
-			ids = append(ids, RunID(s.Def.Name, t))
+			again = append(again, RunID(s.Def.Name, t))
 		}
 	}
 	if s.Paused == nil {
@@ -73,7 +73,7 @@ func (s *State) IDs(now, up int64) (ids []string) {
 			}
 		}
 	}
-	return ids
+	return append(ids, again...), again
 }
 
 // Decide says what becomes of the due times that have come, of what waits, and of a backfill. up is the moment since which somebody has

@@ -95,7 +95,7 @@ func (l *ledger) put(d *Definition, now int64, fail func(string, ...any)) {
 }
 
 func (l *ledger) decide(now, up int64, fail func(string, ...any)) {
-	asked := l.s.IDs(now, up)
+	asked, _ := l.s.IDs(now, up)
 	l.take(l.s.Decide(now, up, l.start(asked, fail)))
 }
 
@@ -198,7 +198,8 @@ func TestEachDueTimeHasOneRow(t *testing.T) {
 				l.decide(now, up, fail)
 				l.s.Pause("me", "", now)
 			case "resume":
-				asked := append(l.s.IDs(now, up), l.s.ResumeIDs(now)...) // before what has come is decided
+				asked, _ := l.s.IDs(now, up)
+				asked = append(asked, l.s.ResumeIDs(now)...) // before what has come is decided
 				l.decide(now, up, fail)
 				var d Decision
 				l.s.Resume(&d, "me", true, now, l.start(asked, fail))
@@ -545,7 +546,8 @@ func TestWhatMayStartIsAskedFor(t *testing.T) {
 	l.put(read(t, `{"name":"a","workflow":"w","every":"1h","overlap":"allow","catch_up":{"window":"5h","max":2}}`), now, t.Fatalf)
 	l.s.Pause("me", "", now)
 	now += 3 * 3600_000
-	asked := append(l.s.IDs(now, 0), l.s.ResumeIDs(now)...)
+	asked, _ := l.s.IDs(now, 0)
+	asked = append(asked, l.s.ResumeIDs(now)...)
 	l.decide(now, 0, t.Fatalf)
 	var d Decision
 	l.s.Resume(&d, "me", true, now, l.start(asked, t.Fatalf))

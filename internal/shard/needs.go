@@ -48,6 +48,7 @@ type needs struct {
 	heads   asked[uint64, headRow]
 	objects asked[string, error]      // likewise
 	graphs  asked[flow.Digest, error] // likewise
+	past    asked[string, Past]       // by the id of the run of a due time
 	look    uint64                    // counts the looks at what is held back
 	given   bool                      // something was, since the last look
 	moved   bool                      // something left memory's books since then
@@ -73,7 +74,7 @@ type question[V any] struct {
 
 func newNeeds() needs {
 	return needs{ids: asked[string, idRow]{}, runs: asked[uint64, error]{}, heads: asked[uint64, headRow]{}, objects: asked[string, error]{},
-		graphs: asked[flow.Digest, error]{}, dozing: map[uint64][]timers.Entry{}, behind: map[subject]bool{}, given: true}
+		graphs: asked[flow.Digest, error]{}, past: asked[string, Past]{}, dozing: map[uint64][]timers.Entry{}, behind: map[subject]bool{}, given: true}
 }
 
 // ask says whether the answer is there, and asks for it if nobody has: fresh is true then, and the caller puts the question into
@@ -138,6 +139,7 @@ func (a asked[K, V]) forget(look uint64) {
 func (r *Shard) left(id string, number uint64) {
 	r.needs.moved = true
 	r.needs.ids.left(id)
+	r.needs.past.left(id)
 	r.needs.heads.left(number)
 }
 
@@ -155,6 +157,29 @@ func (r *Shard) needID(id string) bool {
 	}
 	row, _ := r.needs.ids.row(id)
 	return row.err != nil || row.Run == 0 || r.needRun(row.Run)
+}
+
+// needPast says whether it is known that the due time of the run had it before, and asks if not. Of a run that is in the books, or is
+// being deleted, nothing is asked.
+func (r *Shard) needPast(id string) bool {
+	if r.ids[id] != nil || r.gone[id] != 0 {
+		return true
+	}
+	there, fresh := r.needs.past.ask(&r.needs, id)
+	if fresh {
+		r.needs.want.Past = append(r.needs.want.Past, id)
+	}
+	return there
+}
+
+// hadRun says whether the due time of a run that is not in the books had it before. Its ledger knows, also when the run was deleted.
+// Where the ledger cannot be read nothing is started: a run must not come twice.
+func (r *Shard) hadRun(id string) bool {
+	if r.ids[id] != nil {
+		return false
+	}
+	row, known := r.needs.past.row(id)
+	return r.gone[id] != 0 || known && (row.Started || row.Err != nil)
 }
 
 // needRun says whether the run, if it is in the books, is in memory, and asks if not.
@@ -260,6 +285,7 @@ func (r *Shard) lookAgain() {
 	n.heads.forget(n.look)
 	n.objects.forget(n.look)
 	n.graphs.forget(n.look)
+	n.past.forget(n.look)
 }
 
 // sort lets go the inputs, from that place among the held ones on, that have what they need and stand behind no other about the
@@ -314,6 +340,11 @@ func (r *Shard) Give(rows *Rows) {
 	for i, id := range w.IDs {
 		if q := n.ids.take(r, w, id); q != nil {
 			q.row = rows.ids[i]
+		}
+	}
+	for i, id := range w.Past {
+		if q := n.past.take(r, w, id); q != nil {
+			q.row = rows.past[i]
 		}
 	}
 	for i, run := range w.Heads {

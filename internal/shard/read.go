@@ -1,14 +1,18 @@
 package shard
 
 import (
+	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
+	"github.com/agnt5/agnt5d/schedules"
 )
 
 // Want is what the shard wants to know of the journal. It does not change once Wanted has given it.
@@ -18,6 +22,7 @@ type Want struct {
 	Heads   []uint64 // of runs that are not in memory's books
 	Objects []string // keys, for their versions
 	Digests []flow.Digest
+	Past    []string // ids of runs of due times: did the times have them?
 }
 
 // Sleeper is a run whose state only the journal has: it is that of its record Last.
@@ -31,6 +36,7 @@ type Rows struct {
 	heads   []headRow
 	objects []objectRow
 	graphs  []graphRow
+	past    []Past
 }
 
 type idRow struct {
@@ -65,9 +71,21 @@ type graphRow struct {
 	err error
 }
 
+// Past says whether a due time had its run: it has a row in its ledger that says so.
+type Past struct {
+	Started bool
+	Err     error
+}
+
+// Reads is a journal as a Reader reads it.
+type Reads interface {
+	journal.Reads
+	RowsAfter(prefix, after string, limit int) ([]journal.Row, error)
+}
+
 // Reader reads what a shard wants. Read may be called from any goroutine.
 type Reader struct {
-	Journal journal.Reads
+	Journal Reads
 	Archive *archive.Archive     // of the Journal
 	Damage  func(journal.Damage) // hears of each snapshot that cannot be read; nil: nobody does
 }
@@ -86,12 +104,58 @@ func (d *Reader) Read(w *Want) *Rows {
 	}
 	d.heads(w, rows)
 	d.snapshots(w, rows)
+	rows.past = d.Past(w.Past)
 	for i, o := range ask(w.Objects, func(part []string) []journal.Found[journal.Object] {
 		return journal.Ask(d.Journal, &journal.Question{Objects: part}).Objects
 	}) {
 		rows.objects[i] = objectRow{o.Row.Version, o.Err}
 	}
 	return rows
+}
+
+// Past says whether the due times of runs had them before, as their ledgers know, also when the runs were deleted. Those of one ledger
+// are read from the newest to the oldest, and what lies between two of them is passed over when it is more than a page.
+func (d *Reader) Past(ids []string) []Past {
+	type time struct {
+		nominal int64
+		past    *Past
+	}
+	all := make([]Past, len(ids))
+	ledgers := map[string][]time{}
+	for i, id := range ids {
+		if name, nominal, ok := schedules.NameOf(id); ok && nominal != 0 {
+			ledgers[name] = append(ledgers[name], time{nominal, &all[i]})
+		}
+	}
+	const page = 100
+	for name, times := range ledgers {
+		slices.SortFunc(times, func(a, b time) int { return cmp.Compare(b.nominal, a.nominal) })
+		prefix := LedgerRows(name)
+		for after := ""; len(times) > 0; {
+			after = max(after, prefix+schedules.KeyAt(times[0].nominal))
+			rows, err := d.Journal.RowsAfter(prefix, after, page)
+			for i := 0; i < len(rows) && err == nil; i++ {
+				var row schedules.Row
+				err = json.Unmarshal(rows[i].Value, &row)
+				for len(times) > 0 && times[0].nominal > row.Nominal {
+					times = times[1:]
+				}
+				if len(times) > 0 && times[0].nominal == row.Nominal && row.Hand == "" && row.Started != 0 {
+					times[0].past.Started = true
+				}
+				after = rows[i].Key
+			}
+			if err != nil {
+				for _, t := range times {
+					t.past.Err = err
+				}
+			}
+			if err != nil || len(rows) < page {
+				break
+			}
+		}
+	}
+	return all
 }
 
 // ask asks for as many keys at once as a question may have.

@@ -219,6 +219,7 @@ type decide struct {
 	change  uint64
 	told    bool // now, up and change are those of the last look
 	ids     []string
+	again   []string // those of ids whose times may have had their run
 }
 
 func (in *decide) needs(r *Shard) bool {
@@ -231,9 +232,9 @@ func (in *decide) needs(r *Shard) bool {
 	}
 	if !in.told || in.change != in.s.change {
 		in.now, in.up, in.change, in.told = r.now.Wall, r.agenda.up, in.s.change, true
-		in.ids = st.IDs(in.now, in.up)
+		in.ids, in.again = st.IDs(in.now, in.up)
 	}
-	return r.needStarts(st, in.ids)
+	return r.needStarts(st, in.ids, in.again)
 }
 
 // state is that of a schedule outside of a turn; nil: it cannot be read.
@@ -246,8 +247,11 @@ func state(s *scheduled) *schedules.State {
 }
 
 // needStarts says whether what starts of the schedule, and cancellations of its open runs, look at is there.
-func (r *Shard) needStarts(st *schedules.State, ids []string) bool {
+func (r *Shard) needStarts(st *schedules.State, ids, again []string) bool {
 	all := true
+	for _, id := range again {
+		all = r.needPast(id) && all
+	}
 	for _, id := range ids { // what is missing is asked for together
 		all = r.needID(id) && all
 	}
@@ -311,6 +315,9 @@ func (r *Shard) starter(s *scheduled, st *schedules.State) schedules.Starter {
 
 // idFree says whether a run can have the id.
 func (r *Shard) idFree(start *schedules.Start, s *scheduled, workflow string) *schedules.Fault {
+	if start.Again && r.hadRun(start.ID) {
+		return &schedules.Fault{Code: schedules.FailedIDTaken, Detail: "the time has had its run", Exists: true}
+	}
 	run, err := r.find(start.ID)
 	ours := false
 	switch {
@@ -431,11 +438,12 @@ func (in *Schedule) needs(r *Shard) bool {
 	if st == nil {
 		return true
 	}
-	ids := st.IDs(in.now, in.up)
+	ids, again := st.IDs(in.now, in.up)
 	if in.Look != nil {
-		ids = append(ids, in.Look(st, in.now)...)
+		look := in.Look(st, in.now)
+		ids, again = append(ids, look...), append(again, look...)
 	}
-	return r.needStarts(st, ids)
+	return r.needStarts(st, ids, again)
 }
 
 // admit decides first what has come due until now: it belongs to the schedule as it was.

@@ -20,7 +20,7 @@ import (
 // see needs.
 type Journal interface {
 	archive.Log
-	journal.Reads
+	Reads
 	NextSeq() uint64
 	Recover(journal.Visitor) error
 	Rows(prefix string) ([]journal.Row, error)

@@ -298,6 +298,13 @@ func (d *Disk) Rows(prefix string) ([]journal.Row, error) {
 	return rows, nil
 }
 
+// RowsAfter gives up to limit of them that come after a key.
+func (d *Disk) RowsAfter(prefix, after string, limit int) ([]journal.Row, error) {
+	all, err := d.Rows(prefix)
+	all = slices.DeleteFunc(all, func(r journal.Row) bool { return r.Key <= after })
+	return all[:min(len(all), limit)], err
+}
+
 // Get gives the record that holds an event.
 func (d *Disk) Get(seq uint64) (journal.Record, error) {
 	for _, r := range d.records {

@@ -137,12 +137,6 @@ func (l *log) Row(key string) ([]byte, bool, error) {
 	return v, ok, nil
 }
 
-func (l *log) RowsAfter(prefix, after string, limit int) ([]journal.Row, error) {
-	all, err := l.Rows(prefix)
-	all = slices.DeleteFunc(all, func(r journal.Row) bool { return r.Key <= after })
-	return all[:min(len(all), limit)], err
-}
-
 func (l *log) Rows(prefix string) ([]journal.Row, error) {
 	var out []journal.Row
 	for k, v := range l.rows {
