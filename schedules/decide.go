@@ -1,6 +1,7 @@
 package schedules
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -178,6 +179,7 @@ func (s *State) due(d *Decision, now, up int64, start Starter) {
 	}
 	made, why := s.late(p.times, now, up)
 	var chosen []int64
+	var behind []Row // need no run, and come behind one that does
 	for _, t := range p.times {
 		due := s.plan.Due(t)
 		row := s.row(t, due, now)
@@ -190,12 +192,23 @@ func (s *State) due(d *Decision, now, up int64, start Starter) {
 			row.Outcome, row.Detail = Missed, why(due)
 		default:
 			chosen = append(chosen, t)
-			s.cut() // what comes behind it does not stand in one row with what was before it
+			continue
+		}
+		if len(chosen) > 0 {
+			behind = append(behind, row)
 			continue
 		}
 		s.Cursor = t
 		s.add(d, row)
 	}
+	s.rest(d, s.choose(d, chosen, now, up, start), behind)
+	if n := len(p.times); n > 0 {
+		s.Cursor = max(s.Cursor, p.times[n-1])
+	}
+}
+
+// choose decides times that are to have runs. missed are the rows of those that have none because the schedule has had its last one.
+func (s *State) choose(d *Decision, chosen []int64, now, up int64, start Starter) (missed []Row) {
 	if s.Def.overlap() == Skip { // one of them can run: the newest of those that are made up for
 		n := 0
 		for n < len(chosen) && s.plan.Due(chosen[n]) < up {
@@ -210,7 +223,7 @@ func (s *State) due(d *Decision, now, up int64, start Starter) {
 		row, as := s.row(t, s.plan.Due(t), now), Fired
 		if s.left() == 0 {
 			row.Outcome, row.Detail = Missed, fmt.Sprintf("over max_runs %d", s.Def.MaxRuns)
-			s.add(d, row)
+			missed = append(missed, row)
 			continue
 		}
 		if row.Due < up {
@@ -219,8 +232,34 @@ func (s *State) due(d *Decision, now, up int64, start Starter) {
 		row.Run = RunID(s.Def.Name, t)
 		s.begin(d, row, as, s.Def.overlap(), nil, now, start)
 	}
-	if n := len(p.times); n > 0 {
-		s.Cursor = max(s.Cursor, p.times[n-1])
+	return missed
+}
+
+// rest puts rows that need no run into the ledger, behind the first time that has a row of its own: those between two such times may
+// become one. When the schedule has had its last run, it has ended, and what comes behind that has no row.
+func (s *State) rest(d *Decision, missed, behind []Row) {
+	if len(missed)+len(behind) == 0 {
+		return
+	}
+	var own []int64
+	for i := range d.Rows {
+		if d.Rows[i].Count == 0 && d.Rows[i].Hand == "" {
+			own = append(own, d.Rows[i].Nominal)
+		}
+	}
+	slices.Sort(own)
+	all := append(missed, behind...)
+	slices.SortFunc(all, func(a, b Row) int { return cmp.Compare(a.Nominal, b.Nominal) })
+	for _, row := range all {
+		if s.left() == 0 && row.Nominal > s.LastRun {
+			return
+		}
+		for len(own) > 0 && own[0] < row.Nominal {
+			s.cut()
+			own = own[1:]
+		}
+		s.Cursor = max(s.Cursor, row.Nominal)
+		s.add(d, row)
 	}
 }
 

@@ -539,6 +539,30 @@ func TestMaxRuns(t *testing.T) {
 	}
 }
 
+// A schedule that has had its last run has ended: what is excluded behind that has no row, as what is not has none.
+func TestNothingIsDecidedBehindTheLastRun(t *testing.T) {
+	for overlap, want := range map[string]string{
+		"allow": "01:00 missed, 02:00 caught_up",
+		"skip":  "01:00 missed, 02:00 missed, 03:00 missed, 04:00 caught_up",
+	} {
+		l := newLedger()
+		l.put(read(t, `{"name":"a","workflow":"w","every":"1h","max_runs":1,"overlap":"`+overlap+`","catch_up":{"window":"1d","max":3},"exclude":[{"cron":"* 5,6 * * *"}]}`), ms("2026-11-26T00:30:00Z"), t.Fatalf)
+		now := ms("2026-11-26T06:30:00Z")
+		l.decide(now, now, t.Fatalf)
+		if got := l.outcomes(); got != want {
+			t.Errorf("%s: %s, want %s", overlap, got, want)
+		}
+	}
+	// Many that are over max_runs become one row, but for those between which an excluded one lies.
+	l := newLedger()
+	l.put(read(t, `{"name":"a","workflow":"w","every":"1m","max_runs":1,"catch_up":{"window":"1d","max":1000},"exclude":[{"cron":"0 2 * * *"}]}`), ms("2026-11-26T00:00:30Z"), t.Fatalf)
+	now := ms("2026-11-26T04:00:30Z")
+	l.decide(now, now, t.Fatalf)
+	if got, want := l.outcomes(), "00:01 missed×119, 02:00 excluded, 02:01 missed×119, 04:00 caught_up"; got != want {
+		t.Errorf("many: %s, want %s", got, want)
+	}
+}
+
 // What Decide and Resume may start is asked for before, as the schedule stands then.
 func TestWhatMayStartIsAskedFor(t *testing.T) {
 	l := newLedger()
