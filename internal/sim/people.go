@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
@@ -227,16 +228,18 @@ func (w *World) look(r *track) {
 	w.op("status")
 	epoch := w.epoch
 	var encoded []byte
-	w.home(r.id).send(&shard.Query{ID: r.id, Read: func(_ *shard.Shard, run *shard.Run) { encoded = run.S.Append(nil) }, Reply: func(err error) {
+	var graph *flow.Graph
+	w.home(r.id).send(&shard.Query{ID: r.id, Read: func(_ *shard.Shard, run *shard.Run) { encoded, graph = run.S.Append(nil), run.S.Graph }, Reply: func(err error) {
 		if epoch != w.epoch || err != nil {
 			return
 		}
-		s, derr := replay.Decode(encoded, r.s.Graph)
+		s, derr := replay.Decode(encoded, graph)
 		if derr != nil {
 			w.fail("status of %s: %v", r.id, derr)
 		}
-		if s.LastSeq > r.s.LastSeq {
-			w.fail("status of %s shows record %d, only %d is durable", r.id, s.LastSeq, r.s.LastSeq)
+		t := w.judge.byRun[s.Run] // not r: that one may have been deleted, and its id be another run's
+		if t == nil || t.id != r.id || s.LastSeq > t.s.LastSeq {
+			w.fail("status of %s shows record %d of run %d, of which less is durable: %+v", r.id, s.LastSeq, s.Run, t)
 		}
 	}})
 }

@@ -59,7 +59,7 @@ func TestSeeds(t *testing.T) {
 	}
 	n := *seeds
 	if n == 0 {
-		n = 2000
+		n = 1000
 		if testing.Short() { // under the race detector
 			n = 200
 		}
