@@ -55,16 +55,12 @@ func (d *Decision) count(o Outcome, n int64) {
 	d.Of[o] += n
 }
 
-// IDs gives the ids of the runs that Decide may want to start at that moment. again are those of times that may have had their run.
-func (s *State) IDs(now, up int64) (ids, again []string) {
+// IDs gives the ids of the runs that Decide may want to start at that moment.
+func (s *State) IDs(now, up int64) (ids []string) {
 	for i := range s.Buffer {
 		ids = append(ids, s.Buffer[i].Row.Run)
 	}
-	if s.room() || s.Back != nil && s.releases() { // what is released may fail to start, and leaves room then
-		for _, t := range s.backTimes() {
-			again = append(again, RunID(s.Def.Name, t))
-		}
-	}
+	ids = append(ids, s.FillIDs()...)
 	if s.Paused == nil {
 		p := s.pending(now)
 		late, _ := s.late(p.times, now, up)
@@ -74,7 +70,17 @@ func (s *State) IDs(now, up int64) (ids, again []string) {
 			}
 		}
 	}
-	return append(ids, again...), again
+	return ids
+}
+
+// FillIDs gives those of IDs that are of a backfill: their times may have had their runs.
+func (s *State) FillIDs() (ids []string) {
+	if s.room() || s.Back != nil && s.releases() { // what is released may fail to start, and leaves room then
+		for _, t := range s.backTimes() {
+			ids = append(ids, RunID(s.Def.Name, t))
+		}
+	}
+	return ids
 }
 
 // Decide says what becomes of the due times that have come, of what waits, and of a backfill. up is the moment since which somebody has

@@ -95,7 +95,7 @@ func (l *ledger) put(d *Definition, now int64, fail func(string, ...any)) {
 }
 
 func (l *ledger) decide(now, up int64, fail func(string, ...any)) {
-	asked, _ := l.s.IDs(now, up)
+	asked := l.s.IDs(now, up)
 	l.take(l.s.Decide(now, up, l.start(asked, fail)))
 }
 
@@ -198,8 +198,7 @@ func TestEachDueTimeHasOneRow(t *testing.T) {
 				l.decide(now, up, fail)
 				l.s.Pause("me", "", now)
 			case "resume":
-				asked, _ := l.s.IDs(now, up)
-				asked = append(asked, l.s.ResumeIDs(now)...) // before what has come is decided
+				asked := append(l.s.IDs(now, up), l.s.ResumeIDs(now)...) // before what has come is decided
 				l.decide(now, up, fail)
 				var d Decision
 				l.s.Resume(&d, "me", true, now, l.start(asked, fail))
@@ -570,8 +569,7 @@ func TestWhatMayStartIsAskedFor(t *testing.T) {
 	l.put(read(t, `{"name":"a","workflow":"w","every":"1h","overlap":"allow","catch_up":{"window":"5h","max":2}}`), now, t.Fatalf)
 	l.s.Pause("me", "", now)
 	now += 3 * 3600_000
-	asked, _ := l.s.IDs(now, 0)
-	asked = append(asked, l.s.ResumeIDs(now)...)
+	asked := append(l.s.IDs(now, 0), l.s.ResumeIDs(now)...)
 	l.decide(now, 0, t.Fatalf)
 	var d Decision
 	l.s.Resume(&d, "me", true, now, l.start(asked, t.Fatalf))

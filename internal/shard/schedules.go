@@ -232,7 +232,7 @@ func (in *decide) needs(r *Shard) bool {
 	}
 	if !in.told || in.change != in.s.change {
 		in.now, in.up, in.change, in.told = r.now.Wall, r.agenda.up, in.s.change, true
-		in.ids, in.again = st.IDs(in.now, in.up)
+		in.ids, in.again = st.IDs(in.now, in.up), st.FillIDs()
 	}
 	return r.needStarts(st, in.ids, in.again)
 }
@@ -438,7 +438,7 @@ func (in *Schedule) needs(r *Shard) bool {
 	if st == nil {
 		return true
 	}
-	ids, again := st.IDs(in.now, in.up)
+	ids, again := st.IDs(in.now, in.up), st.FillIDs()
 	if in.Look != nil {
 		look := in.Look(st, in.now)
 		ids, again = append(ids, look...), append(again, look...)
