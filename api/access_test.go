@@ -554,6 +554,8 @@ func TestEveryWriteHasAName(t *testing.T) {
 		{"deleteRuns", "POST", "/v1/runs/delete?workflow=w", ``, "RunsDeleted"},
 		{"deleteWorkflow", "DELETE", "/v1/workflows/w?version=2", ``, "WorkflowDeleted"},
 		{"putService", "PUT", "/v1/services/web", `{"url":"http://127.0.0.1:1/x","handlers":["h"]}`, "SettingChanged"},
+		{"pauseService", "POST", "/v1/services/web/pause", `{"reason":"why"}`, "SettingChanged"},
+		{"resumeService", "POST", "/v1/services/web/resume", ``, "SettingChanged"},
 		{"deleteService", "DELETE", "/v1/services/web", ``, "SettingChanged"},
 		{"deleteObject", "DELETE", "/v1/objects/k", ``, "ObjectDeleted"},
 		{"noteBackup", "POST", "/v1/backups", `{"up_to":1,"bytes":1}`, "SettingChanged"},

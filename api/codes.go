@@ -52,7 +52,7 @@ var Codes = []Code{
 	{"schedule_not_found", 404, "There is no schedule with that name.", "\"agnt5d schedules\" lists those there are."},
 	{"schedule_changed", 409, "The schedule has another revision than If-Match says, or exists although If-None-Match says that it must not.", "Read the schedule again, and decide anew."},
 	{"backfill_running", 409, "A backfill of the schedule is under way.", "\"agnt5d schedules show NAME\" says how far it has come."},
-	{"service_not_found", 404, "There is no push service with that name.", "\"agnt5d services put NAME URL\" sets one up; \"agnt5d services\" lists those there are."},
+	{"service_not_found", 404, "There is no service with that name.", "\"agnt5d services put NAME URL\" sets one up; \"agnt5d services\" lists those there are."},
 	{"token_not_found", 404, "There is no access token with that name.", "\"agnt5d token list\" shows the tokens."},
 	{"token_exists", 409, "An access token of that name is valid.", "Choose another name, or revoke it first."},
 	{"admin_token_first", 409, "There is no admin token, and without one nobody could change anything.", "Make a token with the scope admin first."},

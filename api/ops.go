@@ -165,23 +165,24 @@ type serviceList struct {
 }
 
 func (s *Server) listServices(w http.ResponseWriter, _ *http.Request) error {
-	m, err := s.pushes()
+	all, err := s.services()
 	if err != nil {
 		return err
 	}
-	return s.reply(w, http.StatusOK, serviceList{m.List()})
+	return s.reply(w, http.StatusOK, serviceList{append([]push.Service{}, all...)})
 }
 
 func (s *Server) getService(w http.ResponseWriter, r *http.Request) error {
-	m, err := s.pushes()
+	all, err := s.services()
 	if err != nil {
 		return err
 	}
-	got, err := m.Get(r.PathValue("name"))
-	if err != nil {
-		return noService(err, r)
+	for i := range all {
+		if all[i].Name == r.PathValue("name") {
+			return s.reply(w, http.StatusOK, all[i])
+		}
 	}
-	return s.reply(w, http.StatusOK, got)
+	return problem("service_not_found", "no push service "+quote(r.PathValue("name"))+" is set up, no worker serves one of that name, and none is paused")
 }
 
 func (s *Server) deleteService(w http.ResponseWriter, r *http.Request) error {

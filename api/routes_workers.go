@@ -132,7 +132,7 @@ var workersRoutes = []route{
 		ID:      "listServices",
 		Scope:   scopeRead,
 		Tag:     "services",
-		Summary: "List push services",
+		Summary: "List services: those that workers serve, those that the daemon pushes to, and those that are paused",
 		Answers: []answer{
 			{200, serviceList{}, ""},
 		},
@@ -160,7 +160,7 @@ var workersRoutes = []route{
 		ID:      "getService",
 		Scope:   scopeRead,
 		Tag:     "services",
-		Summary: "One push service",
+		Summary: "One service",
 		Answers: []answer{
 			{200, push.Service{}, ""},
 		},
@@ -179,5 +179,33 @@ var workersRoutes = []route{
 		},
 		Codes:  []string{"service_not_found", "disk_full"},
 		handle: (*Server).deleteService,
+	},
+	{
+		Method:  "POST",
+		Path:    "/v1/services/{name}/pause",
+		ID:      "pauseService",
+		Scope:   scopeOperate,
+		Tag:     "services",
+		Summary: "Pause a service, whoever serves it: its tasks wait, and nobody gets one",
+		Body:    runPauseBody{},
+		Answers: []answer{
+			{202, pausedService{}, "paused, now or before"},
+		},
+		Codes:  []string{"disk_full"},
+		handle: (*Server).pauseService,
+	},
+	{
+		Method:  "POST",
+		Path:    "/v1/services/{name}/resume",
+		ID:      "resumeService",
+		Scope:   scopeOperate,
+		Tag:     "services",
+		Summary: "End the pause of a service",
+		Body:    runPauseBody{},
+		Answers: []answer{
+			{202, pausedService{}, "it is not paused, since now or before"},
+		},
+		Codes:  []string{"disk_full"},
+		handle: (*Server).resumeService,
 	},
 }

@@ -46,11 +46,21 @@ func (c *Client) Workers(ctx context.Context) ([]model.Worker, error) {
 	return out.Workers, err
 }
 
-// Services lists the push services.
+// Services lists the services: those that workers serve, those that the daemon pushes tasks to, and those that are paused.
 func (c *Client) Services(ctx context.Context) ([]model.Service, error) {
 	var out struct{ Services []model.Service }
 	err := c.get(ctx, "/v1/services", &out)
 	return out.Services, err
+}
+
+// PauseService pauses a service, whoever serves it: nobody gets a task of it until it is resumed. What workers have goes on.
+func (c *Client) PauseService(ctx context.Context, name, reason string) error {
+	return c.post(ctx, path("v1", "services", name, "pause"), map[string]any{"reason": reason}, nil)
+}
+
+// ResumeService ends the pause of a service.
+func (c *Client) ResumeService(ctx context.Context, name, reason string) error {
+	return c.post(ctx, path("v1", "services", name, "resume"), map[string]any{"reason": reason}, nil)
 }
 
 // PutService sets a push service up, or changes it. The answer carries its secret when that was made now.

@@ -139,9 +139,11 @@ var calls = map[string]call{
 		_, _, err := c.RegisterDefinition(ctx, s[0], def)
 		return err
 	}},
-	"Pause":  {1, func(ctx context.Context, c *client.Client, s []string) error { return c.Pause(ctx, s[0], "") }},
-	"Resume": {1, func(ctx context.Context, c *client.Client, s []string) error { return c.Resume(ctx, s[0], "") }},
-	"Retry":  {1, func(ctx context.Context, c *client.Client, s []string) error { return c.Retry(ctx, s[0]) }},
+	"PauseService":  {1, func(ctx context.Context, c *client.Client, s []string) error { return c.PauseService(ctx, s[0], "") }},
+	"ResumeService": {1, func(ctx context.Context, c *client.Client, s []string) error { return c.ResumeService(ctx, s[0], "") }},
+	"Pause":         {1, func(ctx context.Context, c *client.Client, s []string) error { return c.Pause(ctx, s[0], "") }},
+	"Resume":        {1, func(ctx context.Context, c *client.Client, s []string) error { return c.Resume(ctx, s[0], "") }},
+	"Retry":         {1, func(ctx context.Context, c *client.Client, s []string) error { return c.Retry(ctx, s[0]) }},
 	"DeleteMany": {0, func(ctx context.Context, c *client.Client, s []string) error {
 		_, err := c.DeleteMany(ctx, client.Filter{}, client.ManyOptions{All: true})
 		return err

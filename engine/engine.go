@@ -71,7 +71,8 @@ type Engine struct {
 	closing  sync.Once
 	closeErr error
 	damages  damageList
-	unserved sync.Map // what the log has said of handlers that nobody serves
+	pausing  sync.Mutex // of services
+	unserved sync.Map   // what the log has said of handlers that nobody serves
 	newer    newerRuns
 	counted  counted
 

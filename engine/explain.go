@@ -53,7 +53,7 @@ func reasons(r books, run *shard.Run, counts *archive.Counts) []Reason {
 		all = append(all, Reason{Code: model.ReasonDiskFull, Detail: "the disk is full: nothing is dispatched until there is space"})
 	}
 	if s.Pause != nil {
-		all = append(all, Reason{Code: model.ReasonPaused, Detail: pausedText(s.Pause), Command: "agnt5d resume " + ids.Word(s.ID)})
+		all = append(all, Reason{Code: model.ReasonPaused, Detail: "the run " + pausedText(s.Pause.At, s.Pause.By, s.Pause.Why) + ": until it is resumed no task of it is handed out, and no time of it comes", Command: "agnt5d resume " + ids.Word(s.ID)})
 	}
 	if s.Held {
 		all = append(all, Reason{Code: "timer", Detail: "its first steps wait until " + rfc3339.Format(s.StartAt)})
@@ -74,16 +74,16 @@ func reasons(r books, run *shard.Run, counts *archive.Counts) []Reason {
 	return append(f.all, unknownSignals(s)...)
 }
 
-// pausedText says who paused a run, when and why.
-func pausedText(p *replay.Pause) string {
-	text := "the run was paused at " + rfc3339.Format(p.At)
-	if p.By != "" {
-		text += " by " + p.By
+// pausedText says when something was paused, by whom and why, as the end of a sentence.
+func pausedText(at int64, by, why string) string {
+	text := "was paused at " + rfc3339.Format(at)
+	if by != "" {
+		text += " by " + by
 	}
-	if p.Why != "" {
-		text += " (" + p.Why + ")"
+	if why != "" {
+		text += " (" + why + ")"
 	}
-	return text + ": until it is resumed no task of it is handed out, and no time of it comes"
+	return text
 }
 
 // unknownSignals are the names of signals that the run received, and for which no step of its workflow waits: they are misspelt.
@@ -348,6 +348,7 @@ func explainTask(r books, run *shard.Run, i int32, out *Reason) {
 	slot := r.Hub.Slot(s.Run, i)
 	h := r.hub.Look(def.Service, def.Handler)
 	limit, full := h.Full()
+	p, isPaused := r.hub.Paused(def.Service)
 	out.Code = model.ReasonRunning
 	if o, is := s.Out(i); is {
 		out.Detail = fmt.Sprintf("waits until attempt %d, which was cancelled while worker %s had it, answers or its lease runs out", o.Attempt, nameOf(o.Worker))
@@ -362,6 +363,9 @@ func explainTask(r books, run *shard.Run, i int32, out *Reason) {
 			out.Detail += fmt.Sprintf("; the worker was last heard of %d s ago: unless it speaks, its lease ends at %s and the step is offered to others", silent/1000, rfc3339.Format(until))
 			out.Command = "agnt5d workers"
 		}
+	case isPaused:
+		out.Code, out.Command = model.ReasonServicePaused, "agnt5d services resume "+ids.Word(def.Service)
+		out.Detail = fmt.Sprintf("waits: service %s %s; nobody gets a task of it until it is resumed", def.Service, pausedText(p.At, p.By, p.Why))
 	case h.Sessions() == 0:
 		out.Code, out.Detail = model.ReasonNoWorker, fmt.Sprintf("waits for a worker: no worker or push service serves %s/%s", def.Service, def.Handler)
 		if served := r.hub.Served(def.Service); len(served) > 0 {

@@ -63,6 +63,9 @@ func OpenOn(j journal.Log, name string, o Options) (*Engine, error) {
 		MaxLive: o.MaxLive, TombstoneMS: o.Tombstones.Milliseconds(), Host: host,
 		Room: e.room, Execute: e.execute, Evaluate: e.evaluate, Cancel: e.cancelAttempt, Damage: e.damaged, Newer: e.waits})
 	e.reader = shard.Reader{Journal: j, Archive: e.archive, Damage: e.damaged}
+	if err := e.readPauses(); err != nil {
+		return nil, errors.Join(fmt.Errorf("engine: opening %s: %w", name, err), j.Close())
+	}
 	if near, ok := kept.(journal.Near); ok {
 		e.near = near.Near()
 	}

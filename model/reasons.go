@@ -6,6 +6,7 @@ const (
 	ReasonQuarantined   = "quarantined"    // its journal was found damaged
 	ReasonDiskFull      = "disk_full"      // nothing is dispatched until there is space
 	ReasonPaused        = "paused"         // somebody paused the run: until it is resumed no task of it is handed out, and no time of it comes
+	ReasonServicePaused = "service_paused" // somebody paused the step's service: nobody gets a task of it until it is resumed
 	ReasonNoWorker      = "no_worker"      // nobody serves the step's handler
 	ReasonKeyHeld       = "key_held"       // another step holds one of its object keys, or wanted it earlier
 	ReasonServiceFull   = "service_full"   // its service runs as many attempts as it may
@@ -21,6 +22,6 @@ const (
 // ReasonCodes gives all of them, in the order in which they are told where there is place for one: first what somebody must do
 // something about, then what takes its time, then what moves.
 func ReasonCodes() []string {
-	return []string{ReasonNewerRelease, ReasonQuarantined, ReasonDiskFull, ReasonPaused, ReasonNoWorker, ReasonKeyHeld, ReasonServiceFull, ReasonUnknownSignal,
+	return []string{ReasonNewerRelease, ReasonQuarantined, ReasonDiskFull, ReasonPaused, ReasonServicePaused, ReasonNoWorker, ReasonKeyHeld, ReasonServiceFull, ReasonUnknownSignal,
 		ReasonSignal, ReasonRetryAt, ReasonQueued, ReasonRepeat, ReasonTimer, ReasonRunning}
 }

@@ -315,12 +315,27 @@ type GraphGroup struct {
 // Service is a web service that runs handlers: the daemon POSTs each task to it.
 type Service struct {
 	Name      string   `json:"name"`
-	URL       string   `json:"url"` // tasks go to URL/{handler}
+	Kind      string   `json:"kind,omitempty"`   // poll: workers ask for its tasks; push: the daemon sends them
+	Paused    *Pause   `json:"paused,omitempty"` // nobody gets a task of it until it is resumed; absent: it is not paused
+	URL       string   `json:"url"`              // tasks go to URL/{handler}
 	Handlers  []string `json:"handlers"`
 	Capacity  int      `json:"capacity"`          // requests at once; 0: 10
 	TimeoutMS int64    `json:"timeout_ms"`        // of one request; 0: 60,000
 	Secret    string   `json:"secret,omitempty"`  // of the signature; given out only when it was made
 	Problem   string   `json:"problem,omitempty"` // why it gets no tasks
+}
+
+// Kinds of services.
+const (
+	ServicePolled = "poll"
+	ServicePushed = "push"
+)
+
+// Pause is why a service is paused.
+type Pause struct {
+	At     string `json:"at"`
+	By     string `json:"by"`
+	Reason string `json:"reason,omitempty"`
 }
 
 // Token is an access token, as lists show it: who has its text may do what its scope says.

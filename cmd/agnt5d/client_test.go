@@ -81,7 +81,7 @@ func TestTheVerbsAgainstADaemon(t *testing.T) {
 		{nil, "list --bogus", exitUsage, "", "agnt5d list --help"},
 		{nil, "list --worklow order", exitUsage, "", "unknown flag: --worklow; did you mean --workflow? (see"},
 		{nil, "show none", exitNotFound, "", "\"agnt5d list\" shows the runs"},
-		{nil, "services", 0, "no push service is configured", ""},
+		{nil, "services", 0, "svc      poll", ""},
 		{nil, "services put pay http://127.0.0.1:9/x --handler charge", 0, "is set up|secret ", ""},
 		{nil, "services put pay http://127.0.0.1:9/y --handler charge,refund --timeout 5s", 0, "is changed", ""},
 		{nil, "services put pay http://10.1.2.3/x --handler charge", exitUsage, "", "--push-allow"},

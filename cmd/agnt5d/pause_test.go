@@ -1,10 +1,15 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/agnt5/agnt5d/client"
+	"github.com/agnt5/agnt5d/worker"
 )
 
 // A run is paused at the shell. The pause outlives a daemon that is killed, and a worker that comes gets nothing of the run; after the
@@ -43,4 +48,39 @@ func TestAPauseOutlivesTheDaemon(t *testing.T) {
 	d.say(t, 6, "run_finished", "pause", "r1")
 	d.say(t, 6, "run_finished", "resume", "r1")
 	d.say(t, 5, "run_not_found", "pause", "r9")
+}
+
+// A service is paused before anybody serves it. The pause outlives a daemon that is killed; a worker that comes gets nothing of it, while
+// another service goes on.
+func TestAServiceIsPausedOverAKill(t *testing.T) {
+	dir := t.TempDir()
+	d := startDaemon(t, dir)
+	for name, service := range map[string]string{"w": "svc", "o": "other"} {
+		file := filepath.Join(dir, name+".yaml")
+		if err := os.WriteFile(file, []byte("steps:\n- {name: work, service_name: "+service+", handler_name: noop}\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d.say(t, 0, name+" version 1 is new", "register", name, file)
+	}
+	d.say(t, 0, "service svc is paused", "services", "pause", "svc", "--reason", "the bank is closed")
+	d.say(t, 0, `{"name":"svc","paused":true}`, "services", "pause", "svc", "-o", "json")
+	d.say(t, 0, "r1", "start", "w", "--id", "r1")
+	d.kill()
+	d.again(t)
+	handlers := map[string]worker.Func{"noop": func(context.Context, *worker.Task) (json.RawMessage, error) { return nil, nil }}
+	for _, service := range []string{"svc", "other"} {
+		d.serve(t, service, client.WorkerOptions{}, handlers)
+	}
+	d.say(t, 0, "o1  completed", "start", "o", "--id", "o1", "--wait")
+	d.say(t, 0, "work: waits: service svc was paused at", "explain", "r1")
+	d.say(t, 0, "by local (the bank is closed); nobody gets a task of it until it is resumed (service_paused)\n  agnt5d services resume svc", "explain", "r1")
+	d.say(t, 0, `"code":"service_paused"`, "explain", "r1", "-o", "json")
+	d.say(t, 0, "svc is paused since", "services")
+	d.say(t, 0, `"name":"other","kind":"poll"`, "services", "-o", "json")
+	if _, out, _ := d.cli(t, "history", "r1"); strings.Contains(out, "AttemptStarted") {
+		t.Errorf("a task of a paused service was handed out:\n%s", out)
+	}
+	d.say(t, 0, "service svc is not paused any more", "services", "resume", "svc")
+	d.say(t, 0, "r1  completed", "wait", "r1", "--timeout", "30s")
+	d.say(t, 0, "what=paused: the bank is closed by=local", "tail", "--past", "--kind", "SettingChanged")
 }

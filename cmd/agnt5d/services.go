@@ -15,8 +15,8 @@ func newServicesCmd() *cobra.Command {
 	cmd := remoteVerb(&cobra.Command{
 		Use:     "services",
 		Aliases: []string{"service"},
-		Short:   "List push services: web services that the daemon POSTs tasks to",
-		Example: "  agnt5d services\n  agnt5d services put payments http://127.0.0.1:9000/tasks --handler charge,refund\n  agnt5d services delete payments",
+		Short:   "List services: who serves them, and which are paused",
+		Example: "  agnt5d services\n  agnt5d services put payments http://127.0.0.1:9000/tasks --handler charge,refund\n  agnt5d services pause payments --reason \"the bank is closed\"\n  agnt5d services delete payments",
 		Args:    nargs(),
 	}, func(cmd *cobra.Command, _ []string, c *client.Client, o *remote) error {
 		all, err := c.Services(cmd.Context())
@@ -27,12 +27,16 @@ func newServicesCmd() *cobra.Command {
 			return printJSON(cmd.OutOrStdout(), map[string]any{"services": all})
 		}
 		if len(all) == 0 {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), "no push service is configured")
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "nobody serves anything, and no push service is configured")
 			return err
 		}
-		rows := [][]string{{"SERVICE", "URL", "CAPACITY", "TIMEOUT", "HANDLERS"}}
+		rows := [][]string{{"SERVICE", "KIND", "URL", "CAPACITY", "TIMEOUT", "HANDLERS"}}
 		for _, s := range all {
-			rows = append(rows, []string{s.Name, s.URL, fmt.Sprint(s.Capacity), (time.Duration(s.TimeoutMS) * time.Millisecond).String(), clip(strings.Join(s.Handlers, " "), 60)})
+			address, limit := "-", "-"
+			if s.Kind == model.ServicePushed {
+				address, limit = s.URL, (time.Duration(s.TimeoutMS) * time.Millisecond).String()
+			}
+			rows = append(rows, []string{s.Name, s.Kind, address, fmt.Sprint(s.Capacity), limit, clip(strings.Join(s.Handlers, " "), 60)})
 		}
 		if err := table(cmd.OutOrStdout(), rows); err != nil {
 			return err
@@ -41,10 +45,13 @@ func newServicesCmd() *cobra.Command {
 			if s.Problem != "" {
 				fmt.Fprintf(cmd.OutOrStdout(), "%s gets no tasks: %s\n", s.Name, s.Problem)
 			}
+			if p := s.Paused; p != nil {
+				fmt.Fprintf(cmd.OutOrStdout(), "%s is paused since %s by %s: %s\n  agnt5d services resume %s\n", s.Name, local(p.At, zone(cmd)), visible(p.By), visible(orDash(p.Reason)), ids.Word(s.Name))
+			}
 		}
 		return nil
 	})
-	cmd.AddCommand(newServicesPutCmd(), newServicesDeleteCmd())
+	cmd.AddCommand(newServicesPutCmd(), newServicesDeleteCmd(), newServicesPauseCmd(true), newServicesPauseCmd(false))
 	return cmd
 }
 
@@ -105,6 +112,35 @@ func newServicesDeleteCmd() *cobra.Command {
 			return printJSON(cmd.OutOrStdout(), map[string]any{"name": args[0]})
 		}
 		_, err := fmt.Fprintf(cmd.OutOrStdout(), "push service %s is removed\n", args[0])
+		return err
+	})
+}
+
+func newServicesPauseCmd(pause bool) *cobra.Command {
+	verb, short, became := "pause", "Pause a service, whoever serves it: its tasks wait, and nobody gets one", "is paused"
+	if !pause {
+		verb, short, became = "resume", "End the pause of a service", "is not paused any more"
+	}
+	var reason string
+	cmd := &cobra.Command{
+		Use:     verb + " NAME",
+		Short:   short,
+		Example: "  agnt5d services " + verb + " payments",
+		Args:    nargs("NAME"),
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "kept in the history")
+	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
+		do := c.ResumeService
+		if pause {
+			do = c.PauseService
+		}
+		if err := do(cmd.Context(), args[0], reason); err != nil {
+			return err
+		}
+		if o.json() {
+			return printJSON(cmd.OutOrStdout(), map[string]any{"name": args[0], "paused": pause})
+		}
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "service %s %s\n", args[0], became)
 		return err
 	})
 }

@@ -97,7 +97,7 @@ func (h *Hub) checkReady() string {
 		if listed := count(h.ready, f); listed > 1 || f.listed != (listed == 1) {
 			return fmt.Sprintf("4: handler %s/%s stands %d times in ready", f.Service, f.Name, listed)
 		}
-		if len(f.offers) == 0 || f.bound.full() || f.listed {
+		if len(f.offers) == 0 || !h.may(f) || f.listed {
 			continue
 		}
 		for _, s := range f.sessions {

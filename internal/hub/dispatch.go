@@ -21,7 +21,7 @@ func (h *Hub) Dispatch(now shard.Now) {
 	for i := 0; i < len(h.ready); i++ { // a handler is listed again after each task: the others are next
 		f := h.ready[i]
 		f.listed = false
-		if len(f.offers) == 0 || f.bound.full() {
+		if len(f.offers) == 0 || !h.may(f) {
 			continue
 		}
 		s := h.pick(f)

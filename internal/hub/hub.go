@@ -23,7 +23,7 @@ type Config struct {
 //  2. A session's poll is in one of its states, with what belongs to that state; see exchange.
 //  3. A service with a bound counts the leases of its handlers, and the tasks that it asked for; a worker that has yet to come back
 //     counts its leases.
-//  4. Nobody is forgotten: a handler of which a shard has offers, with room in its service and a session that wants a task and
+//  4. Nobody is forgotten: a handler of which a shard has offers, with room in its service, which is not paused, and a session that wants a task and
 //     has room for it, is in ready.
 type Hub struct {
 	cfg      Config
@@ -33,6 +33,7 @@ type Hub struct {
 	absent   map[string]map[string]int // leases of workers that have yet to come back: worker, service, how many
 	handlers map[handlerKey]*Handler
 	bounds   map[string]*bound // of services that have one
+	paused   map[string]Pause
 	local    *Session
 	held     bool // this process takes no more tasks
 
@@ -147,7 +148,7 @@ func New(cfg Config) *Hub {
 	if cfg.LocalCapacity == 0 {
 		cfg.LocalCapacity = 1_000
 	}
-	h := &Hub{cfg: cfg, sessions: map[string]*Session{}, absent: map[string]map[string]int{}, handlers: map[handlerKey]*Handler{}, bounds: map[string]*bound{}}
+	h := &Hub{cfg: cfg, sessions: map[string]*Session{}, absent: map[string]map[string]int{}, handlers: map[handlerKey]*Handler{}, bounds: map[string]*bound{}, paused: map[string]Pause{}}
 	for name, n := range cfg.Services {
 		if n > 0 {
 			h.bounds[name] = &bound{limit: n}
@@ -234,6 +235,16 @@ func (h *Hub) Served(service string) []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// Capacity is how many tasks the sessions of a service take at once.
+func (h *Hub) Capacity(service string) (n int) {
+	for _, s := range h.sessions {
+		if slices.ContainsFunc(s.Handlers, func(f *Handler) bool { return f.Service == service }) {
+			n += s.Capacity
+		}
+	}
+	return n
 }
 
 // Services gives the services of which there are workers, sorted.

@@ -391,6 +391,24 @@ func TestABoundHoldsOverAllShards(t *testing.T) {
 	}
 }
 
+// Nobody gets a task of a service that is paused, whatever shard has it; when it is resumed, a poll that waits does.
+func TestAPausedServiceHandsNothingOut(t *testing.T) {
+	b := newBench(t, 2, Config{})
+	b.join("A", 100, "h")
+	b.hub.PauseService("svc", &Pause{At: 1, By: "ada", Why: "a feast"})
+	b.shards[0].offer("svc", "h", 2)
+	b.shards[1].offer("svc", "h", 2)
+	b.turn(b.poll("a", "A", 1, 9, 1000, 0))
+	if p, is := b.hub.Paused("svc"); len(b.tasks["a"]) != 0 || !is || p.By != "ada" {
+		t.Fatalf("%d tasks of a paused service; paused: %v, by %q", len(b.tasks["a"]), is, p.By)
+	}
+	b.hub.PauseService("svc", nil)
+	b.turn()
+	if len(b.tasks["a"]) == 0 {
+		t.Error("the service was resumed, and the poll that waits is given nothing")
+	}
+}
+
 // What a poll brings goes to the shard that has the run, and a token of none gets its answer from the hub.
 func TestOutcomesGoToTheShardOfTheirRun(t *testing.T) {
 	b := newBench(t, 2, Config{})

@@ -1,4 +1,4 @@
-import { act, cancelRun, fireTimer, resumeRun, retryRun, signalRun } from './dialog'
+import { act, cancelRun, fireTimer, resumeRun, resumeService, retryRun, signalRun } from './dialog'
 import { Copy, may, StateIcon } from './bits'
 import { command, count, localTimes, words } from './format'
 import { change, go, link } from './route'
@@ -11,6 +11,7 @@ const codes: [code: string, label: string, icon: string][] = [
   ['quarantined', 'Quarantined', 'quarantined'],
   ['disk_full', 'Disk full', 'quarantined'],
   ['paused', 'Paused', 'waiting'],
+  ['service_paused', 'Service paused', 'waiting'],
   ['no_worker', 'No worker', 'quarantined'],
   ['key_held', 'Key held', 'blocked'],
   ['service_full', 'Service full', 'scheduled'],
@@ -51,6 +52,8 @@ export function remedyOf(r: Reason, st: Status, def: Definition | undefined): Re
       return with_('Send signal ' + arg, 'operate', () => act(signalRun(id, arg ?? '')))
     case 'fire':
       return with_('Fire timer now', 'operate', () => act(fireTimer(id, arg ?? '')))
+    case 'services':
+      return target === 'resume' && arg ? with_('Resume service ' + arg, 'operate', () => act(resumeService(arg))) : undefined
     case 'resume':
       return with_('Resume run', 'operate', () => act(resumeRun(id)))
     case 'cancel':

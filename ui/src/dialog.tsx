@@ -165,6 +165,26 @@ export const pauseRun = (id: string): Action => ({
   send: (f) => post(run(id) + '/pause', f.reason ? { reason: f.reason } : {}),
 })
 
+const service = (name: string) => '/v1/services/' + encodeURIComponent(name)
+
+export const pauseService = (name: string): Action => ({
+  title: 'Pause service ' + name,
+  what: `Nobody gets a task of service ${name} until it is resumed. What workers have goes on.`,
+  button: 'Pause service',
+  fields: [{ name: 'reason', label: 'Reason', hint: 'kept in the history' }],
+  line: (f) => command('services', 'pause', name, ...(f.reason ? ['--reason', f.reason] : [])),
+  send: (f) => post(service(name) + '/pause', f.reason ? { reason: f.reason } : {}),
+})
+
+export const resumeService = (name: string): Action => ({
+  title: 'Resume service ' + name,
+  what: `Tasks of service ${name} are handed out again.`,
+  button: 'Resume service',
+  fields: [{ name: 'reason', label: 'Reason', hint: 'kept in the history' }],
+  line: (f) => command('services', 'resume', name, ...(f.reason ? ['--reason', f.reason] : [])),
+  send: (f) => post(service(name) + '/resume', f.reason ? { reason: f.reason } : {}),
+})
+
 export const resumeRun = (id: string): Action => ({
   title: 'Resume run',
   what: `Tasks of run ${id} are handed out again, and what is overdue comes at once.`,

@@ -165,6 +165,8 @@ export interface Worker {
 
 export interface Service {
   name: string
+  kind: 'poll' | 'push'
+  paused?: { at: string; by: string; reason?: string }
   url: string
   handlers: string[]
   capacity: number

@@ -1,6 +1,7 @@
 import { get } from './api'
 import { usePolled } from './asked'
-import { Ago, Command, Empty, Problem, StateIcon } from './bits'
+import { Ago, Command, Empty, may, Problem, StateIcon } from './bits'
+import { act, pauseService, resumeService } from './dialog'
 import { command, count, span } from './format'
 import { change, link, place } from './route'
 import type { RunHead, Service, Worker } from './types'
@@ -19,6 +20,9 @@ export function Workers() {
   const waiting = usePolled('waiting', unserved, 10_000)
   const list = (workers.value?.workers ?? []).filter((w) => !only || w.service_name === only)
   const services = [...new Set(list.map((w) => w.service_name))].sort()
+  const known = (pushes.value?.services ?? []).filter((s) => !only || s.name === only)
+  const paused = known.filter((s) => s.paused)
+  const pausable = (name: string) => may('operate') && !paused.some((s) => s.name === name)
   const missing = (waiting.value ?? []).filter((w) => !only || w.service === only)
   return (
     <main class="scroll">
@@ -37,13 +41,20 @@ export function Workers() {
           </p>
         </div>
       ))}
+      {paused.map((s) => (
+        <div class="notice" key={'paused ' + s.name}>
+          <b><StateIcon state="waiting" /> Service {s.name} is paused</b>
+          <p>{s.paused!.by} paused it <Ago time={s.paused!.at} />{s.paused!.reason ? ': ' + s.paused!.reason : ''}. Nobody gets a task of it.</p>
+          {may('operate') && <p><button type="button" class="primary" onClick={() => act(resumeService(s.name))}>Resume service…</button></p>}
+        </div>
+      ))}
       {services.map((name) => {
         const mine = list.filter((w) => w.service_name === name)
         const busy = mine.reduce((n, w) => n + w.running.length, 0)
         const room = mine.reduce((n, w) => n + w.capacity, 0)
         return (
           <section class="group" key={name}>
-            <h2>{name} <span class="dim">{count(mine.length, 'worker')}, {busy} of {room} places in use</span></h2>
+            <h2>{name} <span class="dim">{count(mine.length, 'worker')}, {busy} of {room} places in use</span> {pausable(name) && <button type="button" class="quiet" onClick={() => act(pauseService(name))}>Pause service…</button>}</h2>
             <table class="grid">
               <thead><tr><th>Worker</th><th>Handlers</th><th class="right">In hand</th><th>What it works on</th><th class="right">Heard of</th><th class="right">Joined</th></tr></thead>
               <tbody>
@@ -53,13 +64,13 @@ export function Workers() {
           </section>
         )
       })}
-      {(pushes.value?.services ?? []).filter((s) => !only || s.name === only).length > 0 && (
+      {known.some((s) => s.kind === 'push') && (
         <section class="group">
           <h2>Push services <span class="dim">the daemon POSTs each task to them</span></h2>
           <table class="grid">
             <thead><tr><th>Service</th><th>Address</th><th>Handlers</th><th class="right">Capacity</th><th class="right">Time-out</th></tr></thead>
             <tbody>
-              {pushes.value!.services.filter((s) => !only || s.name === only).map((s) => (
+              {known.filter((s) => s.kind === 'push').map((s) => (
                 <tr key={s.name}><td>{s.name}</td><td class="id">{s.url}</td><td>{s.handlers.join(', ')}</td><td class="right num">{s.capacity || 10}</td><td class="right num">{span(s.timeout_ms || 60_000)}</td></tr>
               ))}
             </tbody>

@@ -97,6 +97,8 @@ CALLS = {
     "signal_workflow": {"workflow_id": "r", "signal_name": "go", "signal_id": "s"},
     "cancel_workflow": {"workflow_id": "r"},
     "retry_workflow": {"workflow_id": "r"},
+    "pause_service": {"name": "n"},
+    "resume_service": {"name": "n"},
     "pause_workflow": {"workflow_id": "r"},
     "resume_workflow": {"workflow_id": "r"},
     "fire_timer": {"workflow_id": "r", "timer_key": "t"},
@@ -252,6 +254,8 @@ def test_every_part_of_a_path_is_encoded() -> None:
             client.put_service(text, "http://x", ["h"])
             client.get_service(text)
             client.delete_service(text)
+            client.pause_service(text)
+            client.resume_service(text)
             client.signal_workflow(text, text)
             client.fire_timer(text, text)
             client.cancel_workflow(text)

@@ -128,6 +128,10 @@ async def test_the_whole_api_is_covered(daemon: Daemon, tmp_path: pathlib.Path) 
         await client.cancel_workflow(triggered["run_id"])
         await client.delete_schedule("nightly")
         assert isinstance(await client.list_workers(), list) and "version" in await client.get_version()
+        await client.pause_service("nobody", "a feast")
+        assert [(s["kind"], s["paused"]["reason"]) for s in await client.list_services() if s["name"] == "nobody"] == [("poll", "a feast")]
+        await client.resume_service("nobody")
+        assert not [s for s in await client.list_services() if s["name"] == "nobody"]
         with pytest.raises(NotFound, match="timer_not_found"):
             await client.fire_timer("r1", "t")
         with pytest.raises(NotFound, match="no_test_clock"):

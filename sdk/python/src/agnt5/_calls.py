@@ -86,7 +86,7 @@ class Calls(RunCalls, ScheduleCalls):
 
     @call
     def list_services(self) -> Steps[list[dict[str, Any]]]:
-        """The push services: web services that the daemon sends tasks to."""
+        """The services: those that workers serve (``kind`` "poll"), those that the daemon sends tasks to ("push"), and those that are paused."""
         return items_of((yield from self._ask("GET", "/v1/services")), "services")
 
     @call
@@ -112,6 +112,16 @@ class Calls(RunCalls, ScheduleCalls):
         body: dict[str, Any] = {"url": url, "handlers": list(handlers)}
         body |= {key: value for key, value in (("capacity", capacity), ("timeout_ms", timeout_ms), ("secret", secret)) if value is not None}
         return object_of((yield from self._ask("PUT", f"/v1/services/{segment('name', name)}", body)), "url")
+
+    @call
+    def pause_service(self, name: str, reason: str = "") -> Steps[None]:
+        """Pause a service, whoever serves it: nobody gets a task of it until it is resumed. What workers have goes on."""
+        object_of((yield from self._ask("POST", f"/v1/services/{segment('name', name)}/pause", {"reason": reason})), "name")
+
+    @call
+    def resume_service(self, name: str, reason: str = "") -> Steps[None]:
+        """End the pause of a service."""
+        object_of((yield from self._ask("POST", f"/v1/services/{segment('name', name)}/resume", {"reason": reason})), "name")
 
     @call
     def delete_service(self, name: str) -> Steps[None]:
