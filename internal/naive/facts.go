@@ -25,6 +25,9 @@ func (r *Run) Enabled() (all []Fact) {
 		for _, s := range r.g.steps {
 			all = append(all, r.enabled(s)...)
 		}
+		if r.g.limited && !r.Paused {
+			all = append(all, Fact{"run_timeout"})
+		}
 	}
 	for o := range r.orphans {
 		all = append(all, Fact{"answer", o})
@@ -80,9 +83,7 @@ func (r *Run) Do(f Fact) error {
 	if !r.happens(what, step, index) {
 		return ErrNotNow
 	}
-	if what != "take" && what != "answer" && what != "pause" && what != "resume" {
-		r.decide()
-	}
+	r.decide()
 	return nil
 }
 
@@ -139,6 +140,7 @@ func (r *Run) item(what string, s *Step, index int) bool {
 	switch {
 	case what == "take" && *at == Waiting && !r.orphans[Item(s.Name, index)]:
 		*at = Running
+		r.begin(s, index)
 	case what == "lost" && *at == Running:
 		*at = Waiting
 	case what == "ok" && *at == Running:
@@ -151,6 +153,20 @@ func (r *Run) item(what string, s *Step, index int) bool {
 		return false
 	}
 	return true
+}
+
+// begin works out the templates of an item when it begins. One that cannot be worked out fails it.
+func (r *Run) begin(s *Step, index int) {
+	name := Item(s.Name, index)
+	if _, given := r.Given[name]; given || !s.hasTemplates() {
+		return
+	}
+	env, err := r.itemEnv(s, index)
+	if err == nil && r.give(s, name, env) == "" {
+		return
+	}
+	r.Items[s.Name][index] = Failed
+	r.count(s)
 }
 
 func (r *Run) step(what string, s *Step) bool {

@@ -19,6 +19,8 @@ type Step struct {
 	ForEach      any      `json:"for_each"`
 	MaxParallel  int      `json:"max_parallel"`
 	Tolerate     any      `json:"tolerate"`
+	Input        any      `json:"input"`
+	ObjectKeys   []string `json:"object_keys"`
 	Signal       struct {
 		TimeoutMS *int64 `json:"timeout_ms"`
 		OnTimeout string `json:"on_timeout"`
@@ -50,16 +52,20 @@ type graph struct {
 	steps   []*Step
 	by      map[string]*Step
 	namedBy map[string][]string // by whose on_timeout or on_failure a step is named
+	output  any                 // a template of the run's output; nil: it has none
+	limited bool                // its runs have a time limit
 }
 
 func newGraph(definition []byte) (*graph, error) {
 	var d struct {
-		Steps []*Step `json:"steps"`
+		Steps     []*Step `json:"steps"`
+		Output    any     `json:"output"`
+		TimeoutMS *int64  `json:"timeout_ms"`
 	}
 	if err := json.Unmarshal(definition, &d); err != nil {
 		return nil, err
 	}
-	g := &graph{steps: d.Steps, by: map[string]*Step{}, namedBy: map[string][]string{}}
+	g := &graph{steps: d.Steps, by: map[string]*Step{}, namedBy: map[string][]string{}, output: d.Output, limited: d.TimeoutMS != nil}
 	for _, s := range d.Steps {
 		g.by[s.Name] = s
 		if e := s.branch(); e != "" {
@@ -68,14 +74,13 @@ func newGraph(definition []byte) (*graph, error) {
 	}
 	for _, s := range d.Steps {
 		for _, text := range s.expressions() {
-			n, err := parse(text)
-			if err != nil {
+			if _, err := parse(text); err != nil {
 				return nil, fmt.Errorf("step %s: %q: %w", s.Name, text, err)
 			}
-			for _, named := range n.names() {
-				if g.by[named] == nil || !g.reach(named, "")[s.Name] {
-					return nil, errors.New("step " + s.Name + " names step " + named + ", which is not before it")
-				}
+		}
+		for _, named := range s.named() {
+			if g.by[named] == nil || named == s.Name || !g.reach(named, "")[s.Name] {
+				return nil, errors.New("step " + s.Name + " names step " + named + ", which is not before it")
 			}
 		}
 	}
@@ -94,9 +99,10 @@ func (s *Step) expressions() (all []string) {
 
 // named are the steps that the expressions of a step name.
 func (s *Step) named() (all []string) {
-	for _, text := range s.expressions() {
-		n, _ := parse(text)
-		all = append(all, n.names()...)
+	for _, text := range append(s.expressions(), s.templates()...) {
+		if n, err := parse(text); err == nil {
+			all = append(all, n.names()...)
+		}
 	}
 	return all
 }

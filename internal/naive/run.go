@@ -40,6 +40,10 @@ type Run struct {
 	Reasons map[string]string   // why steps were skipped
 	Items   map[string][]string // states of items
 
+	Codes  map[string]string // why steps failed for good; "failed": their handler did
+	Given  map[string]Given  // what templates came to, by step or item
+	Output any               // what the template of the output came to
+
 	outputs  map[string]any
 	caught   set // failures that a branch has taken
 	hurt     set // skipped because something before failed or timed out
@@ -56,7 +60,10 @@ func New(definition, input []byte) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Run{g: g, State: Running, Steps: map[string]string{}, Reasons: map[string]string{}, Items: map[string][]string{}, outputs: map[string]any{},
+	if err := g.checkTemplates(); err != nil {
+		return nil, err
+	}
+	r := &Run{g: g, State: Running, Steps: map[string]string{}, Reasons: map[string]string{}, Items: map[string][]string{}, outputs: map[string]any{}, Codes: map[string]string{}, Given: map[string]Given{},
 		caught: set{}, hurt: set{}, absorbed: map[string]int{}, orphans: set{}, was: map[string]string{}, neverRan: set{}}
 	if len(input) > 0 {
 		if err := json.Unmarshal(input, &r.input); err != nil {
@@ -207,7 +214,7 @@ func (r *Run) decide() {
 			all = all && r.settled(s.Name, "")
 		}
 		if all {
-			r.end(Completed, "", "")
+			r.finish()
 			return
 		}
 		if open {
@@ -221,6 +228,19 @@ func (r *Run) decide() {
 		}
 		panic(fmt.Sprintf("naive: nothing is open, and not all is settled: %v", r.Steps))
 	}
+}
+
+// finish ends a run of which all steps have settled.
+func (r *Run) finish() {
+	if r.g.output != nil {
+		v, err := fill(r.g.output, r.env())
+		if err != nil {
+			r.end(Failed, "", "expression_failed")
+			return
+		}
+		r.Output = v
+	}
+	r.end(Completed, "", "")
 }
 
 func (r *Run) decideOne() bool {
@@ -314,6 +334,12 @@ func (r *Run) start(s *Step) {
 		}
 		r.Items[s.Name] = items
 	}
+	if _, given := r.Given[s.Name]; s.ForEach == nil && s.isTask() && s.hasTemplates() && !given {
+		if code := r.give(s, s.Name, r.env()); code != "" {
+			r.fail(s, code, false)
+			return
+		}
+	}
 	switch {
 	case s.ForEach != nil:
 		r.Steps[s.Name] = Running
@@ -395,7 +421,7 @@ func (r *Run) fail(s *Step, code string, absorbable bool) {
 	if absorbable && s.ForEach == nil && r.absorb(s) {
 		return
 	}
-	r.Steps[s.Name] = Failed
+	r.Steps[s.Name], r.Codes[s.Name] = Failed, code
 	r.failures = append(r.failures, s.Name)
 	r.cancelItems(s)
 	switch e := s.OnFailure; {

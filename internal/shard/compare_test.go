@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -38,7 +39,8 @@ func TestTheEngineIsWhatTheSecondModelSays(t *testing.T) {
 	for seed := uint64(1); seed <= uint64(n) && !t.Failed(); seed++ {
 		maps.Copy(met, compareOn(t, seed, false))
 	}
-	for _, what := range []string{"completed", "failed", "cancelled", "retry", "restart", "restart with a question", "skip when", "skip failure", "skip dependency", "skip not_needed", "expression_failed", "caught", "items", "an item of many failed", "item_failed", "items were cancelled", "items went on", "pause", "resume", "an end while paused"} {
+	for _, what := range []string{"completed", "failed", "cancelled", "retry", "restart", "restart with a question", "skip when", "skip failure", "skip dependency", "skip not_needed", "expression_failed", "caught", "items", "an item of many failed", "item_failed", "items were cancelled", "items went on", "pause", "resume", "an end while paused",
+		"input", "object keys", "object_key_invalid", "run_timeout", "the run itself: run_timeout", "output", "the run itself: expression_failed"} {
 		if met[what] == 0 {
 			t.Errorf("%s never happened in %d definitions", what, n)
 		}
@@ -57,15 +59,16 @@ type comparison struct {
 	met   map[string]int
 	loud  bool
 	facts []string
-	asks  bool // the definition has conditions
-	apart bool // the two need not agree any more
+	asks  bool          // the definition has conditions
+	apart bool          // the two need not agree any more
+	seen  *replay.State // the last one that was compared; nil: there was a restart since
 }
 
 func compareOn(t *testing.T, seed uint64, loud bool) map[string]int {
 	rng := rand.New(rand.NewPCG(seed, 15))
 	c := &comparison{seed: seed, rng: rng, met: map[string]int{}, loud: loud}
 	c.text = randomLanguage(rng)
-	c.asks = strings.Contains(c.text, `"when"`) || strings.Contains(c.text, `"for_each"`)
+	c.asks = strings.Contains(c.text, `"when"`) || strings.Contains(c.text, `"for_each"`) || strings.Contains(c.text, `"input"`) || strings.Contains(c.text, "${")
 	c.story = &story{t: t, disk: sim.NewDisk(0), now: shard.Now{Wall: 1_800_000_000_000, Mono: 1}, tasks: map[string]*shard.Spec{}}
 	c.boot()
 	c.register("w", c.text)
@@ -117,8 +120,20 @@ func (c *comparison) next() bool {
 		c.met["retry"]++
 		return c.do(naive.Fact{"retry"})
 	}
+	s := c.seen
+	if s == nil {
+		s = c.state()
+	}
+	name, due := firstDue(s)
+	deadline := s.Deadline
 	all := slices.DeleteFunc(c.model.Enabled(), func(f naive.Fact) bool {
-		return f[0] == "timeout" && f[1] != c.firstDue()
+		switch f[0] {
+		case "timeout":
+			return f[1] != name || deadline != 0 && deadline <= due
+		case "run_timeout":
+			return due != 0 && due <= deadline
+		}
+		return false
 	})
 	slices.SortFunc(all, func(a, b naive.Fact) int { return strings.Compare(a.String(), b.String()) })
 	if c.model.Paused && (len(all) == 0 || c.rng.IntN(100) < 25) {
@@ -140,6 +155,7 @@ func (c *comparison) next() bool {
 
 // restart kills the shard: what it asked is not answered.
 func (c *comparison) restart() {
+	c.seen = nil
 	had := c.tasks
 	c.tasks, c.asked = map[string]*shard.Spec{}, nil
 	c.boot()
@@ -150,16 +166,14 @@ func (c *comparison) restart() {
 	c.take()
 }
 
-// firstDue is the wait whose time comes first.
-func (c *comparison) firstDue() string {
-	s := c.state()
-	name, first := "", int64(0)
+// firstDue is the wait whose time comes first; due 0: there is none.
+func firstDue(s *replay.State) (name string, first int64) {
 	for i, st := range s.All() {
 		if st.Due != 0 && st.State == replay.StepWaiting && s.Spec(i).Signal != nil && (first == 0 || st.Due < first) {
 			name, first = s.Name(i), st.Due
 		}
 	}
-	return name
+	return name, first
 }
 
 func (c *comparison) state() *replay.State {
@@ -237,12 +251,19 @@ func (c *comparison) input(f naive.Fact) any {
 		i, _ := s.Step(f[1])
 		c.now.Wall = max(c.now.Wall, s.At(i).Due)
 		return &shard.Forget{ID: "nobody"} // the time itself is what happens
+	case "run_timeout":
+		c.met["run_timeout"]++
+		c.now.Wall = max(c.now.Wall, c.state().Deadline)
+		return &shard.Forget{ID: "nobody"}
 	}
 	spec := c.tasks["r/"+f[1]]
 	if spec == nil {
 		c.t.Fatalf("definition %d: nobody has %s\nafter %s\n%s", c.seed, f[1], strings.Join(c.facts, ", "), c.text)
 	}
 	delete(c.tasks, "r/"+f[1])
+	if why := c.differsInTask(spec, f[1]); why != "" {
+		c.t.Fatalf("definition %d: %s: %s\nafter %s\n%s", c.seed, f[1], why, strings.Join(c.facts, ", "), c.text)
+	}
 	in := &shard.Outcome{Slot: spec.Slot, Output: []byte(`{"n":1}`), Reply: func(_ shard.Result, _ bool, err error) { reply(err) }}
 	if f[0] == "fail" {
 		in.Output, in.Fail = nil, &replay.AttemptError{Code: "handler_error", Message: "no luck"}
@@ -253,6 +274,7 @@ func (c *comparison) input(f naive.Fact) any {
 // differs says how the shard's run is not that of the model.
 func (c *comparison) differs() string {
 	s, want := c.state(), c.model.Result()
+	c.seen = s
 	if s.Status.String() != want.State {
 		return fmt.Sprintf("the run is %s, want %s", s.Status, want.State)
 	}
@@ -274,6 +296,9 @@ func (c *comparison) differs() string {
 	if failed != c.model.ErrStep {
 		return fmt.Sprintf("the run failed by %q, want %q", failed, c.model.ErrStep)
 	}
+	if why := c.differsInEnd(s); why != "" {
+		return why
+	}
 	if s.Status == replay.Failed && c.asks && c.handedOut(s) {
 		c.apart = true // while an expression was worked out that ended the run, tasks were handed out
 		return ""
@@ -287,8 +312,8 @@ func (c *comparison) differs() string {
 			return ""
 		}
 		if open := func(state string) string {
-			if state == naive.Scheduled { // the shard hands a task out at once, unless an attempt of it is out
-				return naive.Running
+			if state == naive.Scheduled || state == replay.StepBlocked.String() {
+				return naive.Running // the shard hands a task out at once, unless an attempt of it is out, which has its keys, too
 			}
 			return state
 		}; open(s.Shown(replay.Instance(i)).String()) != open(want.Steps[name]) {
@@ -306,6 +331,9 @@ func (c *comparison) differs() string {
 		if st.Error != nil {
 			c.met[st.Error.Code]++
 		}
+		if code := c.model.Codes[name]; st.State == replay.StepFailed && code != "failed" && code != st.Error.Code {
+			return fmt.Sprintf("step %s failed with the code %s, want %s", name, st.Error.Code, code)
+		}
 		if st.Caught {
 			caught++
 			c.met["caught"]++
@@ -315,6 +343,51 @@ func (c *comparison) differs() string {
 		return fmt.Sprintf("%d failures are caught, want %d", caught, want.HandledFailures)
 	}
 	return ""
+}
+
+// differsInEnd says how the end of the run is not that of the model, when no step is to blame.
+func (c *comparison) differsInEnd(s *replay.State) string {
+	code := ""
+	if s.Fault != nil {
+		code = s.Fault.Code
+		c.met["the run itself: "+code]++
+	}
+	if code != c.model.ErrCode {
+		return fmt.Sprintf("the run failed with the code %q, want %q", code, c.model.ErrCode)
+	}
+	if s.Status != replay.Completed || s.Graph.Def.Output == nil {
+		return ""
+	}
+	c.met["output"]++
+	return c.differsInValue("the run's output", s.Output, c.model.Output)
+}
+
+func (c *comparison) differsInValue(what string, p replay.Payload, want any) string {
+	b, err := c.archive().Payload(p)
+	var got any
+	if err == nil {
+		err = json.Unmarshal(b, &got)
+	}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		return fmt.Sprintf("%s is %s, want %v; %v", what, b, want, err)
+	}
+	return ""
+}
+
+// differsInTask says how what a worker was given is not what the templates of the step or item come to.
+func (c *comparison) differsInTask(spec *shard.Spec, name string) string {
+	want := c.model.Given[name]
+	if (spec.Filled != nil) != (want.Input != nil) || !slices.Equal(spec.Keys, want.Keys) {
+		return fmt.Sprintf("it has an input: %v, want %v; its keys are %q, want %q", spec.Filled != nil, want.Input, spec.Keys, want.Keys)
+	}
+	if len(want.Keys) > 0 {
+		c.met["object keys"]++
+	}
+	if want.Input == nil {
+		return ""
+	}
+	c.met["input"]++
+	return c.differsInValue("its input", *spec.Filled, want.Input)
 }
 
 // handedOut says whether an attempt is out of which the model knows nothing.
@@ -336,7 +409,7 @@ func (c *comparison) differsInItems(s *replay.State, step replay.Instance, want 
 		switch {
 		case it.State == replay.StepPending:
 			state = "wait"
-		case it.State == replay.StepScheduled: // the shard hands it out at once, unless an attempt of it is out
+		case it.State == replay.StepScheduled, it.State == replay.StepBlocked: // the shard hands it out at once, unless an attempt of it is out
 			state = naive.Running
 			if _, out := s.Out(s.ItemNumber(step, it.Index)); out || s.Pause != nil {
 				state = "wait"
@@ -367,11 +440,10 @@ func (c *comparison) differsInItems(s *replay.State, step replay.Instance, want 
 func randomLanguage(rng *rand.Rand) string {
 	for {
 		text := tryLanguage(rng)
-		d, problems := flow.Parse([]byte(text))
-		if len(problems) > 0 || len(flow.Validate(d)) > 0 {
+		if _, err := naive.Parse([]byte(text)); err != nil {
 			continue
 		}
-		if _, err := naive.New([]byte(text), []byte(compareInput)); err == nil {
+		if d, problems := flow.Parse([]byte(text)); len(problems) == 0 && len(flow.Validate(d)) == 0 {
 			return text
 		}
 	}
@@ -424,6 +496,9 @@ func tryLanguage(rng *rand.Rand) string {
 					s["tolerate"] = []any{1, 2, "50%", "34%"}[rng.IntN(4)]
 				}
 			}
+			if rng.IntN(100) < 35 {
+				randomTemplates(rng, s, steps)
+			}
 		}
 		steps = append(steps, s)
 	}
@@ -432,8 +507,52 @@ func tryLanguage(rng *rand.Rand) string {
 			s["when"] = randomCondition(rng, steps[:i])
 		}
 	}
-	b, _ := json.Marshal(step{"steps": steps})
+	def := step{"steps": steps}
+	if rng.IntN(100) < 20 {
+		def["timeout_ms"] = 1 + rng.IntN(2_000_000)
+	}
+	if rng.IntN(100) < 25 {
+		def["output"] = randomTemplate(rng, steps)
+	}
+	b, _ := json.Marshal(def)
 	return string(b)
+}
+
+// randomTemplates gives a task an input and object keys with expressions. Its keys are its own: what two steps do that want the same one is
+// not what is compared here.
+func randomTemplates(rng *rand.Rand, s step, before []step) {
+	own := fmt.Sprintf("%s-${ input.yes }", s["name"])
+	if s["for_each"] != nil {
+		own += "-${ index }"
+	}
+	if rng.IntN(3) > 0 {
+		s["input"] = step{"a": randomTemplate(rng, before), "b": step{"c": []any{randomTemplate(rng, before), 1}}}
+		if s["for_each"] != nil {
+			s["input"] = step{"a": randomTemplate(rng, before), "i": []string{"${ item }", "at ${ index }", "${ item.n }", "${ item == 1 }"}[rng.IntN(4)]}
+		}
+	}
+	if rng.IntN(3) == 0 {
+		s["object_keys"] = []any{own, own, "more-" + own}[:1+rng.IntN(3)]
+		if rng.IntN(4) == 0 {
+			s["object_keys"] = []any{[]string{`${ "" }`, `.${ "." }`, "${ input.list }"}[rng.IntN(3)]}
+		}
+	}
+}
+
+// randomTemplate is a text with expressions, of which few cannot be worked out.
+func randomTemplate(rng *rand.Rand, before []step) any {
+	some := []string{"plain", "${ input.list }", "${ input.none }", "is ${ input.yes } of $${ x } or ${input.no}", "${ input.yes && input.no }"}
+	if rng.IntN(12) == 0 {
+		some = []string{"${ input.none.x }", "a list: ${ input.list }", "nothing: ${ input.none }"}
+	}
+	for range min(len(before), 3) {
+		s := before[rng.IntN(len(before))]
+		some = append(some, fmt.Sprintf("${ steps.%s.state }", s["name"]), fmt.Sprintf("it is ${ steps[%q].state }", s["name"]))
+		if s["type"] != "wait_timer" {
+			some = append(some, fmt.Sprintf("${ steps.%s.output }", s["name"]))
+		}
+	}
+	return some[rng.IntN(len(some))]
 }
 
 // randomList is what a step goes over: rarely something that is no list.

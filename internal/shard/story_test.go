@@ -93,6 +93,15 @@ type story struct {
 	said   []string
 	number uint64 // of the engine's start
 	asked  []*shard.Question
+	reader *archive.Archive // of the disk, once something was read
+}
+
+// archive reads the disk. It keeps what it has read of definitions.
+func (s *story) archive() *archive.Archive {
+	if s.reader == nil {
+		s.reader = archive.New(s.disk)
+	}
+	return s.reader
 }
 
 func (s *story) boot() {
@@ -137,7 +146,7 @@ func (s *story) evaluate() {
 	asked := s.asked
 	s.asked = nil
 	for _, q := range asked {
-		in, err := evaluate.Answer(q, archive.New(s.disk))
+		in, err := evaluate.Answer(q, s.archive())
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -314,7 +323,7 @@ func (s *story) folded(run uint64) (*replay.State, error) {
 	if err != nil || len(records) == 0 {
 		return nil, errors.Join(err, fmt.Errorf("run %d has no records", run))
 	}
-	return archive.New(s.disk).FoldRun(run, records[len(records)-1].Seq)
+	return s.archive().FoldRun(run, records[len(records)-1].Seq)
 }
 
 // events gives the events that became durable since the last call, a line each. Two runs are told apart by their ids.
