@@ -18,6 +18,7 @@ import (
 type benchFlags struct {
 	workload, mode, dir, format string
 	inFlight, count, events     int
+	workers                     int // that asWorker is
 	seconds                     float64
 	sealed                      bool
 
@@ -29,7 +30,11 @@ type benchFlags struct {
 func newBenchCmd() *cobra.Command {
 	var o benchFlags
 	var about strings.Builder
+	var far []string
 	for _, w := range bench.Workloads {
+		if slices.Contains(w.Modes, "daemon") {
+			far = append(far, w.Name)
+		}
 		fmt.Fprintf(&about, "\n  %-8s %s", w.Name, w.About)
 	}
 	cmd := &cobra.Command{
@@ -39,7 +44,7 @@ func newBenchCmd() *cobra.Command {
 beside what the same disk does without an engine, measured in the same minute.
 ` + about.String() + `
 
---mode daemon starts a daemon and a worker in processes of their own and talks to them over HTTP (w1, w2, items, status, feed and busy).`,
+--mode daemon starts a daemon and a worker in processes of their own and talks to them over HTTP (` + strings.Join(far, ", ") + `).`,
 		Example: "  agnt5d bench\n  agnt5d bench --workload w1 --in-flight 512 --seconds 10 -o json\n  agnt5d bench --workload w1 --mode daemon --in-flight 512",
 		Args:    nargs(),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
@@ -47,18 +52,19 @@ beside what the same disk does without an engine, measured in the same minute.
 	f := cmd.Flags()
 	f.StringVar(&o.workload, "workload", "w1", "what to measure: names separated by commas, or all")
 	f.StringVar(&o.mode, "mode", "embedded", "embedded or daemon")
-	f.IntVar(&o.inFlight, "in-flight", 0, "runs at once, of w1, status, feed, busy and growth; default: w1 with 1, 64 and 512")
-	f.Float64Var(&o.seconds, "seconds", 5, "how long each of w1, w2, items, status, feed, busy and growth runs")
-	f.IntVar(&o.count, "count", 100_000, "how many signals, timers, items, sleeping runs and runs to list")
+	f.IntVar(&o.inFlight, "in-flight", 0, "runs at once, of the workloads that have some; default: w1 with 1, 64 and 512, workers 512, latency 256, payload 16, others 64")
+	f.Float64Var(&o.seconds, "seconds", 5, "how long each workload runs that does not end by itself")
+	f.IntVar(&o.count, "count", 100_000, "how many signals, timers, items, sleeping runs, runs to list and (1,000 at most) workers")
 	f.IntVar(&o.events, "events", 1_000_000, "how many events the file of growth holds")
 	f.StringVar(&o.dir, "dir", "", "a folder on the disk to measure; default: one beside the current folder's files")
 	f.BoolVar(&o.sealed, "sealed", false, "seal payloads in the journal, to see what it costs; not sleep and growth")
 	f.StringVar(&o.asWorker, "as-worker", "", "")
+	f.IntVar(&o.workers, "workers", 1, "")
 	f.StringVar(&o.asSleeper, "as-sleeper", "", "")
 	f.StringVar(&o.asWaker, "as-waker", "", "")
 	f.BoolVar(&o.asSpinner, "as-spinner", false, "")
 	f.DurationVar(&o.delay, "delay", 0, "")
-	for _, hidden := range []string{"as-worker", "as-sleeper", "as-waker", "as-spinner", "delay"} {
+	for _, hidden := range []string{"as-worker", "workers", "as-sleeper", "as-waker", "as-spinner", "delay"} {
 		_ = f.MarkHidden(hidden)
 	}
 	addFormat(cmd, &o.format)
@@ -72,7 +78,7 @@ func (o *benchFlags) run(cmd *cobra.Command) error {
 		bench.Spin(ctx)
 		return nil
 	case o.asWorker != "":
-		return bench.Work(ctx, o.asWorker, cmd.OutOrStdout())
+		return bench.Work(ctx, o.asWorker, o.workers, cmd.OutOrStdout())
 	case o.asSleeper != "":
 		return bench.Sleep(ctx, o.asSleeper, o.count, o.delay, cmd.OutOrStdout())
 	case o.asWaker != "":
@@ -120,7 +126,7 @@ func (o *benchFlags) jobs() ([]benchJob, error) {
 	if o.workload == "all" {
 		names = nil
 		for _, w := range bench.Workloads {
-			if o.mode == "embedded" || w.Daemon {
+			if slices.Contains(w.Modes, o.mode) {
 				names = append(names, w.Name)
 			}
 		}
@@ -131,13 +137,19 @@ func (o *benchFlags) jobs() ([]benchJob, error) {
 		if err != nil {
 			return nil, err
 		}
-		if o.mode == "daemon" && !w.Daemon {
-			return nil, fmt.Errorf("workload %s runs with --mode embedded only", name)
+		if !slices.Contains(w.Modes, o.mode) {
+			return nil, fmt.Errorf("workload %s runs with --mode %s only", name, w.Modes[0])
 		}
 		flights := []int{o.inFlight}
 		switch {
 		case o.inFlight == 0 && name == "w1":
 			flights = []int{1, 64, 512}
+		case o.inFlight == 0 && name == "payload":
+			flights = []int{16}
+		case o.inFlight == 0 && name == "workers":
+			flights = []int{512}
+		case o.inFlight == 0 && name == "latency":
+			flights = []int{256}
 		case o.inFlight == 0:
 			flights = []int{64}
 		}
@@ -194,7 +206,16 @@ func printBench(out io.Writer, r *bench.Result) error {
 	}
 	for _, what := range slices.Sorted(maps.Keys(r.Beside)) {
 		if err == nil && what != "alone" {
-			_, err = fmt.Fprintf(out, "          beside %s: %.0f steps/s, %.0f %%\n", strings.ReplaceAll(what, "_", " "), r.Beside[what], 100*r.Beside[what]/r.Beside["alone"])
+			_, err = fmt.Fprintf(out, "          beside %s: %.0f steps/s, %.0f %%; %.1f µs of CPU a step, alone %.1f\n", strings.ReplaceAll(what, "_", " "), r.Beside[what],
+				100*r.Beside[what]/r.Beside["alone"], r.BesideCPU[what], r.BesideCPU["alone"])
+		}
+	}
+	if err == nil && r.MBPerSecond > 0 {
+		_, err = fmt.Fprintf(out, "          outputs: %.0f MB/s\n", r.MBPerSecond)
+	}
+	for _, l := range r.Latency {
+		if err == nil {
+			_, err = fmt.Fprintf(out, "          a run of one step at %.0f %% load: p50 %.2f, p90 %.2f, p99 %.2f, p99.9 %.2f ms\n", 100*l.Load, l.P50, l.P90, l.P99, l.P999)
 		}
 	}
 	for _, i := range r.Items {

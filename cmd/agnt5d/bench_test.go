@@ -79,7 +79,7 @@ func TestBenchMeasures(t *testing.T) {
 		}
 	}
 	want(run("bench --workload w1 --mode daemon --seconds 0.3 --in-flight 8")[0], "steps_per_second p50_ms commits_per_step bytes_per_step cpu_us_per_step peak_rss_bytes")
-	for _, r := range run("bench --workload status,feed,busy --mode daemon --seconds 1 --in-flight 8") {
+	for _, r := range run("bench --workload status,feed,busy --mode daemon --seconds 0.4 --in-flight 8") {
 		rates, _ := r["beside"].(map[string]any)
 		if len(rates) != map[string]int{"status": 2, "feed": 5, "busy": 2}[r["workload"].(string)] {
 			t.Errorf("%v: measured %v", r["workload"], rates)
@@ -90,10 +90,41 @@ func TestBenchMeasures(t *testing.T) {
 			}
 		}
 	}
+	for _, mode := range []string{"embedded", "daemon"} {
+		for _, r := range run("bench --workload hotkey,payload,latency --seconds 0.08 --in-flight 4 --mode " + mode) {
+			want(r, "steps_per_second in_flight seconds")
+			switch r["workload"] {
+			case "hotkey":
+				want(r, "commits_per_step cpu_us_per_step p99_ms")
+			case "payload":
+				want(r, "mb_per_second bytes_per_step cpu_us_per_step")
+			case "latency":
+				beside, _ := r["latency"].([]any)
+				if len(beside) != 3 {
+					t.Fatalf("latency: measured %v", r["latency"])
+				}
+				for i, load := range []float64{0, 0.5, 0.9} {
+					l := beside[i].(map[string]any)
+					if l["load"] != load || l["runs"].(float64) > 0 && l["p99_9_ms"].(float64) < l["p50_ms"].(float64) {
+						t.Errorf("latency: %v", l)
+					}
+				}
+			}
+		}
+	}
+	crowd := run("bench --workload workers --mode daemon --seconds 0.1 --in-flight 8 --count 50")[0]
+	for _, what := range []string{"beside", "beside_cpu_us_per_step"} {
+		of, _ := crowd[what].(map[string]any)
+		for _, k := range []string{"alone", "50_workers"} {
+			if v, ok := of[k].(float64); !ok || v <= 0 {
+				t.Errorf("workers: %s %s is %v", what, k, of[k])
+			}
+		}
+	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("it left %v behind: %v", left, err)
 	}
-	for args, what := range map[string]string{"bench --workload none": "want one of", "bench --mode odd": "embedded or daemon", "bench --seconds 0": "--seconds", "bench --mode daemon --workload sleep": "embedded only"} {
+	for args, what := range map[string]string{"bench --workload none": "want one of", "bench --mode odd": "embedded or daemon", "bench --seconds 0": "--seconds", "bench --mode daemon --workload sleep": "embedded only", "bench --workload workers": "daemon only"} {
 		if code, _, errs := agnt5d(t, strings.Fields(args)...); code != exitUsage || !strings.Contains(errs, what) {
 			t.Errorf("%s: exit %d: %s", args, code, errs)
 		}

@@ -32,12 +32,16 @@ type Result struct {
 
 	RSS int64 `json:"rss_bytes,omitempty"` // of sleep: at the end, not the most
 
+	MBPerSecond float64 `json:"mb_per_second,omitempty"` // of payload: megabytes of outputs
+
 	// Of workloads that do not count steps.
 	PerSecond float64            `json:"per_second,omitempty"` // signals
 	Times     map[string]float64 `json:"times_s,omitempty"`    // seconds until
 	Beside    map[string]float64 `json:"beside,omitempty"`     // steps a second of w1, alone and beside what goes on
-	Samples   []Sample           `json:"samples,omitempty"`    // of a soak
-	Items     []Items            `json:"items,omitempty"`      // by the length of the list
+	BesideCPU map[string]float64 `json:"beside_cpu_us_per_step,omitempty"`
+	Samples   []Sample           `json:"samples,omitempty"` // of a soak
+	Latency   []Latency          `json:"latency,omitempty"` // by the load beside it
+	Items     []Items            `json:"items,omitempty"`   // by the length of the list
 	Floor     Floor              `json:"floor"`
 }
 
@@ -60,24 +64,34 @@ type Options struct {
 type Workload struct {
 	Name, About string
 	Run         func(context.Context, *Options) (*Result, error)
-	Daemon      bool // it can be measured through a daemon, too
+	Modes       []string // in which it can be measured
 }
+
+var (
+	inProcess = []string{"embedded"}
+	inDaemon  = []string{"daemon"}
+	inBoth    = []string{"embedded", "daemon"}
+)
 
 // Workloads is every workload, in the order of the table.
 var Workloads = []Workload{
-	{"w1", "runs of 10 steps, one after the other", chain, true},
-	{"w2", "runs of 100 parallel steps and a join, 16 in flight", wide, true},
-	{"fan", "one run of 10,000 parallel steps and a join", fan, false},
-	{"items", "runs over a list of --count items, of a tenth and of a hundredth of them, beside w2 in turns", items, true},
-	{"signals", "signals taken and consumed", signals, false},
-	{"timers", "timers due in the same second", timers, false},
-	{"sleep", "runs that sleep; SIGKILL; the start after it", sleep, false},
-	{"status", "w1 beside 50 questions a second for the status of an open run of 10,000 steps", status, true},
-	{"feed", "w1 beside readers of all events, and beside followers of quiet runs", feed, true},
-	{"lists", "first pages with each filter on a file of --count runs, and w1 beside somebody who asks for them", lists, true},
-	{"busy", "w1 beside a process for each core that does nothing but use it", busy, true},
-	{"growth", "w1 on a file that holds many events already", growth, false},
-	{"soak", "runs with some of everything, for as long as --seconds says, in slices", soak, false},
+	{"w1", "runs of 10 steps, one after the other", chain, inBoth},
+	{"w2", "runs of 100 parallel steps and a join, 16 in flight", wide, inBoth},
+	{"fan", "one run of 10,000 parallel steps and a join", fan, inProcess},
+	{"items", "runs over a list of --count items, of a tenth and of a hundredth of them, beside w2 in turns", items, inBoth},
+	{"signals", "signals taken and consumed", signals, inProcess},
+	{"timers", "timers due in the same second", timers, inProcess},
+	{"sleep", "runs that sleep; SIGKILL; the start after it", sleep, inProcess},
+	{"status", "w1 beside 50 questions a second for the status of an open run of 10,000 steps", status, inBoth},
+	{"feed", "w1 beside readers of all events, and beside followers of quiet runs", feed, inBoth},
+	{"lists", "first pages with each filter on a file of --count runs, and w1 beside somebody who asks for them", lists, inBoth},
+	{"workers", "w1 on one worker, beside chains on a thousand workers of 200 services", crowd, inDaemon},
+	{"hotkey", "w1, all steps of which want one object key", hotkey, inBoth},
+	{"payload", "w1 with outputs of 1 MiB", payload, inBoth},
+	{"latency", "runs of one step that start at random times, alone and beside 50 and 90 % of what w1 can do", latency, inBoth},
+	{"busy", "w1 beside a process for each core that does nothing but use it", busy, inBoth},
+	{"growth", "w1 on a file that holds many events already", growth, inProcess},
+	{"soak", "runs with some of everything, for as long as --seconds says, in slices", soak, inProcess},
 }
 
 // Find gives a workload by its name.

@@ -17,10 +17,11 @@ import (
 	"github.com/agnt5/agnt5d/flow"
 )
 
-// disturbance is something that goes on beside w1. It begins, and ends when ctx does.
+// disturbance is something that goes on beside w1, or stands in its place. It begins, and ends when ctx does.
 type disturbance struct {
 	name  string
 	begin func(ctx context.Context) (end func(), err error)
+	flow  func(n int) string // the workflow that caller n runs; nil: w1
 }
 
 // turns is how often w1 alone and w1 beside something take turns: the machine's own ups and downs meet both.
@@ -41,13 +42,25 @@ func beside(ctx context.Context, o *Options, t target, name string, all []distur
 	}
 	inFlight := max(o.InFlight, 1)
 	slice := o.Seconds / turns
-	rates := map[string][]float64{}
+	rates, costs := map[string][]float64{}, map[string][]float64{}
 	var worst []time.Duration
 	steps, total := 0, time.Duration(0)
-	one := func(what string) (runs []time.Duration, err error) {
-		took, runs, err := load(ctx, o, t, "w1", inFlight, slice, false)
+	one := func(what string, flow func(int) string) (runs []time.Duration, err error) {
+		if flow == nil {
+			flow = func(int) string { return "w1" }
+		}
+		before, err := t.usage()
+		if err != nil {
+			return nil, err
+		}
+		took, runs, err := loadOf(ctx, o, t, flow, inFlight, slice, false)
+		if err != nil {
+			return nil, err
+		}
+		after, err := t.usage()
 		if err == nil {
 			rates[what] = append(rates[what], 10*float64(len(runs))/took.Seconds())
+			costs[what] = append(costs[what], float64((after.cpu-before.cpu).Microseconds())/float64(10*max(len(runs), 1)))
 			steps, total = steps+10*len(runs), total+took
 		}
 		return runs, err
@@ -56,7 +69,7 @@ func beside(ctx context.Context, o *Options, t target, name string, all []distur
 		return nil, err
 	}
 	for turn := range turns {
-		if _, err := one("alone"); err != nil {
+		if _, err := one("alone", nil); err != nil {
 			return nil, err
 		}
 		for _, d := range all {
@@ -66,7 +79,7 @@ func beside(ctx context.Context, o *Options, t target, name string, all []distur
 				cancel()
 				return nil, err
 			}
-			runs, err := one(d.name)
+			runs, err := one(d.name, d.flow)
 			cancel()
 			end()
 			if err != nil {
@@ -76,9 +89,9 @@ func beside(ctx context.Context, o *Options, t target, name string, all []distur
 		}
 		o.say(name, float64(turn+1)/turns)
 	}
-	r := &Result{Workload: name, Mode: o.Mode, InFlight: inFlight, Seconds: total.Seconds(), Steps: steps, Beside: map[string]float64{}, P50: percentile(worst, 0.5), P99: percentile(worst, 0.99), Floor: f}
+	r := &Result{Workload: name, Mode: o.Mode, InFlight: inFlight, Seconds: total.Seconds(), Steps: steps, Beside: map[string]float64{}, BesideCPU: map[string]float64{}, P50: percentile(worst, 0.5), P99: percentile(worst, 0.99), Floor: f}
 	for what, all := range rates {
-		r.Beside[what] = median(all)
+		r.Beside[what], r.BesideCPU[what] = median(all), median(costs[what])
 	}
 	r.StepsPerSecond = r.Beside["alone"]
 	return r, nil
@@ -118,7 +131,7 @@ func status(ctx context.Context, o *Options) (*Result, error) {
 	if err := t.start(ctx, "large", "large"); err != nil {
 		return nil, err
 	}
-	return beside(ctx, o, t, "status", []disturbance{{"50_a_second", func(ctx context.Context) (func(), error) {
+	return beside(ctx, o, t, "status", []disturbance{{name: "50_a_second", begin: func(ctx context.Context) (func(), error) {
 		return several(ctx, 1, func(ctx context.Context) {
 			tick := time.NewTicker(20 * time.Millisecond)
 			defer tick.Stop()
@@ -150,12 +163,12 @@ func feed(ctx context.Context, o *Options) (*Result, error) {
 		}
 	}
 	readers := func(n int) disturbance {
-		return disturbance{fmt.Sprintf("%d_readers", n), func(ctx context.Context) (func(), error) {
+		return disturbance{name: fmt.Sprintf("%d_readers", n), begin: func(ctx context.Context) (func(), error) {
 			return several(ctx, n, func(ctx context.Context) { t.follow(ctx, "") }), nil
 		}}
 	}
 	return beside(ctx, o, t, "feed", []disturbance{readers(1), readers(10), readers(100),
-		{"100_followers_of_quiet_runs", func(ctx context.Context) (func(), error) {
+		{name: "100_followers_of_quiet_runs", begin: func(ctx context.Context) (func(), error) {
 			var wg sync.WaitGroup
 			for i := range followers {
 				wg.Go(func() { t.follow(ctx, fmt.Sprint("quiet-", i)) })
@@ -171,7 +184,7 @@ func busy(ctx context.Context, o *Options) (*Result, error) {
 		return nil, err
 	}
 	defer t.close()
-	return beside(ctx, o, t, "busy", []disturbance{{"spinning_processes", func(context.Context) (func(), error) {
+	return beside(ctx, o, t, "busy", []disturbance{{name: "spinning_processes", begin: func(context.Context) (func(), error) {
 		var all []*exec.Cmd
 		end := func() {
 			for _, cmd := range all {

@@ -52,7 +52,8 @@ func lists(ctx context.Context, o *Options) (*Result, error) {
 			}), nil
 		}
 	}
-	r, err := beside(ctx, o, t, "lists", []disturbance{{"10_plain_lists_a_second", ask(plain, 100*time.Millisecond)}, {"a_list_a_second_with_each_filter", ask(m.questions(), time.Second)}})
+	r, err := beside(ctx, o, t, "lists", []disturbance{{name: "10_plain_lists_a_second", begin: ask(plain, 100*time.Millisecond)},
+		{name: "a_list_a_second_with_each_filter", begin: ask(m.questions(), time.Second)}})
 	if err != nil {
 		return nil, err
 	}

@@ -92,12 +92,18 @@ func steps(ctx context.Context, o *Options, t target, name string, def flow.Defi
 
 // load gives how long it took, and how long each run did.
 func load(ctx context.Context, o *Options, t target, name string, inFlight int, seconds float64, say bool) (time.Duration, []time.Duration, error) {
+	return loadOf(ctx, o, t, func(int) string { return name }, inFlight, seconds, say)
+}
+
+// loadOf is load with a workflow for each of those who start runs.
+func loadOf(ctx context.Context, o *Options, t target, flow func(n int) string, inFlight int, seconds float64, say bool) (time.Duration, []time.Duration, error) {
 	began := time.Now()
 	until := began.Add(time.Duration(seconds * float64(time.Second)))
 	all := make([][]time.Duration, inFlight)
 	var failure atomic.Pointer[error]
 	var wg sync.WaitGroup
 	for n := range inFlight {
+		name := flow(n)
 		wg.Go(func() {
 			for now := time.Now(); now.Before(until) && failure.Load() == nil && ctx.Err() == nil; {
 				if err := t.run(ctx, name); err != nil {

@@ -78,7 +78,10 @@ func (o *Options) codec(dir string) (engine.Codec, error) {
 	return keys, nil
 }
 
-type embedded struct{ eng *engine.Engine }
+type embedded struct {
+	eng  *engine.Engine
+	show []engine.StatusOption // of the status of a run that has ended
+}
 
 func noop(context.Context, *worker.Task) (json.RawMessage, error) { return nil, nil }
 
@@ -87,10 +90,10 @@ func newEmbedded(path string, codec engine.Codec) (*embedded, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := engine.HandleRaw(eng, "bench", "noop", noop); err != nil {
+	if err := errors.Join(engine.HandleRaw(eng, "bench", "noop", noop), engine.HandleRaw(eng, "bench", "large", large)); err != nil {
 		return nil, errors.Join(err, eng.Close())
 	}
-	return &embedded{eng}, nil
+	return &embedded{eng: eng}, nil
 }
 
 // open gives a workload of its own an engine in its own folder, and the floor of the disk.
@@ -120,7 +123,7 @@ func (e *embedded) run(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	st, err := e.eng.Wait(ctx, id)
+	st, err := e.eng.Wait(ctx, id, e.show...)
 	if err == nil && st.State != "completed" {
 		err = fmt.Errorf("run %s: %s", id, st.State)
 	}
@@ -137,6 +140,7 @@ func (e *embedded) close() error { return e.eng.Close() }
 // remote is a daemon and a worker, each in a process of its own, which is ended by its number.
 type remote struct {
 	daemon, worker *exec.Cmd
+	crowd          *exec.Cmd // many workers beside that one; nil: there are none
 	url            string
 	c              *client.Client
 	headroom       []byte // this process's load should not be its garbage collector's
@@ -185,14 +189,18 @@ func startAndRead(cmd *exec.Cmd) (string, error) {
 	return line, nil
 }
 
-// Work is the worker of the daemon mode. It says a line when it is about to serve, and ends with ctx.
-func Work(ctx context.Context, url string, stdout io.Writer) error {
+// Work is the worker of the daemon mode, or a crowd of so many. It says a line when it is about to serve, and ends with ctx.
+func Work(ctx context.Context, url string, workers int, stdout io.Writer) error {
+	if workers > 1 {
+		return workCrowd(ctx, url, workers, stdout)
+	}
 	c, err := client.New(url, client.Options{})
 	if err != nil {
 		return err
 	}
 	w := client.NewWorker(c, "bench", client.WorkerOptions{Capacity: 2000})
 	client.HandleRaw(w, "noop", noop)
+	client.HandleRaw(w, "large", large)
 	fmt.Fprintln(stdout, "working")
 	return w.Run(ctx)
 }
@@ -230,19 +238,27 @@ func (r *remote) usage() (usage, error) {
 		return v
 	}
 	d, w := strconv.Itoa(r.daemon.Process.Pid), strconv.Itoa(r.worker.Process.Pid)
-	return usage{cpu("self") + cpu(d) + cpu(w), uint64(figure("agnt5_commits_total")), int64(figure("agnt5_journal_used_bytes")), 0, peakRSS(d)}, nil
+	used := cpu("self") + cpu(d) + cpu(w)
+	if r.crowd != nil {
+		used += cpu(strconv.Itoa(r.crowd.Process.Pid))
+	}
+	return usage{used, uint64(figure("agnt5_commits_total")), int64(figure("agnt5_journal_used_bytes")), 0, peakRSS(d)}, nil
 }
 
 func (r *remote) close() error {
 	var errs []error
-	for _, cmd := range []*exec.Cmd{r.worker, r.daemon} {
+	for _, cmd := range []*exec.Cmd{r.worker, r.crowd, r.daemon} {
 		if cmd == nil || cmd.Process == nil {
 			continue
 		}
-		if cmd.Process.Signal(syscall.SIGTERM) != nil { // Windows has no such signal
-			_ = cmd.Process.Kill()
-		}
-		errs = append(errs, cmd.Wait())
+		errs = append(errs, endProcess(cmd))
 	}
 	return errors.Join(errs...)
+}
+
+func endProcess(cmd *exec.Cmd) error {
+	if cmd.Process.Signal(syscall.SIGTERM) != nil { // Windows has no such signal
+		_ = cmd.Process.Kill()
+	}
+	return cmd.Wait()
 }
