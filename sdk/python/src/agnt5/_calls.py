@@ -116,12 +116,12 @@ class Calls(RunCalls, ScheduleCalls):
     @call
     def pause_service(self, name: str, reason: str = "") -> Steps[None]:
         """Pause a service, whoever serves it: nobody gets a task of it until it is resumed. What workers have goes on."""
-        object_of((yield from self._ask("POST", f"/v1/services/{segment('name', name)}/pause", {"reason": reason})), "name")
+        object_of((yield from self._ask("POST", f"/v1/services/{segment('name', name)}/pause", {"reason": reason})))
 
     @call
     def resume_service(self, name: str, reason: str = "") -> Steps[None]:
         """End the pause of a service."""
-        object_of((yield from self._ask("POST", f"/v1/services/{segment('name', name)}/resume", {"reason": reason})), "name")
+        object_of((yield from self._ask("POST", f"/v1/services/{segment('name', name)}/resume", {"reason": reason})))
 
     @call
     def delete_service(self, name: str) -> Steps[None]:
