@@ -40,6 +40,7 @@ func run(t *testing.T, open Open, faults Faults, shard journal.Shard) {
 		{"RecoveryGivesSnapshotsAndTheTail", recovery, false},
 		{"WhatWasWrittenLastCounts", rows, false},
 		{"RunsAreListedNewestFirst", lists, false},
+		{"ARunIsFoundByItsTags", tagged, false},
 		{"APurgedRunIsGone", purges, false},
 		{"WhatAPurgeLeavesIsSweptWhenItIsOver", sweeps, false},
 		{"ReadersDoNotStopAppends", together, false},

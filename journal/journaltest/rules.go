@@ -419,6 +419,7 @@ func lists(b *bench) {
 		if i == 11 || i == 24 {
 			h.CreatedAt -= int64(5 * i) // the clock was put back
 		}
+		h.Tags = tagsAt(i, false)
 		b.put(&journal.Batch{Records: []journal.Record{r}, Heads: []journal.Head{h}})
 		runs = append(runs, r.Run)
 	}
@@ -427,11 +428,13 @@ func lists(b *bench) {
 			h := b.head(runs[i], fmt.Sprintf("id-%02d", (i*7)%30), flows[i%3], uint8(i%5))
 			h.CreatedAt = b.headOf(runs[i]).CreatedAt
 			h.EndedAt = h.CreatedAt + 1000 + int64(i*37%11)
+			h.Tags = tagsAt(i, true)
 			b.put(&journal.Batch{Heads: []journal.Head{h}})
 		}
 	}
 	open, failed := b.head(runs[1], "id-07", flows[1], journal.OpenState), b.head(runs[2], "id-14", flows[2], 3)
 	failed.EndedAt = failed.CreatedAt + 5
+	open.Tags, failed.Tags = tagsAt(1, true), nil
 	b.put(&journal.Batch{Heads: []journal.Head{open, failed}}) // one is reopened, and one has ended anew
 	at := func(i int) int64 { return b.headOf(runs[i]).CreatedAt }
 	end := func(i int) int64 { return b.headOf(runs[i]).EndedAt }
@@ -445,6 +448,10 @@ func lists(b *bench) {
 		{EndedSince: end(14)}, {EndedUntil: end(14)}, {EndedSince: end(8), EndedUntil: end(14), States: []uint8{3, 4}}, {EndedSince: 1, Workflow: "audit"},
 		{Keep: odd}, {Keep: odd, States: []uint8{2, 3}, Limit: 2}, {Keep: func(*journal.Head) bool { return false }},
 		{After: journal.HeadMark{Run: runs[12]}}, {After: journal.HeadMark{Run: runs[20]}, IDPrefix: "id-2"},
+		{Tags: []string{"lot:1"}}, {Tags: []string{"lot:1"}, Limit: 2}, {Tags: []string{"lot:1", "team:data"}}, {Tags: []string{"team:data", "lot:2"}, Limit: 3}, {Tags: []string{"lot:1", "lot:2"}},
+		{Tags: []string{"lot:"}}, {Tags: []string{"lot:11"}}, {Tags: []string{"ended:yes"}}, {Tags: []string{"ended:no"}, Limit: 2}, {Tags: []string{"team:data"}, Workflow: "order"},
+		{Tags: []string{"team:data"}, States: []uint8{2, 3}}, {Tags: []string{"team:data"}, IDPrefix: "id-1"}, {Tags: []string{"team:data"}, Since: at(5), Until: at(20)},
+		{Tags: []string{"team:data"}, EndedSince: end(8), EndedUntil: end(14)}, {Tags: []string{"none:x"}}, {Tags: []string{"team:data"}, After: journal.HeadMark{Run: runs[12]}},
 	}
 	want := map[uint8]int{}
 	for _, run := range runs {

@@ -146,6 +146,7 @@ func (j *Journal) importTo(ctx context.Context, tx pgx.Tx, fill func(put func(*j
 	if err := createTables(ctx, tx, j.o.Schema); err != nil {
 		return err
 	}
+	j.tagged = true
 	var format int
 	if err := tx.QueryRow(ctx, `SELECT format FROM meta WHERE one = 1`).Scan(&format); err != nil {
 		return err
@@ -166,7 +167,7 @@ func (j *Journal) importTo(ctx context.Context, tx pgx.Tx, fill func(put func(*j
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `ANALYZE log, head, id, said, snapshot, hole`); err != nil { // or the checks read whole tables for a row
+	if _, err := tx.Exec(ctx, `ANALYZE log, head, id, said, snapshot, hole, tag`); err != nil { // or the checks read whole tables for a row
 		return err
 	}
 	return t.Check(ctx, j, checking)

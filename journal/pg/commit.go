@@ -179,9 +179,33 @@ func (c *commit) heads(p *pgx.Batch) {
 		ids[h.ID] = len(newID)
 		newID, newRun, newSum = append(newID, h.ID), append(newRun, int64(h.Run)), append(newSum, own)
 	}
+	c.tags(p, hs)
 	p.Queue(headSQL, int32(shard), run, id, flow, version, state, last, events, created, ended, skipped, digest, failed, sum)
 	if len(newID) > 0 {
 		p.Queue(idSQL, int32(shard), newID, newRun, newSum)
+	}
+}
+
+// tags writes the tags of some heads. Where no run has had one, nothing is removed.
+func (c *commit) tags(p *pgx.Batch, heads []*journal.Head) {
+	shard, w := c.j.o.Shard, &c.j.w
+	var before, runs []int64
+	var tags []string
+	var sums []int32
+	for _, h := range heads {
+		if h.Run < c.begin {
+			before = append(before, int64(h.Run))
+		}
+		for _, tag := range h.Tags {
+			runs, tags, sums = append(runs, int64(h.Run)), append(tags, tag), append(sums, tagSum(shard, tag, h.Run))
+		}
+	}
+	if w.tags && len(before) > 0 {
+		p.Queue(untagSQL, int32(shard), before, runs, tags)
+	}
+	if len(runs) > 0 {
+		w.tags = true
+		p.Queue(tagSQL, int32(shard), runs, tags, sums)
 	}
 }
 

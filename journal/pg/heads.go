@@ -24,13 +24,13 @@ func scanHead(r pgx.CollectableRow) (h journal.Head, sum int32, err error) {
 	var version, skipped int32
 	var state int16
 	var failed []byte
-	err = r.Scan(&run, &h.ID, &h.Workflow, &version, &state, &last, &events, &h.CreatedAt, &h.EndedAt, &skipped, &h.Digest, &failed, &sum)
+	err = r.Scan(&run, &h.ID, &h.Workflow, &version, &state, &last, &events, &h.CreatedAt, &h.EndedAt, &skipped, &h.Digest, &failed, &sum, &h.Tags)
 	h.Run, h.LastSeq, h.Events, h.Version, h.Skipped, h.State, h.Failed = uint64(run), uint64(last), uint64(events), uint32(version), uint32(skipped), uint8(state), string(failed)
 	return h, sum, err
 }
 
 func (j *Journal) headRows(where string, args ...any) ([]headRow, error) {
-	rows, err := j.reads.Query(context.Background(), `SELECT `+headCols+` FROM head WHERE shard = $1 `+where, append([]any{int32(j.o.Shard)}, args...)...)
+	rows, err := j.reads.Query(context.Background(), `SELECT `+j.headCols()+` FROM head WHERE shard = $1 `+where, append([]any{int32(j.o.Shard)}, args...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -226,6 +226,11 @@ func (j *Journal) where(f *journal.HeadFilter, place journal.HeadMark, most int)
 		add("AND state = ANY($%d::smallint[]) ", states)
 		if !slices.Contains(f.States, journal.CompletedState) {
 			add("AND state <> 1 ") // lets the index by state be used
+		}
+	}
+	if j.tagged {
+		for _, tag := range f.Tags {
+			add("AND run IN (SELECT run FROM tag WHERE shard = $1 AND tag = $%d) ", tag)
 		}
 	}
 	if f.IDPrefix != "" {

@@ -92,6 +92,7 @@ type Journal struct {
 	instance string // names this opening among those of the node
 	created  bool
 	readOnly bool
+	tagged   bool // the schema has a table of tags
 	w        writer
 
 	queue   *queue.Queue
@@ -221,6 +222,10 @@ func (j *Journal) toRead(ctx context.Context) (*Journal, error) {
 		j.disconnect()
 		return nil, err
 	}
+	if j.tagged, err = hasTags(ctx, j.reads, j.o.Schema); err != nil {
+		j.disconnect()
+		return nil, err
+	}
 	j.base, j.tail = max(uint64(base), j.o.Shard.First()-1), uint64(ends)
 	return j, nil
 }
@@ -287,6 +292,7 @@ func (j *Journal) open(ctx context.Context) error {
 	if err := migrate(ctx, j.w.conn, j.o.Schema); err != nil {
 		return err
 	}
+	j.tagged = true
 	return j.pool.QueryRow(ctx, `SELECT secret FROM meta WHERE one = 1`).Scan(&j.secret)
 }
 

@@ -89,7 +89,7 @@ func (j *Journal) take(ctx context.Context) error {
 	}
 	// In a new statement: a commit that the take-over has waited for is seen now.
 	var base, ends int64
-	if err := c.QueryRow(ctx, `SELECT base, clean, `+endSQL+` FROM shard s WHERE shard = $1`, int32(j.o.Shard)).Scan(&base, &j.clean, &ends); err != nil {
+	if err := c.QueryRow(ctx, `SELECT base, clean, `+endSQL+`, EXISTS (SELECT 1 FROM tag WHERE tag.shard = $1) FROM shard s WHERE shard = $1`, int32(j.o.Shard)).Scan(&base, &j.clean, &ends, &j.w.tags); err != nil {
 		return err
 	}
 	j.base, j.tail = max(uint64(base), j.o.Shard.First()-1), uint64(ends)

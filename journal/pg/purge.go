@@ -52,7 +52,7 @@ func (c *commit) purges(ctx context.Context, p *pgx.Batch, g *gone, list []journ
 	if len(free) > 0 {
 		p.Queue(`DELETE FROM id USING unnest($2::text[], $3::bigint[]) AS x(i, r) WHERE id.shard = $1 AND id.id = x.i AND id.run = x.r`, int32(shard), free, freed)
 	}
-	for _, table := range []string{"head", "snapshot", "waypoint", "said"} {
+	for _, table := range []string{"head", "snapshot", "waypoint", "said", "tag"} {
 		p.Queue(`DELETE FROM `+table+` WHERE shard = $1 AND run = ANY($2::bigint[])`, int32(shard), g.runs)
 	}
 	c.expire(p, list)
@@ -139,7 +139,7 @@ func (c *commit) purgedHeads(ctx context.Context, list []journal.Purge) ([]journ
 	for _, x := range list {
 		runs = append(runs, int64(x.Run))
 	}
-	rows, err := c.j.w.conn.Query(ctx, `SELECT `+headCols+` FROM head WHERE shard = $1 AND run = ANY($2::bigint[]) ORDER BY run`, int32(c.j.o.Shard), runs)
+	rows, err := c.j.w.conn.Query(ctx, `SELECT `+c.j.headCols()+` FROM head WHERE shard = $1 AND run = ANY($2::bigint[]) ORDER BY run`, int32(c.j.o.Shard), runs)
 	if err != nil {
 		return nil, err
 	}

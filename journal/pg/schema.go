@@ -56,6 +56,12 @@ CREATE TABLE IF NOT EXISTS body (digest text COLLATE "C" PRIMARY KEY, body bytea
 CREATE TABLE IF NOT EXISTS hole (shard int NOT NULL, seq bigint NOT NULL, len bigint NOT NULL, sum int NOT NULL, PRIMARY KEY (shard, seq));
 CREATE TABLE IF NOT EXISTS said (shard int NOT NULL, run bigint NOT NULL, step text COLLATE "C" NOT NULL, attempt bigint NOT NULL, at bigint NOT NULL, sum int NOT NULL,
   text bytea NOT NULL, PRIMARY KEY (shard, run, step, attempt, at));
+` + tagTableSQL
+
+// tagTableSQL makes the table of the runs' tags, which schemas of older releases lack.
+const tagTableSQL = `
+CREATE TABLE IF NOT EXISTS tag (shard int NOT NULL, tag text COLLATE "C" NOT NULL, run bigint NOT NULL, sum int NOT NULL, PRIMARY KEY (shard, tag, run));
+CREATE INDEX IF NOT EXISTS tag_run ON tag (shard, run);
 `
 
 // migrate makes what is missing.
@@ -66,17 +72,42 @@ func migrate(ctx context.Context, conn *pgx.Conn, schema string) error {
 		if format != journal.FormatVersion {
 			return fmt.Errorf("the schema %s has a journal of format %d, and this release knows format %d: use the release that wrote it, or a newer one", schema, format, journal.FormatVersion)
 		}
-		return nil
+		return addTags(ctx, conn, schema)
 	}
 	if !errors.Is(err, pgx.ErrNoRows) && codeOf(err) != undefinedTable && codeOf(err) != undefinedSchema {
 		return err
 	}
-	for range 3 { // another node may be at it
-		if err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return createTables(ctx, tx, schema) }); codeOf(err) != uniqueViolation && codeOf(err) != duplicateTable && codeOf(err) != deadlock {
+	return together(ctx, conn, func(tx pgx.Tx) error { return createTables(ctx, tx, schema) })
+}
+
+// together makes tables, at which another node may be, too.
+func together(ctx context.Context, conn *pgx.Conn, fn func(pgx.Tx) error) (err error) {
+	for range 3 {
+		if err = pgx.BeginFunc(ctx, conn, fn); codeOf(err) != uniqueViolation && codeOf(err) != duplicateTable && codeOf(err) != deadlock {
 			break
 		}
 	}
 	return err
+}
+
+// addTags makes the table of tags in a schema of an older release.
+func addTags(ctx context.Context, conn *pgx.Conn, schema string) error {
+	there, err := hasTags(ctx, conn, schema)
+	if err != nil || there {
+		return err
+	}
+	return together(ctx, conn, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, tagTableSQL)
+		return err
+	})
+}
+
+// hasTags says whether a schema has the table of tags.
+func hasTags(ctx context.Context, q interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}, schema string) (there bool, err error) {
+	err = q.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, pgx.Identifier{schema, "tag"}.Sanitize()).Scan(&there)
+	return there, err
 }
 
 func createTables(ctx context.Context, tx pgx.Tx, schema string) error {
@@ -108,6 +139,12 @@ const headSQL = `INSERT INTO head (shard, run, id, workflow, version, state, las
   ON CONFLICT (shard, run) DO UPDATE SET id = excluded.id, workflow = excluded.workflow, version = excluded.version, state = excluded.state, last = excluded.last,
   events = excluded.events, created = excluded.created, ended = excluded.ended, skipped = excluded.skipped, digest = excluded.digest, failed = excluded.failed, sum = excluded.sum`
 
+// untagSQL removes the tags of some runs that are not among those given.
+const untagSQL = `DELETE FROM tag WHERE shard = $1 AND run = ANY($2::bigint[]) AND (run, tag) NOT IN (SELECT * FROM unnest($3::bigint[], $4::text[]))`
+
+const tagSQL = `INSERT INTO tag (shard, run, tag, sum) SELECT $1, * FROM unnest($2::bigint[], $3::text[], $4::int[])
+  ON CONFLICT (shard, tag, run) DO UPDATE SET sum = excluded.sum`
+
 const idSQL = `INSERT INTO id (shard, id, run, until, sum) SELECT $1, i, r, 0, s FROM unnest($2::text[], $3::bigint[], $4::int[]) AS x(i, r, s)
   ON CONFLICT (shard, id) DO UPDATE SET run = excluded.run, until = 0, sum = excluded.sum`
 
@@ -135,4 +172,11 @@ const unsaidSQL = `DELETE FROM said d USING (SELECT at, sum(length(text)) OVER (
 
 const recordCols = `seq, count, run, prev, n, at, sum, body`
 
-const headCols = `run, id, workflow, version, state, last, events, created, ended, skipped, digest, failed, sum`
+// headCols are the columns of a head. Those of a schema of an older release, which is only read, have no tags.
+func (j *Journal) headCols() string {
+	tags := `ARRAY[]::text[]`
+	if j.tagged {
+		tags = `ARRAY(SELECT tag FROM tag WHERE tag.shard = head.shard AND tag.run = head.run ORDER BY tag)`
+	}
+	return `run, id, workflow, version, state, last, events, created, ended, skipped, digest, failed, sum, ` + tags
+}

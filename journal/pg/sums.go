@@ -53,6 +53,10 @@ func idSum(shard journal.Shard, id string, run uint64, until int64) int32 {
 	return sumOf('i', shard).text(id).num(run).num(uint64(until)).sum()
 }
 
+func tagSum(shard journal.Shard, tag string, run uint64) int32 {
+	return sumOf('t', shard).text(tag).num(run).sum()
+}
+
 func waypointSum(shard journal.Shard, run, n, seq uint64) int32 {
 	return sumOf('w', shard).num(run).num(n).num(seq).sum()
 }

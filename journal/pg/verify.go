@@ -100,7 +100,7 @@ func each[T any](v *verifier, sql string, scan func(pgx.CollectableRow) (T, erro
 
 func (v *verifier) heads() error {
 	seen := map[uint64]bool{}
-	err := each(v, `SELECT `+headCols+` FROM head WHERE shard = $1 ORDER BY run`, func(r pgx.CollectableRow) (headRow, error) {
+	err := each(v, `SELECT `+v.j.headCols()+` FROM head WHERE shard = $1 ORDER BY run`, func(r pgx.CollectableRow) (headRow, error) {
 		h, sum, err := scanHead(r)
 		return headRow{h, sum == headSum(v.j.o.Shard, &h)}, err
 	}, func(h headRow) {
@@ -214,6 +214,31 @@ func (v *verifier) settings() error {
 	}, &v.Rows)
 }
 
+// tags looks at the tags of runs, and whether those are there.
+func (v *verifier) tags() error {
+	if !v.j.tagged {
+		return nil
+	}
+	return each(v, `SELECT t.tag, t.run, t.sum, h.run IS NOT NULL FROM tag t LEFT JOIN head h ON h.shard = t.shard AND h.run = t.run WHERE t.shard = $1`, func(r pgx.CollectableRow) (string, error) {
+		var tag string
+		var run int64
+		var sum int32
+		var there bool
+		err := r.Scan(&tag, &run, &sum, &there)
+		switch {
+		case sum != tagSum(v.j.o.Shard, tag, uint64(run)):
+			return fmt.Sprintf("%q of run %d: its checksum is wrong", tag, run), err
+		case !there && uint64(run) < v.upto:
+			return fmt.Sprintf("%q of run %d, which is not there", tag, run), err
+		}
+		return "", err
+	}, func(wrong string) {
+		if wrong != "" {
+			v.report(journal.Damage{Kind: "tag", Detail: wrong})
+		}
+	})
+}
+
 // others looks at what only makes reads faster, explains gaps or is no fact.
 func (v *verifier) others() error {
 	shard := v.j.o.Shard
@@ -230,6 +255,7 @@ func (v *verifier) others() error {
 		}
 	}
 	return errors.Join(
+		v.tags(),
 		v.sums("waypoint", `SELECT run, n, seq, sum FROM waypoint WHERE shard = $1`, numbers(3, func(x []int64) int32 { return waypointSum(shard, uint64(x[0]), uint64(x[1]), uint64(x[2])) }), nil),
 		v.sums("hole", `SELECT seq, len, sum FROM hole WHERE shard = $1`, numbers(2, func(x []int64) int32 { return holeSum(shard, uint64(x[0]), uint64(x[1])) }), nil),
 		v.sums("expiry", `SELECT until, entry, sum FROM expiry WHERE shard = $1`, numbers(2, func(x []int64) int32 { return expirySum(shard, x[0], uint64(x[1])) }), nil),

@@ -20,6 +20,7 @@ type writer struct {
 	conn     *pgx.Conn
 	epoch    int64
 	cleanRow bool // what the shard's row says of the last stop
+	tags     bool // some run may have tags
 	unsure   bool // the server said that a standby may lack a commit
 }
 
