@@ -540,6 +540,7 @@ func TestEveryWriteHasAName(t *testing.T) {
 		{"retryRun", "POST", "/v1/runs/r1/retry", `{}`, "RunReopened"},
 		{"pauseRun", "POST", "/v1/runs/r1/pause", `{}`, "RunPaused"},
 		{"resumeRun", "POST", "/v1/runs/r1/resume", `{"reason":"done"}`, "RunResumed"},
+		{"tagRun", "PATCH", "/v1/runs/r1", `{"tags":{"team":"data"}}`, "RunTagged"},
 		{"cancelRuns", "POST", "/v1/runs/cancel?workflow=w", ``, "RunCancelled"},
 		{"retryRuns", "POST", "/v1/runs/retry?workflow=w&state=cancelled", ``, "RunReopened"},
 		{"putSchedule", "PUT", "/v1/schedules/s", `{"workflow":"w","every":"1h"}`, "ScheduleChanged"},

@@ -21,12 +21,12 @@ func TestAllowNamesWhatAPathKnows(t *testing.T) {
 		t.Fatalf("%d paths", len(paths))
 	}
 	for path := range paths {
-		r := s.want(405, "method_not_allowed", "PATCH", path, "")
+		r := s.want(405, "method_not_allowed", "PROPFIND", path, "")
 		allow := strings.Split(r.Header.Get("Allow"), ", ")
 		if slices.Contains(allow, "GET") != slices.Contains(allow, "HEAD") {
 			t.Errorf("%s: Allow %q", path, allow)
 		}
-		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE"} {
+		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
 			if method == "GET" && strings.Contains(path, "events") || path == "/v1/journal" {
 				continue // streams
 			}
@@ -44,8 +44,8 @@ func TestAllowNamesWhatAPathKnows(t *testing.T) {
 			}
 		}
 	}
-	for path, want := range map[string]string{"/v1/runs": "GET, HEAD", "/v1/runs/cancel": "GET, HEAD, POST, DELETE", "/v1/runs/retry": "GET, HEAD, POST, DELETE", "/v1/runs/delete": "GET, HEAD, POST, DELETE"} {
-		if r := s.want(405, "method_not_allowed", "PATCH", path, ""); r.Header.Get("Allow") != want {
+	for path, want := range map[string]string{"/v1/runs": "GET, HEAD", "/v1/runs/cancel": "GET, HEAD, POST, PATCH, DELETE", "/v1/runs/retry": "GET, HEAD, POST, PATCH, DELETE", "/v1/runs/delete": "GET, HEAD, POST, PATCH, DELETE"} {
+		if r := s.want(405, "method_not_allowed", "PROPFIND", path, ""); r.Header.Get("Allow") != want {
 			t.Errorf("%s: Allow %q, want %q", path, r.Header.Get("Allow"), want)
 		}
 	}

@@ -42,6 +42,7 @@ var Codes = []Code{
 	{"run_not_failed", 409, "Only a failed or cancelled run can be retried.", "\"agnt5d show RUN\" says which state the run is in."},
 	{"run_quarantined", 409, "The run's history is damaged, and nothing is added to it.", "\"agnt5d cancel RUN\" ends it if it is open; if it had ended, \"agnt5d delete RUN\" removes it. \"agnt5d replay --check\" says what is damaged."},
 	{"newer_release", 409, "A newer release of agnt5d wrote a part of the run, which this one does not understand. The run waits, and nothing is added to it.", "Start the newer agnt5d again on this journal: the run continues where it stopped."},
+	{"too_many_tags", 409, "The run would have more than 16 tags.", "Take some away in the same request: \"agnt5d tag RUN --remove NAME\"; \"agnt5d show RUN\" lists them."},
 	{"signal_conflict", 409, "The signal id was used before, with another name or payload.", "Use another signal_id."},
 	{"step_not_found", 404, "The run has no step of that name.", "\"agnt5d show RUN\" lists the steps."},
 	{"step_not_completed", 409, "The step has not completed, so it has no output.", "\"agnt5d show RUN\" says what state it is in."},

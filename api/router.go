@@ -63,7 +63,7 @@ func (m router) find(r *http.Request) http.Handler {
 // allowed names the methods that a path knows, "" if it is no path of ours.
 func (m router) allowed(parts []string) string {
 	var list []string
-	for _, method := range []string{"GET", "POST", "PUT", "DELETE"} {
+	for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
 		for i := range m[len(parts)] {
 			if e := &m[len(parts)][i]; e.method == method && e.takes(parts) {
 				if list = append(list, method); method == "GET" {

@@ -293,6 +293,20 @@ var runsRoutes = []route{
 		handle: (*Server).cancelRun,
 	},
 	{
+		Method:  "PATCH",
+		Path:    "/v1/runs/{id}",
+		ID:      "tagRun",
+		Scope:   scopeOperate,
+		Tag:     "runs",
+		Summary: "Change the tags of a run",
+		Body:    tagBody{},
+		Answers: []answer{
+			{200, tagAnswer{}, "its tags as they are now; those that were not named stay"},
+		},
+		Codes:  []string{"run_not_found", "run_expired", "run_quarantined", "newer_release", "too_many_tags", "disk_full"},
+		handle: (*Server).tagRun,
+	},
+	{
 		Method:  "POST",
 		Path:    "/v1/runs/{id}/retry",
 		ID:      "retryRun",

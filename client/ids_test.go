@@ -216,6 +216,10 @@ var calls = map[string]call{
 		_, err := c.UseWorkflow(ctx, s[0], 1)
 		return err
 	}},
+	"Tag": {1, func(ctx context.Context, c *client.Client, s []string) error {
+		_, err := c.Tag(ctx, s[0], map[string]string{"team": "data"}, "env")
+		return err
+	}},
 	"WaitSteps": {1, func(ctx context.Context, c *client.Client, s []string) error {
 		_, err := c.WaitSteps(ctx, s[0], "none")
 		return err

@@ -377,6 +377,29 @@ func (c *Client) Resume(ctx context.Context, run, reason string) error {
 	return c.post(ctx, path("v1", "runs", run, "resume"), map[string]any{"reason": reason}, nil)
 }
 
+// Tag gives a run tags, or those that it has other values, and takes those of some names away. It may have ended. The answer has all its tags.
+func (c *Client) Tag(ctx context.Context, run string, set map[string]string, remove ...string) (map[string]string, error) {
+	changes := map[string]any{}
+	for _, name := range remove {
+		if _, both := set[name]; both {
+			return nil, refuse(fmt.Errorf("tag %q is both set and taken away", name))
+		}
+		changes[name] = nil
+	}
+	for name, value := range set {
+		changes[name] = value
+	}
+	body, err := model.Marshal(map[string]any{"tags": changes})
+	if err != nil {
+		return nil, err
+	}
+	var out struct {
+		Tags map[string]string `json:"tags"`
+	}
+	err = c.do(ctx, &request{method: http.MethodPatch, path: path("v1", "runs", run), body: body, into: &out})
+	return out.Tags, err
+}
+
 // FireTimer fires a timer of a run now.
 func (c *Client) FireTimer(ctx context.Context, run, timer string) error {
 	return c.post(ctx, path("v1", "runs", run, "timers", timer, "fire"), map[string]any{}, nil)

@@ -14,6 +14,7 @@ var (
 	ErrRunFinished      = refusal.ErrRunFinished
 	ErrRunOpen          = refusal.ErrRunOpen
 	ErrRunNotFailed     = refusal.ErrRunNotFailed
+	ErrTooManyTags      = refusal.ErrTooManyTags
 	ErrRunQuarantined   = refusal.ErrRunQuarantined
 	ErrSignalConflict   = refusal.ErrSignalConflict
 	ErrStepNotFound     = refusal.ErrStepNotFound

@@ -84,6 +84,9 @@ func ParseTag(text string) (name, value string, err error) {
 		return "", "", errors.New("is empty; want name:value")
 	}
 	if at < 0 {
+		if err := ValidTagName(text); err != nil {
+			return "", "", err
+		}
 		return "", "", fmt.Errorf("%s has no value; want name:value", quote(text))
 	}
 	name, value = text[:at], text[at+1:]

@@ -93,6 +93,9 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 	case event.RunReopened:
 		return s.reopen(at)
 	case event.RunTagged:
+		if s.Status == Quarantined {
+			return "the run is quarantined"
+		}
 		s.tag(e.Tags)
 		return ""
 	case event.AttemptEnded:

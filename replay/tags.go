@@ -4,7 +4,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/internal/refusal"
 )
 
 // tag folds what becomes of tags into those that the run has.
@@ -35,12 +37,22 @@ func Retag(tags, changes []event.Tag) []event.Tag {
 func (t *Turn) Tagged(changes []event.Tag) {
 	var real []event.Tag
 	for _, c := range changes {
-		at := slices.IndexFunc(t.S.Tags, func(had event.Tag) bool { return had.Name == c.Name })
-		if c.Gone != (at < 0) && (c.Gone || t.S.Tags[at].Value != c.Value) || !c.Gone && at < 0 {
+		if !slices.Equal(Retag(t.S.Tags, []event.Tag{c}), t.S.Tags) {
 			real = append(real, c)
 		}
 	}
 	if len(real) > 0 {
 		t.add(event.Event{Kind: event.RunTagged, Tags: real, By: t.By})
 	}
+}
+
+// MatchTags says why the run cannot get tags so. What was changed is taken away or added before the number counts.
+func (s *State) MatchTags(changes []event.Tag) error {
+	switch {
+	case s.Status == Quarantined || s.Hurt:
+		return refusal.ErrRunQuarantined
+	case flow.TooManyTags(len(Retag(s.Tags, changes))) != nil:
+		return refusal.ErrTooManyTags
+	}
+	return nil
 }

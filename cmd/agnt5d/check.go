@@ -70,7 +70,9 @@ func (f *file) verify(ctx context.Context, report func(journal.Damage)) (audit, 
 			out.newer = append(out.newer, newerRun{f.Name(r.Run), n.Seq, n.Why})
 		}
 		if s := w.States[r.Run]; s != nil && s.Status == replay.Completed && len(s.Outs) == 0 {
-			delete(w.States, r.Run) // nothing more comes
+			if h, err := f.Archive.Head(r.Run); err == nil && h.LastSeq == r.Seq { // nothing more comes
+				delete(w.States, r.Run)
+			}
 		}
 		var broken *archive.BrokenError
 		if errors.As(err, &broken) {

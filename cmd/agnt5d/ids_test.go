@@ -15,7 +15,7 @@ import (
 )
 
 // good is an argument for each name that a verb's usage line has.
-var good = map[string]string{"RUN": "r", "NAME": "n", "TIMER": "t", "VERSION": "1", "WORKFLOW": "w", "KEY": "k", "STEP": "s", "FILE": "", "INCREMENT": "", "URL": "http://127.0.0.1:9/x"}
+var good = map[string]string{"RUN": "r", "NAME": "n", "TIMER": "t", "VERSION": "1", "WORKFLOW": "w", "KEY": "k", "STEP": "s", "NAME=VALUE": "team=data", "FILE": "", "INCREMENT": "", "URL": "http://127.0.0.1:9/x"}
 
 // places gives the arguments that a verb's usage line names: those that must be there, and those in brackets.
 func places(cmd *cobra.Command) (all []string) {

@@ -50,6 +50,22 @@ func TestTagsOutliveAKill(t *testing.T) {
 		d.say(t, 2, want, "start", "w", "--tag", bad)
 		d.say(t, 2, want, "list", "--tag", bad)
 	}
+	d.say(t, 0, "", "signal", "a", "go")
+	d.say(t, 0, "", "wait", "a")
+	d.say(t, 0, "env=test team=data\n", "tag", "a", "env=test") // of a run that has ended
+	d.say(t, 0, "team=data\n", "tag", "b", "--remove", "empty", "team=data")
+	d.say(t, exitConflict, "too_many_tags", append([]string{"tag", "b", "-o", "json"}, strings.Fields("1= 2= 3= 4= 5= 6= 7= 8= 9= 10= 11= 12= 13= 14= 15= 16=")...)...)
+	d.say(t, 2, "both set and taken away", "tag", "b", "x=1", "--remove", "x")
+	d.say(t, 2, "--remove NAME", "tag", "b")
+	d.kill()
+	d.again(t)
+	for flags, want := range map[string]string{"--tag env=test": "a", "--tag env=prod": "", "--tag empty=": "", "--tag team=data --sort end": "a", "--tag team=data --state running": "d b"} {
+		if got, errs := listed(t, d, flags); got != want {
+			t.Errorf("list %s: %s, want %s\n%s", flags, got, want, errs)
+		}
+	}
+	d.say(t, 0, `RunTagged tags={"empty":null} by=local`, "history", "b")
+	d.say(t, 0, `"done":1`, "cancel", "--all", "--tag", "lot=7", "--tag", "team=ops", "--yes", "-o", "json")
 	d.kill()
 	d.say(t, 0, "", "verify", filepath.Join(dir, "runs.db"))
 }

@@ -53,6 +53,7 @@ var (
 	ErrRunNotFailed     = refusal("run_not_failed", "only a failed or cancelled run can be retried")
 	ErrRunQuarantined   = refusal("run_quarantined", "the run is quarantined: its journal is damaged")
 	ErrNewerRelease     = refusal("newer_release", "written by a newer release of agnt5d")
+	ErrTooManyTags      = refusal("too_many_tags", "a run has at most 16 tags: take some away")
 	ErrSignalConflict   = refusal("signal_conflict", "the signal id was used with another name or payload")
 	ErrStepNotFound     = refusal("step_not_found", "the run has no such step")
 	ErrStepNotCompleted = refusal("step_not_completed", "the step has no output, because it has not completed")

@@ -473,6 +473,7 @@ func (in *Start) needs(r *Shard) bool {
 func (in *Signal) needs(r *Shard) bool { return r.needID(in.ID) }
 func (in *Cancel) needs(r *Shard) bool { return r.needID(in.ID) }
 func (in *Retry) needs(r *Shard) bool  { return r.needID(in.ID) }
+func (in *Tag) needs(r *Shard) bool    { return r.needID(in.ID) }
 func (in *Fire) needs(r *Shard) bool   { return r.needID(in.ID) }
 func (in *Pause) needs(r *Shard) bool  { return r.needID(in.ID) }
 func (in *Delete) needs(r *Shard) bool {
@@ -499,6 +500,7 @@ func (in *Start) about() subject      { return subject{id: in.ID} }
 func (in *Signal) about() subject     { return subject{id: in.ID} }
 func (in *Cancel) about() subject     { return subject{id: in.ID} }
 func (in *Retry) about() subject      { return subject{id: in.ID} }
+func (in *Tag) about() subject        { return subject{id: in.ID} }
 func (in *Fire) about() subject       { return subject{id: in.ID} }
 func (in *Pause) about() subject      { return subject{id: in.ID} }
 func (in *Delete) about() subject     { return subject{id: in.IDs[0]} }

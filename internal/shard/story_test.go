@@ -29,7 +29,8 @@ var update = flag.Bool("update", false, "rewrite what the stories expect")
 // dashes, and the events that became durable because of them.
 //
 //	workflow NAME            the following indented lines are its YAML
-//	start RUN WORKFLOW [JSON [DELAY]]
+//	start RUN WORKFLOW [JSON [DELAY [NAME=VALUE ...]]]
+//	tag RUN NAME=VALUE|-NAME ...
 //	complete RUN STEP [JSON]    fail RUN STEP [final]    started RUN STEP
 //	signal RUN NAME [ID]     cancel RUN                  retry RUN                fire RUN TIMER
 //	pause RUN                resume RUN
@@ -207,7 +208,7 @@ func (s *story) do(commands string) {
 					s.t.Fatal(err)
 				}
 			}
-			s.turn(&shard.Start{DelayMS: delay.Milliseconds(), ID: arg(1), Given: true, Workflow: arg(2), Input: []byte(input), Reply: func(_ shard.Started, err error) { s.reply(err) }})
+			s.turn(&shard.Start{DelayMS: delay.Milliseconds(), ID: arg(1), Given: true, Workflow: arg(2), Input: []byte(input), Tags: tagsIn(words, 5), Reply: func(_ shard.Started, err error) { s.reply(err) }})
 		case "complete":
 			in := s.answer(arg(1), arg(2))
 			in.Output = []byte("null")
@@ -228,12 +229,10 @@ func (s *story) do(commands string) {
 		case "cancel":
 			s.turn(&shard.Cancel{ID: arg(1), Reason: "story", Reply: s.reply})
 		case "retry":
-			in := &shard.Retry{ID: arg(1), Reply: s.reply}
-			if run, _, ok, _ := s.disk.Lookup(arg(1)); ok {
-				if st, err := s.folded(run); err == nil && st.Status.Ended() {
-					in.State = st
-				}
-			}
+			s.turn(&shard.Retry{ID: arg(1), State: s.ended(arg(1)), Reply: s.reply})
+		case "tag":
+			in := &shard.Tag{ID: arg(1), Changes: tagsIn(words, 2), Reply: func(_ []event.Tag, err error) { s.reply(err) }}
+			in.State = s.ended(arg(1))
 			s.turn(in)
 		case "pause", "resume":
 			s.turn(&shard.Pause{ID: arg(1), Reason: "story", Resume: words[0] == "resume", Reply: s.reply})
@@ -250,6 +249,14 @@ func (s *story) do(commands string) {
 		case "restart":
 			s.tasks = map[string]*shard.Spec{}
 			s.boot()
+		case "tags":
+			run, _, _, _ := s.disk.Lookup(arg(1))
+			st, err := s.folded(run)
+			h, _, herr := s.disk.Head(run)
+			if err != nil || herr != nil {
+				s.t.Fatal(err, herr)
+			}
+			s.said = append(s.said, fmt.Sprintf("tags%s, its head: %s", tagsText(st.Tags), strings.Join(h.Tags, " ")))
 		case "state":
 			run, _, _, _ := s.disk.Lookup(arg(1))
 			st, err := s.folded(run)
@@ -271,6 +278,38 @@ func (s *story) do(commands string) {
 			s.t.Fatalf("unknown command %q", lines[i])
 		}
 	}
+}
+
+// ended gives the state of a run that has ended, folded from the disk; nil: it is open, or not there.
+func (s *story) ended(id string) *replay.State {
+	if run, _, ok, _ := s.disk.Lookup(id); ok {
+		if st, err := s.folded(run); err == nil && st.Status.Ended() {
+			return st
+		}
+	}
+	return nil
+}
+
+// tagsIn reads the tags in the words of a command from a place on: NAME=VALUE, or -NAME.
+func tagsIn(words []string, from int) (tags []event.Tag) {
+	for _, word := range words[min(from, len(words)):] {
+		name, gone := strings.CutPrefix(word, "-")
+		name, value, _ := strings.Cut(name, "=")
+		tags = append(tags, event.Tag{Name: name, Value: value, Gone: gone})
+	}
+	return tags
+}
+
+// tagsText are tags as a command has them.
+func tagsText(tags []event.Tag) (text string) {
+	for _, t := range tags {
+		if t.Gone {
+			text += " -" + t.Name
+			continue
+		}
+		text += " " + t.Name + "=" + t.Value
+	}
+	return text
 }
 
 // itemsText is where the items of a step stand, and its output when it has completed.
@@ -371,6 +410,9 @@ func (s *story) line(seq uint64, r journal.Record, id string, many bool, e *even
 		if e.Due != 0 {
 			fmt.Fprintf(b, " in %s", time.Duration(e.Due-r.At)*time.Millisecond)
 		}
+		b.WriteString(tagsText(e.Tags))
+	case event.RunTagged:
+		b.WriteString(tagsText(e.Tags))
 	case event.RunFailed:
 		if e.Code != "" {
 			fmt.Fprintf(b, " %s: %s", e.Code, e.Message)

@@ -269,6 +269,11 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 			r.paused(run)
 		case event.RunResumed:
 			r.resumed(run)
+		case event.RunTagged:
+			r.head(run)
+			if s.Status.Ended() {
+				r.b.ended = append(r.b.ended, run)
+			}
 		case event.RunQuarantined:
 			clear(run.asked)
 			r.stop(run)
