@@ -28,6 +28,9 @@ const (
 	deletedPrefix   = "unpublished/"
 )
 
+// unknown stands for a service or a digest that cannot be read: no service and no digest is called so.
+const unknown = "?"
+
 // Errors of a Store. Unknown stands for every token that is not one of its own, however wrong it is.
 var (
 	ErrNone     = errors.New("no access token was sent")
@@ -93,6 +96,7 @@ type Store struct {
 	publishers map[string]string   // the service that publishes a workflow
 	deleted    map[string][]string // digests of a workflow's deleted versions
 
+	lost   bool                                // there were tokens that cannot be read
 	byHash atomic.Pointer[map[[32]byte]*Token] // for Check
 	open   context.Context                     // ends with the first token
 	shut   context.CancelFunc
@@ -110,6 +114,11 @@ func Open(eng *engine.Engine, log *slog.Logger) (*Store, error) {
 		return nil, err
 	}
 	for key, row := range rows {
+		if row == nil { // nobody gets in with it, and without a token nobody does either
+			log.Error("an access token cannot be read, because its row in the journal is damaged: it is not accepted; make it anew", "token", key[len(rowPrefix):])
+			s.lost = true
+			continue
+		}
 		t := (&Token{}).begin()
 		if err := json.Unmarshal(row, t); err != nil || len(t.Hash) != 32 {
 			return nil, fmt.Errorf("access: the row %q of the journal cannot be read", key)
@@ -123,13 +132,20 @@ func Open(eng *engine.Engine, log *slog.Logger) (*Store, error) {
 		return nil, err
 	}
 	for key, row := range rows {
+		if row == nil { // of nobody: an admin says whose it is
+			s.log.Error("which service publishes a workflow cannot be read: only an admin token may change it", "workflow", key[len(publisherPrefix):])
+			s.publishers[key[len(publisherPrefix):]] = unknown
+			continue
+		}
 		s.publishers[key[len(publisherPrefix):]] = string(row)
 	}
 	if rows, err = eng.Settings(deletedPrefix); err != nil {
 		return nil, err
 	}
 	for key, row := range rows {
-		s.deleted[key[len(deletedPrefix):]] = strings.Fields(string(row))
+		if s.deleted[key[len(deletedPrefix):]] = strings.Fields(string(row)); row == nil {
+			s.deleted[key[len(deletedPrefix):]] = []string{unknown}
+		}
 	}
 	s.index()
 	return s, nil
@@ -142,7 +158,7 @@ func (s *Store) index() {
 		byHash[[32]byte(t.Hash)] = t
 	}
 	s.byHash.Store(&byHash)
-	if len(byHash) > 0 {
+	if s.Closed() {
 		s.shut()
 	}
 }
@@ -151,7 +167,7 @@ func (s *Store) index() {
 func (s *Store) Open() context.Context { return s.open }
 
 // Closed says whether there has ever been a token: from the first one on, every request must show one.
-func (s *Store) Closed() bool { return len(*s.byHash.Load()) > 0 }
+func (s *Store) Closed() bool { return s.lost || len(*s.byHash.Load()) > 0 }
 
 // Check finds the token that a request shows. The error says why it is not valid.
 func (s *Store) Check(text string) (*Token, error) {

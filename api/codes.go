@@ -40,6 +40,7 @@ var Codes = []Code{
 	{"run_finished", 409, "The run has finished and accepts nothing more.", "\"agnt5d show RUN\" says how it ended; if it failed or was cancelled, \"agnt5d retry RUN\" reopens it."},
 	{"run_open", 409, "The run has not finished.", "\"agnt5d cancel RUN\" ends it; then delete it."},
 	{"run_not_failed", 409, "Only a failed or cancelled run can be retried.", "\"agnt5d show RUN\" says which state the run is in."},
+	{"damaged", 409, "What stands in the journal of this is damaged, and nothing else is.", "Put it there again: register the workflow, apply the schedule; or remove it: \"agnt5d objects delete KEY\". \"agnt5d verify\" names all damage, and \"agnt5d doctor FILE --repair NEW\" makes a whole journal."},
 	{"run_quarantined", 409, "The run's history is damaged, and nothing is added to it.", "\"agnt5d cancel RUN\" ends it if it is open; if it had ended, \"agnt5d delete RUN\" removes it. \"agnt5d replay --check\" says what is damaged."},
 	{"newer_release", 409, "A newer release of agnt5d wrote a part of the run, which this one does not understand. The run waits, and nothing is added to it.", "Start the newer agnt5d again on this journal: the run continues where it stopped."},
 	{"too_many_tags", 409, "The run would have more than 16 tags.", "Take some away in the same request: \"agnt5d tag RUN --remove NAME\"; \"agnt5d show RUN\" lists them."},

@@ -16,6 +16,7 @@ import (
 	"github.com/agnt5/agnt5d/internal/hub"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/oklog/ulid/v2"
 )
@@ -60,13 +61,22 @@ func (e *Engine) graph(def *flow.Definition, body []byte) (*flow.Graph, error) {
 	return flow.NewGraph(def)
 }
 
+// mends says whether rows of definitions are damaged, so that one that is registered again must be written again.
+func (e *Engine) mends(d flow.Digest) bool {
+	_, err := e.j.Definitions()
+	_, body := e.j.DefinitionBody(string(d))
+	var damages journal.Damages
+	var damage *journal.DamageError
+	return errors.As(err, &damages) || errors.As(body, &damage)
+}
+
 func (e *Engine) register(ctx context.Context, name string, g *flow.Graph, body []byte, byWorker bool) (Version, error) {
 	type answer struct {
 		got shard.Registered
 		err error
 	}
 	a, err := call(ctx, e, func(done func(answer)) shard.Input {
-		return &shard.Register{By: byOf(ctx), Name: name, Graph: g, Body: body, ByWorker: byWorker, Reply: func(got shard.Registered, err error) { done(answer{got, err}) }}
+		return &shard.Register{By: byOf(ctx), Name: name, Graph: g, Body: body, ByWorker: byWorker, Mend: e.mends(g.Digest), Reply: func(got shard.Registered, err error) { done(answer{got, err}) }}
 	})
 	if err == nil {
 		err = a.err
@@ -294,7 +304,7 @@ func (e *Engine) StartRun(ctx context.Context, workflow string, input any, opts 
 		}
 	}, func() {})
 	if err == nil {
-		err = a.err
+		err = e.ofDefinition(workflow, a.err)
 	}
 	switch {
 	case err == ErrWorkflowNotFound:

@@ -545,18 +545,27 @@ type damageList struct {
 }
 
 type about struct {
-	run, seq uint64
-	kind     string
+	run, seq     uint64
+	kind, detail string // detail: of damage to no run and no record
+}
+
+func aboutDamage(d *journal.Damage) about {
+	a := about{d.Run, d.Seq, d.Kind, ""}
+	if d.Run == 0 && d.Seq == 0 {
+		a.detail = d.Detail
+	}
+	return a
 }
 
 func (e *Engine) damaged(d journal.Damage) {
 	e.damages.mu.Lock()
-	told := slices.Contains(e.damages.told, about{d.Run, d.Seq, d.Kind})
+	this := aboutDamage(&d)
+	told := slices.Contains(e.damages.told, this)
 	if !told {
-		e.damages.told = append(e.damages.told, about{d.Run, d.Seq, d.Kind})
+		e.damages.told = append(e.damages.told, this)
 	}
 	if !slices.ContainsFunc(e.damages.all, func(o journal.Damage) bool {
-		return o.Run == d.Run && o.Seq == d.Seq && (o.Kind == d.Kind || d.Kind == shard.Quarantined)
+		return aboutDamage(&o) == this || o.Run == d.Run && o.Seq == d.Seq && d.Kind == shard.Quarantined
 	}) {
 		e.damages.all = append(e.damages.all, d)
 	}

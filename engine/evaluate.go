@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/agnt5/agnt5d/internal/evaluate"
+	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/replay"
 )
@@ -15,7 +16,7 @@ func (e *Engine) evaluate(q *shard.Question) {
 		defer func() { <-e.thinkers }()
 		got, err := evaluate.Answer(q, e.archive)
 		if err != nil {
-			if err = e.hurt(q.Run, err); errors.Is(err, ErrRunQuarantined) {
+			if err = e.hurt(q.Run, err); errors.Is(err, ErrRunQuarantined) || errors.Is(err, refusal.ErrDamaged) {
 				return
 			}
 			got = &shard.Evaluated{Run: q.Run, Step: q.Step, No: q.No, Got: replay.Evaluated{Err: "what the expression names cannot be read: " + err.Error()}}

@@ -2,11 +2,11 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
+	"strings"
 	"time"
 
 	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/schedules"
 )
 
@@ -28,10 +28,12 @@ func (k *keeper) ledgers(ctx context.Context) error {
 			return err
 		}
 		for _, row := range page {
-			if err := k.ledger(ctx, row.Key[len(shard.ScheduleRows):], row.Value, now.Add(-keepLedgers).UnixMilli()); err != nil {
-				return err
+			if row.Damaged == "" { // else it is told of at the start
+				if err := k.ledger(ctx, row.Key[len(shard.ScheduleRows):], row.Value, now.Add(-keepLedgers).UnixMilli()); err != nil {
+					return err
+				}
 			}
-			key = row.Key
+			key = behind(key, row, shard.ScheduleRows)
 		}
 		if err := k.rest(ctx, time.Since(began), 0); err != nil {
 			return err
@@ -41,6 +43,14 @@ func (k *keeper) ledgers(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// behind is the key behind which the next rows of a prefix are asked for. A damaged one may be any.
+func behind(key string, row journal.Row, prefix string) string {
+	if strings.HasPrefix(row.Key, prefix) {
+		return row.Key
+	}
+	return key
 }
 
 // ledger removes the rows of one ledger that are older than a moment, and the schedule when it was deleted before that and no row is left.
@@ -58,14 +68,10 @@ func (k *keeper) ledger(ctx context.Context, name string, state []byte, until in
 		}
 		forget := &shard.ForgetRows{Name: name, State: state}
 		for _, r := range page {
-			var row schedules.Row
-			if err := json.Unmarshal(r.Value, &row); err != nil {
-				return fmt.Errorf("the row %q of the journal cannot be read: %w", r.Key, err)
-			}
-			if row.Over(until) {
+			if row, err := shard.LedgerRow(r); err == nil && row.Over(until) { // one that is damaged stays
 				forget.Keys = append(forget.Keys, r.Key)
 			}
-			key = r.Key
+			key = behind(key, r, prefix)
 		}
 		forget.Schedule = !left && len(page) < ledgerLook
 		if len(forget.Keys) > 0 || forget.Schedule {

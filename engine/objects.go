@@ -2,12 +2,16 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/archive"
+	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/journal"
 )
 
 // Object gives one object key.
@@ -16,6 +20,10 @@ func (e *Engine) Object(ctx context.Context, key string) (Object, error) {
 		return Object{}, badRequest("object key: %v", err)
 	}
 	row, _, err := e.j.Object(key)
+	if d := (*journal.DamageError)(nil); errors.As(err, &d) {
+		e.damaged(d.Damage)
+		return Object{}, fmt.Errorf("object %q: %w; delete it, or restore a backup (%s)", key, refusal.ErrDamaged, d.Detail)
+	}
 	if err != nil {
 		return Object{}, err
 	}

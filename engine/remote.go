@@ -22,6 +22,7 @@ import (
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/model"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/worker"
@@ -321,7 +322,7 @@ func (e *Engine) earlier(ctx context.Context, run uint64, looks []question) erro
 	}
 	known, err := e.archive.Outcomes(ctx, run, last, asked)
 	if err != nil {
-		if err = e.hurt(run, err); errors.Is(err, ErrRunQuarantined) { // the results that the shard gave stand; the others of the poll have theirs
+		if err = e.hurt(run, err); errors.Is(err, ErrRunQuarantined) || errors.Is(err, refusal.ErrDamaged) { // the results that the shard gave stand; the others of the poll have theirs
 			return nil
 		}
 		return err
@@ -488,7 +489,8 @@ func (e *Engine) SetNoted(ctx context.Context, key string, value []byte, what st
 	})
 }
 
-// Settings gives the durable settings whose keys begin with prefix.
+// Settings gives the durable settings whose keys begin with prefix. One whose row is damaged, which Damages tells as well, has a nil value;
+// its key may be what is damaged.
 func (e *Engine) Settings(prefix string) (map[string][]byte, error) {
 	rows, err := e.j.Rows(prefix)
 	if err != nil {
@@ -496,7 +498,9 @@ func (e *Engine) Settings(prefix string) (map[string][]byte, error) {
 	}
 	out := make(map[string][]byte, len(rows))
 	for _, r := range rows {
-		out[r.Key] = r.Value
+		if out[r.Key] = r.Value; r.Damaged != "" {
+			e.damaged(journal.Damage{Kind: "row", Detail: fmt.Sprintf("%q: %s", r.Key, r.Damaged)})
+		}
 	}
 	return out, nil
 }

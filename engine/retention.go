@@ -126,7 +126,7 @@ func (k *keeper) policies() (map[version]Retention, []int64, error) {
 		}
 	}
 	add(k.e.o.Retention)
-	all, err := k.e.j.Definitions()
+	all, _, err := k.e.archive.Versions()
 	if err != nil {
 		return nil, nil, err
 	}

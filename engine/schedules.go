@@ -14,6 +14,7 @@ import (
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/internal/shard"
+	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/model"
 	"github.com/agnt5/agnt5d/schedules"
 )
@@ -381,6 +382,9 @@ func (e *Engine) scheduleState(name string) (*schedules.State, error) {
 		return nil, err
 	}
 	row, ok, err := e.j.Row(shard.ScheduleRows + name)
+	if d := (*journal.DamageError)(nil); errors.As(err, &d) {
+		return nil, fmt.Errorf("schedule %q: %w, and it does not fire; apply it again (%s)", name, refusal.ErrDamaged, d.Detail)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -414,15 +418,17 @@ func (e *Engine) ScheduleList(ctx context.Context, after string, limit int) (lis
 			return nil, "", err
 		}
 		for _, row := range rows {
-			st, err := schedules.Decode(row.Value)
-			if err != nil {
-				return nil, "", fmt.Errorf("the row %q of the journal cannot be read: %w", row.Key, err)
-			}
-			if key = row.Key; st.Deleted != 0 {
+			key = behind(key, row, shard.ScheduleRows)
+			st, err := shard.ScheduleOf(row)
+			if err == nil && st.Deleted != 0 {
 				continue
 			}
 			if len(list) == limit {
 				return list, list[limit-1].Name, ctx.Err()
+			}
+			if err != nil {
+				list = append(list, Schedule{Name: row.Key[len(shard.ScheduleRows):], State: "damaged"})
+				continue
 			}
 			list = append(list, e.showSchedule(st))
 		}
@@ -465,9 +471,12 @@ func (e *Engine) ScheduleLedger(ctx context.Context, name string, f LedgerFilter
 			return nil, "", err
 		}
 		for _, r := range all {
-			var row schedules.Row
-			if err := json.Unmarshal(r.Value, &row); err != nil {
-				return nil, "", fmt.Errorf("the row %q of the journal cannot be read: %w", r.Key, err)
+			row, err := shard.LedgerRow(r)
+			if err != nil { // the others say what they say
+				e.damaged(journal.Damage{Kind: "row", Detail: err.Error()})
+				key = behind(key, r, prefix)
+				next = key[len(prefix):]
+				continue
 			}
 			if !f.Since.IsZero() && max(row.Nominal, row.Last) < f.Since.UnixMilli() {
 				return rows, "", ctx.Err()
@@ -476,7 +485,7 @@ func (e *Engine) ScheduleLedger(ctx context.Context, name string, f LedgerFilter
 				if len(rows) == f.Limit {
 					return rows, next, ctx.Err()
 				}
-				rows = append(rows, showRow(&row))
+				rows = append(rows, showRow(row))
 			}
 			key, next = r.Key, r.Key[len(prefix):]
 		}

@@ -163,6 +163,8 @@ func (e *Engine) look(ctx context.Context, id string, steps archive.Steps) (*arc
 			return got, err
 		case errors.Is(err, ErrNewerRelease):
 			return e.lookNewer(id, err)
+		case errors.Is(err, refusal.ErrDamaged):
+			return nil, e.hurt(0, err)
 		case !errors.Is(err, shard.ErrAway):
 			return nil, err
 		}
@@ -188,6 +190,10 @@ func (e *Engine) hurt(run uint64, err error) error {
 	var d *journal.DamageError
 	if !errors.As(err, &d) {
 		return err
+	}
+	if gone := (*archive.UndefinedError)(nil); errors.As(err, &gone) {
+		e.damaged(d.Damage)
+		return gone
 	}
 	e.damaged(journal.Damage{Run: run, Seq: d.Seq, Kind: "record", Detail: err.Error()})
 	e.send(&shard.Quarantine{Run: run, Seq: d.Seq, Why: err.Error()})

@@ -42,7 +42,17 @@ func (e *Engine) Workflow(ctx context.Context, name string, version uint32) (Wor
 	}
 	body, err := e.j.DefinitionBody(out.Digest)
 	out.Definition = body
-	return out, err
+	return out, e.ofDefinition(name, err)
+}
+
+// ofDefinition says of which workflow the text is damaged, and what to do.
+func (e *Engine) ofDefinition(name string, err error) error {
+	var d *journal.DamageError
+	if !errors.As(err, &d) || d.Kind != "definition" {
+		return err
+	}
+	e.damaged(d.Damage)
+	return fmt.Errorf("workflow %q: %w", name, &archive.UndefinedError{Damage: *d})
 }
 
 // version gives one version of a workflow.
@@ -193,7 +203,7 @@ func (e *Engine) Graph(ctx context.Context, name string, version uint32) (Workfl
 		return w, nil, err
 	}
 	g, err := e.archive.Graph(flow.Digest(w.Digest))
-	return w, g, errors.Join(err, ctx.Err())
+	return w, g, errors.Join(e.ofDefinition(name, err), ctx.Err())
 }
 
 // Digests gives the digests of a workflow's versions that are there, or of one of them.

@@ -34,6 +34,20 @@ type Damage struct {
 // End is the sequence behind the damage.
 func (d *Damage) End() uint64 { return d.Seq + uint64(max(d.Count, 1)) }
 
+// Damages is the error beside a list that is not whole: what of it could not be read. The list has the rest.
+type Damages []Damage
+
+func (d Damages) Error() string {
+	first := DamageError{d[0]}
+	if len(d) == 1 {
+		return first.Error()
+	}
+	return fmt.Sprintf("%v (and %d more)", &first, len(d)-1)
+}
+
+// Unwrap gives the first as a *DamageError.
+func (d Damages) Unwrap() error { return &DamageError{d[0]} }
+
 // DamageError is returned in place of what could not be read.
 type DamageError struct{ Damage }
 

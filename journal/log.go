@@ -45,11 +45,16 @@ type Log interface {
 	Snapshot(run uint64) (Snapshot, bool, error)
 
 	Object(key string) (Object, bool, error)
-	// Objects gives up to limit objects (0: all) whose keys begin with prefix and come after a key, in order.
+	// Objects gives up to limit objects (0: all) whose keys begin with prefix and come after a key, in order. One that cannot be
+	// read is given with what is wrong with it.
 	Objects(prefix, after string, limit int) ([]Object, error)
+	// Definitions gives every version of every workflow, without its body. Those that cannot be read are left out, and the error
+	// is Damages then; none of a workflow of which it cannot be read is current.
 	Definitions() ([]Definition, error)
 	DefinitionBody(digest string) ([]byte, error)
 	Row(key string) (value []byte, ok bool, err error)
+	// Rows gives those whose keys begin with prefix, by key. One that cannot be read, and is one of them by its key or may be, is
+	// given with what is wrong with it and without its value.
 	Rows(prefix string) ([]Row, error)
 	// RowsAfter gives up to limit of them that come after a key.
 	RowsAfter(prefix, after string, limit int) ([]Row, error)

@@ -58,6 +58,7 @@ type Object struct {
 	Fence   uint64
 	Seq     uint64 // of the event that wrote it
 	State   []byte // JSON; nil in a Batch: remove the row
+	Damaged string // read from a list: what is wrong with it, and nothing else of it is known then
 }
 
 // Definition is one version of a workflow. Body is its canonical JSON; Digest is over Body (checked on read).
@@ -91,6 +92,7 @@ const Payload = "schedule/"
 
 // Row is a small durable setting of the layers above (push services, say). A nil Value removes it.
 type Row struct {
-	Key   string
-	Value []byte
+	Key     string
+	Value   []byte
+	Damaged string // read: what is wrong with it, and Key may be what is wrong; "": it is whole
 }

@@ -5,7 +5,7 @@ import "encoding/json"
 // Schedule is a schedule as it is.
 type Schedule struct {
 	Name       string          `json:"name"`
-	State      string          `json:"state"` // active, paused, ended, deleted
+	State      string          `json:"state"` // active, paused, ended, deleted; damaged: nothing but its name can be read, and it does not fire
 	Revision   uint32          `json:"revision"`
 	Owner      string          `json:"owner"` // api, or worker:SERVICE
 	Definition json.RawMessage `json:"definition"`

@@ -238,7 +238,8 @@ type Object struct {
 	Version uint64          `json:"version"` // counts writes; 0: none
 	Fence   uint64          `json:"fence"`   // under which it was written last, or is held now
 	Holder  *Holder         `json:"holder,omitempty"`
-	Queue   []Holder        `json:"queue,omitempty"` // who waits, in order
+	Queue   []Holder        `json:"queue,omitempty"`   // who waits, in order
+	Damaged string          `json:"damaged,omitempty"` // in a list: what is wrong with its row in the journal, of which nothing else can be told
 }
 
 // Holder is a step of a run.

@@ -23,6 +23,9 @@ const SessionPrefix = "push:"
 // rowPrefix begins the keys of the settings in the journal.
 const rowPrefix = "service/"
 
+// damagedRow is the problem of a service of which only the name is known.
+const damagedRow = "its row in the journal is damaged; set it up again, or delete it"
+
 // ErrNotFound says that no service of that name is set up.
 var ErrNotFound = errors.New("no such push service")
 
@@ -68,6 +71,11 @@ func Start(eng *engine.Engine, o Options) (*Manager, error) {
 		return nil, err
 	}
 	for _, key := range slices.Sorted(maps.Keys(rows)) {
+		if rows[key] == nil {
+			m.pumps[key[len(rowPrefix):]] = m.still(Service{Name: key[len(rowPrefix):], Problem: damagedRow})
+			o.Logger.Error("a push service gets no tasks: "+damagedRow, "service", key[len(rowPrefix):])
+			continue
+		}
 		s, stale, err := m.v.decode(rows[key])
 		if err == nil && stale {
 			err = m.keep(context.Background(), s, "")

@@ -41,10 +41,15 @@ func (f *file) verify(ctx context.Context, report func(journal.Damage)) (audit, 
 	if err != nil {
 		return out, err
 	}
-	var missing *journal.DamageError
-	if _, err := f.Versions(); errors.As(err, &missing) && out.Damages == 0 {
-		out.Damages++
-		report(missing.Damage)
+	_, missing, err := f.Versions()
+	if err != nil {
+		return out, err
+	}
+	if out.Damages == 0 {
+		for _, d := range missing {
+			out.Damages++
+			report(d)
+		}
 	}
 	w, n := f.Walk(), 0
 	for r, err := range f.Records(0) {

@@ -227,7 +227,7 @@ func (f *file) page(_ context.Context, want client.Filter, limit int, cursor str
 
 // definition gives a version of a workflow.
 func (f *file) definition(name string, version uint32) ([]byte, error) {
-	all, err := f.Definitions()
+	all, _, err := f.Versions()
 	if err != nil {
 		return nil, err
 	}

@@ -218,7 +218,7 @@ func (s *fileServer) timeline(ctx context.Context, id string, at uint64) (any, e
 }
 
 func (s *fileServer) workflows() (any, error) {
-	all, err := s.f.Definitions()
+	all, _, err := s.f.Versions()
 	if err != nil {
 		return nil, err
 	}
@@ -244,7 +244,7 @@ func (s *fileServer) workflows() (any, error) {
 }
 
 func (s *fileServer) workflow(name string, version uint32) (any, error) {
-	all, err := s.f.Definitions()
+	all, _, err := s.f.Versions()
 	if err != nil {
 		return nil, err
 	}

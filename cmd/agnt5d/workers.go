@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -90,6 +91,10 @@ func newObjectsCmd() *cobra.Command {
 			if b.Holder != nil {
 				held = b.Holder.WorkflowID + "/" + b.Holder.Step
 			}
+			if b.Damaged != "" {
+				rows = append(rows, []string{b.Key, "-", "-", held, fmt.Sprint(len(b.Queue)), "damaged"})
+				continue
+			}
 			rows = append(rows, []string{b.Key, fmt.Sprint(b.Version), fmt.Sprint(b.Fence), held, fmt.Sprint(len(b.Queue)), clip(string(b.State), 60)})
 		}
 		return table(cmd.OutOrStdout(), rows)
@@ -108,6 +113,9 @@ func newObjectsDeleteCmd() *cobra.Command {
 		_, missing := c.Object(cmd.Context(), args[0])
 		if err := c.DeleteObject(cmd.Context(), args[0]); err != nil { // who may not is told so, and not whether it is there
 			return err
+		}
+		if p := (*model.Problem)(nil); errors.As(missing, &p) && p.Code == "damaged" {
+			missing = nil
 		}
 		if missing != nil { // a key that was never written is most likely misspelt
 			return missing

@@ -35,8 +35,9 @@ type Archive struct {
 
 	lists lists // that steps go over
 
-	mu    sync.Mutex
-	names map[uint64]named // of runs whose events were read lately
+	mu         sync.Mutex
+	names      map[uint64]named     // of runs whose events were read lately
+	registered []journal.Definition // what the log tells of versions; nil: it was not asked
 }
 
 // named is a run as its events are shown.
@@ -170,12 +171,24 @@ func (a *Archive) remember(run uint64, n named) {
 	a.names[run] = n
 }
 
+// UndefinedError is the damage of a definition. Nothing of its runs is damaged: they can go on when it is there again.
+type UndefinedError struct{ Damage journal.DamageError }
+
+func (e *UndefinedError) Error() string {
+	return fmt.Sprintf("the definition is damaged in the journal; register the workflow again, then restart the daemon (%s)", e.Damage.Detail)
+}
+
+func (e *UndefinedError) Unwrap() []error { return []error{refusal.ErrDamaged, &e.Damage} }
+
 // Graph gives the graph of a definition. It is made once, and shared.
 func (a *Archive) Graph(d flow.Digest) (*flow.Graph, error) {
 	if g, ok := a.graphs.Load(d); ok {
 		return g.(*flow.Graph), nil
 	}
 	body, err := a.j.DefinitionBody(string(d))
+	if damage := (*journal.DamageError)(nil); errors.As(err, &damage) {
+		return nil, &UndefinedError{*damage}
+	}
 	if err != nil {
 		return nil, err
 	}

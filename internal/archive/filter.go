@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -64,6 +65,10 @@ func Runs(j List, f model.ListFilter, moves func([]journal.Head) ([]journal.Head
 // knowsWorkflow is the error of a name that was never registered.
 func knowsWorkflow(j List, name string) error {
 	all, err := j.Definitions()
+	var damages journal.Damages
+	if errors.As(err, &damages) {
+		return nil // it may be one of those that cannot be read
+	}
 	if err != nil {
 		return err
 	}

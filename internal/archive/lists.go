@@ -15,7 +15,7 @@ func Objects(j interface {
 	}
 	out := make([]model.Object, len(rows))
 	for i, row := range rows {
-		out[i] = model.Object{Key: row.Key, State: OrNull(row.State), Version: row.Version, Fence: row.Fence}
+		out[i] = model.Object{Key: row.Key, State: OrNull(row.State), Version: row.Version, Fence: row.Fence, Damaged: row.Damaged}
 	}
 	return out, nil
 }

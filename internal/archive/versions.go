@@ -2,6 +2,7 @@ package archive
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -9,28 +10,94 @@ import (
 	"github.com/agnt5/agnt5d/journal"
 )
 
-// Versions gives every version of every workflow, by name and version. One that is missing is a *journal.DamageError: no engine starts
-// on such a journal, and every check of it says so.
-func (a *Archive) Versions() ([]journal.Definition, error) {
-	all, err := a.j.Definitions()
-	if err != nil {
-		return nil, err
+// Versions gives every version of every workflow, by name and version. What the journal has lost of them is in damages, and is taken from
+// the log. A version of which the log does not tell either has no digest, as one that was deleted, and a workflow of which neither says
+// which version is current has none.
+func (a *Archive) Versions() (all []journal.Definition, damages journal.Damages, err error) {
+	all, err = a.j.Definitions()
+	if err != nil && !errors.As(err, &damages) {
+		return nil, nil, err
 	}
+	byName(all)
+	if damages = append(damages, gaps(all)...); len(damages) == 0 {
+		return all, nil, nil
+	}
+	told, err := a.told()
+	if err != nil {
+		return nil, nil, err
+	}
+	return fill(all, told), damages, nil
+}
+
+func byName(all []journal.Definition) {
 	slices.SortFunc(all, func(a, b journal.Definition) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version))
 	})
+}
+
+// gaps finds the versions that are missing between others.
+func gaps(all []journal.Definition) (damages journal.Damages) {
 	name, last := "", uint32(0)
 	for _, d := range all {
 		if d.Name != name {
 			name, last = d.Name, 0
 		}
 		if d.Version != last+1 {
-			return nil, &journal.DamageError{Damage: journal.Damage{Kind: "definition",
-				Detail: fmt.Sprintf("workflow %q: version %d follows version %d", d.Name, d.Version, last)}}
+			damages = append(damages, journal.Damage{Kind: "definition", Detail: fmt.Sprintf("workflow %q: version %d follows version %d", d.Name, d.Version, last)})
 		}
 		last = d.Version
 	}
-	return all, nil
+	return damages
+}
+
+// told is what the log tells of versions, which is read once: what was registered since has whole rows.
+func (a *Archive) told() ([]journal.Definition, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.registered == nil {
+		all, err := a.Registered()
+		if err != nil {
+			return nil, err
+		}
+		a.registered = append([]journal.Definition{}, all...)
+	}
+	return a.registered, nil
+}
+
+// fill puts what the log tells into a list of versions that is not whole.
+func fill(all, told []journal.Definition) []journal.Definition {
+	has, current := map[string]map[uint32]bool{}, map[string]bool{}
+	add := func(d journal.Definition) {
+		if has[d.Name] == nil {
+			has[d.Name] = map[uint32]bool{}
+		}
+		has[d.Name][d.Version] = true
+		current[d.Name] = current[d.Name] || d.Current
+	}
+	for _, d := range all {
+		add(d)
+	}
+	for _, d := range told {
+		if !has[d.Name][d.Version] {
+			d.Current = d.Current && !current[d.Name]
+			all = append(all, d)
+			add(d)
+		} else if d.Current && !current[d.Name] {
+			i := slices.IndexFunc(all, func(o journal.Definition) bool { return o.Name == d.Name && o.Version == d.Version })
+			all[i].Current = all[i].Digest != ""
+			add(all[i])
+		}
+	}
+	for name, versions := range has {
+		for v := uint32(1); int(v) <= len(versions); v++ {
+			if !versions[v] {
+				all = append(all, journal.Definition{Name: name, Version: v})
+				versions[v] = true
+			}
+		}
+	}
+	byName(all)
+	return all
 }
 
 // Registered gives the versions that the log tells of, for a journal that has lost rows of them.

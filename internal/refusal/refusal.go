@@ -52,6 +52,7 @@ var (
 	ErrRunOpen          = refusal("run_open", "the run has not finished")
 	ErrRunNotFailed     = refusal("run_not_failed", "only a failed or cancelled run can be retried")
 	ErrRunQuarantined   = refusal("run_quarantined", "the run is quarantined: its journal is damaged")
+	ErrDamaged          = refusal("damaged", "its row in the journal is damaged")
 	ErrNewerRelease     = refusal("newer_release", "written by a newer release of agnt5d")
 	ErrTooManyTags      = refusal("too_many_tags", "a run has at most 16 tags: take some away")
 	ErrSignalConflict   = refusal("signal_conflict", "the signal id was used with another name or payload")

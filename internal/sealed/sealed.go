@@ -65,6 +65,9 @@ func Wrap(j journal.Log, c Codec) (journal.Log, error) {
 		if c == nil {
 			return nil, fmt.Errorf("%w: its payloads are sealed with the key %q, and no payload key was given", ErrKey, id)
 		}
+		if row.Damaged != "" { // it proves nothing; that of the key in use is made anew
+			continue
+		}
 		if text, err := Open(c, row.Value, []byte(row.Key)); err != nil || string(text) != proof {
 			return nil, fmt.Errorf("%w: the key %q, with which payloads are sealed, is not among those that were given, or is another one", ErrKey, id)
 		}
@@ -281,8 +284,10 @@ func (l *Log) Object(key string) (journal.Object, bool, error) {
 func (l *Log) Objects(prefix, after string, limit int) ([]journal.Object, error) {
 	all, err := l.Log.Objects(prefix, after, limit)
 	for i := range all {
-		if bad := l.object(&all[i]); bad != nil {
-			return all[:i], bad
+		if o := &all[i]; o.Damaged == "" {
+			if bad := l.object(o); bad != nil {
+				*o = journal.Object{Key: o.Key, Damaged: bad.Error()}
+			}
 		}
 	}
 	return all, err
@@ -311,9 +316,11 @@ func (l *Log) RowsAfter(prefix, after string, limit int) ([]journal.Row, error) 
 
 func (l *Log) rows(all []journal.Row, err error) ([]journal.Row, error) {
 	for i := range all {
-		var bad error
-		if all[i].Value, bad = l.row(all[i].Key, all[i].Value); bad != nil {
-			return all[:i], bad
+		if r := &all[i]; r.Damaged == "" {
+			var bad error
+			if r.Value, bad = l.row(r.Key, r.Value); bad != nil {
+				r.Value, r.Damaged = nil, bad.Error()
+			}
 		}
 	}
 	return all, err

@@ -1,12 +1,14 @@
 package shard
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/internal/failure"
 	"github.com/agnt5/agnt5d/internal/leases"
+	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/worker"
 )
@@ -154,6 +156,10 @@ func (in *Outcome) settle(r *Shard, run *Run, t *replay.Turn, slot *leases.Slot)
 			in.Invalid = true
 			in.Fail = &replay.AttemptError{Code: failure.ObjectNotHeld, Final: true, Hash: in.Hash,
 				Message: fmt.Sprintf("the outcome sets object %q, which is not one of the step's object_keys", key)}
+		} else if key, why := in.unread(r); why != nil {
+			in.Invalid = true
+			in.Fail = &replay.AttemptError{Code: failure.TaskUnreadable, Final: true, Hash: in.Hash,
+				Message: fmt.Sprintf("the outcome sets object %q, whose state is damaged in the journal (%v): \"agnt5d objects delete\" removes that", key, why)}
 		}
 	}
 	r.meters.answered(run, c.Step, slot, r.now.Wall, in.Fail == nil)
@@ -208,6 +214,21 @@ func (in *Outcome) foreign(run *Run, step int32) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// unread gives an object that the outcome writes and of which the journal cannot say how often it was written.
+func (in *Outcome) unread(r *Shard) (key string, why error) {
+	for i := range in.Objects {
+		o := &in.Objects[i]
+		if _, known := r.versions[o.Key]; known {
+			continue
+		}
+		var damage *journal.DamageError
+		if row, told := r.needs.objects.row(o.Key); told && errors.As(*row, &damage) {
+			return o.Key, damage
+		}
+	}
+	return "", nil
 }
 
 // number gives each write the key's next version.

@@ -21,6 +21,7 @@ type Register struct {
 	Graph    *flow.Graph
 	Body     []byte // canonical JSON
 	ByWorker bool   // published by a worker: a known digest changes nothing
+	Mend     bool   // rows of definitions are damaged: those of this version are written again
 	Reply    func(Registered, error)
 }
 
@@ -49,6 +50,14 @@ func (in *Register) admit(r *Shard) {
 	}
 	if got.Version != 0 && (in.ByWorker || w.Current == got.Version) {
 		got.Current = w.Current
+		if in.Mend {
+			if r.noRoom(in) {
+				return
+			}
+			r.define(in.Graph)
+			r.b.Definitions = append(r.b.Definitions, journal.Definition{Name: in.Name, Version: got.Version, Digest: string(got.Digest), Body: in.Body,
+				At: w.Versions[got.Version-1].At, Current: got.Version == w.Current})
+		}
 		r.tell(in, func(err error) { in.answer(got, err) })
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/objects"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/timers"
@@ -378,6 +379,9 @@ func (r *Shard) wakes(run Sleeper, row *runRow) error {
 	if err != nil {
 		err = fmt.Errorf("run %d: %w", run.Run, err)
 	}
+	if undefined(err) { // it sleeps on: it can be read when its definition is there again, and its time is looked at at the next start
+		return err
+	}
 	if _, damaged := damageOf(run.Run, err); is && damaged { // not even its first record can be read: as a start does, it is left to "verify"
 		delete(r.parked, run.Run)
 		return err
@@ -399,6 +403,12 @@ func (r *Shard) wakes(run Sleeper, row *runRow) error {
 		r.fail(err)
 	}
 	return err
+}
+
+// undefined says whether it is the definition of a run that cannot be read, and nothing of the run itself.
+func undefined(err error) bool {
+	var gone *archive.UndefinedError
+	return errors.As(err, &gone)
 }
 
 // riseHurt takes a run that was put away, and whose records are damaged, into memory, to be quarantined in the next turn.

@@ -98,9 +98,12 @@ func (r *Shard) refoldAll() error {
 	r.meters.closeAll()
 	r.next = r.j.NextSeq()
 	r.durable = r.next - 1
-	defs, err := r.archive.Versions()
+	defs, damages, err := r.archive.Versions()
 	if err != nil {
 		return err
+	}
+	for _, d := range damages {
+		r.damaged(d)
 	}
 	for _, d := range defs {
 		w := r.flows[d.Name]
@@ -263,10 +266,15 @@ func (v *recovery) makeSure() error {
 	return nil
 }
 
-func (v *recovery) Damaged(d journal.Damage) error {
-	if v.r.cfg.Damage != nil {
-		v.r.cfg.Damage(d)
+// damaged tells of damage.
+func (r *Shard) damaged(d journal.Damage) {
+	if r.cfg.Damage != nil {
+		r.cfg.Damage(d)
 	}
+}
+
+func (v *recovery) Damaged(d journal.Damage) error {
+	v.r.damaged(d)
 	if d.Run == 0 {
 		return nil
 	}

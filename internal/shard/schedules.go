@@ -63,6 +63,28 @@ type scheduleBook struct {
 // lateAfter is how late (ms) the shard may look without that its schedules count as missed.
 const lateAfter = 10_000
 
+// ScheduleOf reads the row of a schedule.
+func ScheduleOf(row journal.Row) (*schedules.State, error) {
+	if row.Damaged != "" {
+		return nil, fmt.Errorf("its row is damaged: %s", row.Damaged)
+	}
+	return schedules.Decode(row.Value)
+}
+
+// LedgerRow reads a row of a ledger.
+func LedgerRow(row journal.Row) (*schedules.Row, error) {
+	r, err := &schedules.Row{}, error(nil)
+	if row.Damaged != "" {
+		err = errors.New(row.Damaged)
+	} else {
+		err = json.Unmarshal(row.Value, r)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the row %q of a ledger cannot be read: %w", row.Key, err)
+	}
+	return r, nil
+}
+
 // readSchedules reads them from the journal. A run that has ended since is no longer open.
 func (r *Shard) readSchedules() error {
 	r.agenda = scheduleBook{up: r.now.Wall, seen: r.now.Wall}
@@ -75,11 +97,9 @@ func (r *Shard) readSchedules() error {
 	var open []string
 	for _, row := range rows {
 		name := row.Key[len(ScheduleRows):]
-		st, err := schedules.Decode(row.Value)
+		st, err := ScheduleOf(row)
 		if err != nil {
-			if r.cfg.Damage != nil {
-				r.cfg.Damage(journal.Damage{Kind: "row", Detail: fmt.Sprintf("the schedule %q cannot be read, so it does not fire: %v", name, err)})
-			}
+			r.damaged(journal.Damage{Kind: "row", Detail: fmt.Sprintf("the schedule %q cannot be read, so it does not fire; apply it again: %v", name, err)})
 			continue
 		}
 		s := &scheduled{name: name, row: row.Value}

@@ -2,6 +2,7 @@ package shard
 
 import (
 	"encoding/json"
+	"errors"
 
 	"github.com/agnt5/agnt5d/journal"
 )
@@ -30,7 +31,11 @@ func (r *Shard) readSilence() {
 	r.silence = silence{parts: map[string]int64{}}
 	rows, err := r.j.Rows(silenceRow)
 	for _, row := range rows {
-		if err == nil && row.Key == silenceRow {
+		switch {
+		case err != nil || row.Key != silenceRow:
+		case row.Damaged != "":
+			err = errors.New(row.Damaged)
+		default:
 			err = json.Unmarshal(row.Value, &r.silence.parts)
 		}
 	}

@@ -257,6 +257,18 @@ func (w *writer) flush() error {
 	return nil
 }
 
+// id puts the id of a run. Beside a damaged key it would stand where nobody finds it, and hide others: there it goes without its row, and
+// is found by its head, as those beside it are.
+func (w *writer) id(id string, run uint64) error {
+	key := []byte(id)
+	if in := w.tx.Bucket(idBucket.name); in.Get(key) == nil {
+		if _, err := idBucket.get(w.tx, key); err != nil {
+			return nil
+		}
+	}
+	return w.row(idBucket, key, appendID(nil, run, 0))
+}
+
 // head puts a head and brings the indexes up to it.
 func (w *writer) head(h *journal.Head) error {
 	to := w.tx.Bucket(headBucket.name)
@@ -275,7 +287,7 @@ func (w *writer) head(h *journal.Head) error {
 		return err
 	}
 	if old == nil {
-		if err := w.row(idBucket, []byte(h.ID), appendID(nil, h.Run, 0)); err != nil {
+		if err := w.id(h.ID, h.Run); err != nil {
 			return err
 		}
 		if err := w.row(flowBucket, flowKey(h.Workflow, h.Run), nil); err != nil {
@@ -376,34 +388,29 @@ func (w *writer) definition(d *journal.Definition) error {
 // undefine leaves of a version its number alone.
 func (w *writer) undefine(d *journal.Definition) error {
 	key := definitionKey(d.Name, d.Version)
-	p, err := definitionBucket.get(w.tx, key)
-	if err != nil || p == nil {
-		return err
+	p, damage := definitionBucket.get(w.tx, key)
+	if damage == nil && p == nil {
+		return nil
 	}
-	was, err := decodeDefinition(key, p)
-	if err != nil {
-		return definitionBucket.damage(nil, err.Error())
+	was := journal.Definition{}
+	if damage == nil { // of one that is damaged the body stays
+		was, _ = decodeDefinition(key, p)
 	}
 	if err := w.row(definitionBucket, key, appendMillis(nil, d.At)); err != nil {
 		return err
 	}
-	current, err := currentVersion(w.tx, d.Name)
-	if err != nil {
-		return err
-	}
-	if current == d.Version {
+	if current, err := currentVersion(w.tx, d.Name); err != nil || current == d.Version { // no other than the current one goes last
 		if err := w.tx.Bucket(currentBucket.name).Delete([]byte(d.Name)); err != nil {
 			return err
 		}
 	}
 	used := was.Digest == ""
-	err = definitionBucket.each(w.tx, nil, nil, func(k, p []byte) error {
-		other, err := decodeDefinition(k, p)
-		used = used || err != nil || other.Digest == was.Digest // one that is damaged may be of that body
-		return nil
+	definitionBucket.walk(w.tx, func(k, p []byte, err error) {
+		other, bad := decodeDefinition(k, p)
+		used = used || err != nil || bad != nil || other.Digest == was.Digest // one that is damaged may be of that body
 	})
-	if err != nil || used {
-		return err
+	if used {
+		return nil
 	}
 	return w.tx.Bucket(bodyBucket.name).Delete([]byte(was.Digest))
 }

@@ -102,9 +102,9 @@ func (w *writer) over(k []byte) error {
 func (j *Journal) indexExpiry() error {
 	there := false
 	err := j.view(func(tx *bbolt.Tx) error {
-		p, err := metaBucket.get(tx, expiryKey)
-		there = p != nil && tx.Bucket(expiryBucket.name) != nil
-		return err
+		p, err := metaBucket.get(tx, expiryKey) // one that is damaged says nothing
+		there = p != nil && err == nil && tx.Bucket(expiryBucket.name) != nil
+		return nil
 	})
 	if err != nil || there {
 		return err

@@ -545,6 +545,15 @@ func (j *Journal) readHeads(runs []uint64, fn func(h *journal.Head)) error {
 
 var errStop = errors.New("stop")
 
+// walk gives every row of a bucket in the order in which they stand, also those that are not whole.
+func (b *bucket) walk(tx *bbolt.Tx, fn func(key, payload []byte, err error)) {
+	c := tx.Bucket(b.name).Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		p, err := b.unseal(k, v)
+		fn(k, p, err)
+	}
+}
+
 // each gives the rows of a bucket whose keys begin with prefix, from the key from on, until fn gives errStop.
 func (b *bucket) each(tx *bbolt.Tx, prefix, from []byte, fn func(key, payload []byte) error) error {
 	c := tx.Bucket(b.name).Cursor()

@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -29,48 +30,48 @@ func (j *Journal) Object(key string) (o journal.Object, ok bool, err error) {
 }
 
 // Objects lists the objects whose keys begin with prefix, by key, after the key after, up to limit (0: 100).
-func (j *Journal) Objects(prefix, after string, limit int) ([]journal.Object, error) {
-	if limit <= 0 {
-		limit = 100
-	}
-	from := []byte(max(prefix, after))
-	var list []journal.Object
-	err := j.view(func(tx *bbolt.Tx) error {
-		return objectBucket.each(tx, []byte(prefix), from, func(k, p []byte) error {
-			if string(k) == after {
-				return nil
+func (j *Journal) Objects(prefix, after string, limit int) (list []journal.Object, err error) {
+	err = j.span(objectBucket, prefix, after, cmp.Or(max(limit, 0), 100), func(key string, p []byte, damaged string) {
+		o := journal.Object{Key: key, Damaged: damaged}
+		if damaged == "" {
+			if o, err = decodeObject([]byte(key), p); err != nil {
+				o = journal.Object{Key: key, Damaged: err.Error()}
 			}
-			o, err := decodeObject(k, p)
-			if err != nil {
-				return objectBucket.damage(k, err.Error())
-			}
-			if list = append(list, o); len(list) == limit {
-				return errStop
-			}
-			return nil
-		})
+		}
+		list = append(list, o)
 	})
 	return list, err
 }
 
-// Definitions lists all versions of all workflows, by name and version, without their bodies.
+// Definitions lists all versions of all workflows, by name and version, without their bodies. Beside what is whole, the error says what
+// is not.
 func (j *Journal) Definitions() ([]journal.Definition, error) {
 	var list []journal.Definition
+	var bad journal.Damages
 	err := j.view(func(tx *bbolt.Tx) error {
-		return definitionBucket.each(tx, nil, nil, func(k, p []byte) error {
-			d, err := decodeDefinition(k, p)
+		lost := map[string]bool{}
+		definitionBucket.walk(tx, func(k, p []byte, err error) {
+			var d journal.Definition
+			if err == nil {
+				d, err = decodeDefinition(k, p)
+			}
 			if err != nil {
-				return definitionBucket.damage(nil, err.Error())
+				bad = append(bad, definitionBucket.keyed(tx, k, err.Error()).Damage)
+				return
 			}
 			current, err := currentVersion(tx, d.Name)
-			if err != nil {
-				return err
+			if err != nil && !lost[d.Name] {
+				bad = append(bad, journal.Damage{Kind: currentBucket.kind, Detail: fmt.Sprintf("which version of %q is current: %v", d.Name, err)})
+				lost[d.Name] = true
 			}
-			d.Current = d.Version == current
+			d.Current = err == nil && d.Version == current
 			list = append(list, d)
-			return nil
 		})
+		return nil
 	})
+	if err == nil && len(bad) > 0 {
+		err = bad
+	}
 	return list, err
 }
 
@@ -133,31 +134,16 @@ func (j *Journal) Row(key string) (value []byte, ok bool, err error) {
 }
 
 // Rows lists the settings whose keys begin with prefix, by key.
-func (j *Journal) Rows(prefix string) ([]journal.Row, error) {
-	var list []journal.Row
-	err := j.view(func(tx *bbolt.Tx) error {
-		return rowBucket.each(tx, []byte(prefix), []byte(prefix), func(k, p []byte) error {
-			list = append(list, journal.Row{Key: string(k), Value: append([]byte{}, p...)})
-			return nil
-		})
-	})
-	return list, err
-}
+func (j *Journal) Rows(prefix string) ([]journal.Row, error) { return j.RowsAfter(prefix, "", 0) }
 
-// RowsAfter lists up to limit settings whose keys begin with prefix and come after a key, by key.
-func (j *Journal) RowsAfter(prefix, after string, limit int) ([]journal.Row, error) {
-	var list []journal.Row
-	from := max(prefix, after)
-	err := j.view(func(tx *bbolt.Tx) error {
-		return rowBucket.each(tx, []byte(prefix), []byte(from), func(k, p []byte) error {
-			if len(list) >= limit {
-				return errStop
-			}
-			if string(k) > after {
-				list = append(list, journal.Row{Key: string(k), Value: append([]byte{}, p...)})
-			}
-			return nil
-		})
+// RowsAfter lists up to limit (0: all) settings whose keys begin with prefix and come after a key, by key.
+func (j *Journal) RowsAfter(prefix, after string, limit int) (list []journal.Row, err error) {
+	err = j.span(rowBucket, prefix, after, limit, func(key string, p []byte, damaged string) {
+		row := journal.Row{Key: key, Damaged: damaged}
+		if damaged == "" {
+			row.Value = append([]byte{}, p...)
+		}
+		list = append(list, row)
 	})
 	return list, err
 }

@@ -351,7 +351,13 @@ func (j *Journal) Objects(prefix, after string, limit int) ([]journal.Object, er
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, j.scanObject)
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (journal.Object, error) {
+		o, err := j.scanObject(r)
+		if d := (*journal.DamageError)(nil); errors.As(err, &d) {
+			return journal.Object{Key: o.Key, Damaged: "its checksum is wrong"}, nil
+		}
+		return o, err
+	})
 }
 
 // Ask answers a question with at most one query for each kind of row.

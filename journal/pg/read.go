@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -311,7 +312,9 @@ func (j *Journal) Definitions() ([]journal.Definition, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (d journal.Definition, err error) {
+	var bad journal.Damages
+	lost := map[string]bool{}
+	all, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (d journal.Definition, err error) {
 		var version, sum int32
 		var current, currentSumOf *int32
 		if err = r.Scan(&d.Name, &version, &d.Digest, &d.At, &sum, &current, &currentSumOf); err != nil {
@@ -320,13 +323,21 @@ func (j *Journal) Definitions() ([]journal.Definition, error) {
 		d.Version = uint32(version)
 		switch {
 		case sum != definitionSum(j.o.Shard, &d):
-			return d, damaged("definition", fmt.Sprintf("%s version %d: its checksum is wrong", d.Name, version))
+			bad = append(bad, journal.Damage{Kind: "definition", Detail: fmt.Sprintf("version %d of %q: its checksum is wrong", version, d.Name)})
+			return journal.Definition{}, nil
 		case current != nil && *currentSumOf != currentSum(j.o.Shard, d.Name, uint32(*current)):
-			return d, damaged("definition", fmt.Sprintf("%s, which version is current: its checksum is wrong", d.Name))
+			if current = nil; !lost[d.Name] {
+				bad = append(bad, journal.Damage{Kind: "definition", Detail: fmt.Sprintf("which version of %q is current: its checksum is wrong", d.Name)})
+				lost[d.Name] = true
+			}
 		}
 		d.Current = current != nil && *current == version
 		return d, nil
 	})
+	if err != nil || len(bad) == 0 {
+		return all, err
+	}
+	return slices.DeleteFunc(all, func(d journal.Definition) bool { return d.Name == "" }), bad
 }
 
 func damaged(kind, detail string) error {
@@ -376,7 +387,7 @@ func (j *Journal) settings(sql string, args ...any) ([]journal.Row, error) {
 	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (x journal.Row, err error) {
 		var sum int32
 		if err = r.Scan(&x.Key, &x.Value, &sum); err == nil && sum != settingSum(j.o.Shard, x.Key, x.Value) {
-			err = damaged("row", fmt.Sprintf("%q: its checksum is wrong", x.Key))
+			x.Value, x.Damaged = nil, "its checksum is wrong"
 		}
 		return x, err
 	})

@@ -185,8 +185,11 @@ func (v *verifier) objects() error {
 func (v *verifier) definitions() error {
 	list, err := v.j.Definitions()
 	var damage *journal.DamageError
-	if errors.As(err, &damage) {
-		v.report(damage.Damage)
+	var damages journal.Damages
+	if errors.As(err, &damages) {
+		for _, d := range damages {
+			v.report(d)
+		}
 		err = nil
 	}
 	for _, d := range list {
