@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -67,6 +69,30 @@ func untilReady(t *testing.T, n *daemon) {
 	}
 }
 
+// committed gives when a node that becomes active has acknowledged a first start.
+func committed(t *testing.T, n *daemon, id string) time.Time {
+	t.Helper()
+	untilReady(t, n)
+	c, err := client.New(n.url, client.Options{Patience: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := c.Start(t.Context(), "chain", map[string]int{"n": 1}, client.StartOptions{ID: id}); err != nil {
+		t.Fatal(err)
+	}
+	return time.Now()
+}
+
+// spread says how times are spread.
+func spread(all []time.Duration) string {
+	if len(all) == 0 {
+		return "-"
+	}
+	slices.Sort(all)
+	at := func(p int) time.Duration { return all[(len(all)-1)*p/100].Round(time.Millisecond) }
+	return fmt.Sprintf("%v in the middle, %v at 99 %%, %v at most", at(50), at(99), at(100))
+}
+
 // Two nodes on one database, with a load and two workers that know both. The active one is killed again and again, or stopped in order;
 // the other one goes on. Nothing that was acknowledged is lost, nothing is completed twice, and every run comes to its end.
 func TestTwoNodesTakeTurns(t *testing.T) {
@@ -93,19 +119,30 @@ func TestTwoNodesTakeTurns(t *testing.T) {
 	load := drive(ctx, t, c, dir)
 	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 3))
 	n := rounds(t, 10)
+	var killed, moved []time.Duration // until the other one has committed; between the two
 	for round := range n {
 		active, waits := nodes[round%2], nodes[(round+1)%2]
 		<-time.After(time.Duration(rng.IntN(300)) * time.Millisecond)
+		began := time.Now()
 		if round%4 == 3 {
-			if code := active.stop(t); code != 0 {
+			if err := active.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			for ready(active) {
+				began = time.Now()
+			}
+			moved = append(moved, committed(t, waits, fmt.Sprint("move-", round)).Sub(began))
+			_ = active.cmd.Wait()
+			if code := active.cmd.ProcessState.ExitCode(); code != 0 {
 				t.Errorf("a node that was stopped ended with %d: %s", code, active.said)
 			}
 		} else {
 			active.kill()
+			killed = append(killed, committed(t, waits, fmt.Sprint("kill-", round)).Sub(began))
 		}
-		untilReady(t, waits)
 		active.again(t)
 	}
+	t.Logf("%d kills: the first commit of the other node after %s; %d planned moves: after %s", len(killed), spread(killed), len(moved), spread(moved))
 	stop()
 	load.Wait()
 	for _, l := range lines(t, dir) {

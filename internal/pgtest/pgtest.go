@@ -123,7 +123,7 @@ func Start(dir string, options ...string) (*Server, error) {
 		}
 		s.own, s.dir = own, filepath.Join(own, "data")
 	}
-	if err := s.init(); err != nil {
+	if err := s.make("initdb", "-D", s.dir, "-U", "agnt5", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"); err != nil {
 		s.remove()
 		return nil, err
 	}
@@ -140,7 +140,8 @@ func (s *Server) remove() {
 	}
 }
 
-func (s *Server) init() error {
+// make lets a program of PostgreSQL fill the cluster's folder.
+func (s *Server) make(program string, args ...string) error {
 	parent := filepath.Dir(s.dir)
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return err
@@ -154,14 +155,35 @@ func (s *Server) init() error {
 			}
 		}
 	}
-	cmd, err := command("initdb", "-D", s.dir, "-U", "agnt5", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	cmd, err := command(program, args...)
 	if err != nil {
 		return err
 	}
+	cmd.Dir = "/"
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("initdb: %w: %s", err, out)
+		return fmt.Errorf("%s: %w: %s", program, err, out)
 	}
 	return nil
+}
+
+// Standby gives a server for one test that copies what s writes, as a hot standby. s waits for it with its commits when it was started with
+// the option synchronous_standby_names=*.
+func (s *Server) Standby(t testing.TB) *Server {
+	t.Helper()
+	own, err := os.MkdirTemp("", "agnt5-postgres-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &Server{own: own, dir: filepath.Join(own, "data")}
+	t.Cleanup(b.Stop)
+	if err := b.make("pg_basebackup", "-D", b.dir, "-h", s.dir, "-U", "agnt5", "-R", "-c", "fast", "--no-sync"); err != nil {
+		t.Fatal(err)
+	}
+	_ = os.Remove(filepath.Join(b.dir, ".s.PGSQL.5432.lock")) // of the other one's socket
+	if err := b.Run(); err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // Run starts the server of a cluster that is there.
@@ -204,6 +226,47 @@ func (s *Server) Run(options ...string) error {
 
 // Dir is the cluster's folder, in which the server also listens on a socket.
 func (s *Server) Dir() string { return s.dir }
+
+// CPU is what the server's processes have used, those that have ended too. It is known on Linux alone.
+func (s *Server) CPU() (used time.Duration) {
+	for _, pid := range append(children(s.cmd.Process.Pid), s.cmd.Process.Pid) {
+		used += CPU(pid)
+	}
+	return used
+}
+
+// CPU is what a process and its children that have ended have used. It is known on Linux alone.
+func CPU(pid int) time.Duration {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, after, _ := strings.Cut(string(b), ") ")
+	var ticks time.Duration
+	for i, field := range strings.Fields(after) {
+		if i >= 11 && i <= 14 { // utime, stime, cutime, cstime
+			n, _ := strconv.Atoi(field)
+			ticks += time.Duration(n)
+		}
+	}
+	return ticks * (time.Second / 100)
+}
+
+// children gives the processes that a process has started.
+func children(pid int) (list []int) {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range stats {
+		b, err := os.ReadFile(path)
+		_, after, ok := strings.Cut(string(b), ") ")
+		var state string
+		var parent int
+		if err != nil || !ok {
+			continue
+		}
+		if _, err := fmt.Sscan(after, &state, &parent); err == nil && parent == pid {
+			child, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			list = append(list, child)
+		}
+	}
+	return list
+}
 
 // Kill ends the server as a crash of its machine's memory would: without a checkpoint.
 func (s *Server) Kill() { s.end(false) }

@@ -14,7 +14,13 @@ import (
 	"github.com/agnt5/agnt5d/journal/journaltest"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
+// asChild is what this process does for a test that has started it.
+var asChild = func() {}
+
+func TestMain(m *testing.M) {
+	asChild()
+	pgtest.Main(m)
+}
 
 // schemaOf names the schema of a test's journal.
 func schemaOf(dir string) string { return fmt.Sprintf("test_%x", sha256.Sum256([]byte(dir)))[:24] }

@@ -329,6 +329,16 @@ func (j *Journal) Broken() <-chan struct{} { return j.queue.Broken() }
 // Err says why the journal has stopped.
 func (j *Journal) Err() error { return j.queue.Err() }
 
+// release lets the shard go. A connection may have died with an earlier primary, so another one is tried.
+func (j *Journal) release(ctx context.Context) error {
+	for {
+		_, err := j.pool.Exec(ctx, `UPDATE shard SET owner = '', backend = 0 WHERE shard = $1 AND instance = $2`, int32(j.o.Shard), j.instance)
+		if err == nil || !passing(err) || pause(ctx, 10*time.Millisecond) != nil {
+			return err
+		}
+	}
+}
+
 // Close commits what is queued, and lets the shard go: the next node need not wait for the lease.
 func (j *Journal) Close() error {
 	if j.readOnly {
@@ -343,7 +353,7 @@ func (j *Journal) Close() error {
 	defer cancel()
 	err := j.Err()
 	if err == nil {
-		_, err = j.pool.Exec(ctx, `UPDATE shard SET owner = '', backend = 0 WHERE shard = $1 AND instance = $2`, int32(j.o.Shard), j.instance)
+		err = j.release(ctx)
 	}
 	_, _ = j.pool.Exec(ctx, `DELETE FROM node WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM shard WHERE owner = $1)`, j.o.Node)
 	j.disconnect()
