@@ -3,7 +3,7 @@ GO ?= go
 VERSION ?= # of a release, v1.2.3; empty: what git says
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: help build test race lint cross check python sim language kill oracle api-check clients ui page-figures shots figures
+.PHONY: help build test race lint cross check python sim language kill oracle api-check clients ui page-figures shots figures figures-cluster
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -48,6 +48,13 @@ figures: build ## the figures of docs/performance.md, for about ten minutes on a
 	bin/agnt5d bench --workload all --seconds 10
 	bin/agnt5d bench --workload all --seconds 10 --mode daemon
 	bin/agnt5d bench --workload lists --count 1000000 --seconds 10
+	$(MAKE) figures-cluster
+
+figures-cluster: ## the figures of docs/cluster.md, for about an hour: speed on PostgreSQL, kills, zombies, failovers, an outage
+	AGNT5_FIGURES=1 $(GO) test ./journal/pg -run TestFigure -v -count 1 -timeout 60m
+	AGNT5_ZOMBIES=1000 $(GO) test ./journal/pg -run TestZombies -v -count 1 -timeout 60m
+	AGNT5_FAILOVERS=10 $(GO) test ./journal/pg -run 'TestASynchronousStandby|TestALossOfAnAsynchronous' -v -count 1 -timeout 60m
+	AGNT5_KILLS=400 $(GO) test ./cmd/agnt5d -run TestTwoNodesTakeTurns -v -count 1 -timeout 60m # 300 kills and 100 planned moves
 
 sim: ## ten thousand seeds of the simulator
 	$(GO) test ./internal/sim -run TestSeeds -seeds 10000 -timeout 30m

@@ -69,6 +69,24 @@ func untilReady(t *testing.T, n *daemon) {
 	}
 }
 
+// untilWaiting waits until a node waits for the other one.
+func untilWaiting(t *testing.T, n *daemon) {
+	t.Helper()
+	for until := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		r, err := http.Get(n.url + "/readyz")
+		if err == nil {
+			body, _ := io.ReadAll(r.Body)
+			_ = r.Body.Close()
+			if strings.Contains(string(body), "another node has the journal") {
+				return
+			}
+		}
+		if time.Now().After(until) {
+			t.Fatalf("a node does not wait: %v %s", err, n.said)
+		}
+	}
+}
+
 // committed gives when a node that becomes active has acknowledged a first start.
 func committed(t *testing.T, n *daemon, id string) time.Time {
 	t.Helper()
@@ -122,6 +140,7 @@ func TestTwoNodesTakeTurns(t *testing.T) {
 	var killed, moved []time.Duration // until the other one has committed; between the two
 	for round := range n {
 		active, waits := nodes[round%2], nodes[(round+1)%2]
+		untilWaiting(t, waits)
 		<-time.After(time.Duration(rng.IntN(300)) * time.Millisecond)
 		began := time.Now()
 		if round%4 == 3 {

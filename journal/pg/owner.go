@@ -97,6 +97,9 @@ func (j *Journal) take(ctx context.Context) error {
 	return nil
 }
 
+const liftSQL = `UPDATE shard SET epoch = epoch + 1, owner = $3, instance = $4, backend = pg_backend_pid(),
+  began = (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()) WHERE shard = $1 AND (epoch = $2 OR instance = $4) RETURNING epoch`
+
 // lift makes a new epoch, if that of the shard is still the given one, or is one of this journal: it may have asked before, and not
 // heard the answer. A writer that stands still in the middle of what it sends holds the
 // shard's row for as long as its connection lasts, so after a moment that is ended from a second connection.
@@ -105,8 +108,7 @@ func (j *Journal) lift(ctx context.Context, epoch int64) (bool, error) {
 	done := make(chan struct{})
 	defer close(done)
 	go j.unblock(done, c.PgConn().PID())
-	err := c.QueryRow(ctx, `UPDATE shard SET epoch = epoch + 1, owner = $3, instance = $4, backend = pg_backend_pid(),
-		began = (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()) WHERE shard = $1 AND (epoch = $2 OR instance = $4) RETURNING epoch`,
+	err := c.QueryRow(ctx, liftSQL,
 		int32(j.o.Shard), epoch, j.o.Node, j.instance).Scan(&j.w.epoch)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil

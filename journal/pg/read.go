@@ -152,6 +152,9 @@ func (j *Journal) holes(from, end uint64) ([]interval, error) {
 
 const pageRecords = 4096
 
+const scanSQL = `SELECT ` + recordCols + ` FROM log WHERE shard = $1 AND seq >= coalesce(
+  (SELECT seq FROM log WHERE shard = $1 AND seq <= $2 ORDER BY seq DESC LIMIT 1), $2) ORDER BY seq LIMIT $3`
+
 // Scan gives records in the order of the log.
 func (j *Journal) Scan(after uint64, limit int, fn func(journal.Record) error) error {
 	want := max(after+1, j.o.Shard.First())
@@ -161,8 +164,7 @@ func (j *Journal) Scan(after uint64, limit int, fn func(journal.Record) error) e
 		if limit > 0 {
 			most = min(most, limit-given+1)
 		}
-		page, err := j.entries(`SELECT `+recordCols+` FROM log WHERE shard = $1 AND seq >= coalesce(
-			(SELECT seq FROM log WHERE shard = $1 AND seq <= $2 ORDER BY seq DESC LIMIT 1), $2) ORDER BY seq LIMIT $3`, int32(j.o.Shard), int64(min(want, math.MaxInt64)), most)
+		page, err := j.entries(scanSQL, int32(j.o.Shard), int64(min(want, math.MaxInt64)), most)
 		if err != nil {
 			return err
 		}

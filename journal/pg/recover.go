@@ -25,8 +25,28 @@ func (j *Journal) Recover(v journal.Visitor) error {
 // recoverSnapshots gives the snapshots by run. An open run from before the recovery point that has none is damage: it would be
 // forgotten.
 func (j *Journal) recoverSnapshots(base uint64, v journal.Visitor) error {
-	for after := int64(0); ; {
-		rows, err := j.reads.Query(context.Background(), `SELECT run, seq, sum, state FROM snapshot WHERE shard = $1 AND run > $2 ORDER BY run LIMIT $3`, int32(j.o.Shard), after, pageRecords)
+	err := j.snapshotsAfter(0, func(s journal.Found[journal.Snapshot]) error {
+		var damage *journal.DamageError
+		if errors.As(s.Err, &damage) {
+			return v.Damaged(damage.Damage)
+		}
+		return v.Snapshot(s.Row)
+	})
+	if err != nil {
+		return err
+	}
+	missing, err := j.withoutSnapshot(base)
+	for _, run := range missing {
+		if err == nil {
+			err = v.Damaged(journal.Damage{Run: uint64(run), Kind: "snapshot", Detail: "missing"})
+		}
+	}
+	return err
+}
+
+func (j *Journal) snapshotsAfter(run int64, fn func(journal.Found[journal.Snapshot]) error) error {
+	for {
+		rows, err := j.reads.Query(context.Background(), `SELECT run, seq, sum, state FROM snapshot WHERE shard = $1 AND run > $2 ORDER BY run LIMIT $3`, int32(j.o.Shard), run, pageRecords)
 		if err != nil {
 			return err
 		}
@@ -35,33 +55,25 @@ func (j *Journal) recoverSnapshots(base uint64, v journal.Visitor) error {
 			return err
 		}
 		for _, s := range page {
-			after = int64(s.Row.Run)
-			var damage *journal.DamageError
-			if errors.As(s.Err, &damage) {
-				err = v.Damaged(damage.Damage)
-			} else {
-				err = v.Snapshot(s.Row)
-			}
-			if err != nil {
+			run = int64(s.Row.Run)
+			if err := fn(s); err != nil {
 				return err
 			}
 		}
 		if len(page) < pageRecords {
-			break
+			return nil
 		}
 	}
+}
+
+// withoutSnapshot gives the open runs up to a recovery point that have none.
+func (j *Journal) withoutSnapshot(base uint64) ([]int64, error) {
 	rows, err := j.reads.Query(context.Background(), `SELECT run FROM head h WHERE shard = $1 AND state = 0 AND state <> 1 AND run <= $2
 		AND NOT EXISTS (SELECT 1 FROM snapshot s WHERE s.shard = $1 AND s.run = h.run) ORDER BY run`, int32(j.o.Shard), int64(base))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	missing, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	for _, run := range missing {
-		if err == nil {
-			err = v.Damaged(journal.Damage{Run: uint64(run), Kind: "snapshot", Detail: "missing"})
-		}
-	}
-	return err
+	return pgx.CollectRows(rows, pgx.RowTo[int64])
 }
 
 // recoverLog gives the records after base. When it meets damage all there is of it is told first.
