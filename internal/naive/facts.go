@@ -140,7 +140,6 @@ func (r *Run) item(what string, s *Step, index int) bool {
 	switch {
 	case what == "take" && *at == Waiting && !r.orphans[Item(s.Name, index)]:
 		*at = Running
-		r.begin(s, index)
 	case what == "lost" && *at == Running:
 		*at = Waiting
 	case what == "ok" && *at == Running:
@@ -155,12 +154,31 @@ func (r *Run) item(what string, s *Step, index int) bool {
 	return true
 }
 
-// begin works out the templates of an item when it begins. One that cannot be worked out fails it.
+// beginOne works out the templates of the first item that begins and of which they are not known, whether somebody may take it now or not. It
+// reports false when there is none.
+func (r *Run) beginOne(s *Step) bool {
+	if s.ForEach == nil || r.Steps[s.Name] != Running || !s.hasTemplates() {
+		return false
+	}
+	busy := 0
+	for i, x := range r.Items[s.Name] {
+		if busy == s.MaxParallel && busy > 0 {
+			return false
+		}
+		if _, given := r.Given[Item(s.Name, i)]; x == Waiting && !given {
+			r.begin(s, i)
+			return true
+		}
+		if x == Waiting || x == Running {
+			busy++
+		}
+	}
+	return false
+}
+
+// begin works out the templates of an item. One that cannot be worked out fails it.
 func (r *Run) begin(s *Step, index int) {
 	name := Item(s.Name, index)
-	if _, given := r.Given[name]; given || !s.hasTemplates() {
-		return
-	}
 	env, err := r.itemEnv(s, index)
 	if err == nil && r.give(s, name, env) == "" {
 		return

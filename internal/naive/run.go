@@ -272,6 +272,11 @@ func (r *Run) decideOne() bool {
 		}
 		return true
 	}
+	for _, s := range r.g.steps {
+		if r.beginOne(s) {
+			return true
+		}
+	}
 	return false
 }
 
