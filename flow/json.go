@@ -43,6 +43,9 @@ func checkJSON(b []byte, limit, deepest int) error {
 		at := notUTF8At(b)
 		return &jsonError{ErrJSONNotUTF8, "is not valid UTF-8" + byteLine(b, at), at}
 	}
+	if good(b, deepest) {
+		return nil
+	}
 	if depth := nesting(b); depth > deepest {
 		return &jsonError{ErrJSONTooDeep, fmt.Sprintf("is nested %d deep, the limit is %d", depth, deepest), 0}
 	}
