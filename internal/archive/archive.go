@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/agnt5/agnt5d/flow"
@@ -279,8 +280,11 @@ func (a *Archive) Payload(p replay.Payload) (json.RawMessage, error) {
 	}
 	var out json.RawMessage
 	err = event.Decode(rec.Body, func(i int, ev *event.Event) error {
-		if rec.Seq+uint64(i) == p.Seq {
-			out = append(out, ev.Payload...)
+		if rec.Seq+uint64(i) != p.Seq {
+			return nil
+		}
+		if out = ev.Payload[:len(ev.Payload):len(ev.Payload)]; len(out) < len(rec.Body)/2 {
+			out = slices.Clone(out) // else it would hold much more in memory than it is
 		}
 		return nil
 	})
