@@ -20,7 +20,7 @@ const (
 	CodeTwoTimes        = "schedule_with_two_times"
 	CodeChoice          = "choice_unknown"
 	CodeTime            = "time_invalid"
-	CodeNotSupported    = "not_supported"
+	CodeTags            = "tags_invalid"
 )
 
 // Limits of a schedule.
@@ -389,8 +389,8 @@ func (r *reader) check(d *Definition, place func(key string) func() (int, int)) 
 			add("input", flow.CodeExpression, "input: %v", err)
 		}
 	}
-	if len(d.Tags) > 0 {
-		add("tags", CodeNotSupported, "tags: runs have no tags yet; leave the key out")
+	if err := flow.ValidTags(d.Tags); err != nil {
+		add("tags", CodeTags, "tags: %v", err)
 	}
 }
 

@@ -69,3 +69,23 @@ func TestTagsOutliveAKill(t *testing.T) {
 	d.kill()
 	d.say(t, 0, "", "verify", filepath.Join(dir, "runs.db"))
 }
+
+// The tags of a schedule are those of every run that it starts: by its clock, by hand and for the past.
+func TestAScheduleGivesItsRunsTags(t *testing.T) {
+	d := startDaemon(t, t.TempDir())
+	d.say(t, 0, "", "register", "tick", fileIn(t, d.dir, "tick.yaml", "steps:\n  - {name: tick, type: wait_timer, timer: {key: t, delay_ms: 0}}\n"))
+	text := "schedules:\n  - {name: s, workflow: tick, at: [\"2020-01-01T00:00:00Z\", \"2020-01-02T00:00:00Z\", \"2090-01-01T00:00:00Z\"], tags: {team: data, lot: %s}}\n"
+	d.say(t, exitError, "tags_invalid", "schedules", "apply", fileIn(t, d.dir, "bad.yaml", strings.ReplaceAll(text, "%s", "\"\\u0007\"")))
+	d.say(t, 0, "is created", "schedules", "apply", fileIn(t, d.dir, "s.yaml", strings.ReplaceAll(text, "%s", "one")))
+	d.say(t, 0, "", "schedules", "backfill", "s", "--from", "2020-01-01T00:00:00Z", "--to", "2020-01-01T12:00:00Z")
+	d.say(t, 0, "", "wait", "s-2020-01-01T00:00:00Z")
+	d.say(t, 0, "", "schedules", "apply", fileIn(t, d.dir, "s.yaml", strings.ReplaceAll(text, "%s", "two")))
+	d.say(t, 0, "triggered", "schedules", "trigger", "s")
+	d.kill()
+	d.again(t)
+	for flags, want := range map[string]int{"--tag team=data": 2, "--tag lot=one": 1, "--tag lot=two --tag team=data": 1} {
+		if got, errs := listed(t, d, flags); len(strings.Fields(got)) != want {
+			t.Errorf("list %s: %s, want %d\n%s", flags, got, want, errs)
+		}
+	}
+}

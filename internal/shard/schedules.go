@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/internal/heap"
 	"github.com/agnt5/agnt5d/internal/refusal"
@@ -308,7 +309,7 @@ func (r *Shard) starter(s *scheduled, st *schedules.State) schedules.Starter {
 		if start.Ask {
 			return nil
 		}
-		in := &Start{By: cmp.Or(start.By, BySchedule(s.name)), ID: start.ID, Workflow: st.Def.Workflow, Version: st.Def.Version, Input: start.Input}
+		in := &Start{By: cmp.Or(start.By, BySchedule(s.name)), ID: start.ID, Workflow: st.Def.Workflow, Version: st.Def.Version, Input: start.Input, Tags: archive.TagsOf(st.Def.Tags)}
 		if len(in.Input) == 0 {
 			in.Input = []byte("null")
 		}
@@ -361,7 +362,7 @@ type scheduledStart struct{ in *Start }
 
 func (f scheduledStart) fold(_ *Shard, _ *Run, t *replay.Turn) {
 	t.By = f.in.By
-	t.Start(f.in.ID, f.in.Workflow, f.in.version.Version, f.in.Input, "")
+	t.StartAt(f.in.ID, f.in.Workflow, f.in.version.Version, f.in.Input, "", 0, f.in.Tags)
 }
 
 type scheduledCancel struct{ by, reason string }
