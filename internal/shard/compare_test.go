@@ -280,8 +280,9 @@ func (c *comparison) differs() string {
 	}
 	failed := ""
 	if s.FailedBy >= 0 {
-		if c.met[s.At(s.FailedBy).Error.Code]++; s.At(s.FailedBy).Error.Code == failure.ExpressionFailed {
-			c.apart = true
+		code := s.At(s.FailedBy).Error.Code
+		if c.met[code]++; code == failure.ExpressionFailed || code == failure.ObjectKeyInvalid {
+			c.apart = true // which of several is worked out first is not said
 			return ""
 		}
 		failed = s.Name(s.FailedBy)

@@ -189,3 +189,23 @@ def test_handlers_are_called_directly() -> None:
     with pytest.raises(KeyError, match="no handler"):
         call_handler("nothing_of_that_name")
     assert make_context(workflow_input={"a": 1}).workflow_input == {"a": 1}
+
+
+def test_items_rounds_and_branches_are_called_directly() -> None:
+    def item(ctx, item, index, rows) -> list:
+        return [item, index, rows, ctx.step_name, ctx.idempotency_key]
+
+    assert call_handler(item, item={"rows": 4}, index=0).output == [{"rows": 4}, 0, 4, "step[0]", "test-run/step[0]"]
+    assert call_handler(lambda item: item, item=None, index=2).output is None
+
+    def look(ctx) -> list:
+        return [ctx.round, ctx.previous, ctx.idempotency_key]
+
+    assert call_handler(look).output == [None, None, "test-run/step"]
+    assert call_handler(look, round=0).output == [0, None, "test-run/step"]
+    assert call_handler(look, round=2, previous={"done": False}).output == [2, {"done": False}, "test-run/step/r3"]
+    assert call_handler(lambda ctx: ctx.errors["load"]["code"], errors={"load": {"code": "handler_error"}}).output == "handler_error"
+    with pytest.raises(ValueError, match="give index"):
+        call_handler(item, item=1)
+    with pytest.raises(ValueError, match="give round"):
+        call_handler(look, previous=1)

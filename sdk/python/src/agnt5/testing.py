@@ -118,6 +118,11 @@ def make_context(
     input: Any = None,
     input_data: Any = None,
     dependencies: dict[str, Any] | None = None,
+    errors: dict[str, Any] | None = None,
+    item: Any = None,
+    index: int | None = None,
+    round: int | None = None,
+    previous: Any = None,
     objects: dict[str, Any] | None = None,
     attempt: int = 1,
     workflow_id: str = "test-run",
@@ -127,10 +132,21 @@ def make_context(
     handler_name: str = "handler",
     beat: Callable[[Any], None] | None = None,
 ) -> Context:
-    """A context to call a handler with. ``objects`` is the state of its object keys, ``beat`` is told what it says by heartbeat()."""
+    """A context to call a handler with. ``objects`` is the state of its object keys, ``beat`` is told what it says by heartbeat().
+
+    ``index`` makes it an item of a step with ``for_each``, ``round`` (from 0) one round of a step with ``repeat``. ``errors`` are those of the steps
+    whose ``on_failure`` names the step. Raises ValueError for an ``item`` without an ``index`` and a ``previous`` without a ``round``.
+    """
+    if item is not None and index is None:
+        raise ValueError("an item has an index: give index, too")
+    if previous is not None and round is None:
+        raise ValueError("what the round before gave is previous to a round: give round, too")
+    named = step_name if index is None else f"{step_name}[{index}]"
+    key = f"{workflow_id}/{named}" + (f"/r{round + 1}" if round else "")
     task = {
-        "workflow_id": workflow_id, "workflow_name": workflow_name, "step": step_name, "service_name": service_name, "handler_name": handler_name,
-        "attempt": attempt, "idempotency_key": f"{workflow_id}/{step_name}", "workflow_input": workflow_input, "input": input, "input_data": input_data,
+        "workflow_id": workflow_id, "workflow_name": workflow_name, "step": named, "service_name": service_name, "handler_name": handler_name,
+        "attempt": attempt, "idempotency_key": key, "workflow_input": workflow_input, "input": input, "input_data": input_data,
+        "errors": errors or {}, "item": item, "index": index, "round": round, "previous": previous,
         "dependencies": dependencies or {}, "object_keys": list(objects or {}),
         "objects": {key: {"state": state, "version": 0 if state is None else 1, "fence": 1} for key, state in (objects or {}).items()},
     }  # fmt: skip
