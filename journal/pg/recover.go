@@ -3,8 +3,10 @@ package pg
 import (
 	"context"
 	"errors"
+	"math"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/agnt5/agnt5d/journal"
 )
@@ -78,8 +80,12 @@ func (j *Journal) withoutSnapshot(base uint64) ([]int64, error) {
 
 // recoverLog gives the records after base. When it meets damage all there is of it is told first.
 func (j *Journal) recoverLog(base uint64, v journal.Visitor) error {
+	after, err := j.stream(base, v)
+	if err != nil {
+		return err
+	}
 	told := false
-	return journal.ScanPast(j.Scan, base, func(r journal.Record) error {
+	return journal.ScanPast(j.Scan, after, func(r journal.Record) error {
 		if r.Seq <= base {
 			return nil // it reaches over base, which is no recovery point then
 		}
@@ -91,6 +97,41 @@ func (j *Journal) recoverLog(base uint64, v journal.Visitor) error {
 		told = true
 		return journal.ScanPast(j.Scan, after, func(journal.Record) error { return nil }, func(_ uint64, d journal.Damage) error { return v.Damaged(d) })
 	})
+}
+
+// stream gives the records after base as they come from the server, all with one question, and says how far it came: to the end, or to a
+// record that is damaged or missing.
+func (j *Journal) stream(base uint64, v journal.Visitor) (after uint64, err error) {
+	if j.reads != j.pool { // the visitor may read meanwhile, and there is only one connection
+		return base, nil
+	}
+	rows, err := j.reads.Query(context.Background(), scanSQL, int32(j.o.Shard), int64(base+1), int64(math.MaxInt64))
+	if err != nil {
+		return base, err
+	}
+	defer rows.Close()
+	var seq, run, prev, n, at int64
+	var count, sum int32
+	var body pgtype.DriverBytes
+	into := []any{&seq, &count, &run, &prev, &n, &at, &sum, &body}
+	for after = base; rows.Next(); {
+		if err := rows.Scan(into...); err != nil {
+			return after, err
+		}
+		r := journal.Record{Seq: uint64(seq), Count: uint32(count), Run: uint64(run), Prev: uint64(prev), N: uint64(n), At: at, Body: body}
+		switch {
+		case sum != recordSum(j.o.Shard, &r), r.Seq > after+1 && j.gap(after+1, r.Seq) != nil:
+			return after, nil
+		case r.Seq <= base:
+			after = max(after, r.End()-1) // it may reach over base, which is no recovery point then
+			continue
+		}
+		if err := v.Record(r); err != nil {
+			return after, err
+		}
+		after = r.End() - 1
+	}
+	return after, rows.Err()
 }
 
 // Stats is what this opening of the journal has done, and how large the tables are.
