@@ -70,6 +70,8 @@ func TestAJournalMovesToADatabaseAndBack(t *testing.T) {
 	say(0, "", "signal", "run-waits", "go")
 	say(0, "completed", "wait", "run-waits", "--timeout", "1m")
 	say(exitNotFound, "", "show", "deleted")
+	say(exitError, "pg_dump", "compact")
+	say(exitError, "pg_dump", "backup", path+".copy")
 	moment := filepath.Join(t.TempDir(), "moment.db")
 	say(0, "the same", "export", moment) // while the daemon works
 	say(0, "nothing is damaged", "verify", moment)
