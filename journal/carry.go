@@ -249,7 +249,7 @@ func (t *Tally) Add(p *Part) {
 		t.add("record", string(r.Body), r.Seq, uint64(r.Count), r.Run, r.Prev, r.N, uint64(r.At))
 	}
 	for _, h := range p.Heads {
-		t.add("head", fmt.Sprintf("%q %q %q %x", h.ID, h.Workflow, h.Failed, h.Digest), h.Run, uint64(h.Version), uint64(h.State), h.LastSeq, h.Events, uint64(h.CreatedAt), uint64(h.EndedAt), uint64(h.Skipped))
+		t.add("head", fmt.Sprintf("%+v", h), h.Run) // with what a later release adds
 	}
 	for _, s := range p.Snapshots {
 		t.add("snapshot", string(s.State), s.Run, s.Seq)

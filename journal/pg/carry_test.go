@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"testing"
 
 	"github.com/agnt5/agnt5d/journal"
@@ -28,7 +29,7 @@ func stuff(t *testing.T, j journal.Log) {
 	runOf := func(id string, ended int64) uint64 {
 		t.Helper()
 		run := n
-		h := journal.Head{Run: run, ID: id, Workflow: "w", Version: 2, LastSeq: run + 3, Events: 5, CreatedAt: 1000 + int64(run%1000), EndedAt: ended}
+		h := journal.Head{Run: run, ID: id, Workflow: "w", Version: 2, LastSeq: run + 3, Events: 5, CreatedAt: 1000 + int64(run%1000), EndedAt: ended, Tags: []string{"of " + id, "é"}}
 		if ended != 0 {
 			h.State, h.Digest, h.Failed, h.Skipped = 2, []byte{1, 2, 3}, "no such customer", 1
 		}
@@ -57,6 +58,28 @@ func stuff(t *testing.T, j journal.Log) {
 	runOf("again", 0)
 	last := runOf("last", 2003)
 	put(&journal.Batch{Purges: []journal.Purge{{Run: last, Until: 9002}}, Clean: true})
+}
+
+// everything sees that a journal with all that one can have gives something of each kind. A kind that is new is to be carried, too: by
+// journal.Carry, journal.Tally, stuff and both Imports.
+func everything(t *testing.T, j journal.Source) {
+	t.Helper()
+	seen := map[string]bool{"Purges": true} // what is left of these is carried as Left
+	if err := journal.Carry(t.Context(), j, nil, func(p *journal.Part) error {
+		for v, i := reflect.ValueOf(p.Batch), 0; i < v.NumField(); i++ {
+			if f := v.Field(i); f.Kind() != reflect.Slice || f.Len() > 0 {
+				seen[v.Type().Field(i).Name] = true
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for b, i := reflect.TypeFor[journal.Batch](), 0; i < b.NumField(); i++ {
+		if name := b.Field(i).Name; !seen[name] {
+			t.Errorf("of %s nothing is carried", name)
+		}
+	}
 }
 
 func tally(t *testing.T, j journal.Source) *journal.Tally {
@@ -91,6 +114,7 @@ func TestAJournalIsCarriedThereAndBack(t *testing.T) {
 			}
 			defer file.Close()
 			want := tally(t, file)
+			everything(t, file)
 			o := scratch(t, t.Name())
 			o.Shard = shard
 			if err := Import(t.Context(), o, filling(t, file), nil); err != nil {
@@ -134,7 +158,7 @@ func goesOn(t *testing.T, j journal.Source, was *bolt.Journal) {
 	if string(j.Secret()) == string(was.Secret()) {
 		t.Error("the secret was carried")
 	}
-	for _, f := range []journal.HeadFilter{{}, {ByEnd: true}, {States: []uint8{2}}, {Workflow: "w", EndedSince: 1}} {
+	for _, f := range []journal.HeadFilter{{}, {ByEnd: true}, {States: []uint8{2}}, {Workflow: "w", EndedSince: 1}, {Tags: []string{"of kept"}}} {
 		want, err1 := was.Heads(f)
 		got, err2 := j.Heads(f)
 		if err := errors.Join(err1, err2); err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
