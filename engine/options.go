@@ -43,7 +43,7 @@ type Options struct {
 	// a second. 0: 64 MiB; negative: none; at most 1 GiB. Large: fewer collections, up to twice as much memory under load; small: the reverse.
 	GCHeadroom int
 	// Codec seals payloads in the journal: inputs, outputs, signal payloads, object states. nil: they stand there as they came in. Package
-	// seal has one. Once a key has sealed something the journal does not open without it. Ids, names, states and error texts are not sealed.
+	// seal has one. Once a key has sealed something the journal does not open without it. Ids, names, tags, states and error texts are not sealed.
 	Codec Codec
 	// Clock is where time comes from. nil: the machine's.
 	Clock Clock

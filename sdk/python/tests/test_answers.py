@@ -97,6 +97,7 @@ CALLS = {
     "signal_workflow": {"workflow_id": "r", "signal_name": "go", "signal_id": "s"},
     "cancel_workflow": {"workflow_id": "r"},
     "retry_workflow": {"workflow_id": "r"},
+    "tag_workflow": {"workflow_id": "r", "tags": {"team": "data"}},
     "pause_service": {"name": "n"},
     "resume_service": {"name": "n"},
     "pause_workflow": {"workflow_id": "r"},
@@ -141,7 +142,7 @@ CALLS = {
 
 
 DOTS_ARE_FINE = {"stuck_for", "ended_since", "error_code", "text", "state", "id_prefix", "since", "until", "start", "end", "cursor", "prefix"}  # filters, not names
-NOT_LOOKED_AT = {"definition", "version", "url", "handlers", "advance"}
+NOT_LOOKED_AT = {"definition", "version", "url", "handlers", "advance", "tags"}
 
 
 def use(client: SyncClient, call: str, **given: object) -> object:

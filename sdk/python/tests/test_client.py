@@ -85,6 +85,20 @@ async def test_the_whole_api_is_covered(daemon: Daemon, tmp_path: pathlib.Path) 
         page = await client.list_workflows_page(limit=2)
         again = await client.list_workflows_page(page["next_cursor"], limit=3)
         assert [r["workflow_id"] for r in (*page["runs"], *again["runs"])] == ["r4", "r3", "r2", "r1", "r0"]
+        assert (await client.start_workflow("w", None, "t0", tags={"team": "data", "env": "prod"}))["tags"] == {"team": "data", "env": "prod"}
+        assert (await client.start_workflows([{"workflow_name": "w", "workflow_id": "t1", "tags": {"team": "data"}}]))[0]["created"]
+        assert await client.tag_workflow("t1", {"seen": "yes", "team": None}) == {"seen": "yes"}
+        assert await client.tag_workflow("t1", {"team": "data", "seen": None}) == {"team": "data"}
+        assert [r["workflow_id"] for r in await client.list_workflows(tags={"team": "data"})] == ["t1", "t0"]
+        assert [r["workflow_id"] for r in await client.list_workflows(tags={"team": "data", "env": "prod"})] == ["t0"]
+        assert await client.cancel_workflows(tags={"team": "data"}) == {"matched": 2, "done": 2}
+        assert await client.delete_workflows(tags={"team": "data", "env": "prod"}) == {"matched": 1, "done": 1}
+        assert await client.delete_workflows(tags={"team": "data"}) == {"matched": 1, "done": 1}
+        for bad in ({}, {"team": 1}, ["team"]):
+            with pytest.raises((TypeError, ValueError), match="tags"):
+                await client.list_workflows(tags=bad)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="tags"):
+            await client.start_workflow("w", None, "t2", tags={"team": None})  # type: ignore[dict-item]
         assert await client.cancel_workflows(id_prefix="r", dry_run=True) == {"matched": 5, "done": 0}
         assert await client.cancel_workflows(id_prefix="r1", reason="enough") == {"matched": 1, "done": 1}
         assert await client.retry_workflows(state="cancelled") == {"matched": 1, "done": 1}
@@ -311,7 +325,7 @@ def test_a_run_is_looked_at_closely(daemon: Daemon) -> None:
 def test_the_filters_are_those_of_the_api() -> None:
     api = json.loads((ROOT / "docs" / "openapi.json").read_text())
     known = {p["name"] for p in api["paths"]["/v1/runs"]["get"]["parameters"] if p["in"] == "query"}
-    assert {name.removesuffix("_name") for name in Filters.__annotations__} == known - {"limit", "cursor", "sort"}
+    assert {name.removesuffix("_name") for name in Filters.__annotations__} == known - {"limit", "cursor", "sort", "tag"} | {"tags"}
     client = SyncClient("http://127.0.0.1:9", patience=0)
     with pytest.raises(TypeError, match="there is no filter workflow; want workflow_name, "):
         client.list_workflows(workflow="w")  # type: ignore[call-arg]

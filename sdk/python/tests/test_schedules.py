@@ -48,6 +48,10 @@ def test_a_workflow_has_its_schedules() -> None:
         ({"every": "1h", "name": "x" * 101}, "the limit is 100"),
         ({"every": "1h", "workflow": None}, "workflow is missing"),
         ({"every": "1h", "input": {1, 2}}, "not JSON"),
+        ({"every": "1h", "tags": ["team"]}, "tags must be"),
+        ({"every": "1h", "tags": {"team": 1}}, "tags must be"),
+        ({"every": "1h", "tags": {"a:b": "x"}}, "holds ':'"),
+        ({"every": "1h", "tags": {"": "x"}}, "is empty"),
     ],
 )
 def test_what_is_wrong_is_said_at_once(given: Any, says: str) -> None:

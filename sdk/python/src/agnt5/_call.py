@@ -14,7 +14,7 @@ import secrets
 import time
 import types
 import urllib.parse
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar, overload
 
 from .errors import ApiError, UnknownAnswer, Unreachable
@@ -137,8 +137,8 @@ def filled(what: str, value: Any) -> str:
 Instant = datetime.datetime | str | None
 
 
-def with_query(path: str, query: dict[str, str]) -> str:
-    return path + "?" + urllib.parse.urlencode(query) if query else path
+def with_query(path: str, query: Mapping[str, str | list[str]]) -> str:
+    return path + "?" + urllib.parse.urlencode(query, doseq=True) if query else path
 
 
 def object_of(got: Any, *keys: str) -> dict[str, Any]:
@@ -178,7 +178,7 @@ class Caller:
             yield Pause(pause * random.uniform(0.5, 1))
             pause = min(2 * pause, 2.0)
 
-    def _pages(self, path: str, query: dict[str, str], key: str, limit: int) -> Steps[list[dict[str, Any]]]:
+    def _pages(self, path: str, query: dict[str, Any], key: str, limit: int) -> Steps[list[dict[str, Any]]]:
         out: list[dict[str, Any]] = []
         while True:
             query["limit"] = str(min(1000, limit - len(out)) if limit else 1000)

@@ -6,7 +6,7 @@ import datetime
 import random
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack, cast
 
 from ._call import (
     BUSY,
@@ -55,6 +55,8 @@ class Filters(TypedDict, total=False):
     state: str | None
     """running, completed, failed, cancelled or quarantined; or several, with commas between."""
     id_prefix: str | None
+    tags: Mapping[str, str] | None
+    """A run has all of them, with these values."""
     since: Instant
     """Of the start. A time is a datetime with a time zone, or RFC 3339 text; ``until`` and ``ended_until`` are exclusive."""
     until: Instant
@@ -70,13 +72,27 @@ class Filters(TypedDict, total=False):
     """``"signals"``: with ``stuck_for`` also those that wait for a signal. ``"reason"``, of a list: each failed or open run tells why."""
 
 
-def _filters(given: Filters) -> dict[str, str]:
+def _tags(tags: Mapping[str, Any], *, gone: bool = False) -> dict[str, Any]:
+    """Tags as a start has them. gone: None is a value, too."""
+    if not isinstance(tags, Mapping):
+        raise TypeError(f"tags: want a mapping of names to texts, not {type(tags).__name__}")
+    for name, value in tags.items():
+        if not isinstance(name, str) or not (isinstance(value, str) or (gone and value is None)):
+            raise TypeError(f"tags: {name!r}: want texts, not {type(value).__name__}")
+    return dict(tags)
+
+
+def _filters(given: Filters) -> dict[str, Any]:
     """Filters as a query has them."""
-    out = {}
+    out: dict[str, Any] = {}
     for key, value in given.items():
         if key not in Filters.__annotations__:
             raise TypeError(f"there is no filter {key}; want {', '.join(Filters.__annotations__)}")
-        if value is not None:
+        if key == "tags" and value is not None:
+            out["tag"] = [f"{name}:{text}" for name, text in _tags(cast(Mapping[str, Any], value)).items()]
+            if not out["tag"]:
+                raise ValueError("tags is empty: give one, or leave it out")
+        elif value is not None:
             out[key.removesuffix("_name")] = instant(key, value) if key.endswith(("since", "until")) else filled(key, value)
     return out
 
@@ -109,6 +125,7 @@ class RunCalls(Caller):
         signal: Mapping[str, Any] | None = None,
         start_at: Instant = None,
         delay: datetime.timedelta | str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> Steps[dict[str, Any]]:
         """Start a run; gives its status, with ``workflow_id``.
 
@@ -116,13 +133,16 @@ class RunCalls(Caller):
         (``workflow_not_found``) and Conflict (``run_conflict``). ``version`` starts that version of the workflow instead of the current one.
         ``signal``, ``{"name": ..., "payload": ..., "signal_id": ...}``, is delivered together with the start, or to the run of that id when
         it exists; then Conflict (``run_finished``) says that it has ended. ``start_at``, a datetime with a zone or a text (RFC 3339), or
-        ``delay``, a timedelta or a text such as "5m", lets its first steps wait; the run is there at once.
+        ``delay``, a timedelta or a text such as "5m", lets its first steps wait; the run is there at once. ``tags``
+        are names and values by which lists find the run; one that exists keeps those that it has.
         """
         body = {"workflow_id": new_id() if workflow_id is None else given("workflow_id", workflow_id), "input_data": input_data}
         if version is not None:
             body["version"] = int(version)
         if signal is not None:
             body["signal"] = {"signal_id": new_id(), **signal}
+        if tags:
+            body["tags"] = _tags(tags)
         body |= _later({"start_at": start_at, "delay": delay})
         got = yield from self._ask("POST", f"/v1/workflows/{segment('workflow_name', workflow_name)}/runs", body)
         return object_of(got, "workflow_id", "state")
@@ -130,7 +150,7 @@ class RunCalls(Caller):
     @call
     def start_workflows(self, runs: Iterable[Mapping[str, Any]]) -> Steps[list[dict[str, Any]]]:
         """Start up to 1,000 runs at once: ``{"workflow_name": ..., "input_data": ..., "workflow_id": ..., "version": ..., "signal": ...,
-        "start_at": ..., "delay": ...}`` each.
+        "start_at": ..., "delay": ..., "tags": ...}`` each.
 
         Gives an answer for each, in their order: ``workflow_id`` and ``created``, or ``error``. Those that can be started are.
         """
@@ -145,6 +165,8 @@ class RunCalls(Caller):
             given("workflow_id", start["workflow_id"])
             if start.get("signal") is not None:
                 start["signal"] = {"signal_id": new_id(), **start["signal"]}
+            if start.get("tags") is not None:
+                start["tags"] = _tags(start["tags"])
             starts.append({key: value for key, value in start.items() if key != "delay"} | _later(start))
         body = {"runs": starts}
         got = object_of((yield from self._ask("POST", "/v1/runs/batch", body)), "runs")
@@ -203,6 +225,15 @@ class RunCalls(Caller):
     def cancel_workflow(self, workflow_id: str, reason: str = "") -> Steps[None]:
         """End a run. Raises Conflict (``run_finished``)."""
         object_of((yield from self._ask("POST", _run(workflow_id, "/cancel"), {"reason": reason})))
+
+    @call
+    def tag_workflow(self, workflow_id: str, tags: Mapping[str, str | None]) -> Steps[dict[str, str]]:
+        """Give a run tags, or those that it has other values; None takes one away. The run may have ended. Gives all its tags.
+
+        Raises Conflict (``too_many_tags``).
+        """
+        got = yield from self._ask("PATCH", _run(workflow_id), {"tags": _tags(tags, gone=True)})
+        return {str(name): str(value) for name, value in object_of(object_of(got, "tags")["tags"]).items()}
 
     @call
     def retry_workflow(self, workflow_id: str) -> Steps[None]:
@@ -296,7 +327,7 @@ class RunCalls(Caller):
         """How many runs there are: ``{states, total, stuck}``; ``stuck`` counts running ones that nothing has moved for ``stuck_for`` or will by itself."""
         return object_of((yield from self._ask("GET", with_query("/v1/run-counts", {"stuck_for": filled("stuck_for", stuck_for)}))), "states")
 
-    def _many(self, what: str, filters: dict[str, str], all: bool, dry_run: bool, **more: str) -> Steps[dict[str, Any]]:
+    def _many(self, what: str, filters: dict[str, Any], all: bool, dry_run: bool, **more: str) -> Steps[dict[str, Any]]:
         if not filters and not all:
             raise ValueError("give a filter, or all=True for every run")
         body: dict[str, Any] = filters | {key: value for key, value in more.items() if value}

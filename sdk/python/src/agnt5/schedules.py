@@ -45,6 +45,7 @@ class Schedule(TypedDict, total=False):
     max_runs: int
     input: Any
     tags: dict[str, str]
+    """Of every run that it starts."""
     paused: bool
     """Of a schedule that the worker creates."""
     note: str
@@ -100,6 +101,13 @@ def _problem(schedule: dict[str, Any]) -> str:
         problem = cron_problem(text) if isinstance(text, str) else "cron must be a string, or a list of them"
         if problem:
             return problem
+    tags = schedule.get("tags") or {}
+    if not isinstance(tags, dict) or not all(isinstance(name, str) and isinstance(value, str) for name, value in tags.items()):
+        return "tags must be a dict of texts"
+    for name in tags:
+        problem = "holds ':'; a tag has its value behind that" if ":" in name else name_problem(name)
+        if problem:
+            return f'tags: the name "{name}" {problem}'
     try:
         json.dumps(schedule, allow_nan=False)
     except (TypeError, ValueError) as why:
