@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -147,6 +148,10 @@ func runRows(cmd *cobra.Command, runs []model.RunHead, f client.Filter) [][]stri
 		when = "ENDED"
 	}
 	rows := [][]string{{"RUN", "WORKFLOW", "VERSION", "STATE", when, "TOOK", "NOTE"}}
+	tagged := slices.ContainsFunc(runs, func(r model.RunHead) bool { return len(r.Tags) > 0 })
+	if tagged {
+		rows[0] = slices.Insert(rows[0], 6, "TAGS")
+	}
 	for _, r := range runs {
 		took, note, at := age(r.CreatedAt), cmp.Or(r.Error, r.CancelReason), r.CreatedAt
 		if r.CompletedAt != "" {
@@ -164,7 +169,11 @@ func runRows(cmd *cobra.Command, runs []model.RunHead, f client.Filter) [][]stri
 		if r.Skipped > 0 && note == "" {
 			note = fmt.Sprintf("%d skipped", r.Skipped)
 		}
-		rows = append(rows, []string{r.WorkflowID, r.WorkflowName, fmt.Sprint(r.Version), r.State, local(at, zone(cmd)), took, strings.Join(strings.Fields(note), " ")})
+		row := []string{r.WorkflowID, r.WorkflowName, fmt.Sprint(r.Version), r.State, local(at, zone(cmd)), took, strings.Join(strings.Fields(note), " ")}
+		if tagged {
+			row = slices.Insert(row, 6, shownTags(r.Tags))
+		}
+		rows = append(rows, row)
 	}
 	return rows
 }

@@ -45,6 +45,7 @@ func TestTagsOutliveAKill(t *testing.T) {
 	d.again(t)
 	look("")
 	d.say(t, 0, "\ntags env=prod team=data\n", "show", "a")
+	d.say(t, 0, "env=prod team=data", "list", "--tag", "env=prod")
 	d.say(t, 0, `tags={"lot":"7","team":"data"}`, "history", "d")
 	for bad, want := range map[string]string{"team": "no value", "=x": "the name of a tag is empty", "a b=x": "the name of a tag", "a=" + strings.Repeat("x", 257): "257 bytes", "a=\x01": "does not print"} {
 		d.say(t, 2, want, "start", "w", "--tag", bad)

@@ -41,6 +41,9 @@ func (w *busyWork) record(r *busyRun, body int) journal.Record {
 
 func (r *busyRun) head(state uint8) journal.Head {
 	h := journal.Head{Run: r.last.Run, ID: r.id, Workflow: "w" + r.id[len(r.id)-1:], Version: 1, State: state, LastSeq: r.last.Seq, Events: r.last.Last(), CreatedAt: 1_790_000_000_000 + int64(r.last.Run)}
+	if r.last.Run%3 > 0 {
+		h.Tags = []string{fmt.Sprint("lot:", r.last.Run%5), fmt.Sprint("state:", state)} // one of them changes
+	}
 	if state != journal.OpenState {
 		h.EndedAt, h.Digest = r.last.At, []byte("digest of "+r.id)
 	}
