@@ -197,7 +197,7 @@ func (b *bucket) absent(c *bbolt.Cursor, k, v, key []byte) ([]byte, error) {
 		found, err = b.neighbour(k, v, key, 1)
 		k, v = c.Prev()
 	} else {
-		k, v = c.Last()
+		k, v = last(c)
 	}
 	if k != nil && err == nil && found == nil {
 		found, err = b.neighbour(k, v, key, -1)
@@ -217,13 +217,21 @@ func (b *bucket) absent(c *bbolt.Cursor, k, v, key []byte) ([]byte, error) {
 	return nil, err
 }
 
+// last gives the last row. bbolt's own search for it never ends where a transaction has deleted all that there was.
+func last(c *bbolt.Cursor) (k, v []byte) {
+	if k, _ := c.First(); k == nil {
+		return nil, nil
+	}
+	return c.Last()
+}
+
 // around gives the rows around the place of key, in the order in which they stand, until fn has what it wants: where keys
 // are damaged, a search may end beside its goal.
 func around(c *bbolt.Cursor, key []byte, fn func(k, v []byte) bool) {
 	const before, all = 256, 768 // more than a page has
 	k, _ := c.Seek(key)
 	if k == nil {
-		k, _ = c.Last()
+		k, _ = last(c)
 	}
 	for range before {
 		if k, _ = c.Prev(); k == nil {

@@ -57,7 +57,7 @@ func (b *bucket) wholeSpan(tx *bbolt.Tx, prefix, after string, limit int) (rows 
 // before gives the row in front of the place of a key.
 func before(c *bbolt.Cursor, key []byte) (k, v []byte) {
 	if k, _ := c.Seek(key); k == nil {
-		return c.Last()
+		return last(c)
 	}
 	return c.Prev()
 }
