@@ -38,10 +38,11 @@ const (
 // whatever leaves the lease as it is must be holding.
 func standing(run *Run, slot *leases.Slot, c claim) Standing {
 	s, st := run.S, run.S.At(c.Step)
-	if st == nil && !s.Dropped(c.Step) {
+	// A damaged run may not know its own tokens, nor the items of its lists. That it is damaged may be a fact of this very turn, which
+	// stands in front.
+	if st == nil && !s.Hurt && !s.Dropped(c.Step) {
 		return alien
 	}
-	// A damaged run may not know its own tokens. That it is damaged may be a fact of this very turn, which stands in front.
 	if st != nil && !s.Hurt && st.Alien(c.Attempt, c.Boot) {
 		return alien
 	}

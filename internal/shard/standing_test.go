@@ -95,3 +95,26 @@ func TestStanding(t *testing.T) {
 		}
 	}
 }
+
+// Of a damaged run the list may be lost that an item is one of: its token was made for it nevertheless.
+func TestAnItemOfAListThatIsLostIsNotOfAnotherHistory(t *testing.T) {
+	g, err := flow.NewGraph(&flow.Definition{Steps: []flow.Step{flow.Task("s", "svc", "h", flow.ForEachOf([]int{1, 2}))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := replay.New(g)
+	turn := replay.Turn{S: s, At: 1, Seq: 1, Boot: 7}
+	turn.Start("r", "w", 1, []byte("null"), "")
+	item := claim{Token: leases.Token{Run: 1, Step: g.Lists[0].First, Attempt: 1, Boot: 7, Worker: "A"}}
+	if got := standing(&Run{S: s}, nil, item); got != alien {
+		t.Errorf("of a run whose list is not known yet: standing %d, want %d", got, alien)
+	}
+	s.Hurt = true // found in this turn
+	if got := standing(&Run{S: s}, nil, item); got != stale {
+		t.Errorf("of a run that is damaged: standing %d, want %d", got, stale)
+	}
+	turn.Quarantine(1, "damaged")
+	if got := standing(&Run{S: s}, nil, item); got != late {
+		t.Errorf("of a run that is quarantined: standing %d, want %d", got, late)
+	}
+}

@@ -24,7 +24,7 @@ func explain(t *testing.T, w *World, err error) {
 			for i, e := range events {
 				name := ""
 				if e.OfStep() {
-					name = tr.s.Graph.Def.Steps[e.Step].Name
+					name = tr.s.Name(e.Step)
 				}
 				t.Logf("%5d @%d %s %s %d due=%d %s", r.Seq+uint64(i), r.At, e.Kind, name, e.Attempt, e.Due, e.Code)
 			}

@@ -11,7 +11,7 @@ import (
 
 type ctxT = context.Context
 
-// randomFlow makes up a valid definition: tasks with keys and small retry budgets, waits with and without on_timeout, timers
+// randomFlow makes up a valid definition: tasks with keys and small retry budgets, some of them over lists, waits with and without on_timeout, timers
 // that absorb, and joins of whatever there is.
 func randomFlow(rng *rand.Rand) *flow.Definition {
 	for {
@@ -33,7 +33,7 @@ func tryFlow(rng *rand.Rand) *flow.Definition {
 		d.Output = json.RawMessage(`{"v":"${ run.version }","s":"${ steps.s0.state }"}`)
 	}
 	name := func(i int) string { return fmt.Sprintf("s%d", i) }
-	escalates := map[int]bool{}
+	escalates, lists := map[int]bool{}, map[string]bool{}
 	for i := range n {
 		var after []string
 		for j := range i {
@@ -53,6 +53,9 @@ func tryFlow(rng *rand.Rand) *flow.Definition {
 			if rng.IntN(100) < 15 {
 				most, pause := int64(3), int64(rng.IntN(2)*rng.IntN(5000))
 				s.Repeat = &flow.Repeat{Until: fmt.Sprintf("round == %d", rng.IntN(4)), IntervalMS: &pause, MaxRounds: &most}
+			}
+			if rng.IntN(100) < 15 {
+				overList(rng, &s, after, lists)
 			}
 			d.Steps = append(d.Steps, s)
 		case k < 84:

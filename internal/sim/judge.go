@@ -38,7 +38,8 @@ import (
 //     until the journal says that its attempt is over.
 //  13. The books of the shards and of the hub are in order (Shard.Check, Hub.Check), and agree.
 //  14. A service runs no more attempts at once than its bound, over all shards.
-//  15. Each due time of a schedule has exactly one row in its ledger, and its run is started once: see book.
+//  15. The items of a list are each completed once, see listed.
+//  16. Each due time of a schedule has exactly one row in its ledger, and its run is started once: see book.
 //
 // With several shards each rule holds over all of them, but for 7 and 12: an object key belongs to one shard in this step, and the
 // same key at another shard is another key. (Keys across shards come with home shards; a process opens one shard today.)
@@ -95,10 +96,12 @@ type given struct {
 type track struct {
 	s        *replay.State
 	id       string
-	final    []int // completions, time-outs and skips by step
-	failed   []int // final failures since the run was last reopened
-	fired    []int
-	attempts []uint32
+	input    []byte
+	lists    map[int32]*listed // of steps that go over one
+	final    map[int32]int     // completions, time-outs and skips by step, or item
+	failed   map[int32]int     // final failures since the run was last reopened
+	fired    map[int32]int
+	attempts map[int32]uint32
 	due      map[int32]int64
 	requests map[int32]uint64    // the newest by step
 	asked    map[uint64]int32    // step by request
@@ -237,8 +240,7 @@ func (j *Judge) fold(t *track, s *replay.State, rec *journal.Record) *replay.Sta
 				w.fail("record %d: %v", rec.Seq, err)
 			}
 			s = replay.New(g)
-			n := len(g.Def.Steps)
-			t = &track{s: s, id: e.ID, final: make([]int, n), failed: make([]int, n), fired: make([]int, n), attempts: make([]uint32, n), due: map[int32]int64{},
+			t = &track{s: s, id: e.ID, input: bytes.Clone(e.Payload), lists: map[int32]*listed{}, final: map[int32]int{}, failed: map[int32]int{}, fired: map[int32]int{}, attempts: map[int32]uint32{}, due: map[int32]int64{},
 				requests: map[int32]uint64{}, asked: map[uint64]int32{}, wants: map[uint64][]string{}, payloads: map[string][]byte{}, outcomes: map[attemptOf]uint64{},
 				origins: map[attemptOf]origin{}, started: map[int32]uint32{}, begun: map[attemptOf]bool{}, over: map[attemptOf]bool{}, had: map[attemptOf]string{}}
 			if old := j.byID[e.ID]; old != nil && !old.gone {
@@ -287,17 +289,18 @@ func (j *Judge) whole(t *track, rec *journal.Record, e *event.Event) {
 func (j *Judge) templates(t *track, e *event.Event) {
 	spec := t.s.Spec(e.Step)
 	want := strings.ReplaceAll(string(spec.Input), `"${ 1 + 1 }"`, "2")
+	_, index, _ := t.s.ItemOf(e.Step)
 	if string(e.Payload) != want {
 		j.w.fail("%s/%s: its input came to %s, want %s", t.id, spec.Name, e.Payload, want)
 	}
 	var keys, got []string
 	for _, k := range spec.ObjectKeys {
-		keys = append(keys, strings.NewReplacer("${ ", "", " }", "").Replace(k))
+		keys = append(keys, strings.NewReplacer("${ index }", strconv.Itoa(index), "${ ", "", " }", "").Replace(k))
 	}
 	for _, o := range e.Objects {
 		got = append(got, o.Key)
 	}
-	if templated := t.s.Graph.KeyTemplates(e.Step); templated && !slices.Equal(keys, got) || !templated && got != nil {
+	if templated := t.s.Graph.KeyTemplates(t.s.Shared(e.Step)); templated && !slices.Equal(keys, got) || !templated && got != nil {
 		j.w.fail("%s/%s: its keys came to %q, want %q", t.id, spec.Name, got, keys)
 	}
 }
@@ -337,8 +340,9 @@ func (j *Judge) before(t *track, rec *journal.Record, e *event.Event, seq uint64
 		w.fail("run %s has ended, and then came %s", t.id, e.Kind)
 	}
 	j.whole(t, rec, e)
+	j.overLists(t, e)
 	switch e.Kind {
-	case event.StepBlocked, event.SignalAwaited, event.TimerSet, event.StepSkipped:
+	case event.StepBlocked, event.SignalAwaited, event.TimerSet, event.StepSkipped, event.ItemsSet:
 		j.mayBegin(t, e)
 	case event.ConditionEvaluated:
 		if s.At(step).State == replay.StepWaiting {
@@ -490,6 +494,9 @@ func (j *Judge) free(request uint64, t *track) {
 // mayBegin works out, naively, whether a step that has not been ready before may start or be skipped now.
 func (j *Judge) mayBegin(t *track, e *event.Event) {
 	s, i := t.s, e.Step
+	if _, _, item := s.ItemOf(i); item { // its step may have begun, see ofItem
+		return
+	}
 	st := s.At(i)
 	if st.State != replay.StepPending && st.State != replay.StepDormant {
 		return // retried, deferred or lost: it has been ready before
@@ -662,7 +669,11 @@ func (j *Judge) handedOut(who string, s *shard.Spec) {
 	if g == (given{w.epoch, s.Attempt, who}) {
 		return // the same answer to the same poll again
 	}
+	j.handsOut(t, s)
 	st := t.s.At(s.Step)
+	if st == nil {
+		w.fail("%s step %d attempt %d is handed out to %s; the journal has it %s", t.id, s.Step, s.Attempt, who, t.s.StateOf(s.Step))
+	}
 	if (st.State != replay.StepScheduled && st.State != replay.StepRunning) || st.Attempt != s.Attempt {
 		if t.s.Status == replay.Running {
 			w.fail("%s step %d attempt %d is handed out to %s; the journal has it %s at attempt %d", t.id, s.Step, s.Attempt, who, st.State, st.Attempt)

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -82,7 +83,7 @@ func (w *World) answered(c *client, epoch int, err error) bool {
 func (w *World) newStart() {
 	id := fmt.Sprintf("run-%d", w.Ops["start"])
 	name := w.flows[w.rng.IntN(len(w.flows))]
-	input := []byte(fmt.Sprintf(`{"n":%d}`, w.rng.IntN(100)))
+	input := []byte(fmt.Sprintf(`{"list":%s,"n":%d}`, must(json.Marshal(randomList(w.rng))), w.rng.IntN(100)))
 	delay := int64(0)
 	if w.chance(10) {
 		delay = int64(w.rng.IntN(30_000))
