@@ -2,6 +2,7 @@ package sim
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"slices"
@@ -128,6 +129,11 @@ func (n *node) answer() {
 	n.asked = append(n.asked[:i:i], n.asked[i+1:]...)
 	n.w.op("an expression is worked out")
 	in, err := evaluate.Answer(q, n.w.judge.archive(q.Run))
+	var damage *journal.DamageError
+	if t := n.w.judge.byRun[q.Run]; t != nil && errors.As(err, &damage) && t.damaged == damage.Seq {
+		n.w.meets(t)
+		return
+	}
 	if err != nil {
 		n.w.fail("run %d: %v", q.Run, err)
 	}
