@@ -39,7 +39,8 @@ import (
 //  13. The books of the shards and of the hub are in order (Shard.Check, Hub.Check), and agree.
 //  14. A service runs no more attempts at once than its bound, over all shards.
 //  15. The items of a list are each completed once, see listed.
-//  16. Each due time of a schedule has exactly one row in its ledger, and its run is started once: see book.
+//  16. A run that is deleted had ended, and nothing of it comes back.
+//  17. Each due time of a schedule has exactly one row in its ledger, and its run is started once: see book.
 //
 // With several shards each rule holds over all of them, but for 7 and 12: an object key belongs to one shard in this step, and the
 // same key at another shard is another key. (Keys across shards come with home shards; a process opens one shard today.)
@@ -154,6 +155,9 @@ func (j *Judge) durable(records []journal.Record) {
 		t := j.byRun[rec.Run]
 		var s *replay.State
 		if t != nil {
+			if t.gone {
+				j.w.fail("run %s was deleted, and record %d is of it", t.id, rec.Seq)
+			}
 			if metWhileFolding(rec) {
 				j.forgets(t)
 			}
@@ -213,11 +217,7 @@ func (j *Judge) system(rec *journal.Record) {
 	for _, e := range events {
 		j.w.op("event " + e.Kind.String())
 		if e.Kind == event.RunsDeleted {
-			for _, t := range j.order {
-				if _, ok := j.w.at(t.s.Run).disk.ids[t.id]; !ok && t.s.Status.Ended() {
-					t.gone = true
-				}
-			}
+			j.deleted(rec, &e)
 		}
 	}
 }
@@ -245,6 +245,8 @@ func (j *Judge) fold(t *track, s *replay.State, rec *journal.Record) *replay.Sta
 				origins: map[attemptOf]origin{}, started: map[int32]uint32{}, begun: map[attemptOf]bool{}, over: map[attemptOf]bool{}, had: map[attemptOf]string{}}
 			if old := j.byID[e.ID]; old != nil && !old.gone {
 				w.fail("run %s was started twice, in records %d and %d", e.ID, old.s.Run, rec.Seq)
+			} else if old != nil {
+				w.op("a run has the id of one that was deleted")
 			}
 			j.byRun[rec.Run], j.byID[e.ID] = t, t
 			j.order = append(j.order, t)
@@ -752,6 +754,7 @@ func (j *Judge) end() {
 			w.fail("run %s has ended and attempts of it are still out: %+v", t.id, t.s.Outs)
 		}
 	}
+	j.stayGone()
 	for k, at := range j.holders {
 		w.fail("key %s is held by run %d step %d when everything has ended", k.key, at.run, at.step)
 	}

@@ -19,15 +19,16 @@ import (
 // node is one shard of the process and its disk. A file has one; a World has up to three around one hub, in a share of the seeds.
 // Ids and object keys belong to one shard each: a run is where its id says, and a key is another one at each shard.
 type node struct {
-	w     *World
-	no    journal.Shard
-	disk  *Disk
-	shard *shard.Shard
-	inbox []shard.Input
-	full  bool // the disk is full
-	reads []*reading
-	doubt *doubt
-	asked []*shard.Question // what expressions come to, not answered yet
+	w      *World
+	no     journal.Shard
+	disk   *Disk
+	shard  *shard.Shard
+	inbox  []shard.Input
+	full   bool // the disk is full
+	keeper keeper
+	reads  []*reading
+	doubt  *doubt
+	asked  []*shard.Question // what expressions come to, not answered yet
 
 	// What is under way between the hub and the shard, in order, when each has its own goroutine (World.slow).
 	fromHub []shard.Input

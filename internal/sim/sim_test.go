@@ -35,6 +35,7 @@ var floor = []string{
 	"event StepSkipped", "event SignalAwaited", "event SignalReceived", "event TimerSet", "event TimerFired", "event RunCompleted",
 	"event RunFailed", "event RunCancelled", "event RunReopened", "event AttemptEnded", "event WorkflowRegistered", "event RunsDeleted",
 	"event EngineStarted", "event RunQuarantined", "event ConditionEvaluated", "event FailureCaught", "event RoundCompleted", "event TemplatesEvaluated", "event RunBegan", "a run is over its time", "a template says what a run gives",
+	"the keeper deletes a slice", "a run has the id of one that was deleted",
 	"event ItemsSet", "an item is completed", "an item fails", "items wait for others to end", "a step goes over an empty list", "a list is what a step before it gave",
 	"a step tolerates that an item failed", "a step goes on with its list", "a step over a list fails: item_failed", "a step over a list fails: too_many_items",
 	"a step over a list fails: expression_failed",

@@ -47,6 +47,7 @@ type World struct {
 	copy      []*Disk               // of the files, to be put back
 	cancelled map[*leases.Slot]bool // attempts in process whose handlers were told
 	scheduled bool                  // there are schedules
+	keeps     bool                  // a keeper deletes runs that are over
 	moments   map[string]*moments   // by schedule
 	decided   bool                  // due times were decided a moment ago: they are on their way to a disk, or just there
 
@@ -69,7 +70,7 @@ type client struct {
 // Run lives through one seed: faults for that many steps of the world, then quiet. The error is the first thing that may
 // not be.
 func Run(seed uint64, steps int, bug Bug) (w *World, err error) {
-	w = &World{Seed: seed, bug: bug, rng: rand.New(rand.NewPCG(seed, 5)), wall: 1_800_000_000_000, mono: 1, Ops: map[string]int{}, moments: map[string]*moments{}, scheduled: seed%5 == 0}
+	w = &World{Seed: seed, bug: bug, rng: rand.New(rand.NewPCG(seed, 5)), wall: 1_800_000_000_000, mono: 1, Ops: map[string]int{}, moments: map[string]*moments{}, scheduled: seed%5 == 0, keeps: seed%6 == 1}
 	shards := 1
 	if seed%4 == 0 {
 		shards = 2 + w.rng.IntN(2)
@@ -172,6 +173,13 @@ func (w *World) step() {
 	}
 	if w.scheduled && w.chance(6) {
 		w.scheduleActs()
+	}
+	if w.keeps && w.chance(6) {
+		n := w.some()
+		n.keeper.act(n)
+	}
+	if w.keeps && w.chance(2) {
+		w.startAgain()
 	}
 	if w.chance(20) {
 		w.some().readSome()
