@@ -144,8 +144,14 @@ func (j *Judge) reported(d journal.Damage) {
 	}
 }
 
-// durable looks at records as they are committed.
+// durable looks at records as they are committed. What the shard has forgotten with a damage that it met while it folded the journal, it
+// forgot before it decided anything in the batch that says so: a key that the run held may be granted in front of that.
 func (j *Judge) durable(records []journal.Record) {
+	for i := range records {
+		if t := j.byRun[records[i].Run]; t != nil && metWhileFolding(&records[i]) {
+			j.forgets(t)
+		}
+	}
 	for i := range records {
 		rec := &records[i]
 		if rec.Run == 0 {
@@ -157,9 +163,6 @@ func (j *Judge) durable(records []journal.Record) {
 		if t != nil {
 			if t.gone {
 				j.w.fail("run %s was deleted, and record %d is of it", t.id, rec.Seq)
-			}
-			if metWhileFolding(rec) {
-				j.forgets(t)
 			}
 			s = t.s
 		}
@@ -602,17 +605,21 @@ func (j *Judge) refold(t *track) (*replay.State, error) {
 
 // started checks an acknowledged start.
 func (j *Judge) started(id, workflow string) {
-	t := j.byID[id]
-	if t == nil {
+	if t := j.byID[id]; t == nil {
 		j.w.fail("start of %s was acknowledged and is not in the journal", id)
-	} else if t.s.Workflow != workflow {
+	} else if !j.some(id, func(t *track) bool { return t.s.Workflow == workflow }) {
 		j.w.fail("run %s is of workflow %s, asked for was %s", id, t.s.Workflow, workflow)
 	}
 }
 
+// some says whether it is so of a run that has the id, or had it and was deleted: who asked by the id does not know which one it is.
+func (j *Judge) some(id string, is func(*track) bool) bool {
+	return slices.ContainsFunc(j.order, func(t *track) bool { return t.id == id && is(t) })
+}
+
 // signalled checks an acknowledged signal.
 func (j *Judge) signalled(t *track, id, by string) {
-	if t = j.byID[t.id]; t.gone {
+	if t = j.byID[t.id]; j.some(t.id, func(t *track) bool { return t.gone }) {
 		return
 	}
 	a, ok := t.s.Mail.Find(id)
