@@ -65,6 +65,11 @@ type comparison struct {
 }
 
 func compareOn(t *testing.T, seed uint64, loud bool) map[string]int {
+	defer func() {
+		if t.Failed() {
+			t.Logf("that was definition %d", seed)
+		}
+	}()
 	rng := rand.New(rand.NewPCG(seed, 15))
 	c := &comparison{seed: seed, rng: rng, met: map[string]int{}, loud: loud}
 	c.text = randomLanguage(rng)
@@ -513,7 +518,9 @@ func tryLanguage(rng *rand.Rand) string {
 		def["timeout_ms"] = 1 + rng.IntN(2_000_000)
 	}
 	if rng.IntN(100) < 25 {
-		def["output"] = randomTemplate(rng, steps)
+		if def["output"] = randomTemplate(rng, steps); rng.IntN(5) == 0 {
+			def["output"] = "${ input.none.x }"
+		}
 	}
 	b, _ := json.Marshal(def)
 	return string(b)
