@@ -258,7 +258,7 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 				r.due.Push(timers.Entry{Due: e.Due, Run: s.Run, Step: e.Step})
 			}
 		case event.StepFailed:
-			if _, over := s.List(e.Step); over && s.Status == replay.Running {
+			if _, over := s.List(e.Step); over && (s.Status == replay.Running || s.Status == replay.Completed) { // stop does it for a run that failed or was cancelled
 				r.stopItems(run, e.Step)
 			}
 		case event.RunCompleted, event.RunFailed, event.RunCancelled:
