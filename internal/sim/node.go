@@ -12,6 +12,7 @@ import (
 	"github.com/agnt5/agnt5d/internal/leases"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
+	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/schedules"
 	"github.com/agnt5/agnt5d/worker"
 )
@@ -131,9 +132,12 @@ func (n *node) answer() {
 	n.w.op("an expression is worked out")
 	in, err := evaluate.Answer(q, n.w.judge.archive(q.Run))
 	var damage *journal.DamageError
-	if t := n.w.judge.byRun[q.Run]; t != nil && errors.As(err, &damage) && t.damaged == damage.Seq {
+	switch t := n.w.judge.byRun[q.Run]; {
+	case t != nil && errors.As(err, &damage) && t.damaged == damage.Seq:
 		n.w.meets(t)
 		return
+	case t != nil && t.gone && errors.Is(err, journal.ErrNotFound): // nobody waits for it
+		in, err = &shard.Evaluated{Run: q.Run, Step: q.Step, No: q.No, Got: replay.Evaluated{Err: "what the expression names cannot be read"}}, nil
 	}
 	if err != nil {
 		n.w.fail("run %d: %v", q.Run, err)
