@@ -4,13 +4,15 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"go.etcd.io/bbolt"
 
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/flow"
@@ -100,17 +102,16 @@ func TestDamageIsNamedAlike(t *testing.T) {
 	for _, run := range []string{"run-waits", "run-bad"} { // its only record; the last of several
 		path := journalFile(t)
 		keys, values := logValues(t, path)
-		whole, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
 		hit := slices.IndexFunc(values, func(v []byte) bool { return bytes.Contains(v, []byte(run)) })
 		if run == "run-bad" {
 			hit = slices.IndexFunc(values, func(v []byte) bool { return bytes.Contains(v, []byte("no such customer")) })
 		}
-		at := bytes.LastIndex(whole, values[hit])
-		whole[at+len(values[hit])-1] ^= 0x10
-		if err := os.WriteFile(path, whole, 0o600); err != nil {
+		db, err := bbolt.Open(path, 0o600, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values[hit][len(values[hit])-1] ^= 0x10
+		if err := errors.Join(db.Update(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("log")).Put(keys[hit], values[hit]) }), db.Close()); err != nil {
 			t.Fatal(err)
 		}
 		want := fmt.Sprintf("record %d of run %s: ", binary.BigEndian.Uint64(keys[hit]), run)

@@ -257,12 +257,12 @@ func (w *writer) flush() error {
 	return nil
 }
 
-// id puts the id of a run. Beside a damaged key it would stand where nobody finds it, and hide others: there it goes without its row, and
-// is found by its head, as those beside it are.
+// id puts the id of a run. Where a damaged key has put the rows out of order it would stand where nobody finds it, and hide others: there
+// it goes without its row, and is found by its head, as those beside it are.
 func (w *writer) id(id string, run uint64) error {
 	key := []byte(id)
 	if in := w.tx.Bucket(idBucket.name); in.Get(key) == nil {
-		if _, err := idBucket.get(w.tx, key); err != nil {
+		if _, err := idBucket.get(w.tx, key); err != nil && !ordered(in.Cursor(), key) {
 			return nil
 		}
 	}

@@ -252,6 +252,18 @@ func around(c *bbolt.Cursor, key []byte, fn func(k, v []byte) bool) {
 	}
 }
 
+// ordered says whether the rows around the place of key stand in the order of their keys.
+func ordered(c *bbolt.Cursor, key []byte) bool {
+	var before []byte
+	in := true
+	around(c, key, func(k, _ []byte) bool {
+		in = before == nil || bytes.Compare(before, k) < 0
+		before = k
+		return !in
+	})
+	return in
+}
+
 // neighbour looks at a row beside the place of key. One whose checksum holds under key is the one that is looked for, and its own key is
 // damaged; one whose checksum holds under neither may be, where its lengths are damaged.
 func (b *bucket) neighbour(k, v, key []byte, side int) (found []byte, err error) {

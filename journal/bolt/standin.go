@@ -102,6 +102,8 @@ func (j *Journal) mendedID(id string) (run uint64, until int64, ok bool, err err
 	if err != nil {
 		return 0, 0, false, err
 	}
-	j.mended.Store(id, [2]uint64{run, uint64(until)})
-	return run, until, run != 0 || until != 0, nil
+	if ok = run != 0 || until != 0; ok { // an id that nobody has may be given at any time
+		j.mended.Store(id, [2]uint64{run, uint64(until)})
+	}
+	return run, until, ok, nil
 }
