@@ -15,7 +15,8 @@ test: ## every test
 	$(GO) test ./...
 
 race: ## the core under the race detector
-	$(GO) test -race -short ./engine ./internal/shard ./journal/... ./worker/... ./internal/pool ./internal/crew ./internal/leases ./internal/queue ./api ./client ./push ./access ./seal ./internal/sealed ./internal/hub ./internal/sim ./cmd/...
+	$(GO) test -race -short ./engine ./internal/shard ./journal/... ./worker/... ./internal/pool ./internal/crew ./internal/leases ./internal/queue ./api ./client ./push ./access ./seal ./internal/sealed ./internal/hub ./internal/sim
+	$(GO) test -race -short ./cmd/agnt5d -run 'Killed|InTurn|TwoNodes|Certificate|Worker|Follow|Service|Tail'
 
 lint: ## formatting, vet, staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt-ed: $$unformatted"; exit 1; }
