@@ -258,12 +258,7 @@ func (in *Signal) refuse(err error) { in.Reply("", err) }
 func (in *Signal) asks()            {}
 
 func (in *Signal) admit(r *Shard) {
-	run, err := r.find(in.ID)
-	if err != nil {
-		in.refuse(err)
-		return
-	}
-	r.give(run, in)
+	r.giveTo(in.ID, nil, in)
 }
 
 func (in *Signal) fold(r *Shard, run *Run, t *replay.Turn) {
@@ -300,12 +295,7 @@ func (in *Cancel) refuse(err error) { in.Reply(err) }
 func (in *Cancel) asks()            {}
 
 func (in *Cancel) admit(r *Shard) {
-	run, err := r.find(in.ID)
-	if err != nil {
-		in.refuse(err)
-		return
-	}
-	r.give(run, in)
+	r.giveTo(in.ID, nil, in)
 }
 
 func (in *Cancel) fold(r *Shard, run *Run, t *replay.Turn) {
@@ -335,15 +325,7 @@ func (in *Retry) refuse(err error) { in.Reply(err) }
 func (in *Retry) asks()            {}
 
 func (in *Retry) admit(r *Shard) {
-	run, err := r.find(in.ID)
-	if err == ErrAway && in.State != nil {
-		run, err = r.comeBack(in.State)
-	}
-	if err != nil {
-		in.refuse(err)
-		return
-	}
-	r.give(run, in)
+	r.giveTo(in.ID, in.State, in)
 }
 
 // comeBack takes a finished run, folded from the journal, into the books again.
@@ -382,12 +364,7 @@ func (in *Fire) refuse(err error) { in.Reply(err) }
 func (in *Fire) asks()            {}
 
 func (in *Fire) admit(r *Shard) {
-	run, err := r.find(in.ID)
-	if err != nil {
-		in.refuse(err)
-		return
-	}
-	r.give(run, in)
+	r.giveTo(in.ID, nil, in)
 }
 
 func (in *Fire) fold(r *Shard, run *Run, t *replay.Turn) {

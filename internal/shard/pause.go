@@ -19,12 +19,7 @@ func (in *Pause) refuse(err error) { in.Reply(err) }
 func (in *Pause) asks()            {}
 
 func (in *Pause) admit(r *Shard) {
-	run, err := r.find(in.ID)
-	if err != nil {
-		in.refuse(err)
-		return
-	}
-	r.give(run, in)
+	r.giveTo(in.ID, nil, in)
 }
 
 func (in *Pause) fold(r *Shard, run *Run, t *replay.Turn) {

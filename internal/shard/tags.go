@@ -18,15 +18,7 @@ func (in *Tag) refuse(err error) { in.Reply(nil, err) }
 func (in *Tag) asks()            {}
 
 func (in *Tag) admit(r *Shard) {
-	run, err := r.find(in.ID)
-	if err == ErrAway && in.State != nil {
-		run, err = r.comeBack(in.State)
-	}
-	if err != nil {
-		in.refuse(err)
-		return
-	}
-	r.give(run, in)
+	r.giveTo(in.ID, in.State, in)
 }
 
 func (in *Tag) fold(r *Shard, run *Run, t *replay.Turn) {

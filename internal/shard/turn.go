@@ -148,6 +148,22 @@ func (r *Shard) give(run *Run, f fact) {
 	run.facts = append(run.facts, f)
 }
 
+// giveTo puts a fact in front of the run of an id. One that has ended comes back by its state, where the caller has it.
+func (r *Shard) giveTo(id string, ended *replay.State, f interface {
+	fact
+	refuse(error)
+}) {
+	run, err := r.find(id)
+	if err == ErrAway && ended != nil {
+		run, err = r.comeBack(ended)
+	}
+	if err != nil {
+		f.refuse(err)
+		return
+	}
+	r.give(run, f)
+}
+
 // recordBytes is where a record takes no more facts: the rest makes another record of the same turn. Whoever reads one payload reads its
 // record, so a thousand outputs that came together must not cost a thousand times what they all are.
 const recordBytes = 1 << 20
