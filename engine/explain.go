@@ -53,7 +53,7 @@ func reasons(r books, run *shard.Run, counts *archive.Counts) []Reason {
 		all = append(all, Reason{Code: model.ReasonDiskFull, Detail: "the disk is full: nothing is dispatched until there is space"})
 	}
 	if s.Pause != nil {
-		all = append(all, Reason{Code: model.ReasonPaused, Detail: "the run " + pausedText(s.Pause.At, s.Pause.By, s.Pause.Why) + ": until it is resumed no task of it is handed out, and no time of it comes", Command: "agnt5d resume " + ids.Word(s.ID)})
+		all = append(all, Reason{Code: model.ReasonPaused, Detail: "it " + pausedText(s.Pause.At, s.Pause.By, s.Pause.Why) + ": until it is resumed no task of it is handed out, and no time of it comes", Command: "agnt5d resume " + ids.Word(s.ID)})
 	}
 	if s.Held {
 		all = append(all, Reason{Code: "timer", Detail: "its first steps wait until " + rfc3339.Format(s.StartAt)})

@@ -36,7 +36,7 @@ func TestAPauseOutlivesTheDaemon(t *testing.T) {
 	d.say(t, 0, "by local (the warehouse counts): until it is resumed no task of it is handed out", "explain", "r1")
 	d.say(t, 0, "work: is handed out to svc/noop when run r1 is resumed", "explain", "r1")
 	d.say(t, 0, "agnt5d resume r1", "explain", "r1")
-	d.say(t, 0, "the run was paused", "list")
+	d.say(t, 0, "paused: it was paused at", "list")
 	d.say(t, 0, `"paused":true`, "show", "r1", "-o", "json")
 	d.say(t, 0, "RunPaused", "history", "r1")
 	if _, out, _ := d.cli(t, "history", "r1"); strings.Contains(out, "AttemptStarted") {

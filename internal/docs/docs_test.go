@@ -200,3 +200,27 @@ func TestLinksLeadSomewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Who looks for the right room for a change finds every package in docs/architecture.md, and no package that is gone.
+func TestEveryPackageHasItsLine(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(root, "docs/architecture.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dirs, err := os.ReadDir(filepath.Join(root, "internal"))
+	if err != nil || len(dirs) < 20 {
+		t.Fatal(len(dirs), err)
+	}
+	there := map[string]bool{}
+	for _, d := range dirs {
+		there[d.Name()] = true
+		if !strings.Contains(string(page), "`internal/"+d.Name()+"`") {
+			t.Errorf("docs/architecture.md has no line about internal/%s", d.Name())
+		}
+	}
+	for _, m := range regexp.MustCompile("(?m)^\\|[^|]*`internal/([a-z0-9]+)`").FindAllStringSubmatch(string(page), -1) {
+		if !there[m[1]] {
+			t.Errorf("docs/architecture.md has a line about internal/%s, which is not there", m[1])
+		}
+	}
+}
