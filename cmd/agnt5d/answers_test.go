@@ -122,7 +122,7 @@ func TestHistoryShowsWhenAnAttemptBegan(t *testing.T) {
 // logs has the attempts in the order in which they began, from a daemon and from a file, and says so when there is nothing.
 func TestLogsAreInTheOrderOfTheAttempts(t *testing.T) {
 	d := startDaemon(t, t.TempDir())
-	d.serve(t, "svc", client.WorkerOptions{}, map[string]worker.Func{"say": func(ctx context.Context, task *worker.Task) (json.RawMessage, error) {
+	stop := d.serve(t, "svc", client.WorkerOptions{}, map[string]worker.Func{"say": func(ctx context.Context, task *worker.Task) (json.RawMessage, error) {
 		if task.WorkflowID != "silent" {
 			worker.Log(ctx).Info("here")
 		}
@@ -143,6 +143,7 @@ func TestLogsAreInTheOrderOfTheAttempts(t *testing.T) {
 	}
 	order()
 	order("-f")
+	stop()
 	d.kill()
 	order("--file", filepath.Join(d.dir, "runs.db"))
 	d.say(t, 0, "the handlers of run silent wrote nothing to a log", "logs", "silent", "--file", filepath.Join(d.dir, "runs.db"))

@@ -137,8 +137,9 @@ func (d *daemon) say(t *testing.T, code int, want string, args ...string) {
 	}
 }
 
-// serve runs a worker of the daemon in this process until the test ends.
-func (d *daemon) serve(t *testing.T, service string, o client.WorkerOptions, handlers map[string]worker.Func) {
+// serve runs a worker of the daemon in this process until the test ends, or calls what it gives. A run may have ended before its worker has
+// heard that, so who kills a daemon for good stops the worker first: it asks for its answer for ten seconds, and that is an error.
+func (d *daemon) serve(t *testing.T, service string, o client.WorkerOptions, handlers map[string]worker.Func) func() {
 	t.Helper()
 	w := client.NewWorker(d.client(t), service, o)
 	for name, fn := range handlers {
@@ -147,12 +148,14 @@ func (d *daemon) serve(t *testing.T, service string, o client.WorkerOptions, han
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()
-	t.Cleanup(func() {
+	end := sync.OnceFunc(func() {
 		stop()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(end)
+	return end
 }
 
 // workerChild is a worker in a process of its own, with the mixed handlers and some that take their time.

@@ -76,13 +76,14 @@ func TestLogsOfASealedJournal(t *testing.T) {
 	keys, path := filepath.Join(dir, "payload.keys"), filepath.Join(dir, "runs.db")
 	put(t, keys, []byte(keyLine("spring")))
 	d := startDaemon(t, dir, "--payload-key", keys)
-	d.serve(t, "logs", client.WorkerOptions{}, map[string]worker.Func{"work": func(ctx context.Context, task *worker.Task) (json.RawMessage, error) {
+	stop := d.serve(t, "logs", client.WorkerOptions{}, map[string]worker.Func{"work": func(ctx context.Context, task *worker.Task) (json.RawMessage, error) {
 		worker.Log(ctx).Info("PLANTED-log")
 		return nil, nil
 	}})
 	d.say(t, 0, "", "register", "w", writeFile(t, "w.yaml", "steps:\n  - {name: a, service_name: logs, handler_name: work}\n"))
 	d.say(t, 0, "r1", "start", "w", "--id", "r1", "--wait")
 	d.say(t, 0, "PLANTED-log", "logs", "r1")
+	stop()
 	d.kill()
 	if b, err := os.ReadFile(path); err != nil || bytes.Contains(b, []byte("PLANTED-log")) {
 		t.Errorf("the file has what a handler wrote to its log: %v", err)
