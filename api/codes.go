@@ -47,6 +47,8 @@ var Codes = []Code{
 	{"signal_conflict", 409, "The signal id was used before, with another name or payload.", "Use another signal_id."},
 	{"step_not_found", 404, "The run has no step of that name.", "\"agnt5d show RUN\" lists the steps."},
 	{"step_not_completed", 409, "The step has not completed, so it has no output.", "\"agnt5d show RUN\" says what state it is in."},
+	{"step_not_open", 409, "The step is not open, and no failure of it is left to be mended.", "\"agnt5d show RUN\" says where its steps stand."},
+	{"run_output_too_large", 409, "With this output the run's output would be over 16 MiB.", "Complete the step with a smaller output, or skip it."},
 	{"timer_not_found", 404, "The run's workflow has no timer with that key.", "\"agnt5d show RUN\" lists the timers."},
 	{"timer_not_waiting", 409, "The timer has not fired, and nothing waits on it now.", "Wait until the steps before it are done."},
 	{"object_not_found", 404, "There is no object with that key.", "\"agnt5d objects\" lists the keys that have state or that a step holds or waits for. In a URL the key is percent-encoded."},

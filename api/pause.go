@@ -9,7 +9,7 @@ import (
 	"github.com/agnt5/agnt5d/model"
 )
 
-// runPauseBody is why a run or a service is paused or resumed: history keeps it.
+// runPauseBody is why something is done: history keeps it.
 type runPauseBody struct {
 	Reason string `json:"reason,omitempty"`
 }

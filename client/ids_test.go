@@ -139,6 +139,11 @@ var calls = map[string]call{
 		_, _, err := c.RegisterDefinition(ctx, s[0], def)
 		return err
 	}},
+	"CompleteStep": {2, func(ctx context.Context, c *client.Client, s []string) error {
+		return c.CompleteStep(ctx, s[0], s[1], nil, "")
+	}},
+	"SkipStep":      {2, func(ctx context.Context, c *client.Client, s []string) error { return c.SkipStep(ctx, s[0], s[1], "") }},
+	"FailStep":      {2, func(ctx context.Context, c *client.Client, s []string) error { return c.FailStep(ctx, s[0], s[1], "") }},
 	"PauseService":  {1, func(ctx context.Context, c *client.Client, s []string) error { return c.PauseService(ctx, s[0], "") }},
 	"ResumeService": {1, func(ctx context.Context, c *client.Client, s []string) error { return c.ResumeService(ctx, s[0], "") }},
 	"Pause":         {1, func(ctx context.Context, c *client.Client, s []string) error { return c.Pause(ctx, s[0], "") }},

@@ -400,6 +400,26 @@ func (c *Client) Tag(ctx context.Context, run string, set map[string]string, rem
 	return out.Tags, err
 }
 
+// CompleteStep completes a step by hand, with JSON as its output: one that is open, or whose failure nothing caught. Of a run that has failed it
+// is the step that failed it, and the run goes on. History keeps the reason.
+func (c *Client) CompleteStep(ctx context.Context, run, step string, output any, reason string) error {
+	raw, err := payload(output)
+	if err != nil {
+		return err
+	}
+	return c.post(ctx, path("v1", "runs", run, "steps", step, "complete"), map[string]any{"output": raw, "reason": reason}, nil)
+}
+
+// SkipStep skips a step by hand, under the rules of CompleteStep. What depends on it by join all is skipped, too.
+func (c *Client) SkipStep(ctx context.Context, run, step, reason string) error {
+	return c.post(ctx, path("v1", "runs", run, "steps", step, "skip"), map[string]any{"reason": reason}, nil)
+}
+
+// FailStep fails an open step for good by hand.
+func (c *Client) FailStep(ctx context.Context, run, step, reason string) error {
+	return c.post(ctx, path("v1", "runs", run, "steps", step, "fail"), map[string]any{"reason": reason}, nil)
+}
+
 // FireTimer fires a timer of a run now.
 func (c *Client) FireTimer(ctx context.Context, run, timer string) error {
 	return c.post(ctx, path("v1", "runs", run, "timers", timer, "fire"), map[string]any{}, nil)

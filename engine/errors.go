@@ -8,31 +8,33 @@ import (
 
 // Errors that callers branch on, with errors.Is.
 var (
-	ErrRunNotFound      = refusal.ErrRunNotFound
-	ErrRunExpired       = refusal.ErrRunExpired
-	ErrRunConflict      = refusal.ErrRunConflict
-	ErrRunFinished      = refusal.ErrRunFinished
-	ErrRunOpen          = refusal.ErrRunOpen
-	ErrRunNotFailed     = refusal.ErrRunNotFailed
-	ErrTooManyTags      = refusal.ErrTooManyTags
-	ErrRunQuarantined   = refusal.ErrRunQuarantined
-	ErrSignalConflict   = refusal.ErrSignalConflict
-	ErrStepNotFound     = refusal.ErrStepNotFound
-	ErrStepNotCompleted = refusal.ErrStepNotCompleted
-	ErrTimerNotFound    = refusal.ErrTimerNotFound
-	ErrTimerNotWaiting  = refusal.ErrTimerNotWaiting
-	ErrObjectHeld       = refusal.ErrObjectHeld
-	ErrWorkflowNotFound = refusal.ErrWorkflowNotFound
-	ErrWorkflowInUse    = refusal.ErrWorkflowInUse
-	ErrVersionCurrent   = refusal.ErrVersionCurrent
-	ErrWorkerNotFound   = refusal.ErrWorkerNotFound
-	ErrOtherService     = refusal.ErrOtherService
-	ErrNotReferred      = refusal.ErrNotReferred
-	ErrNewerRelease     = refusal.ErrNewerRelease
-	ErrDiskFull         = refusal.ErrDiskFull
-	ErrScheduleNotFound = refusal.ErrScheduleNotFound
-	ErrScheduleChanged  = refusal.ErrScheduleChanged
-	ErrBackfillRunning  = refusal.ErrBackfillRunning
+	ErrRunNotFound       = refusal.ErrRunNotFound
+	ErrRunExpired        = refusal.ErrRunExpired
+	ErrRunConflict       = refusal.ErrRunConflict
+	ErrRunFinished       = refusal.ErrRunFinished
+	ErrRunOpen           = refusal.ErrRunOpen
+	ErrRunNotFailed      = refusal.ErrRunNotFailed
+	ErrTooManyTags       = refusal.ErrTooManyTags
+	ErrRunQuarantined    = refusal.ErrRunQuarantined
+	ErrSignalConflict    = refusal.ErrSignalConflict
+	ErrStepNotFound      = refusal.ErrStepNotFound
+	ErrStepNotCompleted  = refusal.ErrStepNotCompleted
+	ErrStepNotOpen       = refusal.ErrStepNotOpen
+	ErrRunOutputTooLarge = refusal.ErrRunOutputTooLarge
+	ErrTimerNotFound     = refusal.ErrTimerNotFound
+	ErrTimerNotWaiting   = refusal.ErrTimerNotWaiting
+	ErrObjectHeld        = refusal.ErrObjectHeld
+	ErrWorkflowNotFound  = refusal.ErrWorkflowNotFound
+	ErrWorkflowInUse     = refusal.ErrWorkflowInUse
+	ErrVersionCurrent    = refusal.ErrVersionCurrent
+	ErrWorkerNotFound    = refusal.ErrWorkerNotFound
+	ErrOtherService      = refusal.ErrOtherService
+	ErrNotReferred       = refusal.ErrNotReferred
+	ErrNewerRelease      = refusal.ErrNewerRelease
+	ErrDiskFull          = refusal.ErrDiskFull
+	ErrScheduleNotFound  = refusal.ErrScheduleNotFound
+	ErrScheduleChanged   = refusal.ErrScheduleChanged
+	ErrBackfillRunning   = refusal.ErrBackfillRunning
 	// ErrNoTestClock: the engine was opened with another clock than a TestClock.
 	ErrNoTestClock = refusal.ErrNoTestClock
 	// ErrClosing is what calls that would begin something get while the engine stops, ErrClosed what every call gets afterwards.

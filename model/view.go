@@ -67,7 +67,7 @@ type StepStatus struct {
 	Error     *StepError      `json:"error,omitempty"` // of the last failed attempt
 	Heartbeat json.RawMessage `json:"heartbeat,omitempty"`
 
-	SkipReason string     `json:"skip_reason,omitempty"` // of a skipped step: when, failure, dependency, not_needed
+	SkipReason string     `json:"skip_reason,omitempty"` // of a skipped step: when, failure, dependency, not_needed, operator
 	Condition  *Condition `json:"condition,omitempty"`   // of a step with when, once it was looked at
 	Caught     bool       `json:"caught,omitempty"`      // of a failed step: the step that its on_failure names has started
 	Round      *uint32    `json:"round,omitempty"`       // of a step with repeat: the newest one, from 0

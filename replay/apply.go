@@ -60,7 +60,7 @@ func (s *State) Near(e *event.Event, fn func(Instance)) {
 	if e.OfStep() {
 		fn(e.Step)
 	}
-	if l := s.itemsOf(e.Step); l != nil && e.Kind == event.StepFailed { // those that were open
+	if l := s.itemsOf(e.Step); l != nil && (e.Kind == event.StepFailed || e.Kind == event.StepCorrected) { // those that were open
 		for i := range s.Items(e.Step) {
 			fn(i)
 		}
@@ -111,12 +111,14 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 	if s.Status != Running {
 		return "the run is " + s.Status.String()
 	}
-	if st != nil {
+	if st != nil && !st.corrected {
 		if why := st.Kind().refuses(e.Kind, st); why != "" {
 			return why
 		}
 	}
 	switch e.Kind {
+	case event.StepCorrected:
+		return s.corrected(e.Step, st, at)
 	case event.StepBlocked:
 		s.blocked(seq, at, st)
 	case event.KeysGranted:
@@ -154,6 +156,7 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		if st.Error == nil || st.Error.Code != e.Code || st.Error.Attempt != e.Attempt {
 			st.Error = &StepError{Code: e.Code, Message: e.Message, Attempt: e.Attempt}
 		}
+		st.corrected = false
 		s.release(st)
 		st.forget()
 		s.leave(e.Step, st, StepFailed, at)
@@ -175,7 +178,7 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 			return fmt.Sprintf("the reason %q is unknown", e.Code)
 		}
 		s.Skipped++
-		st.Skip = why
+		st.Skip, st.corrected = why, false
 		s.to(st, StepSkipped, at)
 		s.settle(e.Step)
 	case event.ConditionEvaluated:
@@ -324,7 +327,9 @@ func (s *State) deferred(at int64, e *event.Event, st *Step) string {
 }
 
 func (s *State) completed(seq uint64, at int64, e *event.Event, st *Step) string {
-	if why := st.Kind().complete(s, seq, e, st); why != "" {
+	if st.corrected {
+		st.Output, st.corrected = keep(seq, e.Payload), false
+	} else if why := st.Kind().complete(s, seq, e, st); why != "" {
 		return why
 	}
 	st.again = false

@@ -20,7 +20,7 @@ import (
 //	fields  = msgpack map: field number -> value, ascending, zero values left out
 //	payload = msgpack array [sequence, length] or [sequence, length, bytes] when length is at most 48
 //
-// A state of a run that is paused has encoding 6, one with tags has encoding 5, one with items has encoding 4, any other of a definition that uses more of the language than dependencies, waits and timers, or of a
+// A state of a run that is paused, or of which an operator skipped a step, has encoding 6, one with tags has encoding 5, one with items has encoding 4, any other of a definition that uses more of the language than dependencies, waits and timers, or of a
 // run that started later, has encoding 3. Another one with instances
 // beyond its definition, or with answers, has encoding 2, and any other is encoded as it was before there were such. Answers came to it later than instances: a release that knows only these says of the field that a newer one wrote it.
 const Encoding = 6
@@ -179,7 +179,9 @@ func (s *State) encode(f, in *fields, dst []byte, answers bool) []byte {
 	f.string(kTrace, s.Trace)
 	f.key(kSteps)
 	f.buf = pack.AppendArray(f.buf, len(s.Steps))
+	byHand := false
 	for i := range s.Steps {
+		byHand = byHand || s.Steps[i].Skip == SkipOperator
 		s.Steps[i].fields(in)
 		f.buf = in.flush(f.buf)
 	}
@@ -243,7 +245,7 @@ func (s *State) encode(f, in *fields, dst []byte, answers bool) []byte {
 		f.buf = event.AppendTags(f.buf, s.Tags)
 		encoding = encodingOfTags
 	}
-	if s.appendPause(f) {
+	if s.appendPause(f) || byHand {
 		encoding = Encoding
 	}
 	return f.flush(append(dst, encoding))

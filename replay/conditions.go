@@ -173,9 +173,10 @@ const (
 	SkipFailure                      // something before it failed or timed out
 	SkipDependency                   // something before it was skipped
 	SkipNotNeeded                    // nothing that it is for has happened
+	SkipOperator                     // an operator skipped it
 )
 
-var skipReasons = [...]string{"", "when", "failure", "dependency", "not_needed"}
+var skipReasons = [...]string{"", "when", "failure", "dependency", "not_needed", "operator"}
 
 func (r SkipReason) String() string { return skipReasons[r] }
 

@@ -89,7 +89,7 @@ func (s *State) Errors(i Instance) map[string]*StepError {
 func (g Graph) hasFailed(t *Turn, i Instance) {
 	s := t.S
 	switch e := s.onFailure(i); {
-	case e < 0 || s.Steps[e].State == StepSkipped:
+	case e < 0 || s.Steps[e].State == StepSkipped && s.Steps[e].Skip != SkipOperator: // one that an operator skipped counts as having started
 		t.add(event.Event{Kind: event.RunFailed, Step: i})
 	case s.Steps[e].State == StepDormant:
 		s.agenda.push(e)

@@ -79,6 +79,7 @@ func kindOf(t flow.StepType) uint8 {
 var common = map[event.Kind]States{
 	event.ConditionEvaluated: In(StepPending, StepDormant),
 	event.StepSkipped:        In(StepPending, StepDormant),
+	event.StepCorrected:      In(StepPending, StepDormant, StepBlocked, StepScheduled, StepRunning, StepWaiting, StepRetrying, StepDeferred, StepFailed),
 	event.StepFailed:         In(StepPending, StepDormant, StepBlocked, StepScheduled, StepRunning, StepWaiting, StepRetrying, StepDeferred),
 	event.RunFailed:          In(StepFailed),
 	event.FailureCaught:      In(StepFailed),

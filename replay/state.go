@@ -105,26 +105,27 @@ func keep(seq uint64, b []byte) Payload {
 
 // Step is where one instance of a run stands: a step, or one that was added.
 type Step struct {
-	State    StepState
-	Was      StepState // before it was cancelled
-	Local    bool      // the attempt that runs was started in process
-	kind     uint8     // place of its type in Kinds
-	again    bool      // becomes ready anew in this turn, whatever its dependencies
-	Skip     SkipReason
-	Caught   bool     // of a failed step: a branch has taken its failure
-	need     int32    // dependencies, and steps that its expressions name, not settled
-	Timer    Instance // of a deferred step: the timer that absorbed it
-	Attempt  uint32   // the newest attempt; 0: none yet
-	Floor    uint32   // attempts up to this one were cancelled; their tokens are never good again
-	Failures uint32   // failed attempts of this retry budget; of a timer: failures absorbed
-	Losses   uint32   // attempts lost in a row
-	Since    int64    // Unix ms: when State last changed
-	Boot     uint64   // random number of the engine's start under which the open attempt was scheduled; 0: none is open, or of before
-	Error    *StepError
-	Output   Payload
-	Worker   string // who has the attempt that runs
-	Due      int64  // Unix ms: when a wait, timer, retry or deferral is over; 0: never
-	Answer   Answer // the newest outcome that was recorded, if it came from another process
+	State     StepState
+	Was       StepState // before it was cancelled
+	Local     bool      // the attempt that runs was started in process
+	kind      uint8     // place of its type in Kinds
+	again     bool      // becomes ready anew in this turn, whatever its dependencies
+	corrected bool      // an operator has taken it from whoever had it, and what it ends as is next
+	Skip      SkipReason
+	Caught    bool     // of a failed step: a branch has taken its failure
+	need      int32    // dependencies, and steps that its expressions name, not settled
+	Timer     Instance // of a deferred step: the timer that absorbed it
+	Attempt   uint32   // the newest attempt; 0: none yet
+	Floor     uint32   // attempts up to this one were cancelled; their tokens are never good again
+	Failures  uint32   // failed attempts of this retry budget; of a timer: failures absorbed
+	Losses    uint32   // attempts lost in a row
+	Since     int64    // Unix ms: when State last changed
+	Boot      uint64   // random number of the engine's start under which the open attempt was scheduled; 0: none is open, or of before
+	Error     *StepError
+	Output    Payload
+	Worker    string // who has the attempt that runs
+	Due       int64  // Unix ms: when a wait, timer, retry or deferral is over; 0: never
+	Answer    Answer // the newest outcome that was recorded, if it came from another process
 
 	// What few steps ever have stands behind what each one uses.
 	Request uint64 // sequence of the StepBlocked by which it wants or holds its keys; 0: neither

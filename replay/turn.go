@@ -38,7 +38,7 @@ func (t *Turn) add(e event.Event) {
 	if t.Err != nil {
 		return
 	}
-	stops := e.Kind.Stops() || e.Kind == event.RunPaused || e.Kind == event.StepFailed && t.S.itemsOf(e.Step) != nil // the items that are open then
+	stops := e.Kind.Stops() || e.Kind == event.RunPaused || e.Kind == event.StepCorrected || e.Kind == event.StepFailed && t.S.itemsOf(e.Step) != nil // the items that are open then
 	if t.Stopping != nil && t.S.Status == Running && stops {
 		t.Stopping(t)
 		if t.Err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,4 +84,47 @@ func TestAServiceIsPausedOverAKill(t *testing.T) {
 	d.say(t, 0, "service svc is not paused any more", "services", "resume", "svc")
 	d.say(t, 0, "r1  completed", "wait", "r1", "--timeout", "30s")
 	d.say(t, 0, "what=paused: the bank is closed by=local", "tail", "--past", "--kind", "SettingChanged")
+}
+
+// Steps are ended by hand, over kills of the daemon: one that nobody serves, a wait, and the step by which the run failed, which goes on then.
+func TestStepsAreEndedByHandOverAKill(t *testing.T) {
+	dir := t.TempDir()
+	d := startDaemon(t, dir)
+	file := filepath.Join(dir, "w.yaml")
+	if err := os.WriteFile(file, []byte(`steps:
+- {name: nobody, service_name: none, handler_name: h}
+- {name: go, type: wait_signal, signal: {name: go}}
+- {name: broken, service_name: svc, handler_name: broken, dependencies: [nobody], retry: {max_attempts: 1}}
+- {name: after, service_name: svc, handler_name: noop, dependencies: [go]}
+- {name: last, service_name: svc, handler_name: noop, dependencies: [broken]}
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.say(t, 0, "w version 1 is new", "register", "w", file)
+	d.say(t, 0, "r1", "start", "w", "--id", "r1")
+	d.say(t, 0, "step go of run r1 is skipped", "skip", "r1", "go", "--reason", "not today")
+	d.say(t, 6, "step_not_open", "complete", "r1", "go")
+	d.say(t, 6, "step_not_open", "fail", "r1", "last")
+	d.say(t, 5, "step_not_found", "skip", "r1", "other")
+	d.kill()
+	d.again(t)
+	d.say(t, 0, `{"step":"nobody","workflow_id":"r1"}`, "complete", "r1", "nobody", "--payload", `{"by":"hand"}`, "-o", "json")
+	d.kill()
+	d.again(t)
+	d.serve(t, "svc", client.WorkerOptions{}, map[string]worker.Func{
+		"noop":   func(context.Context, *worker.Task) (json.RawMessage, error) { return nil, nil },
+		"broken": func(context.Context, *worker.Task) (json.RawMessage, error) { return nil, errors.New("out of order") },
+	})
+	d.say(t, 3, "r1  failed", "wait", "r1", "--timeout", "30s")
+	d.say(t, 6, "run_finished", "fail", "r1", "broken")
+	d.say(t, 0, "step broken of run r1 is completed", "complete", "r1", "broken", "--reason", "done by hand")
+	d.say(t, 0, "r1  completed", "wait", "r1", "--timeout", "30s")
+	d.say(t, 0, "go: was skipped: an operator skipped it", "explain", "r1")
+	d.say(t, 0, "after: was skipped: something that it depends on was skipped", "explain", "r1")
+	d.say(t, 0, "reason=done by hand as=complete by=local", "history", "r1")
+	d.say(t, 0, `"by":"hand"`, "show", "r1", "-o", "json")
+
+	d.say(t, 0, "r2", "start", "w", "--id", "r2")
+	d.say(t, 0, "step nobody of run r2 has failed", "fail", "r2", "nobody", "--reason", "it is gone")
+	d.say(t, 0, "an operator failed it: it is gone (failed_by_operator)", "show", "r2")
 }

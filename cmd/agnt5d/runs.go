@@ -267,6 +267,8 @@ func whySkipped(s *model.StepStatus) string {
 		return "something that it depends on was skipped"
 	case "not_needed":
 		return "what it is for did not happen"
+	case "operator":
+		return "an operator skipped it"
 	}
 	return s.SkipReason
 }

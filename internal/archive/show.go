@@ -131,6 +131,9 @@ func Show(seq, n uint64, at int64, run string, g *flow.Graph, e *event.Event) mo
 		out.Data["payload"] = json.RawMessage(OrNull(e.Payload))
 	case event.TimerFired:
 		out.Data["forced"] = e.Forced
+	case event.StepCorrected:
+		put("as", e.Code)
+		put("reason", e.Message)
 	case event.RunCancelled, event.RunPaused, event.RunResumed:
 		put("reason", e.Message)
 	case event.RunQuarantined:

@@ -150,6 +150,14 @@ func (t *timeline) take(seq uint64, at int64, e *event.Event) {
 			s.Code, s.Message = e.Code, e.Message
 			t.end(s, when, spanFailed, true)
 		}
+	case event.StepCorrected: // an attempt that a worker has goes on until that answers
+		switch {
+		case s == nil || s.EndedAt != "":
+		case s.StartedAt != "":
+			s.Outcome = spanCancelled
+		default:
+			t.end(s, when, spanCancelled, true)
+		}
 	case event.StepTimedOut:
 		t.close(s, spanWait, when, spanTimedOut)
 	case event.RunCompleted, event.RunFailed, event.RunCancelled:

@@ -55,12 +55,13 @@ const (
 
 	// What operators correct: again facts of a run.
 
-	RunPaused  Kind = 54 // fact: Message (reason): no task of it is handed out, and no time of it comes, until it is resumed
-	RunResumed Kind = 55 // fact: Message (reason)
+	RunPaused     Kind = 54 // fact: Message (reason): no task of it is handed out, and no time of it comes, until it is resumed
+	RunResumed    Kind = 55 // fact: Message (reason)
+	StepCorrected Kind = 56 // fact: Step, Code (complete, skip, fail), Message (reason): taken from whoever has it; what it ends as follows
 )
 
 // Kinds is one more than the largest number of a kind.
-const Kinds = RunResumed + 1
+const Kinds = StepCorrected + 1
 
 var names = [...]string{
 	RunStarted: "RunStarted", StepBlocked: "StepBlocked", KeysGranted: "KeysGranted", StepScheduled: "StepScheduled",
@@ -75,7 +76,7 @@ var names = [...]string{
 	WorkflowUsed: "WorkflowUsed", WorkflowDeleted: "WorkflowDeleted",
 	EngineStarted: "EngineStarted", SettingChanged: "SettingChanged",
 	ScheduleChanged: "ScheduleChanged", ScheduleDecided: "ScheduleDecided",
-	RunPaused: "RunPaused", RunResumed: "RunResumed",
+	RunPaused: "RunPaused", RunResumed: "RunResumed", StepCorrected: "StepCorrected",
 }
 
 func (k Kind) String() string {
@@ -167,8 +168,9 @@ var layouts = [...][]field{
 	ScheduleChanged:    {fName, fVersion, fCode, fPayload, fBy},
 	ScheduleDecided:    {fName, fVersion, fDue, fCode, fID, fMessage, fBy, fTime, fRef},
 
-	RunPaused:  {fMessage, fBy},
-	RunResumed: {fMessage, fBy},
+	RunPaused:     {fMessage, fBy},
+	RunResumed:    {fMessage, fBy},
+	StepCorrected: {fStep, fCode, fMessage, fBy},
 }
 
 // Event is one fact or intent. Which fields a kind uses is said at the kind; the others are zero. Sequence, position and

@@ -28,7 +28,9 @@ const (
 
 	AttemptsLost  = "attempts_lost"
 	SignalTimeout = "signal_timeout"
-	TimerInvalid  = "timer_invalid"
+	// FailedByOperator: an operator failed the step by hand.
+	FailedByOperator = "failed_by_operator"
+	TimerInvalid     = "timer_invalid"
 
 	ExpressionFailed = "expression_failed"
 	RoundsUsedUp     = "rounds_used_up"
@@ -66,6 +68,7 @@ var All = []Failure{
 	{WorkerCameBack, "attempt lost", "The worker registered again and did not name the attempt."},
 	{EngineStopped, "attempt lost", "The attempt ran in the engine's own process, which stopped."},
 	{AttemptsLost, "step failed", "Ten attempts in a row were lost."},
+	{FailedByOperator, "step failed", "An operator failed the step by hand; the message has the reason."},
 	{SignalTimeout, "step failed", "The signal did not come within the wait's `timeout_ms`, and the wait names no `on_timeout`."},
 	{ExpressionFailed, "step or run failed", "An expression of the step, or of the run's `output`, could not be worked out; the message has its text, the position and the reason."},
 	{RoundsUsedUp, "step failed", "The step ran `max_rounds` rounds, and its `until` is still not true."},

@@ -48,7 +48,7 @@ func TestCases(t *testing.T) {
 			}
 		}
 	}
-	if n != 446 {
+	if n != 505 {
 		t.Errorf("%d cases", n)
 	}
 }

@@ -123,6 +123,9 @@ func (r *Run) happens(what, step string, index int) bool {
 		delete(r.orphans, name)
 		return had
 	}
+	if strings.HasPrefix(what, "op_") && s != nil {
+		return r.correct(what, s, index)
+	}
 	if r.State != Running || s == nil || r.Paused && (what == "take" || what == "timeout" || what == "fire" || what == "due") {
 		return false
 	}
@@ -210,6 +213,59 @@ func (r *Run) step(what string, s *Step) bool {
 		r.Steps[name] = Scheduled
 	default:
 		return false
+	}
+	return true
+}
+
+// correct ends a step or an item as an operator says.
+func (r *Run) correct(what string, s *Step, index int) bool {
+	name, st := s.Name, r.Steps[s.Name]
+	failed := st == Failed && !r.caught[name] && what != "op_fail" && index < 0
+	switch {
+	case r.State == Failed && failed:
+		r.Steps[name] = "mended" // what was cancelled is ready anew, but not this one
+		r.forget(name)
+		delete(r.neverRan, name)
+		for i, x := range r.Items[name] {
+			if x != Completed && x != Skipped {
+				r.Items[name][i] = Cancelled
+			}
+		}
+		r.reopen()
+	case r.State != Running || !isOpen(st) && st != Running && !failed:
+		return false
+	case failed:
+		r.forget(name)
+	}
+	if index >= 0 {
+		if st != Running || index >= len(r.Items[name]) {
+			return false
+		}
+		at := &r.Items[name][index]
+		if *at != Running && *at != Waiting {
+			return false
+		}
+		r.orphans[Item(name, index)] = r.orphans[Item(name, index)] || *at == Running
+		if !r.orphans[Item(name, index)] {
+			delete(r.orphans, Item(name, index))
+		}
+		*at = map[string]string{"op_complete": Completed, "op_skip": Skipped, "op_fail": Failed}[what]
+		r.count(s)
+		return true
+	}
+	if s.ForEach != nil {
+		r.cancelItems(s)
+	} else if st == Running {
+		r.orphans[name] = true
+	}
+	switch what {
+	case "op_complete":
+		r.complete(s)
+		r.outputs[name] = map[string]any{"n": 1.0} // what the operator gives, also for a list
+	case "op_skip":
+		r.Steps[name], r.Reasons[name] = Skipped, "operator"
+	default:
+		r.fail(s, "failed_by_operator", false)
 	}
 	return true
 }

@@ -430,7 +430,7 @@ func (r *Run) fail(s *Step, code string, absorbable bool) {
 	r.failures = append(r.failures, s.Name)
 	r.cancelItems(s)
 	switch e := s.OnFailure; {
-	case e == "", r.Steps[e] == Skipped: // nothing catches it
+	case e == "", r.Steps[e] == Skipped && r.Reasons[e] != "operator": // nothing catches it
 		r.end(Failed, s.Name, "")
 	case r.Steps[e] != Dormant: // it has started, for another one
 		r.caught[s.Name] = true

@@ -39,7 +39,7 @@ func TestTheEngineIsWhatTheSecondModelSays(t *testing.T) {
 	for seed := uint64(1); seed <= uint64(n) && !t.Failed(); seed++ {
 		maps.Copy(met, compareOn(t, seed, false))
 	}
-	for _, what := range []string{"completed", "failed", "cancelled", "retry", "restart", "restart with a question", "skip when", "skip failure", "skip dependency", "skip not_needed", "expression_failed", "caught", "items", "an item of many failed", "item_failed", "items were cancelled", "items went on", "pause", "resume", "an end while paused",
+	for _, what := range []string{"completed", "failed", "cancelled", "retry", "restart", "restart with a question", "skip when", "skip failure", "skip dependency", "skip not_needed", "expression_failed", "caught", "items", "an item of many failed", "item_failed", "items were cancelled", "items went on", "pause", "resume", "an end while paused", "op_complete", "op_skip", "op_fail", "a correction opened a failed run", "skip operator",
 		"input", "object keys", "object_key_invalid", "run_timeout", "the run itself: run_timeout", "output", "the run itself: expression_failed"} {
 		if met[what] == 0 {
 			t.Errorf("%s never happened in %d definitions", what, n)
@@ -118,6 +118,10 @@ func (c *comparison) next() bool {
 		c.facts = append(c.facts, "restart")
 		c.restart()
 	}
+	if c.model.State == naive.Failed && c.model.ErrStep != "" && !c.apart && c.rng.IntN(100) < 30 {
+		c.met["a correction opened a failed run"]++
+		return c.do(naive.Fact{[]string{"op_complete", "op_skip"}[c.rng.IntN(2)], c.model.ErrStep})
+	}
 	if c.model.State != naive.Running {
 		if c.model.State == naive.Completed || c.met["retry"] == 2 || c.rng.IntN(2) == 0 {
 			return false
@@ -152,10 +156,26 @@ func (c *comparison) next() bool {
 		c.met["pause"]++
 		return c.do(naive.Fact{"pause"})
 	}
+	if open := c.openSteps(); len(open) > 0 && c.rng.IntN(100) < 5 {
+		what := []string{"op_complete", "op_skip", "op_fail"}[c.rng.IntN(3)]
+		c.met[what]++
+		return c.do(naive.Fact{what, open[c.rng.IntN(len(open))]})
+	}
 	if c.rng.IntN(100) < 2 {
 		return c.do(naive.Fact{"cancel"})
 	}
 	return c.do(all[c.rng.IntN(len(all))])
+}
+
+// openSteps gives the steps that an operator may end.
+func (c *comparison) openSteps() (all []string) {
+	for name, st := range c.model.Steps {
+		if st == naive.Scheduled || st == naive.Running || st == naive.Waiting || st == naive.Deferred {
+			all = append(all, name)
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // restart kills the shard: what it asked is not answered.
@@ -247,6 +267,12 @@ func (c *comparison) input(f naive.Fact) any {
 		return in
 	case "pause", "resume":
 		return &shard.Pause{ID: "r", Resume: f[0] == "resume", Reply: reply}
+	case "op_complete", "op_skip", "op_fail":
+		in := &shard.Correct{ID: "r", Step: f[1], As: replay.Correction(strings.TrimPrefix(f[0], "op_")), Output: []byte(`{"n":1}`), Reply: reply}
+		if st := c.state(); !st.Resident() {
+			in.State = st
+		}
+		return in
 	case "signal":
 		return &shard.Signal{ID: "r", Name: "g_" + f[1], SignalID: fmt.Sprint("s", len(c.facts)), Payload: []byte(`{"n":1}`), Reply: func(_ string, err error) { reply(err) }}
 	case "fire":

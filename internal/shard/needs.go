@@ -480,12 +480,13 @@ func (in *Start) needs(r *Shard) bool {
 	return there
 }
 
-func (in *Signal) needs(r *Shard) bool { return r.needID(in.ID) }
-func (in *Cancel) needs(r *Shard) bool { return r.needID(in.ID) }
-func (in *Retry) needs(r *Shard) bool  { return r.needID(in.ID) }
-func (in *Tag) needs(r *Shard) bool    { return r.needID(in.ID) }
-func (in *Fire) needs(r *Shard) bool   { return r.needID(in.ID) }
-func (in *Pause) needs(r *Shard) bool  { return r.needID(in.ID) }
+func (in *Signal) needs(r *Shard) bool  { return r.needID(in.ID) }
+func (in *Cancel) needs(r *Shard) bool  { return r.needID(in.ID) }
+func (in *Retry) needs(r *Shard) bool   { return r.needID(in.ID) }
+func (in *Tag) needs(r *Shard) bool     { return r.needID(in.ID) }
+func (in *Fire) needs(r *Shard) bool    { return r.needID(in.ID) }
+func (in *Pause) needs(r *Shard) bool   { return r.needID(in.ID) }
+func (in *Correct) needs(r *Shard) bool { return r.needID(in.ID) }
 func (in *Delete) needs(r *Shard) bool {
 	all := true
 	for _, id := range in.slice() { // what is missing is asked for together
@@ -513,6 +514,7 @@ func (in *Retry) about() subject      { return subject{id: in.ID} }
 func (in *Tag) about() subject        { return subject{id: in.ID} }
 func (in *Fire) about() subject       { return subject{id: in.ID} }
 func (in *Pause) about() subject      { return subject{id: in.ID} }
+func (in *Correct) about() subject    { return subject{id: in.ID} }
 func (in *Delete) about() subject     { return subject{id: in.IDs[0]} }
 func (in *Query) about() subject      { return subject{id: in.ID} }
 func (in *Await) about() subject      { return subject{id: in.ID} }

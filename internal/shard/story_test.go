@@ -1,6 +1,7 @@
 package shard_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,7 +34,7 @@ var update = flag.Bool("update", false, "rewrite what the stories expect")
 //	tag RUN NAME=VALUE|-NAME ...
 //	complete RUN STEP [JSON]    fail RUN STEP [final]    started RUN STEP
 //	signal RUN NAME [ID]     cancel RUN                  retry RUN                fire RUN TIMER
-//	pause RUN                resume RUN
+//	pause RUN                resume RUN                  correct RUN STEP complete|skip|fail [JSON]
 //	advance 5s               restart                     state RUN
 func TestStories(t *testing.T) {
 	files, err := filepath.Glob("../../testdata/stories/*.txt")
@@ -234,6 +235,14 @@ func (s *story) do(commands string) {
 			in := &shard.Tag{ID: arg(1), Changes: tagsIn(words, 2), Reply: func(_ []event.Tag, err error) { s.reply(err) }}
 			in.State = s.ended(arg(1))
 			s.turn(in)
+		case "correct":
+			in := &shard.Correct{ID: arg(1), Step: arg(2), As: replay.Correction(arg(3)), Output: []byte(cmp.Or(arg(4), "null")), Reason: "story", Reply: s.reply}
+			if run, _, ok, _ := s.disk.Lookup(arg(1)); ok {
+				if st, err := s.folded(run); err == nil && st.Status.Ended() {
+					in.State = st
+				}
+			}
+			s.turn(in)
 		case "pause", "resume":
 			s.turn(&shard.Pause{ID: arg(1), Reason: "story", Resume: words[0] == "resume", Reply: s.reply})
 		case "fire":
@@ -402,7 +411,7 @@ func (s *story) line(seq uint64, r journal.Record, id string, many bool, e *even
 	switch e.Kind {
 	case event.StepScheduled, event.AttemptStarted, event.AttemptFailed, event.AttemptLost, event.AttemptEnded:
 		fmt.Fprintf(b, " %d", e.Attempt)
-	case event.StepFailed, event.StepSkipped:
+	case event.StepFailed, event.StepSkipped, event.StepCorrected:
 		if e.Code != "" {
 			b.WriteString(" " + e.Code)
 		}

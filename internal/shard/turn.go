@@ -281,6 +281,8 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 			r.end(run)
 		case event.RunReopened:
 			r.reopened(run)
+		case event.StepCorrected:
+			r.corrected(run, e.Step)
 		case event.RunPaused:
 			r.paused(run)
 		case event.RunResumed:

@@ -165,6 +165,40 @@ export const pauseRun = (id: string): Action => ({
   send: (f) => post(run(id) + '/pause', f.reason ? { reason: f.reason } : {}),
 })
 
+const ended = (id: string, step: string, verb: string, f: Record<string, string>, more: string[] = []) => command(verb, id, step, ...more, ...(f.reason ? ['--reason', f.reason] : []))
+
+const stepPath = (id: string, step: string) => `${run(id)}/steps/${encodeURIComponent(step)}`
+
+const taken = 'An attempt that a worker has is cancelled. Of a run that has failed, the run is opened again: what was cancelled starts anew.'
+
+export const completeStep = (id: string, step: string): Action => ({
+  title: 'Complete step ' + step,
+  what: `Step ${step} of run ${id} counts as completed, with the output that you give. What depends on it goes on. ${taken}`,
+  button: 'Complete step',
+  fields: [{ name: 'output', label: 'Output', hint: 'JSON; empty: null', json: true }, { name: 'reason', label: 'Reason', hint: 'kept in the history' }],
+  line: (f) => ended(id, step, 'complete', f, f.output?.trim() ? ['--payload', f.output.trim()] : []),
+  send: async (f) => void (await ask(stepPath(id, step) + '/complete', { method: 'POST', text: `{"output":${f.output?.trim() || 'null'},"reason":${JSON.stringify(f.reason ?? '')}}` })),
+})
+
+export const skipStep = (id: string, step: string): Action => ({
+  title: 'Skip step ' + step,
+  what: `Step ${step} of run ${id} is skipped. What needs it is skipped, too, unless its join says otherwise. ${taken}`,
+  button: 'Skip step',
+  fields: [{ name: 'reason', label: 'Reason', hint: 'kept in the history' }],
+  line: (f) => ended(id, step, 'skip', f),
+  send: (f) => post(stepPath(id, step) + '/skip', f.reason ? { reason: f.reason } : {}),
+})
+
+export const failStep = (id: string, step: string): Action => ({
+  title: 'Fail step ' + step,
+  what: `Step ${step} of run ${id} fails for good: nothing tries it again. The run fails, unless the step has an on_failure. An attempt that a worker has is cancelled.`,
+  button: 'Fail step',
+  danger: true,
+  fields: [{ name: 'reason', label: 'Reason', hint: 'kept in the history' }],
+  line: (f) => ended(id, step, 'fail', f),
+  send: (f) => post(stepPath(id, step) + '/fail', f.reason ? { reason: f.reason } : {}),
+})
+
 const service = (name: string) => '/v1/services/' + encodeURIComponent(name)
 
 export const pauseService = (name: string): Action => ({

@@ -1,6 +1,6 @@
 import { runPath, part } from './api'
 import { Attempts, attemptsOf } from './attempts'
-import { act, fireTimer, signalRun } from './dialog'
+import { act, completeStep, failStep, fireTimer, signalRun, skipStep } from './dialog'
 import { Ago, may, State, StateIcon } from './bits'
 import { clock, dateTime, span } from './format'
 import type { History } from './events'
@@ -89,6 +89,7 @@ function StepPane({ run, def, name, history, past }: { run: Status; def: Definit
         </dl>
         {!past && step.state === 'waiting' && may('operate') && <Buttons id={id} spec={spec} />}
         {!past && step.state === 'deferred' && may('operate') && spec && <Deferred id={id} def={def} spec={spec} />}
+        {!past && may('operate') && <ByHand run={run} name={name} />}
       </section>
       {step.error && (
         <section class="error">
@@ -167,6 +168,24 @@ function Buttons({ id, spec }: { id: string; spec: StepSpec | undefined }) {
     <div class="buttons">
       {signal && <button type="button" class="primary" onClick={() => act(signalRun(id, signal))}>Send signal {signal}</button>}
       {timer && <button type="button" class="primary" onClick={() => act(fireTimer(id, timer))}>Fire timer now</button>}
+    </div>
+  )
+}
+
+const openStates = ['blocked', 'scheduled', 'running', 'waiting', 'retrying', 'deferred']
+
+// ByHand ends a step that is open, or mends one that has failed.
+function ByHand({ run, name }: { run: Status; name: string }) {
+  const step = run.steps[name]!
+  const id = run.workflow_id
+  const open = run.state === 'running' && openStates.includes(step.state)
+  const failed = (run.state === 'running' || run.state === 'failed') && step.state === 'failed' && !step.caught
+  if (!open && !failed) return null
+  return (
+    <div class="buttons">
+      <button type="button" onClick={() => act(completeStep(id, name))}>Complete…</button>
+      <button type="button" onClick={() => act(skipStep(id, name))}>Skip…</button>
+      {open && <button type="button" onClick={() => act(failStep(id, name))}>Fail…</button>}
     </div>
   )
 }

@@ -29,6 +29,7 @@ const kinds: Record<string, [icon: string, text: string, mark?: string]> = {
   RunFailed: ['failed', 'the run failed', 'bad'],
   RunCancelled: ['cancelled', 'the run was cancelled'],
   RunReopened: ['running', 'the run was opened again', 'run'],
+  StepCorrected: ['waiting', 'was ended by hand', 'wait'],
   RunPaused: ['waiting', 'the run was paused', 'wait'],
   RunResumed: ['running', 'the run was resumed', 'run'],
   RunQuarantined: ['quarantined', 'the run was quarantined', 'bad'],
@@ -59,6 +60,7 @@ const skips: Record<string, string> = {
   failure: 'something that it depends on failed or timed out',
   dependency: 'something that it depends on was skipped',
   not_needed: 'what it is for did not happen',
+  operator: 'an operator skipped it',
 }
 
 export const whySkipped = (reason: string) => skips[reason] ?? reason
@@ -76,7 +78,7 @@ export function told(e: RunEvent): string {
   if (e.kind === 'StepSkipped' && d.reason) out += `: ${whySkipped(String(d.reason))}`
   if (e.kind === 'FailureCaught' && d.on_failure) out += `: ${d.on_failure} takes over`
   if (e.kind === 'ItemsSet') out += d.count === undefined ? ', the one that it has' : `: ${count(Number(d.count), 'item')}`
-  if (['RunCancelled', 'RunPaused', 'RunResumed'].includes(e.kind) && d.reason) out += `: ${d.reason}`
+  if (['RunCancelled', 'RunPaused', 'RunResumed', 'StepCorrected'].includes(e.kind) && d.reason) out += `: ${d.reason}`
   if (d.workflow_name && e.kind.startsWith('Workflow')) out += `: ${d.workflow_name} version ${d.version}`
   if (d.code) out += `: ${d.code}${d.message ? ': ' + d.message : ''}`
   return out

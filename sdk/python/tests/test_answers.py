@@ -98,6 +98,9 @@ CALLS = {
     "cancel_workflow": {"workflow_id": "r"},
     "retry_workflow": {"workflow_id": "r"},
     "tag_workflow": {"workflow_id": "r", "tags": {"team": "data"}},
+    "complete_step": {"workflow_id": "r", "step": "s"},
+    "skip_step": {"workflow_id": "r", "step": "s"},
+    "fail_step": {"workflow_id": "r", "step": "s"},
     "pause_service": {"name": "n"},
     "resume_service": {"name": "n"},
     "pause_workflow": {"workflow_id": "r"},
@@ -223,7 +226,7 @@ async def test_only_success_is_success(call: str, status: int) -> None:
 @pytest.mark.parametrize("call", [call for call in CALLS if not call.startswith(("delete", "follow", "revoke"))])
 async def test_answers_that_cannot_be_read_are_errors(call: str) -> None:
     for raw in (b"<html>hello</html>", b"[" * 100_000, b"\xff\xfe\xff", b"[]", b'{"a": 1}', b""):
-        if raw == b'{"a": 1}' and CALLS[call] and call in ("cancel_workflow", "retry_workflow", "pause_workflow", "resume_workflow", "pause_service", "resume_service", "fire_timer"):
+        if raw == b'{"a": 1}' and CALLS[call] and call in ("cancel_workflow", "retry_workflow", "pause_workflow", "resume_workflow", "pause_service", "resume_service", "complete_step", "skip_step", "fail_step", "fire_timer"):
             continue  # nothing of their answer is read
         if (call == "get_version" and raw == b'{"a": 1}') or (call == "get_step_output" and raw in (b"[]", b'{"a": 1}', b"")):
             continue  # that is an answer
@@ -262,12 +265,15 @@ def test_every_part_of_a_path_is_encoded() -> None:
             client.cancel_workflow(text)
             client.retry_workflow(text)
             client.pause_workflow(text)
+            client.complete_step(text, text)
+            client.skip_step(text, text)
+            client.fail_step(text, text)
             client.resume_workflow(text)
             client.delete_workflow(text)
             for line in proxy.asked:
                 parts = line.split(" ")[1].partition("?")[0].split("/")
                 assert parts[1] == "v1" and parts[3] == encoded and len(parts) <= 7, line
-                assert set(parts[4:]) <= {"events", "explain", "runs", "signals", "timers", "fire", "cancel", "retry", "pause", "resume", encoded}, line
+                assert set(parts[4:]) <= {"events", "explain", "runs", "signals", "timers", "fire", "cancel", "retry", "pause", "resume", "steps", "complete", "skip", "fail", encoded}, line
 
 
 @pytest.mark.parametrize("trouble", ["cut off", "a page of a proxy", "another server's JSON", "too many requests", "no such page", "a redirect"])

@@ -107,6 +107,13 @@ async def test_the_whole_api_is_covered(daemon: Daemon, tmp_path: pathlib.Path) 
         assert await client.delete_workflows(id_prefix="r4") == {"matched": 1, "done": 1}
         await client.retry_workflow("r0")
         assert (await client.explain("r0"))[0]["code"] == "signal"
+        await client.retry_workflow("r3")
+        with pytest.raises(NotFound, match="step_not_found"):
+            await client.skip_step("r3", "nobody")
+        await client.complete_step("r3", "w", {"a": 1}, "by hand")
+        assert (await client.get_workflow_status("r3"))["steps"]["w"]["output"] == {"a": 1}
+        with pytest.raises(Conflict, match=r"step_not_open|run_finished"):
+            await client.fail_step("r3", "w")
         await client.pause_workflow("r0", "to count")
         assert (await client.get_workflow_status("r0"))["paused"] and (await client.explain("r0"))[0]["code"] == "paused"
         await client.resume_workflow("r0")

@@ -251,6 +251,25 @@ class RunCalls(Caller):
         object_of((yield from self._ask("POST", _run(workflow_id, "/resume"), {"reason": reason})))
 
     @call
+    def complete_step(self, workflow_id: str, step: str, output: Any = None, reason: str = "") -> Steps[None]:
+        """Complete a step by hand: one that is open, or whose failure nothing caught; then a failed run goes on.
+
+        Raises NotFound (``step_not_found``) and Conflict (``step_not_open``, ``run_finished``).
+        """
+        body = {"output": output, "reason": reason}
+        object_of((yield from self._ask("POST", _run(workflow_id, f"/steps/{segment('step', step)}/complete"), body)))
+
+    @call
+    def skip_step(self, workflow_id: str, step: str, reason: str = "") -> Steps[None]:
+        """Skip a step by hand, under the rules of ``complete_step``."""
+        object_of((yield from self._ask("POST", _run(workflow_id, f"/steps/{segment('step', step)}/skip"), {"reason": reason})))
+
+    @call
+    def fail_step(self, workflow_id: str, step: str, reason: str = "") -> Steps[None]:
+        """Fail an open step for good by hand. Raises Conflict (``step_not_open``, ``run_finished``)."""
+        object_of((yield from self._ask("POST", _run(workflow_id, f"/steps/{segment('step', step)}/fail"), {"reason": reason})))
+
+    @call
     def fire_timer(self, workflow_id: str, timer_key: str) -> Steps[None]:
         """Fire a timer now. Raises NotFound (``timer_not_found``) and Conflict (``timer_not_waiting``)."""
         object_of((yield from self._ask("POST", _run(workflow_id, f"/timers/{segment('timer_key', timer_key)}/fire"), {})))

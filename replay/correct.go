@@ -1,0 +1,101 @@
+package replay
+
+import (
+	"slices"
+
+	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/internal/failure"
+	"github.com/agnt5/agnt5d/internal/refusal"
+)
+
+// Corrections: an operator ends a step as he says, instead of what does it or waits for it. StepCorrected takes the step from whoever has
+// it, and what it ends as follows in the same record, as if it had come by itself.
+
+// Correction is what an operator makes of a step.
+type Correction string
+
+const (
+	CorrectComplete Correction = "complete"
+	CorrectSkip     Correction = "skip"
+	CorrectFail     Correction = "fail"
+)
+
+// MatchCorrect says why a step cannot be corrected so, and gives it. It must be open, or have failed without anything that caught that;
+// of a run that has failed, only what failed it can be corrected, and not as failed: the run is opened again then.
+func (s *State) MatchCorrect(step string, as Correction, output []byte) (Instance, error) {
+	i, ok := s.Step(step)
+	if !ok {
+		return 0, refusal.ErrStepNotFound
+	}
+	st := &s.Steps[i]
+	failed := st.State == StepFailed && !st.Caught && as != CorrectFail
+	switch {
+	case s.Status == Quarantined || s.Status == Failed && s.Hurt:
+		return i, refusal.ErrRunQuarantined
+	case s.Status == Failed && failed:
+	case s.Status != Running:
+		return i, refusal.ErrRunFinished
+	case !st.State.Open() && !failed:
+		return i, refusal.ErrStepNotOpen
+	}
+	if as == CorrectComplete && s.sink(i) && s.overOutput(len(output)) {
+		return i, refusal.ErrRunOutputTooLarge
+	}
+	return i, nil
+}
+
+// Correct ends a step as an operator says. MatchCorrect must have allowed it. A failed run is opened again for it.
+func (t *Turn) Correct(i Instance, as Correction, output []byte, why string) {
+	if t.S.Status == Failed {
+		t.Reopen()
+	}
+	t.add(event.Event{Kind: event.StepCorrected, Step: i, Code: string(as), Message: why, By: t.By})
+	if t.Err != nil {
+		return
+	}
+	switch as {
+	case CorrectComplete:
+		t.add(event.Event{Kind: event.StepCompleted, Step: i, Payload: output})
+	case CorrectSkip:
+		t.add(event.Event{Kind: event.StepSkipped, Step: i, Code: SkipOperator.String()})
+	default:
+		message := "an operator failed it"
+		if why != "" {
+			message += ": " + why
+		}
+		t.fail(i, t.S.At(i).Attempt, failure.FailedByOperator, message)
+	}
+}
+
+// corrected folds that an operator takes a step from whoever has it. An attempt that a worker has is out until it answers.
+func (s *State) corrected(i Instance, st *Step, at int64) string {
+	switch {
+	case st.Caught:
+		return "its failure is caught"
+	case st.State == StepFailed:
+		s.takeBack(i)
+	case st.State.Open():
+		if st.Kind().mail {
+			s.Mail.Leave(s.Spec(i).Signal.Name, i)
+		}
+		if l := s.itemsOf(i); l != nil {
+			s.cancelItems(l, at)
+		}
+		s.cancel(i, st, at)
+	}
+	st.Was, st.Due, st.again, st.corrected = 0, 0, false, true
+	s.to(st, StepPending, at)
+	return ""
+}
+
+// takeBack folds that the failure of a step, which nothing has caught, counts no more.
+func (s *State) takeBack(i Instance) {
+	e := s.onFailure(i)
+	if e < 0 {
+		return
+	}
+	s.failures = slices.DeleteFunc(s.failures, func(f Instance) bool { return f == i })
+	if slices.Contains(s.Graph.Needs[e], i) {
+		s.Steps[e].need++
+	}
+}
