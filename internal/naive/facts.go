@@ -41,9 +41,14 @@ func (r *Run) enabled(s *Step) (all []Fact) {
 	case s.ForEach != nil && st == Running:
 		busy := 0
 		for i, x := range r.Items[name] {
-			if x == Running {
+			switch x {
+			case Running:
 				busy++
 				all = append(all, Fact{"ok", Item(name, i)}, Fact{"fail", Item(name, i)})
+			case Resting:
+				if busy++; !r.Paused {
+					all = append(all, Fact{"round", Item(name, i)})
+				}
 			}
 		}
 		for i, x := range r.Items[name] { // they begin in order; one of which an attempt from before is out has begun, and nobody gets it yet
@@ -59,6 +64,8 @@ func (r *Run) enabled(s *Step) (all []Fact) {
 		all = append(all, Fact{"take", name})
 	case st == Running:
 		all = append(all, Fact{"ok", name}, Fact{"fail", name})
+	case st == Resting && !r.Paused:
+		all = append(all, Fact{"round", name})
 	case st == Deferred && !r.Paused:
 		all = append(all, Fact{"due", name})
 	case st == Waiting && s.Type == "wait_timer":
@@ -126,7 +133,7 @@ func (r *Run) happens(what, step string, index int) bool {
 	if strings.HasPrefix(what, "op_") && s != nil {
 		return r.correct(what, s, index)
 	}
-	if r.State != Running || s == nil || r.Paused && (what == "take" || what == "timeout" || what == "fire" || what == "due") {
+	if r.State != Running || s == nil || r.Paused && (what == "take" || what == "timeout" || what == "fire" || what == "due" || what == "round") {
 		return false
 	}
 	if index >= 0 {
@@ -146,8 +153,10 @@ func (r *Run) item(what string, s *Step, index int) bool {
 	case what == "lost" && *at == Running:
 		*at = Waiting
 	case what == "ok" && *at == Running:
-		*at = Completed
+		*at, _ = r.roundOver(s, Item(s.Name, index), Waiting)
 		r.count(s)
+	case what == "round" && *at == Resting:
+		*at = Waiting
 	case what == "fail" && *at == Running:
 		*at = Failed
 		r.count(s)
@@ -172,7 +181,7 @@ func (r *Run) beginOne(s *Step) bool {
 			r.begin(s, i)
 			return true
 		}
-		if x == Waiting || x == Running {
+		if x == Waiting || x == Running || x == Resting {
 			busy++
 		}
 	}
@@ -198,7 +207,16 @@ func (r *Run) step(what string, s *Step) bool {
 	case what == "lost" && st == Running && s.ForEach == nil:
 		r.Steps[name] = Scheduled
 	case what == "ok" && st == Running && s.ForEach == nil:
-		r.complete(s)
+		switch next, code := r.roundOver(s, name, Scheduled); next {
+		case Completed:
+			r.complete(s)
+		case Failed:
+			r.fail(s, code, false)
+		default:
+			r.Steps[name] = next
+		}
+	case what == "round" && st == Resting:
+		r.Steps[name] = Scheduled
 	case what == "fail" && st == Running && s.ForEach == nil:
 		r.fail(s, "failed", true)
 	case what == "signal" && st == Waiting, what == "fire" && st == Waiting:
@@ -242,9 +260,10 @@ func (r *Run) correct(what string, s *Step, index int) bool {
 			return false
 		}
 		at := &r.Items[name][index]
-		if *at != Running && *at != Waiting {
+		if *at != Running && *at != Waiting && *at != Resting {
 			return false
 		}
+		r.byHand[Item(name, index)] = what == "op_complete"
 		r.orphans[Item(name, index)] = r.orphans[Item(name, index)] || *at == Running
 		if !r.orphans[Item(name, index)] {
 			delete(r.orphans, Item(name, index))
@@ -268,6 +287,33 @@ func (r *Run) correct(what string, s *Step, index int) bool {
 		r.fail(s, "failed_by_operator", false)
 	}
 	return true
+}
+
+// roundOver gives what a step or item is whose attempt has done its work: of one that does not repeat, completed. Again is what it is
+// when its next round begins at once. The code is that of a failure.
+func (r *Run) roundOver(s *Step, name, again string) (state, code string) {
+	if s.Repeat == nil {
+		return Completed, ""
+	}
+	n, err := parse(s.Repeat.Until)
+	yes := false
+	if err == nil {
+		env := r.env()
+		env["output"], env["round"] = r.one(s, name), float64(r.Rounds[name])
+		yes, err = n.truth(env)
+	}
+	switch {
+	case err != nil:
+		return Failed, "expression_failed"
+	case yes:
+		return Completed, ""
+	case r.Rounds[name]+1 >= s.Repeat.MaxRounds:
+		return Failed, "rounds_used_up"
+	}
+	if r.Rounds[name]++; s.Repeat.IntervalMS > 0 {
+		return Resting, ""
+	}
+	return again, ""
 }
 
 // reopen is the retry of the run: failures that nothing caught, and what was cancelled, are ready anew.

@@ -21,6 +21,7 @@ type Step struct {
 	Tolerate     any      `json:"tolerate"`
 	Input        any      `json:"input"`
 	ObjectKeys   []string `json:"object_keys"`
+	Repeat       *Repeat  `json:"repeat"`
 	Signal       struct {
 		TimeoutMS *int64 `json:"timeout_ms"`
 		OnTimeout string `json:"on_timeout"`
@@ -28,6 +29,13 @@ type Step struct {
 	Timer struct {
 		MaxRetries int `json:"max_retries"`
 	} `json:"timer"`
+}
+
+// Repeat says until when a step runs again, and how often it may.
+type Repeat struct {
+	Until      string `json:"until"`
+	IntervalMS int64  `json:"interval_ms"`
+	MaxRounds  int    `json:"max_rounds"`
 }
 
 // isTask says whether a handler does the step.
@@ -93,6 +101,9 @@ func (s *Step) expressions() (all []string) {
 	}
 	if text, ok := s.ForEach.(string); ok {
 		all = append(all, text)
+	}
+	if s.Repeat != nil {
+		all = append(all, s.Repeat.Until)
 	}
 	return all
 }

@@ -20,6 +20,7 @@ const (
 	Running   = "running"
 	Waiting   = "waiting"
 	Deferred  = "deferred"
+	Resting   = "resting" // between two rounds
 	Completed = "completed"
 	Failed    = "failed"
 	TimedOut  = "timed_out"
@@ -41,6 +42,7 @@ type Run struct {
 	Items   map[string][]string // states of items
 
 	Codes  map[string]string // why steps failed for good; "failed": their handler did
+	Rounds map[string]int    // which round it is of a step or item that repeats, from 0
 	Given  map[string]Given  // what templates came to, by step or item
 	Output any               // what the template of the output came to
 
@@ -51,6 +53,7 @@ type Run struct {
 	absorbed map[string]int // by timer
 	orphans  set            // attempts that workers still had when their step ended
 	was      map[string]string
+	byHand   set // items that an operator completed
 	neverRan set // failed because their condition could not be worked out
 }
 
@@ -63,8 +66,8 @@ func New(definition, input []byte) (*Run, error) {
 	if err := g.checkTemplates(); err != nil {
 		return nil, err
 	}
-	r := &Run{g: g, State: Running, Steps: map[string]string{}, Reasons: map[string]string{}, Items: map[string][]string{}, outputs: map[string]any{}, Codes: map[string]string{}, Given: map[string]Given{},
-		caught: set{}, hurt: set{}, absorbed: map[string]int{}, orphans: set{}, was: map[string]string{}, neverRan: set{}}
+	r := &Run{g: g, State: Running, Steps: map[string]string{}, Reasons: map[string]string{}, Items: map[string][]string{}, outputs: map[string]any{}, Codes: map[string]string{}, Rounds: map[string]int{}, Given: map[string]Given{},
+		caught: set{}, hurt: set{}, absorbed: map[string]int{}, orphans: set{}, was: map[string]string{}, neverRan: set{}, byHand: set{}}
 	if len(input) > 0 {
 		if err := json.Unmarshal(input, &r.input); err != nil {
 			return nil, err
@@ -382,7 +385,7 @@ func (r *Run) count(s *Step) {
 		switch x {
 		case Failed:
 			failed++
-		case Waiting, Running:
+		case Waiting, Running, Resting:
 			left++
 		}
 	}
@@ -406,19 +409,26 @@ func tolerated(s *Step, n int) int {
 }
 
 func (r *Run) complete(s *Step) {
-	one := any(map[string]any{"n": 1.0})
-	r.Steps[s.Name], r.outputs[s.Name] = Completed, one
+	r.Steps[s.Name], r.outputs[s.Name] = Completed, r.one(s, s.Name)
 	if s.ForEach != nil {
 		list := []any{}
-		for _, x := range r.Items[s.Name] {
+		for i, x := range r.Items[s.Name] {
 			if x == Completed {
-				list = append(list, one)
+				list = append(list, r.one(s, Item(s.Name, i)))
 			} else {
 				list = append(list, nil)
 			}
 		}
 		r.outputs[s.Name] = list
 	}
+}
+
+// one is what a step or item gives when it is done; of one that repeats, what its last round gave.
+func (r *Run) one(s *Step, name string) any {
+	if s.Repeat == nil || r.byHand[name] {
+		return map[string]any{"n": 1.0}
+	}
+	return map[string]any{"n": 1.0, "round": float64(r.Rounds[name])}
 }
 
 // fail is the failure of a step for good, unless a timer takes it.
@@ -465,7 +475,7 @@ func (r *Run) cancelItems(s *Step) {
 		if x == Running {
 			r.orphans[Item(s.Name, i)] = true
 		}
-		if x == Running || x == Waiting {
+		if x == Running || x == Waiting || x == Resting {
 			r.Items[s.Name][i] = Cancelled
 		}
 	}
@@ -489,7 +499,7 @@ func (r *Run) end(state, step, code string) {
 }
 
 func isOpen(state string) bool {
-	return state == Scheduled || state == Running || state == Waiting || state == Deferred
+	return state == Scheduled || state == Running || state == Waiting || state == Deferred || state == Resting
 }
 
 // Item is the name of an item.

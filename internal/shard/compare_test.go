@@ -40,7 +40,7 @@ func TestTheEngineIsWhatTheSecondModelSays(t *testing.T) {
 		maps.Copy(met, compareOn(t, seed, false))
 	}
 	for _, what := range []string{"completed", "failed", "cancelled", "retry", "restart", "restart with a question", "skip when", "skip failure", "skip dependency", "skip not_needed", "expression_failed", "caught", "items", "an item of many failed", "item_failed", "items were cancelled", "items went on", "pause", "resume", "an end while paused", "op_complete", "op_skip", "op_fail", "a correction opened a failed run", "skip operator",
-		"input", "object keys", "object_key_invalid", "run_timeout", "the run itself: run_timeout", "output", "the run itself: expression_failed"} {
+		"input", "object keys", "object_key_invalid", "round", "rounds_used_up", "rounds of items", "the next round comes", "run_timeout", "the run itself: run_timeout", "output", "the run itself: expression_failed"} {
 		if met[what] == 0 {
 			t.Errorf("%s never happened in %d definitions", what, n)
 		}
@@ -61,6 +61,7 @@ type comparison struct {
 	facts []string
 	asks  bool          // the definition has conditions
 	apart bool          // the two need not agree any more
+	round int           // the model's, of the step or item to which something happens, before it does
 	seen  *replay.State // the last one that was compared; nil: there was a restart since
 }
 
@@ -73,7 +74,7 @@ func compareOn(t *testing.T, seed uint64, loud bool) map[string]int {
 	rng := rand.New(rand.NewPCG(seed, 15))
 	c := &comparison{seed: seed, rng: rng, met: map[string]int{}, loud: loud}
 	c.text = randomLanguage(rng)
-	c.asks = strings.Contains(c.text, `"when"`) || strings.Contains(c.text, `"for_each"`) || strings.Contains(c.text, `"input"`) || strings.Contains(c.text, "${")
+	c.asks = strings.Contains(c.text, `"when"`) || strings.Contains(c.text, `"for_each"`) || strings.Contains(c.text, `"repeat"`) || strings.Contains(c.text, `"input"`) || strings.Contains(c.text, "${")
 	c.story = &story{t: t, disk: sim.NewDisk(0), now: shard.Now{Wall: 1_800_000_000_000, Mono: 1}, tasks: map[string]*shard.Spec{}}
 	c.boot()
 	c.register("w", c.text)
@@ -133,12 +134,12 @@ func (c *comparison) next() bool {
 	if s == nil {
 		s = c.state()
 	}
-	name, due := firstDue(s)
+	names, due := firstDue(s)
 	deadline := s.Deadline
 	all := slices.DeleteFunc(c.model.Enabled(), func(f naive.Fact) bool {
 		switch f[0] {
-		case "timeout":
-			return f[1] != name || deadline != 0 && deadline <= due
+		case "timeout", "round":
+			return !slices.Contains(names, f[1]) || f[0] == "timeout" && len(names) > 1 || deadline != 0 && deadline <= due
 		case "run_timeout":
 			return due != 0 && due <= deadline
 		}
@@ -191,14 +192,18 @@ func (c *comparison) restart() {
 	c.take()
 }
 
-// firstDue is the wait whose time comes first; due 0: there is none.
-func firstDue(s *replay.State) (name string, first int64) {
+// firstDue is the wait, or the step or item between two rounds, whose time comes first; due 0: there is none. Whose times come come
+// are all named.
+func firstDue(s *replay.State) (names []string, first int64) {
 	for i, st := range s.All() {
-		if st.Due != 0 && st.State == replay.StepWaiting && s.Spec(i).Signal != nil && (first == 0 || st.Due < first) {
-			name, first = s.Name(i), st.Due
+		if st.Due != 0 && st.State == replay.StepWaiting && (s.Spec(i).Signal != nil || s.Spec(i).Repeat != nil) && (first == 0 || st.Due <= first) {
+			if st.Due != first {
+				names = nil
+			}
+			names, first = append(names, s.Name(i)), st.Due
 		}
 	}
-	return name, first
+	return names, first
 }
 
 func (c *comparison) state() *replay.State {
@@ -216,6 +221,9 @@ func (c *comparison) do(f naive.Fact) bool {
 		fmt.Println(f)
 	}
 	paused := c.model.Paused
+	if len(f) > 1 {
+		c.round = c.model.Rounds[f[1]]
+	}
 	if err := c.model.Do(f); err != nil {
 		c.t.Fatalf("definition %d: %s: %v", c.seed, f, err)
 	}
@@ -277,10 +285,14 @@ func (c *comparison) input(f naive.Fact) any {
 		return &shard.Signal{ID: "r", Name: "g_" + f[1], SignalID: fmt.Sprint("s", len(c.facts)), Payload: []byte(`{"n":1}`), Reply: func(_ string, err error) { reply(err) }}
 	case "fire":
 		return &shard.Fire{ID: "r", Timer: f[1], Reply: reply}
-	case "timeout":
-		s := c.state()
-		i, _ := s.Step(f[1])
-		c.now.Wall = max(c.now.Wall, s.At(i).Due)
+	case "timeout", "round":
+		names, due := firstDue(c.state())
+		for _, name := range names {
+			if c.met["the next round comes"]++; name != f[1] { // at once with the other
+				_ = c.model.Do(naive.Fact{"round", name})
+			}
+		}
+		c.now.Wall = max(c.now.Wall, due)
 		return &shard.Forget{ID: "nobody"} // the time itself is what happens
 	case "run_timeout":
 		c.met["run_timeout"]++
@@ -295,7 +307,11 @@ func (c *comparison) input(f naive.Fact) any {
 	if why := c.differsInTask(spec, f[1]); why != "" {
 		c.t.Fatalf("definition %d: %s: %s\nafter %s\n%s", c.seed, f[1], why, strings.Join(c.facts, ", "), c.text)
 	}
-	in := &shard.Outcome{Slot: spec.Slot, Output: []byte(`{"n":1}`), Reply: func(_ shard.Result, _ bool, err error) { reply(err) }}
+	output := `{"n":1}`
+	if spec.Round != nil {
+		output = fmt.Sprintf(`{"n":1,"round":%d}`, spec.Round.N)
+	}
+	in := &shard.Outcome{Slot: spec.Slot, Output: []byte(output), Reply: func(_ shard.Result, _ bool, err error) { reply(err) }}
 	if f[0] == "fail" {
 		in.Output, in.Fail = nil, &replay.AttemptError{Code: "handler_error", Message: "no luck"}
 	}
@@ -348,7 +364,7 @@ func (c *comparison) differs() string {
 				return naive.Running // the shard hands a task out at once, unless an attempt of it is out, which has its keys, too
 			}
 			return state
-		}; open(s.Shown(replay.Instance(i)).String()) != open(want.Steps[name]) {
+		}; open(shown(s, replay.Instance(i))) != open(want.Steps[name]) {
 			return fmt.Sprintf("step %s is %s, want %s", name, st.State, want.Steps[name])
 		}
 		if why := c.differsInItems(s, replay.Instance(i), want.Items[name]); why != "" {
@@ -375,6 +391,15 @@ func (c *comparison) differs() string {
 		return fmt.Sprintf("%d failures are caught, want %d", caught, want.HandledFailures)
 	}
 	return ""
+}
+
+// shown is the state of a step, in the words of the model.
+func shown(s *replay.State, i replay.Instance) string {
+	state := s.Shown(i)
+	if state == replay.StepWaiting && s.Spec(i).Repeat != nil {
+		return naive.Resting
+	}
+	return state.String()
 }
 
 // differsInEnd says how the end of the run is not that of the model, when no step is to blame.
@@ -415,11 +440,26 @@ func (c *comparison) differsInTask(spec *shard.Spec, name string) string {
 	if len(want.Keys) > 0 {
 		c.met["object keys"]++
 	}
-	if want.Input == nil {
-		return ""
+	if why := c.differsInRound(spec); why != "" || want.Input == nil {
+		return why
 	}
 	c.met["input"]++
 	return c.differsInValue("its input", *spec.Filled, want.Input)
+}
+
+// differsInRound says how a worker was told of another round than the one that it is, or of another one before it.
+func (c *comparison) differsInRound(spec *shard.Spec) string {
+	n, repeats := c.round, spec.What.Repeat != nil
+	if (spec.Round != nil) != repeats || repeats && int(spec.Round.N) != n {
+		return fmt.Sprintf("it is round %+v, want %d", spec.Round, n)
+	}
+	if n == 0 {
+		return ""
+	}
+	if c.met["round"]++; spec.Item != nil {
+		c.met["rounds of items"]++
+	}
+	return c.differsInValue("what the round before gave", spec.Round.Previous, map[string]any{"n": 1.0, "round": float64(n - 1)})
 }
 
 // handedOut says whether an attempt is out of which the model knows nothing.
@@ -441,6 +481,8 @@ func (c *comparison) differsInItems(s *replay.State, step replay.Instance, want 
 		switch {
 		case it.State == replay.StepPending:
 			state = "wait"
+		case it.State == replay.StepWaiting:
+			state = naive.Resting
 		case it.State == replay.StepScheduled, it.State == replay.StepBlocked: // the shard hands it out at once, unless an attempt of it is out
 			state = naive.Running
 			if _, out := s.Out(s.ItemNumber(step, it.Index)); out || s.Pause != nil {
@@ -528,6 +570,9 @@ func tryLanguage(rng *rand.Rand) string {
 					s["tolerate"] = []any{1, 2, "50%", "34%"}[rng.IntN(4)]
 				}
 			}
+			if rng.IntN(100) < 25 {
+				s["repeat"] = randomRounds(rng, steps)
+			}
 			if rng.IntN(100) < 35 {
 				randomTemplates(rng, s, steps)
 			}
@@ -550,6 +595,25 @@ func tryLanguage(rng *rand.Rand) string {
 	}
 	b, _ := json.Marshal(def)
 	return string(b)
+}
+
+// randomRounds makes a step repeat: mostly some rounds come to an end before they are used up.
+func randomRounds(rng *rand.Rand, before []step) step {
+	until := fmt.Sprintf("round == %d", rng.IntN(4))
+	switch k := rng.IntN(20); {
+	case k < 3:
+		until = []string{"output.n == 1", "output.round == 1 && input.yes", "input.no", "output.none.x", "output.n"}[rng.IntN(5)]
+	case k < 9 && len(before) > 0:
+		until = fmt.Sprintf("%s || steps[%q].state == %q", until, before[rng.IntN(len(before))]["name"], []string{"completed", "skipped"}[rng.IntN(2)])
+	}
+	r := step{"until": until, "max_rounds": 1 + rng.IntN(5)}
+	if rng.IntN(2) == 0 {
+		r["interval_ms"] = 1 + rng.IntN(1_000_000)
+		if rng.IntN(2) == 0 {
+			r["backoff_coefficient"], r["max_interval_ms"] = 2, 1_000_000
+		}
+	}
+	return r
 }
 
 // randomTemplates gives a task an input and object keys with expressions. Its keys are its own: what two steps do that want the same one is
