@@ -37,7 +37,10 @@ type moments struct {
 	deleted map[uint32]int64  // by revision
 }
 
-type moment struct{ now, lastRun int64 }
+type moment struct {
+	now, lastRun int64
+	tags         tags
+}
 
 // scheduleActs lets somebody ask for something about a schedule.
 func (w *World) scheduleActs() {
@@ -87,6 +90,9 @@ func (w *World) putSchedule(name string, at *moments) {
 	if w.chance(50) {
 		more += fmt.Sprintf(`,"catch_up":{"window":%q,"max":%d}`, []string{"10m", "2h", "3d"}[w.rng.IntN(3)], w.rng.IntN(4))
 	}
+	if w.chance(40) {
+		more += fmt.Sprintf(`,"tags":{"team":"data","t0%d":"of a schedule"}`, w.rng.IntN(3))
+	}
 	text := fmt.Sprintf(`{"name":%q,"workflow":%q,"overlap":%q,"note":"plan %d",%s%s}`, name, workflow, schedules.Overlaps[w.rng.IntN(len(schedules.Overlaps))], plan, plans[plan].text, more)
 	d, problems := schedules.Read([]byte(text))
 	if len(problems) > 0 {
@@ -101,7 +107,7 @@ func (w *World) putSchedule(name string, at *moments) {
 		if err != nil || !changed {
 			return out, "", err
 		}
-		at.put[out.Revision] = moment{now, last}
+		at.put[out.Revision] = moment{now, last, d.Tags}
 		return out, "put", nil
 	})
 }

@@ -53,7 +53,7 @@ func (w *World) copyOrPutBack() {
 	for _, n := range w.nodes {
 		w.judge.durable(n.disk.records)
 		rows, _ := n.disk.Rows("")
-		w.judge.scheduled(rows)
+		w.judge.scheduled(rows, false)
 	}
 	w.boot()
 }

@@ -82,7 +82,7 @@ func (n *node) loseConnection(some int) {
 		n.doubt.recorded = n.disk.Commit(some)
 		for _, b := range n.doubt.recorded {
 			n.w.judge.durable(b.Records)
-			n.w.judge.scheduled(b.Rows)
+			n.w.judge.scheduled(b.Rows, true)
 		}
 	}
 }

@@ -41,6 +41,7 @@ import (
 //  15. The items of a list are each completed once, see listed.
 //  16. A run that is deleted had ended, and nothing of it comes back.
 //  17. Each due time of a schedule has exactly one row in its ledger, and its run is started once: see book.
+//  18. The tags of a run are those that were asked for: see tags.
 //
 // With several shards each rule holds over all of them, but for 7 and 12: an object key belongs to one shard in this step, and the
 // same key at another shard is another key. (Keys across shards come with home shards; a process opens one shard today.)
@@ -119,6 +120,8 @@ type track struct {
 	damaged  uint64 // the record of it that cannot be read; 0: none
 	hurt     bool   // it was quarantined
 	gone     bool   // deleted
+	tags     tags
+	tagged   []string // all tags that it has had
 }
 
 type attemptOf struct {
@@ -346,6 +349,7 @@ func (j *Judge) before(t *track, rec *journal.Record, e *event.Event, seq uint64
 	}
 	j.whole(t, rec, e)
 	j.overLists(t, e)
+	j.ofTags(t, e)
 	switch e.Kind {
 	case event.StepBlocked, event.SignalAwaited, event.TimerSet, event.StepSkipped, event.ItemsSet:
 		j.mayBegin(t, e)
@@ -590,6 +594,9 @@ func (j *Judge) compare(n *node) {
 		if w.at(t.s.Run) != n {
 			continue
 		}
+		if t.damaged == 0 && !t.gone {
+			j.sameTags(t)
+		}
 		if run := n.shard.Peek(t.s.Run); run != nil && run.S.LastSeq == t.s.LastSeq && !t.gone {
 			if a, b := run.S.Append(nil), t.s.Append(nil); !bytes.Equal(a, b) {
 				w.fail("run %s: the shard's state is not the fold of the journal\nring %x\nfold %x", t.id, a, b)
@@ -748,6 +755,7 @@ func (j *Judge) end() {
 		h := w.at(t.s.Run).disk.heads[t.s.Run]
 		if t.damaged == 0 {
 			j.again(t)
+			j.sameTags(t)
 		} else if !t.hurt && replay.RunState(h.State) == replay.Quarantined {
 			continue // it had ended when somebody met the damage
 		}

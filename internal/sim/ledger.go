@@ -25,14 +25,17 @@ type book struct {
 	plans map[uint32]*schedules.Definition // by revision
 }
 
-// scheduled looks at the rows of a batch that became durable.
-func (j *Judge) scheduled(rows []journal.Row) {
-	touched := map[string]*book{}
+// scheduled looks at the rows of a batch that became durable; fresh false: at those that stand in a copy that was put back.
+func (j *Judge) scheduled(rows []journal.Row, fresh bool) {
+	touched, before := map[string]*book{}, map[string][]byte{}
+	started := map[string]string{} // schedule by run
 	of := func(name string) *book {
 		if j.books[name] == nil {
 			j.books[name] = &book{rows: map[string]schedules.Row{}, plans: map[uint32]*schedules.Definition{}}
 		}
-		touched[name] = j.books[name]
+		if b := j.books[name]; touched[name] == nil {
+			touched[name], before[name] = b, b.state
+		}
 		return j.books[name]
 	}
 	for _, r := range rows {
@@ -46,8 +49,16 @@ func (j *Judge) scheduled(rows []journal.Row) {
 		}
 		if rest, ok := strings.CutPrefix(r.Key, ledgerRows); ok {
 			name, key, _ := strings.Cut(rest, "/")
-			j.row(name, of(name), key, r.Value)
+			if run := j.row(name, of(name), key, r.Value); run != "" {
+				started[run] = name
+			}
 		}
+	}
+	for run, name := range started {
+		if !fresh {
+			break
+		}
+		j.startsTagged(name, run, before[name], touched[name].state)
 	}
 	for _, name := range slices.Sorted(maps.Keys(touched)) {
 		if j.w.chance(10) {
@@ -56,8 +67,8 @@ func (j *Judge) scheduled(rows []journal.Row) {
 	}
 }
 
-// row puts a row into its book.
-func (j *Judge) row(name string, b *book, key string, value []byte) {
+// row puts a row into its book. It gives the run that was started with it; "": none.
+func (j *Judge) row(name string, b *book, key string, value []byte) (run string) {
 	w := j.w
 	old, had := b.rows[key]
 	if value == nil {
@@ -65,7 +76,7 @@ func (j *Judge) row(name string, b *book, key string, value []byte) {
 			w.fail("schedule %s: the row %s is removed: %+v", name, key, old)
 		}
 		delete(b.rows, key)
-		return
+		return ""
 	}
 	var row schedules.Row
 	if err := json.Unmarshal(value, &row); err != nil || row.Key() != key {
@@ -85,6 +96,10 @@ func (j *Judge) row(name string, b *book, key string, value []byte) {
 		w.fail("schedule %s: the row of %s says that %s was started, and it was not", name, row.Local, row.Run)
 	}
 	b.rows[key] = row
+	if row.Started == 0 || had && old.Started != 0 {
+		return ""
+	}
+	return row.Run
 }
 
 func folds(o schedules.Outcome) bool {

@@ -160,7 +160,7 @@ func (n *node) commit(some int) {
 			records = records[:len(records)-1]
 		}
 		w.judge.durable(records)
-		w.judge.scheduled(b.Rows)
+		w.judge.scheduled(b.Rows, true)
 	}
 	if w.bug != EarlyAck {
 		for _, b := range done {
@@ -196,7 +196,7 @@ func (n *node) crash() {
 		w.op("commit that nobody heard of")
 		for _, b := range n.disk.Commit(1 + w.rng.IntN(q)) {
 			w.judge.durable(b.Records)
-			w.judge.scheduled(b.Rows)
+			w.judge.scheduled(b.Rows, true)
 		}
 	}
 	n.disk.Lose()

@@ -31,6 +31,8 @@ func (w *World) clientActs() {
 		w.newFire(r)
 	case 16:
 		w.newDelete(r)
+	case 17:
+		w.newTags(r)
 	default:
 		w.look(r)
 	}
@@ -92,9 +94,11 @@ func (w *World) start(id string) {
 	if w.chance(10) {
 		delay = int64(w.rng.IntN(30_000))
 	}
+	marks := w.someTags([]int{0, 3, 16}[w.rng.IntN(3)], false)
+	w.tagsAsked[id] = append(w.tagsAsked[id], tagsOf(marks).String(), "")
 	w.ask("start", func(c *client) {
 		epoch := w.epoch
-		w.home(id).send(&shard.Start{DelayMS: delay, ID: id, Given: true, Workflow: name, Input: input, Reply: func(got shard.Started, err error) {
+		w.home(id).send(&shard.Start{DelayMS: delay, ID: id, Tags: marks, Given: true, Workflow: name, Input: input, Reply: func(got shard.Started, err error) {
 			if !w.answered(c, epoch, err) {
 				return
 			}
