@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/leases"
@@ -64,14 +62,7 @@ func (e *Engine) outputOf(ctx context.Context, run, step string) (ref replay.Pay
 	var why error
 	read := func(s *replay.State) {
 		number = s.Run
-		switch i, ok := s.Graph.Instance(step); {
-		case !ok || !s.Known(i):
-			why = fmt.Errorf("step %s: %w", strconv.Quote(step), ErrStepNotFound)
-		case s.StateOf(i) != replay.StepCompleted:
-			why = fmt.Errorf("step %s is %s: %w", strconv.Quote(step), s.Shown(i), ErrStepNotCompleted)
-		default:
-			ref, why = s.OutputOf(i), nil
-		}
+		ref, why = archive.OutputOf(s, step)
 	}
 	err = callErr(ctx, e, func(done func(error)) shard.Input {
 		return &shard.Query{ID: run, Reply: done, Read: func(_ *shard.Shard, r *shard.Run) { read(r.S) }}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/agnt5/agnt5d/client"
@@ -66,6 +67,9 @@ func drawGraph(cmd *cobra.Command, st *model.Status, def *flow.Definition, forma
 	if most > 0 {
 		d = d.Fold(most, apartIn(st))
 	}
+	for i := range d.Nodes {
+		d.Nodes[i].Marks = withItems(st, &d.Nodes[i])
+	}
 	states := func(n diagram.Node) string { return worst(st, n) }
 	switch format {
 	case "svg":
@@ -94,6 +98,21 @@ func drawGraph(cmd *cobra.Command, st *model.Status, def *flow.Definition, forma
 		}
 	}
 	return nil
+}
+
+// withItems gives the marks of a node with how many items there are of a list that its step goes over.
+func withItems(st *model.Status, n *diagram.Node) []string {
+	items := st.Steps[n.Name].Items
+	if n.Steps != nil || items == nil {
+		return n.Marks
+	}
+	marks := slices.Clone(n.Marks)
+	for i, m := range marks {
+		if m == diagram.ForEach {
+			marks[i] += ": " + howMany(items)
+		}
+	}
+	return marks
 }
 
 // worst is the state that a node is drawn in: a step's own, or of a folded group the one that somebody should look at first.

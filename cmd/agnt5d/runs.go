@@ -212,7 +212,11 @@ func newExplainCmd() *cobra.Command {
 			if reasons == nil {
 				reasons = []model.Reason{}
 			}
-			return printJSON(cmd.OutOrStdout(), map[string]any{"reasons": reasons})
+			out := map[string]any{"reasons": reasons}
+			if len(st.Tags) > 0 {
+				out["tags"] = st.Tags
+			}
+			return printJSON(cmd.OutOrStdout(), out)
 		}
 		return explain(cmd, st)
 	})
@@ -220,6 +224,9 @@ func newExplainCmd() *cobra.Command {
 
 func explain(cmd *cobra.Command, st *model.Status) error {
 	out := cmd.OutOrStdout()
+	if len(st.Tags) > 0 {
+		fmt.Fprintf(out, "tags %s\n", visible(shownTags(st.Tags)))
+	}
 	switch {
 	case st.State == "failed":
 		fmt.Fprintf(out, "the run failed%s%s (%s)\n  agnt5d retry %s\n", cmp.Or(failedAt(" at step ", st.Error), ": "), visible(st.Error.Message), visible(st.Error.Code), ids.Word(st.WorkflowID))

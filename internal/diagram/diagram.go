@@ -76,13 +76,16 @@ func Of(g *flow.Graph) *Diagram {
 	return d
 }
 
+// ForEach is the mark of a step that goes over a list.
+const ForEach = "for each"
+
 // marks are what is drawn behind a step's name.
 func marks(s *flow.Step) []string {
 	var all []string
 	for _, m := range []struct {
 		mark string
 		has  bool
-	}{{"if", s.When != ""}, {"for each", s.ForEach != nil}, {"repeat", s.Repeat != nil}} {
+	}{{"if", s.When != ""}, {ForEach, s.ForEach != nil}, {"repeat", s.Repeat != nil}} {
 		if m.has {
 			all = append(all, m.mark)
 		}
