@@ -79,7 +79,7 @@ func (v *validator) bare(uses []usage, i int, path, text string, names expressio
 	}
 	p, err := expression.Compile(text, names)
 	if err != nil {
-		v.add(i, at, CodeExpression, "%s: %v", path, err)
+		v.add(i, at, CodeExpression, "%s: %v%s", path, err, v.cutByComment(i, path))
 		return uses
 	}
 	if got := p.Gives(); got != want && got != expression.Anything {
@@ -94,9 +94,17 @@ func (v *validator) bare(uses []usage, i int, path, text string, names expressio
 
 func (v *validator) template(uses []usage, i int, path string, at int32, t *expression.Template, errs []*expression.Error) []usage {
 	for _, err := range errs {
-		v.add(i, at, CodeExpression, "%s: %v", path, err)
+		v.add(i, at, CodeExpression, "%s: %v%s", path, err, v.cutByComment(i, path))
 	}
 	return v.named(uses, i, path, at, t.Steps())
+}
+
+// cutByComment is the end of a sentence about an expression that cannot be read, when YAML took the rest of its line for a comment.
+func (v *validator) cutByComment(i int, path string) string {
+	if at, _, _ := v.lookup(i, path); at == nil || !at.commented() {
+		return ""
+	}
+	return "; in YAML, # after a space begins a comment: write the whole text in quotes"
 }
 
 // named looks up the steps that an expression names.

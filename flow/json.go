@@ -119,6 +119,12 @@ type value struct {
 	text  string
 	items []value
 	keys  []keyName
+	cut   bool // of a text in YAML: a comment follows on its line
+}
+
+// commented says whether a comment follows a text of it.
+func (v *value) commented() bool {
+	return v.cut || slices.ContainsFunc(v.items, func(i value) bool { return i.commented() })
 }
 
 // keyName is a key of an object as it was written.

@@ -23,7 +23,7 @@ func (v *validator) warn() {
 		}
 	}
 	v.warnConditions(deps, jump)
-	v.warnShared(jump)
+	v.warnShared(deps, jump)
 	v.warnOutput(deps)
 }
 
@@ -101,8 +101,9 @@ func (v *validator) warnConditions(deps [][]int32, jump []int32) {
 	}
 }
 
-// warnShared finds steps that several on_failure name and that do not wait for all of those.
-func (v *validator) warnShared(jump []int32) {
+// warnShared finds steps that several on_failure name and that do not wait for all of those. When each of these follows from the one
+// before, there is nothing to wait for: after a failure the later ones are skipped.
+func (v *validator) warnShared(deps [][]int32, jump []int32) {
 	by := map[int32][]int32{}
 	for i, e := range jump {
 		if e >= 0 && v.d.Steps[i].OnFailure != "" {
@@ -111,7 +112,7 @@ func (v *validator) warnShared(jump []int32) {
 	}
 	for i := range v.d.Steps {
 		names := by[int32(i)]
-		if len(names) < 2 {
+		if len(names) < 2 || inARow(names, deps, jump) {
 			continue
 		}
 		s := &v.d.Steps[i]
@@ -123,6 +124,15 @@ func (v *validator) warnShared(jump []int32) {
 			}
 		}
 	}
+}
+
+// inARow says whether each step follows from the one before.
+func inARow(steps []int32, deps [][]int32, jump []int32) bool {
+	var pairs []pair
+	for n := 1; n < len(steps); n++ {
+		pairs = append(pairs, pair{steps[n-1], steps[n]})
+	}
+	return !slices.Contains(follows(pairs, deps, jump), false)
 }
 
 // warnOutput finds a run's output that is made of very many.

@@ -23,6 +23,8 @@ func TestWarnings(t *testing.T) {
 		{"over on_failure", []string{task("a", `,"when":"true","on_failure":"b"`), task("b", ``), task("c", `,"dependencies":["a","b"]`)}, ""},
 		{"shared", []string{task("a", `,"on_failure":"e"`), task("b", `,"on_failure":"e"`), task("e", `,"dependencies":["a"]`)}, "on_failure_shared e"},
 		{"shared by all", []string{task("a", `,"on_failure":"e"`), task("b", `,"on_failure":"e"`), task("e", `,"dependencies":["a"],"after":["b"]`)}, ""},
+		{"shared by what comes one after the other", []string{task("a", `,"on_failure":"e"`), task("x", `,"after":["a"]`), task("b", `,"dependencies":["x"],"on_failure":"e"`), task("e", ``)}, ""},
+		{"shared by two branches", []string{task("a", `,"on_failure":"e"`), task("b", `,"dependencies":["a"],"on_failure":"e"`), task("c", `,"dependencies":["a"],"on_failure":"e"`), task("e", ``)}, "on_failure_shared e"},
 	} {
 		_, problems, warnings := Check([]byte(`{"steps":[` + strings.Join(c.steps, ",") + `]}`))
 		got := ""

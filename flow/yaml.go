@@ -209,7 +209,9 @@ func (c *converter) node(n ast.Node, at *token.Position, depth int) (value, erro
 		return plain(n.GetToken().Value, at)
 	case *ast.StringNode:
 		if n.Token.Type == token.StringType { // not quoted
-			return plain(n.Value, at)
+			v, err := plain(n.Value, at)
+			v.cut = n.Token.Next != nil && n.Token.Next.Type == token.CommentType && n.Token.Next.Position.Line == at.Line
+			return v, err
 		}
 		return value{kind: '"', text: n.Value}, nil
 	case *ast.LiteralNode:

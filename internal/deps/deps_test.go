@@ -20,6 +20,7 @@ var may = map[string][]string{
 	"examples/orders/push":   {},
 	"internal/backoff":       {},
 	"internal/build":         {},
+	"internal/census":        {},
 	"internal/cron":          {},
 	"internal/cursor":        {},
 	"internal/deps":          {},
