@@ -3,7 +3,7 @@ GO ?= go
 VERSION ?= # of a release, v1.2.3; empty: what git says
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: help build test race lint cross check python sim language kill oracle api-check clients ui page-figures shots figures figures-cluster
+.PHONY: help build test race lint cross check python sim language kill oracle api-check clients ui page-figures shots figures figures-keep figures-cluster
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -49,7 +49,12 @@ figures: build ## the figures of docs/performance.md, for about ten minutes on a
 	bin/agnt5d bench --workload all --seconds 10
 	bin/agnt5d bench --workload all --seconds 10 --mode daemon
 	bin/agnt5d bench --workload lists --count 1000000 --seconds 10
-	$(MAKE) figures-cluster
+	$(MAKE) figures-keep figures-cluster
+
+figures-keep: build ## how a journal ages: 10,000,000 events with retention, compactions and backups under load, 200 kills of a compaction
+	bin/agnt5d bench --workload keep --events 10000000 --in-flight 512 --seconds 80
+	AGNT5_EVENTS=10000000 $(GO) test ./engine -run TestWithRetentionNothingGrows -v -count 1 -timeout 60m
+	AGNT5_KILLS=200 $(GO) test ./journal/bolt -run 'AKillWhileItIsCompacted|AKilledCompaction' -v -count 1 -timeout 30m
 
 figures-cluster: ## the figures of docs/cluster.md, for about an hour: speed on PostgreSQL, kills, zombies, failovers, an outage
 	AGNT5_FIGURES=1 $(GO) test ./journal/pg -run TestFigure -v -count 1 -timeout 60m

@@ -55,7 +55,7 @@ beside what the same disk does without an engine, measured in the same minute.
 	f.IntVar(&o.inFlight, "in-flight", 0, "runs at once, of the workloads that have some; default: w1 with 1, 64 and 512, workers 512, latency 256, payload 16, others 64")
 	f.Float64Var(&o.seconds, "seconds", 5, "how long each workload runs that does not end by itself")
 	f.IntVar(&o.count, "count", 100_000, "how many signals, timers, items, sleeping runs, runs to list and (1,000 at most) workers")
-	f.IntVar(&o.events, "events", 1_000_000, "how many events the file of growth holds")
+	f.IntVar(&o.events, "events", 1_000_000, "how many events the file of growth holds, and keep writes")
 	f.StringVar(&o.dir, "dir", "", "a folder on the disk to measure; default: one beside the current folder's files")
 	f.BoolVar(&o.sealed, "sealed", false, "seal payloads in the journal, to see what it costs; not sleep and growth")
 	f.StringVar(&o.asWorker, "as-worker", "", "")

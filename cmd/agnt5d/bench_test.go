@@ -54,6 +54,17 @@ func TestBenchMeasures(t *testing.T) {
 	if s, _ := got[6]["samples"].([]any); len(s) == 0 {
 		t.Error("a soak without samples")
 	}
+	kept := run("bench --workload keep --seconds 0.4 --in-flight 8 --events 5000")[0]
+	rates, _ := kept["beside"].(map[string]any)
+	pause, _ := kept["times_s"].(map[string]any)["longest_pause_of_a_compaction"].(float64)
+	if samples, _ := kept["samples"].([]any); len(samples) != 10 || len(rates) != 4 || pause <= 0 {
+		t.Errorf("keep: %v", kept)
+	}
+	for what, rate := range rates {
+		if rate.(float64) <= 0 {
+			t.Errorf("keep beside %s: %v", what, rate)
+		}
+	}
 	items := func(r map[string]any, keys string) {
 		t.Helper()
 		all, _ := r["items"].([]any)

@@ -52,7 +52,7 @@ type Options struct {
 	InFlight int
 	Seconds  float64
 	Count    int  // of timers, items, sleeping runs and runs to list
-	Events   int  // that the large file of growth holds
+	Events   int  // that the large file of growth holds, and that keep writes
 	Sealed   bool // payloads are sealed in the journal
 	// Progress hears what is under way, and how much of it is done (0 to 1).
 	Progress func(what string, done float64)
@@ -91,6 +91,7 @@ var Workloads = []Workload{
 	{"latency", "runs of one step that start at random times, alone and beside 50 and 90 % of what w1 can do", latency, inBoth},
 	{"busy", "w1 beside a process for each core that does nothing but use it", busy, inBoth},
 	{"growth", "w1 on a file that holds many events already", growth, inProcess},
+	{"keep", "w1 for --events events while retention deletes, in slices; then beside retention, compactions and backups", keep, inProcess},
 	{"soak", "runs with some of everything, for as long as --seconds says, in slices", soak, inProcess},
 }
 

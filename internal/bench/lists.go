@@ -26,12 +26,13 @@ func lists(ctx context.Context, o *Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	began := time.Now()
 	t, err := o.target("lists")
 	if err != nil {
 		return nil, err
 	}
 	defer t.close()
-	times := map[string]float64{}
+	times := map[string]float64{"open": time.Since(began).Seconds()}
 	for _, q := range m.questions() {
 		if times[q.name], err = worst(ctx, t, q.f); err != nil {
 			return nil, fmt.Errorf("%s: %w", q.name, err)
