@@ -106,6 +106,19 @@ var closed = []struct {
 func diagnose(cmd *cobra.Command, path, repaired string) (*diagnosis, error) {
 	d := &diagnosis{Damages: []finding{}, Newer: []newerRun{}}
 	f, err := openFile(path, checkThere)
+	renewed := false
+	if errors.Is(err, bolt.ErrStartRows) {
+		if repaired == "" {
+			d.Verdict, d.Advice = "damaged", fmt.Sprintf("%s does not open: a row that every start needs is damaged, and the rest was not checked.\n\"agnt5d doctor %s --repair NEW\" makes a new journal of it.", path, path)
+			d.Damages = append(d.Damages, finding{Kind: "start", Detail: err.Error()})
+			return d, err
+		}
+		mended := repaired + ".mended"
+		defer os.Remove(mended)
+		if f, renewed, err = d.mend(path, mended); err != nil && !errors.Is(err, bolt.ErrDamagedFile) {
+			return nil, &exitErr{exitError, fmt.Errorf("%s was not made: %w", repaired, err)}
+		}
+	}
 	for _, c := range closed {
 		if errors.Is(err, c.err) {
 			d.Verdict, d.Advice = c.verdict, c.advice
@@ -132,7 +145,7 @@ func diagnose(cmd *cobra.Command, path, repaired string) (*diagnosis, error) {
 	d.Note = sizeNote(f.path)
 	d.Opens, d.Newer = true, append(d.Newer, stats.newer...)
 	if repaired != "" {
-		if err := d.repair(cmd.Context(), f, repaired, lost, bar); err != nil {
+		if err := d.repair(cmd.Context(), f, repaired, lost, renewed, bar); err != nil {
 			return nil, err
 		}
 		d.Verdict, d.Advice = "repaired", fmt.Sprintf("%s is made of what is whole, and is whole; %s of %s did not make it. %s was not changed.\nA daemon folds the whole log when it starts on it for the first time.", repaired, count(len(d.Lost), "run"), f.path, f.path)
@@ -182,7 +195,7 @@ func sizeNote(path string) string {
 const keptLost = 90 * 24 * time.Hour
 
 // repair makes a new journal of what is whole.
-func (d *diagnosis) repair(ctx context.Context, f *file, path string, lost map[uint64]string, bar *bar) error {
+func (d *diagnosis) repair(ctx context.Context, f *file, path string, lost map[uint64]string, renewed bool, bar *bar) error {
 	j, ok := f.kept.(*bolt.Journal)
 	if !ok {
 		return errDatabase
@@ -203,12 +216,9 @@ func (d *diagnosis) repair(ctx context.Context, f *file, path string, lost map[u
 			return archive.HeadOf(s), nil
 		},
 		Definitions: known,
-		Entry: func(lost map[uint64]string) []byte {
-			var gone []event.Deleted
-			for run, id := range lost {
-				gone = append(gone, event.Deleted{Run: run, ID: id})
-			}
-			return event.AppendBody(nil, []event.Event{{Kind: event.RunsDeleted, Payload: event.AppendDeleted(nil, gone...), Message: "lost to damage", By: "doctor"}})
+		Entry: func(lost map[uint64]string) ([]byte, uint32) {
+			all := entries(lost, renewed)
+			return event.AppendBody(nil, all), uint32(len(all))
 		},
 		At: now.UnixMilli(), Until: now.Add(keptLost).UnixMilli(),
 		Progress: func(done, all int64) { bar.show("repairing", share(done, all)) },
@@ -222,4 +232,36 @@ func (d *diagnosis) repair(ctx context.Context, f *file, path string, lost map[u
 		d.Lost = append(d.Lost, lost[run])
 	}
 	return nil
+}
+
+// entries are the events that tell of a repair.
+func entries(lost map[uint64]string, renewed bool) (all []event.Event) {
+	var gone []event.Deleted
+	for _, run := range slices.Sorted(maps.Keys(lost)) {
+		gone = append(gone, event.Deleted{Run: run, ID: lost[run]})
+	}
+	if len(gone) > 0 {
+		all = append(all, event.Event{Kind: event.RunsDeleted, Payload: event.AppendDeleted(nil, gone...), Message: "lost to damage", By: "doctor"})
+	}
+	if renewed {
+		all = append(all, event.Event{Kind: event.SettingChanged, Name: "journal/secret", By: "doctor",
+			Message: "repaired: a new secret for lease tokens; those from before are void"})
+	}
+	return all
+}
+
+// mend opens a copy of a journal in which the rows are whole without which it does not open.
+func (d *diagnosis) mend(path, temp string) (f *file, renewed bool, err error) {
+	made, err := bolt.Mend(path, temp)
+	if err != nil {
+		return nil, false, err
+	}
+	if f, err = openFile(temp, checkThere); err != nil {
+		return nil, false, err
+	}
+	f.path = path
+	for _, at := range made.Damages {
+		d.Damages, d.lie = append(d.Damages, f.finding(at)), append(d.lie, f.lie(at).Error())
+	}
+	return f, made.Renewed, nil
 }

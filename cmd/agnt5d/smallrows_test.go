@@ -165,3 +165,72 @@ func TestADamagedAccessTokenOpensNothing(t *testing.T) {
 		d.say(t, 0, "", "list")
 	}
 }
+
+// A damaged row of those without which no journal opens: the daemon refuses by one line that names doctor, doctor says what to do, and makes a
+// journal in which everything else is as it was. With a new secret, or an end that had to be found, nobody takes the new history for the old.
+func TestDoctorMakesUpForTheRowsOfTheStart(t *testing.T) {
+	d := startDaemon(t, t.TempDir())
+	path := filepath.Join(d.dir, "runs.db")
+	d.say(t, 0, "", "register", "q", fileIn(t, d.dir, "q.yaml", atOnce))
+	d.say(t, 0, "", "register", "w", fileIn(t, d.dir, "w.yaml", "steps:\n  - {name: s, type: wait_signal, signal: {name: go}}\n"))
+	d.say(t, 0, "", "start", "q", "--id", "done", "--wait")
+	d.say(t, 0, "", "start", "q", "--id", "gone", "--wait")
+	d.say(t, 0, "", "delete", "gone")
+	d.say(t, 0, "", "start", "w", "--id", "open")
+	first := read(t, d.url+"/v1/events?limit=2")
+	cursor := first[strings.Index(first, `"next_cursor":"`)+len(`"next_cursor":"`):]
+	cursor = cursor[:strings.Index(cursor, `"`)]
+	d.kill()
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"format", "secret", "tail"} {
+		for _, ofKey := range []bool{false, true} {
+			opens := ofKey && key != "format" // the row is found though its key is damaged
+			renewed := !ofKey && key != "format"
+			made := filepath.Join(d.dir, "made.db")
+			if err := os.WriteFile(path, whole, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			flipBits(t, path, "meta", key, ofKey)
+			damaged, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, args := range [][]string{{"serve", "--listen", "127.0.0.1:0", "--file", path}, {"verify", path}} {
+				if opens {
+					continue
+				}
+				if code, _, errs := agnt5d(t, args...); code != exitError || !strings.Contains(errs, "agnt5d doctor") || strings.Count(errs, "\n") != 1 {
+					t.Errorf("%s, key %t: %v: exit %d: %s", key, ofKey, args, code, errs)
+				}
+			}
+			d.say(t, exitError, "--repair NEW", "doctor", path)
+			d.say(t, 0, "is made of what is whole", "doctor", path, "--repair", made)
+			d.say(t, 0, "nothing is damaged", "verify", made)
+			if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, damaged) {
+				t.Errorf("the damaged journal was changed: %v", err)
+			}
+			if left, _ := filepath.Glob(made + ".*"); len(left) != 0 {
+				t.Errorf("left behind: %s", left)
+			}
+			if err := os.Rename(made, path); err != nil {
+				t.Fatal(err)
+			}
+			d.again(t)
+			d.say(t, 0, "completed", "show", "done")
+			d.say(t, exitNotFound, "run_expired", "start", "q", "--id", "gone")
+			d.say(t, 0, "is recorded", "signal", "open", "go")
+			d.say(t, 0, "completed", "wait", "open")
+			d.say(t, 0, "completed", "start", "q", "--wait")
+			if got := read(t, d.url+"/v1/events?limit=100&cursor="+cursor); strings.Contains(got, "Begin anew") != renewed {
+				t.Errorf("%s: a cursor of before gives %s", key, got)
+			}
+			if got := read(t, d.url+"/v1/events?limit=100"); strings.Contains(got, "repaired: a new secret") != renewed {
+				t.Errorf("%s: the events are %s", key, got)
+			}
+			d.kill()
+		}
+	}
+}

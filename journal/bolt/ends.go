@@ -251,9 +251,10 @@ func (j *Journal) buildEnds(c *clock) (err error) {
 				}
 			}
 			w := writer{tx: tx, indexed: true}
-			heads := tx.Bucket(headBucket.name).Cursor()
-			k, _ := heads.Seek(at)
-			for n := 0; k != nil && n < indexSlice; n++ {
+			in := tx.Bucket(headBucket.name)
+			heads := in.Cursor()
+			k, v := heads.Seek(at)
+			for n := 0; k != nil && (n < indexSlice || !headBucket.leads(in, at, k, v)); n++ {
 				if h, ok, err := headAt(tx, k); err == nil && ok { // a damaged one is reported by those who read it
 					c.start(h.CreatedAt)
 					if err := w.tag(nil, &h); err != nil {
@@ -263,13 +264,13 @@ func (j *Journal) buildEnds(c *clock) (err error) {
 						w.late = append(w.late, lateOf(&h))
 					}
 				}
-				k, _ = heads.Next()
+				k, v = heads.Next()
 			}
 			if err := w.endRows(w.late); err != nil {
 				return err
 			}
 			if at = nil; k != nil {
-				at = append(at, k...)
+				at = bytes.Clone(k)
 				return nil
 			}
 			end, err := tailOf(tx)

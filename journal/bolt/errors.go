@@ -21,12 +21,15 @@ var (
 	// ErrDamagedFile: the pages that hold the rows together are damaged, so that no row can be trusted to be found. The
 	// error is a *FileError.
 	ErrDamagedFile = errors.New("journal: damaged file")
+	// ErrStartRows is an ErrDamagedFile: of all that holds the rows together only few that every start needs are damaged. Mend makes
+	// up for them. The error is a *FileError.
+	ErrStartRows = fmt.Errorf("%w: rows that every start needs", ErrDamagedFile)
 )
 
 // FileError says why a path was not opened. Nothing was changed.
 type FileError struct {
 	Path   string
-	Kind   error // ErrNotJournal, ErrNewerFormat or ErrDamagedFile
+	Kind   error // ErrNotJournal, ErrNewerFormat, ErrDamagedFile or ErrStartRows
 	Reason string
 }
 

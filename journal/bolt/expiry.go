@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -129,9 +130,10 @@ func (j *Journal) buildExpiry() (err error) {
 				return err
 			}
 			w := writer{tx: tx}
-			ids := tx.Bucket(idBucket.name).Cursor()
+			in := tx.Bucket(idBucket.name)
+			ids := in.Cursor()
 			k, v := ids.Seek(at)
-			for n := 0; k != nil && n < indexSlice; n++ {
+			for n := 0; k != nil && (n < indexSlice || !idBucket.leads(in, at, k, v)); n++ {
 				if p, err := idBucket.unseal(k, v); err == nil { // a damaged one is reported by those who read it
 					if _, until, err := decodeID(p); err == nil && until != 0 {
 						if err := w.row(expiryBucket, expiryRow(until, expiryOfID, k), nil); err != nil {
@@ -142,7 +144,7 @@ func (j *Journal) buildExpiry() (err error) {
 				k, v = ids.Next()
 			}
 			if at = nil; k != nil {
-				at = append(at, k...)
+				at = bytes.Clone(k)
 				return nil
 			}
 			return w.row(metaBucket, expiryKey, nil)

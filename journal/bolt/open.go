@@ -137,7 +137,9 @@ func readKind(f *os.File, path string) (*pageMap, error) {
 	format, found, err := formatOf(m.buckets[string(metaBucket.name)])
 	switch {
 	case err != nil:
-		return nil, damagedFile(path, fmt.Errorf("format row: %w", err))
+		return nil, damagedStart(path, fmt.Sprintf("format row: %v", err))
+	case !found && m.has(allBuckets):
+		return nil, damagedStart(path, "format row: it is damaged, or missing")
 	case !found:
 		return nil, &FileError{Path: path, Kind: ErrNotJournal, Reason: "is the bbolt file of another program, not a journal"}
 	case format > journal.FormatVersion:
@@ -206,7 +208,7 @@ func openFile(path string, o Options, readOnly bool, timeout time.Duration) (*Jo
 		_ = j.db().Close()
 		var damage *journal.DamageError
 		if errors.As(err, &damage) { // of what every start needs
-			return nil, damagedFile(path, fmt.Errorf("bucket meta: %s", damage.Detail))
+			return nil, damagedStart(path, "bucket meta: "+damage.Detail)
 		}
 		return nil, err
 	}
@@ -261,7 +263,7 @@ func (j *Journal) load() error {
 		j.secret = append([]byte(nil), secret...)
 		t, err := decodeTail(p)
 		if err != nil || len(secret) != 32 {
-			return &FileError{Path: j.path, Kind: ErrDamagedFile, Reason: "bucket meta lacks rows (run \"agnt5d doctor\")"}
+			return damagedStart(j.path, "bucket meta lacks rows")
 		}
 		j.tail = t
 		return nil

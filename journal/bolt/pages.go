@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"io"
 	"os"
+	"slices"
 )
 
 // bbolt keeps no checksums of its pages, and follows a damaged one to wherever it leads: into a fault, or into pages in use
@@ -151,6 +152,11 @@ func (m *pageMap) walkRoot() error {
 		return fmt.Errorf("root: %w", err)
 	}
 	return nil
+}
+
+// has says whether all of some buckets are there.
+func (m *pageMap) has(all []*bucket) bool {
+	return !slices.ContainsFunc(all, func(b *bucket) bool { _, is := m.buckets[string(b.name)]; return !is })
 }
 
 // walk looks at every other page that the newest meta page leads to.

@@ -16,13 +16,13 @@ import (
 
 // RepairOptions say what the layers above know of a damaged journal.
 type RepairOptions struct {
-	Lost        map[uint64]string                            // runs of which not all can be had, with their ids
-	Head        func(run, last uint64) (journal.Head, error) // makes a head from the run's records, of which the last one is named
-	Name        func(run uint64) string                      // the id of a run
-	Definitions []journal.Definition                         // what the log says of versions; those that have no whole row get one
-	Entry       func(lost map[uint64]string) []byte          // the body of a record of the engine that says which runs are gone; nil: none is written
-	At, Until   int64                                        // the time, and until when the ids of lost runs are kept; Unix ms
-	Progress    func(done, all int64)                        // nil: nobody wants to know
+	Lost        map[uint64]string                                         // runs of which not all can be had, with their ids
+	Head        func(run, last uint64) (journal.Head, error)              // makes a head from the run's records, of which the last one is named
+	Name        func(run uint64) string                                   // the id of a run
+	Definitions []journal.Definition                                      // what the log says of versions; those that have no whole row get one
+	Entry       func(lost map[uint64]string) (body []byte, events uint32) // a record of the engine that says what was done; no events: none is written
+	At, Until   int64                                                     // the time, and until when the ids of lost runs are kept; Unix ms
+	Progress    func(done, all int64)                                     // nil: nobody wants to know
 }
 
 // Repair makes a journal at path, where nothing may be, of what is whole in a journal that was opened by OpenReadOnly. Rows whose checksums
@@ -328,9 +328,6 @@ func (r *repairer) entry() error {
 				}
 			}
 		}
-		if len(r.lost) == 0 {
-			return 0, nil
-		}
 		for run, id := range r.lost {
 			if w.tx.Bucket(idBucket.name).Get([]byte(id)) != nil || id == "" {
 				continue
@@ -339,9 +336,17 @@ func (r *repairer) entry() error {
 				return 0, err
 			}
 		}
+		body, events := r.o.Entry(r.lost)
+		if events == 0 {
+			return 0, nil
+		}
 		seq := r.from.tail.next
-		return 1, errors.Join(w.batch(&journal.Batch{Records: []journal.Record{{Seq: seq, Count: 1, At: r.o.At, Body: r.o.Entry(r.lost)}}}),
-			w.row(expiryBucket, expiryRow(r.o.Until, expiryOfEntry, seqKey(seq)), nil))
+		if len(r.lost) > 0 {
+			if err := w.row(expiryBucket, expiryRow(r.o.Until, expiryOfEntry, seqKey(seq)), nil); err != nil {
+				return 0, err
+			}
+		}
+		return 1, w.batch(&journal.Batch{Records: []journal.Record{{Seq: seq, Count: events, At: r.o.At, Body: body}}})
 	})
 }
 
