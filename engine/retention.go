@@ -32,7 +32,8 @@ func (r Retention) of(state replay.RunState) int64 {
 }
 
 const (
-	deleteMost = 200            // runs that are deleted with one record: what a commit takes away delays who comes behind it
+	deleteFew  = 200            // runs that are deleted with one record: what a commit takes away delays who comes behind it
+	deleteMost = 1_000          // the same while more is recorded than is deleted
 	deleteLook = 1_000          // runs that are looked at at a time
 	deleteRest = 24             // the keeper rests so many times as long as a slice took, unless as much was recorded meanwhile
 	lookAnew   = 24 * time.Hour // how often all runs are looked at again: some could not be deleted when their time was over
@@ -51,12 +52,13 @@ type keeper struct {
 	rows  time.Time            // when the ledgers of schedules are looked at again
 	large bool                 // the log has said that the file is large
 	bad   bool                 // the log has said that runs cannot be looked at
+	slice int                  // runs that are deleted with one record, at most
 }
 
 // keep deletes runs until the engine stops.
 func (e *Engine) keep(ctx context.Context) {
 	defer close(e.keeping)
-	k := keeper{e: e, own: map[string]Retention{}, done: map[int64]int64{}}
+	k := keeper{e: e, own: map[string]Retention{}, done: map[int64]int64{}, slice: deleteFew}
 	for {
 		wait := k.turn(ctx)
 		at, stop := e.o.Clock.After(wait)
@@ -209,35 +211,37 @@ func (k *keeper) delete(ctx context.Context, heads []journal.Head) error {
 	for len(heads) > 0 {
 		var ids []string
 		events := uint64(0)
-		for i := range heads[:min(len(heads), deleteMost)] {
+		for i := range heads[:min(len(heads), k.slice)] {
 			ids = append(ids, heads[i].ID)
 			events += heads[i].Events
 		}
-		began := time.Now()
+		began, before := time.Now(), k.e.durable.Load()
 		got, err := k.e.deleteSlice(ctx, ids, "retention")
 		if err != nil {
 			return err
 		}
 		heads = heads[got.Seen:]
-		if err := k.rest(ctx, time.Since(began), events); err != nil {
+		if k.slice = max(k.slice/2, deleteFew); k.e.durable.Load()-before > events/2 { // many write: a slice waits for its turn, so more must go with it
+			k.slice = min(4*k.slice, deleteMost)
+		}
+		if err := k.rest(ctx, time.Since(began), before+events/2); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// rest lets those go on who wait for the engine: for a multiple of the time that a slice took, or until half as many events were
-// recorded as it deleted, so that the file does not grow however much there is to do.
-func (k *keeper) rest(ctx context.Context, took time.Duration, events uint64) error {
-	enough := k.e.durable.Load() + events/2
+// rest lets those go on who wait for the engine: for a multiple of the time that a slice took, or until the event enough was recorded (0: no
+// event is), which is half as many behind the slice's begin as it deleted. So the file does not grow however much there is to do.
+func (k *keeper) rest(ctx context.Context, took time.Duration, enough uint64) error {
 	timer := time.NewTimer(took * deleteRest)
 	defer timer.Stop()
 	for {
 		news := k.e.news.next()
-		if events > 0 && k.e.durable.Load() > enough {
+		if enough > 0 && k.e.durable.Load() >= enough {
 			return ctx.Err()
 		}
-		if events == 0 {
+		if enough == 0 {
 			news = nil
 		}
 		select {

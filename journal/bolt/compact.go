@@ -11,8 +11,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Backup writes the journal as it is at one moment, as a file that Open takes. An engine may be at work meanwhile, but the
-// file grows until the backup is done: w should be fast. The file is a copy of the whole, with its free pages.
+// Backup writes the journal as it is at one moment, as a file that Open takes. An engine may be at work meanwhile: it is left most of
+// the machine. But the file grows until the backup is done: w should be fast. The file is a copy of the whole, with its free pages.
 func (j *Journal) Backup(w io.Writer) (int64, error) {
 	if j.closed.Load() {
 		return 0, journal.ErrClosed
@@ -24,8 +24,27 @@ func (j *Journal) Backup(w io.Writer) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err := tx.WriteTo(w)
+	n, err := tx.WriteTo(&paced{j: j, w: w, began: time.Now(), commits: j.Stats().Commits})
 	return n, errors.Join(err, tx.Rollback())
+}
+
+// paced is a writer of a copy that leaves the machine to those who commit.
+type paced struct {
+	j       *Journal
+	w       io.Writer
+	n       int       // bytes since the last rest
+	began   time.Time // at its end
+	commits uint64
+}
+
+func (p *paced) Write(b []byte) (int, error) {
+	n, err := p.w.Write(b)
+	if p.n += n; err == nil && p.n >= copyBytes {
+		commits := p.j.Stats().Commits
+		err = p.j.rest(context.Background(), time.Since(p.began), commits > p.commits)
+		p.n, p.began, p.commits = 0, time.Now(), commits
+	}
+	return n, err
 }
 
 func (j *Journal) beginGuarded() (tx *bbolt.Tx, err error) {

@@ -47,7 +47,7 @@ func (j *Journal) Compact(ctx context.Context, progress func(done, all int64)) (
 		return Compacted{}, err
 	}
 	before := fileSize(j.path)
-	c := &compaction{j: j, temp: j.path + compactSuffix, dirty: map[string]*bucket{}, all: j.Stats().UsedBytes, progress: progress}
+	c := &compaction{j: j, temp: j.path + compactSuffix, dirty: map[string]*bucket{}, all: j.Stats().UsedBytes, put0: j.Stats().PutBytes, progress: progress}
 	if err := c.open(j.opts.MapBytes); err != nil {
 		return Compacted{}, err
 	}
@@ -78,6 +78,7 @@ type compaction struct {
 	progress func(done, all int64)
 	all      int64
 	copied   int64
+	put0     uint64 // bytes that were put into the journal before
 	paused   time.Duration
 
 	mu      sync.Mutex
@@ -162,7 +163,7 @@ func (c *compaction) copy(ctx context.Context) error {
 					return err
 				}
 			}
-			if err := c.rest(ctx, time.Since(began), c.j.Stats().Commits > commits); err != nil {
+			if err := c.j.rest(ctx, time.Since(began), c.j.Stats().Commits > commits && !c.behind()); err != nil {
 				return err
 			}
 		}
@@ -182,22 +183,28 @@ func (c *compaction) waiting() int {
 	return len(c.dirty)
 }
 
-// rest leaves the machine to those who commit, if there are any.
-func (c *compaction) rest(ctx context.Context, took time.Duration, busy bool) error {
+// longestRest is how long who copies rests at most after a piece: one that had to wait for the machine is no measure.
+const longestRest = 50 * time.Millisecond
+
+// rest leaves the machine to those who commit, if there are any, after a piece of a copy that took so long.
+func (j *Journal) rest(ctx context.Context, took time.Duration, busy bool) error {
 	if !busy {
-		return errors.Join(ctx.Err(), c.j.Err())
+		return errors.Join(ctx.Err(), j.Err())
 	}
-	timer := time.NewTimer(4 * took)
+	timer := time.NewTimer(min(4*took, longestRest))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return c.j.Err()
+		return j.Err()
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-c.j.Broken():
-		return c.j.Err()
+	case <-j.Broken():
+		return j.Err()
 	}
 }
+
+// behind says whether the copy does not come nearer to its end, for as much is written as is copied. There is no rest then.
+func (c *compaction) behind() bool { return int64(c.j.Stats().PutBytes-c.put0)*2 > c.copied }
 
 // slice copies some rows of a bucket, from a key on, and says where it goes on.
 func (c *compaction) slice(b *bucket, from []byte) (n int, next []byte, more bool, err error) {
