@@ -45,7 +45,7 @@ func tagsOf(list []event.Tag) tags {
 func (w *World) someTags(some int, gone bool) (all []event.Tag) {
 	drawn := map[string]event.Tag{}
 	for range w.rng.IntN(some + 1) {
-		t := event.Tag{Name: fmt.Sprintf("t%02d", w.rng.IntN(20)), Value: []string{"", "a", "b:c", "ä"}[w.rng.IntN(4)]}
+		t := event.Tag{Name: fmt.Sprintf("t%02d", w.rng.IntN(30)), Value: []string{"", "a", "b:c", "ä"}[w.rng.IntN(4)]}
 		if gone && w.chance(40) {
 			t.Value, t.Gone = "", true
 		}
@@ -59,7 +59,10 @@ func (w *World) someTags(some int, gone bool) (all []event.Tag) {
 
 // newTags asks for a change of a run's tags.
 func (w *World) newTags(r *track) {
-	changes := w.someTags([]int{1, 3, 20}[w.rng.IntN(3)], true)
+	changes := w.someTags(3, true)
+	if w.chance(20) {
+		changes = w.someTags(40, false)
+	}
 	epoch := w.epoch
 	w.op("tags")
 	in := &shard.Tag{By: "sim", ID: r.id, Changes: changes, Reply: func(now []event.Tag, err error) {
