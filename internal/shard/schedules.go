@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/event"
@@ -494,11 +495,11 @@ func (in *Schedule) admit(r *Shard) {
 		r.b.then = append(r.b.then, func(bad error) { in.Reply(nil, bad) })
 		return
 	case s == nil:
-		s = &scheduled{name: in.Name}
+		s = &scheduled{name: strings.Clone(in.Name)} // it is part of the text that was sent, which would stay
 		if a.all == nil {
 			a.all, a.open = map[string]*scheduled{}, map[string]*scheduled{}
 		}
-		a.all[in.Name] = s
+		a.all[s.name] = s
 		a.hot = append(a.hot, s)
 	}
 	s.hot = out
