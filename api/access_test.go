@@ -541,6 +541,7 @@ func TestEveryWriteHasAName(t *testing.T) {
 		{"completeStep", "POST", "/v1/runs/r4/steps/a/complete", `{"output":1}`, "StepCorrected"},
 		{"skipStep", "POST", "/v1/runs/r5/steps/a/skip", `{}`, "StepCorrected"},
 		{"failStep", "POST", "/v1/runs/r6/steps/a/fail", `{}`, "StepCorrected"},
+		{"forkRun", "POST", "/v1/runs/r4/fork", `{"from":"a","set":{"a":1},"workflow_id":"r7"}`, "RunForked"},
 		{"pauseRun", "POST", "/v1/runs/r1/pause", `{}`, "RunPaused"},
 		{"resumeRun", "POST", "/v1/runs/r1/resume", `{"reason":"done"}`, "RunResumed"},
 		{"tagRun", "PATCH", "/v1/runs/r1", `{"tags":{"team":"data"}}`, "RunTagged"},

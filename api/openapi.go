@@ -173,7 +173,7 @@ func header(note string, s object) object { return object{"description": note, "
 // answerHeaders are those of an answer that is no error.
 func (r *route) answerHeaders(status int) object {
 	h := object{}
-	if r.ID == "startRun" {
+	if r.ID == "startRun" || r.ID == "forkRun" && status == http.StatusCreated {
 		h["Location"] = header("the run's path", object{"type": "string", "format": "uri-reference"})
 	}
 	if _, is := r.Answers[0].Body.(model.Schedule); is {

@@ -350,6 +350,22 @@ var runsRoutes = []route{
 	},
 	{
 		Method:  "POST",
+		Path:    "/v1/runs/{id}/fork",
+		ID:      "forkRun",
+		Scope:   scopeOperate,
+		Tag:     "runs",
+		Summary: "Start a new run from a step of one that has ended, or say what that would do",
+		Headers: []string{"Idempotency-Key"},
+		Body:    forkBody{},
+		Answers: []answer{
+			{201, engine.Forked{}, "started"},
+			{200, engine.Forked{}, "it existed, or only a plan was asked for"},
+		},
+		Codes:  []string{"run_not_found", "run_expired", "run_open", "run_conflict", "step_not_found", "workflow_not_found", "fork_too_large", "run_output_too_large", "run_quarantined", "newer_release", "shutting_down", "disk_full"},
+		handle: (*Server).forkRun,
+	},
+	{
+		Method:  "POST",
 		Path:    "/v1/runs/{id}/steps/{step}/complete",
 		ID:      "completeStep",
 		Scope:   scopeOperate,

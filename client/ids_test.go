@@ -142,6 +142,14 @@ var calls = map[string]call{
 	"CompleteStep": {2, func(ctx context.Context, c *client.Client, s []string) error {
 		return c.CompleteStep(ctx, s[0], s[1], nil, "")
 	}},
+	"Fork": {1, func(ctx context.Context, c *client.Client, s []string) error {
+		_, err := c.Fork(ctx, s[0], client.Fork{From: "a"})
+		return err
+	}},
+	"PlanFork": {1, func(ctx context.Context, c *client.Client, s []string) error {
+		_, err := c.PlanFork(ctx, s[0], client.Fork{From: "a"})
+		return err
+	}},
 	"SkipStep":      {2, func(ctx context.Context, c *client.Client, s []string) error { return c.SkipStep(ctx, s[0], s[1], "") }},
 	"FailStep":      {2, func(ctx context.Context, c *client.Client, s []string) error { return c.FailStep(ctx, s[0], s[1], "") }},
 	"PauseService":  {1, func(ctx context.Context, c *client.Client, s []string) error { return c.PauseService(ctx, s[0], "") }},

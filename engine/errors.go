@@ -21,6 +21,7 @@ var (
 	ErrStepNotCompleted  = refusal.ErrStepNotCompleted
 	ErrStepNotOpen       = refusal.ErrStepNotOpen
 	ErrRunOutputTooLarge = refusal.ErrRunOutputTooLarge
+	ErrForkTooLarge      = refusal.ErrForkTooLarge
 	ErrTimerNotFound     = refusal.ErrTimerNotFound
 	ErrTimerNotWaiting   = refusal.ErrTimerNotWaiting
 	ErrObjectHeld        = refusal.ErrObjectHeld

@@ -26,6 +26,7 @@ type Status struct {
 	Steps           map[string]StepStatus `json:"steps"`
 	StepCounts      map[string]int        `json:"step_counts"` // by state
 	Tags            map[string]string     `json:"tags,omitempty"`
+	ForkedFrom      *ForkedFrom           `json:"forked_from,omitempty"` // of a fork
 	Reasons         []Reason              `json:"reasons,omitempty"`
 	HandledFailures uint32                `json:"handled_failures,omitempty"` // steps that failed and whose on_failure took over
 	LastSeq         uint64                `json:"last_seq"`
@@ -36,6 +37,30 @@ type Status struct {
 
 	// Order names the steps in definition order. It does not travel: over HTTP the definition says it.
 	Order []string `json:"-"`
+}
+
+// ForkedFrom says of which run a run is a fork.
+type ForkedFrom struct {
+	WorkflowID string `json:"workflow_id"`
+	Step       string `json:"step"` // from which it runs again
+}
+
+// Fork is a fork of a run, or the plan of one.
+type Fork struct {
+	WorkflowID   string     `json:"workflow_id,omitempty"` // of the new run; absent when nothing was started and no id was given
+	Created      bool       `json:"created"`               // false: it existed, or only a plan was asked for
+	WorkflowName string     `json:"workflow_name"`
+	Version      uint32     `json:"version"`
+	ForkedFrom   ForkedFrom `json:"forked_from"`
+	Plan         *ForkPlan  `json:"plan,omitempty"` // absent when the run existed
+}
+
+// ForkPlan says what becomes of each step in a fork, each list in the order of the definition.
+type ForkPlan struct {
+	Kept      []string `json:"kept"`       // taken over; they never run there
+	Set       []string `json:"set"`        // they count as completed, with the outputs that were given
+	RunsAgain []string `json:"runs_again"` // the rest: they run again, or for the first time
+	MayRepeat []string `json:"may_repeat"` // of those, the tasks that were attempted before: what they do outside may happen twice
 }
 
 // AsOf is the event of a run after which a status was so.
@@ -71,6 +96,7 @@ type StepStatus struct {
 	Condition  *Condition `json:"condition,omitempty"`   // of a step with when, once it was looked at
 	Caught     bool       `json:"caught,omitempty"`      // of a failed step: the step that its on_failure names has started
 	Round      *uint32    `json:"round,omitempty"`       // of a step with repeat: the newest one, from 0
+	Kept       string     `json:"kept,omitempty"`        // of a step of a fork that never runs there: kept, or set when its output was given
 
 	Items *ItemCounts `json:"items,omitempty"` // of a step with for_each, once its list is known
 }

@@ -117,6 +117,10 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		}
 	}
 	switch e.Kind {
+	case event.RunForked:
+		return s.forked(e)
+	case event.StepKept:
+		return s.kept(seq, at, e, st)
 	case event.StepCorrected:
 		return s.corrected(e.Step, st, at)
 	case event.StepBlocked:
@@ -407,7 +411,7 @@ func (s *State) reopen(at int64) string {
 			s.to(st, st.Was, at)
 		case st.State == StepCancelled && st.Was == StepDeferred:
 			s.to(st, StepDeferred, at)
-		case st.Caught: // it has been dealt with
+		case st.Caught, st.Kept && st.State == StepFailed: // it has been dealt with
 		case s.neverStarted(i):
 			st.Error = nil
 			s.to(st, s.asleep(i), at)

@@ -38,7 +38,7 @@ func (s *State) check() string {
 		return fmt.Sprintf("1: %d instances are open, want %d; %d failures are caught, want %d", s.live, live, s.Handled, handled)
 	}
 	if s.Status == Running && s.hopeless() {
-		return fmt.Sprintf("2: nothing will catch the failure of step %q", s.Name(s.failures[0]))
+		return fmt.Sprintf("2: nothing will catch the failure of step %q", s.Name(s.uncaught()))
 	}
 	if s.open != open || s.Skipped != skipped || s.outBytes != outBytes {
 		return fmt.Sprintf("1: %d steps open, want %d; %d skipped, want %d; %d bytes of output, want %d", s.open, open, s.Skipped, skipped, s.outBytes, outBytes)

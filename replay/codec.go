@@ -20,7 +20,7 @@ import (
 //	fields  = msgpack map: field number -> value, ascending, zero values left out
 //	payload = msgpack array [sequence, length] or [sequence, length, bytes] when length is at most 48
 //
-// A state of a run that is paused, or of which an operator skipped a step, has encoding 6, one with tags has encoding 5, one with items has encoding 4, any other of a definition that uses more of the language than dependencies, waits and timers, or of a
+// A state of a run that is paused or a fork, or of which an operator skipped a step, has encoding 6, one with tags has encoding 5, one with items has encoding 4, any other of a definition that uses more of the language than dependencies, waits and timers, or of a
 // run that started later, has encoding 3. Another one with instances
 // beyond its definition, or with answers, has encoding 2, and any other is encoded as it was before there were such. Answers came to it later than instances: a release that knows only these says of the field that a newer one wrote it.
 const Encoding = 6
@@ -72,6 +72,7 @@ const (
 	kTags       // from encoding 5 on
 
 	kPause = 40 // from encoding 6 on
+	kFork  = 41 // the same
 )
 
 // Numbers of the fields of a step.
@@ -96,6 +97,8 @@ const (
 	kHad
 	kSkip   // from encoding 3 on
 	kCaught // the same
+
+	kKept = 30 // from encoding 6 on: 1, or 2 when it was set
 )
 
 // fields collects the fields of a map that are not zero.
@@ -245,7 +248,10 @@ func (s *State) encode(f, in *fields, dst []byte, answers bool) []byte {
 		f.buf = event.AppendTags(f.buf, s.Tags)
 		encoding = encodingOfTags
 	}
-	if s.appendPause(f) || byHand {
+	if s.appendPause(f) {
+		encoding = Encoding
+	}
+	if s.appendFork(f) || byHand {
 		encoding = Encoding
 	}
 	return f.flush(append(dst, encoding))
@@ -388,6 +394,9 @@ func (st *Step) fields(f *fields) {
 	f.uint(kSkip, uint64(st.Skip))
 	if st.Caught {
 		f.uint(kCaught, 1)
+	}
+	if st.Kept {
+		f.uint(kKept, uint64(1+count(st.Set)))
 	}
 }
 
@@ -608,6 +617,8 @@ func Decode(b []byte, g *flow.Graph) (*State, error) {
 			s.Tags = event.ReadTags(r)
 		case kPause:
 			s.readPause(r)
+		case kFork:
+			s.readFork(r)
 		case kFilled:
 			if err := s.readFilled(r); err != nil {
 				return nil, err
@@ -678,6 +689,9 @@ func (st *Step) read(r *pack.Reader) error {
 			}
 		case kCaught:
 			st.Caught = r.Uint() == 1
+		case kKept:
+			kept := r.Uint()
+			st.Kept, st.Set = kept != 0, kept == 2
 		case kError:
 			r.Array()
 			st.Error = &StepError{Code: r.String(), Message: r.String(), Type: r.String(), Stack: r.String(), Attempt: uint32(r.Uint())}

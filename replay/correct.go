@@ -28,7 +28,7 @@ func (s *State) MatchCorrect(step string, as Correction, output []byte) (Instanc
 		return 0, refusal.ErrStepNotFound
 	}
 	st := &s.Steps[i]
-	failed := st.State == StepFailed && !st.Caught && as != CorrectFail
+	failed := st.State == StepFailed && !st.Caught && !st.Kept && as != CorrectFail
 	switch {
 	case s.Status == Quarantined || s.Status == Failed && s.Hurt:
 		return i, refusal.ErrRunQuarantined
@@ -70,7 +70,7 @@ func (t *Turn) Correct(i Instance, as Correction, output []byte, why string) {
 // corrected folds that an operator takes a step from whoever has it. An attempt that a worker has is out until it answers.
 func (s *State) corrected(i Instance, st *Step, at int64) string {
 	switch {
-	case st.Caught:
+	case st.Caught, st.Kept:
 		return "its failure is caught"
 	case st.State == StepFailed:
 		s.takeBack(i)

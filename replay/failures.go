@@ -20,10 +20,11 @@ func (s *State) onFailure(i Instance) Instance {
 	return s.Graph.Branch[i]
 }
 
-// settled says whether nothing more is to come of a step, as all others see it: a failure settles a step when it was caught.
+// settled says whether nothing more is to come of a step, as all others see it: a failure settles a step when it was caught, or is kept
+// in a fork.
 func (s *State) settled(i Instance) bool {
 	st := &s.Steps[i]
-	return st.State.Settled() || st.Caught
+	return st.State.Settled() || st.Caught || st.Kept && st.State == StepFailed
 }
 
 // settledFor says the same as the step by sees it: to the one that its on_failure names, a failed step is settled.
@@ -48,6 +49,9 @@ func (s *State) caught(i Instance, st *Step) {
 	st.Caught = true
 	s.Handled++
 	s.failures = slices.DeleteFunc(s.failures, func(f Instance) bool { return f == i })
+	if st.Kept { // it counted as settled already
+		return
+	}
 	s.open--
 	for _, d := range s.Graph.Needed[i] {
 		if d != s.Graph.Branch[i] {
@@ -58,12 +62,15 @@ func (s *State) caught(i Instance, st *Step) {
 
 // unfail folds that the failures which nothing caught are taken back.
 func (s *State) unfail() {
-	for _, i := range s.failures {
+	s.failures = slices.DeleteFunc(s.failures, func(i Instance) bool {
+		if s.Steps[i].Kept {
+			return false
+		}
 		if e := s.Graph.Branch[i]; slices.Contains(s.Graph.Needs[e], i) {
 			s.Steps[e].need++
 		}
-	}
-	s.failures = nil
+		return true
+	})
 }
 
 // Failures gives the failures that nothing has caught and nothing has failed the run for, in the order in which they came.
@@ -133,9 +140,19 @@ func (t *Turn) stands(i Instance) bool {
 	return false
 }
 
+// uncaught gives the first failure that nothing has caught and that does not stand for good as one that a fork kept does; -1: there is none.
+func (s *State) uncaught() Instance {
+	for _, i := range s.failures {
+		if !s.Steps[i].Kept {
+			return i
+		}
+	}
+	return -1
+}
+
 // hopeless says that failures are left which nothing will catch: nothing is open any more, and nobody asks.
 func (s *State) hopeless() bool {
-	if len(s.failures) == 0 || s.live > 0 {
+	if s.uncaught() < 0 || s.live > 0 {
 		return false
 	}
 	for i := range s.Steps {

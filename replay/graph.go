@@ -59,7 +59,7 @@ func (g Graph) Decide(t *Turn) {
 	case s.open == 0:
 		t.done()
 	case s.hopeless():
-		t.add(event.Event{Kind: event.RunFailed, Step: s.failures[0]})
+		t.add(event.Event{Kind: event.RunFailed, Step: s.uncaught()})
 	}
 }
 

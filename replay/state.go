@@ -113,6 +113,8 @@ type Step struct {
 	corrected bool      // an operator has taken it from whoever had it, and what it ends as is next
 	Skip      SkipReason
 	Caught    bool     // of a failed step: a branch has taken its failure
+	Kept      bool     // of a fork: it was taken over, and never runs here
+	Set       bool     // it is kept, and what it gave was said by whoever forked the run
 	need      int32    // dependencies, and steps that its expressions name, not settled
 	Timer     Instance // of a deferred step: the timer that absorbed it
 	Attempt   uint32   // the newest attempt; 0: none yet
@@ -190,6 +192,7 @@ type State struct {
 	Output   Payload  // what a template says that the run gives; of a run that has completed
 	Reason   string   // of a cancellation or quarantine
 	Pause    *Pause   // nil: it is not paused
+	Fork     *Forked  // of which run it is a fork; nil: of none
 	Hurt     bool     // its records are damaged: what is known stands in its snapshot
 
 	CreatedAt int64  // Unix ms
@@ -235,7 +238,7 @@ func New(g *flow.Graph) *State {
 // Brief gives what an open run is without its steps, signals and keys: it costs the same however large the run is.
 func (s *State) Brief() *State {
 	return &State{Run: s.Run, ID: s.ID, Workflow: s.Workflow, Version: s.Version, Graph: s.Graph, Status: s.Status, Input: s.Input, Trace: s.Trace, Tags: s.Tags, FailedBy: -1,
-		Reason: s.Reason, Pause: s.Pause, Hurt: s.Hurt, CreatedAt: s.CreatedAt, StartAt: s.StartAt, Held: s.Held, Deadline: s.Deadline, LastAt: s.LastAt, LastSeq: s.LastSeq, Events: s.Events, Skipped: s.Skipped, Handled: s.Handled, Boot: s.Boot}
+		Reason: s.Reason, Pause: s.Pause, Fork: s.Fork, Hurt: s.Hurt, CreatedAt: s.CreatedAt, StartAt: s.StartAt, Held: s.Held, Deadline: s.Deadline, LastAt: s.LastAt, LastSeq: s.LastSeq, Events: s.Events, Skipped: s.Skipped, Handled: s.Handled, Boot: s.Boot}
 }
 
 // Step gives the step of that name.

@@ -113,6 +113,8 @@ func follow(t *testing.T, g *flow.Graph, from replay.StepState, kind event.Kind)
 	switch kind {
 	case event.StepScheduled:
 		e.Attempt = 2
+	case event.StepKept:
+		s.Fork, e.Name = &replay.Forked{}, "completed"
 	case event.KeysGranted:
 		s.Steps[0].Fence = 0
 	case event.ItemsSet:

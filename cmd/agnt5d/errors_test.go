@@ -79,6 +79,9 @@ func TestEveryVerbsErrorsAreJSON(t *testing.T) {
 		if cmd.Name() == "replay" || cmd.Name() == "compact" {
 			args = path // without a file it asks the daemon
 		}
+		if cmd.Name() == "fork" {
+			args = append(args, "--from", "s")
+		}
 		refused := append(args, "-o", "json")
 		code, out, errs := agnt5d(t, refused...)
 		if all := jsonErrors(t, refused, errs); code != exitAuth || out != "" || len(all) != 1 || all[0].Code != "unauthorized" || all[0].Message != "no key" {

@@ -74,6 +74,9 @@ func TestEveryVerbRefusesWhatAnUnsetVariableGives(t *testing.T) {
 			}
 			args = append(args, value)
 		}
+		if cmd.Name() == "fork" {
+			args = append(args, "--from", "s")
+		}
 		for i, name := range names {
 			for _, bad := range []string{"", ".", ".."} {
 				if bad != "" && (name == "FILE" || name == "INCREMENT" || name == "URL") {

@@ -157,7 +157,7 @@ func flagHint(cmd *cobra.Command, err error) string {
 // verbs is every verb, in the order of the help text.
 var verbs = []func() *cobra.Command{
 	newServeCmd, newUICmd, newDemoCmd, newValidateCmd, newRegisterCmd, newWorkflowsCmd, newStartCmd, newWaitCmd, newListCmd, newShowCmd, newGraphCmd, newExplainCmd, newSignalCmd, newCancelCmd,
-	newPauseCmd, newResumeCmd, newCompleteCmd, newSkipCmd, newFailCmd, newRetryCmd, newTagCmd, newFireCmd, newDeleteCmd, newPurgeCmd, newHistoryCmd, newOutputCmd, newTailCmd, newLogsCmd, newDiffCmd, newWorkersCmd, newServicesCmd, newSchedulesCmd, newTokenCmd, newObjectsCmd, newReplayCmd, newBackupCmd, newRestoreCmd, newImportCmd, newExportCmd, newCompactCmd, newVerifyCmd, newDoctorCmd, newBenchCmd, newVersionCmd,
+	newPauseCmd, newResumeCmd, newCompleteCmd, newSkipCmd, newFailCmd, newRetryCmd, newForkCmd, newTagCmd, newFireCmd, newDeleteCmd, newPurgeCmd, newHistoryCmd, newOutputCmd, newTailCmd, newLogsCmd, newDiffCmd, newWorkersCmd, newServicesCmd, newSchedulesCmd, newTokenCmd, newObjectsCmd, newReplayCmd, newBackupCmd, newRestoreCmd, newImportCmd, newExportCmd, newCompactCmd, newVerifyCmd, newDoctorCmd, newBenchCmd, newVersionCmd,
 }
 
 // format is what -o takes: "" for people, "json" for programs.

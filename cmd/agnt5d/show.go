@@ -161,6 +161,9 @@ func drawRun(out io.Writer, st *model.Status, def *flow.Definition, how drawing)
 	if st.Deadline != "" {
 		fmt.Fprintf(out, ", its time is over %s", local(st.Deadline, how.in))
 	}
+	if f := st.ForkedFrom; f != nil {
+		fmt.Fprintf(out, "\na fork of run %s from %s", visible(f.WorkflowID), visible(f.Step))
+	}
 	if len(st.Tags) > 0 {
 		fmt.Fprintf(out, "\ntags %s", visible(shownTags(st.Tags)))
 	}

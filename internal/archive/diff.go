@@ -85,7 +85,7 @@ func (t *trace) note(s *replay.State, rec *journal.Record, i int, e *event.Event
 	case event.RunFailed:
 		at.step = ""
 	case event.RunStarted, event.AttemptFailed, event.AttemptLost, event.StepDeferred, event.StepFailed, event.StepTimedOut, event.StepSkipped, event.TimerFired,
-		event.RunCompleted, event.RunCancelled, event.RunReopened, event.RunQuarantined, event.StepCorrected:
+		event.RunCompleted, event.RunCancelled, event.RunReopened, event.RunQuarantined, event.StepCorrected, event.StepKept:
 	default: // when it waits, and who works on it, is not what it does
 		return
 	}

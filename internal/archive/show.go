@@ -8,6 +8,7 @@ import (
 	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/model"
+	"github.com/agnt5/agnt5d/replay"
 )
 
 // Show makes of a journaled event what people see of it. g is the run's graph, nil for the engine's own events.
@@ -131,6 +132,26 @@ func Show(seq, n uint64, at int64, run string, g *flow.Graph, e *event.Event) mo
 		out.Data["payload"] = json.RawMessage(OrNull(e.Payload))
 	case event.TimerFired:
 		out.Data["forced"] = e.Forced
+	case event.RunForked:
+		put("forked_from", e.ID)
+		put("from", e.Name)
+		out.Data["forked_from_run"] = e.Ref
+	case event.StepKept:
+		put("state", e.Name)
+		put("code", e.Code)
+		put("message", e.Message)
+		put("type", e.Type)
+		put("stack", e.Stack)
+		completed := e.Name == replay.StepCompleted.String()
+		switch {
+		case e.Ref != 0:
+			out.Data["signal_seq"] = e.Ref
+		case completed:
+			out.Data["output"] = json.RawMessage(OrNull(e.Payload))
+		}
+		if e.Forced {
+			out.Data[map[bool]string{true: "set", false: "caught"}[completed]] = true
+		}
 	case event.StepCorrected:
 		put("as", e.Code)
 		put("reason", e.Message)

@@ -91,6 +91,9 @@ func (a *Archive) status(l *Look, steps Steps) (*model.Status, error) {
 		out.Deadline = rfc3339.Format(s.Deadline)
 	}
 	out.Paused = s.Pause != nil
+	if s.Fork != nil {
+		out.ForkedFrom = &model.ForkedFrom{WorkflowID: s.Fork.ID, Step: s.Fork.From}
+	}
 	out.Error = runError(s)
 	var err error
 	if out.Input, err = a.Payload(s.Input); err != nil {
@@ -163,6 +166,11 @@ func (a *Archive) step(l *Look, i replay.Instance, state replay.StepState) (mode
 		step.Error = &model.StepError{Code: e.Code, Message: e.Message, Type: e.Type, Stack: e.Stack, Attempt: e.Attempt}
 	}
 	step.Caught = st.Caught
+	if st.Set {
+		step.Kept = "set"
+	} else if st.Kept {
+		step.Kept = "kept"
+	}
 	if def.Repeat != nil {
 		n, _ := l.S.Round(i)
 		step.Round = &n

@@ -58,10 +58,12 @@ const (
 	RunPaused     Kind = 54 // fact: Message (reason): no task of it is handed out, and no time of it comes, until it is resumed
 	RunResumed    Kind = 55 // fact: Message (reason)
 	StepCorrected Kind = 56 // fact: Step, Code (complete, skip, fail), Message (reason): taken from whoever has it; what it ends as follows
+	RunForked     Kind = 57 // fact: ID, Ref (of the run that it was forked from: id and number), Name (the step from which it runs again), Hash (of what was asked)
+	StepKept      Kind = 58 // fact: Step (or an item), Name (what it became there), Attempt, Payload (output) or Ref (the SignalReceived it took), Code, Message, Type, Stack; Version (rounds before its last one); Forced: given by the operator, or its failure is caught
 )
 
 // Kinds is one more than the largest number of a kind.
-const Kinds = StepCorrected + 1
+const Kinds = StepKept + 1
 
 var names = [...]string{
 	RunStarted: "RunStarted", StepBlocked: "StepBlocked", KeysGranted: "KeysGranted", StepScheduled: "StepScheduled",
@@ -77,6 +79,7 @@ var names = [...]string{
 	EngineStarted: "EngineStarted", SettingChanged: "SettingChanged",
 	ScheduleChanged: "ScheduleChanged", ScheduleDecided: "ScheduleDecided",
 	RunPaused: "RunPaused", RunResumed: "RunResumed", StepCorrected: "StepCorrected",
+	RunForked: "RunForked", StepKept: "StepKept",
 }
 
 func (k Kind) String() string {
@@ -171,6 +174,8 @@ var layouts = [...][]field{
 	RunPaused:     {fMessage, fBy},
 	RunResumed:    {fMessage, fBy},
 	StepCorrected: {fStep, fCode, fMessage, fBy},
+	RunForked:     {fID, fRef, fName, fHash, fBy},
+	StepKept:      {fStep, fName, fAttempt, fPayload, fRef, fCode, fMessage, fType, fStack, fVersion, fForced},
 }
 
 // Event is one fact or intent. Which fields a kind uses is said at the kind; the others are zero. Sequence, position and

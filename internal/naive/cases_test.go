@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -53,6 +54,61 @@ func TestCases(t *testing.T) {
 	}
 }
 
+// TestForks holds forks of the model against cases that another model worked out: a run that ended, how it was forked, and what happened then.
+func TestForks(t *testing.T) {
+	f, err := os.Open("../../testdata/language/forks.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 1<<20)
+	n := 0
+	for ; lines.Scan(); n++ {
+		var c struct {
+			oracleCase
+			From      string
+			Set, Kept []string
+			Then      []Fact
+		}
+		if err := json.Unmarshal(lines.Bytes(), &c); err != nil {
+			t.Fatal(err)
+		}
+		if why := c.checkFork(c.From, c.Set, c.Kept, c.Then); why != "" {
+			t.Errorf("line %d: %s\n%s", n+1, why, lines.Bytes())
+		}
+	}
+	if n != 120 {
+		t.Errorf("%d cases", n)
+	}
+}
+
+func (c *oracleCase) checkFork(from string, sets, kept []string, then []Fact) string {
+	r, err := New(c.Definition, c.Input)
+	if err != nil {
+		return err.Error()
+	}
+	for _, f := range c.Facts {
+		if err := r.Do(f); err != nil {
+			return f.String() + ": " + err.Error()
+		}
+	}
+	fork, err := r.Fork(from, sets)
+	if err != nil {
+		return err.Error()
+	}
+	got := fork.Kept()
+	if slices.Sort(got); !slices.Equal(got, kept) {
+		return "it keeps " + strings.Join(got, ", ") + ", want " + strings.Join(kept, ", ")
+	}
+	for _, f := range then {
+		if err := fork.Do(f); err != nil {
+			return "fork: " + f.String() + ": " + err.Error()
+		}
+	}
+	return c.differs(fork)
+}
+
 func (c *oracleCase) check(seed uint64) string {
 	r, err := New(c.Definition, c.Input)
 	if err != nil {
@@ -75,6 +131,11 @@ func (c *oracleCase) check(seed uint64) string {
 			}
 		}
 	}
+	return c.differs(r)
+}
+
+// differs says what of the run is not as expected.
+func (c *oracleCase) differs(r *Run) string {
 	b, _ := json.Marshal(r.Result())
 	var got map[string]json.RawMessage
 	_ = json.Unmarshal(b, &got)

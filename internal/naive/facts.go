@@ -238,7 +238,7 @@ func (r *Run) step(what string, s *Step) bool {
 // correct ends a step or an item as an operator says.
 func (r *Run) correct(what string, s *Step, index int) bool {
 	name, st := s.Name, r.Steps[s.Name]
-	failed := st == Failed && !r.caught[name] && what != "op_fail" && index < 0
+	failed := st == Failed && !r.caught[name] && !r.kept[name] && what != "op_fail" && index < 0
 	switch {
 	case r.State == Failed && failed:
 		r.Steps[name] = "mended" // what was cancelled is ready anew, but not this one
@@ -323,7 +323,7 @@ func (r *Run) reopen() {
 	var again []*Step
 	for _, s := range r.g.steps {
 		st := r.Steps[s.Name]
-		if st != Cancelled && (st != Failed || r.caught[s.Name]) {
+		if st != Cancelled && (st != Failed || r.caught[s.Name] || r.kept[s.Name]) {
 			continue
 		}
 		for i, x := range r.Items[s.Name] {

@@ -55,6 +55,7 @@ type Run struct {
 	was      map[string]string
 	byHand   set // items that an operator completed
 	neverRan set // failed because their condition could not be worked out
+	kept     set // of a fork: steps that were taken over
 }
 
 // New gives a run that has just started.
@@ -95,7 +96,7 @@ func (r *Run) settled(name, by string) bool {
 	case Completed, Skipped, TimedOut:
 		return true
 	case Failed:
-		return r.caught[name] || by != "" && r.g.by[name].OnFailure == by
+		return r.caught[name] || r.kept[name] || by != "" && r.g.by[name].OnFailure == by
 	}
 	return false
 }

@@ -40,6 +40,7 @@ func TestTheEngineIsWhatTheSecondModelSays(t *testing.T) {
 		maps.Copy(met, compareOn(t, seed, false))
 	}
 	for _, what := range []string{"completed", "failed", "cancelled", "retry", "restart", "restart with a question", "skip when", "skip failure", "skip dependency", "skip not_needed", "expression_failed", "caught", "items", "an item of many failed", "item_failed", "items were cancelled", "items went on", "pause", "resume", "an end while paused", "op_complete", "op_skip", "op_fail", "a correction opened a failed run", "skip operator",
+		"kept", "a kept failure is caught anew", "a list was kept", "fork of a run that completed", "fork of a run that failed", "set",
 		"input", "object keys", "object_key_invalid", "round", "rounds_used_up", "rounds of items", "the next round comes", "run_timeout", "the run itself: run_timeout", "output", "the run itself: expression_failed"} {
 		if met[what] == 0 {
 			t.Errorf("%s never happened in %d definitions", what, n)
@@ -55,6 +56,7 @@ type comparison struct {
 	seed  uint64
 	rng   *rand.Rand
 	text  string
+	run   string // its id: r, or f once it was forked
 	model *naive.Run
 	met   map[string]int
 	loud  bool
@@ -72,7 +74,7 @@ func compareOn(t *testing.T, seed uint64, loud bool) map[string]int {
 		}
 	}()
 	rng := rand.New(rand.NewPCG(seed, 15))
-	c := &comparison{seed: seed, rng: rng, met: map[string]int{}, loud: loud}
+	c := &comparison{seed: seed, rng: rng, run: "r", met: map[string]int{}, loud: loud}
 	c.text = randomLanguage(rng)
 	c.asks = strings.Contains(c.text, `"when"`) || strings.Contains(c.text, `"for_each"`) || strings.Contains(c.text, `"repeat"`) || strings.Contains(c.text, `"input"`) || strings.Contains(c.text, "${")
 	c.story = &story{t: t, disk: sim.NewDisk(0), now: shard.Now{Wall: 1_800_000_000_000, Mono: 1}, tasks: map[string]*shard.Spec{}}
@@ -124,6 +126,10 @@ func (c *comparison) next() bool {
 		return c.do(naive.Fact{[]string{"op_complete", "op_skip"}[c.rng.IntN(2)], c.model.ErrStep})
 	}
 	if c.model.State != naive.Running {
+		if c.run == "r" && len(c.state().Outs) == 0 && c.rng.IntN(100) < 40 { // an attempt that is out may hold keys
+			c.fork()
+			return true
+		}
 		if c.model.State == naive.Completed || c.met["retry"] == 2 || c.rng.IntN(2) == 0 {
 			return false
 		}
@@ -168,6 +174,55 @@ func (c *comparison) next() bool {
 	return c.do(all[c.rng.IntN(len(all))])
 }
 
+// fork lets a fork of the run take its place.
+func (c *comparison) fork() {
+	s := c.state()
+	names := slices.Sorted(maps.Keys(c.model.Steps))
+	from, sets := names[c.rng.IntN(len(names))], []string{}
+	for range []int{0, 0, 0, 1, 2}[c.rng.IntN(5)] {
+		sets = append(sets, names[c.rng.IntN(len(names))])
+	}
+	sets = slices.Compact(slices.Sorted(slices.Values(sets)))
+	c.facts = append(c.facts, fmt.Sprint("fork ", from, sets))
+	plan, err := s.PlanFork(s.Graph, from, sets)
+	if err != nil {
+		c.t.Fatalf("definition %d: fork: %v", c.seed, err)
+	}
+	in := &shard.Fork{Of: replay.Forked{ID: "r", Run: s.Run, From: from}, Digest: s.Graph.Digest, Set: map[replay.Instance][]byte{}}
+	for _, name := range sets {
+		in.Set[s.Graph.Index[name]] = []byte(`{"n":1}`)
+	}
+	if in.Kept, err = s.Keep(plan, func(p replay.Payload) ([]byte, error) { return c.archive().Payload(p) }); err != nil {
+		c.t.Fatalf("definition %d: fork: %v", c.seed, err)
+	}
+	if c.model, err = c.model.Fork(from, sets); err != nil {
+		c.t.Fatalf("definition %d: fork: %v", c.seed, err)
+	}
+	if got := plan.Names(replay.ForkKept); !slices.Equal(got, c.model.Kept()) {
+		c.t.Fatalf("definition %d: it keeps %v, want %v\nafter %s\n%s", c.seed, got, c.model.Kept(), strings.Join(c.facts, ", "), c.text)
+	}
+	c.run, c.seen = "f", nil
+	c.turn(&shard.Start{ID: "f", Given: true, Workflow: "w", Version: 1, Input: []byte(compareInput), Fork: in, Reply: func(_ shard.Started, err error) {
+		if err != nil {
+			c.t.Fatalf("definition %d: fork: %v", c.seed, err)
+		}
+	}})
+	if c.met["fork of a run that "+s.Status.String()]++; len(c.model.Kept()) > 0 {
+		c.met["kept"]++
+	}
+	f := c.state()
+	for i, st := range f.All() {
+		switch _, over := f.ItemCounts(i); {
+		case over && st.Kept:
+			c.met["a list was kept"]++
+		case st.Kept && st.State == replay.StepFailed && !st.Caught:
+			c.met["a kept failure is caught anew"]++
+		case st.Set:
+			c.met["set"]++
+		}
+	}
+}
+
 // openSteps gives the steps that an operator may end.
 func (c *comparison) openSteps() (all []string) {
 	for name, st := range c.model.Steps {
@@ -186,8 +241,8 @@ func (c *comparison) restart() {
 	c.tasks, c.asked = map[string]*shard.Spec{}, nil
 	c.boot()
 	for step := range had { // an attempt in process that is out when its engine ends is over
-		_ = c.model.Do(naive.Fact{"answer", strings.TrimPrefix(step, "r/")})
-		_ = c.model.Do(naive.Fact{"lost", strings.TrimPrefix(step, "r/")}) // and one that was under way is offered again
+		_ = c.model.Do(naive.Fact{"answer", strings.TrimPrefix(step, c.run+"/")})
+		_ = c.model.Do(naive.Fact{"lost", strings.TrimPrefix(step, c.run+"/")}) // and one that was under way is offered again
 	}
 	c.take()
 }
@@ -207,7 +262,7 @@ func firstDue(s *replay.State) (names []string, first int64) {
 }
 
 func (c *comparison) state() *replay.State {
-	run, _, _, _ := c.disk.Lookup("r")
+	run, _, _, _ := c.disk.Lookup(c.run)
 	s, err := c.folded(run)
 	if err != nil {
 		c.t.Fatalf("definition %d: %v", c.seed, err)
@@ -266,25 +321,25 @@ func (c *comparison) input(f naive.Fact) any {
 	}
 	switch f[0] {
 	case "cancel":
-		return &shard.Cancel{ID: "r", Reply: reply}
+		return &shard.Cancel{ID: c.run, Reply: reply}
 	case "retry":
-		in := &shard.Retry{ID: "r", Reply: reply}
+		in := &shard.Retry{ID: c.run, Reply: reply}
 		if st := c.state(); !st.Resident() {
 			in.State = st
 		}
 		return in
 	case "pause", "resume":
-		return &shard.Pause{ID: "r", Resume: f[0] == "resume", Reply: reply}
+		return &shard.Pause{ID: c.run, Resume: f[0] == "resume", Reply: reply}
 	case "op_complete", "op_skip", "op_fail":
-		in := &shard.Correct{ID: "r", Step: f[1], As: replay.Correction(strings.TrimPrefix(f[0], "op_")), Output: []byte(`{"n":1}`), Reply: reply}
+		in := &shard.Correct{ID: c.run, Step: f[1], As: replay.Correction(strings.TrimPrefix(f[0], "op_")), Output: []byte(`{"n":1}`), Reply: reply}
 		if st := c.state(); !st.Resident() {
 			in.State = st
 		}
 		return in
 	case "signal":
-		return &shard.Signal{ID: "r", Name: "g_" + f[1], SignalID: fmt.Sprint("s", len(c.facts)), Payload: []byte(`{"n":1}`), Reply: func(_ string, err error) { reply(err) }}
+		return &shard.Signal{ID: c.run, Name: "g_" + f[1], SignalID: fmt.Sprint("s", len(c.facts)), Payload: []byte(`{"n":1}`), Reply: func(_ string, err error) { reply(err) }}
 	case "fire":
-		return &shard.Fire{ID: "r", Timer: f[1], Reply: reply}
+		return &shard.Fire{ID: c.run, Timer: f[1], Reply: reply}
 	case "timeout", "round":
 		names, due := firstDue(c.state())
 		for _, name := range names {
@@ -299,11 +354,11 @@ func (c *comparison) input(f naive.Fact) any {
 		c.now.Wall = max(c.now.Wall, c.state().Deadline)
 		return &shard.Forget{ID: "nobody"}
 	}
-	spec := c.tasks["r/"+f[1]]
+	spec := c.tasks[c.run+"/"+f[1]]
 	if spec == nil {
 		c.t.Fatalf("definition %d: nobody has %s\nafter %s\n%s", c.seed, f[1], strings.Join(c.facts, ", "), c.text)
 	}
-	delete(c.tasks, "r/"+f[1])
+	delete(c.tasks, c.run+"/"+f[1])
 	if why := c.differsInTask(spec, f[1]); why != "" {
 		c.t.Fatalf("definition %d: %s: %s\nafter %s\n%s", c.seed, f[1], why, strings.Join(c.facts, ", "), c.text)
 	}

@@ -106,9 +106,18 @@ type Start struct {
 	StartAt  int64        // Unix ms: its first steps wait until then; 0: they do not
 	DelayMS  int64        // the same, counted from the start
 	Signal   *StartSignal // it is delivered with the start, or, when the run exists, to it; nil: none
+	Fork     *Fork        // what it takes over from a run that has ended; nil: it is no fork
 	Reply    func(Started, error)
 
 	version Version
+}
+
+// Fork is what a fork begins with. It was read from the journal, for the version of the workflow that the start names.
+type Fork struct {
+	Of     replay.Forked
+	Digest flow.Digest
+	Kept   []replay.Kept
+	Set    map[replay.Instance][]byte // outputs that were given
 }
 
 // StartSignal is a signal that comes with a start.
@@ -162,7 +171,7 @@ func (in *Start) admit(r *Shard) {
 		}
 	}
 	var there bool
-	if in.version, there = in.pick(r); !there {
+	if in.version, there = in.pick(r); !there || in.Fork != nil && in.Fork.Digest != in.version.Digest {
 		in.refuse(refusal.ErrWorkflowNotFound)
 		return
 	}
@@ -190,6 +199,9 @@ func (in *Start) fold(r *Shard, run *Run, t *replay.Turn) {
 		at = t.At + in.DelayMS
 	}
 	t.StartAt(in.ID, in.Workflow, in.version.Version, in.Input, in.Trace, at, in.Tags)
+	if in.Fork != nil {
+		t.Fork(in.Fork.Of, in.Fork.Kept, in.Fork.Set)
+	}
 	if in.Signal != nil {
 		t.Signal(in.Signal.Name, in.Signal.ID, in.Signal.Payload)
 	}
@@ -233,7 +245,11 @@ func (in *Start) deliver(r *Shard, run *Run, t *replay.Turn) {
 // memory; the caller compares it.
 func (in *Start) again(run *Run, err error) {
 	known := true
-	if err == nil {
+	switch {
+	case err != nil:
+	case in.Fork != nil:
+		err = run.S.MatchForked(in.Fork.Of)
+	default:
 		known, err = run.S.MatchStart(replay.Origin{Workflow: in.Workflow, Version: in.Version, Input: in.Input})
 	}
 	if err != nil {

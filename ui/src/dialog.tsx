@@ -5,6 +5,7 @@ import { useForgotten } from './asked'
 import { Command, Problem } from './bits'
 import { place } from './route'
 import { command } from './format'
+import type { Fork } from './types'
 
 // An action on the daemon, as it is put before somebody: what will happen, the command line that does the same, and what it asks for.
 export interface Action {
@@ -15,6 +16,7 @@ export interface Action {
   line: (fields: Record<string, string>) => string
   fields?: Field[]
   confirm?: string // must be typed
+  plan?: (fields: Record<string, string>) => Promise<[what: string, steps: string[]][]> // what it would do, step by step
   send: (fields: Record<string, string>) => Promise<void>
 }
 
@@ -24,6 +26,7 @@ export interface Field {
   hint?: string
   json?: boolean // checked before it is sent; an area instead of a line
   value?: string
+  options?: string[] // one of these
 }
 
 const open = signal<Action | undefined>(undefined)
@@ -45,6 +48,7 @@ function Open({ action: a }: { action: Action }) {
   const [fields, setFields] = useState<Record<string, string>>(Object.fromEntries((a.fields ?? []).map((f) => [f.name, f.value ?? ''])))
   const [typed, setTyped] = useState('')
   const [error, setError] = useState<unknown>()
+  const [plan, setPlan] = useState<[string, string[]][]>()
   const [busy, setBusy] = useState(false)
   useForgotten(error, () => setError(undefined))
   useEffect(() => {
@@ -69,6 +73,19 @@ function Open({ action: a }: { action: Action }) {
       setBusy(false)
     }
   }
+  const showPlan = async () => {
+    setError(undefined)
+    setPlan(undefined)
+    try {
+      setPlan(await a.plan!(fields))
+    } catch (failure) {
+      setError(failure)
+    }
+  }
+  const set = (name: string, value: string) => {
+    setFields({ ...fields, [name]: value })
+    setPlan(undefined) // it was of what stood there before
+  }
   return (
     <dialog ref={box} aria-labelledby="dialog-title" onClose={() => (open.value = undefined)}>
       <form onSubmit={send}>
@@ -79,10 +96,16 @@ function Open({ action: a }: { action: Action }) {
             <span>
               {f.label} {f.hint && <i>{f.hint}</i>}
             </span>
-            {f.json ? (
-              <textarea rows={5} spellcheck={false} value={fields[f.name]} onInput={(e) => setFields({ ...fields, [f.name]: e.currentTarget.value })} />
+            {f.options ? (
+              <select value={fields[f.name]} onChange={(e) => set(f.name, e.currentTarget.value)}>
+                {f.options.map((o) => (
+                  <option value={o}>{o}</option>
+                ))}
+              </select>
+            ) : f.json ? (
+              <textarea rows={5} spellcheck={false} value={fields[f.name]} onInput={(e) => set(f.name, e.currentTarget.value)} />
             ) : (
-              <input value={fields[f.name]} autocomplete="off" onInput={(e) => setFields({ ...fields, [f.name]: e.currentTarget.value })} />
+              <input value={fields[f.name]} autocomplete="off" onInput={(e) => set(f.name, e.currentTarget.value)} />
             )}
           </label>
         ))}
@@ -95,6 +118,16 @@ function Open({ action: a }: { action: Action }) {
           </label>
         )}
         {wrong && <p class="wrong">{wrong}</p>}
+        {plan && (
+          <dl class="plan" aria-label="What becomes of each step">
+            {plan.map(([what, steps]) => (
+              <>
+                <dt>{what}</dt>
+                <dd>{steps.join(', ') || 'none'}</dd>
+              </>
+            ))}
+          </dl>
+        )}
         <Problem error={error} />
         <div class="or">The same at a shell</div>
         <Command line={a.line(fields)} />
@@ -102,6 +135,11 @@ function Open({ action: a }: { action: Action }) {
           <button type="button" class="quiet" onClick={() => (open.value = undefined)}>
             Close
           </button>
+          {a.plan && (
+            <button type="button" disabled={busy || !!wrong} onClick={() => void showPlan()}>
+              Show plan
+            </button>
+          )}
           <button type="submit" class={a.danger ? 'danger' : 'primary'} disabled={!ready}>
             {a.button}
           </button>
@@ -235,6 +273,51 @@ export const retryRun = (id: string): Action => ({
   line: () => command('retry', id),
   send: () => post(run(id) + '/retry'),
 })
+
+// forkBody says how a run is forked: fields of JSON as they stand.
+function forkBody(f: Record<string, string>, more: Record<string, unknown>): string {
+  const parts = [`"from":${JSON.stringify(f.from ?? '')}`]
+  if (f.set?.trim()) parts.push(`"set":${f.set.trim()}`)
+  if (f.input?.trim()) parts.push(`"input_data":${f.input.trim()}`)
+  for (const [k, v] of Object.entries(more)) if (v !== undefined) parts.push(`${JSON.stringify(k)}:${JSON.stringify(v)}`)
+  return `{${parts.join(',')}}`
+}
+
+const outputs = (text: string): [string, unknown][] => {
+  try {
+    return Object.entries(JSON.parse(text || '{}') as Record<string, unknown>)
+  } catch {
+    return []
+  }
+}
+
+export const forkRun = (id: string, steps: string[], from: string, then: (id: string) => void): Action => {
+  const made = 'page-' + unique()
+  const forked = (f: Record<string, string>, more: Record<string, unknown>) => ask<Fork>(run(id) + '/fork', { method: 'POST', text: forkBody(f, more) })
+  return {
+    title: 'Fork run',
+    what: `A new run takes over from run ${id}. The step that you name and everything after it run again, and so does what had not settled; all else is kept, and never runs there.`,
+    button: 'Fork run',
+    fields: [
+      { name: 'from', label: 'From step', options: steps, value: from },
+      { name: 'set', label: 'Outputs', hint: 'JSON: {"step": output}; those steps count as completed', json: true },
+      { name: 'input', label: 'Input', hint: 'JSON; empty: that of the run', json: true },
+      { name: 'id', label: 'Id of the new run', hint: 'empty: one is made' },
+    ],
+    line: (f) =>
+      command('fork', id, '--from', f.from ?? '', ...outputs(f.set ?? '').flatMap(([step, output]) => ['--set', `${step}=${JSON.stringify(output)}`]), ...(f.input?.trim() ? ['--input', f.input.trim()] : []), ...(f.id ? ['--id', f.id] : [])),
+    plan: async (f) => {
+      const { plan } = (await forked(f, { plan: true })).value
+      return [
+        ['kept', plan?.kept ?? []],
+        ['set', plan?.set ?? []],
+        ['runs again', plan?.runs_again ?? []],
+        ['may repeat outside', plan?.may_repeat ?? []],
+      ]
+    },
+    send: async (f) => then((await forked(f, { workflow_id: f.id || made })).value.workflow_id!),
+  }
+}
 
 export const deleteRun = (id: string, then: () => void): Action => ({
   title: 'Delete run',

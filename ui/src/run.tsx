@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { ask, get, part, runPath } from './api'
 import { Banner } from './banner'
-import { act, cancelRun, deleteRun, pauseRun, resumeRun, retryRun } from './dialog'
+import { act, cancelRun, deleteRun, forkRun, pauseRun, resumeRun, retryRun } from './dialog'
 import { useAgain, useAsked } from './asked'
 import { Ago, Copy, done, may, now, ofFile, Problem, State, StateIcon, stateName, stepStates, Tags, useInView } from './bits'
 import { between, count, dateTime } from './format'
@@ -225,6 +225,7 @@ function Header({ id, run, live, past }: { id: string; run: Status | undefined; 
           {run.handled_failures ? <button type="button" class="linkish" onClick={() => change({ step: Object.keys(run.steps).find((name) => run.steps[name]!.caught) })}>{count(run.handled_failures, 'failure')} handled</button> : null}
           <a class="plain" href={link('workflow', run.workflow_name, '', { version: String(run.version) })}>{run.workflow_name} <span class="dim">v{run.version}</span></a>
           <span class="dim" title={dateTime(run.created_at)}>started {past ? dateTime(run.created_at) : <Ago time={run.created_at} />}, {open ? 'for' : 'took'} {between(run.created_at, run.completed_at, until)}</span>
+          {run.forked_from && <span class="dim">a fork of <a href={link('run', run.forked_from.workflow_id)}>{run.forked_from.workflow_id}</a> from {run.forked_from.step}</span>}
           <Tags tags={run.tags} />
           {open && run.deadline && <span class="dim" title={dateTime(run.deadline)}>its time is over <Ago time={run.deadline} at={run.as_of?.at} /></span>}
         </>
@@ -237,6 +238,7 @@ function Header({ id, run, live, past }: { id: string; run: Status | undefined; 
           {run.state === 'running' && <button type="button" onClick={() => act(run.paused ? resumeRun(id) : pauseRun(id))}>{run.paused ? 'Resume…' : 'Pause…'}</button>}
           {open && <button type="button" onClick={() => act(cancelRun(id))}>Cancel…</button>}
           {(run.state === 'failed' || run.state === 'cancelled') && <button type="button" onClick={() => act(retryRun(id))}>Retry…</button>}
+          {['completed', 'failed', 'cancelled'].includes(run.state) && <button type="button" onClick={() => act(forkRun(id, Object.keys(run.steps), run.error?.step || Object.keys(run.steps)[0]!, (to) => go(link('run', to))))}>Fork…</button>}
         </>
       )}
       {!past && run && !open && may('admin') && <button type="button" onClick={() => act(deleteRun(id, () => go(link('runs'))))}>Delete…</button>}

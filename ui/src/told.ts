@@ -23,6 +23,8 @@ const kinds: Record<string, [icon: string, text: string, mark?: string]> = {
   TimerSet: ['waiting', 'waits for a time'],
   TimerFired: ['completed', 'its time came', 'wait'],
   AttemptEnded: ['cancelled', 'ended after it was cancelled'],
+  RunForked: ['running', 'it is a fork', 'run'],
+  StepKept: ['completed', 'was taken over'],
   RunBegan: ['running', 'the time to begin has come'],
   RunTagged: ['running', 'tags of the run were changed'],
   RunCompleted: ['completed', 'the run completed'],
@@ -77,6 +79,8 @@ export function told(e: RunEvent): string {
   if (e.kind === 'TimerFired' && d.forced) out += ` early: ${d.by ?? 'somebody'} fired it`
   if (e.kind === 'StepSkipped' && d.reason) out += `: ${whySkipped(String(d.reason))}`
   if (e.kind === 'FailureCaught' && d.on_failure) out += `: ${d.on_failure} takes over`
+  if (e.kind === 'RunForked') out += ` of run ${d.forked_from} from ${d.from}`
+  if (e.kind === 'StepKept') out += d.set ? ': completed, with an output that was given' : `: ${d.state}`
   if (e.kind === 'ItemsSet') out += d.count === undefined ? ', the one that it has' : `: ${count(Number(d.count), 'item')}`
   if (['RunCancelled', 'RunPaused', 'RunResumed', 'StepCorrected'].includes(e.kind) && d.reason) out += `: ${d.reason}`
   if (d.workflow_name && e.kind.startsWith('Workflow')) out += `: ${d.workflow_name} version ${d.version}`

@@ -38,6 +38,12 @@ export interface Step {
   round?: number // of a step with repeat, from 0
 }
 
+// Fork is a fork of a run, or the plan of one.
+export interface Fork {
+  workflow_id?: string
+  plan?: { kept: string[]; set: string[]; runs_again: string[]; may_repeat: string[] }
+}
+
 export interface Status {
   workflow_id: string
   workflow_name: string
@@ -55,6 +61,7 @@ export interface Status {
   handled_failures?: number
   start_at?: string // until when its first steps wait, or waited
   paused?: boolean
+  forked_from?: { workflow_id: string; step: string }
   deadline?: string // of an open run, when its time is over
   tags?: Record<string, string>
   last_seq: number

@@ -99,6 +99,8 @@ CALLS = {
     "retry_workflow": {"workflow_id": "r"},
     "tag_workflow": {"workflow_id": "r", "tags": {"team": "data"}},
     "complete_step": {"workflow_id": "r", "step": "s"},
+    "fork_workflow": {"workflow_id": "r", "from_step": "s"},
+    "plan_fork": {"workflow_id": "r", "from_step": "s"},
     "skip_step": {"workflow_id": "r", "step": "s"},
     "fail_step": {"workflow_id": "r", "step": "s"},
     "pause_service": {"name": "n"},
@@ -239,7 +241,7 @@ async def test_answers_that_cannot_be_read_are_errors(call: str) -> None:
             await client.close()
 
 
-ANYTHING = json.dumps({"events": [], "reasons": [], "state": "running", "workflow_id": "r", "version": 1, "definition": {}, "key": "k", "url": "u", "signal_id": "s"}).encode()
+ANYTHING = json.dumps({"events": [], "reasons": [], "state": "running", "workflow_id": "r", "version": 1, "definition": {}, "key": "k", "url": "u", "signal_id": "s", "plan": {}}).encode()
 
 
 def test_every_part_of_a_path_is_encoded() -> None:
@@ -267,13 +269,15 @@ def test_every_part_of_a_path_is_encoded() -> None:
             client.pause_workflow(text)
             client.complete_step(text, text)
             client.skip_step(text, text)
+            client.fork_workflow(text, text)
+            client.plan_fork(text, text)
             client.fail_step(text, text)
             client.resume_workflow(text)
             client.delete_workflow(text)
             for line in proxy.asked:
                 parts = line.split(" ")[1].partition("?")[0].split("/")
                 assert parts[1] == "v1" and parts[3] == encoded and len(parts) <= 7, line
-                assert set(parts[4:]) <= {"events", "explain", "runs", "signals", "timers", "fire", "cancel", "retry", "pause", "resume", "steps", "complete", "skip", "fail", encoded}, line
+                assert set(parts[4:]) <= {"events", "explain", "runs", "signals", "timers", "fire", "cancel", "retry", "pause", "resume", "steps", "complete", "skip", "fail", "fork", encoded}, line
 
 
 @pytest.mark.parametrize("trouble", ["cut off", "a page of a proxy", "another server's JSON", "too many requests", "no such page", "a redirect"])

@@ -114,6 +114,16 @@ async def test_the_whole_api_is_covered(daemon: Daemon, tmp_path: pathlib.Path) 
         assert (await client.get_workflow_status("r3"))["steps"]["w"]["output"] == {"a": 1}
         with pytest.raises(Conflict, match=r"step_not_open|run_finished"):
             await client.fail_step("r3", "w")
+        planned = await client.plan_fork("r3", "w", set={"w": 2})
+        assert planned["plan"] == {"kept": [], "set": ["w"], "runs_again": [], "may_repeat": []} and not planned["created"]
+        forked = await client.fork_workflow("r3", "w", set={"w": 2}, input_data={"n": 3}, fork_id="f3")
+        assert forked["created"] and forked["workflow_id"] == "f3"
+        assert not (await client.fork_workflow("r3", "w", set={"w": 2}, input_data={"n": 3}, fork_id="f3"))["created"]
+        forked_run = await client.get_workflow_status("f3")
+        assert forked_run["output"] == {"w": 2} and forked_run["input"] == {"n": 3} and forked_run["forked_from"] == {"workflow_id": "r3", "step": "w"}
+        with pytest.raises(Conflict, match="run_open"):
+            await client.fork_workflow("r0", "w")
+        await client.delete_workflow("f3")
         await client.pause_workflow("r0", "to count")
         assert (await client.get_workflow_status("r0"))["paused"] and (await client.explain("r0"))[0]["code"] == "paused"
         await client.resume_workflow("r0")

@@ -35,6 +35,18 @@ _LONG = 10.0  # seconds that one request of wait() takes at most
 _KEPT_ALIVE = 45.0  # seconds: an event stream says something every 15
 
 
+def _fork(from_step: str, set: Mapping[str, Any] | None, input_data: Any, version: int | None) -> dict[str, Any]:
+    """How a run is forked, as a request says it."""
+    body: dict[str, Any] = {"from": given("from_step", from_step)}
+    if set:
+        body["set"] = dict(set)
+    if input_data is not ...:
+        body["input_data"] = input_data
+    if version is not None:
+        body["version"] = int(version)
+    return body
+
+
 def _later(given: Mapping[str, Any]) -> dict[str, Any]:
     """When the first steps of a run start, as a start says it."""
     out: dict[str, Any] = {}
@@ -268,6 +280,41 @@ class RunCalls(Caller):
     def fail_step(self, workflow_id: str, step: str, reason: str = "") -> Steps[None]:
         """Fail an open step for good by hand. Raises Conflict (``step_not_open``, ``run_finished``)."""
         object_of((yield from self._ask("POST", _run(workflow_id, f"/steps/{segment('step', step)}/fail"), {"reason": reason})))
+
+    @call
+    def fork_workflow(
+        self,
+        workflow_id: str,
+        from_step: str,
+        *,
+        set: Mapping[str, Any] | None = None,
+        input_data: Any = ...,
+        version: int | None = None,
+        fork_id: str | None = None,
+    ) -> Steps[dict[str, Any]]:
+        """Start a new run from a step of one that has ended; gives ``workflow_id``, ``created`` and ``plan``.
+
+        ``from_step`` and everything after it run again. ``set`` gives outputs of steps that count as completed, by name. ``input_data``
+        and ``version`` are those of the run when they are left out. The same fork with the same ``fork_id`` gives the run that exists.
+        Raises NotFound (``step_not_found``) and Conflict (``run_open``, ``run_conflict``).
+        """
+        own = new_id() if fork_id is None else given("fork_id", fork_id)
+        body = _fork(from_step, set, input_data, version) | {"workflow_id": own}
+        return object_of((yield from self._ask("POST", _run(workflow_id, "/fork"), body)), "workflow_id")
+
+    @call
+    def plan_fork(
+        self,
+        workflow_id: str,
+        from_step: str,
+        *,
+        set: Mapping[str, Any] | None = None,
+        input_data: Any = ...,
+        version: int | None = None,
+    ) -> Steps[dict[str, Any]]:
+        """Say what ``fork_workflow`` would do, and do nothing: ``kept``, ``set``, ``runs_again`` and ``may_repeat`` in ``plan``."""
+        body = _fork(from_step, set, input_data, version) | {"plan": True}
+        return object_of((yield from self._ask("POST", _run(workflow_id, "/fork"), body)), "plan")
 
     @call
     def fire_timer(self, workflow_id: str, timer_key: str) -> Steps[None]:
