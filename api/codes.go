@@ -39,6 +39,7 @@ var Codes = []Code{
 	{"run_conflict", 409, "The id belongs to a run of another workflow, version or input.", "Use another id, or send the same workflow and input to get the run that exists."},
 	{"run_finished", 409, "The run has finished and accepts nothing more.", "\"agnt5d show RUN\" says how it ended; if it failed or was cancelled, \"agnt5d retry RUN\" reopens it."},
 	{"run_open", 409, "The run has not finished.", "\"agnt5d cancel RUN\" ends it; then delete or fork it."},
+	{"parent_decides", 409, "The run is a child, and is retried with its parent.", "Retry its parent: \"agnt5d show RUN\" names it."},
 	{"run_not_failed", 409, "Only a failed or cancelled run can be retried.", "\"agnt5d show RUN\" says which state the run is in."},
 	{"damaged", 409, "What stands in the journal of this is damaged, and nothing else is.", "Put it there again: register the workflow, apply the schedule; or remove it: \"agnt5d objects delete KEY\". \"agnt5d verify\" names all damage, and \"agnt5d doctor FILE --repair NEW\" makes a whole journal."},
 	{"run_quarantined", 409, "The run's history is damaged, and nothing is added to it.", "\"agnt5d cancel RUN\" ends it if it is open; if it had ended, \"agnt5d delete RUN\" removes it. \"agnt5d replay --check\" says what is damaged."},

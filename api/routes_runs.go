@@ -317,7 +317,7 @@ var runsRoutes = []route{
 		Answers: []answer{
 			{202, accepted{}, "reopened"},
 		},
-		Codes:  []string{"run_not_found", "run_expired", "run_not_failed", "run_quarantined", "newer_release", "disk_full"},
+		Codes:  []string{"run_not_found", "run_expired", "run_not_failed", "parent_decides", "run_quarantined", "newer_release", "disk_full"},
 		handle: (*Server).retryRun,
 	},
 	{

@@ -128,7 +128,7 @@ type folder struct {
 
 // add explains an open step. working: a worker has it.
 func (f *folder) add(r books, run *shard.Run, i int32, st *replay.Step) (working bool) {
-	if st.State == replay.StepScheduled || st.State == replay.StepRunning {
+	if (st.State == replay.StepScheduled || st.State == replay.StepRunning) && !st.Kind().Children() {
 		slot := r.Hub.Slot(run.S.Run, i)
 		working = slot != nil && slot.State == leases.Leased
 		if _, out := run.S.Out(i); !out && run.S.Pause == nil && (slot == nil || slot.State == leases.Queued) {
@@ -139,6 +139,9 @@ func (f *folder) add(r books, run *shard.Run, i int32, st *replay.Step) (working
 		}
 	}
 	code := codeOf(run.S, i)
+	if code == model.ReasonQueued && st.Kind().Children() && r.Lacks(run.S.Spec(i)) {
+		code = model.ReasonNoWorkflow
+	}
 	if working {
 		code = model.ReasonRunning
 	}
@@ -186,6 +189,11 @@ func (f *folder) count(at int, run *shard.Run, i int32) {
 
 // codeOf is the code of a step's reason.
 func codeOf(s *replay.State, i int32) string {
+	if st := s.At(i); st.State == replay.StepWaiting && st.Kind().Children() && s.Shown(i) == replay.StepRunning {
+		if _, over := s.ItemCounts(i); !over {
+			return model.ReasonChild
+		}
+	}
 	switch s.Shown(i) {
 	case replay.StepWaiting:
 		return s.At(i).Kind().Reason
@@ -211,6 +219,14 @@ func reason(r books, run *shard.Run, i int32, depth int) Reason {
 	due := rfc3339.Format(st.Due)
 	if n, over := s.ItemCounts(i); over {
 		out.Detail = itemsOf(n)
+		return out
+	}
+	switch {
+	case out.Code == model.ReasonChild:
+		explainChild(r, s, i, &out, depth)
+		return out
+	case st.State == replay.StepScheduled && st.Kind().Children():
+		explainBirth(r, s, i, &out)
 		return out
 	}
 	switch st.State {

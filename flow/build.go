@@ -31,6 +31,18 @@ func WaitTimer(name, key string, opts ...StepOption) Step {
 	return build(Step{Name: name, Type: TypeWaitTimer, Timer: &Timer{Key: key}}, opts)
 }
 
+// Child is a step that starts a run of another workflow, its child, and ends as that run does. The version is the one that is current
+// when the child starts, unless Version says otherwise. Its retry policy is one attempt, unless WithRetry says otherwise.
+func Child(name, workflow string, opts ...StepOption) Step {
+	return build(Step{Name: name, Type: TypeWorkflow, Workflow: workflow}, opts)
+}
+
+// Version is the version of a child's workflow.
+func Version(n int64) StepOption { return func(s *Step) { s.WorkflowVersion = &n } }
+
+// Abandon leaves an open child alone when its step ends otherwise; without it the child is cancelled.
+func Abandon() StepOption { return func(s *Step) { s.OnParentEnd = AbandonChild } }
+
 // After makes the step depend on earlier steps.
 func After(steps ...string) StepOption {
 	return func(s *Step) { s.Dependencies = append(s.Dependencies, steps...) }
@@ -41,7 +53,7 @@ func Keys(keys ...string) StepOption {
 	return func(s *Step) { s.ObjectKeys = append(s.ObjectKeys, keys...) }
 }
 
-// Input gives a task its own input data: JSON when v is a json.RawMessage, else what encoding/json makes of v. What is not
+// Input gives a task its own input data, or a child its input: JSON when v is a json.RawMessage, else what encoding/json makes of v. What is not
 // JSON, or cannot be made so, is found by Validate.
 func Input(v any) StepOption {
 	return func(s *Step) { s.InputData = raw(s, "input_data", v) }
@@ -67,7 +79,7 @@ func raw(s *Step, key string, v any) json.RawMessage {
 	return b
 }
 
-// Templates gives a task parameters that are worked out when it starts: v is an object, and in its texts ${ EXPRESSION } is
+// Templates gives a task parameters, or a child an input, that are worked out when it starts: v is an object, and in its texts ${ EXPRESSION } is
 // replaced. Its keys are looked at before all other places.
 func Templates(v any) StepOption {
 	return func(s *Step) { s.Input = raw(s, "input", v) }
@@ -139,7 +151,7 @@ func Timeout(d time.Duration, onTimeout ...string) StepOption {
 	}
 }
 
-// AttemptTimeout bounds one attempt of a task: longer, and it is a failed attempt.
+// AttemptTimeout bounds one attempt of a task, or one child: longer, and it is a failed attempt.
 func AttemptTimeout(d time.Duration) StepOption {
 	return func(s *Step) { s.TimeoutMS = millis(d) }
 }
@@ -158,7 +170,7 @@ func millis(d time.Duration) *int64 {
 	return &ms
 }
 
-// WithRetry sets a task's retry policy. Zero fields stand for their defaults.
+// WithRetry sets the retry policy of a task or of a child. Zero fields stand for their defaults.
 func WithRetry(r Retry) StepOption { return func(s *Step) { s.Retry = &r } }
 
 func timer(fn func(*Timer)) StepOption {

@@ -9,6 +9,7 @@ const (
 	TypeTask       StepType = "task"        // a handler of a service does work
 	TypeWaitSignal StepType = "wait_signal" // the run waits for a signal from outside
 	TypeWaitTimer  StepType = "wait_timer"  // the run waits for a time
+	TypeWorkflow   StepType = "workflow"    // a run of another workflow does work: a child of the run
 )
 
 // Definition is a workflow as it was declared: steps in causal order.
@@ -38,21 +39,28 @@ type Step struct {
 	Join         JoinRule // what must have become of all of these; "" means JoinAll
 	When         string   // an expression that says whether the step starts; "": it does
 
+	// TypeTask and TypeWorkflow.
+	OnFailure   string          // the step that starts when this one has failed for good; "": the run fails
+	ForEach     json.RawMessage // one run of the step for each: a list, or a text that is an expression; nil: the step runs once
+	MaxItems    *int64          // nil: DefaultMaxItems
+	MaxParallel *int64          // items open at a time; nil: DefaultParallel
+	Tolerate    *Tolerance      // items that may fail for good; nil: none
+	Repeat      *Repeat         // nil: the step runs once
+	Input       json.RawMessage // an object of templates, looked at before all other places of parameters; of a child its input; nil: none
+	InputData   json.RawMessage // JSON; Parse gives its canonical form; nil or null: absent
+	TimeoutMS   *int64          // one attempt, milliseconds; nil: none
+	Retry       *Retry          // nil: DefaultRetry, and of a child one attempt
+
 	// TypeTask.
-	OnFailure          string          // the step that starts when this one has failed for good; "": the run fails
-	ForEach            json.RawMessage // one run of the step for each: a list, or a text that is an expression; nil: the step runs once
-	MaxItems           *int64          // nil: DefaultMaxItems
-	MaxParallel        *int64          // items open at a time; nil: DefaultParallel
-	Tolerate           *Tolerance      // items that may fail for good; nil: none
-	Repeat             *Repeat         // nil: the step runs once
-	Input              json.RawMessage // an object of templates, looked at before all other places of parameters; nil: none
 	Service            string
 	Handler            string
 	ObjectKeys         []string
-	InputData          json.RawMessage // JSON; Parse gives its canonical form; nil or null: absent
-	TimeoutMS          *int64          // one attempt, milliseconds; nil: none
-	Retry              *Retry          // nil: DefaultRetry
-	HeartbeatTimeoutMS *int64          // milliseconds; nil: the SDK renews the lease by itself
+	HeartbeatTimeoutMS *int64 // milliseconds; nil: the SDK renews the lease by itself
+
+	// TypeWorkflow.
+	Workflow        string
+	WorkflowVersion *int64      // nil: the version that is current when the child starts
+	OnParentEnd     OnParentEnd // "" means CancelChild
 
 	// TypeWaitSignal.
 	Signal *Signal
@@ -78,7 +86,7 @@ type Timer struct {
 	MaxRetries *int64 // failures of neighbouring tasks that this timer absorbs; nil: 0
 }
 
-// Retry is a task's retry policy. A zero field stands for its default; in JSON and YAML, where a field can be left out, a 0
+// Retry is the retry policy of a task or of a child. A zero field stands for its default; in JSON and YAML, where a field can be left out, a 0
 // that is given is a 0.
 type Retry struct {
 	MaxAttempts        int64   // ≥ 1; default 3
@@ -97,6 +105,14 @@ const (
 	JoinAll     JoinRule = "all"     // each is completed or made good
 	JoinAny     JoinRule = "any"     // as JoinAll, but skipped ones are ignored when at least one is completed or made good
 	JoinSettled JoinRule = "settled" // whatever they became
+)
+
+// OnParentEnd says what becomes of a child that is open when its step ends otherwise.
+type OnParentEnd string
+
+const (
+	CancelChild  OnParentEnd = "cancel"  // it is cancelled
+	AbandonChild OnParentEnd = "abandon" // it is left alone
 )
 
 // MaxExpression is how long an expression may be, in bytes.

@@ -146,7 +146,7 @@ func (g *Graph) refer() {
 	for i := range g.Def.Steps {
 		s := &g.Def.Steps[i]
 		g.Language = g.Language || s.usesLanguage() || g.Templates(int32(i))
-		g.Asks = g.Asks || s.When != "" || s.ForEach != nil || s.Repeat != nil || g.Templates(int32(i))
+		g.Asks = g.Asks || s.Type == TypeWorkflow || s.When != "" || s.ForEach != nil || s.Repeat != nil || g.Templates(int32(i))
 		for _, ref := range s.refs(g.KeyTemplates(int32(i))) {
 			if at, ok := g.Index[ref.Name]; ok && !slices.Contains(g.Refs[i], at) {
 				g.Refs[i] = append(g.Refs[i], at)
@@ -202,7 +202,7 @@ func (g *Graph) need(i, at int32) {
 
 // usesLanguage says whether the step uses what came after dependencies, waits and timers.
 func (s *Step) usesLanguage() bool {
-	return s.When != "" || s.Join != "" && s.Join != JoinAll || s.OnFailure != "" || s.ForEach != nil || s.Repeat != nil
+	return s.Type == TypeWorkflow || s.When != "" || s.Join != "" && s.Join != JoinAll || s.OnFailure != "" || s.ForEach != nil || s.Repeat != nil
 }
 
 // beside gives the timers that may absorb a failure of the task.

@@ -15,12 +15,14 @@ import (
 
 var (
 	tasks  = []StepType{TypeTask}
+	flows  = []StepType{TypeWorkflow}
+	works  = []StepType{TypeTask, TypeWorkflow}
 	sigs   = []StepType{TypeWaitSignal}
 	timers = []StepType{TypeWaitTimer}
 )
 
 // stepTypes are the values of type, in the order in which messages name them.
-var stepTypes = []StepType{TypeTask, TypeWaitSignal, TypeWaitTimer}
+var stepTypes = []StepType{TypeTask, TypeWaitSignal, TypeWaitTimer, TypeWorkflow}
 
 var definitionKeys = []key[Definition]{
 	{keyInfo: keyInfo{name: "steps", kind: kindList, required: true, limits: "1 to " + commas(MaxSteps), also: []string{"tasks", "jobs"},
@@ -78,33 +80,38 @@ var stepKeys = []key[Step]{
 	textsKey(keyInfo{name: "object_keys", kind: kindObjects, steps: tasks, limits: "each 1 to 256 bytes of printable UTF-8, not `.` or `..` alone, each once", also: []string{"keys", "locks", "objects"},
 		doc: "what the step touches: it starts when it holds all of them, and holds them until it settles"}, func(s *Step) *[]string { return &s.ObjectKeys }),
 	inputKey,
-	templateKey(keyInfo{name: "input", kind: kindTemplates, steps: tasks, limits: "1 MiB in canonical form, nested 64 deep", also: []string{"with", "templates"},
-		doc: "values that are worked out when the step starts; its keys are looked at before all other places of a handler's parameters"}, func(s *Step) *json.RawMessage { return &s.Input }),
-	textKey(keyInfo{name: "on_failure", kind: kindStep, steps: tasks, standard: "none: the run fails", limits: "the name of another step, earlier or later", also: []string{"on_error", "catch", "fallback", "rescue"},
+	templateKey(keyInfo{name: "input", kind: kindTemplates, steps: works, limits: "1 MiB in canonical form, nested 64 deep", also: []string{"with", "templates"},
+		doc: "values that are worked out when the step starts; its keys are looked at before all other places of a handler's parameters. Of a child, its input"}, func(s *Step) *json.RawMessage { return &s.Input }),
+	textKey(keyInfo{name: "on_failure", kind: kindStep, steps: works, standard: "none: the run fails", limits: "the name of another step, earlier or later", also: []string{"on_error", "catch", "fallback", "rescue"},
 		doc: "the step that starts when this one has failed for good. It never starts otherwise"}, false, func(s *Step) *string { return &s.OnFailure }),
-	templateKey(keyInfo{name: "for_each", kind: kindItems, steps: tasks, limits: "a list, or an expression up to 8 KiB", also: []string{"foreach", "with_items", "map", "loop", "items", "matrix"},
+	templateKey(keyInfo{name: "for_each", kind: kindItems, steps: works, limits: "a list, or an expression up to 8 KiB", also: []string{"foreach", "with_items", "map", "loop", "items", "matrix"},
 		doc: "the step runs once for each item of the list; its output is the list of theirs"}, func(s *Step) *json.RawMessage { return &s.ForEach }),
-	numberKey(keyInfo{name: "max_items", kind: kindCount, steps: tasks, standard: "10000", least: 1, most: 100_000, also: []string{"limit"},
+	numberKey(keyInfo{name: "max_items", kind: kindCount, steps: works, standard: "10000", least: 1, most: 100_000, also: []string{"limit"},
 		doc: "how many items there may be; more, and the step fails (`too_many_items`). Only with `for_each`"}, func(s *Step) **int64 { return &s.MaxItems }),
-	numberKey(keyInfo{name: "max_parallel", kind: kindCount, steps: tasks, standard: "1000", least: 1, most: math.MaxInt64, also: []string{"concurrency", "max_concurrency", "parallelism", "parallel"},
+	numberKey(keyInfo{name: "max_parallel", kind: kindCount, steps: works, standard: "1000", least: 1, most: math.MaxInt64, also: []string{"concurrency", "max_concurrency", "parallelism", "parallel"},
 		doc: "how many items are open at a time. Only with `for_each`"}, func(s *Step) **int64 { return &s.MaxParallel }),
 	tolerateKey,
-	objectKey(keyInfo{name: "repeat", kind: kindObject, steps: tasks, also: []string{"repeat_until", "do_while", "poll"},
+	objectKey(keyInfo{name: "repeat", kind: kindObject, steps: works, also: []string{"repeat_until", "do_while", "poll"},
 		doc: "the step runs again and again until it is so"}, repeatKeys, func(s *Step) **Repeat { return &s.Repeat }),
-	numberKey(keyInfo{name: "timeout_ms", kind: kindMS, steps: tasks, least: 1, most: MaxMS, also: []string{"attempt_timeout", "start_to_close_timeout"},
-		doc: "bounds one attempt, from when a worker is given it; longer is a failed attempt (`attempt_timeout`)"}, func(s *Step) **int64 { return &s.TimeoutMS }),
+	numberKey(keyInfo{name: "timeout_ms", kind: kindMS, steps: works, least: 1, most: MaxMS, also: []string{"attempt_timeout", "start_to_close_timeout"},
+		doc: "bounds one attempt, from when a worker is given it; longer is a failed attempt (`attempt_timeout`). Of a child, from its start: longer, and it is cancelled"}, func(s *Step) **int64 { return &s.TimeoutMS }),
 	numberKey(keyInfo{name: "heartbeat_timeout_ms", kind: kindMS, steps: tasks, least: 1, most: MaxMS,
 		doc: "bounds the silence of the handler itself, from when a worker is given the attempt and from each of its heartbeats; longer is a failed attempt (`heartbeat_timeout`). Without it the SDK keeps the attempt alive by itself"},
 		func(s *Step) **int64 { return &s.HeartbeatTimeoutMS }),
-	objectKey(keyInfo{name: "retry", kind: kindObject, steps: tasks, standard: "the defaults below", also: []string{"retries", "retry_policy"},
+	objectKey(keyInfo{name: "retry", kind: kindObject, steps: works, standard: "the defaults below", also: []string{"retries", "retry_policy"},
 		doc: "what happens after a failed attempt"}, retryKeys, func(s *Step) **Retry { return &s.Retry }),
+	textKey(keyInfo{name: "workflow_name", kind: kindName, steps: flows, required: true, also: []string{"workflow", "child", "sub_workflow", "subworkflow", "call", "dag"},
+		doc: "the workflow of which the step starts a run, its child; it need not be registered before the step starts"}, false, func(s *Step) *string { return &s.Workflow }),
+	numberKey(keyInfo{name: "workflow_version", kind: kindCount, steps: flows, standard: "the version that is current when the child starts", least: 1, most: math.MaxUint32, also: []string{"version"},
+		doc: "the version of that workflow"}, func(s *Step) **int64 { return &s.WorkflowVersion }),
+	onParentEndKey,
 	objectKey(keyInfo{name: "signal", kind: kindObject, steps: sigs, required: true, also: []string{"wait_signal"},
 		doc: "what the step waits for"}, signalKeys, func(s *Step) **Signal { return &s.Signal }),
 	objectKey(keyInfo{name: "timer", kind: kindObject, steps: timers, required: true, also: []string{"wait_timer", "sleep"},
 		doc: "until when the step waits"}, timerKeys, func(s *Step) **Timer { return &s.Timer }),
 }
 
-var typeKey = key[Step]{keyInfo: keyInfo{name: "type", kind: kindType, standard: "`task`", limits: "`task`, `wait_signal`, `wait_timer`", also: []string{"step_type", "kind"},
+var typeKey = key[Step]{keyInfo: keyInfo{name: "type", kind: kindType, standard: "`task`", limits: "`task`, `wait_signal`, `wait_timer`, `workflow`", also: []string{"step_type", "kind"},
 	doc: "what the step does"},
 	read: func(r *reader, v *value, into *Step) { r.stepType(v, &into.Type) },
 	write: func(o *fields, from *Step) error {
@@ -115,9 +122,9 @@ var typeKey = key[Step]{keyInfo: keyInfo{name: "type", kind: kindType, standard:
 	},
 	given: func(from *Step) bool { return from.Type != "" }}
 
-var inputKey = key[Step]{keyInfo: keyInfo{name: "input_data", kind: kindJSON, steps: tasks, limits: "1 MiB in canonical form, nested 64 deep, no key twice in an object",
+var inputKey = key[Step]{keyInfo: keyInfo{name: "input_data", kind: kindJSON, steps: works, limits: "1 MiB in canonical form, nested 64 deep, no key twice in an object",
 	also: []string{"inputs", "args", "arguments", "params", "parameters", "data"},
-	doc:  "the first place where a handler's parameters are looked for"},
+	doc:  "the first place where a handler's parameters are looked for; of a child, its input when there is no `input` and no item"},
 	read: func(r *reader, v *value, into *Step) { r.input(v, into) },
 	write: func(o *fields, from *Step) error {
 		in, err := from.input()
@@ -132,16 +139,16 @@ var inputKey = key[Step]{keyInfo: keyInfo{name: "input_data", kind: kindJSON, st
 	given: func(from *Step) bool { return from.InputData != nil }}
 
 var retryKeys = []key[Retry]{
-	policyKey(keyInfo{name: "max_attempts", kind: kindCount, steps: tasks, standard: "3", least: 1, most: math.MaxInt64, also: []string{"max_retries", "retries"},
+	policyKey(keyInfo{name: "max_attempts", kind: kindCount, steps: works, standard: "3", least: 1, most: math.MaxInt64, also: []string{"max_retries", "retries"},
 		doc: "how many attempts may fail; with the last of them the step fails. 1: no retry"}, zeroAttempts, func(r *Retry) *int64 { return &r.MaxAttempts }),
-	policyKey(keyInfo{name: "initial_interval_ms", kind: kindMS, steps: tasks, standard: "1000", most: MaxMS, also: []string{"interval", "delay", "backoff", "initial_delay"},
+	policyKey(keyInfo{name: "initial_interval_ms", kind: kindMS, steps: works, standard: "1000", most: MaxMS, also: []string{"interval", "delay", "backoff", "initial_delay"},
 		doc: "the wait after the first failure; 0: no wait after any"}, zeroInitial, func(r *Retry) *int64 { return &r.InitialIntervalMS }),
 	coefficientKey,
-	policyKey(keyInfo{name: "max_interval_ms", kind: kindMS, steps: tasks, standard: "60000", most: MaxMS, also: []string{"max_delay", "max_backoff"},
+	policyKey(keyInfo{name: "max_interval_ms", kind: kindMS, steps: works, standard: "60000", most: MaxMS, also: []string{"max_delay", "max_backoff"},
 		doc: "the longest wait; 0: no wait after any"}, zeroMax, func(r *Retry) *int64 { return &r.MaxIntervalMS }),
 }
 
-var coefficientKey = key[Retry]{keyInfo: keyInfo{name: "backoff_coefficient", kind: kindFactor, steps: tasks, standard: "2", limits: "at least 1", least: 1, also: []string{"backoff_factor", "factor", "multiplier"},
+var coefficientKey = key[Retry]{keyInfo: keyInfo{name: "backoff_coefficient", kind: kindFactor, steps: works, standard: "2", limits: "at least 1", least: 1, also: []string{"backoff_factor", "factor", "multiplier"},
 	doc: "how much longer each wait is than the one before; 1: all the same"},
 	read: func(r *reader, v *value, into *Retry) { r.coefficient("backoff_coefficient", v, into) },
 	write: func(o *fields, from *Retry) error {
@@ -170,7 +177,24 @@ var joinKey = key[Step]{keyInfo: keyInfo{name: "join", kind: kindChoice, standar
 		}
 	}}
 
-var tolerateKey = key[Step]{keyInfo: keyInfo{name: "tolerate", kind: kindTolerance, steps: tasks, standard: "0", limits: "a whole number, or `0%` to `100%`", also: []string{"max_failures", "tolerated_failures", "allowed_failures"},
+var onParentEndKey = key[Step]{keyInfo: keyInfo{name: "on_parent_end", kind: kindChoice, steps: flows, standard: "`cancel`", values: []string{string(CancelChild), string(AbandonChild)},
+	limits: "`cancel`, `abandon`", also: []string{"parent_close_policy", "on_cancel", "detach"},
+	doc: "what becomes of a child that is open when its step ends otherwise. `cancel`: it is cancelled. `abandon`: it is left alone"},
+	read: func(r *reader, v *value, into *Step) { r.text("on_parent_end", v, (*string)(&into.OnParentEnd)) },
+	write: func(o *fields, from *Step) error {
+		if from.OnParentEnd != CancelChild && from.OnParentEnd != "" {
+			o.put("on_parent_end", value{kind: '"', text: string(from.OnParentEnd)})
+		}
+		return nil
+	},
+	given: func(from *Step) bool { return from.OnParentEnd != "" },
+	check: func(v *validator, i int, path string, from *Step) {
+		if all := []string{string(CancelChild), string(AbandonChild)}; !slices.Contains(all, string(from.OnParentEnd)) {
+			v.add(i, v.place(i, path), CodeOnParentEnd, "on_parent_end %s is unknown; want cancel or abandon%s", quote(string(from.OnParentEnd)), nearest.Did(string(from.OnParentEnd), all))
+		}
+	}}
+
+var tolerateKey = key[Step]{keyInfo: keyInfo{name: "tolerate", kind: kindTolerance, steps: works, standard: "0", limits: "a whole number, or `0%` to `100%`", also: []string{"max_failures", "tolerated_failures", "allowed_failures"},
 	doc: "how many items may fail for good, or what part of them, rounded down. Only with `for_each`"},
 	read: func(r *reader, v *value, into *Step) { r.tolerance(v, into) },
 	write: func(o *fields, from *Step) error {
@@ -193,18 +217,18 @@ var tolerateKey = key[Step]{keyInfo: keyInfo{name: "tolerate", kind: kindToleran
 	}}
 
 var repeatKeys = []key[Repeat]{
-	textKey(keyInfo{name: "until", kind: kindExpression, steps: tasks, required: true, limits: "up to 8 KiB", also: []string{"while", "condition"},
+	textKey(keyInfo{name: "until", kind: kindExpression, steps: works, required: true, limits: "up to 8 KiB", also: []string{"while", "condition"},
 		doc: "asked when a round has completed, with `output` and `round`: `true` completes the step, `false` starts the next round"}, false, func(p *Repeat) *string { return &p.Until }),
-	numberKey(keyInfo{name: "interval_ms", kind: kindMS, steps: tasks, standard: "0", most: MaxMS, also: []string{"delay", "every", "sleep"},
+	numberKey(keyInfo{name: "interval_ms", kind: kindMS, steps: works, standard: "0", most: MaxMS, also: []string{"delay", "every", "sleep"},
 		doc: "the wait before the next round"}, func(p *Repeat) **int64 { return &p.IntervalMS }),
 	repeatCoefficientKey,
-	numberKey(keyInfo{name: "max_interval_ms", kind: kindMS, steps: tasks, most: MaxMS, also: []string{"max_delay"},
+	numberKey(keyInfo{name: "max_interval_ms", kind: kindMS, steps: works, most: MaxMS, also: []string{"max_delay"},
 		doc: "the longest wait"}, func(p *Repeat) **int64 { return &p.MaxIntervalMS }),
-	numberKey(keyInfo{name: "max_rounds", kind: kindCount, steps: tasks, required: true, least: 1, most: 1_000_000, also: []string{"rounds", "times", "max_iterations"},
+	numberKey(keyInfo{name: "max_rounds", kind: kindCount, steps: works, required: true, least: 1, most: 1_000_000, also: []string{"rounds", "times", "max_iterations"},
 		doc: "how many rounds there may be; used up, the step fails for good (`rounds_used_up`)"}, func(p *Repeat) **int64 { return &p.MaxRounds }),
 }
 
-var repeatCoefficientKey = key[Repeat]{keyInfo: keyInfo{name: "backoff_coefficient", kind: kindFactor, steps: tasks, standard: "1", limits: "at least 1", least: 1, also: []string{"backoff_factor", "factor", "multiplier"},
+var repeatCoefficientKey = key[Repeat]{keyInfo: keyInfo{name: "backoff_coefficient", kind: kindFactor, steps: works, standard: "1", limits: "at least 1", least: 1, also: []string{"backoff_factor", "factor", "multiplier"},
 	doc: "how much longer each wait is than the one before; 1: all the same"},
 	read: func(r *reader, v *value, into *Repeat) {
 		r.factor("backoff_coefficient", v, &into.BackoffCoefficient, &into.text)

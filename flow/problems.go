@@ -54,6 +54,8 @@ const (
 	CodeDepRepeated     = "dependency_repeated"
 	CodeServiceMissing  = "service_missing"
 	CodeHandlerMissing  = "handler_missing"
+	CodeWorkflowMissing = "workflow_missing"
+	CodeOnParentEnd     = "on_parent_end_unknown"
 	CodeObjectKey       = "object_key_invalid"
 	CodeObjectKeyTwice  = "object_key_repeated"
 	CodeInputInvalid    = "input_data_invalid"
@@ -110,6 +112,8 @@ var Codes = []struct{ Code, Means string }{
 	{CodeDepRepeated, "a dependency that appears twice"},
 	{CodeServiceMissing, "a task without a service"},
 	{CodeHandlerMissing, "a task without a handler"},
+	{CodeWorkflowMissing, "a workflow step without a workflow_name"},
+	{CodeOnParentEnd, "no such on_parent_end: want `cancel` or `abandon`"},
 	{CodeObjectKey, "an object key that is empty, longer than 256 bytes or not printable"},
 	{CodeObjectKeyTwice, "an object key that appears twice"},
 	{CodeInputInvalid, "input_data that is not JSON, over 1 MiB or nested too deep"},

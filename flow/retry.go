@@ -11,6 +11,9 @@ var DefaultRetry = Retry{MaxAttempts: 3, InitialIntervalMS: 1000, BackoffCoeffic
 // RetryPolicy is the policy of a step, with its defaults filled in.
 func RetryPolicy(s *Step) Retry {
 	r := DefaultRetry
+	if s.Type == TypeWorkflow {
+		r.MaxAttempts = 1
+	}
 	if s.Retry == nil {
 		return r
 	}

@@ -16,7 +16,7 @@ const (
 	// MaxMS is the largest number of milliseconds: 292 years, what a time.Duration holds.
 	MaxMS = math.MaxInt64 / 1_000_000
 
-	wantType = "want task, wait_signal or wait_timer"
+	wantType = "want task, wait_signal, wait_timer or workflow"
 )
 
 // Validate reports everything that is wrong with a definition; nothing when NewGraph takes it.
@@ -163,7 +163,16 @@ func (v *validator) step(i int, s *Step) {
 		v.signal(i, s)
 	case TypeWaitTimer:
 		v.timer(i, s)
+	case TypeWorkflow:
+		v.child(i, s)
 	}
+}
+
+func (v *validator) child(i int, s *Step) {
+	if s.Workflow == "" {
+		v.missing(i, "workflow_name", CodeWorkflowMissing, "a workflow step needs a workflow_name")
+	}
+	v.input(i, s)
 }
 
 func typeOf(s *Step) StepType {

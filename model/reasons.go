@@ -10,10 +10,12 @@ const (
 	ReasonNoWorker      = "no_worker"      // nobody serves the step's handler
 	ReasonKeyHeld       = "key_held"       // another step holds one of its object keys, or wanted it earlier
 	ReasonServiceFull   = "service_full"   // its service runs as many attempts as it may
+	ReasonNoWorkflow    = "no_workflow"    // the workflow of its child is not registered
 	ReasonUnknownSignal = "unknown_signal" // a signal was received for whose name no step waits
 	ReasonSignal        = "signal"         // the step waits for a signal
 	ReasonRetryAt       = "retry_at"       // an attempt failed, and the next one has its time
 	ReasonQueued        = "queued"         // the workers that serve its handler are busy
+	ReasonChild         = "child"          // the step waits for its child
 	ReasonRepeat        = "repeat"         // a loop waits for its next round
 	ReasonTimer         = "timer"          // the step waits for a time
 	ReasonRunning       = "running"        // a worker has the step
@@ -22,6 +24,6 @@ const (
 // ReasonCodes gives all of them, in the order in which they are told where there is place for one: first what somebody must do
 // something about, then what takes its time, then what moves.
 func ReasonCodes() []string {
-	return []string{ReasonNewerRelease, ReasonQuarantined, ReasonDiskFull, ReasonPaused, ReasonServicePaused, ReasonNoWorker, ReasonKeyHeld, ReasonServiceFull, ReasonUnknownSignal,
-		ReasonSignal, ReasonRetryAt, ReasonQueued, ReasonRepeat, ReasonTimer, ReasonRunning}
+	return []string{ReasonNewerRelease, ReasonQuarantined, ReasonDiskFull, ReasonPaused, ReasonServicePaused, ReasonNoWorker, ReasonNoWorkflow, ReasonKeyHeld, ReasonServiceFull, ReasonUnknownSignal,
+		ReasonSignal, ReasonRetryAt, ReasonQueued, ReasonChild, ReasonRepeat, ReasonTimer, ReasonRunning}
 }

@@ -27,6 +27,7 @@ type Status struct {
 	StepCounts      map[string]int        `json:"step_counts"` // by state
 	Tags            map[string]string     `json:"tags,omitempty"`
 	ForkedFrom      *ForkedFrom           `json:"forked_from,omitempty"` // of a fork
+	Parent          *Parent               `json:"parent,omitempty"`      // of a child: whose it is
 	Reasons         []Reason              `json:"reasons,omitempty"`
 	HandledFailures uint32                `json:"handled_failures,omitempty"` // steps that failed and whose on_failure took over
 	LastSeq         uint64                `json:"last_seq"`
@@ -99,6 +100,14 @@ type StepStatus struct {
 	Kept       string     `json:"kept,omitempty"`        // of a step of a fork that never runs there: kept, or set when its output was given
 
 	Items *ItemCounts `json:"items,omitempty"` // of a step with for_each, once its list is known
+	Child string      `json:"child,omitempty"` // of a workflow step: the id of its newest child
+}
+
+// Parent is the run that started a run, its child, and the step that did.
+type Parent struct {
+	WorkflowID string `json:"workflow_id"`
+	Step       string `json:"step"`
+	Index      *int   `json:"index,omitempty"` // of a step with for_each: which item's child it is
 }
 
 // ItemPage is some of the items of a step with for_each, in the order of the list.

@@ -100,6 +100,14 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		return ""
 	case event.AttemptEnded:
 		return s.attemptEnded(e)
+	case event.ChildEnded:
+		if s.Status == Quarantined {
+			return "the run is quarantined"
+		}
+		if why := st.Kind().refuses(e.Kind, st); why != "" {
+			return why
+		}
+		return s.childEnded(e)
 	case event.RunFailed:
 		if e.Code != "" {
 			return s.fault(at, e)
@@ -152,6 +160,11 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		s.to(st, StepRetrying, at)
 	case event.RetrySet:
 		st.Due = e.Due
+		s.forgetChild(e.Step)
+	case event.ChildStarted:
+		return s.childStarted(at, e, st)
+	case event.ChildStopped:
+		return s.childStopped(e, st)
 	case event.StepDeferred:
 		return s.deferred(at, e, st)
 	case event.StepCompleted:
@@ -183,6 +196,7 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		}
 		s.Skipped++
 		st.Skip, st.corrected = why, false
+		s.leaveChild(e.Step)
 		s.to(st, StepSkipped, at)
 		s.settle(e.Step)
 	case event.ConditionEvaluated:
@@ -268,6 +282,7 @@ func (s *State) start(seq uint64, at int64, e *event.Event) string {
 	s.Input = keep(seq, e.Payload)
 	s.CreatedAt = at
 	s.tag(e.Tags)
+	s.Parent = e.Parent
 	s.StartAt, s.Held = e.Due, e.Due != 0
 	s.setDeadline(at)
 	for i := range s.Steps {
@@ -314,6 +329,7 @@ func (s *State) attemptFailed(at int64, e *event.Event, st *Step) string {
 	st.answered(e)
 	st.forget()
 	st.Error = &StepError{Code: e.Code, Message: e.Message, Type: e.Type, Stack: e.Stack, Attempt: e.Attempt}
+	s.closeChild(e.Step)
 	s.to(st, StepRetrying, at)
 	return ""
 }
@@ -351,6 +367,7 @@ func (s *State) leave(i Instance, st *Step, to StepState, at int64) {
 		s.Mail.Leave(s.Spec(i).Signal.Name, i)
 	}
 	st.Due = 0
+	s.leaveChild(i)
 	s.to(st, to, at)
 }
 
@@ -387,6 +404,7 @@ func (s *State) cancel(i Instance, st *Step, at int64) {
 		st.Request, st.Fence, st.Worker = 0, 0, ""
 	}
 	s.release(st)
+	s.leaveChild(i)
 	st.forget()
 	st.Was = st.State
 	s.to(st, StepCancelled, at)
@@ -418,6 +436,7 @@ func (s *State) reopen(at int64) string {
 		case st.State == StepCancelled, st.State == StepFailed:
 			s.becomeReadyAgain(st, at)
 			st.Floor = st.Attempt
+			s.stay(s.children[i])
 		}
 		st.Was = 0
 		if k.absorbs {

@@ -52,6 +52,9 @@ func (s *State) check() string {
 	if why := s.checkItems(); why != "" {
 		return why
 	}
+	if why := s.checkChildren(); why != "" {
+		return why
+	}
 	seen := map[Instance]bool{}
 	for _, o := range s.Outs {
 		if st := s.At(o.Step); seen[o.Step] || st == nil || o.Attempt > st.Attempt || st.State == StepRunning {

@@ -20,10 +20,10 @@ import (
 //	fields  = msgpack map: field number -> value, ascending, zero values left out
 //	payload = msgpack array [sequence, length] or [sequence, length, bytes] when length is at most 48
 //
-// A state of a run that is paused or a fork, or of which an operator skipped a step, has encoding 6, one with tags has encoding 5, one with items has encoding 4, any other of a definition that uses more of the language than dependencies, waits and timers, or of a
+// A state of a run with children, or of a child, has encoding 7, of one that is paused or a fork, or of which an operator skipped a step, encoding 6, one with tags has encoding 5, one with items has encoding 4, any other of a definition that uses more of the language than dependencies, waits and timers, or of a
 // run that started later, has encoding 3. Another one with instances
 // beyond its definition, or with answers, has encoding 2, and any other is encoded as it was before there were such. Answers came to it later than instances: a release that knows only these says of the field that a newer one wrote it.
-const Encoding = 6
+const Encoding = 7
 
 const (
 	encodingOfSteps    = 1 // of a state that holds the steps of its definition and nothing else
@@ -31,6 +31,7 @@ const (
 	encodingOfLanguage = 3
 	encodingOfItems    = 4
 	encodingOfTags     = 5
+	encodingOfPause    = 6
 )
 
 // Numbers of the fields of a state; they are the format.
@@ -73,6 +74,9 @@ const (
 
 	kPause = 40 // from encoding 6 on
 	kFork  = 41 // the same
+
+	kParent   = 50 // from encoding 7 on
+	kChildren = 51 // the same
 )
 
 // Numbers of the fields of a step.
@@ -249,9 +253,12 @@ func (s *State) encode(f, in *fields, dst []byte, answers bool) []byte {
 		encoding = encodingOfTags
 	}
 	if s.appendPause(f) {
-		encoding = Encoding
+		encoding = encodingOfPause
 	}
 	if s.appendFork(f) || byHand {
+		encoding = encodingOfPause
+	}
+	if s.appendChildren(f) {
 		encoding = Encoding
 	}
 	return f.flush(append(dst, encoding))
@@ -619,6 +626,12 @@ func Decode(b []byte, g *flow.Graph) (*State, error) {
 			s.readPause(r)
 		case kFork:
 			s.readFork(r)
+		case kParent:
+			s.Parent = event.ReadParent(r)
+		case kChildren:
+			if err := s.readChildren(r); err != nil {
+				return nil, err
+			}
 		case kFilled:
 			if err := s.readFilled(r); err != nil {
 				return nil, err

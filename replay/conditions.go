@@ -22,6 +22,8 @@ const (
 	AskItems       // what do the templates of the items come to that begin next?
 	AskOutput      // all items of its list have settled: what are their outputs together?
 	AskResult      // the last step of the run has settled: what is its output? It is asked of RunItself
+	AskEnd         // how did a child end? It is asked of its parent
+	AskChild       // a child of it is to be started: who has the runs does that
 )
 
 // Evaluated is the answer to an Ask.
@@ -59,6 +61,9 @@ func (s *State) Asks(i Instance) Ask {
 	}
 	if s.asksUntil(i) {
 		return AskUntil
+	}
+	if s.asksChild(i) {
+		return AskChild
 	}
 	if int(i) >= len(s.Steps) {
 		return AskNothing

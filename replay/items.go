@@ -178,9 +178,9 @@ func (s *State) StateOf(i Instance) StepState {
 	return StepCompleted
 }
 
-// Shown is the state of an instance as people see it: a step that waits for its items is running.
+// Shown is the state of an instance as people see it: a step that waits for its items, or for its child, is running.
 func (s *State) Shown(i Instance) StepState {
-	if state := s.StateOf(i); state != StepWaiting || s.itemsOf(i) == nil {
+	if state := s.StateOf(i); state != StepWaiting || s.itemsOf(i) == nil && !s.openChild(i) {
 		return state
 	}
 	return StepRunning
@@ -357,6 +357,7 @@ func (s *State) itemMoved(l *items, k int, was StepState) {
 	it.seq, it.len, it.attempt, it.since, it.answer, it.st = st.Output.Seq, st.Output.Len, st.Attempt, st.Since, st.Answer, nil
 	delete(s.rounds, s.first(l.of)+Instance(k))
 	delete(s.filled, s.first(l.of)+Instance(k))
+	delete(s.children, s.first(l.of)+Instance(k))
 }
 
 func count(yes bool) int {
@@ -384,6 +385,7 @@ func (s *State) reopenItems(l *items, at int64) {
 		if st := l.each[k].st; st != nil {
 			s.becomeReadyAgain(st, at)
 			st.Floor, st.Was = st.Attempt, 0
+			s.stay(s.children[s.first(l.of)+Instance(k)])
 		}
 	}
 	l.next, l.open, l.failed = 0, 0, 0
@@ -440,7 +442,10 @@ func (t *Turn) goOver(i Instance) {
 			s.wanted = append(s.wanted, i)
 			return
 		}
-		s.begunItem(item)
+		if s.begunItem(item); s.At(item).Kind().children {
+			t.schedule(item)
+			continue
+		}
 		t.offer(item)
 	}
 	switch {

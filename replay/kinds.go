@@ -30,6 +30,7 @@ type Kind struct {
 	stays    func(st *Step) bool                                               // cancelled with its run: a retry of the run lets it wait on
 	timed    bool                                                              // it always waits until some time
 	mail     bool                                                              // it waits in the mailbox for the signal of its spec
+	children bool                                                              // its attempts are runs: see Child
 	absorbs  bool                                                              // failures of the tasks beside it; a retry of the run forgets how many
 
 	follows [event.Kinds]States // Follows and common
@@ -55,7 +56,7 @@ const allStates States = 1<<(StepCancelled+1) - 1
 var Kinds []*Kind
 
 func init() {
-	Kinds = []*Kind{&task, &waitSignal, &waitTimer}
+	Kinds = []*Kind{&task, &waitSignal, &waitTimer, &child}
 	for _, k := range Kinds {
 		for _, rows := range [...]map[event.Kind]States{common, k.Follows} {
 			for e, from := range rows {
@@ -113,28 +114,15 @@ var task = Kind{
 		event.TemplatesEvaluated: In(StepPending, StepDormant),
 	},
 	begin: func(t *Turn, i Instance) {
-		if l := t.S.itemsOf(i); l != nil { // it goes on with its list
-			t.add(event.Event{Kind: event.ItemsSet, Step: i})
-			t.goOver(i)
+		if t.resumeItems(i) {
 			return
 		}
 		t.offer(i)
 	},
 	due: func(t *Turn, i Instance) { t.schedule(i) },
 	complete: func(s *State, seq uint64, e *event.Event, st *Step) string {
-		if l := s.itemsOf(e.Step); l != nil {
-			if l.completed+l.failed < len(l.each) {
-				return fmt.Sprintf("%d of its %d items have settled", l.completed+l.failed, len(l.each))
-			}
-			st.Output = keep(seq, e.Payload)
-			return ""
-		}
-		if st.State == StepWaiting { // its last round was enough
-			if e.Ref != st.Output.Seq {
-				return fmt.Sprintf("its last round is event %d, not %d", st.Output.Seq, e.Ref)
-			}
-			s.release(st)
-			return ""
+		if s.itemsOf(e.Step) != nil || st.State == StepWaiting {
+			return s.completeParts(seq, e, st)
 		}
 		if e.Attempt > st.Attempt {
 			return fmt.Sprintf("the step is %s at attempt %d", st.State, st.Attempt)
@@ -146,6 +134,82 @@ var task = Kind{
 		st.forget()
 		return ""
 	},
+}
+
+// resumeItems lets a step go on with its list; false: it has none.
+func (t *Turn) resumeItems(i Instance) bool {
+	if t.S.itemsOf(i) == nil {
+		return false
+	}
+	t.add(event.Event{Kind: event.ItemsSet, Step: i})
+	t.goOver(i)
+	return true
+}
+
+// completeParts folds the end of a step over a list, or of one whose last round was enough.
+func (s *State) completeParts(seq uint64, e *event.Event, st *Step) string {
+	if l := s.itemsOf(e.Step); l != nil {
+		if l.completed+l.failed < len(l.each) {
+			return fmt.Sprintf("%d of its %d items have settled", l.completed+l.failed, len(l.each))
+		}
+		st.Output = keep(seq, e.Payload)
+		return ""
+	}
+	if e.Ref != st.Output.Seq {
+		return fmt.Sprintf("its last round is event %d, not %d", st.Output.Seq, e.Ref)
+	}
+	s.release(st)
+	return ""
+}
+
+// child is work that a run of another workflow does, in attempts: each is a run.
+var child = Kind{
+	Type:   flow.TypeWorkflow,
+	Reason: "child",
+	Explain: func(spec *Spec, st *Step) (detail, verb, arg string) {
+		if st.Due == 0 {
+			return fmt.Sprintf("waits for its child, a run of %q", spec.Workflow), "", ""
+		}
+		return fmt.Sprintf("waits for its child, a run of %q, until %s", spec.Workflow, rfc3339.Format(st.Due)), "", ""
+	},
+	Follows: map[event.Kind]States{
+		event.StepScheduled:      In(StepPending, StepDormant, StepRetrying, StepDeferred, StepWaiting),
+		event.ChildStarted:       In(StepScheduled),
+		event.ChildStopped:       In(StepWaiting),
+		event.ChildEnded:         allStates, // of before it was reopened, or of one that has ended
+		event.AttemptFailed:      In(StepScheduled, StepWaiting),
+		event.RetrySet:           In(StepRetrying),
+		event.StepCompleted:      In(StepWaiting),
+		event.RoundCompleted:     In(StepWaiting),
+		event.ItemsSet:           In(StepPending, StepDormant),
+		event.ConditionEvaluated: In(StepPending, StepDormant, StepWaiting),
+		event.TemplatesEvaluated: In(StepPending, StepDormant),
+	},
+	begin: func(t *Turn, i Instance) {
+		if !t.resumeItems(i) {
+			t.schedule(i)
+		}
+	},
+	due: func(t *Turn, i Instance) {
+		if t.S.openChild(i) {
+			t.add(event.Event{Kind: event.ChildStopped, Step: i, Code: failure.AttemptTimeout})
+			return
+		}
+		t.schedule(i)
+	},
+	complete: func(s *State, seq uint64, e *event.Event, st *Step) string {
+		switch {
+		case s.itemsOf(e.Step) != nil || s.Spec(e.Step).Repeat != nil:
+			return s.completeParts(seq, e, st)
+		case !s.openChild(e.Step):
+			return "it has no child that is open"
+		}
+		st.Output = keep(seq, e.Payload)
+		s.closeChild(e.Step)
+		st.forget()
+		return ""
+	},
+	children: true,
 }
 
 // waitSignal waits for a signal from outside.
@@ -210,6 +274,9 @@ var waitTimer = Kind{
 
 // Kind gives the row of the instance's type.
 func (st *Step) Kind() *Kind { return Kinds[st.kind] }
+
+// Children says that the attempts of an instance of that type are runs.
+func (k *Kind) Children() bool { return k.children }
 
 // May says whether an event may follow when an instance is in that state, as far as its state goes.
 func (k *Kind) May(e event.Kind, from StepState) bool {

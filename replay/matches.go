@@ -129,13 +129,15 @@ func (s RunState) MatchCancel() (cancelled bool, err error) {
 }
 
 // MatchRetry says why the run cannot be retried. A run that was retried is running: to ask again is refused, as it may have failed
-// anew meanwhile.
+// anew meanwhile. A child that was not abandoned is retried by its parent.
 func (s *State) MatchRetry() error {
 	switch {
 	case s.Status != Failed && s.Status != Cancelled:
 		return refusal.ErrRunNotFailed
 	case s.Hurt:
 		return refusal.ErrRunQuarantined
+	case s.Parent != nil && !s.Parent.Abandon:
+		return fmt.Errorf("%w: retry run %q, of which it is the child for step %q", refusal.ErrParentDecides, s.Parent.ID, s.Parent.Name)
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ func (s *State) Owed(i Instance) Owed {
 	switch {
 	case s.Status == Running && running:
 		return OwedAnswer
-	case s.Status == Running && s.At(i).State == StepScheduled:
+	case s.Status == Running && s.At(i).State == StepScheduled && !s.At(i).Kind().children: // who starts a child is asked, see AskChild
 		return OwedOffer
 	case s.Status == Quarantined && running:
 		return OwedEnd

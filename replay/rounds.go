@@ -30,7 +30,7 @@ func (s *State) Round(i Instance) (n uint32, previous Payload) {
 // asksUntil says that a round of the instance has completed, and nobody knows yet whether it was the last one.
 func (s *State) asksUntil(i Instance) bool {
 	st := s.At(i)
-	return st != nil && st.State == StepWaiting && st.Due == 0 && st.Kind() == &task && s.itemsOf(i) == nil
+	return st != nil && st.State == StepWaiting && st.Due == 0 && (st.Kind() == &task || st.Kind().children && !s.openChild(i)) && s.itemsOf(i) == nil
 }
 
 // roundOver says that a round of the step has completed with that output.
@@ -87,6 +87,7 @@ func (s *State) roundCompleted(seq uint64, at int64, e *event.Event, st *Step) s
 	st.Worker, st.Due, st.Failures, st.Losses, st.Error = "", 0, 0, 0, nil
 	st.answered(e)
 	st.forget()
+	s.closeChild(e.Step)
 	s.to(st, StepWaiting, at)
 	return ""
 }
@@ -99,6 +100,7 @@ func (s *State) nextRound(i Instance, st *Step, due int64) {
 	if s.rounds == nil {
 		s.rounds = map[Instance]round{}
 	}
+	s.forgetChild(i)
 	s.rounds[i] = round{n: s.rounds[i].n + 1, prev: st.Output}
 	st.Due = due
 }

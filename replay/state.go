@@ -193,7 +193,8 @@ type State struct {
 	Reason   string   // of a cancellation or quarantine
 	Pause    *Pause   // nil: it is not paused
 	Fork     *Forked  // of which run it is a fork; nil: of none
-	Hurt     bool     // its records are damaged: what is known stands in its snapshot
+	Parent   *event.Parent
+	Hurt     bool // its records are damaged: what is known stands in its snapshot
 
 	CreatedAt int64  // Unix ms
 	StartAt   int64  // Unix ms: until when its first steps waited, or wait; 0: they did not
@@ -219,8 +220,11 @@ type State struct {
 	lists      []*items           // by their place in the graph's Lists; nil: not known yet. It is empty until the first is known
 	rounds     map[Instance]round // of steps that have completed some
 	filled     map[Instance]filled
-	released   []uint64          // requests for keys that ended since Released was last called
-	arrived    map[uint64][]byte // small payloads of signals that nobody took yet, by sequence
+	children   map[Instance]*Child // the last one of each that has one
+	leaving    int32               // children that are to be cancelled, and have not ended
+	left       []Instance          // see Left
+	released   []uint64            // requests for keys that ended since Released was last called
+	arrived    map[uint64][]byte   // small payloads of signals that nobody took yet, by sequence
 }
 
 // New gives the state of a run of that graph before its first event.
@@ -237,7 +241,7 @@ func New(g *flow.Graph) *State {
 
 // Brief gives what an open run is without its steps, signals and keys: it costs the same however large the run is.
 func (s *State) Brief() *State {
-	return &State{Run: s.Run, ID: s.ID, Workflow: s.Workflow, Version: s.Version, Graph: s.Graph, Status: s.Status, Input: s.Input, Trace: s.Trace, Tags: s.Tags, FailedBy: -1,
+	return &State{Run: s.Run, ID: s.ID, Workflow: s.Workflow, Version: s.Version, Graph: s.Graph, Status: s.Status, Input: s.Input, Trace: s.Trace, Tags: s.Tags, Parent: s.Parent, FailedBy: -1,
 		Reason: s.Reason, Pause: s.Pause, Fork: s.Fork, Hurt: s.Hurt, CreatedAt: s.CreatedAt, StartAt: s.StartAt, Held: s.Held, Deadline: s.Deadline, LastAt: s.LastAt, LastSeq: s.LastSeq, Events: s.Events, Skipped: s.Skipped, Handled: s.Handled, Boot: s.Boot}
 }
 
@@ -294,7 +298,7 @@ func (s *State) Out(step Instance) (Out, bool) {
 
 // Idle says that nothing but time or a signal can move the run: it can be put away until then.
 func (s *State) Idle() bool {
-	if s.Status != Running || len(s.Outs) > 0 {
+	if s.Status != Running || len(s.Outs) > 0 || s.leaving > 0 {
 		return false
 	}
 	if s.Asks(RunItself) != AskNothing {
@@ -321,5 +325,5 @@ func (s *State) Idle() bool {
 	return true
 }
 
-// Resident says that the run must be kept in memory's books: it is open, or attempts of it are still out.
-func (s *State) Resident() bool { return !s.Status.Ended() || len(s.Outs) > 0 }
+// Resident says that the run must be kept in memory's books: it is open, attempts of it are still out, or children of it are to end.
+func (s *State) Resident() bool { return !s.Status.Ended() || len(s.Outs) > 0 || s.leaving > 0 }

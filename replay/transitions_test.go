@@ -23,6 +23,7 @@ func TestTransitions(t *testing.T) {
 	samples := map[flow.StepType]flow.Step{
 		flow.TypeTask:       flow.Task("s", "svc", "h"),
 		flow.TypeWaitSignal: flow.WaitSignal("s", "go", flow.Timeout(1, "late")),
+		flow.TypeWorkflow:   flow.Child("s", "w"),
 		flow.TypeWaitTimer:  flow.WaitTimer("s", "key", flow.Cron("0 3 * * *")),
 	}
 	for _, row := range replay.Kinds {
@@ -101,16 +102,30 @@ func begun(t *testing.T, g *flow.Graph, step replay.StepState) *replay.State {
 }
 
 func follow(t *testing.T, g *flow.Graph, from replay.StepState, kind event.Kind) (replay.StepState, bool) {
-	if kind == event.ItemsSet && g.Def.Steps[0].Type == flow.TypeTask { // a task that goes over a list
-		steps := []flow.Step{flow.Task("s", "svc", "h", flow.ForEach("[1]")), flow.Task("late", "svc", "h")}
+	child := g.Def.Steps[0].Type == flow.TypeWorkflow
+	if kind == event.ItemsSet && (child || g.Def.Steps[0].Type == flow.TypeTask) { // a step that goes over a list
+		one := flow.Task("s", "svc", "h", flow.ForEach("[1]"))
+		if child {
+			one = flow.Child("s", "w", flow.ForEach("[1]"))
+		}
+		steps := []flow.Step{one, flow.Task("late", "svc", "h")}
 		var err error
 		if g, err = flow.NewGraph(&flow.Definition{Steps: steps}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	s := begun(t, g, from)
+	if child && kind != event.ItemsSet && kind != event.ChildStarted { // its child is open
+		s = begun(t, g, replay.StepScheduled)
+		if err := s.Apply(9, 2, &event.Event{Kind: event.ChildStarted, Attempt: 1, ID: "c"}); err != nil {
+			t.Fatal(err)
+		}
+		s.Steps[0].State = from
+	}
 	e := event.Event{Kind: kind, Attempt: 1, Due: 5, Payload: []byte("1"), Timer: 0}
 	switch kind {
+	case event.ChildStarted, event.ChildEnded:
+		e.ID = "c"
 	case event.StepScheduled:
 		e.Attempt = 2
 	case event.StepKept:

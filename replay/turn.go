@@ -70,6 +70,11 @@ func (t *Turn) Start(id, workflow string, version uint32, input []byte, trace st
 	t.StartAt(id, workflow, version, input, trace, 0, nil)
 }
 
+// StartUnder is Start of a child.
+func (t *Turn) StartUnder(parent *event.Parent, id, workflow string, version uint32, input []byte, trace string) {
+	t.add(event.Event{Kind: event.RunStarted, ID: id, Name: workflow, Version: version, Digest: string(t.S.Graph.Digest), Payload: input, Trace: trace, Boot: t.Boot, Parent: parent})
+}
+
 // StartAt is Start of a run whose first steps wait until a time (Unix ms), and which has tags. 0, or a time that has come: they do not.
 func (t *Turn) StartAt(id, workflow string, version uint32, input []byte, trace string, at int64, tags []event.Tag) {
 	if at <= t.At {
@@ -282,6 +287,9 @@ func (t *Turn) schedule(i Instance) {
 		e.Boot = t.Boot
 	}
 	t.add(e)
+	if t.Err == nil && t.S.At(i).Kind().children {
+		t.S.wanted = append(t.S.wanted, i)
+	}
 }
 
 // TaskSize is the number of payload bytes that a task carries besides the outputs of its dependencies: those may be referred to, and only

@@ -225,6 +225,9 @@ func (a *Archive) itemPage(l *Look, ask *ItemsAsked) (*model.ItemPage, error) {
 	var err error
 	s.ItemStates(step, from, func(it replay.ItemState) bool {
 		state := it.State
+		if s.Shown(s.ItemNumber(step, it.Index)) == replay.StepRunning {
+			state = replay.StepRunning // it waits for its child
+		}
 		if _, working := l.Workers[s.ItemNumber(step, it.Index)]; working {
 			state = replay.StepRunning
 		}
@@ -255,7 +258,7 @@ func (a *Archive) item(l *Look, step replay.Instance, it *replay.ItemState, stat
 	if it.Since == 0 {
 		it.Since = l.S.At(step).Since
 	}
-	out.StepStatus = model.StepStatus{State: state.String(), Type: string(flow.TypeTask), Attempt: it.Attempt, Since: rfc3339.Format(it.Since)}
+	out.StepStatus = model.StepStatus{State: state.String(), Type: string(l.S.Spec(step).Type), Attempt: it.Attempt, Since: rfc3339.Format(it.Since)}
 	if state == replay.StepCompleted {
 		out.Output, err = a.Payload(it.Output)
 	}

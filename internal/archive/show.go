@@ -39,6 +39,22 @@ func Show(seq, n uint64, at int64, run string, g *flow.Graph, e *event.Event) mo
 		if len(e.Tags) > 0 {
 			out.Data["tags"] = Tags(e.Tags)
 		}
+		if p := parentOf(e.Parent); p != nil {
+			out.Data["parent"] = p
+		}
+	case event.ChildStarted:
+		put("child", e.ID)
+		put("workflow_name", e.Name)
+		if e.Version != 0 {
+			out.Data["version"] = e.Version
+		}
+		when("due", e.Due)
+		out.Data["again"] = e.Forced
+	case event.ChildStopped:
+		put("code", e.Code)
+	case event.ChildEnded:
+		put("child", e.ID)
+		put("state", e.Code)
 	case event.RunTagged:
 		changes := map[string]any{}
 		for _, t := range e.Tags {

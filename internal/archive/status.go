@@ -80,7 +80,7 @@ func (a *Archive) status(l *Look, steps Steps) (*model.Status, error) {
 	s := l.S
 	out := &model.Status{WorkflowID: s.ID, WorkflowName: s.Workflow, Version: s.Version, State: s.Status.String(), Reason: s.Reason,
 		CreatedAt: rfc3339.Format(s.CreatedAt), Steps: map[string]model.StepStatus{}, StepCounts: map[string]int{}, Reasons: l.Reasons,
-		LastSeq: s.LastSeq, Events: s.Events, TraceParent: s.Trace, HandledFailures: s.Handled, Tags: Tags(s.Tags), Output: json.RawMessage("null")}
+		LastSeq: s.LastSeq, Events: s.Events, TraceParent: s.Trace, HandledFailures: s.Handled, Tags: Tags(s.Tags), Parent: parentOf(s.Parent), Output: json.RawMessage("null")}
 	if s.EndedAt != 0 {
 		out.CompletedAt = rfc3339.Format(s.EndedAt)
 	}
@@ -182,6 +182,9 @@ func (a *Archive) step(l *Look, i replay.Instance, state replay.StepState) (mode
 		} else {
 			step.Items.Cancelled = rest
 		}
+	}
+	if c, had := l.S.Child(i); had {
+		step.Child = c.ID
 	}
 	var err error
 	if c, known := l.S.Condition(i); known {

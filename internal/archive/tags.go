@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"github.com/agnt5/agnt5d/journal"
 	"maps"
 	"slices"
 	"strings"
@@ -29,11 +30,27 @@ func TagsOf(tags map[string]string) []event.Tag {
 	return all
 }
 
-// tagTexts gives tags as heads have them.
-func tagTexts(tags []event.Tag) []string {
+// childTag is the tag that the head of a child has, by which the children of a run are found. No tag of people has an empty name.
+func childTag(parent string) string { return ":" + parent }
+
+// ParentOf gives the id of the parent of a head's run; "": it has none.
+func ParentOf(h *journal.Head) string {
+	for _, text := range h.Tags {
+		if parent, is := strings.CutPrefix(text, ":"); is {
+			return parent
+		}
+	}
+	return ""
+}
+
+// tagTexts gives tags as heads have them, and that of a child.
+func tagTexts(tags []event.Tag, parent *event.Parent) []string {
 	var texts []string
 	for _, t := range tags {
 		texts = append(texts, t.Name+":"+t.Value)
+	}
+	if parent != nil {
+		texts = append(texts, childTag(parent.ID))
 	}
 	slices.Sort(texts) // ab:1 comes after ab-c:1, and ab before ab-c
 	return texts
@@ -46,8 +63,12 @@ func headTags(texts []string) map[string]string {
 	}
 	shown := make(map[string]string, len(texts))
 	for _, text := range texts {
-		name, value, _ := strings.Cut(text, ":")
-		shown[name] = value
+		if name, value, _ := strings.Cut(text, ":"); name != "" {
+			shown[name] = value
+		}
+	}
+	if len(shown) == 0 {
+		return nil
 	}
 	return shown
 }

@@ -65,7 +65,7 @@ var may = map[string][]string{
 	"internal/archive":       {"flow", "internal/cursor", "internal/event", "internal/expression", "internal/ids", "internal/nearest", "internal/refusal", "internal/rfc3339", "journal", "model", "replay"},
 	"seal":                   {},
 	"internal/sealed":        {"internal/event", "journal"},
-	"internal/evaluate":      {"flow", "internal/expression", "internal/failure", "internal/rfc3339", "internal/shard", "replay"},
+	"internal/evaluate":      {"flow", "internal/expression", "internal/failure", "internal/refusal", "internal/rfc3339", "internal/shard", "replay"},
 	"internal/hub":           {"internal/failure", "internal/leases", "internal/refusal", "internal/shard", "journal"},
 	"internal/shard":         {"flow", "internal/archive", "internal/event", "internal/failure", "internal/heap", "internal/leases", "internal/meter", "internal/objects", "internal/refusal", "journal", "replay", "schedules", "timers", "worker"},
 	"internal/sim":           {"flow", "internal/archive", "internal/evaluate", "internal/event", "internal/failure", "internal/hub", "internal/leases", "internal/naive", "internal/refusal", "internal/shard", "journal", "replay", "schedules", "worker"},

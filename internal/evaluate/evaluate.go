@@ -4,7 +4,9 @@ package evaluate
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"github.com/agnt5/agnt5d/internal/refusal"
 	"slices"
 	"sync"
 
@@ -21,11 +23,19 @@ type Source interface {
 	Payload(replay.Payload) (json.RawMessage, error)
 	Item(list replay.Payload, index int) (json.RawMessage, error)
 	Join(parts []replay.Payload) (json.RawMessage, error)
+	Over(run uint64, id string) (*replay.State, json.RawMessage, error)
 }
 
 // Answer answers a question of a shard. The error is what could not be read.
 func Answer(q *shard.Question, from Source) (*shard.Evaluated, error) {
 	out := &shard.Evaluated{Run: q.Run, Step: q.Step, No: q.No}
+	switch q.Ask {
+	case replay.AskEnd:
+		out.End, out.Of = end(q, from), q.Child
+		return out, nil
+	case replay.AskChild:
+		return out, birth(out, q, from)
+	}
 	if q.Ask == replay.AskOutput {
 		var err error
 		out.Got.List, err = from.Join(q.Outputs)
@@ -75,6 +85,34 @@ func Answer(q *shard.Question, from Source) (*shard.Evaluated, error) {
 		fill(&out.Got, q, env)
 	}
 	return out, nil
+}
+
+// end says how a child ended. One of which that cannot be read has failed, as its parent sees it.
+func end(q *shard.Question, from Source) *replay.ChildEnd {
+	s, output, err := from.Over(q.Child, q.ChildID)
+	if err != nil {
+		return &replay.ChildEnd{ID: q.ChildID, State: replay.Failed, ErrCode: failure.TaskUnreadable, Why: "it has ended, and how cannot be read: " + err.Error()}
+	}
+	end := s.End()
+	end.Output = output
+	return &end
+}
+
+// birth reads what a child is given, or what became of the one before it.
+func birth(out *shard.Evaluated, q *shard.Question, from Source) (err error) {
+	if q.ChildID != "" {
+		out.Child, out.Got.Input, err = from.Over(0, q.ChildID)
+		if errors.Is(err, refusal.ErrRunNotFound) || errors.Is(err, refusal.ErrDamaged) || errors.Is(err, refusal.ErrRunQuarantined) {
+			out.Child, err = &replay.State{}, nil // there is no such child any more
+		}
+		return err
+	}
+	if q.Give.Item {
+		out.Got.Input, err = from.Item(q.Give.Payload, q.Give.Index)
+	} else {
+		out.Got.Input, err = from.Payload(q.Give.Payload)
+	}
+	return err
 }
 
 // fill works out what the templates of a step come to.

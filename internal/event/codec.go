@@ -86,6 +86,8 @@ func (e *Event) isZero(f field) bool {
 		return e.Boot == 0
 	case fTags:
 		return len(e.Tags) == 0
+	case fParent:
+		return e.Parent == nil
 	}
 	return true
 }
@@ -145,6 +147,8 @@ func (e *Event) appendField(dst []byte, f field) []byte {
 		return pack.AppendUint(dst, e.Boot)
 	case fTags:
 		return AppendTags(dst, e.Tags)
+	case fParent:
+		return AppendParent(dst, e.Parent)
 	}
 	panic(fmt.Sprintf("event: field %d is in a layout, and nothing writes it", f))
 }
@@ -300,6 +304,8 @@ func (e *Event) readField(r *pack.Reader, f field) {
 		}
 	case fTags:
 		e.Tags = ReadTags(r)
+	case fParent:
+		e.Parent = ReadParent(r)
 	}
 }
 

@@ -13,7 +13,7 @@ var update = flag.Bool("update", false, "write the table of events into docs/jou
 
 var fieldNames = [...]string{fStep: "step", fAttempt: "attempt", fTimer: "timer", fDue: "due", fTime: "time", fRef: "ref", fHash: "hash", fVersion: "version",
 	fForced: "forced", fName: "name", fID: "id", fDigest: "digest", fCode: "code", fMessage: "message", fType: "type", fStack: "stack", fTrace: "trace",
-	fPayload: "payload", fObjects: "objects", fBoot: "boot", fBy: "by", fTags: "tags"}
+	fPayload: "payload", fObjects: "objects", fBoot: "boot", fBy: "by", fTags: "tags", fParent: "parent"}
 
 // docs/journal-format.md lists every kind of event with its fields, as layouts has them.
 func TestDocsListEveryKind(t *testing.T) {

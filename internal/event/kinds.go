@@ -8,7 +8,7 @@ type Kind uint8
 const (
 	// Facts and intents of a run, in the order of a run's life.
 
-	RunStarted     Kind = 1  // fact: ID, Name (workflow), Version, Digest, Payload (input), Trace, Boot; Due: its first steps wait until then; Tags
+	RunStarted     Kind = 1  // fact: ID, Name (workflow), Version, Digest, Payload (input), Trace, Boot; Due: its first steps wait until then; Tags; Parent
 	StepBlocked    Kind = 2  // intent: Step wants its object keys; its place in every queue is this event's sequence
 	KeysGranted    Kind = 3  // fact: Step holds all its keys; this event's sequence is the fencing number
 	StepScheduled  Kind = 4  // intent: Step, Attempt may be handed to a worker; Boot when it is not that of the run's events before
@@ -60,10 +60,16 @@ const (
 	StepCorrected Kind = 56 // fact: Step, Code (complete, skip, fail), Message (reason): taken from whoever has it; what it ends as follows
 	RunForked     Kind = 57 // fact: ID, Ref (of the run that it was forked from: id and number), Name (the step from which it runs again), Hash (of what was asked)
 	StepKept      Kind = 58 // fact: Step (or an item), Name (what it became there), Attempt, Payload (output) or Ref (the SignalReceived it took), Code, Message, Type, Stack; Version (rounds before its last one); Forced: given by the operator, or its failure is caught
+
+	// Children: facts and intents of the run that starts them.
+
+	ChildStarted Kind = 60 // intent: Step, Attempt, ID (of the child), Name (its workflow), Version, Due (when its time is over); Forced: it is the step's last child, which goes on
+	ChildStopped Kind = 61 // intent: Step, Code (why): its child is cancelled, and the step waits for its end
+	ChildEnded   Kind = 62 // fact: Step, ID, Code (its state): a child for which its step waits no more has ended
 )
 
 // Kinds is one more than the largest number of a kind.
-const Kinds = StepKept + 1
+const Kinds = ChildEnded + 1
 
 var names = [...]string{
 	RunStarted: "RunStarted", StepBlocked: "StepBlocked", KeysGranted: "KeysGranted", StepScheduled: "StepScheduled",
@@ -80,6 +86,7 @@ var names = [...]string{
 	ScheduleChanged: "ScheduleChanged", ScheduleDecided: "ScheduleDecided",
 	RunPaused: "RunPaused", RunResumed: "RunResumed", StepCorrected: "StepCorrected",
 	RunForked: "RunForked", StepKept: "StepKept",
+	ChildStarted: "ChildStarted", ChildStopped: "ChildStopped", ChildEnded: "ChildEnded",
 }
 
 func (k Kind) String() string {
@@ -125,11 +132,12 @@ const (
 	fBoot
 	fBy
 	fTags
+	fParent
 )
 
 // layouts is the format: the fields of each kind, in order. Fields may be added at the end of a layout, nothing else.
 var layouts = [...][]field{
-	RunStarted:     {fID, fName, fVersion, fDigest, fPayload, fTrace, fBoot, fBy, fDue, fTags},
+	RunStarted:     {fID, fName, fVersion, fDigest, fPayload, fTrace, fBoot, fBy, fDue, fTags, fParent},
 	StepBlocked:    {fStep},
 	KeysGranted:    {fStep},
 	StepScheduled:  {fStep, fAttempt, fBoot},
@@ -176,6 +184,10 @@ var layouts = [...][]field{
 	StepCorrected: {fStep, fCode, fMessage, fBy},
 	RunForked:     {fID, fRef, fName, fHash, fBy},
 	StepKept:      {fStep, fName, fAttempt, fPayload, fRef, fCode, fMessage, fType, fStack, fVersion, fForced},
+
+	ChildStarted: {fStep, fAttempt, fID, fName, fVersion, fDue, fForced},
+	ChildStopped: {fStep, fCode},
+	ChildEnded:   {fStep, fID, fCode},
 }
 
 // Event is one fact or intent. Which fields a kind uses is said at the kind; the others are zero. Sequence, position and
@@ -203,7 +215,19 @@ type Event struct {
 	By      string // who asked for it: the name of an access token, or "local"; what people do carries it
 	Payload []byte
 	Objects []ObjectWrite
-	Tags    []Tag // by name, each once
+	Tags    []Tag   // by name, each once
+	Parent  *Parent // of a run that another one started; nil: none did
+}
+
+// Parent is the run that started a run, and for which of its steps.
+type Parent struct {
+	Run     uint64 // its number
+	ID      string
+	Step    int32  // the instance
+	Name    string // of the instance
+	Attempt uint32
+	Depth   uint32 // how many runs stand above the child
+	Abandon bool   // the child is left alone when its step ends otherwise
 }
 
 // Tag is a name with a value by which people find runs.

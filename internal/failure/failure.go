@@ -39,6 +39,9 @@ const (
 	ItemFailed       = "item_failed"
 	OutputTooLarge   = "output_too_large"
 	RunTimeout       = "run_timeout"
+	ChildFailed      = "child_failed"
+	ChildCancelled   = "child_cancelled"
+	TooDeep          = "too_deep"
 )
 
 // Failure is a code and what it means.
@@ -50,7 +53,7 @@ var All = []Failure{
 	{HandlerError, "attempt failed", "The handler returned an error without a code of its own."},
 	{NotRetryable, "attempt failed, no retry", "The handler returned an error that must not be retried, without a code of its own."},
 	{Panic, "attempt failed", "The handler panicked, or ended its goroutine."},
-	{AttemptTimeout, "attempt failed", "The attempt took longer than the step's `timeout_ms`."},
+	{AttemptTimeout, "attempt failed", "The attempt took longer than the step's `timeout_ms`. A child was cancelled then, and has ended."},
 	{HeartbeatTimeout, "attempt failed", "The handler sent no heartbeat for the step's `heartbeat_timeout_ms`."},
 	{OutcomeInvalid, "attempt failed, no retry", "The outcome cannot be recorded: its status, output or object state is wrong or too large; the message says which."},
 	{ObjectNotHeld, "attempt failed, no retry", "The outcome sets an object that is not one of the step's `object_keys`."},
@@ -77,5 +80,8 @@ var All = []Failure{
 	{ItemFailed, "step failed", "More items of the step failed for good than `tolerate` allows; the message names the first."},
 	{OutputTooLarge, "step failed", "The outputs of the step's items are over 16 MiB together."},
 	{RunTimeout, "run failed", "The run was not over within its workflow's `timeout_ms`."},
+	{ChildFailed, "attempt failed", "The child of the step failed; the message says how, and the error's type is the code of its failure."},
+	{ChildCancelled, "attempt failed, no retry", "The child of the step was cancelled by somebody."},
+	{TooDeep, "attempt failed, no retry", "The child would have more than 20 runs above it."},
 	{TimerInvalid, "step failed", "The timer's time cannot be worked out any more: its time zone has gone from the machine, say."},
 }

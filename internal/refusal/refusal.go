@@ -51,6 +51,7 @@ var (
 	ErrRunFinished       = refusal("run_finished", "the run has finished")
 	ErrRunOpen           = refusal("run_open", "the run has not finished")
 	ErrRunNotFailed      = refusal("run_not_failed", "only a failed or cancelled run can be retried")
+	ErrParentDecides     = refusal("parent_decides", "the run is a child, and is retried with its parent")
 	ErrRunQuarantined    = refusal("run_quarantined", "the run is quarantined: its journal is damaged")
 	ErrDamaged           = refusal("damaged", "its row in the journal is damaged")
 	ErrNewerRelease      = refusal("newer_release", "written by a newer release of agnt5d")

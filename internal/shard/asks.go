@@ -32,6 +32,9 @@ type Question struct {
 	Item     *Item                // it is one of a list, or its items are of that list; nil: neither
 	Items    []int                // whose templates are asked for
 	Outputs  []replay.Payload     // of its items, in order, when they are to be put together
+	Give     replay.ChildInput    // what a child that starts is given
+	Child    uint64               // a run that has ended: what did it give? 0: this is not asked
+	ChildID  string
 }
 
 // Item is an item of a list that a step goes over.
@@ -63,6 +66,10 @@ type Evaluated struct {
 	Step replay.Instance
 	No   uint64
 	Got  replay.Evaluated
+
+	Child *replay.State    // the child that the step had before, as it ended: then Got.Input is what it gave
+	End   *replay.ChildEnd // how the child of the number Of ended, which its parent, Run, does not know
+	Of    uint64
 }
 
 type pending struct {
@@ -81,6 +88,10 @@ func (r *Shard) want(run *Run, i replay.Instance) {
 	}
 	r.asks++
 	run.asked[i] = r.asks
+	if run.S.Asks(i) == replay.AskChild {
+		r.nursery.births = append(r.nursery.births, &birth{run: run.S.Run, step: i, no: r.asks})
+		return
+	}
 	r.b.asks = append(r.b.asks, pending{run, i, r.asks})
 }
 
@@ -90,6 +101,7 @@ func (r *Shard) question(a pending) {
 	if a.run.asked[a.step] != a.no || r.cfg.Evaluate == nil {
 		return
 	}
+	b := r.nursery.reads[a.no]
 	q := &Question{Ask: s.Asks(a.step), Run: s.Run, Step: a.step, No: a.no, ID: s.ID, Workflow: s.Workflow, Version: s.Version, Created: s.CreatedAt,
 		Input: s.Input}
 	refs := s.Graph.OutputRefs
@@ -97,6 +109,9 @@ func (r *Shard) question(a pending) {
 		q.Template = s.Graph.Def.Output
 	} else {
 		q.ofStep(s, a.step)
+		if c, had := s.Child(a.step); had && b != nil && !b.fresh {
+			q.ChildID = c.ID
+		}
 		refs = s.Refs(a.step)
 	}
 	if len(refs) > 0 {
@@ -128,6 +143,8 @@ func (q *Question) ofStep(s *replay.State, i replay.Instance) {
 		q.Item = &Item{List: list}
 	case replay.AskOutput:
 		q.Outputs = s.Outputs(i)
+	case replay.AskChild:
+		q.Give = s.ChildInput(i)
 	}
 }
 
@@ -142,13 +159,28 @@ func stepValue(st *replay.Step) StepValue {
 	return v
 }
 
+func (in *Evaluated) needs(r *Shard) bool { return in.End == nil || r.needRun(in.Run) }
+
 func (in *Evaluated) admit(r *Shard) {
-	if run, err := r.run(in.Run); run != nil && err == nil {
+	if b := r.nursery.reads[in.No]; b != nil && in.End == nil {
+		in.born(r, b)
+		return
+	}
+	run, err := r.run(in.Run)
+	switch {
+	case run != nil && err == nil:
 		r.give(run, in)
+	case in.End != nil && err == nil && r.newer[in.Run] == nil: // nobody waits for it any more
+		r.told(in.Of)
 	}
 }
 
-func (in *Evaluated) fold(_ *Shard, run *Run, t *replay.Turn) {
+func (in *Evaluated) fold(r *Shard, run *Run, t *replay.Turn) {
+	if in.End != nil {
+		t.ChildOver(in.Step, *in.End)
+		r.told(in.Of)
+		return
+	}
 	if run.asked[in.Step] != in.No {
 		return
 	}

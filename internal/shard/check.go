@@ -200,6 +200,9 @@ func (c *check) run(run *Run) string {
 
 // works says what is wrong with a step of a running run that is offered or has an attempt under way.
 func (c *check) works(run *Run, i int32, st *replay.Step, slot *leases.Slot) string {
+	if st.Kind().Children() {
+		return ""
+	}
 	_, out := run.S.Out(i)
 	has := slot != nil && slot.Attempt == st.Attempt
 	switch st.State {

@@ -46,6 +46,9 @@ func (r *Shard) publish(b *effects) {
 	for _, a := range b.asks {
 		r.question(a)
 	}
+	for _, e := range b.ends {
+		r.askEnd(e)
+	}
 	for _, c := range b.cancels {
 		r.cancel(c.slot, c.why)
 	}

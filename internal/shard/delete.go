@@ -78,6 +78,8 @@ func (r *Shard) deletable(id string) (journal.Head, error) {
 		return journal.Head{}, err
 	case !run.S.Status.Ended():
 		return journal.Head{}, refusal.ErrRunOpen
+	case run.S.Unwanted() > 0:
+		return journal.Head{}, fmt.Errorf("%w: %d of its children have not", refusal.ErrRunOpen, run.S.Unwanted())
 	case len(run.S.Outs) > 0:
 		return journal.Head{}, fmt.Errorf("%w: an attempt of it is still out", refusal.ErrRunOpen)
 	}

@@ -14,6 +14,7 @@ type effects struct {
 	gone    []string     // ids of runs that are deleted
 	stored  []storedSnap // of runs put away, whose state memory need not keep then
 	asks    []pending    // what expressions come to
+	ends    []endOf      // of children, that their parents do not know yet
 	given   []Input      // outcomes of attempts in process, to be folded again if the batch is dropped
 }
 
@@ -42,6 +43,7 @@ func (e *effects) merge(o *effects) {
 	e.gone = append(e.gone, o.gone...)
 	e.stored = append(e.stored, o.stored...)
 	e.asks = append(e.asks, o.asks...)
+	e.ends = append(e.ends, o.ends...)
 	e.given = append(e.given, o.given...)
 }
 
@@ -56,6 +58,7 @@ func (e *effects) reset() {
 	e.gone = emptied(e.gone)
 	e.stored = emptied(e.stored)
 	e.asks = emptied(e.asks)
+	e.ends = emptied(e.ends)
 	e.given = emptied(e.given)
 }
 
@@ -70,5 +73,5 @@ func emptied[T any](list []T) []T {
 // empty says that nothing follows.
 func (e *effects) empty() bool {
 	return len(e.then) == 0 && len(e.offers) == 0 && len(e.release) == 0 && len(e.cancels) == 0 && len(e.handout) == 0 &&
-		len(e.ended) == 0 && len(e.gone) == 0 && len(e.stored) == 0 && len(e.asks) == 0 && len(e.given) == 0
+		len(e.ended) == 0 && len(e.gone) == 0 && len(e.stored) == 0 && len(e.asks) == 0 && len(e.ends) == 0 && len(e.given) == 0
 }

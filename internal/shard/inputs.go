@@ -75,6 +75,7 @@ func (in *Register) admit(r *Shard) {
 			r.define(in.Graph)
 		}
 	}
+	r.registered(in.Name)
 	got.Before = w.Current
 	w.Current, got.Current = got.Version, got.Version
 	r.b.Definitions = append(r.b.Definitions, journal.Definition{Name: in.Name, Version: got.Version, Digest: string(got.Digest), Body: in.Body, At: r.now.Wall, Current: true})
@@ -128,12 +129,8 @@ type StartSignal struct {
 
 // pick gives the version that a new run gets.
 func (in *Start) pick(r *Shard) (Version, bool) {
-	w := r.flows[in.Workflow]
-	if w == nil || w.Current == 0 || int(in.Version) > len(w.Versions) {
-		return Version{}, false
-	}
-	v := &w.Versions[cmp.Or(in.Version, w.Current)-1]
-	if v.Digest == "" {
+	v, ok := r.version(in.Workflow, in.Version)
+	if !ok {
 		return Version{}, false
 	}
 	v.started++

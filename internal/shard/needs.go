@@ -243,6 +243,9 @@ func (r *Shard) Take(now Now, inputs []Input) {
 		if due := r.comeScheduled(); due != nil {
 			inputs = append(due, inputs...)
 		}
+		if children := r.comeChildren(); children != nil {
+			inputs = append(children, inputs...)
+		}
 	}
 	r.lookAgain()
 	for _, in := range inputs {

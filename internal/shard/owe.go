@@ -87,6 +87,7 @@ func (r *Shard) owe(boot bool) {
 		for _, o := range s.Outs {
 			r.oweAttempt(run, o, replay.OwedEnd, boot)
 		}
+		r.oweChildren(s)
 		if run.hurt != nil {
 			r.give(run, quarantineFor(run.hurt))
 			run.hurt = nil
@@ -101,6 +102,8 @@ func (r *Shard) owe(boot bool) {
 			r.want(run, i)
 		}
 	}
+	r.b.ends = append(r.b.ends, r.ends...)
+	r.ends = nil
 	slices.SortFunc(wants, func(a, b objects.Owner) int { return cmp.Compare(a.Seq, b.Seq) })
 	for _, o := range wants {
 		r.table.Request(o, keys[o.Seq])

@@ -44,6 +44,7 @@ func (in *Pause) fold(r *Shard, run *Run, t *replay.Turn) {
 
 // paused takes back the offers of a run that is paused. What workers have, they go on with.
 func (r *Shard) paused(run *Run) {
+	r.pauseChildren(run)
 	for i := range run.S.All() {
 		if slot := r.Hub.Slot(run.S.Run, i); slot != nil && slot.State == leases.Queued {
 			r.Hub.Withdraw(run.S.Run, i)
@@ -55,7 +56,9 @@ func (r *Shard) paused(run *Run) {
 func (r *Shard) resumed(run *Run) {
 	r.pushTimes(run.S)
 	for i, st := range run.S.All() {
-		if st.State == replay.StepScheduled {
+		if st.State == replay.StepScheduled && st.Kind().Children() {
+			r.want(run, i)
+		} else if st.State == replay.StepScheduled {
 			r.b.offers = append(r.b.offers, offer{run: run, step: i, attempt: st.Attempt})
 		}
 	}

@@ -90,6 +90,9 @@ func (r *Shard) again() error {
 	for _, a := range b.asks {
 		r.question(a)
 	}
+	for _, e := range b.ends {
+		r.askEnd(e)
+	}
 	return nil
 }
 
@@ -121,6 +124,9 @@ func (r *Shard) refoldAll() error {
 		return err
 	}
 	if err := rec.finish(); err != nil {
+		return err
+	}
+	if err := r.readEnds(); err != nil {
 		return err
 	}
 	return r.readSchedules()

@@ -93,6 +93,8 @@ type Shard struct {
 	due      timers.Queue
 	dueKept  int // how many were in it when it was swept last
 	agenda   scheduleBook
+	nursery  nursery
+	ends     []endOf // found at recovery, not yet asked for
 	runs     map[uint64]*Run
 	parked   map[uint64]parked
 	newer    map[uint64]*archive.Newer
@@ -262,6 +264,7 @@ func (r *Shard) forget() {
 	r.table = objects.NewTable()
 	r.due, r.dueKept = timers.Queue{}, 0
 	r.agenda = scheduleBook{}
+	r.nursery, r.ends = nursery{}, nil
 	r.runs, r.parked, r.ids, r.gone = map[uint64]*Run{}, map[uint64]parked{}, map[string]*Run{}, map[string]uint64{}
 	r.newer = map[uint64]*archive.Newer{}
 	r.defs, r.flows = map[flow.Digest]*Def{}, map[string]*Workflow{}

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -177,10 +179,22 @@ func (s *story) reply(err error) {
 	}
 }
 
+func short(text string) string {
+	if len(text) > 100 {
+		return text[:100] + " ..."
+	}
+	return text
+}
+
+var quotedIDs = regexp.MustCompile(`"[^"]+"`)
+
 func (s *story) do(commands string) {
 	lines := strings.Split(commands, "\n")
 	for i := 0; i < len(lines); i++ {
 		words := strings.Fields(lines[i])
+		for k := 1; k < len(words) && k < 3; k++ {
+			words[k] = s.childOf(words[k])
+		}
 		if len(words) == 0 || strings.HasPrefix(words[0], "#") {
 			continue
 		}
@@ -335,6 +349,31 @@ func itemsText(s *replay.State, i replay.Instance) string {
 	return text
 }
 
+// born is what stands behind the name in the id of a child.
+var born = regexp.MustCompile(`\.[0-9a-z]{8,13}(/|$)`)
+
+// plain is the id of a child as stories have it: RUN/STEP.
+func plain(id string) string {
+	for was := ""; was != id; {
+		was, id = id, born.ReplaceAllString(id, "$1")
+	}
+	return id
+}
+
+// childOf gives the id of the newest child that a story calls so; what is no child's is itself.
+func (s *story) childOf(name string) string {
+	found := name
+	if strings.Contains(name, "/") {
+		_ = s.disk.Scan(0, 1<<30, func(r journal.Record) error {
+			if h, ok, _ := s.disk.Head(r.Run); ok && r.Run == r.Seq && plain(h.ID) == name {
+				found = h.ID
+			}
+			return nil
+		})
+	}
+	return found
+}
+
 func (s *story) answer(run, step string) *shard.Outcome {
 	spec := s.tasks[run+"/"+step]
 	if spec == nil {
@@ -402,7 +441,7 @@ func (s *story) line(seq uint64, r journal.Record, id string, many bool, e *even
 	b := &strings.Builder{}
 	fmt.Fprintf(b, "%d %s", seq, e.Kind)
 	if many {
-		b.WriteString(" " + id)
+		b.WriteString(" " + plain(id))
 	}
 	st, _ := s.folded(r.Run)
 	if e.OfStep() {
@@ -411,11 +450,29 @@ func (s *story) line(seq uint64, r journal.Record, id string, many bool, e *even
 	switch e.Kind {
 	case event.StepScheduled, event.AttemptStarted, event.AttemptFailed, event.AttemptLost, event.AttemptEnded:
 		fmt.Fprintf(b, " %d", e.Attempt)
+		if strings.HasPrefix(e.Code, "child") || e.Code == "too_deep" {
+			b.WriteString(" " + e.Code + ": " + short(quotedIDs.ReplaceAllStringFunc(e.Message, func(q string) string { return strconv.Quote(plain(strings.Trim(q, `"`))) })))
+		}
+	case event.ChildStarted:
+		fmt.Fprintf(b, " %d %s", e.Attempt, plain(e.ID))
+		if e.Forced {
+			b.WriteString(" again")
+		}
+		if e.Due != 0 {
+			fmt.Fprintf(b, " within %s", time.Duration(e.Due-r.At)*time.Millisecond)
+		}
+	case event.ChildStopped:
+		b.WriteString(" " + e.Code)
+	case event.ChildEnded:
+		fmt.Fprintf(b, " %s %s", plain(e.ID), e.Code)
 	case event.StepFailed, event.StepSkipped, event.StepCorrected:
 		if e.Code != "" {
 			b.WriteString(" " + e.Code)
 		}
 	case event.RunStarted:
+		if p := e.Parent; p != nil {
+			fmt.Fprintf(b, " for %s, %s", p.Name, e.Payload)
+		}
 		if e.Due != 0 {
 			fmt.Fprintf(b, " in %s", time.Duration(e.Due-r.At)*time.Millisecond)
 		}
@@ -449,6 +506,9 @@ func (s *story) line(seq uint64, r journal.Record, id string, many bool, e *even
 			fmt.Fprintf(b, " %s", time.Duration(e.Due-r.At)*time.Millisecond)
 		}
 	case event.StepCompleted:
+		if st.Spec(e.Step).Type == flow.TypeWorkflow && e.Payload != nil {
+			fmt.Fprintf(b, " %s", e.Payload)
+		}
 		if e.Ref != 0 {
 			fmt.Fprintf(b, " <- %d", e.Ref)
 		}

@@ -227,7 +227,7 @@ func (r *Shard) system(e event.Event) uint64 {
 
 // follow hands what was decided to the parties that act on it. What must not leave before it is durable is put on the batch.
 func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
-	s := run.S
+	s, childEnded := run.S, false
 	for i := range events {
 		e := &events[i]
 		switch e.Kind {
@@ -247,7 +247,9 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 				r.needVersion(k) // so that its outcome need not wait
 			}
 		case event.StepScheduled:
-			r.b.offers = append(r.b.offers, offer{run: run, step: e.Step, attempt: e.Attempt})
+			if st := s.At(e.Step); st == nil || !st.Kind().Children() { // a child is asked for
+				r.b.offers = append(r.b.offers, offer{run: run, step: e.Step, attempt: e.Attempt})
+			}
 		case event.StepCompleted, event.RoundCompleted:
 			if e.Kind == event.StepCompleted && s.Spec(e.Step).Type == flow.TypeTask {
 				r.Stats.StepsCompleted++
@@ -269,7 +271,7 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 			r.Stats.Signals++
 		case event.TimerFired:
 			r.Stats.TimersFired++
-		case event.RetrySet, event.StepDeferred, event.SignalAwaited, event.TimerSet, event.ConditionEvaluated:
+		case event.RetrySet, event.StepDeferred, event.SignalAwaited, event.TimerSet, event.ConditionEvaluated, event.ChildStarted:
 			if e.Due != 0 {
 				r.due.Push(timers.Entry{Due: e.Due, Run: s.Run, Step: e.Step})
 			}
@@ -301,13 +303,15 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 			if st := s.At(e.Step); s.Status == replay.Running && st != nil && st.State == replay.StepScheduled {
 				r.b.offers = append(r.b.offers, offer{run: run, step: e.Step, attempt: st.Attempt})
 			}
-			if s.Status.Ended() { // the head says what the run's last record is
-				r.head(run)
-				r.b.ended = append(r.b.ended, run)
-			}
-			r.retireIfDone(run)
+			r.moved(run)
+		case event.ChildEnded:
+			childEnded = true
 		}
 	}
+	if childEnded {
+		r.moved(run)
+	}
+	r.leave(s)
 	for _, i := range s.Wanted() {
 		r.want(run, i)
 	}
@@ -318,6 +322,15 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 		r.table.Release(seq)
 	}
 	r.grant()
+}
+
+// moved writes the head of a run that has ended, which says what its last record is.
+func (r *Shard) moved(run *Run) {
+	if run.S.Status.Ended() {
+		r.head(run)
+		r.b.ended = append(r.b.ended, run)
+	}
+	r.retireIfDone(run)
 }
 
 // grant gives each request whose turn has come to its run, as a fact.
@@ -349,6 +362,7 @@ func (r *Shard) end(run *Run) {
 	clear(run.asked)
 	r.meters.ended(run.S)
 	r.scheduleRunEnded(run.S.ID, run.S.Status == replay.Completed)
+	r.childEnded(run)
 	if run.S.Status != replay.Completed {
 		r.stop(run)
 	}

@@ -32,7 +32,7 @@ func (r *Shard) NextWake() Wake {
 	if r.first < len(r.starts) {
 		early(r.starts[r.first].StartedMono + startWithin)
 	}
-	if len(r.grants) > 0 || len(r.parking) > 0 || len(r.retold) > 0 && !r.toldWaits && len(r.flying) == 0 || len(r.needs.due) > 0 ||
+	if len(r.grants) > 0 || r.nursery.waits() && !r.full || len(r.parking) > 0 || len(r.retold) > 0 && !r.toldWaits && len(r.flying) == 0 || len(r.needs.due) > 0 ||
 		len(r.ready) > 0 && !r.catching || len(r.work) > 0 && !r.full {
 		early(r.now.Mono)
 	}

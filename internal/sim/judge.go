@@ -344,7 +344,7 @@ func (j *Judge) before(t *track, rec *journal.Record, e *event.Event, seq uint64
 	if e.Kind == event.RunQuarantined && t.damaged == 0 {
 		w.fail("run %s is quarantined, and nothing of it is damaged", t.id)
 	}
-	if s.Status.Ended() && e.Kind != event.AttemptEnded && e.Kind != event.RunReopened && e.Kind != event.RunQuarantined && e.Kind != event.RunTagged {
+	if s.Status.Ended() && e.Kind != event.AttemptEnded && e.Kind != event.ChildEnded && e.Kind != event.RunReopened && e.Kind != event.RunQuarantined && e.Kind != event.RunTagged {
 		w.fail("run %s has ended, and then came %s", t.id, e.Kind)
 	}
 	j.whole(t, rec, e)

@@ -226,6 +226,7 @@ function Header({ id, run, live, past }: { id: string; run: Status | undefined; 
           <a class="plain" href={link('workflow', run.workflow_name, '', { version: String(run.version) })}>{run.workflow_name} <span class="dim">v{run.version}</span></a>
           <span class="dim" title={dateTime(run.created_at)}>started {past ? dateTime(run.created_at) : <Ago time={run.created_at} />}, {open ? 'for' : 'took'} {between(run.created_at, run.completed_at, until)}</span>
           {run.forked_from && <span class="dim">a fork of <a href={link('run', run.forked_from.workflow_id)}>{run.forked_from.workflow_id}</a> from {run.forked_from.step}</span>}
+          {run.parent && <span class="dim">child of <a href={link('run', run.parent.workflow_id, '', { step: run.parent.step })}>{run.parent.workflow_id}</a></span>}
           <Tags tags={run.tags} />
           {open && run.deadline && <span class="dim" title={dateTime(run.deadline)}>its time is over <Ago time={run.deadline} at={run.as_of?.at} /></span>}
         </>

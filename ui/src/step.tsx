@@ -70,6 +70,8 @@ function StepPane({ run, def, name, history, past }: { run: Status; def: Definit
         {step.caught && spec?.on_failure && <p>It failed, and <StepLink name={spec.on_failure} /> took over.</p>}
         <dl>
           {spec?.service_name && <><dt>Handler</dt><dd><a href={link('workers', '', '', { service: spec.service_name })}>{spec.service_name}</a>/{spec.handler_name}</dd></>}
+          {spec?.workflow_name && <><dt>Workflow</dt><dd><a href={link('workflow', spec.workflow_name)}>{spec.workflow_name}</a>{spec.workflow_version !== undefined && <span class="dim"> v{spec.workflow_version}</span>}</dd></>}
+          {step.child && <><dt>Child</dt><dd><a href={link('run', step.child)}>{step.child}</a></dd></>}
           {step.attempt > 0 && <><dt>Attempt</dt><dd>{step.attempt}{spec && step.type === 'task' && <span class="dim">, {step.failures ?? 0} of {spec.retry?.max_attempts ?? 3} failed</span>}</dd></>}
           {step.worker && <><dt>Worker</dt><dd>{step.worker}</dd></>}
           {step.due && <><dt>Due</dt><dd>{dateTime(step.due)} <span class="dim"><Ago time={step.due} at={then} /></span></dd></>}

@@ -39,6 +39,9 @@ const kinds: Record<string, [icon: string, text: string, mark?: string]> = {
   FailureCaught: ['deferred', 'its failure is handled', 'wait'],
   RoundCompleted: ['completed', 'completed a round'],
   ItemsSet: ['running', 'goes over a list'],
+  ChildStarted: ['running', 'started its child'],
+  ChildStopped: ['cancelled', 'has its child cancelled', 'wait'],
+  ChildEnded: ['cancelled', 'heard that a child has ended for which it does not wait'],
   TemplatesEvaluated: ['condition', 'its input and keys were worked out'],
   // Of the engine: they stand in no run.
   WorkflowRegistered: ['completed', 'a workflow was registered'],
@@ -78,6 +81,7 @@ export function told(e: RunEvent): string {
   if (e.kind === 'SignalReceived') out += `: ${d.name}`
   if (e.kind === 'TimerFired' && d.forced) out += ` early: ${d.by ?? 'somebody'} fired it`
   if (e.kind === 'StepSkipped' && d.reason) out += `: ${whySkipped(String(d.reason))}`
+  if (e.kind === 'ChildStarted' || e.kind === 'ChildEnded') out += `: ${d.child}${d.again ? ', its last one, which goes on' : ''}`
   if (e.kind === 'FailureCaught' && d.on_failure) out += `: ${d.on_failure} takes over`
   if (e.kind === 'RunForked') out += ` of run ${d.forked_from} from ${d.from}`
   if (e.kind === 'StepKept') out += d.set ? ': completed, with an output that was given' : `: ${d.state}`

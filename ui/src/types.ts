@@ -33,6 +33,7 @@ export interface Step {
   heartbeat?: Json
   skip_reason?: string // when, failure, dependency, not_needed
   condition?: { when: string; result: boolean; saw: Json }
+  child?: string // of a workflow step: the id of its newest child
   caught?: boolean // it failed, and the step of its on_failure took over
   items?: { total: number; completed: number; failed: number; open: number; waiting: number; cancelled: number } // of a step with for_each
   round?: number // of a step with repeat, from 0
@@ -64,6 +65,7 @@ export interface Status {
   forked_from?: { workflow_id: string; step: string }
   deadline?: string // of an open run, when its time is over
   tags?: Record<string, string>
+  parent?: { workflow_id: string; step: string; index?: number }
   last_seq: number
   events: number
   as_of?: { seq: number; n: number; at: string }
@@ -113,6 +115,9 @@ export interface StepSpec {
   max_parallel?: number
   tolerate?: number | string
   repeat?: { until: string; interval_ms?: number; backoff_coefficient?: number; max_interval_ms?: number; max_rounds?: number }
+  workflow_name?: string
+  workflow_version?: number
+  on_parent_end?: string
   service_name?: string
   handler_name?: string
   object_keys?: string[]

@@ -59,11 +59,12 @@ def test_the_keys_are_those_of_the_daemon() -> None:
     assert {key["path"] for key in VECTORS["keys"] if key.get("of") == "definition" and "." not in key["path"]} == _validate._WHOLE
     inner = {tuple(key["path"].split(".")) for key in VECTORS["keys"] if key.get("of") == "definition" and "." in key["path"]}
     assert inner == {("retention", key) for key in _validate._GROUPS["retention"]}
-    here = dict.fromkeys(_validate._EVERY, "")
+    kinds: dict[str, list[str]] = {key: [] for key in _validate._EVERY}
     for kind, keys in _validate._BELONGS.items():
         for key in keys:
-            here[key] = kind
-            here |= {f"{key}.{inner}": kind for inner in _validate._GROUPS.get(key, {})}
+            for path in [key] + [f"{key}.{inner}" for inner in _validate._GROUPS.get(key, {})]:
+                kinds.setdefault(path, []).append(kind)
+    here = {path: ", ".join(kind) for path, kind in kinds.items()}
     assert here == {key["path"]: key.get("steps", "") for key in VECTORS["keys"] if "of" not in key}
     durations = {key["path"].rpartition(".")[2].removesuffix("_ms") for key in VECTORS["keys"] if key["type"] == "milliseconds"}
     assert durations == _validate._DURATIONS

@@ -38,6 +38,7 @@ from .workflows import (
     wait_signal_step,
     wait_timer_step,
     workflow,
+    workflow_step,
 )
 
 __version__ = "0.1.0"
@@ -81,4 +82,5 @@ __all__ = [
     "wait_signal_step",
     "wait_timer_step",
     "workflow",
+    "workflow_step",
 ]

@@ -249,7 +249,8 @@ class RunCalls(Caller):
 
     @call
     def retry_workflow(self, workflow_id: str) -> Steps[None]:
-        """Reopen a failed or cancelled run; what was done stays done. Raises Conflict (``run_not_failed``)."""
+        """Reopen a failed or cancelled run; what was done stays done. Raises Conflict (``run_not_failed``; ``parent_decides``: a child
+        is retried with its parent)."""
         object_of((yield from self._ask("POST", _run(workflow_id, "/retry"), {})))
 
     @call

@@ -14,18 +14,20 @@ _NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}", re.ASCII)
 _WANT_NAME = "want 1 to 128 of letters, digits, _ : . -"
 _PLACES = (".", "..")
 _NOT_A_PLACE = "which means a place in a path and so can name nothing"
-_WANT_TYPE = "want task, wait_signal or wait_timer"
+_WANT_TYPE = "want task, wait_signal, wait_timer or workflow"
 _MAX_MS = 9223372036854
 _MAX_INT = 2**63 - 1
+_MAX_VERSION = 2**32 - 1
 _MAX_STEPS = 100_000
 _MAX_INPUT = 1 << 20
 _MAX_NESTING = 64
 
-_TEXTS = {"name", "service_name", "handler_name", "description", "when", "join", "on_failure"}
+_TEXTS = {"name", "service_name", "handler_name", "description", "when", "join", "on_failure", "workflow_name", "on_parent_end"}
 _EVERY = {"name", "type", "dependencies", "after", "join", "when", "description"}
 _WHOLE = {"steps", "description", "timeout_ms", "output", "retention"}
 _TEMPLATES = {"input": "an object", "for_each": "a list, or an expression as a string"}
 _JOINS = ("all", "any", "settled")
+_PARENT_ENDS = ("cancel", "abandon")
 _BELONGS = {
     "task": {
         "service_name",
@@ -45,6 +47,21 @@ _BELONGS = {
     },
     "wait_signal": {"signal"},
     "wait_timer": {"timer"},
+    "workflow": {
+        "workflow_name",
+        "workflow_version",
+        "on_parent_end",
+        "input_data",
+        "input",
+        "on_failure",
+        "for_each",
+        "max_items",
+        "max_parallel",
+        "tolerate",
+        "repeat",
+        "timeout_ms",
+        "retry",
+    },
 }
 _GROUPS: dict[str, dict[str, type]] = {
     "retention": {"completed_ms": int, "failed_ms": int, "cancelled_ms": int},
@@ -342,7 +359,7 @@ class Validator:
                 self.tolerance(s, item)
             elif key == "input_data":
                 self.input(s, item)
-            elif key in ("timeout_ms", "heartbeat_timeout_ms", "max_items", "max_parallel"):
+            elif key in ("timeout_ms", "heartbeat_timeout_ms", "max_items", "max_parallel", "workflow_version"):
                 self.number(s.fields, key, key, item)
             else:
                 s.fields[key] = self.group(item, key, _GROUPS[key])
@@ -551,6 +568,23 @@ class Validator:
             elif key in _PLACES:
                 self.add(i, "object_key_invalid", f"object key is {_quote(key)}, {_NOT_A_PLACE}")
             seen.add(key)
+        self.rules_of_attempts(i, s)
+
+    def rules_of_workflow(self, i: int, s: _Step) -> None:
+        if s.fields.get("workflow_name", "") == "":
+            self.missing(i, "workflow_missing", "a workflow step needs a workflow_name")
+        else:
+            self.name(i, "workflow_name", s.fields["workflow_name"])
+        if s.fields.get("workflow_version") == 0:
+            self.add(i, "number_out_of_range", "workflow_version is 0; it must be at least 1")
+        else:
+            self.count(i, "workflow_version", s.fields.get("workflow_version"), _MAX_VERSION)
+        end = s.fields.get("on_parent_end")
+        if end and end not in _PARENT_ENDS:
+            self.add(i, "on_parent_end_unknown", f"on_parent_end {_quote(end)} is unknown; want cancel or abandon")
+        self.rules_of_attempts(i, s)
+
+    def rules_of_attempts(self, i: int, s: _Step) -> None:
         for key in ("timeout_ms", "heartbeat_timeout_ms"):
             if s.fields.get(key) == 0:
                 self.add(i, "number_out_of_range", f"{key} is 0; it must be at least 1, or left out for no limit")

@@ -32,6 +32,7 @@ __all__ = [
     "wait_signal_step",
     "wait_timer_step",
     "workflow",
+    "workflow_step",
 ]
 
 
@@ -44,6 +45,8 @@ class StepType(str, enum.Enum):
     """Waits for a signal."""
     WAIT_TIMER = "wait_timer"
     """Waits for a delay, or for the next match of a cron text."""
+    WORKFLOW = "workflow"
+    """A run of another workflow, its child, works."""
 
     def __str__(self) -> str:
         return self.value
@@ -152,7 +155,7 @@ class RetentionConfig:
 
 @dataclass
 class WorkflowStep:
-    """One step. The helpers task_step, wait_signal_step and wait_timer_step make them."""
+    """One step. The helpers task_step, wait_signal_step, wait_timer_step and workflow_step make them."""
 
     name: str
     step_type: StepType | str = StepType.TASK
@@ -193,6 +196,12 @@ class WorkflowStep:
     """The step runs again until it is so."""
     input: dict[str, Any] | None = None
     """Values that are worked out when the step starts: in their texts ``${ EXPRESSION }`` is replaced."""
+    workflow_name: str | None = None
+    """Of a workflow step: the workflow of which its child is a run."""
+    workflow_version: int | None = None
+    """The version of that workflow; None: the one that is current when the child starts."""
+    on_parent_end: str | None = None
+    """What becomes of a child that is open when its step ends otherwise: cancel (also None) or abandon."""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: empty fields are left out, zeros that were given stay."""
@@ -200,11 +209,13 @@ class WorkflowStep:
         kind = self.step_type.value if isinstance(self.step_type, StepType) else self.step_type
         if kind is not None and kind != StepType.TASK.value:
             out["type"] = kind
-        for key in ("service_name", "handler_name", "dependencies", "object_keys", "description", "after", "when", "on_failure"):
+        for key in ("service_name", "handler_name", "dependencies", "object_keys", "description", "after", "when", "on_failure", "workflow_name"):
             _put(out, key, getattr(self, key))
+        if self.on_parent_end != "cancel":
+            _put(out, "on_parent_end", self.on_parent_end)
         if self.join != "all":
             _put(out, "join", self.join)
-        for key in ("input_data", "timeout_ms", "heartbeat_timeout_ms", "for_each", "max_items", "max_parallel", "tolerate", "input"):
+        for key in ("input_data", "timeout_ms", "heartbeat_timeout_ms", "for_each", "max_items", "max_parallel", "tolerate", "input", "workflow_version"):
             value = getattr(self, key)
             if value is not None and (key == "input_data" or value != ""):
                 out[key] = value
@@ -383,6 +394,54 @@ def task_step(
         tolerate=tolerate,
         repeat=repeat,
         input=input,
+    )
+
+
+@_said_at_registration("workflow_name")
+def workflow_step(
+    name: str,
+    *,
+    workflow_name: str,
+    workflow_version: int | None = None,
+    dependencies: list[str] | None = None,
+    input_data: Any = None,
+    input: dict[str, Any] | None = None,
+    on_parent_end: str | None = None,
+    timeout_ms: int | None = None,
+    retry: RetryConfig | dict[str, Any] | None = None,
+    description: str | None = None,
+    after: list[str] | None = None,
+    join: str | None = None,
+    when: str | None = None,
+    on_failure: str | None = None,
+    for_each: str | list[Any] | None = None,
+    max_items: int | None = None,
+    max_parallel: int | None = None,
+    tolerate: int | str | None = None,
+    repeat: RepeatConfig | dict[str, Any] | None = None,
+) -> WorkflowStep:
+    """A step that starts a run of another workflow, its child, and ends as that run does. One attempt, unless retry says otherwise."""
+    return WorkflowStep(
+        name=name,
+        step_type=StepType.WORKFLOW,
+        workflow_name=workflow_name,
+        workflow_version=workflow_version,
+        dependencies=dependencies,
+        input_data=input_data,
+        input=input,
+        on_parent_end=on_parent_end,
+        timeout_ms=timeout_ms,
+        retry=retry,
+        description=description,
+        after=after,
+        join=join,
+        when=when,
+        on_failure=on_failure,
+        for_each=for_each,
+        max_items=max_items,
+        max_parallel=max_parallel,
+        tolerate=tolerate,
+        repeat=repeat,
     )
 
 

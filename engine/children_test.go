@@ -1,0 +1,85 @@
+package engine_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/agnt5/agnt5d/engine"
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/worker"
+)
+
+// What a child is given and what it gives are the same bytes whatever their size: small ones lie in memory, large ones are read.
+func TestAChildGetsAndGivesWhatItShould(t *testing.T) {
+	for _, size := range []int{1, 500, 600, 70_000} {
+		eng, _ := open(t, engine.Options{})
+		big := strings.Repeat("x", size)
+		handle(t, eng, "h", func(_ context.Context, task *worker.Task) (json.RawMessage, error) {
+			return json.RawMessage(fmt.Sprintf(`{"of":%s,"in":%s}`, "\""+task.WorkflowName+"\"", task.WorkflowInput)), nil
+		})
+		register(t, eng, "child", flow.Task("work", "svc", "h"))
+		register(t, eng, "one", flow.Child("ship", "child"))
+		register(t, eng, "each", flow.Child("ship", "child", flow.ForEach("input"), flow.MaxParallel(2)))
+		for workflow, input := range map[string]string{"one": fmt.Sprintf("%q", big), "each": fmt.Sprintf(`[%q,1,%q]`, big, big)} {
+			id, err := eng.Start(t.Context(), workflow, json.RawMessage(input))
+			if err != nil {
+				t.Fatal(err)
+			}
+			st, err := eng.Wait(t.Context(), id)
+			if err != nil || st.State != "completed" {
+				t.Fatalf("%s of %d: %+v, %v", workflow, size, st, err)
+			}
+			gives := func(in string) string { return fmt.Sprintf(`{"work":{"of":"child","in":%s}}`, in) }
+			want := fmt.Sprintf(`{"ship":%s}`, gives(input))
+			if workflow == "each" {
+				want = fmt.Sprintf(`{"ship":[%s,%s,%s]}`, gives(fmt.Sprintf("%q", big)), gives("1"), gives(fmt.Sprintf("%q", big)))
+			}
+			if string(st.Output) != want {
+				t.Errorf("%s of %d bytes gives %.200s, want %.200s", workflow, size, st.Output, want)
+			}
+		}
+	}
+}
+
+// Status and explain lead from a parent to its child and back.
+func TestAParentAndItsChildNameEachOther(t *testing.T) {
+	eng, _ := open(t, engine.Options{})
+	register(t, eng, "child", flow.WaitSignal("wait", "go"))
+	register(t, eng, "parent", flow.Child("ship", "child", flow.ForEachOf([]int{7})), flow.Child("none", "nowhere"), flow.Child("own", "child"))
+	id, err := eng.Start(t.Context(), "parent", nil, engine.WithID("p"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := eng.Status(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := st.Steps["own"]
+	if own.State != "running" || own.Type != "workflow" || !strings.HasPrefix(own.Child, "p/own.") {
+		t.Fatalf("%+v", own)
+	}
+	child, err := eng.Status(t.Context(), own.Child)
+	if err != nil || child.Parent == nil || child.Parent.WorkflowID != "p" || child.Parent.Step != "own" || child.Parent.Index != nil {
+		t.Fatalf("%+v, %v", child, err)
+	}
+	reasons, err := eng.Explain(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]engine.Reason{}
+	for _, r := range reasons {
+		told[r.Step] = r
+	}
+	if r := told["own"]; r.Code != "child" || !strings.Contains(r.Detail, own.Child) || !strings.Contains(r.Detail, `waits for signal "go"`) || r.Command != "agnt5d explain "+own.Child {
+		t.Errorf("own: %+v", r)
+	}
+	if r := told["ship[0]"]; r.Code != "child" {
+		t.Errorf("ship[0]: %+v (%+v)", r, reasons)
+	}
+	if r := told["none"]; r.Code != "no_workflow" || r.Command != "agnt5d register nowhere FILE" {
+		t.Errorf("none: %+v", r)
+	}
+}

@@ -1,0 +1,49 @@
+package archive
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+
+	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/internal/refusal"
+	"github.com/agnt5/agnt5d/model"
+	"github.com/agnt5/agnt5d/replay"
+)
+
+// parentOf is a parent as it is shown; nil: there is none.
+func parentOf(p *event.Parent) *model.Parent {
+	if p == nil {
+		return nil
+	}
+	out := &model.Parent{WorkflowID: p.ID, Step: p.Name}
+	if at := strings.LastIndexByte(p.Name, '['); at > 0 && strings.HasSuffix(p.Name, "]") {
+		if index, err := strconv.Atoi(p.Name[at+1 : len(p.Name)-1]); err == nil {
+			out.Step, out.Index = p.Name[:at], &index
+		}
+	}
+	return out
+}
+
+// Over gives a run that has ended, by its number or (0) its id, and what it gave if it completed.
+func (a *Archive) Over(run uint64, id string) (*replay.State, json.RawMessage, error) {
+	if run == 0 {
+		var err error
+		if run, err = a.Find(id, 0); err != nil {
+			return nil, nil, err
+		}
+	}
+	h, err := a.Head(run)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !replay.RunState(h.State).Ended() {
+		return nil, nil, refusal.ErrRunOpen
+	}
+	s, err := a.Ended(h)
+	if err != nil || s.Status != replay.Completed {
+		return s, nil, err
+	}
+	out, err := a.output(s)
+	return s, out, err
+}
