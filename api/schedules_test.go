@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/agnt5/agnt5d/engine"
@@ -29,6 +30,11 @@ func TestTheScheduleRoutes(t *testing.T) {
 	s.want(200, "", "POST", "/v1/schedules/s/resume", `{}`)
 	s.want(200, "", "POST", "/v1/schedules/s/backfill", `{"from":"2020-01-01T00:00:00Z","to":"2020-01-01T02:00:00Z"}`)
 	s.want(200, "", "GET", "/v1/schedules", "")
+	for _, line := range []string{`agnt5_schedule_due_total{outcome="triggered",schedule="s"} 1`, "agnt5_schedule_overdue_seconds 0"} {
+		if text := s.send("GET", "/metrics", "").text; !strings.Contains(text, "\n"+line+"\n") {
+			t.Errorf("the metrics have no line %s", line)
+		}
+	}
 	for _, path := range []string{"/next", "/ledger", "/explain"} {
 		s.want(200, "", "GET", "/v1/schedules/s"+path, "")
 	}

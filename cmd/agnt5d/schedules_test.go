@@ -2,15 +2,12 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/model"
 )
 
@@ -42,79 +39,6 @@ func wholeLedger(t *testing.T, d *daemon, name string) (rows []model.ScheduleRow
 		rows[i], rows[j] = rows[j], rows[i]
 	}
 	return rows
-}
-
-// A daemon that is killed again and again accounts for each due time once, and starts no run twice.
-func TestEachDueTimeHasOneRowUnderSIGKILL(t *testing.T) {
-	d := startDaemon(t, t.TempDir())
-	d.say(t, 0, "", "register", "tick", fileIn(t, d.dir, "tick.yaml", atOnce))
-	policies := map[string]string{"a": "skip", "b": "buffer_all", "c": "allow", "e": "cancel_running"}
-	text := "schedules:\n"
-	for name, policy := range policies {
-		text += fmt.Sprintf("  - {name: %s, workflow: tick, every: 1s, overlap: %s, catch_up: {window: 1m, max: 100}}\n", name, policy)
-	}
-	d.say(t, 0, "is created", "schedules", "apply", fileIn(t, d.dir, "schedules.yaml", text))
-	first, err := d.client(t).Schedule(t.Context(), "a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	kills := 8
-	if testing.Short() {
-		kills = 4
-	}
-	for range kills {
-		time.Sleep(time.Duration(500+rand.IntN(1000)) * time.Millisecond) // the daemon works meanwhile: this is no wait for anything
-		d.kill()
-		d.again(t)
-	}
-	began, err := time.Parse(time.RFC3339, first.CreatedAt)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name := range policies {
-		d.say(t, 0, "is paused", "schedules", "pause", name)
-		rows := wholeLedger(t, d, name)
-		want := began.Truncate(time.Second).Add(time.Second)
-		runs := map[string]bool{}
-		for _, row := range rows {
-			at, err := time.Parse(time.RFC3339, row.NominalAt)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if name != "a" && want.Equal(began.Truncate(time.Second).Add(time.Second)) {
-				want = at // it was put a moment later
-			}
-			if !at.Equal(want) {
-				t.Fatalf("schedule %s: a row for %s, want %s: %+v", name, row.NominalAt, want, rows)
-			}
-			if want = want.Add(time.Second); row.RunID == "" {
-				continue
-			}
-			if runs[row.RunID] {
-				t.Errorf("%s stands twice", row.RunID)
-			}
-			if runs[row.RunID] = true; row.Outcome == "start_failed" {
-				t.Errorf("%+v", row)
-			}
-		}
-		if len(rows) < kills/2 {
-			t.Errorf("schedule %s has %d rows", name, len(rows))
-		}
-		list, _, err := d.client(t).List(t.Context(), client.Filter{IDPrefix: name + "-"}, 1000, "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, run := range list {
-			if !runs[run.WorkflowID] {
-				t.Errorf("run %s has no row", run.WorkflowID)
-			}
-		}
-		if len(list) != len(runs) {
-			t.Errorf("schedule %s: %d runs, %d rows with one", name, len(list), len(runs))
-		}
-	}
-	d.kill()
-	d.say(t, 0, "", "verify", filepath.Join(d.dir, "runs.db"))
 }
 
 func TestSchedulesAtTheShell(t *testing.T) {
