@@ -3,6 +3,8 @@ package census
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,7 +28,8 @@ type definition struct {
 
 // plan is one run of a definition: what comes from outside, and what must become of it.
 type plan struct {
-	// What comes from outside. A step of a list may be given by its place, too: STEP[INDEX].
+	// What comes from outside. An item of a step may be named by its place, too, as STEP[INDEX], and a step of a child with that of its
+	// parent before it: PARENT/STEP.
 	Input    json.RawMessage              `json:"input"`
 	Gives    map[string]json.RawMessage   `json:"gives"`    // what a step's handler gives; not named: {}
 	Rounds   map[string][]json.RawMessage `json:"rounds"`   // what it gives in each round; the last for all later ones
@@ -35,7 +38,7 @@ type plan struct {
 	Breaks   []string                     `json:"breaks"`   // each attempt fails
 	Stumbles []string                     `json:"stumbles"` // the first attempt fails
 	Hangs    []string                     `json:"hangs"`    // no attempt comes back by itself
-	Signals  map[string]json.RawMessage   `json:"signals"`  // sent once the run is there
+	Signals  map[string]json.RawMessage   `json:"signals"`  // sent once the run is there; to a child: PARENT/SIGNAL
 
 	// What must become of it. Each step is named once.
 	State     string            `json:"state"`
@@ -50,6 +53,7 @@ type plan struct {
 	Ended     map[string]string `json:"ended"`    // of a step that goes over a list: how many items completed, failed and were cancelled, as 3/1/0
 	Attempts  map[string]uint32 `json:"attempts"` // at least so many
 	Took      map[string]uint32 `json:"took"`     // rounds
+	Children  map[string]string `json:"children"` // what became of the child of a step, or of an item
 }
 
 func load(t *testing.T) []*definition {
@@ -73,12 +77,17 @@ func load(t *testing.T) []*definition {
 		cases, err := os.ReadFile(strings.TrimSuffix(f, ".yaml") + ".cases")
 		if err == nil {
 			err = d.read(cases)
+		} else if errors.Is(err, fs.ErrNotExist) { // a child of others
+			err = nil
 		}
 		if err != nil {
 			t.Errorf("%s: %v", f, err)
 			continue
 		}
 		all = append(all, d)
+	}
+	if t.Failed() {
+		t.FailNow()
 	}
 	return all
 }
@@ -94,7 +103,7 @@ func (d *definition) read(text []byte) error {
 	return dec.Decode(d)
 }
 
-// is says whether a plan names a step: by name, or by name and place.
-func is(list []string, step, item string) bool {
-	return slices.Contains(list, step) || slices.Contains(list, item)
+// is says whether a list has one of these names.
+func is(list, names []string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return slices.Contains(list, name) })
 }

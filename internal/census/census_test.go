@@ -40,8 +40,8 @@ func TestKilled(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "runs.db")
 	draw := rand.New(rand.NewPCG(*seed, 0))
 	midway, completed, ms := map[string]bool{}, 0, int64(0)
-	for range 5 {
-		n := 100 + draw.IntN(400)
+	for range 6 {
+		n := 100 + draw.IntN(500)
 		died := false
 		for _, line := range killtest.Program(t, "", "-test.run=^TestProcess$", "-census.journal="+path, fmt.Sprint("-census.dies=", n), fmt.Sprint("-census.clock=", ms)) {
 			if name, is := strings.CutPrefix(line, "midway "); is {

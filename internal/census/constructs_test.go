@@ -30,7 +30,7 @@ var constructs = []construct{
 	{need: "conc", called: "`MaxConcurrency`, `parallelism`, `synchronization`: mutex, semaphore, database locks", ours: "`max_parallel` for items, `object_keys` for a mutex, a [service's limit](operating.md) for a semaphore", uses: func(d *flow.Definition) bool {
 		return slices.ContainsFunc(d.Steps, func(s flow.Step) bool { return s.MaxParallel != nil || len(s.ObjectKeys) > 0 })
 	}},
-	{need: "loop", called: "a `Choice` that goes back, `goto`, recursion of templates, DO_WHILE, `while`", ours: "`repeat`, with `until`: one step again and again. A loop over several steps is to come", uses: has(func(s *flow.Step) bool { return s.Repeat != nil })},
+	{need: "loop", called: "a `Choice` that goes back, `goto`, recursion of templates, DO_WHILE, `while`", ours: "`repeat`, with `until`; a loop over several steps repeats a child", uses: has(func(s *flow.Step) bool { return s.Repeat != nil })},
 	{need: "parallel", called: "`Parallel`, `fork`, `dag`, FORK_JOIN", ours: "steps that do not depend on each other", uses: usesParallel},
 	{need: "signal", called: "`.waitForTaskToken`, activities, `suspend`, callbacks, `listen`, WAIT, HUMAN", ours: "`wait_signal`; the run's id is the token (`${ run.id }`), and a caller's own id is the correlation key", uses: usesType(flow.TypeWaitSignal)},
 	{need: "timer", called: "`Wait`, `sys.sleep`, `suspend.duration`, `wait`", ours: "`wait_timer`, by delay or by the clock; the `interval` of `repeat`", uses: func(d *flow.Definition) bool {
@@ -44,8 +44,8 @@ var constructs = []construct{
 	{need: "schedule", called: "`CronWorkflow`, `schedule`", ours: "[schedules](schedules.md): several cron texts, time zones, overlap, catching up, backfill"},
 	{need: "terminate", called: "`Fail`, `Succeed`, TERMINATE", ours: "a handler that fails for good fails the run, and what is open is cancelled; `when` ends it early", uses: usesWhen},
 	{need: "memo", called: "Argo: `memoize`", ours: "`object_keys`: the handler keeps the result in the key's state, and finds it there"},
-	{need: "nested", called: "templates in templates, subworkflows of one file", ours: "the steps themselves, in one flat graph"},
-	{need: "subwf", called: "`startExecution.sync`, `workflowTemplateRef`, `run.workflow`, SUB_WORKFLOW", why: "a workflow as a step of another is to come"},
+	{need: "nested", called: "templates in templates, subworkflows of one file", ours: "the steps themselves, in one flat graph; or a child"},
+	{need: "subwf", called: "`startExecution.sync`, `workflowTemplateRef`, `run.workflow`, SUB_WORKFLOW", ours: "a step of `type: workflow`: its run is a child of this one", uses: usesType(flow.TypeWorkflow)},
 	{need: "saga", called: "compensation in `Catch` states, sagas", why: "compensation is to come"},
 	{need: "daemonstep", called: "Argo: `daemon`", why: "clean-up whatever happened is to come"},
 	{need: "dynamic", called: "Conductor: DYNAMIC, FORK_JOIN_DYNAMIC of various tasks", why: "which handler a step has is known only while it runs"},

@@ -61,7 +61,9 @@ func begin(t *testing.T, path string, defs []*definition) *world {
 	w.each(func(id string, d *definition, p *plan) {
 		_, err := eng.Start(t.Context(), d.name, p.Input, engine.WithID(id), engine.WithDelay(time.Minute))
 		for _, name := range sorted(p.Signals) {
-			if err == nil {
+			if child, signal, is := strings.Cut(name, "/"); is {
+				go w.tell(id, child, signal, p.Signals[name])
+			} else if err == nil {
 				err = eng.Signal(t.Context(), id, name, p.Signals[name], engine.WithSignalID(name))
 			}
 		}
@@ -70,6 +72,39 @@ func begin(t *testing.T, path string, defs []*definition) *world {
 		}
 	})
 	return w
+}
+
+// tell sends a signal to the child of a step as soon as it is there.
+func (w *world) tell(run, step, signal string, payload any) {
+	for {
+		if child := w.child(run, step); child != "" {
+			_ = w.Signal(w.t.Context(), child, signal, payload, engine.WithSignalID(signal)) // what came before a kill is known
+			return
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-w.t.Context().Done():
+			return
+		}
+	}
+}
+
+// child is the id of the newest child of a step, or of an item; "": there is none.
+func (w *world) child(run, name string) string {
+	step, place, item := strings.Cut(strings.TrimSuffix(name, "]"), "[")
+	st, err := w.Status(w.t.Context(), run, engine.WithItems(engine.ItemsAsked{Step: step}))
+	if !item || err != nil {
+		if st, err = w.Status(w.t.Context(), run); err != nil {
+			return ""
+		}
+		return st.Steps[step].Child
+	}
+	for _, i := range st.Items.Items {
+		if fmt.Sprint(i.Index) == place {
+			return i.Child
+		}
+	}
+	return ""
 }
 
 // look notes which steps have completed.
@@ -105,56 +140,76 @@ func (w *world) each(fn func(id string, d *definition, p *plan)) {
 
 // handle is every handler: it does what the case says.
 func (w *world) handle(ctx context.Context, task *worker.Task) (json.RawMessage, error) {
-	step, _, _ := strings.Cut(task.Step, "[")
-	item := step
-	if task.Index != nil {
-		item = fmt.Sprintf("%s[%d]", step, *task.Index)
-	}
-	if w.done[task.WorkflowID+"/"+step] {
+	if w.done[task.WorkflowID+"/"+stepOf(task)] {
 		fmt.Printf("again %s of %s\n", task.Step, task.WorkflowID) // for TestKilled: this process may be killed
 		w.t.Errorf("%s of %s had completed, and ran again", task.Step, task.WorkflowID)
 	}
-	p := w.plan(task.WorkflowID)
-	why := p.Fails[item]
-	if why == "" && is(p.Hangs, step, item) {
+	p, names := w.plan(task.WorkflowID), namesOf(task)
+	why := p.Fails[names[0]]
+	if why == "" && is(p.Hangs, names) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
 	select {
-	case <-time.After(duration(task.WorkflowID + "/" + item)):
+	case <-time.After(duration(strings.Join(names, " "))):
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if why = orString(why, p.Fails[step]); why != "" {
+	for _, name := range names {
+		why = orString(why, p.Fails[name])
+	}
+	if why != "" {
 		return nil, flow.NonRetryable(errors.New(why))
 	}
-	if is(p.Breaks, step, item) || is(p.Stumbles, step, item) && task.Attempt == 1 {
+	if is(p.Breaks, names) || is(p.Stumbles, names) && task.Attempt == 1 {
 		return nil, errors.New("not now")
 	}
-	return p.gives(step, item, task), nil
+	return p.gives(names, task), nil
 }
 
-func (p *plan) gives(step, item string, task *worker.Task) json.RawMessage {
-	if given, ok := p.Gives[item]; ok {
-		return given
+// stepOf is the step of a task, without the place of an item.
+func stepOf(task *worker.Task) string {
+	name, _, _ := strings.Cut(task.Step, "[")
+	return name
+}
+
+// namesOf is what a case may call a task, what says the most first: STEP[INDEX], STEP, and before each of them, of a child, the
+// step of its parent, as in PARENT[INDEX]/STEP.
+func namesOf(task *worker.Task) []string {
+	step := stepOf(task)
+	names := []string{step}
+	if task.Index != nil {
+		names = []string{fmt.Sprintf("%s[%d]", step, *task.Index), step}
 	}
-	if given, ok := p.Gives[step]; ok {
-		return given
+	if parts := strings.Split(task.WorkflowID, "/"); len(parts) > 2 { // of a child: RUN/STEP, and after a dot what makes it the only one
+		parent, _, _ := strings.Cut(parts[2], ".")
+		for _, name := range slices.Backward(names) {
+			names = slices.Insert(names, 0, parent+"/"+name)
+		}
 	}
-	if rounds := p.Rounds[step]; task.Round != nil && len(rounds) > 0 {
-		return rounds[min(int(*task.Round), len(rounds)-1)]
-	}
-	if items := p.Items[step]; task.Index != nil && *task.Index < len(items) {
-		return items[*task.Index]
+	return names
+}
+
+func (p *plan) gives(names []string, task *worker.Task) json.RawMessage {
+	for _, name := range names {
+		if given, ok := p.Gives[name]; ok {
+			return given
+		}
+		if rounds := p.Rounds[name]; task.Round != nil && len(rounds) > 0 {
+			return rounds[min(int(*task.Round), len(rounds)-1)]
+		}
+		if items := p.Items[name]; task.Index != nil && *task.Index < len(items) {
+			return items[*task.Index]
+		}
 	}
 	return json.RawMessage("{}")
 }
 
-// plan is the case of a run.
+// plan is the case of a run, or of the run whose child it is.
 func (w *world) plan(run string) *plan {
-	name, of, _ := strings.Cut(run, "/")
+	parts := strings.Split(run, "/")
 	for _, d := range w.defs {
-		if p, ok := d.Cases[of]; ok && d.name == name {
+		if p, ok := d.Cases[parts[1]]; ok && d.name == parts[0] {
 			return &p
 		}
 	}
@@ -188,7 +243,7 @@ func (w *world) dieAfter(n uint64) {
 
 // check waits for every run, and holds it to its plan.
 func (w *world) check() {
-	ctx, cancel := context.WithTimeout(w.t.Context(), 365*24*time.Hour)
+	ctx, cancel := context.WithTimeout(w.t.Context(), 48*time.Hour)
 	defer cancel()
 	w.each(func(id string, d *definition, p *plan) {
 		st, err := w.Wait(ctx, id)
@@ -199,6 +254,11 @@ func (w *world) check() {
 		}
 		for _, wrong := range p.wrong(d, st) {
 			w.t.Errorf("%s: %s", id, wrong)
+		}
+		for name, state := range p.Children {
+			if child, err := w.Status(w.t.Context(), w.child(id, name)); err != nil || child.State != state {
+				w.t.Errorf("%s: the child of %s: %+v, %v; want it %s", id, name, child, err, state)
+			}
 		}
 	})
 }
