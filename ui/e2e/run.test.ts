@@ -74,6 +74,24 @@ describe.skipIf(noBrowser)('the screen of one run', () => {
     expect(differ, 'points that are not as on a page that was opened with this step').toBe(0)
   })
 
+  test('tags of a run are changed on its page, and lists find it by them', async () => {
+    await kit.ask('PATCH', '/v1/runs/order-1', { tags: { team: 'data', old: 'yes' } })
+    const page = await open('#/run/order-1')
+    await page.locator('.run-head a.tag', { hasText: 'old=yes' }).waitFor()
+    await page.getByRole('button', { name: 'Tags…' }).click()
+    const dialog = page.getByRole('dialog', { name: 'Change tags' })
+    await dialog.locator('textarea').fill('{"team": "a b", "new":')
+    expect(await dialog.getByRole('button', { name: 'Change tags' }).isDisabled()).toBe(true)
+    await dialog.locator('textarea').fill('{"team": "a b", "new": "7"}')
+    expect(await dialog.locator('code').last().innerText()).toBe("agnt5d tag order-1 'team=a b' new=7 --remove old --url " + kit.url)
+    await dialog.getByRole('button', { name: 'Change tags' }).click()
+    await page.locator('.run-head a.tag', { hasText: 'new=7' }).waitFor()
+    expect(await page.locator('.run-head a.tag').allInnerTexts()).toEqual(['new=7', 'team=a b'])
+    expect((await kit.ask('GET', '/v1/runs/order-1')) as unknown).toMatchObject({ tags: { team: 'a b', new: '7' } })
+    await page.locator('.run-head a.tag', { hasText: 'team=a b' }).click()
+    await page.getByRole('link', { name: 'order-1', exact: true }).waitFor()
+  })
+
   test('rounds of a loop are over when they are over, and the timeline says what the step waited for between them', async () => {
     const page = await open('#/run/poll-1/timeline?step=poll')
     const attempts = page.locator('.pane table.small tr')

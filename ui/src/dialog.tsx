@@ -266,6 +266,32 @@ export const resumeRun = (id: string): Action => ({
   send: (f) => post(run(id) + '/resume', f.reason ? { reason: f.reason } : {}),
 })
 
+export const tagRun = (id: string, tags: Record<string, string>): Action => {
+  const changes = (f: Record<string, string>) => {
+    const want = f.tags?.trim() ? (JSON.parse(f.tags) as Record<string, string>) : {}
+    const set = Object.entries(want).filter(([name, value]) => tags[name] !== value)
+    return { set, gone: Object.keys(tags).filter((name) => !(name in want)) }
+  }
+  return {
+    title: 'Change tags',
+    what: `Run ${id} gets these tags. Lists find runs by their tags; the history of the run says who changed them.`,
+    button: 'Change tags',
+    fields: [{ name: 'tags', label: 'Tags', hint: 'JSON: {"name": "value"}; empty: none', json: true, value: JSON.stringify(tags, null, 2) }],
+    line: (f) => {
+      try {
+        const { set, gone } = changes(f)
+        return command('tag', id, ...set.map(([name, value]) => `${name}=${value}`), ...gone.flatMap((name) => ['--remove', name]))
+      } catch {
+        return command('tag', id) // it is being typed
+      }
+    },
+    send: async (f) => {
+      const { set, gone } = changes(f)
+      await ask(run(id), { method: 'PATCH', body: { tags: Object.fromEntries([...set, ...gone.map((name) => [name, null])]) } })
+    },
+  }
+}
+
 export const retryRun = (id: string): Action => ({
   title: 'Retry run',
   what: `Run ${id} is opened again: steps that failed or were cancelled start anew with their full number of attempts. Completed steps are not run again.`,

@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { ask, get, part, runPath } from './api'
 import { Banner } from './banner'
-import { act, cancelRun, deleteRun, forkRun, pauseRun, resumeRun, retryRun } from './dialog'
+import { act, cancelRun, deleteRun, forkRun, pauseRun, resumeRun, retryRun, tagRun } from './dialog'
 import { useAgain, useAsked } from './asked'
 import { Ago, Copy, done, may, now, ofFile, Problem, State, StateIcon, stateName, stepStates, Tags, useInView } from './bits'
 import { between, count, dateTime } from './format'
@@ -237,6 +237,7 @@ function Header({ id, run, live, past }: { id: string; run: Status | undefined; 
       {!past && run && may('operate') && (
         <>
           {run.state === 'running' && <button type="button" onClick={() => act(run.paused ? resumeRun(id) : pauseRun(id))}>{run.paused ? 'Resume…' : 'Pause…'}</button>}
+          {run.state !== 'quarantined' && <button type="button" onClick={() => act(tagRun(id, run.tags ?? {}))}>Tags…</button>}
           {open && <button type="button" onClick={() => act(cancelRun(id))}>Cancel…</button>}
           {(run.state === 'failed' || run.state === 'cancelled') && <button type="button" onClick={() => act(retryRun(id))}>Retry…</button>}
           {['completed', 'failed', 'cancelled'].includes(run.state) && <button type="button" onClick={() => act(forkRun(id, Object.keys(run.steps), run.error?.step || Object.keys(run.steps)[0]!, (to) => go(link('run', to))))}>Fork…</button>}
