@@ -38,6 +38,8 @@ var Codes = []Code{
 	{"run_expired", 410, "The run was deleted. Nothing of it is kept but its id, so that it cannot start again by mistake.", "There is nothing left to look at or to change. To start a run use another id; the daemon's setting --keep-deleted-ids says how long this one is taken."},
 	{"run_conflict", 409, "The id belongs to a run of another workflow, version or input.", "Use another id, or send the same workflow and input to get the run that exists."},
 	{"run_finished", 409, "The run has finished and accepts nothing more.", "\"agnt5d show RUN\" says how it ended; if it failed or was cancelled, \"agnt5d retry RUN\" reopens it."},
+	{"run_finishing", 409, "The fate of the run is decided, and it is finishing: it compensates, or runs its finally steps, and takes no signal, cancellation or retry.", "\"agnt5d show RUN\" says what is left; \"agnt5d cancel RUN --force\" ends it at once."},
+	{"run_compensated", 409, "Steps of the run were compensated, so a retry would build on what is taken back.", "\"agnt5d fork RUN --from STEP\" runs it again from a step, as a new run."},
 	{"run_open", 409, "The run has not finished.", "\"agnt5d cancel RUN\" ends it; then delete or fork it."},
 	{"parent_decides", 409, "The run is a child, and is retried with its parent.", "Retry its parent: \"agnt5d show RUN\" names it."},
 	{"run_not_failed", 409, "Only a failed or cancelled run can be retried.", "\"agnt5d show RUN\" says which state the run is in."},

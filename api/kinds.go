@@ -52,9 +52,9 @@ var kinds = map[string]*kind{
 	"run_id":     text(flow.RunIDRule, "order-17"),
 	"object_key": text(flow.ObjectKeyRule, "customer/42"),
 	"part":       {Type: "string", Pattern: `^(\.{0,2}[^.]|\.{3})`}, // of a path: what exists has whatever name it was given
-	"state":      {Type: "string", Enum: []string{"running", "completed", "failed", "cancelled", "quarantined"}},
+	"state":      {Type: "string", Enum: []string{"running", "finishing", "completed", "failed", "cancelled", "quarantined"}},
 	"item":       {Type: "string", Enum: itemStates},
-	"states":     words("failed,cancelled", "; a run that waits for something is running", "running", "completed", "failed", "cancelled", "quarantined"),
+	"states":     words("failed,cancelled", "; a run that waits for something is running", "running", "finishing", "completed", "failed", "cancelled", "quarantined"),
 	"duration":   {Type: "string", Pattern: `^([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$`, Max: 64, Example: "10m"},
 	"tag":        {Type: "string", Many: true, Example: "team:data"},
 	"sort":       {Type: "string", Enum: []string{"start", "end"}},

@@ -275,7 +275,7 @@ var runsRoutes = []route{
 		Answers: []answer{
 			{202, engine.Signalled{}, "recorded"},
 		},
-		Codes:  []string{"run_not_found", "run_expired", "run_finished", "run_quarantined", "newer_release", "signal_conflict", "disk_full"},
+		Codes:  []string{"run_not_found", "run_expired", "run_finished", "run_finishing", "run_quarantined", "newer_release", "signal_conflict", "disk_full"},
 		handle: (*Server).signalRun,
 	},
 	{
@@ -287,9 +287,9 @@ var runsRoutes = []route{
 		Summary: "Cancel a run",
 		Body:    cancelBody{},
 		Answers: []answer{
-			{202, accepted{}, "cancelled, now or before"},
+			{202, accepted{}, "cancelled, now or before; one with compensations or finally steps left to do is finishing"},
 		},
-		Codes:  []string{"run_not_found", "run_expired", "run_finished", "newer_release", "disk_full"},
+		Codes:  []string{"run_not_found", "run_expired", "run_finished", "run_finishing", "newer_release", "disk_full"},
 		handle: (*Server).cancelRun,
 	},
 	{
@@ -317,7 +317,7 @@ var runsRoutes = []route{
 		Answers: []answer{
 			{202, accepted{}, "reopened"},
 		},
-		Codes:  []string{"run_not_found", "run_expired", "run_not_failed", "parent_decides", "run_quarantined", "newer_release", "disk_full"},
+		Codes:  []string{"run_not_found", "run_expired", "run_not_failed", "parent_decides", "run_finishing", "run_compensated", "run_quarantined", "newer_release", "disk_full"},
 		handle: (*Server).retryRun,
 	},
 	{

@@ -324,6 +324,7 @@ func (s *Server) signalRun(w http.ResponseWriter, r *http.Request) error {
 
 type cancelBody struct {
 	Reason string `json:"reason,omitempty"`
+	Force  bool   `json:"force,omitempty"` // end it at once: compensate nothing more, and run no finally step
 }
 
 type accepted struct {
@@ -336,7 +337,11 @@ func (s *Server) cancelRun(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id := r.PathValue("id")
-	if err := s.eng.Cancel(r.Context(), id, in.Reason); err != nil {
+	cancel := s.eng.Cancel
+	if in.Force {
+		cancel = s.eng.CancelNow
+	}
+	if err := cancel(r.Context(), id, in.Reason); err != nil {
 		return err
 	}
 	return s.reply(w, http.StatusAccepted, accepted{id})

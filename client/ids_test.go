@@ -36,7 +36,8 @@ var calls = map[string]call{
 		_, _, err := c.AllEvents(ctx, 0, 1)
 		return err
 	}},
-	"Cancel": {1, func(ctx context.Context, c *client.Client, s []string) error { return c.Cancel(ctx, s[0], "") }},
+	"Cancel":    {1, func(ctx context.Context, c *client.Client, s []string) error { return c.Cancel(ctx, s[0], "") }},
+	"CancelNow": {1, func(ctx context.Context, c *client.Client, s []string) error { return c.CancelNow(ctx, s[0], "") }},
 	"CancelMany": {0, func(ctx context.Context, c *client.Client, s []string) error {
 		_, err := c.CancelMany(ctx, client.Filter{}, client.ManyOptions{All: true})
 		return err

@@ -362,6 +362,12 @@ func (c *Client) Cancel(ctx context.Context, run, reason string) error {
 	return c.post(ctx, path("v1", "runs", run, "cancel"), map[string]any{"reason": reason}, nil)
 }
 
+// CancelNow ends a run at once, whatever it has left to do: what is not compensated stays so, and finally steps that have not ended are
+// cancelled. One whose fate was to complete is cancelled, one whose fate was to fail has failed.
+func (c *Client) CancelNow(ctx context.Context, run, reason string) error {
+	return c.post(ctx, path("v1", "runs", run, "cancel"), map[string]any{"reason": reason, "force": true}, nil)
+}
+
 // Retry reopens a failed or cancelled run: what was settled stays, the failed step and the cancelled ones begin anew.
 func (c *Client) Retry(ctx context.Context, run string) error {
 	return c.post(ctx, path("v1", "runs", run, "retry"), map[string]any{}, nil)

@@ -51,7 +51,10 @@ type Worker struct {
 	bad      error // of Handle, Publish or Schedule; Run returns it
 }
 
-type stepOf struct{ workflow, step string }
+type stepOf struct {
+	workflow, step string
+	undo           bool // the compensation of it
+}
 
 // NewWorker gives a worker for a service of the daemon. An option that is out of its range Run says.
 func NewWorker(c *Client, service string, o WorkerOptions) *Worker {
@@ -138,8 +141,11 @@ func (w *Worker) Publish(name string, def flow.Definition) {
 		return
 	}
 	w.flows[name] = body
-	for i := range def.Steps {
-		w.attempts[stepOf{name, def.Steps[i].Name}] = flow.RetryPolicy(&def.Steps[i]).MaxAttempts
+	for _, s := range def.All() {
+		w.attempts[stepOf{name, s.Name, false}] = flow.RetryPolicy(&s).MaxAttempts
+		if s.Compensate != nil {
+			w.attempts[stepOf{name, s.Name, true}] = flow.RetryPolicy(&flow.Step{Retry: s.Compensate.Retry}).MaxAttempts
+		}
 	}
 }
 
@@ -198,5 +204,5 @@ func (w *Worker) run(ctx context.Context, t *worker.Task, o *worker.Outcome) {
 // last says whether the step has no further attempt, as far as this worker knows: of a workflow that it did not publish it knows
 // nothing, and then the log has the stack each time.
 func (w *Worker) last(t *worker.Task) bool {
-	return int64(t.Attempt) >= w.attempts[stepOf{t.WorkflowName, t.Step}]
+	return int64(t.Attempt) >= w.attempts[stepOf{t.WorkflowName, t.Step, t.Output != nil}]
 }

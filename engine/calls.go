@@ -486,11 +486,21 @@ const (
 
 // Cancel ends a run. Workers that have steps of it hear of it; cancelling a cancelled run changes nothing.
 func (e *Engine) Cancel(ctx context.Context, run, reason string) error {
+	return e.cancel(ctx, run, reason, false)
+}
+
+// CancelNow ends a run at once, whatever it has left to do: what is not compensated stays so, and steps of finally that have not ended are
+// cancelled. One whose fate was to complete is cancelled, one whose fate was to fail has failed.
+func (e *Engine) CancelNow(ctx context.Context, run, reason string) error {
+	return e.cancel(ctx, run, reason, true)
+}
+
+func (e *Engine) cancel(ctx context.Context, run, reason string, force bool) error {
 	if len(reason) > maxReason {
 		return badRequest("reason: %d bytes, the limit is %d", len(reason), maxReason)
 	}
 	err := callErr(ctx, e, func(done func(error)) shard.Input {
-		return &shard.Cancel{By: byOf(ctx), ID: run, Reason: reason, Reply: done}
+		return &shard.Cancel{By: byOf(ctx), ID: run, Reason: reason, Force: force, Reply: done}
 	})
 	if !errors.Is(err, shard.ErrAway) {
 		return refusal.OfRun(run, err)

@@ -55,7 +55,7 @@ func (e *Engine) count(ctx context.Context, stuckFor time.Duration) (RunCounts, 
 	if err != nil {
 		return out, err
 	}
-	for _, st := range []replay.RunState{replay.Running, replay.Completed, replay.Failed, replay.Cancelled, replay.Quarantined} {
+	for _, st := range []replay.RunState{replay.Running, replay.Finishing, replay.Completed, replay.Failed, replay.Cancelled, replay.Quarantined} {
 		out.States[st.String()] = states[uint8(st)]
 		out.Total += states[uint8(st)]
 	}

@@ -191,6 +191,19 @@ func (e *Engine) fillTask(spec *shard.Spec, t *worker.Task) error {
 			return err
 		}
 	}
+	if spec.Undo {
+		t.IdempotencyKey = spec.ID + "/" + spec.What.Name
+	} else if spec.Nth > 1 {
+		t.IdempotencyKey += fmt.Sprintf("/f%d", spec.Nth)
+	}
+	if t.Fate = spec.Fate; spec.Undo {
+		t.Output = json.RawMessage("null")
+		if spec.Output != nil {
+			if t.Output, err = e.archive.Payload(*spec.Output); err != nil {
+				return fmt.Errorf("output of the step: %w", err)
+			}
+		}
+	}
 	if i := spec.Item; i != nil {
 		t.Index = &i.Index
 		if t.Item, err = e.archive.Item(i.List, i.Index); err != nil {

@@ -61,17 +61,50 @@ func reasons(r books, run *shard.Run, counts *archive.Counts) []Reason {
 	if s.Asks(replay.RunItself) != replay.AskNothing {
 		all = append(all, Reason{Code: "running", Detail: "every step is settled, and it is worked out what the run gives"})
 	}
+	if s.Status == replay.Finishing {
+		all = append(all, finishing(s))
+	}
 	f := folder{all: all, same: map[*leases.Handler]int{}, more: map[string]int{}, said: map[string]int{}}
 	for i, st := range s.All() {
 		state := s.Shown(i)
 		if state.Open() && f.add(r, run, i, st) {
 			state = replay.StepRunning
 		}
-		if _, _, item := s.ItemOf(i); !item {
+		if _, _, item := s.ItemOf(i); !item && s.Target(i) == i {
 			counts[state]++
 		}
 	}
 	return append(f.all, unknownSignals(s)...)
+}
+
+// finishing says what is left to do in a run whose fate is decided.
+func finishing(s *replay.State) Reason {
+	out := Reason{Code: model.ReasonFinishing, Command: "agnt5d cancel " + ids.Word(s.ID) + " --force"}
+	fate := map[replay.RunState]string{replay.Completed: "completes", replay.Failed: "fails", replay.Cancelled: "is cancelled"}[s.Fate]
+	c, _ := s.Compensation()
+	over := len(c.Done) + len(c.Failed)
+	switch {
+	case s.Final:
+		out.Detail = "its finally steps run"
+	case len(s.Outs) > 0 && c.Now < 0:
+		o := s.Outs[0]
+		out.Detail = fmt.Sprintf("it waits until %s answered, or lost the lease", some(len(s.Outs), "attempt that was cancelled has", "attempts that were cancelled have"))
+		out.Detail += fmt.Sprintf(": attempt %d of step %s on worker %s", o.Attempt, s.Name(o.Step), nameOf(o.Worker))
+		if len(s.Outs) > 1 {
+			out.Detail += fmt.Sprintf(", and %d more", len(s.Outs)-1)
+		}
+	default:
+		out.Detail = fmt.Sprintf("it compensates %s, %d of %d", s.Name(s.Target(c.Now)), over+1, len(c.All))
+	}
+	out.Detail += "; then it " + fate
+	return out
+}
+
+func some(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // pausedText says when something was paused, by whom and why, as the end of a sentence.

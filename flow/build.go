@@ -136,6 +136,15 @@ func RepeatUntil(expression string, interval time.Duration, maxRounds int64) Ste
 // WithRepeat runs the step again and again.
 func WithRepeat(r Repeat) StepOption { return func(s *Step) { s.Repeat = &r } }
 
+// Compensate names the handler, of the task's own service, that takes back what the task did when its run fails or is cancelled.
+// More is said by WithCompensation.
+func Compensate(handler string) StepOption { return WithCompensation(Compensation{Handler: handler}) }
+
+// WithCompensation says what takes back what the task did when its run fails or is cancelled.
+func WithCompensation(c Compensation) StepOption {
+	return func(s *Step) { s.Compensate = &c }
+}
+
 // Describe says what a step is for.
 func Describe(text string) StepOption { return func(s *Step) { s.Description = text } }
 

@@ -1,6 +1,9 @@
 package flow
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // StepType says what a step does.
 type StepType string
@@ -19,6 +22,15 @@ type Definition struct {
 	Output      json.RawMessage // a template whose value is the run's output; nil: the outputs of the steps that nothing depends on
 	Retention   *Retention      // how long runs are kept after their end; nil: as long as the engine keeps runs
 	Steps       []Step
+	Finally     []Step // run when the fate of a run is decided, whatever it is: a graph of their own
+}
+
+// All gives all steps, those of Finally last.
+func (d *Definition) All() []Step {
+	if len(d.Finally) == 0 {
+		return d.Steps
+	}
+	return slices.Concat(d.Steps, d.Finally)
 }
 
 // Retention says how long runs are kept after their end, by how they ended. nil: as long as the engine keeps runs; 0: for ever.
@@ -52,6 +64,7 @@ type Step struct {
 	Retry       *Retry          // nil: DefaultRetry, and of a child one attempt
 
 	// TypeTask.
+	Compensate         *Compensation // what takes back what the step did, when its run fails or is cancelled; nil: nothing
 	Service            string
 	Handler            string
 	ObjectKeys         []string
@@ -147,6 +160,15 @@ type Repeat struct {
 	MaxRounds          *int64  // required
 
 	text string // of BackoffCoefficient, as it was given
+}
+
+// Compensation is the handler that takes back what a task did, when its run has failed or was cancelled.
+type Compensation struct {
+	Service       string // "": that of the task
+	Handler       string
+	TimeoutMS     *int64 // one attempt, milliseconds; nil: none
+	Retry         *Retry // nil: DefaultRetry
+	AlsoIfStarted bool   // also when the task was attempted and has not completed
 }
 
 // zeroField is a set of fields of a Retry.

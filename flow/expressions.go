@@ -19,22 +19,23 @@ func (v *validator) expressions(deps [][]int32, jump []int32) {
 		return
 	}
 	var uses []usage
-	for i := range v.d.Steps {
-		s := &v.d.Steps[i]
-		uses = v.bare(uses, i, "when", s.When, 0, expression.Boolean)
+	for i := range v.steps {
+		s := &v.steps[i]
+		fate := v.fate(i)
+		uses = v.bare(uses, i, "when", s.When, fate, expression.Boolean)
 		if text, ok := s.ItemsExpression(); ok {
-			uses = v.bare(uses, i, "for_each", text, 0, expression.List)
+			uses = v.bare(uses, i, "for_each", text, fate, expression.List)
 		}
 		if s.Repeat != nil {
-			uses = v.bare(uses, i, "repeat.until", s.Repeat.Until, s.names()|expression.Round, expression.Boolean)
+			uses = v.bare(uses, i, "repeat.until", s.Repeat.Until, s.names()|fate|expression.Round, expression.Boolean)
 		}
 		if s.Input != nil && CheckJSON(s.Input, 0) == nil {
-			t, errs := expression.CompileTemplate(s.Input, s.names())
+			t, errs := expression.CompileTemplate(s.Input, s.names()|fate)
 			uses = v.template(uses, i, "input", v.place(i, "input"), t, errs)
 		}
 		for n, key := range s.ObjectKeys {
 			if expression.HasTemplate(key) {
-				t, errs := expression.CompileText(key, s.names())
+				t, errs := expression.CompileText(key, s.names()|fate)
 				uses = v.template(uses, i, "object_keys", v.itemPlace(i, "object_keys", n), t, errs)
 			}
 		}
@@ -44,6 +45,14 @@ func (v *validator) expressions(deps [][]int32, jump []int32) {
 		v.template(nil, whole, "output", v.place(whole, "output"), t, errs)
 	}
 	v.before(uses, deps, jump)
+}
+
+// fate is the name that the expressions of steps of finally may use beside the usual ones.
+func (v *validator) fate(i int) expression.Names {
+	if i >= v.main {
+		return expression.Fate
+	}
+	return 0
 }
 
 func keysHaveTemplates(s *Step) bool {
@@ -118,6 +127,9 @@ func (v *validator) named(uses []usage, i int, path string, at int32, refs []exp
 			v.add(i, at, CodeExpression, "%s: there is no step %s in this workflow%s", path, quote(r.Name), v.likeStep(i, r.Name))
 		case to == i:
 			v.add(i, at, CodeExpression, "%s: the step names itself%s", path, itself(path))
+		case to >= v.main && i < v.main:
+			v.add(i, at, CodeExpression, "%s: step %s is one of finally, which comes last", path, quote(r.Name))
+		case i >= v.main && to < v.main: // it is over by then, whatever became of it
 		case i != whole:
 			uses = append(uses, usage{i, to, path, at})
 		}
@@ -140,7 +152,7 @@ func (v *validator) before(uses []usage, deps [][]int32, jump []int32) {
 	}
 	for n, ok := range follows(pairs, deps, jump) {
 		if u := &uses[n]; !ok {
-			v.add(u.of, u.place, CodeExpression, "%s: step %s is not before this one; name it in dependencies, or in after", u.path, quote(v.d.Steps[u.names].Name))
+			v.add(u.of, u.place, CodeExpression, "%s: step %s is not before this one; name it in dependencies, or in after", u.path, quote(v.steps[u.names].Name))
 		}
 	}
 }

@@ -9,7 +9,8 @@ import (
 // Graph is what the engine needs to know of a valid Definition, worked out once. Steps are named by their index in the
 // definition. It is immutable and safe for concurrent use.
 type Graph struct {
-	Def    *Definition
+	Def    *Definition // its Steps are all of them, those of finally last; its Finally is empty
+	Main   int32       // how many steps are not of finally
 	Digest Digest
 	Index  map[string]int32
 
@@ -26,6 +27,7 @@ type Graph struct {
 	Timers     map[string]int32 // timer key -> step
 
 	Lists []List // the steps with for_each, ascending; see Item
+	Undos []Undo // the steps with compensate, ascending; see Undoes
 
 	Language bool // it uses more than dependencies, waits and timers: conditions, joins, branches of failures, lists or loops
 	Asks     bool // a step of it cannot start, or end, before an expression was worked out
@@ -81,8 +83,8 @@ func RecordedGraph(d *Definition, literal bool) (*Graph, error) {
 
 // newGraph is all of the graph but the digest and the joins.
 func newGraph(d *Definition, index map[string]int, literal bool) *Graph {
-	n := len(d.Steps)
-	g := &Graph{Def: &Definition{TimeoutMS: d.TimeoutMS, Output: d.Output, Steps: slices.Clone(d.Steps)}, Index: make(map[string]int32, n), Deps: make([][]int32, n),
+	n := len(d.Steps) + len(d.Finally)
+	g := &Graph{Def: &Definition{TimeoutMS: d.TimeoutMS, Output: d.Output, Steps: slices.Concat(d.Steps, d.Finally)}, Main: int32(len(d.Steps)), Index: make(map[string]int32, n), Deps: make([][]int32, n),
 		Dependents: make([][]int32, n), Branch: make([]int32, n), NamedBy: make([][]int32, n), Beside: make([][]int32, n),
 		Timers: map[string]int32{}, Joins: make([][]Join, n), Joined: make([][]int32, n)}
 	for name, i := range index {
@@ -114,7 +116,7 @@ func newGraph(d *Definition, index map[string]int, literal bool) *Graph {
 		}
 	}
 	for i := range g.Def.Steps {
-		if len(g.Dependents[i]) == 0 {
+		if int32(i) < g.Main && len(g.Dependents[i]) == 0 {
 			g.Sinks = append(g.Sinks, int32(i))
 		}
 		if g.Def.Steps[i].Type == TypeTask {
@@ -122,8 +124,9 @@ func newGraph(d *Definition, index map[string]int, literal bool) *Graph {
 		}
 	}
 	g.Lists, _ = lists(g.Def.Steps)
+	g.findUndos()
 	g.refer()
-	g.Language = g.Language || d.TimeoutMS != nil || d.Output != nil
+	g.Language = g.Language || g.Endings() || d.TimeoutMS != nil || d.Output != nil
 	g.Asks = g.Asks || d.Output != nil
 	return g
 }
@@ -147,14 +150,14 @@ func (g *Graph) refer() {
 		s := &g.Def.Steps[i]
 		g.Language = g.Language || s.usesLanguage() || g.Templates(int32(i))
 		g.Asks = g.Asks || s.Type == TypeWorkflow || s.When != "" || s.ForEach != nil || s.Repeat != nil || g.Templates(int32(i))
-		for _, ref := range s.refs(g.KeyTemplates(int32(i))) {
+		for _, ref := range s.refs(g.KeyTemplates(int32(i)), g.Final(int32(i))) {
 			if at, ok := g.Index[ref.Name]; ok && !slices.Contains(g.Refs[i], at) {
 				g.Refs[i] = append(g.Refs[i], at)
 			}
 		}
 		slices.Sort(g.Refs[i])
 		for _, at := range g.Refs[i] {
-			if !slices.Contains(g.Deps[i], at) {
+			if !slices.Contains(g.Deps[i], at) && g.Final(int32(i)) == g.Final(at) { // for a step of finally, all others are over
 				g.need(int32(i), at)
 			}
 		}
@@ -162,28 +165,32 @@ func (g *Graph) refer() {
 }
 
 // refs gives the steps that the expressions of a step name. keys: there are some in its object keys.
-func (s *Step) refs(keys bool) (all []expression.Ref) {
+func (s *Step) refs(keys, final bool) (all []expression.Ref) {
+	var fate expression.Names
+	if final {
+		fate = expression.Fate
+	}
 	add := func(text string, names expression.Names) {
 		if p, err := expression.Compile(text, names); err == nil {
 			all = append(all, p.Steps()...)
 		}
 	}
 	if s.When != "" {
-		add(s.When, 0)
+		add(s.When, fate)
 	}
 	if text, ok := s.ItemsExpression(); ok {
-		add(text, 0)
+		add(text, fate)
 	}
 	if s.Repeat != nil {
-		add(s.Repeat.Until, s.names()|expression.Round)
+		add(s.Repeat.Until, s.names()|fate|expression.Round)
 	}
 	if s.Input != nil {
-		t, _ := expression.CompileTemplate(s.Input, s.names())
+		t, _ := expression.CompileTemplate(s.Input, s.names()|fate)
 		all = append(all, t.Steps()...)
 	}
 	for _, key := range s.ObjectKeys {
 		if keys && expression.HasTemplate(key) {
-			t, _ := expression.CompileText(key, s.names())
+			t, _ := expression.CompileText(key, s.names()|fate)
 			all = append(all, t.Steps()...)
 		}
 	}

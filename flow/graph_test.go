@@ -209,6 +209,7 @@ func TestGraphOfAnApproval(t *testing.T) {
 		Joined:     [][]int32{nil, {5}, nil, nil, nil, nil},
 		Def:        g.Def,
 		Digest:     g.Digest,
+		Main:       6,
 	}
 	if diff := gocmp.Diff(want, g, gocmp.AllowUnexported(Retry{})); diff != "" {
 		t.Errorf("-want +got\n%s", diff)

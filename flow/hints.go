@@ -147,8 +147,8 @@ func (v *validator) likeStep(i int, name string) string {
 		return ""
 	}
 	if v.names == nil {
-		for i := range v.d.Steps {
-			v.names = append(v.names, v.d.Steps[i].Name)
+		for i := range v.steps {
+			v.names = append(v.names, v.steps[i].Name)
 		}
 	}
 	own := v.names[i]

@@ -45,8 +45,8 @@ func lists(steps []Step) (all []List, room bool) {
 	return all, true
 }
 
-// Numbers is how many numbers the steps and their items take.
-func (g *Graph) Numbers() int32 {
+// items is how many numbers the steps and their items take.
+func (g *Graph) items() int32 {
 	if n := len(g.Lists); n > 0 {
 		return g.Lists[n-1].First + g.Lists[n-1].Room
 	}
@@ -56,7 +56,7 @@ func (g *Graph) Numbers() int32 {
 // Item says which item of which list a number stands for: list is a place in Lists. ok is false for the number of a step, and for one
 // behind all items.
 func (g *Graph) Item(number int32) (list int, index int32, ok bool) {
-	if int(number) < len(g.Deps) || number >= g.Numbers() {
+	if int(number) < len(g.Deps) || number >= g.items() {
 		return 0, 0, false
 	}
 	list, found := slices.BinarySearchFunc(g.Lists, number, func(l List, n int32) int { return int(l.First) - int(n) })
@@ -75,13 +75,16 @@ func (g *Graph) ListOf(step int32) int {
 	return at
 }
 
-// NameOf gives the name of a step or of an item, such as fetch[3]; of another number, #NUMBER.
+// NameOf gives the name of a step, of an item, such as fetch[3], or of a compensation, such as fetch[3]/undo; of another number, #NUMBER.
 func (g *Graph) NameOf(number int32) string {
 	if int(number) < len(g.Deps) {
 		return g.Def.Steps[number].Name
 	}
 	if list, index, ok := g.Item(number); ok {
 		return ItemName(g.Def.Steps[g.Lists[list].Step].Name, int(index))
+	}
+	if target, ok := g.Undoes(number); ok {
+		return g.NameOf(target) + undoMark
 	}
 	return "#" + strconv.Itoa(int(number))
 }
@@ -115,11 +118,18 @@ func (s *Step) ParallelOf() int {
 	return int(min(*s.MaxParallel, math.MaxInt32))
 }
 
-// Instance gives the number of a step, or of an item such as fetch[3], by its name; false: there is none. Whether the list has so many items
+// Instance gives the number of a step, of an item such as fetch[3], or of a compensation such as fetch[3]/undo, by its name; false: there is none. Whether the list has so many items
 // is another question.
 func (g *Graph) Instance(name string) (int32, bool) {
 	if i, ok := g.Index[name]; ok {
 		return i, true
+	}
+	if of, is := strings.CutSuffix(name, undoMark); is {
+		target, ok := g.Instance(of)
+		if !ok {
+			return 0, false
+		}
+		return g.UndoOf(target)
 	}
 	at := strings.LastIndexByte(name, '[')
 	if at < 0 || !strings.HasSuffix(name, "]") {

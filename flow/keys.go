@@ -46,6 +46,7 @@ const (
 	kindTolerance  // a whole number, or a percentage
 	kindTemplate   // JSON in whose texts expressions are replaced
 	kindTemplates  // an object of such
+	kindBool       // true or false
 )
 
 func (k kind) String() string {
@@ -74,6 +75,8 @@ func (k kind) String() string {
 		return "template"
 	case kindTemplates:
 		return "object of templates"
+	case kindBool:
+		return "`true` or `false`"
 	}
 	return "text"
 }
@@ -207,6 +210,27 @@ func numberKey[T any](k keyInfo, at func(*T) **int64) key[T] {
 		},
 		given: func(from *T) bool { return *at(from) != nil },
 		check: func(v *validator, i int, path string, from *T) { v.within(i, path, **at(from), &k) }}
+}
+
+// boolKey is a key for true or false; false is as good as nothing.
+func boolKey[T any](k keyInfo, at func(*T) *bool) key[T] {
+	return key[T]{keyInfo: k,
+		read: func(r *reader, v *value, into *T) {
+			switch v.kind {
+			case 'b':
+				*at(into) = v.text == "true"
+			case 'n':
+			default:
+				r.wrong(v, r.prefix+k.name, "true or false")
+			}
+		},
+		write: func(o *fields, from *T) error {
+			if *at(from) {
+				o.put(k.name, value{kind: 'b', text: "true"})
+			}
+			return nil
+		},
+		given: func(from *T) bool { return *at(from) }}
 }
 
 // policyKey is a key for a whole number of a retry policy, of which 0 stands for the default unless it was given as 0.

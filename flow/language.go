@@ -34,6 +34,18 @@ var definitionKeys = []key[Definition]{
 			return err
 		},
 		given: func(from *Definition) bool { return len(from.Steps) > 0 }},
+	{keyInfo: keyInfo{name: "finally", kind: kindList, limits: "tasks, children, and timers with `delay_ms`", also: []string{"on_exit", "cleanup", "ensure", "always", "handler_on"},
+		doc: "steps that run when the fate of the run is decided, whatever it is ([concepts.md](concepts.md#finally))"},
+		read: func(r *reader, v *value, into *Definition) { r.finally(v, into) },
+		write: func(o *fields, from *Definition) error {
+			if len(from.Finally) == 0 {
+				return nil
+			}
+			steps, err := writeSteps(from.Finally)
+			o.put("finally", steps)
+			return err
+		},
+		given: func(from *Definition) bool { return len(from.Finally) > 0 }},
 	textKey(keyInfo{name: "description", kind: kindText, also: []string{"comment", "summary"},
 		doc: "what the workflow is for; for people"}, false, func(d *Definition) *string { return &d.Description }),
 	numberKey(keyInfo{name: "timeout_ms", kind: kindMS, least: 1, most: MaxMS, also: []string{"run_timeout", "deadline"},
@@ -82,6 +94,8 @@ var stepKeys = []key[Step]{
 	inputKey,
 	templateKey(keyInfo{name: "input", kind: kindTemplates, steps: works, limits: "1 MiB in canonical form, nested 64 deep", also: []string{"with", "templates"},
 		doc: "values that are worked out when the step starts; its keys are looked at before all other places of a handler's parameters. Of a child, its input"}, func(s *Step) *json.RawMessage { return &s.Input }),
+	objectKey(keyInfo{name: "compensate", kind: kindObject, steps: tasks, also: []string{"compensation", "undo", "rollback", "compensate_with"},
+		doc: "what takes back what the step did, when its run fails or is cancelled"}, compensateKeys, func(s *Step) **Compensation { return &s.Compensate }),
 	textKey(keyInfo{name: "on_failure", kind: kindStep, steps: works, standard: "none: the run fails", limits: "the name of another step, earlier or later", also: []string{"on_error", "catch", "fallback", "rescue"},
 		doc: "the step that starts when this one has failed for good. It never starts otherwise"}, false, func(s *Step) *string { return &s.OnFailure }),
 	templateKey(keyInfo{name: "for_each", kind: kindItems, steps: works, limits: "a list, or an expression up to 8 KiB", also: []string{"foreach", "with_items", "map", "loop", "items", "matrix"},
@@ -146,6 +160,19 @@ var retryKeys = []key[Retry]{
 	coefficientKey,
 	policyKey(keyInfo{name: "max_interval_ms", kind: kindMS, steps: works, standard: "60000", most: MaxMS, also: []string{"max_delay", "max_backoff"},
 		doc: "the longest wait; 0: no wait after any"}, zeroMax, func(r *Retry) *int64 { return &r.MaxIntervalMS }),
+}
+
+var compensateKeys = []key[Compensation]{
+	textKey(keyInfo{name: "service_name", kind: kindName, steps: tasks, standard: "that of the step", also: []string{"worker"},
+		doc: "the service whose workers do it"}, false, func(c *Compensation) *string { return &c.Service }),
+	textKey(keyInfo{name: "handler_name", kind: kindName, steps: tasks, required: true, also: []string{"function", "function_name", "activity"},
+		doc: "the handler of that service"}, false, func(c *Compensation) *string { return &c.Handler }),
+	numberKey(keyInfo{name: "timeout_ms", kind: kindMS, steps: tasks, least: 1, most: MaxMS, also: []string{"attempt_timeout"},
+		doc: "bounds one attempt; longer is a failed attempt (`attempt_timeout`)"}, func(c *Compensation) **int64 { return &c.TimeoutMS }),
+	objectKey(keyInfo{name: "retry", kind: kindObject, steps: tasks, standard: "the defaults of a step", also: []string{"retries", "retry_policy"},
+		doc: "what happens after a failed attempt"}, retryKeys, func(c *Compensation) **Retry { return &c.Retry }),
+	boolKey(keyInfo{name: "also_if_started", kind: kindBool, steps: tasks, standard: "`false`", also: []string{"always"},
+		doc: "also when the step was attempted and has not completed: what it did before it failed is not known then"}, func(c *Compensation) *bool { return &c.AlsoIfStarted }),
 }
 
 var coefficientKey = key[Retry]{keyInfo: keyInfo{name: "backoff_coefficient", kind: kindFactor, steps: works, standard: "2", limits: "at least 1", least: 1, also: []string{"backoff_factor", "factor", "multiplier"},

@@ -13,18 +13,18 @@ import (
 // Edges that other problems are about are left out. A dependency on a later step is such a problem, unless it is part of a
 // cycle.
 func (v *validator) order() {
-	n := len(v.d.Steps)
+	n := len(v.steps)
 	deps := make([][]int32, n)
 	jump := make([]int32, n) // to the step that on_timeout or on_failure names; -1: none
 	back, named := false, false
-	for i := range v.d.Steps {
-		for _, dep := range slices.Concat(v.d.Steps[i].Dependencies, v.d.Steps[i].After) {
-			if at, ok := v.index[dep]; ok && at < i {
+	for i := range v.steps {
+		for _, dep := range slices.Concat(v.steps[i].Dependencies, v.steps[i].After) {
+			if at, ok := v.index[dep]; ok && at < i && v.together(i, at) {
 				deps[i] = append(deps[i], int32(at))
 			}
 		}
 		jump[i] = -1
-		if e, ok := v.index[v.d.Steps[i].branch()]; ok && e != i {
+		if e, ok := v.index[v.steps[i].branch()]; ok && e != i && v.together(i, e) {
 			jump[i], named = int32(e), true
 			back = back || e < i
 		}
@@ -97,10 +97,10 @@ func (v *validator) deadOf(deps [][]int32, waits map[int32][]int32, group []int3
 	for bit, e := range group {
 		for _, w := range waits[e] {
 			if over[w]&(1<<bit) != 0 {
-				if v.d.Steps[w].Signal == nil {
-					v.add(int(e), v.place(int(e), "dependencies"), CodeOnFailureDead, "on_failure of %s names this step, which depends on a step that depends on that one: it could never start", quote(v.d.Steps[w].Name))
+				if v.steps[w].Signal == nil {
+					v.add(int(e), v.place(int(e), "dependencies"), CodeOnFailureDead, "on_failure of %s names this step, which depends on a step that depends on that one: it could never start", quote(v.steps[w].Name))
 				} else {
-					v.add(int(e), v.place(int(e), "dependencies"), CodeOnTimeoutDead, "on_timeout of %s names this step, which depends on a step that depends on that wait: it could never start", quote(v.d.Steps[w].Name))
+					v.add(int(e), v.place(int(e), "dependencies"), CodeOnTimeoutDead, "on_timeout of %s names this step, which depends on a step that depends on that wait: it could never start", quote(v.steps[w].Name))
 				}
 				break
 			}
@@ -129,7 +129,7 @@ func (v *validator) cycles(deps [][]int32, jump []int32) {
 		place := v.dependencyPlace(e.from, e.n)
 		switch {
 		case knot[e.from] != knot[e.to]:
-			v.add(e.from, place, CodeDepLater, "dependency %s is defined later; a step must stand after what it depends on", quote(v.d.Steps[e.to].Name))
+			v.add(e.from, place, CodeDepLater, "dependency %s is defined later; a step must stand after what it depends on", quote(v.steps[e.to].Name))
 		case !told[knot[e.from]]:
 			told[knot[e.from]] = true
 			v.add(e.from, place, CodeCycle, "steps wait for each other: %s; each starts after the next", v.around(next, knot, int32(e.from), int32(e.to)))
@@ -139,10 +139,10 @@ func (v *validator) cycles(deps [][]int32, jump []int32) {
 		if e >= 0 && knot[w] == knot[e] && !told[knot[w]] {
 			told[knot[w]] = true
 			key, what := "signal.on_timeout", "on_timeout %s leads back to this wait: %s; each starts after the next"
-			if v.d.Steps[w].Signal == nil {
+			if v.steps[w].Signal == nil {
 				key, what = "on_failure", "on_failure %s leads back to this step: %s; each starts after the next"
 			}
-			v.add(w, v.place(w, key), CodeCycle, what, quote(v.d.Steps[e].Name), v.around(next, knot, e, int32(w)))
+			v.add(w, v.place(w, key), CodeCycle, what, quote(v.steps[e].Name), v.around(next, knot, e, int32(w)))
 		}
 	}
 }
@@ -170,7 +170,7 @@ func (v *validator) around(next [][]int32, knot []int32, from, to int32) string 
 		case len(cycle) > 2*shownOfCycle && i == shownOfCycle:
 			names = append(names, fmt.Sprintf("(%d more)", len(cycle)-2*shownOfCycle))
 		case len(cycle) <= 2*shownOfCycle || i < shownOfCycle || i >= len(cycle)-shownOfCycle:
-			names = append(names, cut(v.d.Steps[at].Name, 64))
+			names = append(names, cut(v.steps[at].Name, 64))
 		}
 	}
 	return strings.Join(names, " -> ")

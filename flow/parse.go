@@ -35,6 +35,7 @@ func Check(b []byte) (d *Definition, problems, warnings Problems) {
 	}
 	v := newValidator(r.d)
 	v.findings, v.flaws, v.root = r.findings, r.flaws, r.root
+	v.main = len(r.d.Steps)
 	v.check()
 	if len(v.list) > 0 {
 		return r.d, v.problems(), nil
@@ -159,14 +160,37 @@ func (r *reader) steps(v *value, into *Definition) {
 		r.add(v.at, CodeTooLarge, "%d steps, the limit is %d", len(v.items), MaxSteps)
 		r.flawed(someField)
 	default:
-		into.Steps = make([]Step, len(v.items))
-		for i := range v.items {
-			r.at, r.name = i, v.items[i].textOf("name")
-			r.kind = typeOf(&Step{Type: StepType(v.items[i].textOf("type"))})
-			r.readStep(&into.Steps[i], &v.items[i])
-		}
-		r.at = -1
+		into.Steps = r.readSteps(v, 0)
 	}
+}
+
+// finally reads the steps that come last. They are numbered behind the others, which may stand later in the text.
+func (r *reader) finally(v *value, into *Definition) {
+	switch {
+	case v.kind == 'n':
+	case v.kind != '[':
+		r.wrong(v, "finally", "a list")
+	case len(v.items) > MaxSteps:
+		r.add(v.at, CodeTooLarge, "%d steps in finally, the limit is %d", len(v.items), MaxSteps)
+		r.flawed(someField)
+	default:
+		r.main = 0
+		if steps, _ := r.root.field("steps"); steps != nil && steps.kind == '[' && len(steps.items) <= MaxSteps {
+			r.main = len(steps.items)
+		}
+		into.Finally = r.readSteps(v, r.main)
+	}
+}
+
+func (r *reader) readSteps(v *value, first int) []Step {
+	steps := make([]Step, len(v.items))
+	for i := range v.items {
+		r.at, r.name = first+i, v.items[i].textOf("name")
+		r.kind = typeOf(&Step{Type: StepType(v.items[i].textOf("type"))})
+		r.readStep(&steps[i], &v.items[i])
+	}
+	r.at = -1
+	return steps
 }
 
 // textOf gives the first text of that key, "" when there is none.

@@ -77,7 +77,11 @@ func (v *validator) lookup(i int, path string) (at *value, key int32, written st
 		return nil, 0, path
 	}
 	if at = v.root; i != whole {
-		steps, _ := v.root.field("steps")
+		list := "steps"
+		if i >= v.main {
+			list, i = "finally", i-v.main
+		}
+		steps, _ := v.root.field(list)
 		if steps == nil || i >= len(steps.items) {
 			return v.root, v.root.at, path
 		}
@@ -131,7 +135,7 @@ func (v *validator) itemPlace(i int, path string, n int) int32 {
 
 // dependencyPlace is where the n-th dependency is, those in after last.
 func (v *validator) dependencyPlace(i, n int) int32 {
-	if own := len(v.d.Steps[i].Dependencies); n >= own {
+	if own := len(v.steps[i].Dependencies); n >= own {
 		return v.itemPlace(i, "after", n-own)
 	}
 	return v.itemPlace(i, "dependencies", n)

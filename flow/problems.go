@@ -82,6 +82,7 @@ const (
 	CodeOnFailure       = "on_failure_unknown"
 	CodeOnFailureSelf   = "on_failure_self"
 	CodeOnFailureDead   = "on_failure_dead"
+	CodeFinallyStep     = "finally_step"
 	CodeExpression      = "expression_invalid"
 	CodeNotSupported    = "not_supported"
 
@@ -140,6 +141,7 @@ var Codes = []struct{ Code, Means string }{
 	{CodeOnFailure, "on_failure names no step"},
 	{CodeOnFailureSelf, "on_failure names the step itself"},
 	{CodeOnFailureDead, "the step that on_failure names depends on a step that depends on the one that may fail: it could never start"},
+	{CodeFinallyStep, "a wait for a signal, a timer with a cron_expr or a step with compensate in finally"},
 	{CodeExpression, "an expression that cannot be read, gives what is not wanted, or names what is not known or a step that is not before its own"},
 	{CodeNotSupported, "a part of the language that this release can read and cannot run"},
 	{CodeTimeoutZero, "a warning: timeout_ms 0 without on_timeout fails the run at once, and a retry cannot save it"},
@@ -156,6 +158,7 @@ type findings struct {
 	source source // nil: there is no text
 	list   []finding
 	more   int
+	main   int // how many steps are not of finally; 0: none is
 }
 
 type finding struct {
@@ -178,9 +181,17 @@ func (f *findings) step(at int, place int32, name, code, format string, args ...
 	}
 	detail := fmt.Sprintf(format, args...)
 	if name == "" {
-		detail = fmt.Sprintf("step %d: %s", at+1, detail)
+		detail = fmt.Sprintf("%s: %s", f.ordinal(at), detail)
 	}
 	f.list = append(f.list, finding{at, place, Problem{Code: code, Step: cut(name, maxName), Detail: detail}})
+}
+
+// ordinal says which step that is, by its place.
+func (f *findings) ordinal(at int) string {
+	if f.main > 0 && at >= f.main {
+		return fmt.Sprintf("step %d of finally", at-f.main+1)
+	}
+	return fmt.Sprintf("step %d", at+1)
 }
 
 // room says whether one more problem is listed, and counts it when it is not.

@@ -128,6 +128,9 @@ func (k *keyInfo) schema() object {
 	}
 	switch k.kind {
 	case kindName:
+		if !k.required {
+			return object{"type": maybe("string"), "pattern": "^(" + namePattern + ")?$", "patternErrorMessage": wantName}
+		}
 		return object{"type": maybe("string"), "pattern": "^" + namePattern + "$", "patternErrorMessage": wantName}
 	case kindStep:
 		return object{"type": maybe("string"), "pattern": "^(" + namePattern + ")?$"}
@@ -165,7 +168,12 @@ func (k *keyInfo) schema() object {
 		return object{}
 	case kindTemplates:
 		return object{"anyOf": []any{object{"type": []string{"object", "null"}}, object{"const": ""}}}
+	case kindBool:
+		return object{"type": []string{"boolean", "null"}}
 	case kindList:
+		if !k.required {
+			return object{"type": maybe("array"), "maxItems": MaxSteps, "items": ref("step")}
+		}
 		return object{"type": maybe("array"), "minItems": 1, "maxItems": MaxSteps, "items": ref("step")}
 	}
 	return object{"type": maybe("string")}

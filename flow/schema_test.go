@@ -123,6 +123,9 @@ func TestTheSchemaRefusesWhatItSees(t *testing.T) {
 				if object == "repeat" {
 					step[object] = map[string]any{"until": "true", "max_rounds": 1}
 				}
+				if object == "compensate" {
+					step[object] = map[string]any{"handler_name": "u"}
+				}
 				step[object].(map[string]any)[own+"s"] = nil
 			} else {
 				step[k.name+"s"] = nil
@@ -144,7 +147,7 @@ var values = []string{`null`, `""`, `"a"`, `"b"`, `"a b"`, `"task"`, `"wait_sign
 // fits are values of which one may be right for a key.
 var fits = map[kind][]string{kindName: {`"b"`, `"c"`}, kindType: {`"task"`, `null`}, kindSteps: {`["a"]`, `[]`, `null`}, kindObjects: {`["k 1"]`, `[]`}, kindMS: {`5`, `"5s"`, `null`},
 	kindCount: {`1`, `3`}, kindFactor: {`1`, `1.5`, `2`}, kindStep: {`"a"`, `""`, `null`}, kindText: {`"@daily"`, `""`, `null`}, kindJSON: {`{"x":[1]}`}, kindChoice: {`"any"`, `"settled"`, `"all"`, `""`, `null`}, kindExpression: {`"true"`, `""`, `null`},
-	kindItems: {`[1]`, `[]`, `"[1]"`, `null`}, kindTolerance: {`0`, `3`, `"10%"`, `""`, `null`}, kindTemplates: {`{}`, `{"a":"${ 1 }"}`, `null`}, kindObject: {`{}`, `null`}}
+	kindItems: {`[1]`, `[]`, `"[1]"`, `null`}, kindTolerance: {`0`, `3`, `"10%"`, `""`, `null`}, kindTemplates: {`{}`, `{"a":"${ 1 }"}`, `null`}, kindObject: {`{}`, `null`}, kindBool: {`true`, `false`, `null`}}
 
 // Whatever is put together of the keys and such values: what Read takes fits the schema.
 func TestTheSchemaTakesWhatReadTakes(t *testing.T) {

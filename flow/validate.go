@@ -44,6 +44,7 @@ func Warnings(d *Definition) Problems {
 type validator struct {
 	findings
 	d         *Definition
+	steps     []Step         // of the definition, those of finally last
 	old       bool           // it stands in a journal: . and .. were names once
 	literal   bool           // it stands there since a release for which ${ in an object key was what it says
 	root      *value         // what the definition was read from; nil: nothing
@@ -58,33 +59,35 @@ type validator struct {
 }
 
 func newValidator(d *Definition) *validator {
-	return &validator{d: d, index: make(map[string]int, len(d.Steps)), keys: map[string]string{}}
+	v := &validator{d: d, steps: d.All(), index: make(map[string]int, len(d.Steps)), keys: map[string]string{}}
+	v.main = len(d.Steps)
+	return v
 }
 
 // check looks at everything. What it works out on the way is there when it finds nothing.
 func (v *validator) check() {
-	switch n := len(v.d.Steps); {
-	case n == 0 && v.flaws[-1] == 0:
+	switch n := len(v.steps); {
+	case v.main == 0 && v.flaws[-1] == 0:
 		v.whole(v.rootPlace(), CodeNoSteps, "at least one step must be defined")
 	case n > MaxSteps:
 		v.whole(0, CodeTooLarge, "%d steps, the limit is %d", n, MaxSteps)
 		return
 	}
-	for i := range v.d.Steps {
-		name := v.d.Steps[i].Name
+	for i := range v.steps {
+		name := v.steps[i].Name
 		if name == "" {
 			continue
 		}
 		if first, taken := v.index[name]; taken {
-			v.add(i, v.place(i, "name"), CodeNameDuplicate, "step %d has the name of step %d; step names must be unique", i+1, first+1)
+			v.add(i, v.place(i, "name"), CodeNameDuplicate, "%s has the name of %s; step names must be unique", v.ordinal(i), v.ordinal(first))
 			continue
 		}
 		v.index[name] = i
 	}
 	checkKeys(v, whole, "", definitionKeys, v.d)
 	v.notYetWhole()
-	for i := range v.d.Steps {
-		v.step(i, &v.d.Steps[i])
+	for i := range v.steps {
+		v.step(i, &v.steps[i])
 	}
 	v.order()
 	if len(v.list) > 0 {
@@ -95,7 +98,7 @@ func (v *validator) check() {
 		v.whole(0, CodeInputInvalid, "%v", err)
 	} else if len(body) > MaxBytes {
 		v.whole(0, CodeTooLarge, "the definition is %d bytes in canonical form, the limit is %d", len(body), MaxBytes)
-	} else if _, room := lists(v.d.Steps); !room {
+	} else if !hasRoom(v.steps) {
 		v.whole(0, CodeTooLarge, "the steps with for_each may have more than %d items in all: give them smaller max_items", math.MaxInt32)
 	} else if g := newGraph(v.d, v.index, v.literal); !g.findJoins() {
 		v.whole(0, CodeTooTangled, "%d waits have an on_timeout, and the branches meet in more than %d places: use several workflows, or joins that are nearer to their waits", g.escalations(), maxJoined)
@@ -112,7 +115,7 @@ func (v *validator) add(i int, place int32, code, format string, args ...any) {
 		v.whole(place, code, format, args...)
 		return
 	}
-	v.findings.step(i, place, v.d.Steps[i].Name, code, format, args...)
+	v.findings.step(i, place, v.steps[i].Name, code, format, args...)
 }
 
 // missing reports what is missing, unless it is there and could not be read.
@@ -153,6 +156,8 @@ func (v *validator) step(i int, s *Step) {
 		}
 	}
 	v.onFailure(i, s)
+	v.compensate(i, s)
+	v.finally(i, s)
 	v.forEach(i, s)
 	v.repeat(i, s)
 	v.notYet(i, s)
@@ -214,6 +219,8 @@ func (v *validator) dependencies(i int, s *Step) {
 			v.add(i, place(), CodeDepSelf, "the step depends on itself")
 		case !known:
 			v.add(i, place(), CodeDepUnknown, "%s %s names no step of this workflow%s", what, quote(dep), v.likeStep(i, dep))
+		case !v.together(i, at):
+			v.add(i, place(), CodeDepUnknown, "%s %s %s", what, quote(dep), v.apart(at))
 		case at > i: // order says whether it is only that, or part of a cycle
 			v.later = append(v.later, edge{i, at, n})
 		}
@@ -292,8 +299,43 @@ func (v *validator) onFailure(i int, s *Step) {
 	place := func() int32 { return v.place(i, "on_failure") }
 	if _, known := v.index[s.OnFailure]; !known {
 		v.add(i, place(), CodeOnFailure, "on_failure %s names no step of this workflow%s", quote(s.OnFailure), v.likeStep(i, s.OnFailure))
+	} else if at := v.index[s.OnFailure]; !v.together(i, at) {
+		v.add(i, place(), CodeOnFailure, "on_failure %s %s", quote(s.OnFailure), v.apart(at))
 	} else if s.OnFailure == s.Name {
 		v.add(i, place(), CodeOnFailureSelf, "on_failure names the step itself")
+	}
+}
+
+// together says whether two steps are both of finally, or neither.
+func (v *validator) together(i, other int) bool { return i >= v.main == (other >= v.main) }
+
+// apart says why a step cannot lead to one that is not together with it.
+func (v *validator) apart(at int) string {
+	if at >= v.main {
+		return "names a step of finally, and those come when all others are over"
+	}
+	return "names a step outside of finally: all of those are over by then, and expressions say what became of them"
+}
+
+func (v *validator) compensate(i int, s *Step) {
+	if s.Compensate != nil && s.Compensate.Handler == "" {
+		v.missing(i, "compensate.handler_name", CodeHandlerMissing, "compensate needs a handler_name")
+	}
+}
+
+// finally looks for what the steps of finally cannot have.
+func (v *validator) finally(i int, s *Step) {
+	if i < v.main {
+		return
+	}
+	if typeOf(s) == TypeWaitSignal {
+		v.add(i, v.place(i, "type"), CodeFinallyStep, "a step of finally cannot wait for a signal: a run whose fate is decided takes none")
+	}
+	if s.Timer != nil && s.Timer.Cron != "" {
+		v.add(i, v.place(i, "timer.cron_expr"), CodeFinallyStep, "a timer of finally has delay_ms: a cron_expr could hold the end of the run up for years")
+	}
+	if s.Compensate != nil {
+		v.add(i, v.keyPlace(i, "compensate"), CodeFinallyStep, "nothing compensates a step of finally")
 	}
 }
 
@@ -369,6 +411,8 @@ func (v *validator) signal(i int, s *Step) {
 	}
 	if _, known := v.index[g.OnTimeout]; !known {
 		v.add(i, place(), CodeOnTimeout, "on_timeout %s names no step of this workflow%s", quote(g.OnTimeout), v.likeStep(i, g.OnTimeout))
+	} else if at := v.index[g.OnTimeout]; !v.together(i, at) {
+		v.add(i, place(), CodeOnTimeout, "on_timeout %s %s", quote(g.OnTimeout), v.apart(at))
 	} else if g.OnTimeout == s.Name {
 		v.add(i, place(), CodeOnTimeoutSelf, "on_timeout names the wait itself")
 	}

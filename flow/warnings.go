@@ -11,14 +11,14 @@ const manyOutputs = 1000
 // warn reports what can be run and is hardly meant.
 func (v *validator) warn() {
 	if len(v.index) == 0 {
-		for i := range v.d.Steps {
-			v.index[v.d.Steps[i].Name] = i
+		for i := range v.steps {
+			v.index[v.steps[i].Name] = i
 		}
 	}
 	deps, jump := v.edges()
-	for i := range v.d.Steps {
-		v.warnTimeout(i, &v.d.Steps[i])
-		if n := len(v.d.Steps[i].Dependencies); n > manyOutputs {
+	for i := range v.steps {
+		v.warnTimeout(i, &v.steps[i])
+		if n := len(v.steps[i].Dependencies); n > manyOutputs {
 			v.add(i, v.place(i, "dependencies"), CodeManyOutputs, "the outputs of %s steps join here, and a task is at most 16 MiB; those that are not wanted belong in after", commas(int64(n)))
 		}
 	}
@@ -29,15 +29,15 @@ func (v *validator) warn() {
 
 // edges are those between steps that exist: see order.
 func (v *validator) edges() (deps [][]int32, jump []int32) {
-	deps, jump = make([][]int32, len(v.d.Steps)), make([]int32, len(v.d.Steps))
-	for i := range v.d.Steps {
-		for _, dep := range slices.Concat(v.d.Steps[i].Dependencies, v.d.Steps[i].After) {
-			if at, ok := v.index[dep]; ok {
+	deps, jump = make([][]int32, len(v.steps)), make([]int32, len(v.steps))
+	for i := range v.steps {
+		for _, dep := range slices.Concat(v.steps[i].Dependencies, v.steps[i].After) {
+			if at, ok := v.index[dep]; ok && v.together(i, at) {
 				deps[i] = append(deps[i], int32(at))
 			}
 		}
 		jump[i] = -1
-		if e, ok := v.index[v.d.Steps[i].branch()]; ok {
+		if e, ok := v.index[v.steps[i].branch()]; ok && v.together(i, e) {
 			jump[i] = int32(e)
 		}
 	}
@@ -65,7 +65,7 @@ func (v *validator) warnConditions(deps [][]int32, jump []int32) {
 		again = false
 		for i := range deps {
 			is := func(d int32) bool { return conditional[d] }
-			if !conditional[i] && (v.d.Steps[i].When != "" || slices.ContainsFunc(deps[i], is) || slices.ContainsFunc(named[i], is)) {
+			if !conditional[i] && (v.steps[i].When != "" || slices.ContainsFunc(deps[i], is) || slices.ContainsFunc(named[i], is)) {
 				conditional[i], any = true, true
 				again = again || jump[i] >= 0 && int(jump[i]) < i
 			}
@@ -77,7 +77,7 @@ func (v *validator) warnConditions(deps [][]int32, jump []int32) {
 	var pairs []pair // of conditional dependencies, one after the other: when each follows from the one before, all do
 	var joins []int
 	for i := range deps {
-		if j := v.d.Steps[i].Join; j != "" && j != JoinAll {
+		if j := v.steps[i].Join; j != "" && j != JoinAll {
 			continue
 		}
 		last := int32(-1)
@@ -96,7 +96,7 @@ func (v *validator) warnConditions(deps [][]int32, jump []int32) {
 		if i := joins[n]; !ok && i != told {
 			told = i
 			v.add(i, v.dependencyPlace(i, slices.Index(deps[i], pairs[n].to)), CodeJoinAll, "%s and %s are each skipped when a condition is false, and this step needs both: with join any it needs one",
-				quote(v.d.Steps[pairs[n].from].Name), quote(v.d.Steps[pairs[n].to].Name))
+				quote(v.steps[pairs[n].from].Name), quote(v.steps[pairs[n].to].Name))
 		}
 	}
 }
@@ -106,18 +106,18 @@ func (v *validator) warnConditions(deps [][]int32, jump []int32) {
 func (v *validator) warnShared(deps [][]int32, jump []int32) {
 	by := map[int32][]int32{}
 	for i, e := range jump {
-		if e >= 0 && v.d.Steps[i].OnFailure != "" {
+		if e >= 0 && v.steps[i].OnFailure != "" {
 			by[e] = append(by[e], int32(i))
 		}
 	}
-	for i := range v.d.Steps {
+	for i := range v.steps {
 		names := by[int32(i)]
 		if len(names) < 2 || inARow(names, deps, jump) {
 			continue
 		}
-		s := &v.d.Steps[i]
+		s := &v.steps[i]
 		for _, n := range names {
-			name := v.d.Steps[n].Name
+			name := v.steps[n].Name
 			if !slices.Contains(s.Dependencies, name) && !slices.Contains(s.After, name) {
 				v.add(i, v.place(i, "name"), CodeOnFailureShared, "on_failure of %d steps names this one, and it starts with the first failure; to wait for all of them, depend on them (%s is missing)", len(names), quote(name))
 				break
@@ -147,7 +147,7 @@ func (v *validator) warnOutput(deps [][]int32) {
 		}
 	}
 	n := 0
-	for i := range has {
+	for i := range has[:v.main] {
 		if !has[i] {
 			n++
 		}

@@ -18,6 +18,7 @@ const (
 	ReasonChild         = "child"          // the step waits for its child
 	ReasonRepeat        = "repeat"         // a loop waits for its next round
 	ReasonTimer         = "timer"          // the step waits for a time
+	ReasonFinishing     = "finishing"      // the fate of the run is decided, and something is left to do
 	ReasonRunning       = "running"        // a worker has the step
 )
 
@@ -25,5 +26,5 @@ const (
 // something about, then what takes its time, then what moves.
 func ReasonCodes() []string {
 	return []string{ReasonNewerRelease, ReasonQuarantined, ReasonDiskFull, ReasonPaused, ReasonServicePaused, ReasonNoWorker, ReasonNoWorkflow, ReasonKeyHeld, ReasonServiceFull, ReasonUnknownSignal,
-		ReasonSignal, ReasonRetryAt, ReasonQueued, ReasonChild, ReasonRepeat, ReasonTimer, ReasonRunning}
+		ReasonSignal, ReasonRetryAt, ReasonQueued, ReasonChild, ReasonRepeat, ReasonTimer, ReasonFinishing, ReasonRunning}
 }

@@ -13,7 +13,9 @@ type Status struct {
 	WorkflowID      string                `json:"workflow_id"`
 	WorkflowName    string                `json:"workflow_name"`
 	Version         uint32                `json:"version"`
-	State           string                `json:"state"`            // running, completed, failed, cancelled, quarantined
+	State           string                `json:"state"`          // running, finishing, completed, failed, cancelled, quarantined
+	Fate            string                `json:"fate,omitempty"` // of a run that is, or was, finishing: the state that was decided then
+	Compensation    *Compensation         `json:"compensation,omitempty"`
 	Paused          bool                  `json:"paused,omitempty"` // no task of it is handed out, and no time of it comes
 	Input           json.RawMessage       `json:"input"`
 	Output          json.RawMessage       `json:"output"` // null until the run has completed
@@ -71,6 +73,33 @@ type AsOf struct {
 	At  string `json:"at"`
 }
 
+// Compensation is what a run takes back, because it failed or was cancelled.
+type Compensation struct {
+	Total  int                  `json:"total"`         // steps, and items of steps, that are to be compensated
+	Done   int                  `json:"done"`          // that were
+	Failed []CompensationFailed `json:"failed"`        // whose compensation failed for good, in the order in which they did
+	Now    *CompensationNow     `json:"now,omitempty"` // the one that is under way
+}
+
+// CompensationFailed is a compensation that has failed for good.
+type CompensationFailed struct {
+	Step    string `json:"step"` // or an item, such as book[3]
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Attempt uint32 `json:"attempt"`
+}
+
+// CompensationNow is the compensation that is under way.
+type CompensationNow struct {
+	Step    string     `json:"step"` // or an item
+	State   string     `json:"state"`
+	Attempt uint32     `json:"attempt"`
+	Since   string     `json:"since"`
+	Due     string     `json:"due,omitempty"` // of its next attempt
+	Worker  string     `json:"worker,omitempty"`
+	Error   *StepError `json:"error,omitempty"` // of the last failed attempt
+}
+
 // RunError is why a run failed.
 type RunError struct {
 	Step    string `json:"step"` // ""; no step: its time was over, say
@@ -98,6 +127,8 @@ type StepStatus struct {
 	Caught     bool       `json:"caught,omitempty"`      // of a failed step: the step that its on_failure names has started
 	Round      *uint32    `json:"round,omitempty"`       // of a step with repeat: the newest one, from 0
 	Kept       string     `json:"kept,omitempty"`        // of a step of a fork that never runs there: kept, or set when its output was given
+
+	Compensation string `json:"compensation,omitempty"` // of a step that is compensated: waiting, running, done, failed; of the items of a step the run tells
 
 	Items *ItemCounts `json:"items,omitempty"` // of a step with for_each, once its list is known
 	Child string      `json:"child,omitempty"` // of a workflow step: the id of its newest child

@@ -45,8 +45,13 @@ func (s *State) Apply(seq uint64, at int64, e *event.Event) error {
 // that ends a run, or reopens it, may be about all.
 func (s *State) Near(e *event.Event, fn func(Instance)) {
 	switch e.Kind {
-	case event.RunFailed, event.RunCompleted, event.RunCancelled, event.RunReopened:
+	case event.RunFailed, event.RunCompleted, event.RunCancelled, event.RunReopened, event.RunFinishing:
 		for i := range s.All() {
+			fn(i)
+		}
+		return
+	case event.CompensationBegan:
+		if i, ok := s.Graph.UndoOf(e.Step); ok {
 			fn(i)
 		}
 		return
@@ -74,9 +79,12 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 	if (e.Kind == event.RunStarted) != (s.Events == 0) {
 		return "a run has one RunStarted, its first event"
 	}
+	if e.Kind == event.CompensationBegan {
+		return s.compensationBegan(at, e)
+	}
 	var st *Step
 	if e.OfStep() {
-		if st = s.At(e.Step); st == nil {
+		if st = s.At(e.Step); st == nil && (e.Kind != event.AttemptEnded || !s.Dropped(e.Step)) {
 			return fmt.Sprintf("step %d of %d", e.Step, s.next())
 		}
 	}
@@ -116,8 +124,11 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		s.Status, s.Reason, s.Hurt, s.EndedAt = Quarantined, e.Message, true, 0
 		return ""
 	}
-	if s.Status != Running {
+	if !s.Status.Live() {
 		return "the run is " + s.Status.String()
+	}
+	if s.Graph.Endings() && st != nil && !ofRun(e.Kind) && !s.moves(e.Step) {
+		return fmt.Sprintf("the run is %s, and it is not the turn of the step", s.Status)
 	}
 	if st != nil && !st.corrected {
 		if why := st.Kind().refuses(e.Kind, st); why != "" {
@@ -131,6 +142,13 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		return s.kept(seq, at, e, st)
 	case event.StepCorrected:
 		return s.corrected(e.Step, st, at)
+	case event.RunFinishing:
+		if s.Status != Running {
+			return "its fate is decided"
+		}
+		return s.finishing(seq, at, e)
+	case event.FinallyBegan:
+		return s.finallyBegan(at)
 	case event.StepBlocked:
 		s.blocked(seq, at, st)
 	case event.KeysGranted:
@@ -145,13 +163,16 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 			return fmt.Sprintf("the step is %s at attempt %d", st.State, st.Attempt)
 		}
 		s.to(st, StepRunning, at)
+		s.tried(e.Step, st)
 		st.Worker, st.Local, st.Due = e.Name, e.Forced, 0
 	case event.AttemptFailed:
+		s.tried(e.Step, st)
 		return s.attemptFailed(at, e, st)
 	case event.AttemptLost:
 		if e.Attempt != st.Attempt {
 			return fmt.Sprintf("the step is %s at attempt %d", st.State, st.Attempt)
 		}
+		s.tried(e.Step, st)
 		st.Losses++
 		if st.Boot != 0 {
 			st.Had = st.Worker
@@ -181,6 +202,7 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 			s.cancelItems(l, at)
 		}
 		s.failed(e.Step)
+		s.undoOver(e.Step, st.Error)
 	case event.FailureCaught:
 		if st.Caught {
 			return "its failure is caught already"
@@ -213,6 +235,9 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		s.to(st, StepWaiting, at)
 		s.Mail.Await(s.Spec(e.Step).Signal.Name, e.Step)
 	case event.SignalReceived:
+		if s.Status != Running {
+			return "the run is " + s.Status.String()
+		}
 		if _, known := s.Mail.Find(e.ID); known {
 			return fmt.Sprintf("signal %q has been received", e.ID)
 		}
@@ -227,7 +252,11 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		if s.open != 0 {
 			return fmt.Sprintf("%d steps are not settled", s.open)
 		}
-		s.Output = keepIf(seq, e.Payload)
+		if s.Status == Running {
+			s.Output = keepIf(seq, e.Payload)
+		} else if s.Fate != Completed || s.finals != 0 {
+			return fmt.Sprintf("its fate is %s, and %d steps of finally are not settled", s.Fate, s.finals)
+		}
 		s.end(Completed, at)
 	case event.RunPaused:
 		return s.pause(at, e)
@@ -274,6 +303,9 @@ func (st *Step) answered(e *event.Event) {
 }
 
 func (st *Step) out() bool { return st.State == StepScheduled || st.State == StepRunning }
+
+// ofRun says whether an event with a step is about the run.
+func ofRun(k event.Kind) bool { return k == event.RunFailed || k == event.RunFinishing }
 
 func ready(st *Step) bool { return st.State == StepPending || st.State == StepDormant }
 
@@ -358,6 +390,11 @@ func (s *State) completed(seq uint64, at int64, e *event.Event, st *Step) string
 		s.outBytes += uint64(st.Output.Len)
 	}
 	s.settle(e.Step)
+	if s.compensable(e.Step) {
+		s.done = append(s.done, e.Step)
+	}
+	s.tried(e.Step, st)
+	s.undoOver(e.Step, nil)
 	return ""
 }
 
@@ -379,12 +416,25 @@ func (s *State) release(st *Step) {
 }
 
 func (s *State) end(status RunState, at int64) {
+	finishing := s.Status == Finishing
 	s.Status, s.EndedAt, s.Pause = status, at, nil
-	s.agenda = s.agenda[:0]
-	s.Mail.LeaveAll()
 	if status == Completed {
+		s.agenda = s.agenda[:0]
+		s.Mail.LeaveAll()
 		return
 	}
+	s.stop(at)
+	for i := s.Graph.Main; finishing && int(i) < len(s.Steps); i++ { // nothing of it comes any more
+		if st := &s.Steps[i]; ready(st) {
+			s.to(st, StepCancelled, at)
+		}
+	}
+}
+
+// stop cancels whatever is open.
+func (s *State) stop(at int64) {
+	s.agenda = s.agenda[:0]
+	s.Mail.LeaveAll()
 	for i, st := range s.All() {
 		if st.State.Open() {
 			s.cancel(i, st, at)
@@ -412,15 +462,19 @@ func (s *State) cancel(i Instance, st *Step, at int64) {
 
 // reopen is the retry of a run: what was settled stays, the failed step and each cancelled one become ready anew.
 func (s *State) reopen(at int64) string {
-	if s.Status != Failed && s.Status != Cancelled {
+	switch {
+	case s.Status != Failed && s.Status != Cancelled:
 		return "the run is " + s.Status.String()
+	case s.Touched:
+		return "steps of it were compensated"
 	}
+	s.takeBackEnding(at)
 	s.Status, s.EndedAt, s.FailedBy, s.Reason = Running, 0, -1, ""
 	s.Fault = nil
 	s.setDeadline(at)
 	s.unfail()
 	for i, st := range s.All() {
-		if s.isItem(i) { // its step says what becomes of it
+		if s.isItem(i) || i >= s.Graph.Main && s.comesLast(i) { // its step says what becomes of it
 			continue
 		}
 		k := st.Kind()

@@ -15,13 +15,13 @@ func (s *State) check() string {
 	var skipped, handled uint32
 	var outBytes uint64
 	for i, st := range s.All() {
-		if int(i) < len(s.Steps) && !s.settled(i) {
+		if i < s.Graph.Main && !s.settled(i) {
 			open++
 		}
 		if st.State.Open() {
 			live++
 		}
-		if st.Caught {
+		if st.Caught && i < s.Graph.Main {
 			handled++
 		}
 		if st.State == StepSkipped {
@@ -46,6 +46,9 @@ func (s *State) check() string {
 	if s.Status == Running && open == 0 && s.asksResult() == AskNothing {
 		return "2: every step is settled"
 	}
+	if why := s.checkEnding(); why != "" {
+		return why
+	}
 	if why := s.checkWaits(); why != "" {
 		return why
 	}
@@ -57,7 +60,7 @@ func (s *State) check() string {
 	}
 	seen := map[Instance]bool{}
 	for _, o := range s.Outs {
-		if st := s.At(o.Step); seen[o.Step] || st == nil || o.Attempt > st.Attempt || st.State == StepRunning {
+		if st := s.At(o.Step); seen[o.Step] || st == nil && !s.Dropped(o.Step) || st != nil && (o.Attempt > st.Attempt || st.State == StepRunning) {
 			return fmt.Sprintf("7: attempt %d of step %d is out beside another", o.Attempt, o.Step)
 		}
 		seen[o.Step] = true
@@ -82,11 +85,11 @@ func (s *State) checkStep(i Instance, st *Step) string {
 		if st.need != need {
 			return fmt.Sprintf("1: it needs %d, want %d", st.need, need)
 		}
-		if v, _ := s.verdict(i); s.Status == Running && v != leave && v != ask {
+		if v, _ := s.verdict(i); v != leave && v != ask {
 			return "2: its turn has come"
 		}
 	}
-	if st.State.Open() && s.Status != Running && s.Status != Quarantined {
+	if st.State.Open() && !s.moves(i) && s.Status != Quarantined {
 		return "3: an open step"
 	}
 	keyed := len(s.Keys(i)) > 0 && s.itemsOf(i) == nil // of a step over a list, its items want them

@@ -243,7 +243,7 @@ func (t *Turn) ChildOver(i Instance, end ChildEnd) {
 		return
 	}
 	st := s.At(i)
-	if s.Status != Running || c.Leaving || st == nil || st.State != StepWaiting {
+	if !s.Status.Live() || c.Leaving || st == nil || st.State != StepWaiting {
 		t.add(event.Event{Kind: event.ChildEnded, Step: i, ID: c.ID, Code: end.State.String()})
 		return
 	}

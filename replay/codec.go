@@ -20,7 +20,7 @@ import (
 //	fields  = msgpack map: field number -> value, ascending, zero values left out
 //	payload = msgpack array [sequence, length] or [sequence, length, bytes] when length is at most 48
 //
-// A state of a run with children, or of a child, has encoding 7, of one that is paused or a fork, or of which an operator skipped a step, encoding 6, one with tags has encoding 5, one with items has encoding 4, any other of a definition that uses more of the language than dependencies, waits and timers, or of a
+// A state of a definition with compensations or finally, of a run with children, or of a child, has encoding 7, of one that is paused or a fork, or of which an operator skipped a step, encoding 6, one with tags has encoding 5, one with items has encoding 4, any other of a definition that uses more of the language than dependencies, waits and timers, or of a
 // run that started later, has encoding 3. Another one with instances
 // beyond its definition, or with answers, has encoding 2, and any other is encoded as it was before there were such. Answers came to it later than instances: a release that knows only these says of the field that a newer one wrote it.
 const Encoding = 7
@@ -75,8 +75,18 @@ const (
 	kPause = 40 // from encoding 6 on
 	kFork  = 41 // the same
 
-	kParent   = 50 // from encoding 7 on
-	kChildren = 51 // the same
+	kParent     = 50 // from encoding 7 on
+	kChildren   = 51 // the same
+	kFate       = 65 // this, and what follows, from encoding 7 on
+	kDecided    = 66
+	kFinal      = 67
+	kEnds       = 68
+	kTouched    = 69
+	kDone       = 70
+	kUndone     = 71
+	kUndoFailed = 72
+	kUndo       = 73
+	kFloors     = 74
 )
 
 // Numbers of the fields of a step.
@@ -102,7 +112,8 @@ const (
 	kSkip   // from encoding 3 on
 	kCaught // the same
 
-	kKept = 30 // from encoding 6 on: 1, or 2 when it was set
+	kKept  = 30 // from encoding 6 on: 1, or 2 when it was set
+	kTried = 31 // from encoding 7 on
 )
 
 // fields collects the fields of a map that are not zero.
@@ -261,6 +272,9 @@ func (s *State) encode(f, in *fields, dst []byte, answers bool) []byte {
 	if s.appendChildren(f) {
 		encoding = Encoding
 	}
+	if s.appendEnding(f, answers) {
+		encoding = Encoding
+	}
 	return f.flush(append(dst, encoding))
 }
 
@@ -268,8 +282,8 @@ func (s *State) encode(f, in *fields, dst []byte, answers bool) []byte {
 // of the run's newest events.
 func (s *State) appendAnswers(f *fields) bool {
 	n := 0
-	for i, st := range s.All() { // those of items stand with them
-		if st.Answer.Hash != 0 && !s.isItem(i) {
+	for i, st := range s.All() { // those of items and of a compensation stand with them
+		if st.Answer.Hash != 0 && !s.isItem(i) && !s.isUndo(i) {
 			n++
 		}
 	}
@@ -280,7 +294,7 @@ func (s *State) appendAnswers(f *fields) bool {
 	f.buf = pack.AppendArray(f.buf, n)
 	for i, st := range s.All() {
 		a := st.Answer
-		if a.Hash == 0 || s.isItem(i) {
+		if a.Hash == 0 || s.isItem(i) || s.isUndo(i) {
 			continue
 		}
 		n := 3
@@ -388,11 +402,7 @@ func (st *Step) fields(f *fields) {
 	f.string(kWorker, st.Worker)
 	if e := st.Error; e != nil {
 		f.key(kError)
-		f.buf = pack.AppendArray(f.buf, 5)
-		for _, v := range []string{e.Code, e.Message, e.Type, e.Stack} {
-			f.buf = pack.AppendString(f.buf, v)
-		}
-		f.buf = pack.AppendUint(f.buf, uint64(e.Attempt))
+		f.buf = appendError(f.buf, e)
 	}
 	f.uint(kFloor, uint64(st.Floor))
 	f.uint(kStepBoot, st.Boot)
@@ -405,6 +415,22 @@ func (st *Step) fields(f *fields) {
 	if st.Kept {
 		f.uint(kKept, uint64(1+count(st.Set)))
 	}
+	if st.Tried {
+		f.uint(kTried, 1)
+	}
+}
+
+func appendError(b []byte, e *StepError) []byte {
+	b = pack.AppendArray(b, 5)
+	for _, v := range []string{e.Code, e.Message, e.Type, e.Stack} {
+		b = pack.AppendString(b, v)
+	}
+	return pack.AppendUint(b, uint64(e.Attempt))
+}
+
+func readError(r *pack.Reader) *StepError {
+	r.Array()
+	return &StepError{Code: r.String(), Message: r.String(), Type: r.String(), Stack: r.String(), Attempt: uint32(r.Uint())}
 }
 
 func (s *State) arrivals(f *fields) {
@@ -632,6 +658,10 @@ func Decode(b []byte, g *flow.Graph) (*State, error) {
 			if err := s.readChildren(r); err != nil {
 				return nil, err
 			}
+		case kFate, kDecided, kFinal, kEnds, kTouched, kDone, kUndone, kUndoFailed, kUndo, kFloors:
+			if err := s.readEnding(k, r); err != nil {
+				return nil, err
+			}
 		case kFilled:
 			if err := s.readFilled(r); err != nil {
 				return nil, err
@@ -706,8 +736,9 @@ func (st *Step) read(r *pack.Reader) error {
 			kept := r.Uint()
 			st.Kept, st.Set = kept != 0, kept == 2
 		case kError:
-			r.Array()
-			st.Error = &StepError{Code: r.String(), Message: r.String(), Type: r.String(), Stack: r.String(), Attempt: uint32(r.Uint())}
+			st.Error = readError(r)
+		case kTried:
+			st.Tried = r.Uint() == 1
 		default:
 			return fmt.Errorf("replay: encoded step has an unknown field %d: %w", k, event.ErrFormat)
 		}
@@ -767,10 +798,11 @@ func (s *State) derive(waits []Instance) error {
 	}
 	for i := range s.Steps {
 		st := &s.Steps[i]
-		if !s.settled(Instance(i)) {
+		main := i < int(s.Graph.Main)
+		if main && !s.settled(Instance(i)) {
 			s.open++
 		}
-		if st.Caught {
+		if st.Caught && main {
 			s.Handled++
 		}
 		st.need = 0
@@ -779,6 +811,9 @@ func (s *State) derive(waits []Instance) error {
 				st.need++
 			}
 		}
+	}
+	if err := s.deriveEnding(); err != nil {
+		return err
 	}
 	for _, i := range waits {
 		if st := s.At(i); st == nil || !st.Kind().mail {

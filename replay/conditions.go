@@ -53,10 +53,13 @@ type Condition struct {
 
 // Asks says what an instance waits for that somebody outside of the loop must work out.
 func (s *State) Asks(i Instance) Ask {
-	if !s.Graph.Asks || s.Status != Running {
+	if !s.Graph.Asks || !s.Status.Live() {
 		return AskNothing
 	}
 	if i == RunItself {
+		if s.Status != Running {
+			return AskNothing
+		}
 		return s.asksResult()
 	}
 	if s.asksUntil(i) {

@@ -21,19 +21,24 @@ const (
 )
 
 // MatchCorrect says why a step cannot be corrected so, and gives it. It must be open, or have failed without anything that caught that;
-// of a run that has failed, only what failed it can be corrected, and not as failed: the run is opened again then.
+// while a run is finishing, a step whose compensation is under way stands for that. Of a run that has failed, only what failed it can be corrected, and not as failed: the run is opened again then.
 func (s *State) MatchCorrect(step string, as Correction, output []byte) (Instance, error) {
 	i, ok := s.Step(step)
 	if !ok {
 		return 0, refusal.ErrStepNotFound
 	}
+	if s.undo != nil && s.Status == Finishing && s.Target(s.undo.i) == i {
+		return s.undo.i, nil
+	}
 	st := &s.Steps[i]
-	failed := st.State == StepFailed && !st.Caught && !st.Kept && as != CorrectFail
+	failed := st.State == StepFailed && !s.settled(i) && as != CorrectFail
 	switch {
 	case s.Status == Quarantined || s.Status == Failed && s.Hurt:
 		return i, refusal.ErrRunQuarantined
+	case s.Status == Failed && failed && s.Touched:
+		return i, refusal.ErrRunCompensated
 	case s.Status == Failed && failed:
-	case s.Status != Running:
+	case !s.Status.Live():
 		return i, refusal.ErrRunFinished
 	case !st.State.Open() && !failed:
 		return i, refusal.ErrStepNotOpen
@@ -57,6 +62,10 @@ func (t *Turn) Correct(i Instance, as Correction, output []byte, why string) {
 	case CorrectComplete:
 		t.add(event.Event{Kind: event.StepCompleted, Step: i, Payload: output})
 	case CorrectSkip:
+		if t.S.Target(i) != i { // it is a compensation, and was not done
+			t.fail(i, t.S.At(i).Attempt, failure.FailedByOperator, "an operator skipped it")
+			return
+		}
 		t.add(event.Event{Kind: event.StepSkipped, Step: i, Code: SkipOperator.String()})
 	default:
 		message := "an operator failed it"

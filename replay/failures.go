@@ -24,7 +24,7 @@ func (s *State) onFailure(i Instance) Instance {
 // in a fork.
 func (s *State) settled(i Instance) bool {
 	st := &s.Steps[i]
-	return st.State.Settled() || st.Caught || st.Kept && st.State == StepFailed
+	return st.State.Settled() || st.Caught || st.State == StepFailed && (st.Kept || s.Graph.Final(i))
 }
 
 // settledFor says the same as the step by sees it: to the one that its on_failure names, a failed step is settled.
@@ -34,6 +34,10 @@ func (s *State) settledFor(i, by Instance) bool {
 
 // failed folds that a step has failed for good.
 func (s *State) failed(i Instance) {
+	if int(i) < len(s.Steps) && s.Graph.Final(i) { // it stops only what depends on it
+		s.settle(i)
+		return
+	}
 	e := s.onFailure(i)
 	if e < 0 {
 		return
@@ -47,6 +51,9 @@ func (s *State) failed(i Instance) {
 // caught folds that the branch of a failed step has started.
 func (s *State) caught(i Instance, st *Step) {
 	st.Caught = true
+	if s.Graph.Final(i) {
+		return
+	}
 	s.Handled++
 	s.failures = slices.DeleteFunc(s.failures, func(f Instance) bool { return f == i })
 	if st.Kept { // it counted as settled already
@@ -97,7 +104,7 @@ func (g Graph) hasFailed(t *Turn, i Instance) {
 	s := t.S
 	switch e := s.onFailure(i); {
 	case e < 0 || s.Steps[e].State == StepSkipped && s.Steps[e].Skip != SkipOperator: // one that an operator skipped counts as having started
-		t.add(event.Event{Kind: event.RunFailed, Step: i})
+		t.over(event.Event{Kind: event.RunFailed, Step: i})
 	case s.Steps[e].State == StepDormant:
 		s.agenda.push(e)
 	default: // it has started, for another one
@@ -133,7 +140,7 @@ func (t *Turn) catch(i Instance) {
 func (t *Turn) stands(i Instance) bool {
 	for _, w := range t.S.failures {
 		if t.S.Graph.Branch[w] == i {
-			t.add(event.Event{Kind: event.RunFailed, Step: w})
+			t.over(event.Event{Kind: event.RunFailed, Step: w})
 			return true
 		}
 	}

@@ -66,11 +66,15 @@ func (s *State) PlanFork(g *flow.Graph, from string, set []string) (*ForkPlan, e
 		if !ok {
 			return nil, fmt.Errorf("step %q: %w", name, refusal.ErrStepNotFound)
 		}
+		if g.Final(i) {
+			return nil, fmt.Errorf("step %q is one of finally, which always runs: %w", name, refusal.ErrStepNotFound)
+		}
 		again = append(again, i)
 	}
+	undone := s.compensated()
 	for k := range p.of {
 		i := Instance(k)
-		if p.of[k] = s.same(g, i); p.of[k] < 0 || !s.settled(p.of[k]) {
+		if p.of[k] = s.same(g, i); p.of[k] < 0 || !s.settled(p.of[k]) || undone[p.of[k]] {
 			again = append(again, i)
 		}
 	}
@@ -99,7 +103,7 @@ func (s *State) PlanFork(g *flow.Graph, from string, set []string) (*ForkPlan, e
 func (s *State) same(g *flow.Graph, i Instance) Instance {
 	now := &g.Def.Steps[i]
 	was, ok := s.Graph.Index[now.Name]
-	if !ok {
+	if !ok || g.Final(i) || s.Graph.Final(was) { // steps of finally always run
 		return -1
 	}
 	old, st := &s.Graph.Def.Steps[was], &s.Steps[was]

@@ -14,22 +14,31 @@ type Graph struct{ *flow.Graph }
 
 // Begin looks at the steps that depend on nothing.
 func (g Graph) Begin(t *Turn) {
-	for i := range t.S.Steps {
+	for i := range g.Main {
 		if st := &t.S.Steps[i]; st.need == 0 && st.State == StepPending {
-			t.S.agenda.push(Instance(i))
+			t.S.agenda.push(i)
 		}
 	}
 }
+
+// Last looks at the steps of finally that depend on nothing.
+func (g Graph) Last(t *Turn) { g.beginFinally(t) }
 
 // Settled looks at those that wait for the step: its dependents, the step that its on_timeout names, and the joins of its branches. One
 // that failed for good fails the run.
 func (g Graph) Settled(t *Turn, i Instance) {
 	s := t.S
+	if g.UndoSpec(i) != nil { // Decide says what is next
+		return
+	}
 	if l, _ := s.itemAt(i); l != nil {
 		t.itemSettled(l)
 		return
 	}
-	if s.At(i).State == StepFailed {
+	switch failed := s.At(i).State == StepFailed; {
+	case failed && g.Final(i):
+		t.finalFailed(i)
+	case failed:
 		g.hasFailed(t, i)
 		return
 	}
@@ -59,8 +68,9 @@ func (g Graph) Decide(t *Turn) {
 	case s.open == 0:
 		t.done()
 	case s.hopeless():
-		t.add(event.Event{Kind: event.RunFailed, Step: s.uncaught()})
+		t.over(event.Event{Kind: event.RunFailed, Step: s.uncaught()})
 	}
+	t.finish()
 }
 
 // Freed looks at the steps that an operator freed from a timer.
@@ -81,16 +91,16 @@ func (g Graph) Reopen(t *Turn) {
 	if t.Err != nil {
 		return
 	}
-	for i := range t.S.Steps {
+	for i := range g.Main {
 		if ready(&t.S.Steps[i]) {
-			t.S.agenda.push(Instance(i))
+			t.S.agenda.push(i)
 		}
 	}
 }
 
 // Cancel ends the run.
 func (g Graph) Cancel(t *Turn, reason string) {
-	t.add(event.Event{Kind: event.RunCancelled, Message: reason, By: t.By})
+	t.over(event.Event{Kind: event.RunCancelled, Message: reason, By: t.By})
 }
 
 // settle counts, for those that wait for the step, one less.
@@ -98,7 +108,11 @@ func (s *State) settle(i Instance) {
 	if int(i) >= len(s.Steps) {
 		return
 	}
-	s.open--
+	if s.Graph.Final(i) {
+		s.finals--
+	} else {
+		s.open--
+	}
 	for _, d := range s.Graph.Needed[i] {
 		s.Steps[d].need--
 	}
@@ -133,7 +147,7 @@ const (
 
 func (s *State) verdict(i Instance) (verdict, SkipReason) {
 	st := &s.Steps[i]
-	if !ready(st) || s.Held {
+	if !ready(st) || s.Held || !s.moves(i) {
 		return leave, 0
 	}
 	if st.again {
@@ -241,7 +255,7 @@ func (s *State) becomeReadyAgain(st *Step, at int64) {
 
 // WaitsOn says that the timer of that step is waiting, or that steps deferred to it are.
 func (s *State) WaitsOn(timer Instance) bool {
-	if s.Status != Running {
+	if !s.Status.Live() {
 		return false
 	}
 	if s.At(timer).State == StepWaiting {

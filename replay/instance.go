@@ -41,6 +41,9 @@ func (s *State) addedAt(i Instance) *Step {
 	if l, k := s.itemAt(i); l != nil {
 		return l.each[k].st
 	}
+	if s.undo != nil && s.undo.i == i {
+		return &s.undo.Step
+	}
 	if a := s.find(i); a != nil {
 		return &a.Step
 	}
@@ -68,6 +71,9 @@ func (s *State) All() iter.Seq2[Instance, *Step] {
 				return
 			}
 		}
+		if s.undo != nil && !yield(s.undo.i, &s.undo.Step) {
+			return
+		}
 		for _, a := range s.added {
 			if !yield(a.i, &a.Step) {
 				return
@@ -78,6 +84,12 @@ func (s *State) All() iter.Seq2[Instance, *Step] {
 
 // of gives the step of the definition that an instance belongs to.
 func (s *State) of(i Instance) Instance {
+	if int(i) < len(s.Steps) {
+		return i
+	}
+	if target, ok := s.Graph.Undoes(i); ok {
+		i = target
+	}
 	if int(i) < len(s.Steps) {
 		return i
 	}
@@ -96,6 +108,9 @@ func (s *State) Spec(i Instance) *Spec {
 }
 
 func (s *State) addedSpec(i Instance) *Spec {
+	if undo := s.Graph.UndoSpec(i); undo != nil {
+		return undo
+	}
 	if a := s.find(i); a != nil && a.own != nil {
 		return a.own
 	}
@@ -117,6 +132,9 @@ func (s *State) Name(i Instance) string {
 func (s *State) Dropped(i Instance) bool {
 	if l, k := s.itemAt(i); l != nil {
 		return l.each[k].completed()
+	}
+	if of, ok := s.Graph.Undoes(i); ok {
+		return slices.Contains(s.queue[:s.undone], of)
 	}
 	return i >= s.Graph.Numbers() && i < s.next() && s.find(i) == nil
 }
@@ -188,7 +206,7 @@ func (s *State) Refs(i Instance) []Instance {
 
 // sink says whether the instance's output is part of the run's.
 func (s *State) sink(i Instance) bool {
-	return int(i) < len(s.Steps) && len(s.Graph.Dependents[i]) == 0
+	return i < s.Graph.Main && len(s.Graph.Dependents[i]) == 0
 }
 
 // Dues calls fn for each instance that waits for a time, RunItself among them, with that time (Unix ms).

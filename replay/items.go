@@ -57,7 +57,10 @@ type ItemState struct {
 type ItemCounts struct{ Total, Completed, Failed, Open int }
 
 // isItem says whether the number is that of an item.
-func (s *State) isItem(i Instance) bool { return int(i) >= len(s.Steps) && i < s.Graph.Numbers() }
+func (s *State) isItem(i Instance) bool {
+	_, _, is := s.Graph.Item(i)
+	return is
+}
 
 // itemsOf gives the items of a step with for_each, once they are known; nil else.
 func (s *State) itemsOf(step Instance) *items {
@@ -304,7 +307,8 @@ func (s *State) begunItem(i Instance) *Step {
 	}
 	it := &l.each[k]
 	if it.st == nil {
-		it.st = &Step{kind: s.Steps[l.of].kind}
+		floor := s.floor(s.Graph.ListOf(l.of))
+		it.st = &Step{kind: s.Steps[l.of].kind, Attempt: floor, Floor: floor}
 	}
 	return it.st
 }
@@ -356,7 +360,9 @@ func (s *State) itemMoved(l *items, k int, was StepState) {
 	l.bytes += uint64(st.Output.Len)
 	it.seq, it.len, it.attempt, it.since, it.answer, it.st = st.Output.Seq, st.Output.Len, st.Attempt, st.Since, st.Answer, nil
 	delete(s.rounds, s.first(l.of)+Instance(k))
-	delete(s.filled, s.first(l.of)+Instance(k))
+	if i := s.first(l.of) + Instance(k); !s.compensable(i) { // its compensation has the same input and keys
+		delete(s.filled, i)
+	}
 	delete(s.children, s.first(l.of)+Instance(k))
 }
 
@@ -431,7 +437,7 @@ func (t *Turn) goOver(i Instance) {
 		return
 	}
 	most := s.Graph.Def.Steps[i].ParallelOf()
-	going := func() bool { return t.Err == nil && s.Status == Running && s.Steps[i].State == StepWaiting }
+	going := func() bool { return t.Err == nil && s.moves(i) && s.Steps[i].State == StepWaiting }
 	for going() && l.open < most {
 		k, more := l.waits()
 		if !more {

@@ -209,7 +209,7 @@ func (s *State) checkItems() string {
 		if l.open > 0 && st.State != StepWaiting {
 			return fmt.Sprintf("9: %d items of step %q are open, and it is %s", l.open, name, st.State)
 		}
-		if _, more := l.waits(); s.Status == Running && st.State == StepWaiting && more && l.open < s.Graph.Def.Steps[l.of].ParallelOf() && !s.asksFill(l.of) {
+		if _, more := l.waits(); s.moves(l.of) && st.State == StepWaiting && more && l.open < s.Graph.Def.Steps[l.of].ParallelOf() && !s.asksFill(l.of) {
 			return fmt.Sprintf("9: %d items of step %q are open, and the next one does not begin", l.open, name)
 		}
 	}

@@ -84,6 +84,7 @@ var common = map[event.Kind]States{
 	event.StepKept:           In(StepPending, StepDormant),
 	event.StepFailed:         In(StepPending, StepDormant, StepBlocked, StepScheduled, StepRunning, StepWaiting, StepRetrying, StepDeferred),
 	event.RunFailed:          In(StepFailed),
+	event.RunFinishing:       In(StepFailed),
 	event.FailureCaught:      In(StepFailed),
 }
 

@@ -52,6 +52,8 @@ func (s *State) MatchStart(start Origin) (known bool, err error) {
 func (s *State) MatchSignal(name, id string, payload []byte) (by string, received bool, err error) {
 	a, received := s.Mail.Find(id)
 	switch {
+	case !received && s.Status == Finishing:
+		return "", false, refusal.ErrRunFinishing
 	case !received:
 		return "", false, s.closed()
 	case a.Name != name || a.Payload != HashBytes(payload) || int(a.Size) != len(payload):
@@ -132,12 +134,16 @@ func (s RunState) MatchCancel() (cancelled bool, err error) {
 // anew meanwhile. A child that was not abandoned is retried by its parent.
 func (s *State) MatchRetry() error {
 	switch {
+	case s.Status == Finishing:
+		return refusal.ErrRunFinishing
 	case s.Status != Failed && s.Status != Cancelled:
 		return refusal.ErrRunNotFailed
 	case s.Hurt:
 		return refusal.ErrRunQuarantined
 	case s.Parent != nil && !s.Parent.Abandon:
 		return fmt.Errorf("%w: retry run %q, of which it is the child for step %q", refusal.ErrParentDecides, s.Parent.ID, s.Parent.Name)
+	case s.Touched:
+		return refusal.ErrRunCompensated
 	}
 	return nil
 }

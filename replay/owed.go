@@ -15,9 +15,9 @@ const (
 func (s *State) Owed(i Instance) Owed {
 	running := s.At(i).State == StepRunning
 	switch {
-	case s.Status == Running && running:
+	case s.Status.Live() && running:
 		return OwedAnswer
-	case s.Status == Running && s.At(i).State == StepScheduled && !s.At(i).Kind().children: // who starts a child is asked, see AskChild
+	case s.Status.Live() && s.At(i).State == StepScheduled && !s.At(i).Kind().children: // who starts a child is asked, see AskChild
 		return OwedOffer
 	case s.Status == Quarantined && running:
 		return OwedEnd

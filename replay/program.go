@@ -13,6 +13,8 @@ type Program interface {
 	Freed(t *Turn, timer Instance)
 	// Decide is called when all facts of a turn are folded. It adds what follows from them, until nothing more does.
 	Decide(t *Turn)
+	// Last is called when the steps that come last begin.
+	Last(t *Turn)
 	// Reopen lets a failed or cancelled run go on.
 	Reopen(t *Turn)
 	// Cancel ends a run that an operator or its parent does not want any more.

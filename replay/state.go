@@ -17,9 +17,10 @@ const (
 	Failed      RunState = 2
 	Cancelled   RunState = 3
 	Quarantined RunState = 4
+	Finishing   RunState = 5 // its fate is decided, and compensations or steps of finally are left to do
 )
 
-var runStates = [...]string{"running", "completed", "failed", "cancelled", "quarantined"}
+var runStates = [...]string{"running", "completed", "failed", "cancelled", "quarantined", "finishing"}
 
 func (s RunState) String() string {
 	if int(s) < len(runStates) {
@@ -112,6 +113,7 @@ type Step struct {
 	again     bool      // becomes ready anew in this turn, whatever its dependencies
 	corrected bool      // an operator has taken it from whoever had it, and what it ends as is next
 	Skip      SkipReason
+	Tried     bool     // somebody has had an attempt of it; known of what can be compensated
 	Caught    bool     // of a failed step: a branch has taken its failure
 	Kept      bool     // of a fork: it was taken over, and never runs here
 	Set       bool     // it is kept, and what it gave was said by whoever forked the run
@@ -166,13 +168,15 @@ type Out struct {
 //     skipped, outBytes the size of the outputs of completed sinks.
 //  2. Nothing is left to decide: while the run is running, no step's turn has come but of those that ask (see Ask), and a step is not
 //     settled.
-//  3. A step is open (from blocked to deferred) only while the run is running or quarantined.
+//  3. A step is open (from blocked to deferred) only while the run is running, finishing or quarantined.
 //  4. A step wants or holds keys (Request) only if its definition names some and it is blocked, scheduled, running, retrying or
 //     between two rounds. In all but the first it holds them: Fence is later than Request.
 //  5. A time (Due) stands only on a step that waits for it, or did when it was cancelled; a timer, a retry and a deferral have one.
 //  6. The waits in the mailbox are the steps that wait for a signal, each once.
 //  7. A step has at most one attempt out from before the run ended, and the newest attempt of a running step is not that one.
 //  8. EndedAt is set when the run has ended, and not before. FailedBy names a failed step if the run has failed, or Fault says why.
+//  10. While the run is finishing its fate is known, and there is something that it waits for. A step of finally is open only when finally has
+//     begun, and that has not before all is compensated.
 //  9. The counts of a step's items are right; items are open only while their step waits for them, and as many as may be.
 type State struct {
 	Run      uint64 // the run's number: the sequence of its first event
@@ -208,6 +212,8 @@ type State struct {
 	Handled   uint32 // failures that were caught
 	Boot      uint64 // of the newest events that carry one; see event.Event
 
+	ending
+
 	added      []*added   // instances beyond the definition, by number, but for those that were dropped
 	grown      int32      // how many were added
 	open       int32      // steps of the definition that are not settled
@@ -229,7 +235,8 @@ type State struct {
 
 // New gives the state of a run of that graph before its first event.
 func New(g *flow.Graph) *State {
-	s := &State{Graph: g, FailedBy: -1, Steps: make([]Step, len(g.Def.Steps)), open: int32(len(g.Def.Steps))}
+	s := &State{Graph: g, FailedBy: -1, Steps: make([]Step, len(g.Def.Steps)), open: g.Main}
+	s.finals = int32(len(g.Def.Steps)) - g.Main
 	for i := range s.Steps {
 		s.Steps[i].need, s.Steps[i].kind = int32(len(g.Needs[i])), kindOf(g.Def.Steps[i].Type)
 		if len(g.NamedBy[i]) > 0 {
@@ -242,7 +249,7 @@ func New(g *flow.Graph) *State {
 // Brief gives what an open run is without its steps, signals and keys: it costs the same however large the run is.
 func (s *State) Brief() *State {
 	return &State{Run: s.Run, ID: s.ID, Workflow: s.Workflow, Version: s.Version, Graph: s.Graph, Status: s.Status, Input: s.Input, Trace: s.Trace, Tags: s.Tags, Parent: s.Parent, FailedBy: -1,
-		Reason: s.Reason, Pause: s.Pause, Fork: s.Fork, Hurt: s.Hurt, CreatedAt: s.CreatedAt, StartAt: s.StartAt, Held: s.Held, Deadline: s.Deadline, LastAt: s.LastAt, LastSeq: s.LastSeq, Events: s.Events, Skipped: s.Skipped, Handled: s.Handled, Boot: s.Boot}
+		Reason: s.Reason, Pause: s.Pause, Fork: s.Fork, Hurt: s.Hurt, CreatedAt: s.CreatedAt, StartAt: s.StartAt, Held: s.Held, Deadline: s.Deadline, LastAt: s.LastAt, LastSeq: s.LastSeq, Events: s.Events, Skipped: s.Skipped, Handled: s.Handled, Boot: s.Boot, ending: ending{Fate: s.Fate, Decided: s.Decided}}
 }
 
 // Step gives the step of that name.
@@ -276,7 +283,7 @@ func (st *Step) Answers(attempt uint32, boot uint64, worker string) bool {
 // UnderWay says that the run is running and the attempt is the newest of the instance, offered or in a worker's hands.
 func (s *State) UnderWay(i Instance, attempt uint32) bool {
 	st := s.At(i)
-	return s.Status == Running && st != nil && st.Attempt == attempt && st.out()
+	return s.Status.Live() && st != nil && st.Attempt == attempt && st.out()
 }
 
 // Released takes the requests for object keys that ended since the last call.
@@ -298,7 +305,7 @@ func (s *State) Out(step Instance) (Out, bool) {
 
 // Idle says that nothing but time or a signal can move the run: it can be put away until then.
 func (s *State) Idle() bool {
-	if s.Status != Running || len(s.Outs) > 0 || s.leaving > 0 {
+	if !s.Status.Live() || len(s.Outs) > 0 || s.leaving > 0 {
 		return false
 	}
 	if s.Asks(RunItself) != AskNothing {

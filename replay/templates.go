@@ -40,13 +40,13 @@ func (s *State) Templates(i Instance) (any, ofKeys bool) {
 
 // StepInput gives what the templates of an instance's input came to; false: it has none, or has not been ready.
 func (s *State) StepInput(i Instance) (Payload, bool) {
-	f := s.filled[i]
+	f := s.filled[s.Target(i)]
 	return f.input, f.input.Seq != 0
 }
 
 // Keys gives the object keys of an instance.
 func (s *State) Keys(i Instance) []string {
-	if f, ok := s.filled[i]; ok && f.keys != nil {
+	if f, ok := s.filled[s.Target(i)]; ok && f.keys != nil {
 		return f.keys
 	}
 	return s.Spec(i).ObjectKeys

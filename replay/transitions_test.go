@@ -50,7 +50,7 @@ func TestTransitions(t *testing.T) {
 			}
 		}
 	}
-	for status := replay.Running; status <= replay.Quarantined; status++ {
+	for status := replay.Running; status <= replay.Finishing; status++ {
 		for kind := event.RunStarted; kind < event.Kinds; kind++ {
 			if to, ok := followRun(t, status, kind); ok {
 				fmt.Fprintf(&b, "%-11s %-9s + %-14s = %s\n", "run", status, kind, to)
@@ -114,6 +114,12 @@ func follow(t *testing.T, g *flow.Graph, from replay.StepState, kind event.Kind)
 			t.Fatal(err)
 		}
 	}
+	if kind == event.RunFinishing { // a run with steps of finally
+		var err error
+		if g, err = flow.NewGraph(&flow.Definition{Steps: g.Def.Steps, Finally: []flow.Step{flow.Task("last", "svc", "h")}}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	s := begun(t, g, from)
 	if child && kind != event.ItemsSet && kind != event.ChildStarted { // its child is open
 		s = begun(t, g, replay.StepScheduled)
@@ -126,6 +132,8 @@ func follow(t *testing.T, g *flow.Graph, from replay.StepState, kind event.Kind)
 	switch kind {
 	case event.ChildStarted, event.ChildEnded:
 		e.ID = "c"
+	case event.RunFinishing:
+		e.Name = "failed"
 	case event.StepScheduled:
 		e.Attempt = 2
 	case event.StepKept:

@@ -39,7 +39,7 @@ func (t *Turn) add(e event.Event) {
 		return
 	}
 	stops := e.Kind.Stops() || e.Kind == event.RunPaused || e.Kind == event.StepCorrected || e.Kind == event.StepFailed && t.S.itemsOf(e.Step) != nil // the items that are open then
-	if t.Stopping != nil && t.S.Status == Running && stops {
+	if t.Stopping != nil && t.S.Status.Live() && stops {
 		t.Stopping(t)
 		if t.Err != nil {
 			return
@@ -54,6 +54,8 @@ func (t *Turn) add(e event.Event) {
 	switch e.Kind {
 	case event.RunStarted, event.RunBegan:
 		t.S.program().Begin(t)
+	case event.FinallyBegan:
+		t.S.program().Last(t)
 	case event.StepCompleted, event.StepTimedOut, event.StepSkipped, event.StepFailed:
 		t.S.program().Settled(t, e.Step)
 	case event.FailureCaught:
@@ -172,7 +174,7 @@ func (t *Turn) Signal(name, id string, payload []byte) {
 
 // Due says that the clock has reached due for the step. It reports whether the step waited for that time.
 func (t *Turn) Due(step Instance, due int64) bool {
-	if t.Err != nil || t.S.Status != Running || t.S.Pause != nil || due == 0 || t.At < due {
+	if t.Err != nil || !t.S.Status.Live() || t.S.Pause != nil || due == 0 || t.At < due {
 		return false
 	}
 	if step == RunItself {
@@ -241,7 +243,7 @@ func (t *Turn) Quarantine(seq uint64, why string) {
 
 // Decide adds what follows from the facts until nothing more does.
 func (t *Turn) Decide() {
-	if t.Err == nil && t.S.Status == Running {
+	if t.Err == nil && t.S.Status.Live() {
 		t.S.program().Decide(t)
 	}
 }

@@ -85,11 +85,11 @@ func (t *Turn) runDue(due int64) bool {
 
 // failRun fails the run for a reason that is no step's.
 func (t *Turn) failRun(code, message string) {
-	t.add(event.Event{Kind: event.RunFailed, Code: code, Message: message})
+	t.over(event.Event{Kind: event.RunFailed, Code: code, Message: message})
 }
 
 func (s *State) fault(at int64, e *event.Event) string {
-	if s.Status != Running {
+	if !s.Status.Live() {
 		return "the run is " + s.Status.String()
 	}
 	s.Fault = &Fault{e.Code, e.Message}
@@ -111,7 +111,7 @@ func (t *Turn) output(got Evaluated) {
 		t.failRun(got.code(), got.Err)
 		return
 	}
-	t.add(event.Event{Kind: event.RunCompleted, Payload: got.Value})
+	t.over(event.Event{Kind: event.RunCompleted, Payload: got.Value})
 }
 
 // done completes the run, all of whose steps are settled.
@@ -120,7 +120,7 @@ func (t *Turn) done() {
 		t.S.wanted = append(t.S.wanted, RunItself)
 		return
 	}
-	t.add(event.Event{Kind: event.RunCompleted})
+	t.over(event.Event{Kind: event.RunCompleted})
 }
 
 // overOutput says whether the run's output would be too large with that many bytes more. One that a template says is bounded by itself.

@@ -14,14 +14,14 @@ import (
 // Binding: how a handler's input is filled.
 //
 // Each field of the input struct that encoding/json knows, by its JSON name, is a parameter. It is taken from the first place that
-// has it: input, which the step's templates came to; of a step over a list, item and index, and a key of the item, if that is an object;
+// has it: of a compensation, output and fate, and a key of the output, if that is an object; of a step of finally, fate; input, which the step's templates came to; of a step over a list, item and index, and a key of the item, if that is an object;
 // input_data; a dependency of that name; a key of the only dependency's output, if that is an object; a key of the
 // workflow's input. Found nowhere it stays zero, or, tagged `agnt5:"required"`, fails the attempt for good. What is found is what
 // json.Unmarshal makes of an object with these keys.
 //
 // A map with string keys gets the union of these places, the first place winning. If its values are neither any nor
 // json.RawMessage, an only dependency whose output is an object gives the keys of that object, and not its own name. Any other
-// input gets the step's input, if it has templates, else the item, else the only dependency's output, or, without dependencies, the
+// input gets, in a compensation, the output of the step that it takes back; else the step's input, if it has templates, else the item, else the only dependency's output, or, without dependencies, the
 // workflow's input. An empty struct gets nothing.
 
 type plan struct {
@@ -150,7 +150,9 @@ func (p *plan) bind(ctx context.Context, t *Task, in any) error {
 		return nil
 	case inputValue:
 		raw := t.WorkflowInput
-		if t.Input != nil {
+		if t.Output != nil {
+			raw = t.Output
+		} else if t.Input != nil {
 			raw = t.Input
 		} else if t.Index != nil {
 			raw = t.Item
@@ -198,7 +200,7 @@ func (p *plan) fetch(ctx context.Context, t *Task) error {
 	switch {
 	case len(t.References) == 0 || p.kind == inputNothing:
 		return nil
-	case p.kind == inputValue && (t.Input != nil || t.Index != nil || len(t.Dependencies)+len(t.References) > 1): // it looks at none of them
+	case p.kind == inputValue && (t.Output != nil || t.Input != nil || t.Index != nil || len(t.Dependencies)+len(t.References) > 1): // it looks at none of them
 		return nil
 	case p.kind != inputStruct || len(t.Dependencies)+len(t.References) == 1:
 		return t.fetchAll(ctx)
@@ -248,7 +250,9 @@ func unmarshal(raw json.RawMessage, into any, what string) error {
 
 // The places where parameters are looked for, the first one first.
 const (
-	placeInput    = iota
+	placeEnding     = iota // output and fate
+	placeOutputKeys        // of the output that a compensation takes back
+	placeInput
 	placeItem     // item and index
 	placeItemKeys // of the item
 	placeInputData
@@ -263,6 +267,16 @@ func (t *Task) places() []map[string]json.RawMessage {
 	places := make([]map[string]json.RawMessage, allPlaces)
 	places[placeInput], places[placeInputData], places[placeWorkflow] = object(t.Input), object(t.InputData), object(t.WorkflowInput)
 	places[placeDependencies] = t.Dependencies
+	for name, b := range map[string]json.RawMessage{"fate": t.Fate, "output": t.Output} {
+		if b == nil {
+			continue
+		}
+		if places[placeEnding] == nil {
+			places[placeEnding] = map[string]json.RawMessage{}
+		}
+		places[placeEnding][name] = b
+	}
+	places[placeOutputKeys] = object(t.Output)
 	if t.Index != nil {
 		places[placeItem] = map[string]json.RawMessage{"item": t.Item, "index": json.RawMessage(strconv.Itoa(*t.Index))}
 		places[placeItemKeys] = object(t.Item)

@@ -44,6 +44,11 @@ type Task struct {
 	// Input is what the step's templates came to: an object, in which a handler's parameters are looked for first. nil: the step has none.
 	Input json.RawMessage `json:"input,omitempty"`
 
+	// Fate is that of the run, of a step of finally and of a compensation: {"state", "error"}; nil of any other task. Output is what the
+	// step gave that a compensation takes back (null when it did not complete); nil: it is no compensation.
+	Fate   json.RawMessage `json:"fate,omitempty"`
+	Output json.RawMessage `json:"output,omitempty"`
+
 	// References names the dependencies whose outputs do not travel with the task: Dependency reads them. nil: all travel.
 	References map[string]Reference `json:"references,omitempty"`
 

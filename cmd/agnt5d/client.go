@@ -323,8 +323,8 @@ func thenNames(of func(*flow.Step) string) func(*cobra.Command, []string, string
 				return nil
 			}
 			var names []string
-			for i := range def.Steps {
-				if name := of(&def.Steps[i]); name != "" && strings.HasPrefix(name, typed) && !slices.Contains(names, name) {
+			for _, s := range def.All() {
+				if name := of(&s); name != "" && strings.HasPrefix(name, typed) && !slices.Contains(names, name) {
 					names = append(names, name)
 				}
 			}

@@ -37,7 +37,7 @@ func addFilter(cmd *cobra.Command, f *runFilter) {
 	textFlag(cmd, &f.Text, "text", "only runs that failed with this text in the error")
 	textFlag(cmd, &f.stuck, "stuck-for", "only open runs without progress for this long (10m, 2h) that nothing will move by itself")
 	_ = cmd.RegisterFlagCompletionFunc("workflow", workflowNames)
-	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"running", "completed", "failed", "cancelled", "quarantined"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"running", "finishing", "completed", "failed", "cancelled", "quarantined"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 func (f *runFilter) empty() bool { return f.Filter.Empty() && f.stuck == "" }

@@ -115,16 +115,26 @@ func (do *deed) named(cmd *cobra.Command, runs []string, c *client.Client, o *re
 
 func newCancelCmd() *cobra.Command {
 	var reason string
+	var force bool
 	cmd := &cobra.Command{
 		Use:               "cancel RUN... | cancel --all [filters]",
 		Short:             "End runs",
-		Example:           "  agnt5d cancel order-17 --reason \"ordered twice\"\n  agnt5d cancel --all --workflow nightly",
-		ValidArgsFunction: runIDs("running", "quarantined"),
+		Example:           "  agnt5d cancel order-17 --reason \"ordered twice\"\n  agnt5d cancel order-17 --force\n  agnt5d cancel --all --workflow nightly",
+		ValidArgsFunction: runIDs("running", "finishing", "quarantined"),
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "kept in the run's history")
+	cmd.Flags().BoolVar(&force, "force", false, "end them at once: compensate nothing more, and run no finally step")
 	return many(cmd, deed{"cancelled",
-		func(ctx context.Context, c *client.Client, run string) error { return c.Cancel(ctx, run, reason) },
+		func(ctx context.Context, c *client.Client, run string) error {
+			if force {
+				return c.CancelNow(ctx, run, reason)
+			}
+			return c.Cancel(ctx, run, reason)
+		},
 		func(ctx context.Context, c *client.Client, f client.Filter, o client.ManyOptions) (client.Many, error) {
+			if force {
+				return client.Many{}, exit(exitUsage, "--force takes runs by their ids, not --all")
+			}
 			o.Reason = reason
 			return c.CancelMany(ctx, f, o)
 		}})

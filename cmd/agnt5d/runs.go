@@ -199,7 +199,7 @@ func newExplainCmd() *cobra.Command {
 		Short:             "Explain why a run is not progressing, and which command would help",
 		Example:           "  agnt5d explain order-17",
 		Args:              nargs("RUN"),
-		ValidArgsFunction: runIDs("running", "quarantined"),
+		ValidArgsFunction: runIDs("running", "finishing", "quarantined"),
 	}
 	addFile(cmd, &path)
 	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
@@ -222,6 +222,13 @@ func newExplainCmd() *cobra.Command {
 	})
 }
 
+// helpRetry names the command that reopens a run, if it can be.
+func helpRetry(out io.Writer, st *model.Status) {
+	if st.Compensation == nil {
+		fmt.Fprintf(out, "  agnt5d retry %s\n", ids.Word(st.WorkflowID))
+	}
+}
+
 func explain(cmd *cobra.Command, st *model.Status) error {
 	out := cmd.OutOrStdout()
 	if len(st.Tags) > 0 {
@@ -229,9 +236,11 @@ func explain(cmd *cobra.Command, st *model.Status) error {
 	}
 	switch {
 	case st.State == "failed":
-		fmt.Fprintf(out, "the run failed%s%s (%s)\n  agnt5d retry %s\n", cmp.Or(failedAt(" at step ", st.Error), ": "), visible(st.Error.Message), visible(st.Error.Code), ids.Word(st.WorkflowID))
+		fmt.Fprintf(out, "the run failed%s%s (%s)\n", cmp.Or(failedAt(" at step ", st.Error), ": "), visible(st.Error.Message), visible(st.Error.Code))
+		helpRetry(out, st)
 	case st.State == "cancelled":
-		fmt.Fprintf(out, "the run was cancelled: %s\n  agnt5d retry %s\n", visible(orDash(st.Reason)), ids.Word(st.WorkflowID))
+		fmt.Fprintf(out, "the run was cancelled: %s\n", visible(orDash(st.Reason)))
+		helpRetry(out, st)
 	case st.CompletedAt != "":
 		fmt.Fprintf(out, "the run has completed\n")
 	}

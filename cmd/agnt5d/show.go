@@ -151,6 +151,9 @@ func drawRun(out io.Writer, st *model.Status, def *flow.Definition, how drawing)
 	if st.Paused {
 		fmt.Fprint(out, ", paused")
 	}
+	if st.State == "finishing" {
+		fmt.Fprintf(out, ", its fate: %s", st.Fate)
+	}
 	fmt.Fprintf(out, "\nstarted %s", local(st.CreatedAt, how.in))
 	if st.CompletedAt != "" {
 		fmt.Fprintf(out, ", took %s", between(st.CreatedAt, st.CompletedAt))
@@ -171,12 +174,15 @@ func drawRun(out io.Writer, st *model.Status, def *flow.Definition, how drawing)
 	if err := drawSteps(out, st, def, how); err != nil {
 		return err
 	}
+	drawCompensation(out, st)
 	if e := st.Error; e != nil {
 		fmt.Fprintf(out, "\nfailed%s%s (%s)\n", cmp.Or(failedAt(" at ", e), ": "), visible(e.Message), visible(e.Code))
 		if s := st.Steps[e.Step]; s.Error != nil && s.Error.Stack != "" {
 			fmt.Fprintf(out, "%s\n", indent(s.Error.Stack))
 		}
-		fmt.Fprintf(out, "  agnt5d retry %s\n", ids.Word(st.WorkflowID))
+		if st.State == "failed" && st.Compensation == nil {
+			fmt.Fprintf(out, "  agnt5d retry %s\n", ids.Word(st.WorkflowID))
+		}
 	}
 	if st.State == "cancelled" || st.State == "quarantined" {
 		fmt.Fprintf(out, "\n%s: %s\n", st.State, visible(orDash(st.Reason)))
@@ -189,6 +195,22 @@ func drawRun(out io.Writer, st *model.Status, def *flow.Definition, how drawing)
 		printReasons(out, st.Reasons, "  ", "      ", how.in)
 	}
 	return nil
+}
+
+// drawCompensation says what was taken back.
+func drawCompensation(out io.Writer, st *model.Status) {
+	c := st.Compensation
+	if c == nil {
+		return
+	}
+	fmt.Fprintf(out, "\ncompensated %d of %d", c.Done, c.Total)
+	if c.Now != nil {
+		fmt.Fprintf(out, ", now %s (%s, attempt %d)", c.Now.Step, c.Now.State, c.Now.Attempt)
+	}
+	fmt.Fprintln(out)
+	for _, f := range c.Failed {
+		fmt.Fprintf(out, "  %s was not: %s (%s)\n", f.Step, visible(f.Message), f.Code)
+	}
 }
 
 // failedAt names the step by which a run failed, in front of why, and the attempt if there was one: a wait that timed out had none. "": no
@@ -247,9 +269,9 @@ func drawSteps(out io.Writer, st *model.Status, def *flow.Definition, how drawin
 	if err != nil {
 		return err
 	}
-	index := make(map[string]int, len(def.Steps))
-	for i := range def.Steps {
-		index[def.Steps[i].Name] = i
+	index := make(map[string]int, len(g.Def.Steps))
+	for i := range g.Def.Steps {
+		index[g.Def.Steps[i].Name] = i
 	}
 	d := diagram.Of(g)
 	if !how.all && how.only == nil {
@@ -277,7 +299,7 @@ func drawSteps(out io.Writer, st *model.Status, def *flow.Definition, how drawin
 		}
 		shown++
 		rail := strings.Replace(rails[i], diagram.Here, marks[step.State], 1)
-		line := fmt.Sprintf("  %s%s %-*s  %-10s%s", rail, strings.Repeat(" ", width-utf8.RuneCountInString(rails[i])), names, node.Name, step.State, about(&def.Steps[index[node.Name]], &step, how))
+		line := fmt.Sprintf("  %s%s %-*s  %-10s%s", rail, strings.Repeat(" ", width-utf8.RuneCountInString(rails[i])), names, node.Name, step.State, about(&g.Def.Steps[index[node.Name]], &step, how))
 		if tangled && len(before[i]) > 0 {
 			line += "  after " + few(before[i])
 		}
@@ -286,8 +308,8 @@ func drawSteps(out io.Writer, st *model.Status, def *flow.Definition, how drawin
 	switch {
 	case how.only != nil && shown == 0:
 		fmt.Fprintf(out, "  no step is %s\n", strings.Join(how.only, " or "))
-	case len(d.Nodes) < len(def.Steps):
-		fmt.Fprintf(out, "\n  %d steps: %s. --all draws each, --only failed those that failed\n", len(def.Steps), tally(st, st.Order))
+	case len(d.Nodes) < len(g.Def.Steps):
+		fmt.Fprintf(out, "\n  %d steps: %s. --all draws each, --only failed those that failed\n", len(g.Def.Steps), tally(st, st.Order))
 	}
 	return nil
 }
@@ -384,6 +406,9 @@ func about(def *flow.Step, s *model.StepStatus, how drawing) string {
 	}
 	if s.Round != nil && *s.Round > 0 {
 		parts = append(parts, fmt.Sprintf("round %d", *s.Round+1))
+	}
+	if s.Compensation != "" {
+		parts = append(parts, map[string]string{"done": "compensated", "failed": "compensation failed", "running": "is compensated", "waiting": "will be compensated"}[s.Compensation])
 	}
 	if s.Caught {
 		parts = append(parts, def.OnFailure+" took over")

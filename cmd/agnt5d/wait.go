@@ -52,7 +52,7 @@ func newWaitCmd() *cobra.Command {
 ended: 0 completed, 3 failed, 4 cancelled; 124: it has not ended within --timeout, and continues.`,
 		Example:           "  agnt5d wait order-17\n  agnt5d wait order-17 --timeout 30s",
 		Args:              nargs("RUN"),
-		ValidArgsFunction: runIDs("running", "quarantined"),
+		ValidArgsFunction: runIDs("running", "finishing", "quarantined"),
 	}
 	cmd.Flags().Var(&l, "timeout", "wait no longer than this (default: as long as it takes)")
 	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {

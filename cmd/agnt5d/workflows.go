@@ -46,7 +46,7 @@ func newWorkflowsCmd() *cobra.Command {
 
 // openRuns counts the open runs of a workflow, up to what one page of a list tells: there are more when it says 1000+.
 func openRuns(cmd *cobra.Command, c *client.Client, name string) (string, error) {
-	runs, more, err := c.List(cmd.Context(), client.Filter{Workflow: name, State: "running,quarantined"}, 1000, "")
+	runs, more, err := c.List(cmd.Context(), client.Filter{Workflow: name, State: "running,finishing,quarantined"}, 1000, "")
 	if err != nil {
 		return "", err
 	}

@@ -100,7 +100,7 @@ func heads(f *model.ListFilter) (journal.HeadFilter, error) {
 		for name := range strings.SplitSeq(f.State, ",") {
 			st, ok := replay.ParseRunState(name)
 			if !ok {
-				return jf, badFilter("state %q: want running, completed, failed, cancelled or quarantined, or several with commas between; a run that waits for something is running", name)
+				return jf, badFilter("state %q: want running, finishing, completed, failed, cancelled or quarantined, or several with commas between; a run that waits for something is running", name)
 			}
 			jf.States = append(jf.States, uint8(st))
 		}
@@ -110,7 +110,7 @@ func heads(f *model.ListFilter) (journal.HeadFilter, error) {
 		jf.Keep = func(h *journal.Head) bool { return failedSo(f, h) }
 	}
 	if f.StuckFor > 0 {
-		jf.States = only(jf.States, replay.Running)
+		jf.States = only(jf.States, replay.Running, replay.Finishing)
 		jf.Limit, jf.Look = min(jf.Limit, lookMostStuck), lookMostStuck
 	}
 	for _, r := range []struct {
@@ -129,12 +129,18 @@ func heads(f *model.ListFilter) (journal.HeadFilter, error) {
 // noState is one that no run is in.
 const noState = 255
 
-// only leaves of the states that were asked for (none: all) the one in which a run can be at all.
-func only(states []uint8, state replay.RunState) []uint8 {
-	if len(states) == 0 || slices.Contains(states, uint8(state)) {
-		return []uint8{uint8(state)}
+// only leaves of the states that were asked for (none: all) those in which a run can be at all.
+func only(states []uint8, possible ...replay.RunState) []uint8 {
+	var left []uint8
+	for _, state := range possible {
+		if len(states) == 0 || slices.Contains(states, uint8(state)) {
+			left = append(left, uint8(state))
+		}
 	}
-	return []uint8{noState}
+	if left == nil {
+		return []uint8{noState}
+	}
+	return left
 }
 
 func failedSo(f *model.ListFilter, h *journal.Head) bool {

@@ -64,6 +64,17 @@ func Show(seq, n uint64, at int64, run string, g *flow.Graph, e *event.Event) mo
 			}
 		}
 		out.Data["tags"] = changes
+	case event.RunFinishing:
+		put("fate", e.Name)
+		put("code", e.Code)
+		if e.Name == "cancelled" {
+			put("reason", e.Message)
+		} else {
+			put("message", e.Message)
+		}
+		if len(e.Payload) > 0 {
+			out.Data["output"] = json.RawMessage(e.Payload)
+		}
 	case event.RunFailed:
 		put("code", e.Code)
 		put("message", e.Message)
@@ -227,6 +238,9 @@ func stepName(g *flow.Graph, i int32) string {
 func specOf(g *flow.Graph, i int32) *flow.Step {
 	if g == nil {
 		return nil
+	}
+	if spec := g.UndoSpec(i); spec != nil {
+		return spec
 	}
 	if list, _, ok := g.Item(i); ok {
 		i = g.Lists[list].Step

@@ -95,6 +95,7 @@ func (a *Archive) status(l *Look, steps Steps) (*model.Status, error) {
 		out.ForkedFrom = &model.ForkedFrom{WorkflowID: s.Fork.ID, Step: s.Fork.From}
 	}
 	out.Error = runError(s)
+	a.ending(out, l)
 	var err error
 	if out.Input, err = a.Payload(s.Input); err != nil {
 		return nil, err
@@ -112,7 +113,7 @@ func (a *Archive) status(l *Look, steps Steps) (*model.Status, error) {
 	var counts Counts
 	skipped := s.SkipReasons()
 	for i, st := range s.All() {
-		if _, _, item := s.ItemOf(i); item { // its step counts it
+		if _, _, item := s.ItemOf(i); item || s.Target(i) != i { // its step counts it
 			continue
 		}
 		state := s.Shown(i)
@@ -165,7 +166,7 @@ func (a *Archive) step(l *Look, i replay.Instance, state replay.StepState) (mode
 	if e := st.Error; e != nil {
 		step.Error = &model.StepError{Code: e.Code, Message: e.Message, Type: e.Type, Stack: e.Stack, Attempt: e.Attempt}
 	}
-	step.Caught = st.Caught
+	step.Caught, step.Compensation = st.Caught, compensationOf(l.S, i)
 	if st.Set {
 		step.Kept = "set"
 	} else if st.Kept {

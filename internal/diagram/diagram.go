@@ -54,7 +54,7 @@ func Of(g *flow.Graph) *Diagram {
 	d := &Diagram{Nodes: make([]Node, len(g.Def.Steps))}
 	for i := range g.Def.Steps {
 		s := &g.Def.Steps[i]
-		d.Nodes[i] = Node{Name: s.Name, Type: s.Type, Marks: marks(s), Group: -1}
+		d.Nodes[i] = Node{Name: s.Name, Type: s.Type, Marks: marks(s, g.Final(int32(i))), Group: -1}
 		for _, to := range g.Dependents[i] {
 			d.Edges = append(d.Edges, Edge{i, int(to), Dependency})
 		}
@@ -80,12 +80,12 @@ func Of(g *flow.Graph) *Diagram {
 const ForEach = "for each"
 
 // marks are what is drawn behind a step's name.
-func marks(s *flow.Step) []string {
+func marks(s *flow.Step, final bool) []string {
 	var all []string
 	for _, m := range []struct {
 		mark string
 		has  bool
-	}{{"if", s.When != ""}, {ForEach, s.ForEach != nil}, {"repeat", s.Repeat != nil}} {
+	}{{"if", s.When != ""}, {ForEach, s.ForEach != nil}, {"repeat", s.Repeat != nil}, {"compensate", s.Compensate != nil}, {"finally", final}} {
 		if m.has {
 			all = append(all, m.mark)
 		}

@@ -228,7 +228,7 @@ func TestBranchesAndMarks(t *testing.T) {
 		{Name: "sorry", Type: flow.TypeTask},
 	}
 	g := &flow.Graph{Def: &flow.Definition{Steps: steps}, Index: map[string]int32{"list": 0, "each": 1, "sorry": 2},
-		Deps: [][]int32{nil, {0}, nil}, Dependents: [][]int32{{1}, nil, nil}, Branch: []int32{2, -1, -1}}
+		Deps: [][]int32{nil, {0}, nil}, Dependents: [][]int32{{1}, nil, nil}, Branch: []int32{2, -1, -1}, Main: 3}
 	d := diagram.Of(g)
 	var mermaid, dot, svg strings.Builder
 	_ = d.Mermaid(&mermaid, nil)

@@ -84,7 +84,10 @@ func cells(line string) []string {
 func known(t *testing.T) map[string]json.RawMessage {
 	var d flow.Definition
 	fill(reflect.ValueOf(&d).Elem())
-	d.Output, d.Steps[0].InputData, d.Steps[0].Input, d.Steps[0].ForEach = json.RawMessage("1"), json.RawMessage("1"), json.RawMessage("{}"), json.RawMessage("[]")
+	d.Output = json.RawMessage("1")
+	for _, s := range []*flow.Step{&d.Steps[0], &d.Finally[0]} {
+		s.InputData, s.Input, s.ForEach = json.RawMessage("1"), json.RawMessage("{}"), json.RawMessage("[]")
+	}
 	body, err := flow.Canonical(&d)
 	if err != nil {
 		t.Fatal(err)
@@ -100,6 +103,7 @@ func known(t *testing.T) map[string]json.RawMessage {
 			keys[prefix+key] = v
 			switch {
 			case key == "input":
+			case prefix == "compensate." && key == "retry": // its keys are those of retry
 			case key == "steps":
 				var steps []json.RawMessage
 				if err := json.Unmarshal(v, &steps); err != nil {
@@ -129,6 +133,8 @@ func fill(v reflect.Value) {
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
 		fill(v.Index(0))
+	case reflect.Bool:
+		v.SetBool(true)
 	case reflect.String:
 		v.SetString("x")
 	case reflect.Int64:
@@ -245,6 +251,8 @@ func limits(t *testing.T, r row) {
 		switch outer, _, _ := strings.Cut(r.key, "."); {
 		case key == "max_items", key == "max_parallel":
 			step["for_each"] = []int{}
+		case outer == "compensate":
+			at["handler_name"] = "u"
 		case outer == "repeat":
 			at["until"], at["max_rounds"] = "true", 1
 		}

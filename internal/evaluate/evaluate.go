@@ -60,7 +60,7 @@ func Answer(q *shard.Question, from Source) (*shard.Evaluated, error) {
 		if env.Output, err = from.Payload(q.Output); err != nil {
 			return nil, err
 		}
-		names := expression.Round
+		names := expression.Round | also(q)
 		if q.Item != nil {
 			names |= expression.Item
 		}
@@ -73,13 +73,13 @@ func Answer(q *shard.Question, from Source) (*shard.Evaluated, error) {
 	}
 	out.Got.Yes = true
 	if q.When {
-		out.Got = condition("when", q.What.When, 0, env)
+		out.Got = condition("when", q.What.When, also(q), env)
 	}
 	if !out.Got.Yes || out.Got.Err != "" {
 		return out, nil
 	}
 	if q.ForEach {
-		out.Got.List, out.Got.ListErr = list(q.What, env)
+		out.Got.List, out.Got.ListErr = list(q.What, also(q), env)
 	}
 	if q.Fill {
 		fill(&out.Got, q, env)
@@ -115,11 +115,19 @@ func birth(out *shard.Evaluated, q *shard.Question, from Source) (err error) {
 	return err
 }
 
+// also are the names that the expressions of a question may use beside the usual ones, whatever they are for.
+func also(q *shard.Question) expression.Names {
+	if q.Fate != nil {
+		return expression.Fate
+	}
+	return 0
+}
+
 // fill works out what the templates of a step come to.
 func fill(got *replay.Evaluated, q *shard.Question, env *expression.Env) {
-	what, names := q.What, expression.Names(0)
+	what, names := q.What, also(q)
 	if what.ForEach != nil {
-		names = expression.Item
+		names |= expression.Item
 	}
 	if what.Input != nil {
 		t, err := template(what.Input, names)
@@ -172,12 +180,12 @@ func filled(q *shard.Question, env *expression.Env, from Source) ([]replay.Fille
 }
 
 // list works out what a step goes over.
-func list(step *replay.Spec, env *expression.Env) (items json.RawMessage, why string) {
+func list(step *replay.Spec, names expression.Names, env *expression.Env) (items json.RawMessage, why string) {
 	text, is := step.ItemsExpression()
 	if !is {
 		return step.ForEach, ""
 	}
-	p, err := compiled(text, 0)
+	p, err := compiled(text, names)
 	if err == nil {
 		items, err = p.List(env)
 	}
@@ -201,7 +209,7 @@ func condition(key, text string, names expression.Names, env *expression.Env) (g
 }
 
 func environment(q *shard.Question, from Source) (*expression.Env, error) {
-	env := &expression.Env{Run: expression.Run{ID: q.ID, Workflow: q.Workflow, Version: int64(q.Version), CreatedAt: rfc3339.Format(q.Created)}}
+	env := &expression.Env{Run: expression.Run{ID: q.ID, Workflow: q.Workflow, Version: int64(q.Version), CreatedAt: rfc3339.Format(q.Created)}, Fate: q.Fate}
 	var err error
 	if env.Input, err = from.Payload(q.Input); err != nil {
 		return nil, err

@@ -66,10 +66,16 @@ const (
 	ChildStarted Kind = 60 // intent: Step, Attempt, ID (of the child), Name (its workflow), Version, Due (when its time is over); Forced: it is the step's last child, which goes on
 	ChildStopped Kind = 61 // intent: Step, Code (why): its child is cancelled, and the step waits for its end
 	ChildEnded   Kind = 62 // fact: Step, ID, Code (its state): a child for which its step waits no more has ended
+
+	// What a run does when its fate is decided.
+
+	RunFinishing      Kind = 65 // intent, or fact of a cancellation: Name (its fate); Step, by whose failure, or Code, Message; Payload (its output, when a template says it)
+	CompensationBegan Kind = 66 // intent: Step, which is a step or an item: it is compensated
+	FinallyBegan      Kind = 67 // intent: the steps of finally begin
 )
 
 // Kinds is one more than the largest number of a kind.
-const Kinds = ChildEnded + 1
+const Kinds = FinallyBegan + 1
 
 var names = [...]string{
 	RunStarted: "RunStarted", StepBlocked: "StepBlocked", KeysGranted: "KeysGranted", StepScheduled: "StepScheduled",
@@ -87,6 +93,7 @@ var names = [...]string{
 	RunPaused: "RunPaused", RunResumed: "RunResumed", StepCorrected: "StepCorrected",
 	RunForked: "RunForked", StepKept: "StepKept",
 	ChildStarted: "ChildStarted", ChildStopped: "ChildStopped", ChildEnded: "ChildEnded",
+	RunFinishing: "RunFinishing", CompensationBegan: "CompensationBegan", FinallyBegan: "FinallyBegan",
 }
 
 func (k Kind) String() string {
@@ -155,7 +162,7 @@ var layouts = [...][]field{
 	TimerSet:       {fStep, fDue},
 	TimerFired:     {fStep, fForced, fBy},
 	RunCompleted:   {fPayload},
-	RunFailed:      {fStep, fCode, fMessage},
+	RunFailed:      {fStep, fCode, fMessage, fBy},
 	RunCancelled:   {fMessage, fBy},
 	RunReopened:    {fBy},
 	AttemptEnded:   {fStep, fAttempt},
@@ -185,9 +192,12 @@ var layouts = [...][]field{
 	RunForked:     {fID, fRef, fName, fHash, fBy},
 	StepKept:      {fStep, fName, fAttempt, fPayload, fRef, fCode, fMessage, fType, fStack, fVersion, fForced},
 
-	ChildStarted: {fStep, fAttempt, fID, fName, fVersion, fDue, fForced},
-	ChildStopped: {fStep, fCode},
-	ChildEnded:   {fStep, fID, fCode},
+	ChildStarted:      {fStep, fAttempt, fID, fName, fVersion, fDue, fForced},
+	ChildStopped:      {fStep, fCode},
+	ChildEnded:        {fStep, fID, fCode},
+	RunFinishing:      {fName, fStep, fCode, fMessage, fPayload, fBy},
+	CompensationBegan: {fStep},
+	FinallyBegan:      {},
 }
 
 // Event is one fact or intent. Which fields a kind uses is said at the kind; the others are zero. Sequence, position and
@@ -248,7 +258,7 @@ type ObjectWrite struct {
 // it. A kind that does so in time to come must be named here.
 func (k Kind) Stops() bool {
 	switch k {
-	case RunCompleted, RunFailed, RunCancelled, RunQuarantined:
+	case RunCompleted, RunFailed, RunCancelled, RunQuarantined, RunFinishing:
 		return true
 	}
 	return false
@@ -268,7 +278,13 @@ func (e *Event) Size() int {
 
 // OfStep says whether the event is about one step. A run can fail without one.
 func (e *Event) OfStep() bool {
-	return e.Kind.HasStep() && (e.Kind != RunFailed || e.Code == "")
+	switch e.Kind {
+	case RunFailed:
+		return e.Code == ""
+	case RunFinishing:
+		return e.Code == "" && e.Name == "failed"
+	}
+	return e.Kind.HasStep()
 }
 
 // HasStep says whether events of this kind are about one step.

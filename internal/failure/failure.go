@@ -42,6 +42,7 @@ const (
 	ChildFailed      = "child_failed"
 	ChildCancelled   = "child_cancelled"
 	TooDeep          = "too_deep"
+	FinallyFailed    = "finally_failed"
 )
 
 // Failure is a code and what it means.
@@ -83,5 +84,6 @@ var All = []Failure{
 	{ChildFailed, "attempt failed", "The child of the step failed; the message says how, and the error's type is the code of its failure."},
 	{ChildCancelled, "attempt failed, no retry", "The child of the step was cancelled by somebody."},
 	{TooDeep, "attempt failed, no retry", "The child would have more than 20 runs above it."},
+	{FinallyFailed, "run failed", "The run would have completed, but a step of its `finally` failed and nothing caught that; nothing is compensated."},
 	{TimerInvalid, "step failed", "The timer's time cannot be worked out any more: its time zone has gone from the machine, say."},
 }

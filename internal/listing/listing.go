@@ -25,7 +25,7 @@ type Filter struct {
 // Filters are all of them, in the order in which they are shown.
 var Filters = []Filter{
 	{Name: "workflow", Kind: "string", About: "only runs of this workflow", set: text(func(f *model.ListFilter) *string { return &f.Workflow })},
-	{Name: "state", Kind: "states", About: "only runs in this state, or in one of several with commas between: running, completed, failed, cancelled, quarantined", set: text(func(f *model.ListFilter) *string { return &f.State })},
+	{Name: "state", Kind: "states", About: "only runs in this state, or in one of several with commas between: running, finishing, completed, failed, cancelled, quarantined", set: text(func(f *model.ListFilter) *string { return &f.State })},
 	{Name: "id_prefix", Kind: "string", About: "only runs whose id has this prefix", set: text(func(f *model.ListFilter) *string { return &f.IDPrefix })},
 	{Name: "tag", Kind: "tag", Many: true, About: "only runs with this tag, name:value; more than one: with all of them", set: tag},
 	{Name: "since", Kind: "date-time", About: "only runs started at or after this time", set: instant(func(f *model.ListFilter) *int64 { return &f.Since })},

@@ -49,6 +49,8 @@ var (
 	ErrRunExpired        = refusal("run_expired", "the run was deleted; nothing of it is kept but its id, which cannot be used again for a while")
 	ErrRunConflict       = refusal("run_conflict", "the id belongs to another run")
 	ErrRunFinished       = refusal("run_finished", "the run has finished")
+	ErrRunFinishing      = refusal("run_finishing", "the fate of the run is decided, and it is finishing: it takes nothing more")
+	ErrRunCompensated    = refusal("run_compensated", "steps of the run were compensated, so it cannot be retried")
 	ErrRunOpen           = refusal("run_open", "the run has not finished")
 	ErrRunNotFailed      = refusal("run_not_failed", "only a failed or cancelled run can be retried")
 	ErrParentDecides     = refusal("parent_decides", "the run is a child, and is retried with its parent")

@@ -23,6 +23,7 @@ type Question struct {
 	Fill     bool // its templates are to be worked out, if it starts
 	FillKeys bool // those of its object keys, too
 	Input    replay.Payload
+	Fate     []byte               // JSON: that of the run, of a step of finally; nil of others
 	Steps    map[string]StepValue // those that its expressions name
 	Output   replay.Payload       // of the round, when that is what is asked about
 	Round    uint32               // from 0
@@ -128,6 +129,9 @@ func (r *Shard) question(a pending) {
 // ofStep puts in what a question about a step needs.
 func (q *Question) ofStep(s *replay.State, i replay.Instance) {
 	q.Name, q.What = s.Name(i), s.Spec(i)
+	if s.KnowsFate(i) {
+		q.Fate = s.FateJSON()
+	}
 	q.Fill, q.FillKeys = s.Templates(i)
 	switch q.Ask {
 	case replay.AskUntil:

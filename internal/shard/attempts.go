@@ -121,13 +121,13 @@ func (in *Outcome) fold(r *Shard, run *Run, t *replay.Turn) {
 		if slot != nil && slot.Attempt == c.Attempt && (slot.State == leases.Cancelled || slot.State == leases.Leased) {
 			r.b.release = append(r.b.release, slot)
 		}
-		in.answer(r, unwanted(run), false)
+		in.answer(r, unwanted(run, c.Step), false)
 	case late, stale:
 		if c.has(slot) && (slot.State == leases.Leased || slot.State == leases.Cancelled) { // the handler has returned, and nobody wants its answer
 			r.Hub.Answer(slot)
 			r.b.release = append(r.b.release, slot)
 		}
-		result := unwanted(run)
+		result := unwanted(run, c.Step)
 		r.atEnd(func() { in.repeats(r, run, result) }) // the outcome that was first may stand in this very turn
 	case holding, lostButOpen:
 		if r.noRoom(in) {
@@ -199,8 +199,8 @@ func (in *Outcome) repeats(r *Shard, run *Run, result Result) {
 }
 
 // unwanted is the result for an attempt that nobody waits for.
-func unwanted(run *Run) Result {
-	if run.S.Status != replay.Running {
+func unwanted(run *Run, i replay.Instance) Result {
+	if s := run.S; !s.Status.Live() || s.Status == replay.Finishing && !s.KnowsFate(i) {
 		return RunFinished
 	}
 	return StaleLease
@@ -287,8 +287,8 @@ type started struct{ slot *leases.Slot }
 
 func (f started) fold(r *Shard, run *Run, t *replay.Turn) {
 	st := run.S.At(f.slot.Step)
-	if f.slot.State == leases.Leased && !f.slot.Journaled && run.S.Status == replay.Running &&
-		st.State == replay.StepScheduled && st.Attempt == f.slot.Attempt {
+	if f.slot.State == leases.Leased && !f.slot.Journaled && run.S.Status.Live() &&
+		st != nil && st.State == replay.StepScheduled && st.Attempt == f.slot.Attempt {
 		r.journalStart(run, f.slot, t)
 	}
 }

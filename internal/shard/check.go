@@ -171,7 +171,7 @@ func (c *check) run(run *Run) string {
 				return fmt.Sprintf("4: nobody journals the start of %s", slot)
 			}
 		}
-		if s.Status != replay.Running || run.damaged() {
+		if !s.Status.Live() || run.damaged() {
 			continue
 		}
 		if asks := s.Asks(i) != replay.AskNothing; asks != (run.asked[i] != 0) {
@@ -184,7 +184,7 @@ func (c *check) run(run *Run) string {
 			return fmt.Sprintf("9: step %q is %s until %d, and nobody looks then", s.Name(i), st.State, st.Due)
 		}
 	}
-	if run.leased != leased || leased > 0 && s.Status != replay.Running {
+	if run.leased != leased || leased > 0 && !s.Status.Live() {
 		return fmt.Sprintf("4: %d leases whose start is not journaled are counted, want %d", run.leased, leased)
 	}
 	for _, o := range s.Outs {

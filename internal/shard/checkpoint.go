@@ -5,7 +5,6 @@ import (
 
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/leases"
-	"github.com/agnt5/agnt5d/replay"
 )
 
 // checkpoint is a recovery point in the making: when every run that was in the books at Base has a snapshot of Base or
@@ -111,7 +110,7 @@ func (r *Shard) parkSome() {
 // idle says whether the run may be put away.
 func (r *Shard) idle(run *Run) bool {
 	s := run.S
-	return run.touched <= r.parkSince && len(run.facts) == 0 && len(run.waiters) == 0 && s.LastSeq <= r.durable && s.Status == replay.Running && s.Idle()
+	return run.touched <= r.parkSince && len(run.facts) == 0 && len(run.waiters) == 0 && s.LastSeq <= r.durable && s.Status.Live() && s.Idle()
 }
 
 // Rest makes the last batch of a clean stop: what workers were given last, and a whole recovery point.

@@ -105,7 +105,7 @@ func (r *Shard) cancel(s *leases.Slot, why string) {
 func (r *Shard) offer(run *Run, step int32, attempt uint32, careful bool) {
 	s := run.S
 	st := s.At(step)
-	if s.Status != replay.Running || s.Pause != nil || st.State != replay.StepScheduled || st.Attempt != attempt {
+	if !s.Status.Live() || s.Pause != nil || st == nil || st.State != replay.StepScheduled || st.Attempt != attempt {
 		return
 	}
 	if _, out := s.Out(step); out {
@@ -183,6 +183,10 @@ type Spec struct {
 	Refers   bool                         // who gets it reads outputs that it refers to
 	Errors   map[string]*replay.StepError // of the failed steps whose on_failure names it
 	Round    *Round                       // of a step that repeats
+	Undo     bool                         // it is a compensation
+	Output   *replay.Payload              // what the step gave that it takes back; nil: it did not complete
+	Fate     []byte                       // JSON: that of the run, of a compensation or a step of finally
+	Nth      uint32                       // of a step of finally: which end of its run it is, from 1
 	Item     *Item                        // of the list that the step goes over; nil: it goes over none
 
 	few [1]Dep // where Deps lies when there are not more
@@ -228,7 +232,8 @@ func (r *Shard) describe(spec *Spec, run *Run, slot *leases.Slot) {
 			n, previous := s.Round(slot.Step)
 			spec.Round = &Round{n, previous}
 		}
-		spec.Item = itemOf(s, slot.Step)
+		spec.ending(s, slot.Step)
+		spec.Item = itemOf(s, s.Target(slot.Step))
 	}
 	if deps := s.Deps(slot.Step); len(deps) > 0 {
 		if spec.Deps = spec.few[:0]; len(deps) > len(spec.few) {
@@ -324,4 +329,22 @@ func (r *Shard) turnFull(inputs []Input) {
 		}
 	}
 	r.drain()
+}
+
+// ending fills in what a compensation, or a step of finally, is told besides.
+func (spec *Spec) ending(s *replay.State, i replay.Instance) {
+	if !s.KnowsFate(i) {
+		return
+	}
+	spec.Fate = s.FateJSON()
+	target := s.Target(i)
+	if target == i {
+		spec.Nth = s.Ends + 1
+		return
+	}
+	spec.Undo, spec.Name = true, s.Name(target)
+	if s.StateOf(target) == replay.StepCompleted {
+		out := s.OutputOf(target)
+		spec.Output = &out
+	}
 }

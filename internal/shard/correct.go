@@ -39,7 +39,7 @@ func (in *Correct) fold(r *Shard, run *Run, t *replay.Turn) {
 		if r.noRoom(in) {
 			return
 		}
-		if run.S.Status == replay.Running {
+		if run.S.Status.Live() {
 			t.Decide() // what came before it in this turn may have ended the run, or the step
 			i, err = run.S.MatchCorrect(in.Step, in.As, in.Output)
 		}

@@ -301,6 +301,7 @@ func (in *Signal) answer(r *Shard, run *Run) {
 type Cancel struct {
 	By         string // who asks
 	ID, Reason string
+	Force      bool // whatever is left to do
 	Reply      func(error)
 }
 
@@ -319,10 +320,17 @@ func (in *Cancel) fold(r *Shard, run *Run, t *replay.Turn) {
 		}
 		t.Decide() // what came before it in this turn may have ended the run: then it comes too late
 	}
-	if !run.S.Status.Ended() {
+	var late error
+	switch {
+	case run.S.Status.Ended():
+		_, late = run.S.Status.MatchCancel()
+	case in.Force:
+		t.End(in.Reason)
+	case run.S.Status == replay.Finishing:
+		late = refusal.ErrRunFinishing
+	default:
 		t.Cancel(in.Reason)
 	}
-	_, late := run.S.Status.MatchCancel()
 	r.tell(in, func(err error) { in.Reply(cmp.Or(err, late)) })
 }
 

@@ -176,8 +176,10 @@ func (r *Shard) keepLease(run *Run, slot *leases.Slot) {
 }
 
 func (r *Shard) restored(run *Run, step int32, attempt uint32, boot uint64, name string, state leases.SlotState) leases.Slot {
-	slot := leases.Slot{Run: run.S.Run, Step: step, Attempt: attempt, Boot: boot, Handler: run.handlerOf(step), State: state, Given: true, Worker: name,
-		StartedAt: run.S.At(step).Since}
+	slot := leases.Slot{Run: run.S.Run, Step: step, Attempt: attempt, Boot: boot, Handler: run.handlerOf(step), State: state, Given: true, Worker: name}
+	if st := run.S.At(step); st != nil { // else it is out, and its step is over
+		slot.StartedAt = st.Since
+	}
 	def := run.S.Spec(step)
 	if state == leases.Leased && def.TimeoutMS != nil {
 		slot.TimeoutMS = *def.TimeoutMS

@@ -373,7 +373,7 @@ func (f scheduledCancel) fold(_ *Shard, run *Run, t *replay.Turn) {
 	if !run.S.Status.Ended() {
 		t.Decide()
 	}
-	if !run.S.Status.Ended() {
+	if s := run.S.Status; !s.Ended() && s != replay.Finishing {
 		t.Cancel(f.reason)
 	}
 }

@@ -158,7 +158,7 @@ func (r *Shard) lost(s *leases.Session, why string, but []leases.Token) {
 // not know: if the step is still to be offered, the worker has it. While its run is paused it is not offered.
 func (r *Shard) adoptUnjournaled(t leases.Token, s *leases.Session) bool {
 	run, err := r.run(t.Run)
-	if err != nil || run == nil || run.S.Status != replay.Running {
+	if err != nil || run == nil || !run.S.Status.Live() {
 		return false
 	}
 	st := run.S.At(t.Step)
@@ -201,7 +201,7 @@ func (f lostSlot) fold(r *Shard, run *Run, t *replay.Turn) {
 	}
 	if s.State == leases.Leased && !s.Journaled {
 		st := run.S.At(s.Step)
-		if run.S.Status == replay.Running && st.State == replay.StepScheduled && st.Attempt == s.Attempt {
+		if run.S.Status.Live() && st != nil && st.State == replay.StepScheduled && st.Attempt == s.Attempt {
 			r.journalStart(run, s, t)
 		}
 	}

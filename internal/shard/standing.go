@@ -40,17 +40,18 @@ func standing(run *Run, slot *leases.Slot, c claim) Standing {
 	s, st := run.S, run.S.At(c.Step)
 	// A damaged run may not know its own tokens, nor the items of its lists. That it is damaged may be a fact of this very turn, which
 	// stands in front.
-	if st == nil && !s.Hurt && !s.Dropped(c.Step) {
+	out, isOut := s.Out(c.Step)
+	if st == nil && !isOut && !s.Hurt && !s.Dropped(c.Step) {
 		return alien
 	}
 	if st != nil && !s.Hurt && st.Alien(c.Attempt, c.Boot) {
 		return alien
 	}
-	if out, ok := s.Out(c.Step); ok && out.Attempt == c.Attempt && out.Boot == c.Boot && (out.Local || out.Worker == c.Worker) {
+	if isOut && out.Attempt == c.Attempt && out.Boot == c.Boot && (out.Local || out.Worker == c.Worker) {
 		return ended
 	}
 	switch {
-	case s.Status != replay.Running:
+	case !s.Status.Live():
 		return late
 	case st == nil || !st.Answers(c.Attempt, c.Boot, c.Worker):
 		return stale

@@ -35,7 +35,7 @@ var update = flag.Bool("update", false, "rewrite what the stories expect")
 //	start RUN WORKFLOW [JSON [DELAY [NAME=VALUE ...]]]
 //	tag RUN NAME=VALUE|-NAME ...
 //	complete RUN STEP [JSON]    fail RUN STEP [final]    started RUN STEP
-//	signal RUN NAME [ID]     cancel RUN                  retry RUN                fire RUN TIMER
+//	signal RUN NAME [ID]     cancel RUN [force]          retry RUN                fire RUN TIMER
 //	pause RUN                resume RUN                  correct RUN STEP complete|skip|fail [JSON]
 //	advance 5s               restart                     state RUN
 func TestStories(t *testing.T) {
@@ -110,12 +110,16 @@ func (s *story) archive() *archive.Archive {
 
 func (s *story) boot() {
 	s.shard = newDuo(shard.Config{Journal: s.disk, Release: "story", Boot: s.number, Execute: func(spec *shard.Spec) {
-		s.tasks[spec.ID+"/"+spec.Name] = spec
+		name := spec.Name
+		if spec.Undo {
+			name += "/undo"
+		}
+		s.tasks[spec.ID+"/"+name] = spec
 	}, Evaluate: func(q *shard.Question) { s.asked = append(s.asked, q) }})
 	if err := s.shard.Recover(s.now); err != nil {
 		s.t.Fatal(err)
 	}
-	for _, h := range []string{"h", "other"} {
+	for _, h := range []string{"h", "other", "undo"} {
 		s.shard.Serve("svc", h, func(context.Context, *worker.Task) (json.RawMessage, error) { return nil, nil })
 	}
 	for _, h := range s.serve {
@@ -242,7 +246,7 @@ func (s *story) do(commands string) {
 			}
 			s.turn(&shard.Signal{ID: arg(1), Name: arg(2), SignalID: id, Payload: []byte("true"), Reply: func(_ string, err error) { s.reply(err) }})
 		case "cancel":
-			s.turn(&shard.Cancel{ID: arg(1), Reason: "story", Reply: s.reply})
+			s.turn(&shard.Cancel{ID: arg(1), Reason: "story", Force: arg(2) == "force", Reply: s.reply})
 		case "retry":
 			s.turn(&shard.Retry{ID: arg(1), State: s.ended(arg(1)), Reply: s.reply})
 		case "tag":
@@ -483,6 +487,8 @@ func (s *story) line(seq uint64, r journal.Record, id string, many bool, e *even
 		if e.Code != "" {
 			fmt.Fprintf(b, " %s: %s", e.Code, e.Message)
 		}
+	case event.RunFinishing:
+		fmt.Fprintf(b, ": %s %s", e.Name, e.Message)
 	case event.RunCompleted:
 		if len(e.Payload) > 0 {
 			fmt.Fprintf(b, " %s", e.Payload)

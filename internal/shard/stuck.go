@@ -19,7 +19,7 @@ func (r *Shard) Still(number uint64, signals bool) Stillness {
 		return Stillness{Last: p.last, Asleep: true}
 	}
 	run := r.runs[number]
-	if run == nil || run.S.Status != replay.Running {
+	if run == nil || !run.S.Status.Live() {
 		return Stillness{}
 	}
 	return Stillness{Last: run.S.LastSeq, Stuck: waits(run.S, signals, func(i replay.Instance) bool {

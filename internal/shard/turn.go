@@ -242,7 +242,9 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 		case event.StepBlocked:
 			r.table.Request(objects.Owner{Seq: seq + uint64(i), Run: s.Run, Step: e.Step}, s.Keys(e.Step))
 		case event.KeysGranted:
-			r.table.Granted(s.At(e.Step).Request)
+			if st := s.At(e.Step); st != nil { // it may be over in the same turn
+				r.table.Granted(st.Request)
+			}
 			for _, k := range s.Keys(e.Step) {
 				r.needVersion(k) // so that its outcome need not wait
 			}
@@ -276,11 +278,15 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 				r.due.Push(timers.Entry{Due: e.Due, Run: s.Run, Step: e.Step})
 			}
 		case event.StepFailed:
-			if _, over := s.List(e.Step); over && (s.Status == replay.Running || s.Status == replay.Completed) { // stop does it for a run that failed or was cancelled
+			if _, over := s.List(e.Step); over && (s.Status.Live() || s.Status == replay.Completed) { // stop does it for a run that failed or was cancelled
 				r.stopItems(run, e.Step)
 			}
 		case event.RunCompleted, event.RunFailed, event.RunCancelled:
 			r.end(run)
+		case event.RunFinishing:
+			clear(run.asked)
+			r.stop(run)
+			r.head(run)
 		case event.RunReopened:
 			r.reopened(run)
 		case event.StepCorrected:
@@ -300,7 +306,7 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 			r.head(run)
 			r.mark(run)
 		case event.AttemptEnded:
-			if st := s.At(e.Step); s.Status == replay.Running && st != nil && st.State == replay.StepScheduled {
+			if st := s.At(e.Step); s.Status.Live() && st != nil && st.State == replay.StepScheduled {
 				r.b.offers = append(r.b.offers, offer{run: run, step: e.Step, attempt: st.Attempt})
 			}
 			r.moved(run)
@@ -351,7 +357,7 @@ func (g granted) fold(r *Shard, run *Run, t *replay.Turn) {
 	case st == nil: // it has settled
 	case isOut && out.Request == g.o.Seq, st.Request == g.o.Seq && st.Fence != 0:
 		r.table.Granted(g.o.Seq) // it holds them; a damaged run, of which it is not known that it gave them back, stood in front
-	case run.S.Status == replay.Running && st.State == replay.StepBlocked && st.Request == g.o.Seq:
+	case run.S.Status.Live() && st.State == replay.StepBlocked && st.Request == g.o.Seq:
 		t.Grant(g.o.Step)
 	}
 }

@@ -100,6 +100,12 @@ func appendTask(b []byte, t *worker.Task) []byte {
 		}
 		b = append(b, '}')
 	}
+	if t.Fate != nil {
+		b = appendRaw(append(b, `,"fate":`...), t.Fate)
+	}
+	if t.Output != nil {
+		b = appendRaw(append(b, `,"output":`...), t.Output)
+	}
 	if t.Input != nil {
 		b = appendRaw(append(b, `,"input":`...), t.Input)
 	}

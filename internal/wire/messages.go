@@ -262,8 +262,10 @@ func (w writer) task(t *worker.Task) {
 	if t.Round != nil {
 		n += 2
 	}
-	if t.Input != nil {
-		n++
+	for _, b := range [...]json.RawMessage{t.Input, t.Fate, t.Output} {
+		if b != nil {
+			n++
+		}
 	}
 	if len(t.References) > 0 {
 		n++
@@ -305,6 +307,12 @@ func (w writer) task(t *worker.Task) {
 	if t.Round != nil {
 		w.number("round", int64(*t.Round))
 		w.bin("previous", t.Previous)
+	}
+	if t.Fate != nil {
+		w.bin("fate", t.Fate)
+	}
+	if t.Output != nil {
+		w.bin("output", t.Output)
 	}
 	if t.Input != nil {
 		w.bin("input", t.Input)
@@ -410,6 +418,10 @@ func (r *reader) task() *worker.Task {
 			t.Round = &n
 		case "previous":
 			t.Previous = r.bytes()
+		case "fate":
+			t.Fate = r.bytes()
+		case "output":
+			t.Output = r.bytes()
 		case "input":
 			t.Input = r.bytes()
 		case "references":

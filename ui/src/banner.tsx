@@ -2,7 +2,7 @@ import { act, cancelRun, fireTimer, resumeRun, resumeService, retryRun, signalRu
 import { Copy, may, StateIcon } from './bits'
 import { command, count, localTimes, words } from './format'
 import { change, go, link } from './route'
-import type { Definition, Reason, Status } from './types'
+import { type Definition, type Reason, type Status, stepsOf } from './types'
 
 // codes are those of GET /v1/runs/{id}/explain, each with its name here and the state that its icon shows. Their order says which
 // reason is told first: what a person must do something about, then what takes its time, then what moves. A test holds them to the daemon's.
@@ -23,6 +23,7 @@ const codes: [code: string, label: string, icon: string][] = [
   ['child', 'Child running', 'running'],
   ['repeat', 'Next round', 'waiting'],
   ['timer', 'Timer', 'waiting'],
+  ['finishing', 'Finishing', 'running'],
   ['running', 'Running', 'running'],
 ]
 
@@ -59,19 +60,19 @@ export function remedyOf(r: Reason, st: Status, def: Definition | undefined): Re
     case 'resume':
       return with_('Resume run', 'operate', () => act(resumeRun(id)))
     case 'cancel':
-      return with_('Cancel run', 'operate', () => act(cancelRun(id)))
+      return r.code === 'finishing' ? with_('End run now', 'operate', () => act(cancelRun(id, true))) : with_('Cancel run', 'operate', () => act(cancelRun(id)))
     case 'explain':
     case 'show':
     case 'history':
       if (target && target !== id) return with_('Open run ' + target, 'read', () => go(link('run', target)))
       return with_('Show its events', 'read', () => go(link('run', id, 'events')))
     case 'workers': {
-      const spec = def?.steps.find((s) => s.name === r.step)
+      const spec = stepsOf(def).find((s) => s.name === r.step)
       return with_('Show workers', 'read', () => go(link('workers', '', '', spec?.service_name ? { service: spec.service_name } : {})))
     }
   }
   if (r.code === 'service_full' || r.code === 'queued') {
-    const spec = def?.steps.find((s) => s.name === r.step)
+    const spec = stepsOf(def).find((s) => s.name === r.step)
     return { label: 'Show who is busy', scope: 'read', run: () => go(link('workers', '', '', spec?.service_name ? { service: spec.service_name } : {})) }
   }
   if (r.code === 'repeat' && r.step) return { label: 'Show its rounds', scope: 'read', run: () => change({ step: r.step }) }

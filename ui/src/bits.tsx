@@ -34,6 +34,7 @@ export const may = (scope: 'operate' | 'admin') => !readOnly && holds(scope)
 const tones: Record<string, string> = {
   completed: 'ok',
   running: 'run',
+  finishing: 'run',
   failed: 'bad',
   lost: 'bad',
   quarantined: 'bad',
@@ -61,6 +62,7 @@ const shapes: Record<string, string> = {
   timed_out: 'M6 2.5V6l2.5 2M6 1a5 5 0 1 0 .01 0',
   quarantined: 'M6 1.5 11 10.5H1zM6 5v2.5M6 9v.2',
   running: 'M4 2.5 9.5 6 4 9.5z',
+  finishing: 'M2.5 2.5 6.5 6 2.5 9.5zM9 2.5v7',
   scheduled: 'M2 3h8M2 6h8M2 9h5',
   waiting: 'M6 3.5V6l2 1.5M6 1a5 5 0 1 0 .01 0',
   retrying: 'M9.5 4.5A4 4 0 1 0 10 7M10 2v3H7',

@@ -184,14 +184,16 @@ export const fireTimer = (id: string, key: string): Action => ({
   send: () => post(`${run(id)}/timers/${encodeURIComponent(key)}/fire`),
 })
 
-export const cancelRun = (id: string): Action => ({
-  title: 'Cancel run',
-  what: `Run ${id} ends as cancelled: open steps are cancelled, workers are told to stop. Completed steps keep what they did.`,
-  button: 'Cancel run',
+export const cancelRun = (id: string, now = false): Action => ({
+  title: now ? 'End run now' : 'Cancel run',
+  what: now
+    ? `Run ${id} ends at once: nothing more is compensated, and its finally steps do not run.`
+    : `Run ${id} ends as cancelled: open steps are cancelled, workers are told to stop. Completed steps keep what they did, but for those that its workflow compensates.`,
+  button: now ? 'End run now' : 'Cancel run',
   danger: true,
   fields: [{ name: 'reason', label: 'Reason', hint: 'kept in the history' }],
-  line: (f) => command('cancel', id, ...(f.reason ? ['--reason', f.reason] : [])),
-  send: (f) => post(run(id) + '/cancel', f.reason ? { reason: f.reason } : {}),
+  line: (f) => command('cancel', id, ...(now ? ['--force'] : []), ...(f.reason ? ['--reason', f.reason] : [])),
+  send: (f) => post(run(id) + '/cancel', { ...(f.reason ? { reason: f.reason } : {}), ...(now ? { force: true } : {}) }),
 })
 
 export const pauseRun = (id: string): Action => ({

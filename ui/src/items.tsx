@@ -6,7 +6,7 @@ import { count } from './format'
 import { Logs } from './logs'
 import { Payload, write } from './payload'
 import { Last } from './step'
-import type { Definition, RunEvent, Status, Step, StepSpec } from './types'
+import { type Definition, type RunEvent, type Status, type Step, type StepSpec, stepsOf } from './types'
 
 // An item of a step with for_each is called STEP[INDEX]. A status counts the items; what became of each stands in the run's events.
 
@@ -17,7 +17,7 @@ interface Item {
 
 export function itemOf(name: string, def: Definition | undefined): Item | undefined {
   const m = /^(.*)\[(\d+)\]$/.exec(name)
-  const spec = m && def?.steps.find((s) => s.name === m[1] && s.for_each !== undefined)
+  const spec = m && stepsOf(def).find((s) => s.name === m[1] && s.for_each !== undefined)
   return spec ? { spec, index: Number(m[2]) } : undefined
 }
 

@@ -1,6 +1,6 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { ask, get, part, runPath } from './api'
-import { Banner } from './banner'
+import { Banner, StepLink } from './banner'
 import { act, cancelRun, deleteRun, forkRun, pauseRun, resumeRun, retryRun, tagRun } from './dialog'
 import { useAgain, useAsked } from './asked'
 import { Ago, Copy, done, may, now, ofFile, Problem, State, StateIcon, stateName, stepStates, Tags, useInView } from './bits'
@@ -15,7 +15,7 @@ import { change, go, link, place } from './route'
 import { Pane } from './step'
 import { troubles, useDrawn, useStepKeys } from './stepkeys'
 import { Travel, where } from './travel'
-import type { Definition, Status, Workflow } from './types'
+import { type Definition, type Status, type Workflow, stepsOf } from './types'
 
 const tabs = [
   ['graph', 'Graph'],
@@ -172,7 +172,7 @@ function StepList({ run, def, search, chosen, hideDone }: { run: Status; def: De
   const [top, setTop] = useState(0)
   const list = useMemo(() => {
     const low = search.toLowerCase()
-    return def.steps.filter((s) => s.name.toLowerCase().includes(low) && !(hideDone && done(run.steps[s.name]?.state)))
+    return stepsOf(def).filter((s) => s.name.toLowerCase().includes(low) && !(hideDone && done(run.steps[s.name]?.state)))
   }, [def, search, hideDone, run])
   useDrawn(useMemo(() => list.map((s) => s.name), [list]))
   useInView(box, list.findIndex((s) => s.name === chosen), rowHeight)
@@ -213,7 +213,7 @@ function Counts({ counts }: { counts: Record<string, number> }) {
 
 // Header is that of the run as it is shown: in the past as it was then, beside what it is now, and with no button that changes it.
 function Header({ id, run, live, past }: { id: string; run: Status | undefined; live: Status | undefined; past: boolean }) {
-  const open = run?.state === 'running' || run?.state === 'quarantined'
+  const open = ['running', 'finishing', 'quarantined'].includes(run?.state ?? '')
   const until = run?.as_of ? Date.parse(run.as_of.at) : now.value
   return (
     <div class={'bar run-head' + (past ? ' past' : '')}>
@@ -227,6 +227,8 @@ function Header({ id, run, live, past }: { id: string; run: Status | undefined; 
           <span class="dim" title={dateTime(run.created_at)}>started {past ? dateTime(run.created_at) : <Ago time={run.created_at} />}, {open ? 'for' : 'took'} {between(run.created_at, run.completed_at, until)}</span>
           {run.forked_from && <span class="dim">a fork of <a href={link('run', run.forked_from.workflow_id)}>{run.forked_from.workflow_id}</a> from {run.forked_from.step}</span>}
           {run.parent && <span class="dim">child of <a href={link('run', run.parent.workflow_id, '', { step: run.parent.step })}>{run.parent.workflow_id}</a></span>}
+          {run.state === 'finishing' && <span class="dim">its fate: {run.fate}</span>}
+          {run.compensation && <Compensation of={run.compensation} />}
           <Tags tags={run.tags} />
           {open && run.deadline && <span class="dim" title={dateTime(run.deadline)}>its time is over <Ago time={run.deadline} at={run.as_of?.at} /></span>}
         </>
@@ -236,15 +238,26 @@ function Header({ id, run, live, past }: { id: string; run: Status | undefined; 
       <a class="button" href={link('diff', '', '', { a: id })}>Compare…</a>
       {!past && run && may('operate') && (
         <>
-          {run.state === 'running' && <button type="button" onClick={() => act(run.paused ? resumeRun(id) : pauseRun(id))}>{run.paused ? 'Resume…' : 'Pause…'}</button>}
+          {(run.state === 'running' || run.state === 'finishing') && <button type="button" onClick={() => act(run.paused ? resumeRun(id) : pauseRun(id))}>{run.paused ? 'Resume…' : 'Pause…'}</button>}
           {run.state !== 'quarantined' && <button type="button" onClick={() => act(tagRun(id, run.tags ?? {}))}>Tags…</button>}
-          {open && <button type="button" onClick={() => act(cancelRun(id))}>Cancel…</button>}
-          {(run.state === 'failed' || run.state === 'cancelled') && <button type="button" onClick={() => act(retryRun(id))}>Retry…</button>}
+          {open && <button type="button" onClick={() => act(cancelRun(id, run.state === 'finishing'))}>{run.state === 'finishing' ? 'End now…' : 'Cancel…'}</button>}
+          {(run.state === 'failed' || run.state === 'cancelled') && !run.compensation?.done && !run.compensation?.failed.length && <button type="button" onClick={() => act(retryRun(id))}>Retry…</button>}
           {['completed', 'failed', 'cancelled'].includes(run.state) && <button type="button" onClick={() => act(forkRun(id, Object.keys(run.steps), run.error?.step || Object.keys(run.steps)[0]!, (to) => go(link('run', to))))}>Fork…</button>}
         </>
       )}
       {!past && run && !open && may('admin') && <button type="button" onClick={() => act(deleteRun(id, () => go(link('runs'))))}>Delete…</button>}
     </div>
+  )
+}
+
+// Compensation says how much of what the run did was taken back.
+function Compensation({ of }: { of: NonNullable<Status['compensation']> }) {
+  return (
+    <span class="dim">
+      compensated {of.done} of {of.total}
+      {of.now && <>, now <StepLink name={of.now.step} /></>}
+      {of.failed.length > 0 && <>, not {of.failed.map((f) => <><StepLink name={f.step} /> </>)}</>}
+    </span>
   )
 }
 

@@ -214,7 +214,7 @@ export function useRuns(key: string, query: URLSearchParams): List {
   // What no event tells, workers that come and go and keys of other runs, the pages in view are asked for.
   const look = async () => {
     const { from, to } = s.view
-    if (document.hidden || s.busy || !now.current.runs.slice(from, to).some((r) => r.state === 'running' || r.state === 'quarantined')) return
+    if (document.hidden || s.busy || !now.current.runs.slice(from, to).some((r) => ['running', 'finishing', 'quarantined'].includes(r.state))) return
     const { list, base, pages } = s
     for (const [i, p] of pages.entries()) {
       const end = pages[i + 1]?.at ?? Infinity

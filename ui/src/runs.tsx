@@ -16,6 +16,7 @@ const rowHeight = 34
 export const views: { name: string; query: Record<string, string>; count?: string; bad?: boolean }[] = [
   { name: 'All', query: {} },
   { name: 'In flight', query: { state: 'running' }, count: 'running' },
+  { name: 'Finishing', query: { state: 'finishing' }, count: 'finishing' },
   { name: 'Failed', query: { state: 'failed' }, count: 'failed', bad: true },
   { name: 'Stuck over 10 min', query: { stuck_for: '10m' }, count: 'stuck', bad: true },
   { name: 'Quarantined', query: { state: 'quarantined' }, count: 'quarantined', bad: true },

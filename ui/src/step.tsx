@@ -10,7 +10,7 @@ import { Payload, Tree, write } from './payload'
 import { change, link } from './route'
 import { StepLink } from './banner'
 import { eventIcon, seen, told, whySkipped } from './told'
-import type { Definition, RunEvent, Status, Step, StepSpec } from './types'
+import { type Definition, type RunEvent, type Status, type Step, type StepSpec, stepsOf } from './types'
 
 // The pane beside every tab: the chosen event, and the chosen step.
 export function Pane({ run, def, name, event, history }: { run: Status; def: Definition | undefined; name: string; event: RunEvent | undefined; history: History }) {
@@ -41,9 +41,12 @@ function EventData({ event }: { event: RunEvent }) {
   )
 }
 
+// undone says how the compensation of a step stands.
+const undone: Record<string, string> = { waiting: 'later', running: 'now', done: 'done', failed: 'it failed' }
+
 function StepPane({ run, def, name, history, past }: { run: Status; def: Definition | undefined; name: string; history: History; past: boolean }) {
   const step = run.steps[name]
-  const spec = def?.steps.find((s) => s.name === name)
+  const spec = stepsOf(def).find((s) => s.name === name)
   const item = step ? undefined : itemOf(name, def)
   if (item) return <ItemPane run={run} item={item} name={name} history={history} />
   if (!step) return <section><h3>{name}</h3><p class="dim">This run has no step of that name.</p></section>
@@ -51,7 +54,7 @@ function StepPane({ run, def, name, history, past }: { run: Status; def: Definit
   const limit = past ? run.last_seq : Infinity
   const attempts = attemptsOf(history.events, name, limit)
   const then = run.as_of?.at
-  const naming = (is: (s: StepSpec) => boolean) => def?.steps.filter(is).map((s) => s.name) ?? []
+  const naming = (is: (s: StepSpec) => boolean) => stepsOf(def).filter(is).map((s) => s.name)
   const made = history.events.findLast((e) => e.kind === 'TemplatesEvaluated' && e.step === name && e.seq <= limit)?.data // of its templates
   const keys = (made?.object_keys as string[] | undefined) ?? spec?.object_keys
   const after = naming((s) => !!s.dependencies?.includes(name) || !!s.after?.includes(name))
@@ -84,6 +87,7 @@ function StepPane({ run, def, name, history, past }: { run: Status; def: Definit
           {failures.length > 0 && <><dt>Takes over</dt><dd>when <Names list={failures} /> {failures.length > 1 ? 'fail' : 'fails'}</dd></>}
           {timeouts.length > 0 && <><dt>Takes over</dt><dd>when <Names list={timeouts} /> {timeouts.length > 1 ? 'time out' : 'times out'}</dd></>}
           {after.length > 0 && <><dt>Before</dt><dd><Names list={after} /></dd></>}
+          {spec?.compensate && <><dt>Compensated by</dt><dd>{spec.compensate.service_name ?? spec.service_name}/{spec.compensate.handler_name}{step.compensation && <span class="dim">, {undone[step.compensation] ?? step.compensation}</span>}</dd></>}
           {spec?.on_failure && <><dt>On failure</dt><dd><StepLink name={spec.on_failure} /></dd></>}
           {spec?.when && <><dt>Condition</dt><dd><When when={spec.when} step={step} /></dd></>}
           {spec?.for_each !== undefined && <><dt>Items</dt><dd><Items spec={spec} step={step} events={history.events} until={limit} /></dd></>}
@@ -193,7 +197,7 @@ function ByHand({ run, name }: { run: Status; name: string }) {
 }
 
 function Deferred({ id, def, spec }: { id: string; def: Definition | undefined; spec: StepSpec }) {
-  const timer = def?.steps.find((s) => spec.dependencies?.includes(s.name) && s.timer)?.timer
+  const timer = stepsOf(def).find((s) => spec.dependencies?.includes(s.name) && s.timer)?.timer
   return timer ? <div class="buttons"><button type="button" class="primary" onClick={() => act(fireTimer(id, timer.key))}>Fire timer now</button></div> : null
 }
 

@@ -1,7 +1,7 @@
 import { useLayoutEffect } from 'preact/hooks'
 import { sorted } from './banner'
 import { change, place } from './route'
-import type { Definition, Status } from './types'
+import { type Definition, type Status, stepsOf } from './types'
 
 let drawn: string[] | undefined
 
@@ -32,7 +32,7 @@ export function useStepKeys(run: Status | undefined, def: Definition | undefined
       }
       if (e.detail === 'Escape') change({ step: '' })
       if ((e.detail === 'j' || e.detail === 'k') && run) {
-        const names = drawn ?? def?.steps.map((s) => s.name) ?? []
+        const names = drawn ?? stepsOf(def).map((s) => s.name)
         const i = names.indexOf(chosen)
         const to = names[e.detail === 'j' ? Math.min(names.length - 1, i + 1) : Math.max(0, i - 1)]
         if (to) change({ step: to }, true)

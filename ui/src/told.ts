@@ -35,6 +35,9 @@ const kinds: Record<string, [icon: string, text: string, mark?: string]> = {
   RunPaused: ['waiting', 'the run was paused', 'wait'],
   RunResumed: ['running', 'the run was resumed', 'run'],
   RunQuarantined: ['quarantined', 'the run was quarantined', 'bad'],
+  RunFinishing: ['finishing', 'the fate of the run was decided', 'run'],
+  CompensationBegan: ['deferred', 'is taken back', 'wait'],
+  FinallyBegan: ['running', 'the finally steps began', 'run'],
   ConditionEvaluated: ['condition', 'its condition was looked at'],
   FailureCaught: ['deferred', 'its failure is handled', 'wait'],
   RoundCompleted: ['completed', 'completed a round'],
@@ -87,6 +90,7 @@ export function told(e: RunEvent): string {
   if (e.kind === 'StepKept') out += d.set ? ': completed, with an output that was given' : `: ${d.state}`
   if (e.kind === 'ItemsSet') out += d.count === undefined ? ', the one that it has' : `: ${count(Number(d.count), 'item')}`
   if (['RunCancelled', 'RunPaused', 'RunResumed', 'StepCorrected'].includes(e.kind) && d.reason) out += `: ${d.reason}`
+  if (e.kind === 'RunFinishing') out += `: ${d.fate}`
   if (d.workflow_name && e.kind.startsWith('Workflow')) out += `: ${d.workflow_name} version ${d.version}`
   if (d.code) out += `: ${d.code}${d.message ? ': ' + d.message : ''}`
   return out

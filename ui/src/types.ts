@@ -37,6 +37,7 @@ export interface Step {
   caught?: boolean // it failed, and the step of its on_failure took over
   items?: { total: number; completed: number; failed: number; open: number; waiting: number; cancelled: number } // of a step with for_each
   round?: number // of a step with repeat, from 0
+  compensation?: string // of one that is compensated: waiting, running, done, failed
 }
 
 // Fork is a fork of a run, or the plan of one.
@@ -63,6 +64,8 @@ export interface Status {
   start_at?: string // until when its first steps wait, or waited
   paused?: boolean
   forked_from?: { workflow_id: string; step: string }
+  fate?: string // of a run that is, or was, finishing
+  compensation?: { total: number; done: number; failed: { step: string; code: string; message: string }[]; now?: { step: string; state: string; attempt: number } }
   deadline?: string // of an open run, when its time is over
   tags?: Record<string, string>
   parent?: { workflow_id: string; step: string; index?: number }
@@ -107,6 +110,7 @@ export interface StepSpec {
   name: string
   type?: string
   dependencies?: string[]
+  compensate?: { service_name?: string; handler_name: string; also_if_started?: boolean }
   after?: string[] // dependencies for order alone
   join?: string // all, any, settled
   when?: string
@@ -132,7 +136,11 @@ export interface StepSpec {
 
 export interface Definition {
   steps: StepSpec[]
+  finally?: StepSpec[] // they run when the fate of a run is decided
 }
+
+// stepsOf are all steps of a definition, those of finally last.
+export const stepsOf = (def: Definition | undefined): StepSpec[] => [...(def?.steps ?? []), ...(def?.finally ?? [])]
 
 export interface Workflow {
   name: string

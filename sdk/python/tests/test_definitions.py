@@ -14,6 +14,7 @@ import pytest
 from agnt5 import Worker, _validate, register_function, workflows
 from agnt5._cron import cron_problem, zone_problem
 from agnt5.workflows import (
+    CompensateConfig,
     FlowDefinition,
     RepeatConfig,
     RetryConfig,
@@ -135,6 +136,17 @@ def test_the_go_side_reads_what_python_writes() -> None:
             assert ("for_each" in d) == (step.for_each not in (None, "")) and ("tolerate" in d) == (step.tolerate is not None)
             steps = [task_step("y", service_name="s", handler_name="h"), step, task_step("z", service_name="s", handler_name="h")]
             out.append(FlowDefinition(steps, description="", timeout_ms=1, output={"y": "${ steps.y.output }"}))
+    undos: list[Any] = [
+        None,
+        CompensateConfig("undo"),
+        CompensateConfig("undo", service_name="t", timeout_ms=1, retry=RetryConfig(max_attempts=2), also_if_started=True),
+        {"handler_name": "undo"},
+    ]
+    for undo, last in itertools.product(undos, [[], [task_step("f", service_name="s", handler_name="h", when='fate.state == "failed"')]]):
+        step = task_step("a", service_name="s", handler_name="h", compensate=undo)
+        assert ("compensate" in step.to_dict()) == (undo is not None)
+        out.append(FlowDefinition([step], finally_=last))
+        assert ("finally" in out[-1].to_dict()) == bool(last)
     for flow in out:
         assert flow.validate() == []
         assert FlowDefinition.from_json(flow.to_json()).to_json() == flow.to_json()

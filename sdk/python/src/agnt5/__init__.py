@@ -24,6 +24,7 @@ from .functions import Context, Objects, function, get_registered_functions, reg
 from .schedules import Schedule, get_registered_schedules, register_schedule
 from .worker import Worker
 from .workflows import (
+    CompensateConfig,
     FlowDefinition,
     RepeatConfig,
     RetentionConfig,
@@ -48,6 +49,7 @@ __all__ = [
     "ApiError",
     "Cancelled",
     "Client",
+    "CompensateConfig",
     "Conflict",
     "Context",
     "FlowDefinition",

@@ -65,7 +65,7 @@ class Filters(TypedDict, total=False):
 
     workflow_name: str | None
     state: str | None
-    """running, completed, failed, cancelled or quarantined; or several, with commas between."""
+    """running, finishing, completed, failed, cancelled or quarantined; or several, with commas between."""
     id_prefix: str | None
     tags: Mapping[str, str] | None
     """A run has all of them, with these values."""
@@ -234,9 +234,13 @@ class RunCalls(Caller):
         return object_of((yield from self._ask("POST", path, body)), "signal_id")
 
     @call
-    def cancel_workflow(self, workflow_id: str, reason: str = "") -> Steps[None]:
-        """End a run. Raises Conflict (``run_finished``)."""
-        object_of((yield from self._ask("POST", _run(workflow_id, "/cancel"), {"reason": reason})))
+    def cancel_workflow(self, workflow_id: str, reason: str = "", *, force: bool = False) -> Steps[None]:
+        """End a run. Raises Conflict (``run_finished``, ``run_finishing``).
+
+        One with compensations or finally steps left to do is finishing until they are done; ``force`` ends it at once.
+        """
+        body: dict[str, Any] = {"reason": reason} | ({"force": True} if force else {})
+        object_of((yield from self._ask("POST", _run(workflow_id, "/cancel"), body)))
 
     @call
     def tag_workflow(self, workflow_id: str, tags: Mapping[str, str | None]) -> Steps[dict[str, str]]:

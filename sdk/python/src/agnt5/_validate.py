@@ -24,7 +24,7 @@ _MAX_NESTING = 64
 
 _TEXTS = {"name", "service_name", "handler_name", "description", "when", "join", "on_failure", "workflow_name", "on_parent_end"}
 _EVERY = {"name", "type", "dependencies", "after", "join", "when", "description"}
-_WHOLE = {"steps", "description", "timeout_ms", "output", "retention"}
+_WHOLE = {"steps", "finally", "description", "timeout_ms", "output", "retention"}
 _TEMPLATES = {"input": "an object", "for_each": "a list, or an expression as a string"}
 _JOINS = ("all", "any", "settled")
 _PARENT_ENDS = ("cancel", "abandon")
@@ -36,6 +36,7 @@ _BELONGS = {
         "input_data",
         "input",
         "on_failure",
+        "compensate",
         "for_each",
         "max_items",
         "max_parallel",
@@ -66,6 +67,7 @@ _BELONGS = {
 _GROUPS: dict[str, dict[str, type]] = {
     "retention": {"completed_ms": int, "failed_ms": int, "cancelled_ms": int},
     "retry": {"max_attempts": int, "initial_interval_ms": int, "max_interval_ms": int, "backoff_coefficient": float},
+    "compensate": {"service_name": str, "handler_name": str, "timeout_ms": int, "retry": dict, "also_if_started": bool},
     "repeat": {"until": str, "interval_ms": int, "backoff_coefficient": float, "max_interval_ms": int, "max_rounds": int},
     "signal": {"name": str, "timeout_ms": int, "on_timeout": str},
     "timer": {"key": str, "delay_ms": int, "cron_expr": str, "time_zone": str, "max_retries": int},
@@ -195,15 +197,29 @@ class Validator:
 
     def __init__(self) -> None:
         self.problems: list[tuple[int, Problem]] = []
-        self.steps: list[_Step] = []
+        self.steps: list[_Step] = []  # those of finally last
+        self.main = 0  # how many are not of finally
         self.at = -1
         self.flawed = False
 
     def add(self, at: int, code: str, detail: str) -> None:
         name = self.steps[at].name if 0 <= at < len(self.steps) else ""
         if at >= 0 and name == "":
-            detail = f"step {at + 1}: {detail}"
+            detail = f"{self.ordinal(at)}: {detail}"
         self.problems.append((at, Problem(code, _cut(name, 128), detail)))
+
+    def ordinal(self, at: int) -> str:
+        return f"step {at + 1}" if at < self.main else f"step {at - self.main + 1} of finally"
+
+    def together(self, i: int, other: int) -> bool:
+        """Whether two steps are both of finally, or neither."""
+        return (i >= self.main) == (other >= self.main)
+
+    def apart(self, at: int) -> str:
+        """Why a step cannot lead to one that is not together with it."""
+        if at >= self.main:
+            return "names a step of finally, and those come when all others are over"
+        return "names a step outside of finally: all of those are over by then, and expressions say what became of them"
 
     def run(self, raw: Any) -> list[Problem]:
         self.definition(raw)
@@ -270,16 +286,12 @@ class Validator:
         schema = fields.get("$schema")
         if schema is not None and not isinstance(schema, str):
             self.wrong("$schema", "a string", schema)
-        if "steps" not in fields:
-            return
-        steps = fields["steps"]
-        if isinstance(steps, (Pairs, dict)) or not isinstance(steps, (list, tuple)):
-            self.wrong("steps", "a list", steps)
-            return
-        if len(steps) > _MAX_STEPS:
-            self.add(-1, "definition_too_large", f"{len(steps)} steps, the limit is {_MAX_STEPS}")
-            self.flawed = True
-            return
+        steps: list[Any] = []
+        if "steps" in fields:
+            steps += self.listed("steps", fields["steps"])
+        self.main = len(steps)
+        if fields.get("finally") is not None:
+            steps += self.listed("finally", fields["finally"])
         for value in steps:
             step = _Step()
             for key, item in _pairs(value) or []:
@@ -291,6 +303,16 @@ class Validator:
             self.at = i
             self.step(self.steps[i], value)
         self.at = -1
+
+    def listed(self, key: str, steps: Any) -> list[Any]:
+        if isinstance(steps, (Pairs, dict)) or not isinstance(steps, (list, tuple)):
+            self.wrong(key, "a list", steps)
+            return []
+        if len(steps) > _MAX_STEPS:
+            self.add(-1, "definition_too_large", f"{len(steps)} steps, the limit is {_MAX_STEPS}")
+            self.flawed = True
+            return []
+        return list(steps)
 
     def whole(self, fields: dict[str, Any]) -> None:
         """What stands beside the steps."""
@@ -427,6 +449,13 @@ class Validator:
                     out[key] = item
                 else:
                     self.wrong(f"{what}.{key}", "a string", item)
+            elif want is bool:
+                if isinstance(item, bool):
+                    out[key] = item
+                else:
+                    self.wrong(f"{what}.{key}", "true or false", item)
+            elif want is dict:
+                out[key] = self.group(item, f"{what}.{key}", _GROUPS[key])
             elif isinstance(item, bool) or not isinstance(item, (int, float)):
                 self.wrong(f"{what}.{key}", "a number", item)
             else:
@@ -436,12 +465,12 @@ class Validator:
     # Rules.
 
     def rules(self) -> None:
-        if not self.steps and not self.flawed:
+        if not self.main and not self.flawed:
             self.add(-1, "no_steps", "at least one step must be defined")
         self.index: dict[str, int] = {}
         for i, s in enumerate(self.steps):
             if s.name and s.name in self.index:
-                self.add(i, "name_duplicate", f"step {i + 1} has the name of step {self.index[s.name] + 1}; step names must be unique")
+                self.add(i, "name_duplicate", f"{self.ordinal(i)} has the name of {self.ordinal(self.index[s.name])}; step names must be unique")
             elif s.name:
                 self.index[s.name] = i
         self.keys: dict[str, str] = {}
@@ -472,9 +501,33 @@ class Validator:
             return
         getattr(self, "rules_of_" + s.type)(i, s)
         self.language(i, s)
+        self.last(i, s)
         for key in _ORDER:
             if key not in _BELONGS[s.type] and self.given(s, key):
                 self.add(i, "misplaced_key", f"{key} does not belong to a {s.type} step")
+
+    def last(self, i: int, s: _Step) -> None:
+        """What steps of finally cannot have, and what a compensation needs."""
+        undo = s.fields.get("compensate")
+        if undo is not None and s.type == "task":
+            if not undo.get("handler_name"):
+                self.missing(i, "handler_missing", "compensate needs a handler_name")
+            for key in ("service_name", "handler_name"):
+                if undo.get(key):
+                    self.name(i, f"compensate.{key}", undo[key])
+            if undo.get("timeout_ms") == 0:
+                self.add(i, "number_out_of_range", "compensate.timeout_ms is 0; it must be at least 1, or left out for no limit")
+            else:
+                self.count(i, "compensate.timeout_ms", undo.get("timeout_ms"), _MAX_MS)
+            self.retry(i, "compensate.retry", undo.get("retry"))
+        if i < self.main:
+            return
+        if s.type == "wait_signal":
+            self.add(i, "finally_step", "a step of finally cannot wait for a signal: a run whose fate is decided takes none")
+        if (s.fields.get("timer") or {}).get("cron_expr"):
+            self.add(i, "finally_step", "a timer of finally has delay_ms: a cron_expr could hold the end of the run up for years")
+        if undo is not None:
+            self.add(i, "finally_step", "nothing compensates a step of finally")
 
     def language(self, i: int, s: _Step) -> None:
         """What is about conditions, lists and loops."""
@@ -489,6 +542,8 @@ class Validator:
         target = s.fields.get("on_failure", "")
         if target and target not in self.index:
             self.add(i, "on_failure_unknown", f"on_failure {_quote(target)} names no step of this workflow")
+        elif target and not self.together(i, self.index[target]):
+            self.add(i, "on_failure_unknown", f"on_failure {_quote(target)} {self.apart(self.index[target])}")
         elif target and target == s.name:
             self.add(i, "on_failure_self", "on_failure names the step itself")
         self.count_from_1(i, "max_items", s.fields.get("max_items"), 100_000)
@@ -539,6 +594,8 @@ class Validator:
                 self.add(i, "dependency_self", "the step depends on itself")
             elif at is None:
                 self.add(i, "dependency_unknown", f"dependency {_quote(dep)} names no step of this workflow")
+            elif not self.together(i, at):
+                self.add(i, "dependency_unknown", f"dependency {_quote(dep)} {self.apart(at)}")
             elif at > i:  # order() says whether it is only that, or part of a cycle
                 self.later.append((i, at))
             seen.add(dep)
@@ -590,14 +647,17 @@ class Validator:
                 self.add(i, "number_out_of_range", f"{key} is 0; it must be at least 1, or left out for no limit")
             else:
                 self.count(i, key, s.fields.get(key), _MAX_MS)
-        retry = s.fields.get("retry")
-        if retry is not None:
-            self.count(i, "retry.max_attempts", retry.get("max_attempts"), _MAX_INT)
-            self.count(i, "retry.initial_interval_ms", retry.get("initial_interval_ms"), _MAX_MS)
-            self.count(i, "retry.max_interval_ms", retry.get("max_interval_ms"), _MAX_MS)
-            if retry.get("max_attempts") == 0:
-                self.add(i, "number_out_of_range", "retry.max_attempts is 0; it must be at least 1")
-            self.coefficient(i, "retry.backoff_coefficient", retry.get("backoff_coefficient"))
+        self.retry(i, "retry", s.fields.get("retry"))
+
+    def retry(self, i: int, what: str, retry: dict[str, Any] | None) -> None:
+        if retry is None:
+            return
+        self.count(i, f"{what}.max_attempts", retry.get("max_attempts"), _MAX_INT)
+        self.count(i, f"{what}.initial_interval_ms", retry.get("initial_interval_ms"), _MAX_MS)
+        self.count(i, f"{what}.max_interval_ms", retry.get("max_interval_ms"), _MAX_MS)
+        if retry.get("max_attempts") == 0:
+            self.add(i, "number_out_of_range", f"{what}.max_attempts is 0; it must be at least 1")
+        self.coefficient(i, f"{what}.backoff_coefficient", retry.get("backoff_coefficient"))
 
     def count(self, i: int, what: str, n: int | None, most: int) -> None:
         if n is None:
@@ -623,6 +683,8 @@ class Validator:
             self.missing(i, "on_timeout_without", f"on_timeout {_quote(target)} stands on a wait without timeout_ms: it could never start")
         if target not in self.index:
             self.add(i, "on_timeout_unknown", f"on_timeout {_quote(target)} names no step of this workflow")
+        elif not self.together(i, self.index[target]):
+            self.add(i, "on_timeout_unknown", f"on_timeout {_quote(target)} {self.apart(self.index[target])}")
         elif target == s.name:
             self.add(i, "on_timeout_self", "on_timeout names the wait itself")
 
@@ -663,9 +725,9 @@ class Validator:
         deps: list[list[int]] = [[] for _ in range(n)]
         jump: dict[int, int] = {}
         for i, s in enumerate(self.steps):
-            deps[i] = [self.index[d] for d in s.dependencies + s.after if self.index.get(d, i) < i]
+            deps[i] = [self.index[d] for d in s.dependencies + s.after if self.index.get(d, i) < i and self.together(i, self.index[d])]
             target = self.branch(s)
-            if target and self.index.get(target, i) != i:
+            if target and self.index.get(target, i) != i and self.together(i, self.index[target]):
                 jump[i] = self.index[target]
         for w, e in jump.items():
             dead = ("on_timeout_dead", "on_failure_dead")

@@ -135,6 +135,12 @@ class Context:
     """Which round of a step with ``repeat`` it is, from 0; None when the step does not repeat."""
     previous: Any
     """What the round before gave; None in the first."""
+    fate: dict[str, Any] | None
+    """Of a step of finally and of a compensation: what becomes of the run, ``{"state", "error"}``. None for any other."""
+    compensates: bool
+    """This takes back what the step did, whose input, item and keys these are."""
+    output: Any
+    """Of a compensation: what the step gave; None when it did not complete."""
     object_keys: list[str]
     objects: Objects
     metadata: dict[str, Any]
@@ -145,7 +151,8 @@ class Context:
 
     _ITEMS = (
         "workflow_id", "workflow_name", "step_name", "service_name", "handler_name", "attempt", "idempotency_key", "workflow_input",
-        "input", "input_data", "dependencies", "errors", "item", "index", "round", "previous", "object_keys", "objects", "metadata", "logger",
+        "input", "input_data", "dependencies", "errors", "item", "index", "round", "previous", "fate", "compensates", "output",
+        "object_keys", "objects", "metadata", "logger",
     )  # fmt: skip
 
     def __init__(self, task: dict[str, Any], worker_id: str = "", beat: Callable[[Any], None] | None = None, logged: Callable[[], None] | None = None) -> None:
@@ -179,6 +186,9 @@ class Context:
         self.index = task.get("index")
         self.round = task.get("round")
         self.previous = task.get("previous")
+        self.fate = task.get("fate")
+        self.compensates = "output" in task
+        self.output = task.get("output")
         self.object_keys = task.get("object_keys") or []
 
     def _output_of(self, step: str) -> Any:
@@ -264,7 +274,7 @@ class Handler:
     def arguments(self, ctx: Context) -> tuple[list[Any], dict[str, Any]]:
         """Fill the parameters, each from the first place that has it.
 
-        The places: input, which the step's templates came to; of a step over a list, item and index, and a key of the item; input_data; a dependency of that name; a key of the only dependency's output; a key of the workflow's input.
+        The places: of a compensation, output and fate, and a key of the output; of a step of finally, fate; input, which the step's templates came to; of a step over a list, item and index, and a key of the item; input_data; a dependency of that name; a key of the only dependency's output; a key of the workflow's input.
         Raises NonRetryableError that names a parameter found nowhere.
         """
         args: list[Any] = [ctx] if self.with_context else []
@@ -298,8 +308,11 @@ class Handler:
     def places(ctx: Context) -> list[dict[str, Any]]:
         deps = ctx.dependencies
         only = next(iter(deps.values())) if len(deps) == 1 else None
+        ending: dict[str, Any] = {} if ctx.fate is None else {"fate": ctx.fate}
+        if ctx.compensates:
+            ending["output"] = ctx.output
         own = ({"item": ctx.item, "index": ctx.index}, ctx.item) if ctx.index is not None else ()
-        return [place for place in (ctx.input, *own, ctx.input_data, deps, only, ctx.workflow_input) if isinstance(place, dict)]
+        return [place for place in (ending, ctx.output, ctx.input, *own, ctx.input_data, deps, only, ctx.workflow_input) if isinstance(place, dict)]
 
 
 @overload

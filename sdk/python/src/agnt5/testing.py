@@ -123,6 +123,9 @@ def make_context(
     index: int | None = None,
     round: int | None = None,
     previous: Any = None,
+    fate: dict[str, Any] | None = None,
+    compensates: bool = False,
+    output: Any = None,
     objects: dict[str, Any] | None = None,
     attempt: int = 1,
     workflow_id: str = "test-run",
@@ -135,21 +138,28 @@ def make_context(
     """A context to call a handler with. ``objects`` is the state of its object keys, ``beat`` is told what it says by heartbeat().
 
     ``index`` makes it an item of a step with ``for_each``, ``round`` (from 0) one round of a step with ``repeat``. ``errors`` are those of the steps
-    whose ``on_failure`` names the step. Raises ValueError for an ``item`` without an ``index`` and a ``previous`` without a ``round``.
+    whose ``on_failure`` names the step. ``fate`` makes it a step of finally, ``compensates`` the compensation of a step that gave ``output``.
+    Raises ValueError for an ``item`` without an ``index``, a ``previous`` without a ``round`` and an ``output`` that nothing compensates.
     """
     if item is not None and index is None:
         raise ValueError("an item has an index: give index, too")
     if previous is not None and round is None:
         raise ValueError("what the round before gave is previous to a round: give round, too")
+    if output is not None and not compensates:
+        raise ValueError("an output is there to be compensated: give compensates, too")
+    if compensates and fate is None:
+        fate = {"state": "failed", "error": None}
     named = step_name if index is None else f"{step_name}[{index}]"
-    key = f"{workflow_id}/{named}" + (f"/r{round + 1}" if round else "")
+    key = f"{workflow_id}/{named}" + ("/undo" if compensates else f"/r{round + 1}" if round else "")
     task = {
         "workflow_id": workflow_id, "workflow_name": workflow_name, "step": named, "service_name": service_name, "handler_name": handler_name,
         "attempt": attempt, "idempotency_key": key, "workflow_input": workflow_input, "input": input, "input_data": input_data,
-        "errors": errors or {}, "item": item, "index": index, "round": round, "previous": previous,
+        "errors": errors or {}, "item": item, "index": index, "round": round, "previous": previous, "fate": fate,
         "dependencies": dependencies or {}, "object_keys": list(objects or {}),
         "objects": {key: {"state": state, "version": 0 if state is None else 1, "fence": 1} for key, state in (objects or {}).items()},
     }  # fmt: skip
+    if compensates:
+        task["output"] = output
     return Context(json.loads(json.dumps(task, allow_nan=False)), "test-worker", beat)
 
 
@@ -251,7 +261,7 @@ class Run:
     def timers(self) -> dict[str, str]:
         """The step of each timer key."""
         definition = self._client.get_definition(self.status["workflow_name"], self.status["version"])["definition"]
-        return {step["timer"]["key"]: step["name"] for step in definition["steps"] if "timer" in step}
+        return {step["timer"]["key"]: step["name"] for step in definition["steps"] + definition.get("finally", []) if "timer" in step}
 
     @property
     def state(self) -> str:
@@ -302,6 +312,12 @@ class Run:
     def assert_attempts(self, step: str, attempts: int) -> Run:
         assert self.step(step)["attempt"] == attempts, f"step {step} had {self.step(step)['attempt']} attempts, not {attempts}"
         return self
+
+
+def _tasks(flow: dict[str, Any]) -> list[dict[str, Any]]:
+    """The tasks of a definition, and the compensations of them."""
+    tasks = [step for step in flow["steps"] + flow.get("finally", []) if "handler_name" in step]
+    return tasks + [{"service_name": task["service_name"]} | task["compensate"] for task in tasks if task.get("compensate")]
 
 
 class Kit:
@@ -361,7 +377,7 @@ class Kit:
         flows = workflows.get_registered_workflows()
         names = {definition["name"] for definition in self.client.list_definitions()}
         known = [self.client.get_definition(name)["definition"] for name in names - flows.keys()] + [flow.to_dict() for flow in flows.values()]
-        wanted = {(step["service_name"], step["handler_name"]) for flow in known for step in flow["steps"] if "handler_name" in step}
+        wanted = {(step["service_name"], step["handler_name"]) for flow in known for step in _tasks(flow)}
         handlers = functions.get_registered_functions()
         services: dict[str, dict[str, Callable[..., Any]]] = {}
         for service, handler in sorted(wanted):

@@ -43,12 +43,22 @@ _MAX_NESTING = 60  # of heartbeat details; the daemon takes 64 in all
 _MOMENT = 0.001
 _LOG_MOMENT = 1.0
 _DEFAULT_ATTEMPTS = 3
+_UNDO = "/undo"
 
 
 def attempts_of(flow: FlowDefinition) -> dict[str, int]:
-    """How many attempts each step has."""
-    steps = flow.to_dict()["steps"]
-    return {step["name"]: int((step.get("retry") or {}).get("max_attempts") or _DEFAULT_ATTEMPTS) for step in steps}
+    """How many attempts each step has, and the compensation of each."""
+    whole = flow.to_dict()
+
+    def of(what: dict[str, Any]) -> int:
+        return int((what.get("retry") or {}).get("max_attempts") or _DEFAULT_ATTEMPTS)
+
+    attempts = {}
+    for step in whole["steps"] + whole.get("finally", []):
+        attempts[step["name"]] = of(step)
+        if step.get("compensate"):
+            attempts[step["name"] + _UNDO] = of(step["compensate"])
+    return attempts
 
 
 class Worker:
@@ -506,7 +516,7 @@ class Worker:
         try:
             if ctx._cancelled:
                 _log.debug("%s ended after it was cancelled: %s", about(ctx), one_line(error["message"]))
-            elif error.get("retryable", True) and ctx.attempt < self._last_attempts.get(ctx.workflow_name, {}).get(ctx.step_name, 0):
+            elif error.get("retryable", True) and ctx.attempt < self._last_attempts.get(ctx.workflow_name, {}).get(ctx.step_name + (_UNDO if ctx.compensates else ""), 0):
                 _log.warning("%s failed and may be tried again: %s", about(ctx), one_line(error["message"]))
             else:
                 _log.warning("%s failed: %s\n%s", about(ctx), one_line(error["message"]), error["stack"].rstrip("\n"))

@@ -17,6 +17,7 @@ from .errors import Problem, ValidationError
 from .schedules import Schedule, register_schedule
 
 __all__ = [
+    "CompensateConfig",
     "FlowDefinition",
     "RepeatConfig",
     "RetentionConfig",
@@ -121,6 +122,33 @@ class RetryConfig:
 
 
 @dataclass
+class CompensateConfig:
+    """What takes back what a task did, when its run fails or is cancelled."""
+
+    handler_name: str = ""
+    service_name: str | None = None
+    """The service whose workers do it. None: that of the step."""
+    timeout_ms: int | None = None
+    """Of one attempt, in milliseconds."""
+    retry: RetryConfig | dict[str, Any] | None = None
+    also_if_started: bool = False
+    """Also when the step was attempted and has not completed."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        out: dict[str, Any] = {}
+        _put(out, "handler_name", self.handler_name)
+        _put(out, "service_name", self.service_name)
+        if self.timeout_ms is not None:
+            out["timeout_ms"] = self.timeout_ms
+        if self.retry is not None:
+            out["retry"] = self.retry.to_dict() if isinstance(self.retry, RetryConfig) else self.retry
+        if self.also_if_started:
+            out["also_if_started"] = self.also_if_started
+        return out
+
+
+@dataclass
 class RepeatConfig:
     """A step that runs again and again until an expression is true of what it gave."""
 
@@ -202,6 +230,8 @@ class WorkflowStep:
     """The version of that workflow; None: the one that is current when the child starts."""
     on_parent_end: str | None = None
     """What becomes of a child that is open when its step ends otherwise: cancel (also None) or abandon."""
+    compensate: CompensateConfig | dict[str, Any] | None = None
+    """What takes back what the step did, when its run fails or is cancelled."""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: empty fields are left out, zeros that were given stay."""
@@ -219,7 +249,7 @@ class WorkflowStep:
             value = getattr(self, key)
             if value is not None and (key == "input_data" or value != ""):
                 out[key] = value
-        for key in ("repeat", "retry", "signal", "timer"):
+        for key in ("compensate", "repeat", "retry", "signal", "timer"):
             value = getattr(self, key)
             if value is not None:
                 out[key] = value.to_dict() if hasattr(value, "to_dict") else value
@@ -239,13 +269,13 @@ class FlowDefinition:
     """What a run gives: a template, such as ``"${ steps.a.output }"``. None: the outputs of the steps that nothing depends on."""
     retention: RetentionConfig | dict[str, Any] | None = None
     """How long runs are kept after their end; None: as long as the daemon keeps runs."""
+    finally_: list[WorkflowStep] = field(default_factory=list)
+    """Steps that run when the fate of a run is decided, whatever it is. In JSON: ``finally``."""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form as Python values: ``{"steps": [...]}``."""
-        steps: Any = self.steps
-        if isinstance(steps, (list, tuple)):
-            steps = [s.to_dict() if hasattr(s, "to_dict") else s for s in steps]
-        out: dict[str, Any] = {"steps": steps}
+        out: dict[str, Any] = {"steps": _as_dicts(self.steps)}
+        _put(out, "finally", _as_dicts(self.finally_))
         _put(out, "description", self.description)
         if self.timeout_ms is not None:
             out["timeout_ms"] = self.timeout_ms
@@ -288,25 +318,34 @@ class FlowDefinition:
         problems = validate(value)
         if problems:
             raise ValidationError("", problems)
-        steps = []
-        for raw in value["steps"]:
-            known = in_milliseconds({k: v for k, v in raw.items() if v is not None})
-            kind = StepType(known.pop("type", "task"))
-            signal, timer, retry = known.pop("signal", None), known.pop("timer", None), known.pop("retry", None)
-            repeat = known.pop("repeat", None)
-            steps.append(
-                WorkflowStep(
-                    step_type=kind,
-                    signal=None if signal is None else SignalConfig(**_present(signal)),
-                    timer=None if timer is None else TimerConfig(**_present(timer)),
-                    retry=None if retry is None else RetryConfig(**_present(retry)),
-                    repeat=None if repeat is None else RepeatConfig(**_present(repeat)),
-                    **known,
-                )
-            )
-        whole = in_milliseconds({k: v for k, v in value.items() if v is not None and k not in ("steps", "$schema")})
+        whole = in_milliseconds({k: v for k, v in value.items() if v is not None and k not in ("steps", "finally", "$schema")})
         retention = whole.pop("retention", None)
-        return cls(steps, retention=None if retention is None else RetentionConfig(**_present(retention)), **whole)
+        return cls(
+            [_step(raw) for raw in value["steps"]],
+            finally_=[_step(raw) for raw in value.get("finally") or []],
+            retention=None if retention is None else RetentionConfig(**_present(retention)),
+            **whole,
+        )
+
+
+def _as_dicts(steps: Any) -> Any:
+    if isinstance(steps, (list, tuple)):
+        return [s.to_dict() if hasattr(s, "to_dict") else s for s in steps]
+    return steps
+
+
+def _step(raw: dict[str, Any]) -> WorkflowStep:
+    """Make a step of its JSON form, which is valid."""
+    known = in_milliseconds({k: v for k, v in raw.items() if v is not None})
+    kind = StepType(known.pop("type", "task"))
+    configs: dict[str, Any] = {"signal": SignalConfig, "timer": TimerConfig, "retry": RetryConfig, "repeat": RepeatConfig, "compensate": CompensateConfig}
+    for key, config in configs.items():
+        if key in known:
+            known[key] = config(**_present(known[key]))
+    undo = known.get("compensate")
+    if undo is not None and undo.retry is not None:
+        undo.retry = RetryConfig(**_present(undo.retry))
+    return WorkflowStep(step_type=kind, **known)
 
 
 def _present(group: dict[str, Any]) -> dict[str, Any]:
@@ -371,6 +410,7 @@ def task_step(
     tolerate: int | str | None = None,
     repeat: RepeatConfig | dict[str, Any] | None = None,
     input: dict[str, Any] | None = None,
+    compensate: CompensateConfig | dict[str, Any] | None = None,
 ) -> WorkflowStep:
     """A step that a handler of a service does. What is wrong with it is said at registration."""
     return WorkflowStep(
@@ -394,6 +434,7 @@ def task_step(
         tolerate=tolerate,
         repeat=repeat,
         input=input,
+        compensate=compensate,
     )
 
 
