@@ -89,14 +89,18 @@ func (j *Journal) keys(b *bucket, fn func(k []byte)) error {
 	var at []byte
 	for more := true; more; {
 		err := j.view(func(tx *bbolt.Tx) error {
-			c := tx.Bucket(b.name).Cursor()
-			k, _ := c.Seek(at)
-			for n := 0; k != nil && n < countPage; n++ {
+			in := tx.Bucket(b.name)
+			c := in.Cursor()
+			k, v := c.Seek(at)
+			for n := 0; k != nil; n++ {
+				if n >= countPage && b.leads(in, at, k, v) {
+					at = bytes.Clone(k)
+					return nil
+				}
 				fn(k)
-				at = append(append(at[:0], k...), 0)
-				k, _ = c.Next()
+				k, v = c.Next()
 			}
-			more = k != nil
+			more = false
 			return nil
 		})
 		if err != nil {
@@ -282,7 +286,7 @@ func firstAfter(tx *bbolt.Tx, at int64) (uint64, error) {
 	low, high := uint64(1), end.next
 	for low < high {
 		mid := low + (high-low)/2
-		k, _ := c.Seek(seqKey(mid))
+		k, _ := headBucket.seek(c, seqKey(mid))
 		run := seqOf(k)
 		if k == nil || run >= high {
 			high = mid
@@ -321,11 +325,18 @@ func (l *lister) some(tx *bbolt.Tx) (more bool, err error) {
 			return false, nil
 		}
 		h, ok, err := l.head(tx, &s, m, k, v)
+		var damage *journal.DamageError
+		if errors.As(err, &damage) && s.b != headBucket && k != nil && !s.b.whole(k, v) { // its key may be what is damaged, and says nothing then
+			continue
+		}
 		if err != nil {
 			return false, err
 		}
 		if !s.ended && ok && h.CreatedAt < s.floor {
 			return false, nil
+		}
+		if s.b == stateBucket && !h.Damaged && h.State != k[0] { // a damaged key that leads to another run
+			continue
 		}
 		if ok && (!s.ended || h.EndedAt == m.Ended) && l.f.Match(&h) {
 			l.found = append(l.found, h)
@@ -354,6 +365,8 @@ type part struct {
 	prefix []byte
 	c      *bbolt.Cursor
 	k, v   []byte
+
+	ahead, aheadV []byte // the row after it, where that was looked at
 }
 
 // newRows stands behind a mark; a zero one: before the first row.
@@ -370,11 +383,12 @@ func newRows(tx *bbolt.Tx, s *source, from journal.HeadMark) *rows {
 		} else {
 			at = binary.BigEndian.AppendUint64(at, from.Run)
 		}
-		if p.k, _ = p.c.Seek(at); p.k == nil {
-			p.k, p.v = p.c.Last()
+		if k, _ := s.b.seek(p.c, at); k == nil {
+			p.k, p.v = last(p.c)
 		} else {
 			p.k, p.v = p.c.Prev()
 		}
+		p.settle(s.b, at)
 		r.parts = append(r.parts, p)
 	}
 	for _, m := range s.late {
@@ -401,8 +415,25 @@ func (r *rows) next() (m journal.HeadMark, k, v []byte, ok bool) {
 	}
 	p := &r.parts[best]
 	k, v = p.k, p.v
-	p.k, p.v = p.c.Prev()
+	if p.k, p.v, p.ahead = p.ahead, p.aheadV, nil; p.k == nil {
+		p.k, p.v = p.c.Prev()
+	}
+	p.settle(r.s.b, k)
 	return m, k, v, true
+}
+
+// settle passes over rows with damaged keys, which do not stand where they belong: the next row is whole, or stands between the one before
+// it, which has the key after, and the next whole one.
+func (p *part) settle(b *bucket, after []byte) {
+	for p.k != nil && !b.whole(p.k, p.v) {
+		if p.ahead == nil {
+			p.ahead, p.aheadV = p.c.Prev()
+		}
+		if bytes.Compare(p.k, after) < 0 && bytes.HasPrefix(p.k, p.prefix) && (p.ahead == nil || b.whole(p.ahead, p.aheadV) && bytes.Compare(p.ahead, p.k) < 0) {
+			return
+		}
+		p.k, p.v, p.ahead = p.ahead, p.aheadV, nil
+	}
 }
 
 // mark is where the row of a part stands in the list; is: there is one.
@@ -430,13 +461,16 @@ func (j *Journal) byPrefix(prefix string, most int) (runs []uint64, few bool, er
 	for more := true; more && len(runs) <= most && !damaged; {
 		err := j.view(func(tx *bbolt.Tx) error {
 			c := tx.Bucket(idBucket.name).Cursor()
-			k, v := c.Seek(at)
-			for n := 0; bytes.HasPrefix(k, []byte(prefix)); n++ {
-				if n == headsPage {
+			k, v := idBucket.seek(c, at)
+			for n := 0; k != nil; n++ {
+				p, err := idBucket.unseal(k, v)
+				if err == nil && !bytes.HasPrefix(k, []byte(prefix)) {
+					break
+				}
+				if err == nil && n >= headsPage {
 					at = bytes.Clone(k)
 					return nil
 				}
-				p, err := idBucket.unseal(k, v)
 				var run uint64
 				var until int64
 				if err == nil {

@@ -109,8 +109,13 @@ func (j *Journal) Said(run uint64, step string, after journal.SaidMark, limit in
 		}
 		size := 0
 		c := b.Cursor()
-		for k, v := c.Seek(from); bytes.HasPrefix(k, prefix); k, v = c.Next() {
+		for k, v := saidBucket.seek(c, from); k != nil; k, v = c.Next() {
 			p, err := saidBucket.unseal(k, v)
+			if is := bytes.HasPrefix(k, prefix); !is && err == nil {
+				break
+			} else if !is { // a damaged key
+				continue
+			}
 			if err != nil {
 				return saidBucket.damage(k, err.Error())
 			}

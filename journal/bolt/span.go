@@ -91,3 +91,40 @@ func likely(key, prefix string) bool {
 	}
 	return wrong == 1
 }
+
+func (b *bucket) whole(k, v []byte) bool {
+	_, err := b.unseal(k, v)
+	return err == nil
+}
+
+// seek stands at the first row from a key on, as Seek does. Where a damaged key is met on the way, which may have led the search astray, rows that
+// are whole say where that is.
+func (b *bucket) seek(c *bbolt.Cursor, key []byte) (k, v []byte) {
+	k, v = c.Seek(key)
+	if k == nil {
+		if before, w := last(c); before == nil || b.whole(before, w) && bytes.Compare(before, key) < 0 {
+			return nil, nil
+		}
+	} else if b.whole(k, v) {
+		before, w := c.Prev()
+		if before == nil {
+			return c.First()
+		}
+		if b.whole(before, w) && bytes.Compare(before, key) < 0 {
+			return c.Next()
+		}
+	}
+	if k, v = c.Seek(key); k == nil {
+		k, v = last(c)
+	}
+	for k != nil && (bytes.Compare(k, key) >= 0 || !b.whole(k, v)) {
+		k, v = c.Prev()
+	}
+	if k == nil {
+		k, v = c.First()
+	}
+	for k != nil && (bytes.Compare(k, key) < 0 || !b.whole(k, v)) {
+		k, v = c.Next()
+	}
+	return k, v
+}
