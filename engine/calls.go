@@ -602,11 +602,16 @@ func (e *Engine) Delete(ctx context.Context, run string) error {
 }
 
 // DeleteMany removes those of the runs that have finished, up to 1,000 with one record of the journal, and says how many those
-// were. Each slice is durable before the next begins; an error leaves those that were deleted before it deleted.
+// were. Children of runs that are open are kept. Each slice is durable before the next begins; an error leaves those that were deleted
+// before it deleted.
 func (e *Engine) DeleteMany(ctx context.Context, runs []string, reason string) (int, error) {
 	if len(reason) > maxReason {
 		return 0, badRequest("reason: %d bytes, the limit is %d", len(reason), maxReason)
 	}
+	runs = slices.DeleteFunc(slices.Clone(runs), func(id string) bool {
+		run, err := e.archive.Find(id, 0)
+		return err == nil && e.archive.ParentOpen(run)
+	})
 	done := 0
 	for len(runs) > 0 {
 		a, err := e.deleteSlice(ctx, runs, reason)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/flow"
@@ -81,5 +82,52 @@ func TestAParentAndItsChildNameEachOther(t *testing.T) {
 	}
 	if r := told["none"]; r.Code != "no_workflow" || r.Command != "agnt5d register nowhere FILE" {
 		t.Errorf("none: %+v", r)
+	}
+}
+
+// Neither retention nor a deletion of many takes a child whose parent is open; when that has ended, both go.
+func TestAChildStaysWhileItsParentIsOpen(t *testing.T) {
+	eng, _ := open(t, engine.Options{Clock: engine.NewTestClock(), Retention: engine.Retention{Completed: time.Hour}})
+	handle(t, eng, "h", null)
+	register(t, eng, "child", flow.Task("work", "svc", "h"))
+	register(t, eng, "parent", flow.Child("ship", "child"), flow.WaitSignal("wait", "go"))
+	if _, err := eng.Start(t.Context(), "child", nil, engine.WithID("alone")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := eng.Start(t.Context(), "parent", nil, engine.WithID("p")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := eng.Wait(t.Context(), "alone"); err != nil {
+		t.Fatal(err)
+	}
+	child := ""
+	until(t, func() bool {
+		st, err := eng.Status(t.Context(), "p")
+		if err != nil || st.Steps["ship"].State != "completed" {
+			return false
+		}
+		runs, err := eng.List(t.Context(), engine.ListFilter{Workflow: "child"})
+		for _, r := range runs {
+			if r.WorkflowID != "alone" {
+				child = r.WorkflowID
+			}
+		}
+		return err == nil && child != ""
+	}, func() string { return "no child has ended" })
+	if _, err := eng.Advance(t.Context(), 2*time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	until(t, func() bool { return !strings.Contains(runsOf(t, eng), "alone") }, func() string { return runsOf(t, eng) })
+	if n, err := eng.DeleteMany(t.Context(), []string{child}, "purge"); n != 0 || err != nil || !strings.Contains(runsOf(t, eng), child) {
+		t.Errorf("%d deleted, %v; left are %s", n, err, runsOf(t, eng))
+	}
+	if err := eng.Signal(t.Context(), "p", "go", nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := eng.Wait(t.Context(), "p"); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := eng.DeleteMany(t.Context(), []string{child}, "purge"); n != 1 || err != nil {
+		t.Errorf("%d deleted, %v", n, err)
 	}
 }

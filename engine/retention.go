@@ -188,12 +188,12 @@ func (k *keeper) over(ctx context.Context, span int64, versions map[version]Rete
 		return nil
 	}
 	for {
-		began := time.Now()
+		began, before := time.Now(), k.e.durable.Load()
 		page, err := k.e.j.Heads(f)
 		if err != nil {
 			return err
 		}
-		if err := k.rest(ctx, time.Since(began), 0); err != nil {
+		if err := k.rest(ctx, time.Since(began), before+deleteLook/2); err != nil { // fewer events than these runs have had
 			return err
 		}
 		if err := k.delete(ctx, page.Heads); err != nil {
@@ -206,8 +206,9 @@ func (k *keeper) over(ctx context.Context, span int64, versions map[version]Rete
 	}
 }
 
-// delete deletes runs, and rests after each slice of them.
+// delete deletes runs, and rests after each slice of them. Children of runs that are open are kept: these may ask for them again.
 func (k *keeper) delete(ctx context.Context, heads []journal.Head) error {
+	heads = slices.DeleteFunc(heads, func(h journal.Head) bool { return k.e.archive.ParentOpen(h.Run) })
 	for len(heads) > 0 {
 		var ids []string
 		events := uint64(0)
@@ -232,7 +233,7 @@ func (k *keeper) delete(ctx context.Context, heads []journal.Head) error {
 }
 
 // rest lets those go on who wait for the engine: for a multiple of the time that a slice took, or until the event enough was recorded (0: no
-// event is), which is half as many behind the slice's begin as it deleted. So the file does not grow however much there is to do.
+// event is), which is half as many behind the slice's begin as it deleted, or fewer. So the file does not grow however much there is to do.
 func (k *keeper) rest(ctx context.Context, took time.Duration, enough uint64) error {
 	timer := time.NewTimer(took * deleteRest)
 	defer timer.Stop()
