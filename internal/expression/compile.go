@@ -55,7 +55,7 @@ func Compile(text string, names Names) (*Program, *Error) {
 	}
 	tree, err := parser.ParseWithConfig(text, config)
 	if err != nil {
-		return nil, toError(text, err)
+		return nil, toError(text, names, err)
 	}
 	w := &walker{text: text, names: names, sizes: map[ast.Node]int{}}
 	if w.size(tree.Node) > maxNodes {
@@ -68,7 +68,7 @@ func Compile(text string, names Names) (*Program, *Error) {
 	config.Strict = true
 	given, err := checker.Check(tree, config)
 	if err != nil {
-		return nil, toError(text, err)
+		return nil, toError(text, names, err)
 	}
 	return &Program{text: text, root: tree.Node, refs: w.refs, kind: kindOf(given)}, nil
 }
@@ -132,16 +132,31 @@ func named(refs []Ref) []string {
 	return all
 }
 
-func toError(text string, err error) *Error {
+func toError(text string, names Names, err error) *Error {
 	e := &Error{Text: text, Reason: err.Error()}
 	if f, ok := errors.AsType[*file.Error](err); ok {
 		e.Reason = f.Message
 		e.Line, e.Column = position(text, f.From)
 	}
 	if name, unknown := strings.CutPrefix(e.Reason, "unknown name "); unknown {
-		e.Reason = fmt.Sprintf("unknown name %s; known are input, steps and run%s", name, hint(name))
+		e.Reason = fmt.Sprintf("unknown name %s; known are %s%s", name, known(names), hint(name))
 	}
 	return e
+}
+
+// known are the names that there are in an expression, as the end of a sentence.
+func known(names Names) string {
+	all := []string{"input", "steps", "run"}
+	for _, more := range []struct {
+		with  Names
+		names []string
+	}{{Fate, []string{"fate"}}, {Item, []string{"item", "index"}}, {Round, []string{"output", "round"}}} {
+		if names&more.with != 0 {
+			all = append(all, more.names...)
+		}
+	}
+	last := len(all) - 1
+	return strings.Join(all[:last], ", ") + " and " + all[last]
 }
 
 func hint(name string) string {

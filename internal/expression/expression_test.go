@@ -124,6 +124,16 @@ func TestCompileRefuses(t *testing.T) {
 	}
 }
 
+// Who is told that a name is unknown is told which ones there are where it stands.
+func TestWhichNamesThereAre(t *testing.T) {
+	for names, want := range map[Names]string{0: "input, steps and run", Round: "input, steps, run, output and round", Item: "input, steps, run, item and index",
+		every: "input, steps, run, fate, item, index, output and round"} {
+		if _, err := Compile("foo", names); err == nil || !strings.HasSuffix(err.Error(), "unknown name foo; known are "+want) {
+			t.Errorf("%v; want %s", err, want)
+		}
+	}
+}
+
 func TestStepsAndKinds(t *testing.T) {
 	p, err := Compile("steps.a.output > 1 &&\n steps[\"odd-one\"]?.state == steps.a.state", 0)
 	if err != nil {
