@@ -41,19 +41,20 @@ type plan struct {
 	Signals  map[string]json.RawMessage   `json:"signals"`  // sent once the run is there; to a child: PARENT/SIGNAL
 
 	// What must become of it. Each step is named once.
-	State     string            `json:"state"`
-	Error     string            `json:"error"`  // STEP: CODE, or CODE
-	Output    json.RawMessage   `json:"output"` // none: not looked at
-	Ran       []string          `json:"ran"`    // completed
-	Skipped   map[string]string `json:"skipped"`
-	Failed    []string          `json:"failed"`
-	TimedOut  []string          `json:"timed_out"`
-	Cancelled []string          `json:"cancelled"`
-	Never     []string          `json:"never"`    // its turn never came
-	Ended     map[string]string `json:"ended"`    // of a step that goes over a list: how many items completed, failed and were cancelled, as 3/1/0
-	Attempts  map[string]uint32 `json:"attempts"` // at least so many
-	Took      map[string]uint32 `json:"took"`     // rounds
-	Children  map[string]string `json:"children"` // what became of the child of a step, or of an item
+	State       string            `json:"state"`
+	Error       string            `json:"error"`  // STEP: CODE, or CODE
+	Output      json.RawMessage   `json:"output"` // none: not looked at
+	Ran         []string          `json:"ran"`    // completed
+	Skipped     map[string]string `json:"skipped"`
+	Failed      []string          `json:"failed"`
+	TimedOut    []string          `json:"timed_out"`
+	Cancelled   []string          `json:"cancelled"`
+	Never       []string          `json:"never"`       // its turn never came
+	Ended       map[string]string `json:"ended"`       // of a step that goes over a list: how many items completed, failed and were cancelled, as 3/1/0
+	Attempts    map[string]uint32 `json:"attempts"`    // at least so many
+	Took        map[string]uint32 `json:"took"`        // rounds
+	Compensated []string          `json:"compensated"` // in this order
+	Children    map[string]string `json:"children"`    // what became of the child of a step, or of an item
 }
 
 func load(t *testing.T) []*definition {

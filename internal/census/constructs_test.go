@@ -24,7 +24,7 @@ var constructs = []construct{
 	{need: "secret", called: "`secretKeyRef`, `use.secrets`, Secret Manager", ours: "the worker's own environment: a handler has it, the engine never sees it"},
 	{need: "cond", called: "`Choice`, `switch`, `when`, SWITCH", ours: "`when`, and `join: any` where the ways meet", uses: usesWhen},
 	{need: "retry", called: "`Retry`, `retryStrategy`, `try/retry`, `retryCount`", ours: "`retry`; `flow.NonRetryable` for what no retry mends", uses: has(func(s *flow.Step) bool { return s.Retry != nil })},
-	{need: "failedge", called: "`Catch`, `catch`, `except`, `continueOn`, `depends: A.Failed`, optional tasks", ours: "`on_failure`, whose step is told the error; `tolerate` for items; `signal.on_timeout`", uses: usesFailure},
+	{need: "failedge", called: "`Catch`, `catch`, `except`, `continueOn`, `depends: A.Failed`, optional tasks", ours: "`on_failure`, whose step is told the error; `tolerate` for items; `signal.on_timeout`; `finally` for exit handlers", uses: func(d *flow.Definition) bool { return usesFailure(d) || usesFinally(d) }},
 	{need: "map", called: "`Map`, `withParam`, `withItems`, `for`, `parallel for`, FORK_JOIN_DYNAMIC of one task", ours: "`for_each`: up to 100,000 items a step. A distributed map over more gives each item a part", uses: usesItems},
 	{need: "staticloop", called: "Argo: `withItems`, `withSequence`", ours: "`for_each` with a list", uses: usesItems},
 	{need: "conc", called: "`MaxConcurrency`, `parallelism`, `synchronization`: mutex, semaphore, database locks", ours: "`max_parallel` for items, `object_keys` for a mutex, a [service's limit](operating.md) for a semaphore", uses: func(d *flow.Definition) bool {
@@ -46,16 +46,16 @@ var constructs = []construct{
 	{need: "memo", called: "Argo: `memoize`", ours: "`object_keys`: the handler keeps the result in the key's state, and finds it there"},
 	{need: "nested", called: "templates in templates, subworkflows of one file", ours: "the steps themselves, in one flat graph; or a child"},
 	{need: "subwf", called: "`startExecution.sync`, `workflowTemplateRef`, `run.workflow`, SUB_WORKFLOW", ours: "a step of `type: workflow`: its run is a child of this one", uses: usesType(flow.TypeWorkflow)},
-	{need: "saga", called: "compensation in `Catch` states, sagas", why: "compensation is to come"},
-	{need: "daemonstep", called: "Argo: `daemon`", why: "clean-up whatever happened is to come"},
+	{need: "saga", called: "compensation in `Catch` states, sagas", ours: "`compensate`: the last completed first", uses: usesUndo},
+	{need: "daemonstep", called: "Argo: `daemon`", ours: "a step that starts it, and one of `finally` that stops it", uses: usesFinally},
 	{need: "dynamic", called: "Conductor: DYNAMIC, FORK_JOIN_DYNAMIC of various tasks", why: "which handler a step has is known only while it runs"},
 	{need: "priority", called: "Argo: `priority`", why: "runs have no priorities"},
 }
 
 func has(of func(*flow.Step) bool) func(*flow.Definition) bool {
 	return func(d *flow.Definition) bool {
-		for i := range d.Steps {
-			if of(&d.Steps[i]) {
+		for _, s := range d.All() {
+			if of(&s) {
 				return true
 			}
 		}
@@ -72,9 +72,13 @@ var (
 	usesItems   = has(func(s *flow.Step) bool { return s.ForEach != nil })
 	usesWhen    = has(func(s *flow.Step) bool { return s.When != "" || s.Join != "" })
 	usesFailure = has(func(s *flow.Step) bool {
-		return s.OnFailure != "" || s.Tolerate != nil || s.Signal != nil && s.Signal.OnTimeout != ""
+		return s.OnFailure != "" || s.Compensate != nil || s.Tolerate != nil || s.Signal != nil && s.Signal.OnTimeout != ""
 	})
 )
+
+func usesFinally(d *flow.Definition) bool { return len(d.Finally) > 0 }
+
+var usesUndo = has(func(s *flow.Step) bool { return s.Compensate != nil })
 
 func usesData(d *flow.Definition) bool {
 	return d.Output != nil || has(func(s *flow.Step) bool {

@@ -49,10 +49,10 @@ func begin(t *testing.T, path string, defs []*definition) *world {
 		if err := eng.Register(d.name, *d.def); err != nil {
 			t.Fatalf("%s: %v", d.name, err)
 		}
-		for _, s := range d.def.Steps {
-			if at := [2]string{s.Service, s.Handler}; s.Handler != "" && !served[at] {
+		for _, at := range handlers(d.def) {
+			if !served[at] {
 				served[at] = true
-				if err := engine.HandleRaw(eng, s.Service, s.Handler, w.handle); err != nil {
+				if err := engine.HandleRaw(eng, at[0], at[1], w.handle); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -72,6 +72,19 @@ func begin(t *testing.T, path string, defs []*definition) *world {
 		}
 	})
 	return w
+}
+
+// handlers gives service and handler of each step and of each compensation.
+func handlers(d *flow.Definition) (all [][2]string) {
+	for _, s := range d.All() {
+		if s.Handler != "" {
+			all = append(all, [2]string{s.Service, s.Handler})
+		}
+		if c := s.Compensate; c != nil {
+			all = append(all, [2]string{orString(c.Service, s.Service), c.Handler})
+		}
+	}
+	return all
 }
 
 // tell sends a signal to the child of a step as soon as it is there.
@@ -140,7 +153,8 @@ func (w *world) each(fn func(id string, d *definition, p *plan)) {
 
 // handle is every handler: it does what the case says.
 func (w *world) handle(ctx context.Context, task *worker.Task) (json.RawMessage, error) {
-	if w.done[task.WorkflowID+"/"+stepOf(task)] {
+	if w.done[task.WorkflowID+"/"+stepOf(task)] && task.Output == nil { // with an output, it is a compensation
+
 		fmt.Printf("again %s of %s\n", task.Step, task.WorkflowID) // for TestKilled: this process may be killed
 		w.t.Errorf("%s of %s had completed, and ran again", task.Step, task.WorkflowID)
 	}
@@ -174,12 +188,17 @@ func stepOf(task *worker.Task) string {
 }
 
 // namesOf is what a case may call a task, what says the most first: STEP[INDEX], STEP, and before each of them, of a child, the
-// step of its parent, as in PARENT[INDEX]/STEP.
+// step of its parent, as in PARENT[INDEX]/STEP. A compensation is STEP/undo.
 func namesOf(task *worker.Task) []string {
 	step := stepOf(task)
 	names := []string{step}
 	if task.Index != nil {
 		names = []string{fmt.Sprintf("%s[%d]", step, *task.Index), step}
+	}
+	if task.Output != nil {
+		for i := range names {
+			names[i] += "/undo"
+		}
 	}
 	if parts := strings.Split(task.WorkflowID, "/"); len(parts) > 2 { // of a child: RUN/STEP, and after a dot what makes it the only one
 		parent, _, _ := strings.Cut(parts[2], ".")
@@ -255,12 +274,34 @@ func (w *world) check() {
 		for _, wrong := range p.wrong(d, st) {
 			w.t.Errorf("%s: %s", id, wrong)
 		}
+		if got := w.compensated(id); !slices.Equal(got, p.Compensated) {
+			w.t.Errorf("%s: compensated are %v; want %v", id, got, p.Compensated)
+		}
 		for name, state := range p.Children {
 			if child, err := w.Status(w.t.Context(), w.child(id, name)); err != nil || child.State != state {
 				w.t.Errorf("%s: the child of %s: %+v, %v; want it %s", id, name, child, err, state)
 			}
 		}
 	})
+}
+
+// compensated gives what was compensated, in order.
+func (w *world) compensated(run string) (all []string) {
+	for after := uint64(0); ; {
+		events, err := w.History(w.t.Context(), run, after, 0)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, ev := range events {
+			after = ev.Seq
+			if name, is := strings.CutSuffix(ev.Step, "/undo"); is && ev.Kind == "StepCompleted" {
+				all = append(all, name)
+			}
+		}
+		if len(events) == 0 {
+			return all
+		}
+	}
 }
 
 // wrong says in what a run is not as planned.
@@ -283,7 +324,7 @@ func (p *plan) wrong(d *definition, st *engine.Status) (all []string) {
 		differs("its output is", compact(st.Output), compact(p.Output))
 	}
 	want := p.states()
-	for _, s := range d.def.Steps {
+	for _, s := range d.def.All() {
 		is := st.Steps[s.Name]
 		state := is.State
 		if state == "pending" || state == "dormant" {

@@ -99,6 +99,9 @@ func TestTheTableHolds(t *testing.T) {
 			t.Errorf("the construct %s is of no use: %+v", c.need, c)
 		}
 	}
+	if len(lost)*20 > len(all) {
+		t.Errorf("%d of %d definitions cannot be expressed, which is more than one in twenty", len(lost), len(all))
+	}
 	shown, defs := map[string]bool{}, load(t)
 	for _, d := range defs {
 		if len(d.Cases) == 0 {
@@ -181,6 +184,8 @@ var parts = map[string]func(*flow.Definition) bool{
 	"parallel":     usesParallel,
 	"object_keys":  has(func(s *flow.Step) bool { return len(s.ObjectKeys) > 0 }),
 	"workflow":     usesType(flow.TypeWorkflow),
+	"finally":      usesFinally,
+	"compensate":   usesUndo,
 	"tolerate":     has(func(s *flow.Step) bool { return s.Tolerate != nil }),
 	"max_parallel": has(func(s *flow.Step) bool { return s.MaxParallel != nil }),
 }
