@@ -58,6 +58,11 @@ func newerDaemon(t *testing.T, at string) string {
 	}
 	var polls atomic.Int64
 	p := httputil.NewSingleHostReverseProxy(target)
+	direct := p.Director
+	p.Director = func(r *http.Request) { // polls go over HTTP, where they can be changed
+		direct(r)
+		r.Header.Del("Upgrade")
+	}
 	p.ModifyResponse = func(resp *http.Response) error {
 		body, err := io.ReadAll(resp.Body)
 		if err != nil {

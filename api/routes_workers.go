@@ -96,6 +96,19 @@ var workersRoutes = []route{
 		handle: (*Server).pollWorker,
 	},
 	{
+		Method:  "GET",
+		Path:    "/v1/workers/{id}/stream",
+		ID:      "openWorkerStream",
+		Scope:   scopeWorker,
+		Tag:     "workers",
+		Summary: "Make the connection a stream of polls, by Upgrade: " + wire.Stream,
+		Answers: []answer{
+			{101, nil, "frames follow, each way: length of the body, number of the request, status (4 bytes each, the highest first), body. A worker's has status 0 and a poll in msgpack; its answer has the same number, the status and the body that the poll has over HTTP"},
+		},
+		Codes:  []string{"worker_not_found", "shutting_down"},
+		handle: (*Server).openStream,
+	},
+	{
 		Method:   "POST",
 		Path:     "/v1/workers/{id}/heartbeat",
 		ID:       "heartbeat",

@@ -84,6 +84,7 @@ type Server struct {
 	publishing sync.Mutex // held while it is decided whether a worker may publish
 	tokening   sync.Mutex // held while an access token is made or revoked
 
+	streams  sync.WaitGroup // of workers
 	stopping atomic.Bool
 	life     context.Context // ended: long answers end
 	end      context.CancelFunc

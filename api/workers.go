@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"mime"
@@ -142,33 +143,45 @@ func (s *Server) pollWorker(w http.ResponseWriter, r *http.Request) error {
 	if err := s.receive(w, r, &in); err != nil {
 		return err
 	}
-	if in.Seq > math.MaxInt64 {
-		return problem("invalid_request", fmt.Sprintf("seq: %d, want 0 to %d", in.Seq, uint64(math.MaxInt64)))
-	}
-	if in.WaitMS < 0 || in.WaitMS > maxWaitMS {
-		return problem("invalid_request", fmt.Sprintf("wait_ms: %d, want 0 to %d; a poll waits %d at most", in.WaitMS, maxWaitMS, engine.MaxWait.Milliseconds()))
-	}
 	ctx, cancel := s.context(r)
 	defer cancel()
-	if in.WaitMS > 0 && len(in.Outcomes) == 0 {
-		s.waits(w)
-	}
-	if len(in.Outcomes) > 0 { // they are recorded whether the daemon stops or not
-		ctx = r.Context()
-	}
-	got, err := s.eng.Poll(ctx, r.PathValue("id"), engine.PollRequest{Seq: in.Seq, Max: in.Max,
-		Wait: time.Duration(in.WaitMS) * time.Millisecond, Outcomes: in.Outcomes})
-	if err != nil {
-		if s.stopping.Load() && ctx.Err() != nil && r.Context().Err() == nil {
-			return problem("shutting_down", "")
-		}
-		return foreignSession(r, r.PathValue("id"), err)
-	}
-	if len(got.Tasks) == 0 && len(got.Results) == 0 && len(got.Cancelled) == 0 {
+	got, err := s.poll(w, ctx, r, &in)
+	switch {
+	case err != nil:
+		return err
+	case got == nil:
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	return s.send(w, r, http.StatusOK, &wire.Polled{Tasks: got.Tasks, Results: got.Results, Cancelled: got.Cancelled})
+	return s.send(w, r, http.StatusOK, got)
+}
+
+// poll brings a worker's outcomes and takes tasks for it; nil: there is nothing. waits ends when nobody waits for tasks any more.
+func (s *Server) poll(w http.ResponseWriter, waits context.Context, r *http.Request, in *wire.Poll) (*wire.Polled, error) {
+	if in.Seq > math.MaxInt64 {
+		return nil, problem("invalid_request", fmt.Sprintf("seq: %d, want 0 to %d", in.Seq, uint64(math.MaxInt64)))
+	}
+	if in.WaitMS < 0 || in.WaitMS > maxWaitMS {
+		return nil, problem("invalid_request", fmt.Sprintf("wait_ms: %d, want 0 to %d; a poll waits %d at most", in.WaitMS, maxWaitMS, engine.MaxWait.Milliseconds()))
+	}
+	ctx := waits
+	switch {
+	case len(in.Outcomes) > 0: // they are recorded whether the daemon stops or not
+		ctx = r.Context()
+	case in.WaitMS > 0:
+		s.waits(w)
+	}
+	got, err := s.eng.Poll(ctx, r.PathValue("id"), engine.PollRequest{Seq: in.Seq, Max: in.Max,
+		Wait: time.Duration(in.WaitMS) * time.Millisecond, Outcomes: in.Outcomes})
+	switch {
+	case err != nil && s.stopping.Load() && ctx.Err() != nil && r.Context().Err() == nil:
+		return nil, problem("shutting_down", "")
+	case err != nil:
+		return nil, foreignSession(r, r.PathValue("id"), err)
+	case len(got.Tasks) == 0 && len(got.Results) == 0 && len(got.Cancelled) == 0:
+		return nil, nil
+	}
+	return &wire.Polled{Tasks: got.Tasks, Results: got.Results, Cancelled: got.Cancelled}, nil
 }
 
 func (s *Server) heartbeat(w http.ResponseWriter, r *http.Request) error {

@@ -121,6 +121,7 @@ type request struct {
 	into         any // JSON answer; nil: none wanted
 	answered     func(*http.Response)
 	raw          func(*http.Response) error
+	upgraded     func(io.ReadWriteCloser) // takes the connection, and closes it; nil: none is wanted
 }
 
 // do sends a call, again while the daemon does not answer and patience lasts.
@@ -194,8 +195,12 @@ func (c *Client) send(ctx context.Context, n *node, r *request, token string) er
 		}
 		return &Unreachable{n.shown, err}
 	}
+	if conn, ok := resp.Body.(io.ReadWriteCloser); ok && resp.StatusCode == http.StatusSwitchingProtocols && r.upgraded != nil {
+		r.upgraded(conn)
+		return nil
+	}
 	defer resp.Body.Close()
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+	if resp.StatusCode < 200 || resp.StatusCode > 299 || r.upgraded != nil {
 		return problemOf(resp, n.shown)
 	}
 	if r.answered != nil {

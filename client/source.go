@@ -15,8 +15,35 @@ import (
 	"github.com/agnt5/agnt5d/worker"
 )
 
-// source is the daemon as a worker's pool sees it: what they say to each other, in msgpack over HTTP.
-type source struct{ w *Worker }
+// source is the daemon as a worker's pool sees it: what they say to each other, in msgpack. Exchanges go over a stream where the daemon
+// has one, all else, and they too where it has none, over HTTP.
+type source struct {
+	w       *Worker
+	opening chan struct{} // capacity 1: holds a token while somebody looks at what follows
+	stream  *stream       // nil: none was opened yet, or plain
+	plain   bool          // the daemon was found to have none since the worker joined
+}
+
+func newSource(w *Worker) *source { return &source{w: w, opening: make(chan struct{}, 1)} }
+
+// over gives the stream for a session, nil if its exchanges go over HTTP.
+func (s *source) over(ctx context.Context, session string) (*stream, error) {
+	select {
+	case s.opening <- struct{}{}:
+		defer func() { <-s.opening }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if s.plain || s.stream != nil && s.stream.usable(session) {
+		return s.stream, nil
+	}
+	if s.stream != nil {
+		s.stream.end()
+	}
+	st, err := s.w.c.open(ctx, session)
+	s.stream, s.plain = st, st == nil && err == nil
+	return st, err
+}
 
 const joinTimeout = 10 * time.Second
 
@@ -29,6 +56,7 @@ func (s *source) Join(ctx context.Context, session string, tokens []string) (poo
 	if err := s.call(ctx, joinTimeout, "", in, &got); err != nil {
 		return pool.Session{}, err
 	}
+	s.hangUp() // the daemon that answers may be another one
 	how := "connected"
 	if session != "" {
 		how = "came back"
@@ -51,14 +79,32 @@ func (s *source) Exchange(ctx context.Context, session string, r pool.Request) (
 	if r.Max > 0 {
 		limit = r.Wait + 15*time.Second
 	}
+	ctx, stop := context.WithTimeout(ctx, limit)
+	defer stop()
+	in := &wire.Poll{Seq: r.Seq, Max: r.Max, WaitMS: r.Wait.Milliseconds(), Outcomes: r.Outcomes}
 	var got wire.Polled
-	err := s.call(ctx, limit, workerPath(session, "/poll"), &wire.Poll{Seq: r.Seq, Max: r.Max, WaitMS: r.Wait.Milliseconds(), Outcomes: r.Outcomes}, &got)
+	err := s.exchange(ctx, session, in, &got)
+	if gone := (*Unreachable)(nil); errors.As(err, &gone) && gone.Err == errStreamOver && ctx.Err() == nil {
+		err = s.exchange(ctx, session, in, &got) // it is the same poll, and the daemon may well be there
+	}
 	for _, t := range got.Tasks {
 		if len(t.References) > 0 {
 			t.OnRead(s.reader(t))
 		}
 	}
 	return pool.Answer{Tasks: got.Tasks, Results: got.Results, Cancelled: got.Cancelled}, err
+}
+
+// exchange sends a poll over the stream, or over HTTP.
+func (s *source) exchange(ctx context.Context, session string, in *wire.Poll, got *wire.Polled) error {
+	st, err := s.over(ctx, session)
+	switch {
+	case err != nil:
+		return err
+	case st != nil:
+		return st.exchange(ctx, in, got)
+	}
+	return s.call(ctx, time.Hour, workerPath(session, "/poll"), in, got) // ctx ends before
 }
 
 // reader reads outputs that a task refers to, by showing its lease token.
@@ -94,7 +140,18 @@ func (s *source) Heartbeat(ctx context.Context, session string, beats []pool.Bea
 
 // Leave ends the session.
 func (s *source) Leave(ctx context.Context, session string) error {
+	s.hangUp()
 	return s.w.c.once(ctx, &request{method: http.MethodDelete, path: "/v1/workers" + workerPath(session, "")})
+}
+
+// hangUp ends the stream, if there is one. The next exchange asks for another.
+func (s *source) hangUp() {
+	s.opening <- struct{}{}
+	if s.stream != nil {
+		s.stream.end()
+	}
+	s.stream, s.plain = nil, false
+	<-s.opening
 }
 
 func workerPath(session, what string) string { return "/" + url.PathEscape(session) + what }

@@ -176,7 +176,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	headroom := make([]byte, max(w.o.GCHeadroom, 0)) // never touched: it takes no memory, but counts as heap
 	defer runtime.KeepAlive(headroom)
-	p := pool.New(&source{w: w}, pool.Options{Capacity: w.o.Capacity, Drain: w.o.Drain, MaxOutcome: maxOutcome, Run: w.run, Last: w.last, Logger: w.o.Logger})
+	p := pool.New(newSource(w), pool.Options{Capacity: w.o.Capacity, Drain: w.o.Drain, MaxOutcome: maxOutcome, Run: w.run, Last: w.last, Logger: w.o.Logger})
 	err := p.Run(ctx, context.WithoutCancel(ctx)) // what is under way outlives ctx: it is drained
 	var no *model.Problem
 	switch {

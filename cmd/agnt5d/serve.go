@@ -278,6 +278,7 @@ func (d *node) work(ctx context.Context, eng *engine.Engine, j *pg.Journal) erro
 	if fenced {
 		return errors.Join(eng.Close(), stopped)
 	}
+	handler.Wait(bounded)
 	if err := d.server.Shutdown(bounded); err != nil {
 		_ = d.server.Close()
 	}

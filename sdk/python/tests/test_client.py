@@ -190,7 +190,7 @@ async def test_the_whole_api_is_covered(daemon: Daemon, tmp_path: pathlib.Path) 
     document = json.loads((ROOT / "docs/openapi.json").read_text())
     routes = {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
     not_for_clients = {
-        "POST /v1/workers", "POST /v1/workers/{id}/poll", "POST /v1/workers/{id}/heartbeat", "DELETE /v1/workers/{id}",  # Worker does
+        "POST /v1/workers", "POST /v1/workers/{id}/poll", "GET /v1/workers/{id}/stream", "POST /v1/workers/{id}/heartbeat", "DELETE /v1/workers/{id}",  # Worker does
         "GET /", "GET /healthz", "GET /readyz", "GET /metrics", "GET /openapi.json", "GET /errors/{code}", "GET /v1/journal", "POST /v1/backups", "GET /v1/compaction", "POST /v1/compaction", "GET /schema/workflow.json",
         "GET /v1/session", "POST /v1/session", "DELETE /v1/session",
     }  # fmt: skip
