@@ -15,16 +15,17 @@ import (
 	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/journal/bolt"
+	"github.com/agnt5/agnt5d/replay"
 	"github.com/agnt5/agnt5d/worker"
 	"github.com/google/go-cmp/cmp"
 )
 
 // bodies is what a newer release may write as a record.
 var bodies = map[string][]byte{
-	"kind":   {0, 0x91, 60},
+	"kind":   {0, 0x91, 100},
 	"fields": append(append([]byte{0}, 0x96, byte(event.SignalReceived)), "\xa1s\xa2id\xc0\xa1b\x01"...),
 	"format": {9, 1, 2, 3},
-	"mixed":  append(event.AppendBody(nil, []event.Event{{Kind: event.SignalReceived, Name: "other", ID: "x"}}), 0x92, 60, 0x81, 0xa1, 'k', 0x93, 1, 2, 3),
+	"mixed":  append(event.AppendBody(nil, []event.Event{{Kind: event.SignalReceived, Name: "other", ID: "x"}}), 0x92, 100, 0x81, 0xa1, 'k', 0x93, 1, 2, 3),
 }
 
 // newerWriter writes to a journal what a newer release would.
@@ -209,7 +210,7 @@ func TestRunsOfANewerReleaseWaitForIt(t *testing.T) {
 		if !ok || err != nil {
 			t.Fatal(err)
 		}
-		s.State = append([]byte{7}, s.State...)
+		s.State = append([]byte{replay.Encoding + 1}, s.State...)
 		w.put(&journal.Batch{Snapshots: []journal.Snapshot{{Run: n, Seq: w.last[n].Seq, State: s.State}}})
 	}
 	w.write(runs[0], 1, event.AppendBody(nil, []event.Event{{Kind: event.SignalReceived, Name: "go", ID: "late"}}), nil) // understood, but after what is not
@@ -270,7 +271,7 @@ func TestRunsOfANewerReleaseWaitForIt(t *testing.T) {
 			}
 			kind := map[string]string{"fields": "SignalReceived", "format": "Kind(0)"}[id]
 			if kind == "" {
-				kind = "Kind(60)"
+				kind = "Kind(100)"
 			}
 			if len(opaque) != 1 || opaque[0].Kind != kind || opaque[0].Data != nil || opaque[0].N == 0 {
 				t.Errorf("%s: %+v", id, opaque)
