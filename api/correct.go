@@ -4,12 +4,30 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+
+	"github.com/agnt5/agnt5d/flow"
 )
 
 // completeBody is what a step is completed with by hand.
 type completeBody struct {
 	Output json.RawMessage `json:"output,omitempty"` // any JSON; absent: null
 	Reason string          `json:"reason,omitempty"`
+	Index  *int            `json:"index,omitempty"` // of an item of a step with for_each, from 0; absent: the step itself
+}
+
+// correctBody says why a step is skipped or failed.
+type correctBody struct {
+	Reason string `json:"reason,omitempty"`
+	Index  *int   `json:"index,omitempty"` // of an item of a step with for_each, from 0; absent: the step itself
+}
+
+// corrects is the step of the path, or the item of it that a body names.
+func corrects(r *http.Request, index *int) (run, step string) {
+	run, step = r.PathValue("id"), r.PathValue("step")
+	if index != nil {
+		step = flow.ItemName(step, *index)
+	}
+	return run, step
 }
 
 // corrected is what became of a step.
@@ -23,7 +41,7 @@ func (s *Server) completeStep(w http.ResponseWriter, r *http.Request) error {
 	if err := s.decode(r, &in); err != nil {
 		return err
 	}
-	run, step := r.PathValue("id"), r.PathValue("step")
+	run, step := corrects(r, in.Index)
 	if err := s.eng.CompleteStep(r.Context(), run, step, in.Output, in.Reason); err != nil {
 		return err
 	}
@@ -39,11 +57,11 @@ func (s *Server) failStep(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) correct(w http.ResponseWriter, r *http.Request, what func(ctx context.Context, run, step, reason string) error) error {
-	var in runPauseBody
+	var in correctBody
 	if err := s.decode(r, &in); err != nil {
 		return err
 	}
-	run, step := r.PathValue("id"), r.PathValue("step")
+	run, step := corrects(r, in.Index)
 	if err := what(r.Context(), run, step, in.Reason); err != nil {
 		return err
 	}

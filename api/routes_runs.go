@@ -385,7 +385,7 @@ var runsRoutes = []route{
 		Scope:   scopeOperate,
 		Tag:     "runs",
 		Summary: "Skip a step by hand",
-		Body:    runPauseBody{},
+		Body:    correctBody{},
 		Answers: []answer{
 			{202, corrected{}, "recorded"},
 		},
@@ -399,7 +399,7 @@ var runsRoutes = []route{
 		Scope:   scopeOperate,
 		Tag:     "runs",
 		Summary: "Fail a step by hand",
-		Body:    runPauseBody{},
+		Body:    correctBody{},
 		Answers: []answer{
 			{202, corrected{}, "recorded"},
 		},

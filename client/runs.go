@@ -407,7 +407,7 @@ func (c *Client) Tag(ctx context.Context, run string, set map[string]string, rem
 }
 
 // CompleteStep completes a step by hand, with JSON as its output: one that is open, or whose failure nothing caught. Of a run that has failed it
-// is the step that failed it, and the run goes on. History keeps the reason.
+// is the step that failed it, and the run goes on. An item of a step with for_each, such as fetch[3], must not have settled. History keeps the reason.
 func (c *Client) CompleteStep(ctx context.Context, run, step string, output any, reason string) error {
 	raw, err := payload(output)
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 )
 
 // CompleteStep completes a step by hand, with an output. The step must be open, or have failed without anything that caught that; of a run
-// that has failed it is the step that failed it, and the run is opened again as by Retry. An attempt of it is cancelled.
+// that has failed it is the step that failed it, and the run is opened again as by Retry. An attempt of it is cancelled. An item of a step with
+// for_each, such as fetch[3], must not have settled.
 func (e *Engine) CompleteStep(ctx context.Context, run, step string, output any, reason string) error {
 	raw, err := e.marshal("output", output)
 	if err != nil {

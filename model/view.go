@@ -159,10 +159,11 @@ type ItemStatus struct {
 type ItemCounts struct {
 	Total     int `json:"total"`
 	Completed int `json:"completed"`
-	Failed    int `json:"failed"`    // for good
-	Open      int `json:"open"`      // they have begun, and have not ended
-	Waiting   int `json:"waiting"`   // for their turn
-	Cancelled int `json:"cancelled"` // with their step, or not begun when it ended
+	Failed    int `json:"failed"`            // for good
+	Skipped   int `json:"skipped,omitempty"` // by hand
+	Open      int `json:"open"`              // they have begun, and have not ended
+	Waiting   int `json:"waiting"`           // for their turn
+	Cancelled int `json:"cancelled"`         // with their step, or not begun when it ended
 }
 
 // Condition is what a step's condition came to.

@@ -84,7 +84,7 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 	}
 	var st *Step
 	if e.OfStep() {
-		if st = s.At(e.Step); st == nil && (e.Kind != event.AttemptEnded || !s.Dropped(e.Step)) {
+		if st = s.At(e.Step); st == nil && !s.ends(e) {
 			return fmt.Sprintf("step %d of %d", e.Step, s.next())
 		}
 	}
@@ -112,8 +112,10 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		if s.Status == Quarantined {
 			return "the run is quarantined"
 		}
-		if why := st.Kind().refuses(e.Kind, st); why != "" {
-			return why
+		if st != nil {
+			if why := st.Kind().refuses(e.Kind, st); why != "" {
+				return why
+			}
 		}
 		return s.childEnded(e)
 	case event.RunFailed:
@@ -216,7 +218,9 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		if !ok {
 			return fmt.Sprintf("the reason %q is unknown", e.Code)
 		}
-		s.Skipped++
+		if !s.isItem(e.Step) {
+			s.Skipped++
+		}
 		st.Skip, st.corrected = why, false
 		s.leaveChild(e.Step)
 		s.to(st, StepSkipped, at)
@@ -274,6 +278,12 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 		return "it is not an event of a run"
 	}
 	return ""
+}
+
+// ends says whether the event is the end of what an instance had that is not kept any more: an attempt, or a child of an item that an
+// operator completed.
+func (s *State) ends(e *event.Event) bool {
+	return (e.Kind == event.AttemptEnded || e.Kind == event.ChildEnded) && s.Dropped(e.Step)
 }
 
 func (s *State) to(st *Step, state StepState, at int64) {
@@ -512,6 +522,9 @@ func (s *State) attemptEnded(e *event.Event) string {
 				s.released = append(s.released, o.Request)
 			}
 			s.Outs = append(s.Outs[:i:i], s.Outs[i+1:]...)
+			if s.isItem(e.Step) && s.At(e.Step) == nil && !s.compensable(e.Step) { // an item that was completed meanwhile needs to know its keys no more
+				delete(s.filled, e.Step)
+			}
 			return ""
 		}
 	}

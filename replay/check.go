@@ -24,7 +24,7 @@ func (s *State) check() string {
 		if st.Caught && i < s.Graph.Main {
 			handled++
 		}
-		if st.State == StepSkipped {
+		if st.State == StepSkipped && int(i) < len(s.Steps) {
 			skipped++
 		}
 		if st.State == StepCompleted && s.sink(i) {
@@ -60,7 +60,7 @@ func (s *State) check() string {
 	}
 	seen := map[Instance]bool{}
 	for _, o := range s.Outs {
-		if st := s.At(o.Step); seen[o.Step] || st == nil && !s.Dropped(o.Step) || st != nil && (o.Attempt > st.Attempt || st.State == StepRunning) {
+		if st := s.At(o.Step); seen[o.Step] || st == nil && !s.Dropped(o.Step) || st != nil && (o.Attempt > st.Attempt || st.State == StepRunning) { // an item that an operator completed is not kept
 			return fmt.Sprintf("7: attempt %d of step %d is out beside another", o.Attempt, o.Step)
 		}
 		seen[o.Step] = true

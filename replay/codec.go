@@ -253,7 +253,7 @@ func (s *State) encode(f, in *fields, dst []byte, answers bool) []byte {
 	}
 	if len(s.lists) > 0 {
 		encoding = encodingOfItems
-		s.appendItems(f, answers)
+		byHand = s.appendItems(f, answers) || byHand
 	}
 	if s.appendWhole(f) {
 		encoding = max(encoding, encodingOfLanguage)

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/agnt5/agnt5d/internal/event"
@@ -21,14 +22,18 @@ const (
 )
 
 // MatchCorrect says why a step cannot be corrected so, and gives it. It must be open, or have failed without anything that caught that;
-// while a run is finishing, a step whose compensation is under way stands for that. Of a run that has failed, only what failed it can be corrected, and not as failed: the run is opened again then.
+// while a run is finishing, a step whose compensation is under way stands for that. Of a run that has failed, only what failed it can be corrected, and not as failed: the run is opened again then. An item, such as
+// fetch[3], must not have settled, and its step must go over its list.
 func (s *State) MatchCorrect(step string, as Correction, output []byte) (Instance, error) {
-	i, ok := s.Step(step)
-	if !ok {
+	i, ok := s.Graph.Instance(step)
+	if !ok || !s.Known(i) {
 		return 0, refusal.ErrStepNotFound
 	}
 	if s.undo != nil && s.Status == Finishing && s.Target(s.undo.i) == i {
 		return s.undo.i, nil
+	}
+	if s.isItem(i) {
+		return i, s.matchItem(i)
 	}
 	st := &s.Steps[i]
 	failed := st.State == StepFailed && !s.settled(i) && as != CorrectFail
@@ -49,7 +54,19 @@ func (s *State) MatchCorrect(step string, as Correction, output []byte) (Instanc
 	return i, nil
 }
 
-// Correct ends a step as an operator says. MatchCorrect must have allowed it. A failed run is opened again for it.
+// matchItem says why an item cannot be corrected.
+func (s *State) matchItem(i Instance) error {
+	l, k := s.itemAt(i)
+	if err := s.closed(); err != nil {
+		return err
+	}
+	if it := &l.each[k]; s.Steps[l.of].State != StepWaiting || it.completed() || it.st != nil && it.st.State != StepPending && !it.st.State.Open() {
+		return fmt.Errorf("%w: the item has settled, or its step has", refusal.ErrStepNotOpen)
+	}
+	return nil
+}
+
+// Correct ends a step, or an item, as an operator says. MatchCorrect must have allowed it. A failed run is opened again for it.
 func (t *Turn) Correct(i Instance, as Correction, output []byte, why string) {
 	if t.S.Status == Failed {
 		t.Reopen()

@@ -121,9 +121,9 @@ func branchName(g *flow.Graph, i Instance) string {
 	return ""
 }
 
-// attempted says whether a handler had the step, or an item of it.
+// attempted says whether a handler had the step, or an item of it, or a child was started for it.
 func (s *State) attempted(i Instance) bool {
-	if s.Steps[i].kind != kindOf(flow.TypeTask) {
+	if k := s.Steps[i].Kind(); k != &task && k != &child {
 		return false
 	}
 	if s.Steps[i].Attempt > 0 {

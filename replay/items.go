@@ -24,6 +24,7 @@ type items struct {
 	open      int
 	completed int
 	failed    int    // for good
+	skipped   int    // by hand
 	bytes     uint64 // of the outputs of those that completed
 }
 
@@ -54,7 +55,7 @@ type ItemState struct {
 }
 
 // ItemCounts is how many items of a step stand where.
-type ItemCounts struct{ Total, Completed, Failed, Open int }
+type ItemCounts struct{ Total, Completed, Failed, Skipped, Open int }
 
 // isItem says whether the number is that of an item.
 func (s *State) isItem(i Instance) bool {
@@ -116,7 +117,7 @@ func (s *State) ItemCounts(step Instance) (ItemCounts, bool) {
 	if l == nil {
 		return ItemCounts{}, false
 	}
-	return ItemCounts{Total: len(l.each), Completed: l.completed, Failed: l.failed, Open: l.open}, true
+	return ItemCounts{Total: len(l.each), Completed: l.completed, Failed: l.failed, Skipped: l.skipped, Open: l.open}, true
 }
 
 // ItemStates calls with each item of a step from an index on, until fn says that it is enough.
@@ -276,7 +277,10 @@ func (t *Turn) filledItems(i Instance, got Evaluated) {
 	t.goOver(i)
 }
 
-func (l *items) settled() bool { return l.completed+l.failed == len(l.each) && len(l.each) > 0 }
+func (l *items) settled() bool { return l.over() == len(l.each) && len(l.each) > 0 }
+
+// over is how many items have settled.
+func (l *items) over() int { return l.completed + l.failed + l.skipped }
 
 // Outputs gives the outputs of a step's items, in order; Seq 0 stands for null.
 func (s *State) Outputs(step Instance) []Payload {
@@ -352,6 +356,7 @@ func (s *State) itemMoved(l *items, k int, was StepState) {
 	}
 	l.open += count(is.Open()) - count(was.Open())
 	l.failed += count(is == StepFailed) - count(was == StepFailed)
+	l.skipped += count(is == StepSkipped) - count(was == StepSkipped)
 	if is != StepCompleted {
 		return
 	}
@@ -360,10 +365,13 @@ func (s *State) itemMoved(l *items, k int, was StepState) {
 	l.bytes += uint64(st.Output.Len)
 	it.seq, it.len, it.attempt, it.since, it.answer, it.st = st.Output.Seq, st.Output.Len, st.Attempt, st.Since, st.Answer, nil
 	delete(s.rounds, s.first(l.of)+Instance(k))
-	if i := s.first(l.of) + Instance(k); !s.compensable(i) { // its compensation has the same input and keys
+	i := s.first(l.of) + Instance(k)
+	if _, out := s.Out(i); !out && !s.compensable(i) { // its compensation has the same input and keys, and who was given it may still hold those
 		delete(s.filled, i)
 	}
-	delete(s.children, s.first(l.of)+Instance(k))
+	if c := s.children[i]; c != nil && !c.Unwanted() { // else an operator completed it, and its child is still to end
+		delete(s.children, i)
+	}
 }
 
 func count(yes bool) int {
@@ -385,10 +393,10 @@ func (s *State) cancelItems(l *items, at int64) {
 	l.open = 0
 }
 
-// reopenItems makes the items of a step that is ready anew so, too, but for those that have completed.
+// reopenItems makes the items of a step that is ready anew so, too, but for those that have completed or were skipped.
 func (s *State) reopenItems(l *items, at int64) {
 	for k := range l.each {
-		if st := l.each[k].st; st != nil {
+		if st := l.each[k].st; st != nil && st.State != StepSkipped {
 			s.becomeReadyAgain(st, at)
 			st.Floor, st.Was = st.Attempt, 0
 			s.stay(s.children[s.first(l.of)+Instance(k)])

@@ -25,7 +25,8 @@ const (
 	itemCompleted = 2
 )
 
-func (s *State) appendItems(f *fields, answers bool) {
+// appendItems also says whether an item was skipped.
+func (s *State) appendItems(f *fields, answers bool) (byHand bool) {
 	var in fields
 	f.key(kItems)
 	known := 0
@@ -54,7 +55,9 @@ func (s *State) appendItems(f *fields, answers bool) {
 		for k := range l.each[:begun] {
 			f.buf = s.appendItem(f.buf, &in, &l.each[k], answers)
 		}
+		byHand = byHand || l.skipped > 0
 	}
+	return byHand
 }
 
 func (s *State) appendItem(dst []byte, in *fields, it *item, answers bool) []byte {
@@ -155,7 +158,7 @@ func (s *State) readItem(r *pack.Reader, it *item, kind uint8) error {
 
 // recount counts how the items stand.
 func (l *items) recount() {
-	l.open, l.completed, l.failed, l.bytes = 0, 0, 0, 0
+	l.open, l.completed, l.failed, l.skipped, l.bytes = 0, 0, 0, 0, 0
 	for k := range l.each {
 		switch it := &l.each[k]; {
 		case it.completed():
@@ -164,6 +167,7 @@ func (l *items) recount() {
 		case it.st != nil:
 			l.open += count(it.st.State.Open())
 			l.failed += count(it.st.State == StepFailed)
+			l.skipped += count(it.st.State == StepSkipped)
 		}
 	}
 }
@@ -187,7 +191,7 @@ func (s *State) countItems() error {
 		}
 	}
 	for i := range s.filled {
-		if s.At(i) == nil {
+		if !s.Known(i) {
 			return fmt.Errorf("replay: encoded state: templates of step %d, which is not there: %w", i, event.ErrFormat)
 		}
 	}
@@ -203,7 +207,7 @@ func (s *State) checkItems() string {
 		was := *l
 		l.recount()
 		name, st := s.Graph.Def.Steps[l.of].Name, &s.Steps[l.of]
-		if was.open != l.open || was.completed != l.completed || was.failed != l.failed || was.bytes != l.bytes {
+		if was.open != l.open || was.completed != l.completed || was.failed != l.failed || was.skipped != l.skipped || was.bytes != l.bytes {
 			return fmt.Sprintf("9: of the items of step %q %d are open, %d completed and %d failed, want %d, %d and %d", name, was.open, was.completed, was.failed, l.open, l.completed, l.failed)
 		}
 		if l.open > 0 && st.State != StepWaiting {

@@ -150,8 +150,8 @@ func (t *Turn) resumeItems(i Instance) bool {
 // completeParts folds the end of a step over a list, or of one whose last round was enough.
 func (s *State) completeParts(seq uint64, e *event.Event, st *Step) string {
 	if l := s.itemsOf(e.Step); l != nil {
-		if l.completed+l.failed < len(l.each) {
-			return fmt.Sprintf("%d of its %d items have settled", l.completed+l.failed, len(l.each))
+		if l.over() < len(l.each) {
+			return fmt.Sprintf("%d of its %d items have settled", l.over(), len(l.each))
 		}
 		st.Output = keep(seq, e.Payload)
 		return ""
@@ -183,6 +183,7 @@ var child = Kind{
 		event.StepCompleted:      In(StepWaiting),
 		event.RoundCompleted:     In(StepWaiting),
 		event.ItemsSet:           In(StepPending, StepDormant),
+		event.StepKept:           In(StepPending, StepDormant, StepWaiting),
 		event.ConditionEvaluated: In(StepPending, StepDormant, StepWaiting),
 		event.TemplatesEvaluated: In(StepPending, StepDormant),
 	},

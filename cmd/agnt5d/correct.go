@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-const correctable = "The step must be open, or have failed without anything that caught that; then a failed run goes on. An attempt of it is cancelled."
+const correctable = "STEP may be an item of a list, such as 'fetch[3]'. The step must be open, or have failed without anything that caught that; then a failed run goes on. An attempt of it is cancelled."
 
 func newCompleteCmd() *cobra.Command {
 	cmd := correctCmd("complete", "Complete a step by hand, with an output", "is completed", nil)

@@ -124,7 +124,62 @@ func TestStepsAreEndedByHandOverAKill(t *testing.T) {
 	d.say(t, 0, "reason=done by hand as=complete by=local", "history", "r1")
 	d.say(t, 0, `"by":"hand"`, "show", "r1", "-o", "json")
 
+	list := filepath.Join(dir, "list.yaml")
+	if err := os.WriteFile(list, []byte("steps:\n- {name: each, service_name: none, handler_name: h, for_each: [1, 2, 3], max_parallel: 2, tolerate: 1}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.say(t, 0, "list version 1 is new", "register", "list", list)
+	d.say(t, 0, "l1", "start", "list", "--id", "l1")
+	d.say(t, 0, "step each[0] of run l1 is completed", "complete", "l1", "each[0]", "--payload", `"by hand"`)
+	d.say(t, 0, "step each[2] of run l1 is skipped", "skip", "l1", "each[2]")
+	d.say(t, 6, "step_not_open", "fail", "l1", "each[0]")
+	d.say(t, 5, "step_not_found", "fail", "l1", "each[3]")
+	d.kill()
+	d.again(t)
+	d.say(t, 0, `"skipped":1`, "show", "l1", "-o", "json")
+	d.say(t, 0, "step each[1] of run l1 has failed", "fail", "l1", "each[1]")
+	d.say(t, 0, "l1  completed", "wait", "l1", "--timeout", "30s")
+	d.say(t, 0, `"output":["by hand",null,null]`, "show", "l1", "-o", "json")
+
+	parent := filepath.Join(dir, "parent.yaml")
+	if err := os.WriteFile(parent, []byte("steps:\n- {name: kids, type: workflow, workflow_name: list, for_each: [1, 2]}\n- {name: then, type: wait_signal, signal: {name: go}, dependencies: [kids]}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.say(t, 0, "parent version 1 is new", "register", "parent", parent)
+	d.say(t, 0, "p1", "start", "parent", "--id", "p1")
+	d.say(t, 0, "step kids[0] of run p1 is completed", "complete", "p1", "kids[0]", "--payload", "1")
+	d.kill()
+	d.again(t)
+	d.say(t, 0, "step kids[1] of run p1 is skipped", "skip", "p1", "kids[1]")
+	d.say(t, 0, "go", "signal", "p1", "go")
+	d.say(t, 0, "p1  completed", "wait", "p1", "--timeout", "30s")
+	for _, run := range children(t, d) {
+		d.say(t, 4, "cancelled", "wait", run, "--timeout", "30s")
+	}
+	d.say(t, 0, `"kept":["kids"]`, "fork", "p1", "--from", "then", "--plan", "-o", "json")
+	d.say(t, 0, "p2", "fork", "p1", "--from", "then", "--id", "p2")
+	d.say(t, 0, "go", "signal", "p2", "go")
+	d.say(t, 0, "p2  completed", "wait", "p2", "--timeout", "30s")
+	if n := len(children(t, d)); n != 2 {
+		t.Errorf("%d children were started, want the 2 of the first run", n)
+	}
+
 	d.say(t, 0, "r2", "start", "w", "--id", "r2")
 	d.say(t, 0, "step nobody of run r2 has failed", "fail", "r2", "nobody", "--reason", "it is gone")
 	d.say(t, 0, "an operator failed it: it is gone (failed_by_operator)", "show", "r2")
+}
+
+// children gives the ids of the runs of the workflow list that another run has started.
+func children(t *testing.T, d *daemon) (ids []string) {
+	t.Helper()
+	runs, _, err := d.client(t).List(t.Context(), client.Filter{Workflow: "list"}, 100, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, run := range runs {
+		if run.WorkflowID != "l1" {
+			ids = append(ids, run.WorkflowID)
+		}
+	}
+	return ids
 }

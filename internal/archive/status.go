@@ -177,8 +177,8 @@ func (a *Archive) step(l *Look, i replay.Instance, state replay.StepState) (mode
 		step.Round = &n
 	}
 	if n, over := l.S.ItemCounts(i); over {
-		step.Items = &model.ItemCounts{Total: n.Total, Completed: n.Completed, Failed: n.Failed, Open: n.Open}
-		if rest := n.Total - n.Completed - n.Failed - n.Open; st.State.Open() {
+		step.Items = &model.ItemCounts{Total: n.Total, Completed: n.Completed, Failed: n.Failed, Skipped: n.Skipped, Open: n.Open}
+		if rest := n.Total - n.Completed - n.Failed - n.Skipped - n.Open; st.State.Open() {
 			step.Items.Waiting = rest
 		} else {
 			step.Items.Cancelled = rest

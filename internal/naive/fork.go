@@ -8,8 +8,8 @@ func (r *Run) Fork(from string, sets []string) (*Run, error) {
 	if r.State == Running || r.g.by[from] == nil {
 		return nil, ErrNotNow
 	}
-	n := &Run{g: r.g, input: r.input, State: Running, Steps: map[string]string{}, Reasons: map[string]string{}, Items: map[string][]string{}, outputs: map[string]any{}, Codes: map[string]string{}, Rounds: map[string]int{}, Given: map[string]Given{},
-		caught: set{}, hurt: set{}, absorbed: map[string]int{}, orphans: set{}, was: map[string]string{}, neverRan: set{}, kept: set{}}
+	n := newRun(r.g)
+	n.input = r.input
 	again := set{}
 	for _, s := range r.g.steps {
 		if s.Name == from || slices.Contains(sets, s.Name) || !r.settled(s.Name, "") {

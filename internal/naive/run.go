@@ -67,8 +67,7 @@ func New(definition, input []byte) (*Run, error) {
 	if err := g.checkTemplates(); err != nil {
 		return nil, err
 	}
-	r := &Run{g: g, State: Running, Steps: map[string]string{}, Reasons: map[string]string{}, Items: map[string][]string{}, outputs: map[string]any{}, Codes: map[string]string{}, Rounds: map[string]int{}, Given: map[string]Given{},
-		caught: set{}, hurt: set{}, absorbed: map[string]int{}, orphans: set{}, was: map[string]string{}, neverRan: set{}, byHand: set{}}
+	r := newRun(g)
 	if len(input) > 0 {
 		if err := json.Unmarshal(input, &r.input); err != nil {
 			return nil, err
@@ -79,6 +78,12 @@ func New(definition, input []byte) (*Run, error) {
 	}
 	r.decide()
 	return r, nil
+}
+
+// newRun gives a run of which nothing is known yet.
+func newRun(g *graph) *Run {
+	return &Run{g: g, State: Running, Steps: map[string]string{}, Reasons: map[string]string{}, Items: map[string][]string{}, outputs: map[string]any{}, Codes: map[string]string{}, Rounds: map[string]int{}, Given: map[string]Given{},
+		caught: set{}, hurt: set{}, absorbed: map[string]int{}, orphans: set{}, was: map[string]string{}, neverRan: set{}, byHand: set{}, kept: set{}}
 }
 
 // before is the state of a step that has not been ready yet.

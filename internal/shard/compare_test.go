@@ -229,6 +229,11 @@ func (c *comparison) openSteps() (all []string) {
 		if st == naive.Scheduled || st == naive.Running || st == naive.Waiting || st == naive.Deferred {
 			all = append(all, name)
 		}
+		for i, x := range c.model.Items[name] {
+			if st == naive.Running && (x == naive.Waiting || x == naive.Running || x == naive.Resting) {
+				all = append(all, naive.Item(name, i))
+			}
+		}
 	}
 	slices.Sort(all)
 	return all
