@@ -88,6 +88,7 @@ var fields = map[string]*kind{
 	"ManyBody.reason":                {Type: "string", Max: engine.MaxReason, Any: true},
 	"ManyBody.workflow":              kinds["string"],
 	"ManyBody.id_prefix":             kinds["string"],
+	"ManyBody.parent":                kinds["string"],
 	"ManyBody.state":                 kinds["states"],
 	"ManyBody.ended_since":           kinds["date-time"],
 	"ManyBody.ended_until":           kinds["date-time"],

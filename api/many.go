@@ -22,6 +22,7 @@ type filters struct {
 	Workflow   filter `json:"workflow,omitempty"`
 	State      filter `json:"state,omitempty"` // one, or several with commas between
 	IDPrefix   filter `json:"id_prefix,omitempty"`
+	Parent     filter `json:"parent,omitempty"`      // the id of a run: its children
 	Tag        tagged `json:"tag,omitempty"`         // name:value, or a list of such: runs with all of them
 	Since      filter `json:"since,omitempty"`       // RFC 3339, of the start
 	Until      filter `json:"until,omitempty"`       // RFC 3339, exclusive
@@ -68,7 +69,7 @@ func (f *tagged) UnmarshalJSON(b []byte) error {
 
 // named gives each filter with its name.
 func (b *filters) named() map[string]*filter {
-	return map[string]*filter{"workflow": &b.Workflow, "state": &b.State, "id_prefix": &b.IDPrefix, "tag": (*filter)(&b.Tag), "since": &b.Since, "until": &b.Until,
+	return map[string]*filter{"workflow": &b.Workflow, "state": &b.State, "id_prefix": &b.IDPrefix, "parent": &b.Parent, "tag": (*filter)(&b.Tag), "since": &b.Since, "until": &b.Until,
 		"ended_since": &b.EndedSince, "ended_until": &b.EndedUntil, "error_code": &b.ErrorCode, "text": &b.Text, "stuck_for": &b.StuckFor, "include": &b.Include}
 }
 

@@ -61,6 +61,8 @@ var filterParams = func() (all []param) {
 	return all
 }()
 
+var childrenParam = param{"children", "boolean", "true: children are listed, too. Without it they are left out, unless parent or id_prefix asks for them"}
+
 var listParams = append(append([]param{}, filterParams...),
 	param{"include", "includes", "reason: each failed or open run tells the step by which it failed or for which it waits, and why; a page has 100 runs at most then. signals: with stuck_for, runs that only wait for signals count as stuck, too. Or both with a comma between"})
 

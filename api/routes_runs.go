@@ -48,7 +48,7 @@ var runsRoutes = []route{
 		Scope:   scopeRead,
 		Tag:     "runs",
 		Summary: "List runs, newest first",
-		Query:   append(append([]param{}, listParams...), sortParam, paging[0], paging[1]),
+		Query:   append(append([]param{}, listParams...), childrenParam, sortParam, paging[0], paging[1]),
 		Answers: []answer{
 			{200, runList{}, ""},
 		},

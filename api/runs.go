@@ -224,6 +224,7 @@ func (s *Server) listRuns(w http.ResponseWriter, r *http.Request) error {
 		f.Limit = min(f.Limit, maxReasons)
 	}
 	f.Cursor = get("cursor")
+	f.Children = get("children") == "true"
 	if sort := get("sort"); sort != "" {
 		f.ByEnd = sort == "end"
 	}

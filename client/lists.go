@@ -16,6 +16,8 @@ import (
 // many want one that is not empty, or ManyOptions.All.
 type Filter struct {
 	Workflow, IDPrefix     string
+	Parent                 string        // children of the run with this id
+	Children               bool          // of a list: children are there, too; without it only when Parent or IDPrefix asks for them
 	Tags                   []string      // name:value; a run has all of them
 	State                  string        // running, completed, failed, cancelled or quarantined; or several, with commas between
 	Since, Until           string        // RFC 3339, of the start
@@ -34,7 +36,7 @@ func (f *Filter) Empty() bool { return reflect.ValueOf(*f).IsZero() }
 // Values is the filter as a query of the daemon has it.
 func (f *Filter) Values() url.Values {
 	v := url.Values{}
-	for name, text := range map[string]string{"workflow": f.Workflow, "state": f.State, "id_prefix": f.IDPrefix, "since": f.Since, "until": f.Until,
+	for name, text := range map[string]string{"workflow": f.Workflow, "state": f.State, "id_prefix": f.IDPrefix, "parent": f.Parent, "since": f.Since, "until": f.Until,
 		"ended_since": f.EndedSince, "ended_until": f.EndedUntil, "error_code": f.ErrorCode, "text": f.Text} {
 		if text != "" {
 			v.Set(name, text)
@@ -45,6 +47,9 @@ func (f *Filter) Values() url.Values {
 	}
 	if f.StuckFor > 0 {
 		v.Set("stuck_for", strconv.FormatInt(max(f.StuckFor.Milliseconds(), 1), 10)+"ms")
+	}
+	if f.Children {
+		v.Set("children", "true")
 	}
 	if f.Signals {
 		v.Set("include", "signals")

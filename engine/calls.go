@@ -593,7 +593,12 @@ func (e *Engine) fire(ctx context.Context, run, timer string) error {
 }
 
 // Delete removes a finished run and its history. Its id cannot be used again for Options.Tombstones.
+// Its children that have ended are deleted with it; ErrRunOpen while one is open that was not abandoned, or while it is itself the child
+// of an open run.
 func (e *Engine) Delete(ctx context.Context, run string) error {
+	if err := e.deleteChildren(ctx, run, ""); err != nil {
+		return refusal.OfRun(run, err)
+	}
 	a, err := e.deleteSlice(ctx, []string{run}, "")
 	if err == nil && a.Err != nil {
 		err = a.Err
@@ -608,11 +613,11 @@ func (e *Engine) DeleteMany(ctx context.Context, runs []string, reason string) (
 	if len(reason) > maxReason {
 		return 0, badRequest("reason: %d bytes, the limit is %d", len(reason), maxReason)
 	}
-	runs = slices.DeleteFunc(slices.Clone(runs), func(id string) bool {
-		run, err := e.archive.Find(id, 0)
-		return err == nil && e.archive.ParentOpen(run)
-	})
 	done := 0
+	runs, err := e.deletable(ctx, runs, reason)
+	if err != nil {
+		return 0, err
+	}
 	for len(runs) > 0 {
 		a, err := e.deleteSlice(ctx, runs, reason)
 		if err != nil {

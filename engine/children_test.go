@@ -106,7 +106,7 @@ func TestAChildStaysWhileItsParentIsOpen(t *testing.T) {
 		if err != nil || st.Steps["ship"].State != "completed" {
 			return false
 		}
-		runs, err := eng.List(t.Context(), engine.ListFilter{Workflow: "child"})
+		runs, err := eng.List(t.Context(), engine.ListFilter{Children: true, Workflow: "child"})
 		for _, r := range runs {
 			if r.WorkflowID != "alone" {
 				child = r.WorkflowID

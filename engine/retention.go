@@ -196,7 +196,20 @@ func (k *keeper) over(ctx context.Context, span int64, versions map[version]Rete
 		if err := k.rest(ctx, time.Since(began), before+deleteLook/2); err != nil { // fewer events than these runs have had
 			return err
 		}
-		if err := k.delete(ctx, page.Heads); err != nil {
+		var heads []journal.Head
+		for i := range page.Heads {
+			if k.e.parentOpen(&page.Heads[i]) { // it is looked at again when all are
+				continue
+			}
+			if err := k.e.deleteChildren(ctx, page.Heads[i].ID, "retention"); err != nil {
+				if errors.Is(err, ErrRunOpen) {
+					continue
+				}
+				return err
+			}
+			heads = append(heads, page.Heads[i])
+		}
+		if err := k.delete(ctx, heads); err != nil {
 			return err
 		}
 		if f.After = page.Next; f.After == (journal.HeadMark{}) {
@@ -206,9 +219,8 @@ func (k *keeper) over(ctx context.Context, span int64, versions map[version]Rete
 	}
 }
 
-// delete deletes runs, and rests after each slice of them. Children of runs that are open are kept: these may ask for them again.
+// delete deletes runs, and rests after each slice of them.
 func (k *keeper) delete(ctx context.Context, heads []journal.Head) error {
-	heads = slices.DeleteFunc(heads, func(h journal.Head) bool { return k.e.archive.ParentOpen(h.Run) })
 	for len(heads) > 0 {
 		var ids []string
 		events := uint64(0)

@@ -81,7 +81,7 @@ func reasons(t *testing.T, eng *engine.Engine) map[string]int {
 }
 
 func runsOf(t *testing.T, eng *engine.Engine) string {
-	runs, err := eng.List(t.Context(), engine.ListFilter{})
+	runs, err := eng.List(t.Context(), engine.ListFilter{Children: true})
 	if err != nil {
 		t.Fatal(err)
 	}

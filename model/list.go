@@ -7,6 +7,8 @@ type ListFilter struct {
 	Workflow   string
 	State      string // running, completed, failed, cancelled or quarantined; or several, with commas between
 	IDPrefix   string
+	Parent     string        // only children of the run with this id
+	Children   bool          // children are listed, too; else only when Parent or IDPrefix asks for them
 	Tags       []string      // name:value; a run has all of them
 	Since      int64         // Unix ms, of the start
 	Until      int64         // Unix ms, exclusive

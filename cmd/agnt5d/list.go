@@ -28,6 +28,7 @@ func addFilter(cmd *cobra.Command, f *runFilter) {
 	idFlag(cmd, &f.Workflow, "workflow", "only runs of this workflow")
 	cmd.Flags().VarP(&commaText{&f.State}, "state", "s", "only runs in this state, or in one of several: failed,cancelled")
 	textFlag(cmd, &f.IDPrefix, "id-prefix", "only runs whose id has this prefix")
+	idFlag(cmd, &f.Parent, "parent", "only the children of this run")
 	cmd.Flags().Var(&tagFlag{&f.Tags}, "tag", "only runs with this tag, name=value; more than one: with all of them")
 	textFlag(cmd, &f.Since, "since", "only runs started at or after this time: "+timeForms)
 	textFlag(cmd, &f.Until, "until", "only runs started before this time")
@@ -103,6 +104,7 @@ Times are ` + timeForms + `, in your zone or with --utc in UTC.`,
 		Args:    nargs(),
 	}
 	addFilter(cmd, &f)
+	cmd.Flags().BoolVar(&f.Children, "children", false, "children, too; without it they are listed only with --parent or --id-prefix")
 	cmd.Flags().StringVar(&f.Sort, "sort", "", `"start" or "end": the newest start first, or the newest end of runs that have ended`)
 	_ = cmd.RegisterFlagCompletionFunc("sort", cobra.FixedCompletions([]string{"start", "end"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.Flags().Uint32Var(&limit, "limit", 50, "at most this many; 0: all")

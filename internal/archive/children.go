@@ -25,26 +25,6 @@ func parentOf(p *event.Parent) *model.Parent {
 	return out
 }
 
-// ParentOpen says whether the run that started a run has not ended yet. What cannot be read says no.
-func (a *Archive) ParentOpen(run uint64) bool {
-	rec, err := a.j.Get(run)
-	if err != nil || rec.Run != run {
-		return false
-	}
-	var parent *event.Parent
-	_ = event.Read(rec.Body, rec.Count, func(i int, e *event.Event, _ bool) error {
-		if i == 0 {
-			parent = e.Parent
-		}
-		return nil
-	})
-	if parent == nil {
-		return false
-	}
-	h, err := a.Head(parent.Run)
-	return err == nil && !replay.RunState(h.State).Ended()
-}
-
 // Over gives a run that has ended, by its number or (0) its id, and what it gave if it completed.
 func (a *Archive) Over(run uint64, id string) (*replay.State, json.RawMessage, error) {
 	if run == 0 {

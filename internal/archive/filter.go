@@ -109,6 +109,13 @@ func heads(f *model.ListFilter) (journal.HeadFilter, error) {
 		jf.States = only(jf.States, replay.Failed)
 		jf.Keep = func(h *journal.Head) bool { return failedSo(f, h) }
 	}
+	switch {
+	case f.Parent != "":
+		jf.Tags = append(slices.Clone(jf.Tags), ChildTag(f.Parent))
+	case !f.Children && f.IDPrefix == "":
+		more := jf.Keep
+		jf.Keep = func(h *journal.Head) bool { return ParentOf(h) == "" && (more == nil || more(h)) }
+	}
 	if f.StuckFor > 0 {
 		jf.States = only(jf.States, replay.Running, replay.Finishing)
 		jf.Limit, jf.Look = min(jf.Limit, lookMostStuck), lookMostStuck

@@ -30,8 +30,8 @@ func TagsOf(tags map[string]string) []event.Tag {
 	return all
 }
 
-// childTag is the tag that the head of a child has, by which the children of a run are found. No tag of people has an empty name.
-func childTag(parent string) string { return ":" + parent }
+// ChildTag is the tag that the head of a child has, by which the children of a run are found. No tag of people has an empty name.
+func ChildTag(parent string) string { return ":" + parent }
 
 // ParentOf gives the id of the parent of a head's run; "": it has none.
 func ParentOf(h *journal.Head) string {
@@ -50,7 +50,7 @@ func tagTexts(tags []event.Tag, parent *event.Parent) []string {
 		texts = append(texts, t.Name+":"+t.Value)
 	}
 	if parent != nil {
-		texts = append(texts, childTag(parent.ID))
+		texts = append(texts, ChildTag(parent.ID))
 	}
 	slices.Sort(texts) // ab:1 comes after ab-c:1, and ab before ab-c
 	return texts

@@ -28,6 +28,7 @@ var Filters = []Filter{
 	{Name: "state", Kind: "states", About: "only runs in this state, or in one of several with commas between: running, finishing, completed, failed, cancelled, quarantined", set: text(func(f *model.ListFilter) *string { return &f.State })},
 	{Name: "id_prefix", Kind: "string", About: "only runs whose id has this prefix", set: text(func(f *model.ListFilter) *string { return &f.IDPrefix })},
 	{Name: "tag", Kind: "tag", Many: true, About: "only runs with this tag, name:value; more than one: with all of them", set: tag},
+	{Name: "parent", Kind: "string", About: "only the children of the run with this id", set: text(func(f *model.ListFilter) *string { return &f.Parent })},
 	{Name: "since", Kind: "date-time", About: "only runs started at or after this time", set: instant(func(f *model.ListFilter) *int64 { return &f.Since })},
 	{Name: "until", Kind: "date-time", About: "only runs started before this time", set: instant(func(f *model.ListFilter) *int64 { return &f.Until })},
 	{Name: "ended_since", Kind: "date-time", About: "only runs that ended at or after this time", set: instant(func(f *model.ListFilter) *int64 { return &f.EndedSince })},
@@ -49,6 +50,7 @@ func Read(q url.Values) (f model.ListFilter, err error) {
 			}
 		}
 	}
+	f.Children = q.Get("children") == "true"
 	f.Signals = strings.Contains(","+q.Get("include")+",", ",signals,")
 	switch q.Get("sort") {
 	case "":

@@ -13,9 +13,14 @@ type ctxT = context.Context
 
 // randomFlow makes up a valid definition: tasks with keys and small retry budgets, some of them over lists, waits with and without on_timeout, timers
 // that absorb, and joins of whatever there is.
-func randomFlow(rng *rand.Rand) *flow.Definition {
+//
+// Some steps start runs of other workflows, of which the names are given.
+func randomFlow(rng *rand.Rand, others []string) *flow.Definition {
 	for {
 		d := tryFlow(rng)
+		if len(others) > 0 && rng.IntN(3) == 0 {
+			withChildren(rng, d, others)
+		}
 		if len(flow.Validate(d)) == 0 {
 			return d
 		}
@@ -92,6 +97,25 @@ func tryFlow(rng *rand.Rand) *flow.Definition {
 		}
 	}
 	return d
+}
+
+// withChildren makes children of some tasks.
+func withChildren(rng *rand.Rand, d *flow.Definition, others []string) {
+	for i := range d.Steps {
+		s := &d.Steps[i]
+		if s.Type != flow.TypeTask || rng.IntN(3) > 0 {
+			continue
+		}
+		s.Type, s.Service, s.Handler, s.ObjectKeys, s.HeartbeatTimeoutMS = flow.TypeWorkflow, "", "", nil, nil
+		s.Workflow = others[rng.IntN(len(others))]
+		if rng.IntN(5) == 0 {
+			s.OnParentEnd = flow.AbandonChild
+		}
+		if s.ForEach != nil {
+			most := int64(2)
+			s.MaxParallel = &most
+		}
+	}
 }
 
 // condition makes up a condition that hangs on the states of the step's dependencies.

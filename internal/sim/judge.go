@@ -62,7 +62,8 @@ type Judge struct {
 	working  []handler
 	archives []*archive.Archive // by shard
 	models   map[flow.Digest]*naive.Model
-	books    map[string]*book // by schedule
+	books    map[string]*book  // by schedule
+	births   map[string]uint64 // the run that started a child, by its id
 }
 
 // handler is somebody who was given a task.
@@ -96,6 +97,7 @@ type given struct {
 
 // track is the Judge's own copy of a run.
 type track struct {
+	gave     map[int32]string // by items whose children completed: what those gave
 	s        *replay.State
 	id       string
 	input    []byte
@@ -131,7 +133,7 @@ type attemptOf struct {
 
 func newJudge(w *World) *Judge {
 	j := &Judge{w: w, byRun: map[uint64]*track{}, byID: map[string]*track{}, byInput: map[string]bool{}, holders: map[object]place{},
-		wanted: map[object][]uint64{}, counts: map[object]int{}, given: map[place]given{}, models: map[flow.Digest]*naive.Model{}, books: map[string]*book{}}
+		wanted: map[object][]uint64{}, counts: map[object]int{}, given: map[place]given{}, models: map[flow.Digest]*naive.Model{}, books: map[string]*book{}, births: map[string]uint64{}}
 	for _, n := range w.nodes {
 		j.archives = append(j.archives, archive.New(n.disk))
 	}
@@ -347,6 +349,7 @@ func (j *Judge) before(t *track, rec *journal.Record, e *event.Event, seq uint64
 	if s.Status.Ended() && e.Kind != event.AttemptEnded && e.Kind != event.ChildEnded && e.Kind != event.RunReopened && e.Kind != event.RunQuarantined && e.Kind != event.RunTagged {
 		w.fail("run %s has ended, and then came %s", t.id, e.Kind)
 	}
+	j.ofChildren(t, rec.Run, e)
 	j.whole(t, rec, e)
 	j.overLists(t, e)
 	j.ofTags(t, e)
@@ -435,7 +438,7 @@ func (j *Judge) after(t *track, rec *journal.Record, e *event.Event, seq uint64)
 		if t.final[step]++; t.final[step] > 1 {
 			w.fail("%s/%s is settled twice, the second time by %s", t.id, s.Name(step), e.Kind)
 		}
-		if e.Kind == event.StepCompleted && e.Attempt != 0 {
+		if e.Kind == event.StepCompleted && e.Attempt != 0 && s.Spec(step).Type != flow.TypeWorkflow { // see ofChildren
 			j.recorded(t, step, e.Attempt, e.Hash)
 			if want := strconv.Quote(t.id + "/" + s.Name(step)); string(e.Payload) != want {
 				w.fail("%s is completed with the output of %s", want, e.Payload)
@@ -444,6 +447,9 @@ func (j *Judge) after(t *track, rec *journal.Record, e *event.Event, seq uint64)
 	case event.AttemptFailed:
 		j.recorded(t, step, e.Attempt, e.Hash)
 	case event.RoundCompleted:
+		if s.Spec(step).Type == flow.TypeWorkflow {
+			break
+		}
 		j.recorded(t, step, e.Attempt, e.Hash)
 		if want := strconv.Quote(t.id + "/" + s.Name(step)); string(e.Payload) != want {
 			w.fail("a round of %s is completed with the output of %s", want, e.Payload)
@@ -770,6 +776,7 @@ func (j *Judge) end() {
 		}
 	}
 	j.stayGone()
+	j.childrenEnd()
 	for k, at := range j.holders {
 		w.fail("key %s is held by run %d step %d when everything has ended", k.key, at.run, at.step)
 	}

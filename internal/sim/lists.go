@@ -149,7 +149,11 @@ func (j *Judge) ofList(t *track, e *event.Event, spec *flow.Step, l *listed) {
 		if l.count(itemCompleted)+failed < len(l.items) || failed > spec.TolerateOf(len(l.items)) {
 			w.fail("%s/%s is completed, and its items are %v", t.id, spec.Name, l.items)
 		}
-		if want := t.outputs(spec.Name, l); string(e.Payload) != want {
+		want := t.outputs(spec.Name, l)
+		if spec.Type == flow.TypeWorkflow {
+			want = t.childrenGave(e.Step, l)
+		}
+		if string(e.Payload) != want {
 			w.fail("%s/%s is completed with %s, its items have %s", t.id, spec.Name, e.Payload, want)
 		}
 		if failed > 0 {

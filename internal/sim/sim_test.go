@@ -39,6 +39,7 @@ var floor = []string{
 	"event ItemsSet", "an item is completed", "an item fails", "items wait for others to end", "a step goes over an empty list", "a list is what a step before it gave",
 	"a step tolerates that an item failed", "a step goes on with its list", "a step over a list fails: item_failed", "a step over a list fails: too_many_items",
 	"a step over a list fails: expression_failed",
+	"event ChildStarted", "event ChildStopped", "event ChildEnded", "a child goes on for a step that was reopened",
 	"event RunTagged", "a run begins with tags", "tags of a run that has ended", "too many tags", "a run begins with the tags of its schedule",
 	"a record is damaged", "a reader meets the damage", "the fold meets the damage", "cancel of a quarantined run",
 	"a run is quarantined whose attempt has just begun", "a run ends while a handler holds a key",

@@ -416,7 +416,11 @@ func (w *World) decide(in *shard.Outcome, s *shard.Spec) {
 
 // register makes up a workflow and registers it.
 func (w *World) register(name string) {
-	d := randomFlow(w.rng)
+	var others []string
+	if len(w.nodes) == 1 { // a child begins on the shard of its parent, and callers look for it at home
+		others = w.flows
+	}
+	d := randomFlow(w.rng, others)
 	body, err := flow.Canonical(d)
 	if err != nil {
 		w.fail("canonical: %v", err)

@@ -67,6 +67,8 @@ class Filters(TypedDict, total=False):
     state: str | None
     """running, finishing, completed, failed, cancelled or quarantined; or several, with commas between."""
     id_prefix: str | None
+    parent: str | None
+    """The id of a run: its children."""
     tags: Mapping[str, str] | None
     """A run has all of them, with these values."""
     since: Instant
