@@ -182,7 +182,7 @@ func TestARunOfANewerReleaseOverHTTP(t *testing.T) {
 			t.Fatal(err)
 		}
 		done := make(chan error, 1)
-		j.Append(&journal.Batch{Records: []journal.Record{{Seq: j.NextSeq(), Count: 1, Run: run, Prev: last.Seq, N: last.N + uint64(last.Count), At: last.At, Body: []byte{0, 0x91, 60}}}},
+		j.Append(&journal.Batch{Records: []journal.Record{{Seq: j.NextSeq(), Count: 1, Run: run, Prev: last.Seq, N: last.N + uint64(last.Count), At: last.At, Body: []byte{0, 0x91, 100}}}},
 			func(err error) { done <- err })
 		if err := errors.Join(<-done, j.Close()); err != nil {
 			t.Fatal(err)
@@ -206,7 +206,7 @@ func TestARunOfANewerReleaseOverHTTP(t *testing.T) {
 	if r := s.want(200, "", "GET", "/readyz", ""); !strings.Contains(r.text, `"newer_release"`) {
 		t.Errorf("%s", r.text)
 	}
-	if r := s.want(200, "", "GET", "/v1/runs/r/events", ""); !strings.Contains(r.text, `"kind":"Kind(60)","newer_release":true`) {
+	if r := s.want(200, "", "GET", "/v1/runs/r/events", ""); !strings.Contains(r.text, `"kind":"Kind(100)","newer_release":true`) {
 		t.Errorf("%s", r.text)
 	}
 	if st := s.state("well"); st["state"] != "completed" {

@@ -69,7 +69,7 @@ func journalWith(t *testing.T, count uint32, body []byte) string {
 // What a newer release wrote is no damage: every verb on a file says so, and shows the rest.
 func TestAFileOfANewerReleaseIsNotCalledDamaged(t *testing.T) {
 	known := event.AppendBody(nil, []event.Event{{Kind: event.SignalReceived, Name: "other", ID: "x"}})
-	path := journalWith(t, 3, append(known, 0x92, 60, 0xa1, 'x', 0x91, 61))
+	path := journalWith(t, 3, append(known, 0x92, 100, 0xa1, 'x', 0x91, 101))
 	const told = "was written by a newer release of agnt5d"
 	for _, c := range []struct {
 		args []string
@@ -79,12 +79,12 @@ func TestAFileOfANewerReleaseIsNotCalledDamaged(t *testing.T) {
 		{[]string{"verify", path}, exitOK, []string{"run r: record ", told, "nothing is damaged"}},
 		{[]string{"verify", path, "-o", "json"}, exitOK, []string{`"ok":true`, `"newer":[{"run":"r","seq":`}},
 		{[]string{"doctor", path}, exitOK, []string{"run r: record ", told, "nothing in it is damaged"}},
-		{[]string{"replay", path}, exitOK, []string{"SignalReceived", "Kind(60) (written by a newer release of agnt5d)", "Kind(61) (written", "[well]"}},
+		{[]string{"replay", path}, exitOK, []string{"SignalReceived", "Kind(100) (written by a newer release of agnt5d)", "Kind(101) (written", "[well]"}},
 		{[]string{"replay", path, "--run", "r", "--at", "1000"}, exitNotFound, nil},
 		{[]string{"replay", path, "--check"}, exitConflict, []string{"run r: record ", told, "nothing is damaged, but 1 of 2 runs could not be checked"}},
 		{[]string{"replay", path, "--check", "-o", "json"}, exitConflict, []string{`"ok":false`, `"newer":[{"run":"r"`}},
-		{[]string{"history", "r", "--file", path}, exitOK, []string{"RunStarted", "SignalReceived", "Kind(60) (written by a newer release of agnt5d)"}},
-		{[]string{"history", "r", "--file", path, "-o", "json"}, exitOK, []string{`"kind":"Kind(61)","newer_release":true`}},
+		{[]string{"history", "r", "--file", path}, exitOK, []string{"RunStarted", "SignalReceived", "Kind(100) (written by a newer release of agnt5d)"}},
+		{[]string{"history", "r", "--file", path, "-o", "json"}, exitOK, []string{`"kind":"Kind(101)","newer_release":true`}},
 		{[]string{"show", "r", "--file", path}, exitOK, []string{"running", told}},
 		{[]string{"show", "r", "--file", path, "-o", "json"}, exitOK, []string{`"code":"newer_release"`, `"events":5`}},
 		{[]string{"show", "well", "--file", path}, exitOK, nil},
