@@ -172,7 +172,7 @@ func TestStepsAreEndedByHandOverAKill(t *testing.T) {
 // children gives the ids of the runs of the workflow list that another run has started.
 func children(t *testing.T, d *daemon) (ids []string) {
 	t.Helper()
-	runs, _, err := d.client(t).List(t.Context(), client.Filter{Workflow: "list"}, 100, "")
+	runs, _, err := d.client(t).List(t.Context(), client.Filter{Workflow: "list", Children: true}, 100, "")
 	if err != nil {
 		t.Fatal(err)
 	}

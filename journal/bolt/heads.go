@@ -461,7 +461,10 @@ func (j *Journal) byPrefix(prefix string, most int) (runs []uint64, few bool, er
 	for more := true; more && len(runs) <= most && !damaged; {
 		err := j.view(func(tx *bbolt.Tx) error {
 			c := tx.Bucket(idBucket.name).Cursor()
-			k, v := idBucket.seek(c, at)
+			k, v := c.Seek(at)
+			if k == nil || idBucket.whole(k, v) { // else it is found damaged at once
+				k, v = idBucket.seek(c, at)
+			}
 			for n := 0; k != nil; n++ {
 				p, err := idBucket.unseal(k, v)
 				if err == nil && !bytes.HasPrefix(k, []byte(prefix)) {
