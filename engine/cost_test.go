@@ -55,7 +55,7 @@ func TestWhatAStepTakes(t *testing.T) {
 		got, most float64
 	}{
 		{"allocations", float64(after.Mallocs-before.Mallocs) / steps, 30},
-		{"bytes allocated", float64(after.TotalAlloc-before.TotalAlloc) / steps, 4700},
+		{"bytes allocated", float64(after.TotalAlloc-before.TotalAlloc) / steps, 4950},
 		{"commits", float64(more-commits) / steps, 0.06},
 	} {
 		t.Logf("%s a step: %.2f", c.what, c.got)
