@@ -54,7 +54,7 @@ beside what the same disk does without an engine, measured in the same minute.
 	f.StringVar(&o.mode, "mode", "embedded", "embedded or daemon")
 	f.IntVar(&o.inFlight, "in-flight", 0, "runs at once, of the workloads that have some; default: w1 with 1, 64 and 512, workers 512, latency 256, payload 16, others 64")
 	f.Float64Var(&o.seconds, "seconds", 5, "how long each workload runs that does not end by itself")
-	f.IntVar(&o.count, "count", 100_000, "how many signals, timers, items, sleeping runs, runs to list and (1,000 at most) workers")
+	f.IntVar(&o.count, "count", 100_000, "how many signals, timers, items, children, sleeping runs, runs to list and (1,000 at most) workers")
 	f.IntVar(&o.events, "events", 1_000_000, "how many events the file of growth holds, and keep writes")
 	f.StringVar(&o.dir, "dir", "", "a folder on the disk to measure; default: one beside the current folder's files")
 	f.BoolVar(&o.sealed, "sealed", false, "seal payloads in the journal, to see what it costs; not sleep and growth")
@@ -223,6 +223,13 @@ func printBench(out io.Writer, r *bench.Result) error {
 			_, err = fmt.Fprintf(out, "          %d items: %.0f a second, %.0f %% of w2's steps; an item: %.4f commits, %.0f bytes, %.1f µs of CPU; live heap %.1f MB\n",
 				i.Items, i.PerSecond, 100*i.OfW2, i.CommitsPerItem, i.BytesPerItem, i.CPU, float64(i.Live)/1e6)
 		}
+	}
+	if c := r.Children; err == nil && c != nil {
+		_, err = fmt.Fprintf(out, "          children: %.0f a second, %.0f %% of the %.0f plain runs; a child: %.4f commits, %.0f bytes, %.1f µs of CPU (a plain run %.1f)\n"+
+			"          %d open children of one run: after %.2f s, %.1f µs of CPU each and %d commits, live heap %.1f MB\n"+
+			"          the file is open again in %.2f s; all ended by signals in %.2f s, %.1f µs of CPU each and %d commits\n",
+			c.PerSecond, 100*c.OfPlain, c.PlainPerSecond, c.CommitsPerChild, c.BytesPerChild, c.CPU, c.PlainCPU,
+			c.Open, c.OpenSeconds, c.OpenCPU, c.OpenCommits, float64(c.OpenLive)/1e6, c.RestartSeconds, c.SignalSeconds, c.SignalCPU, c.SignalCommits)
 	}
 	if err != nil || len(r.Samples) == 0 {
 		return err

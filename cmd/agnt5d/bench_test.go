@@ -82,6 +82,14 @@ func TestBenchMeasures(t *testing.T) {
 	}
 	items(run("bench --workload items --seconds 0.06 --count 200")[0], "live_heap_bytes")
 	items(run("bench --workload items --mode daemon --seconds 0.06 --count 200")[0], "")
+	family := run("bench --workload children --seconds 0.06 --count 50 --in-flight 8")[0]
+	want(family, "per_second in_flight runs cpu_us_per_step commits_per_step bytes_per_step peak_rss_bytes")
+	one, _ := family["children"].(map[string]any)
+	for _, k := range strings.Fields("per_second plain_per_second of_plain commits_per_child bytes_per_child cpu_us_per_child cpu_us_per_plain_run open_s open_commits open_live_bytes restart_s signal_s signal_commits") {
+		if v, ok := one[k].(float64); !ok || v <= 0 || one["open"] != 50.0 {
+			t.Errorf("children: %s is %v, and %v were open", k, one[k], one["open"])
+		}
+	}
 	slept := run("bench --workload sleep --count 50")[0]
 	times, _ := slept["times_s"].(map[string]any)
 	for _, k := range []string{"restart_new_run_done", "restart_due_new_run_done", "restart_due_all_done"} {

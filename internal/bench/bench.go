@@ -42,6 +42,7 @@ type Result struct {
 	Samples   []Sample           `json:"samples,omitempty"` // of a soak
 	Latency   []Latency          `json:"latency,omitempty"` // by the load beside it
 	Items     []Items            `json:"items,omitempty"`   // by the length of the list
+	Children  *Children          `json:"children,omitempty"`
 	Floor     Floor              `json:"floor"`
 }
 
@@ -51,7 +52,7 @@ type Options struct {
 	Mode     string // embedded or daemon
 	InFlight int
 	Seconds  float64
-	Count    int  // of timers, items, sleeping runs and runs to list
+	Count    int  // of timers, items, children, sleeping runs and runs to list
 	Events   int  // that the large file of growth holds, and that keep writes
 	Sealed   bool // payloads are sealed in the journal
 	// Progress hears what is under way, and how much of it is done (0 to 1).
@@ -79,6 +80,7 @@ var Workloads = []Workload{
 	{"w2", "runs of 100 parallel steps and a join, 16 in flight", wide, inBoth},
 	{"fan", "one run of 10,000 parallel steps and a join", fan, inProcess},
 	{"items", "runs over a list of --count items, of a tenth and of a hundredth of them, beside w2 in turns", items, inBoth},
+	{"children", "runs of one step as children of another run, beside the same runs alone in turns; then --count open children of one run", children, inProcess},
 	{"signals", "signals taken and consumed", signals, inProcess},
 	{"timers", "timers due in the same second", timers, inProcess},
 	{"sleep", "runs that sleep; SIGKILL; the start after it", sleep, inProcess},
