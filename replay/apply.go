@@ -280,10 +280,17 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 	return ""
 }
 
-// ends says whether the event is the end of what an instance had that is not kept any more: an attempt, or a child of an item that an
-// operator completed.
+// ends says whether the event is the end of what an instance had that is not kept any more: an attempt, or a child, of an item that an
+// operator completed, or of one of finally that runs anew.
 func (s *State) ends(e *event.Event) bool {
-	return (e.Kind == event.AttemptEnded || e.Kind == event.ChildEnded) && s.Dropped(e.Step)
+	switch e.Kind {
+	case event.AttemptEnded:
+		_, out := s.Out(e.Step)
+		return out
+	case event.ChildEnded:
+		return s.children[e.Step] != nil
+	}
+	return false
 }
 
 func (s *State) to(st *Step, state StepState, at int64) {
@@ -522,7 +529,7 @@ func (s *State) attemptEnded(e *event.Event) string {
 				s.released = append(s.released, o.Request)
 			}
 			s.Outs = append(s.Outs[:i:i], s.Outs[i+1:]...)
-			if s.isItem(e.Step) && s.At(e.Step) == nil && !s.compensable(e.Step) { // an item that was completed meanwhile needs to know its keys no more
+			if s.isItem(e.Step) && s.At(e.Step) == nil && !s.compensable(e.Step) || s.takenBack(e.Step) { // what was completed meanwhile, or runs anew, needs to know its keys no more
 				delete(s.filled, e.Step)
 			}
 			return ""

@@ -60,7 +60,7 @@ func (s *State) check() string {
 	}
 	seen := map[Instance]bool{}
 	for _, o := range s.Outs {
-		if st := s.At(o.Step); seen[o.Step] || st == nil && !s.Dropped(o.Step) || st != nil && (o.Attempt > st.Attempt || st.State == StepRunning) { // an item that an operator completed is not kept
+		if st := s.At(o.Step); seen[o.Step] || st == nil && !s.Dropped(o.Step) && !s.takenBack(o.Step) || st != nil && (o.Attempt > st.Attempt || st.State == StepRunning) { // an item that an operator completed is not kept, nor is one of finally that runs anew
 			return fmt.Sprintf("7: attempt %d of step %d is out beside another", o.Attempt, o.Step)
 		}
 		seen[o.Step] = true

@@ -310,13 +310,25 @@ func (s *State) takeBackEnding(at int64) {
 		*st = Step{kind: st.kind, State: s.asleep(Instance(i)), Attempt: st.Attempt, Floor: st.Attempt, Since: at, need: int32(len(s.Graph.Needs[i]))}
 		delete(s.conditions, Instance(i))
 		delete(s.rounds, Instance(i))
-		delete(s.filled, Instance(i))
-		if c := s.children[Instance(i)]; c != nil && !c.Open { // each end has children of its own
-			delete(s.children, Instance(i))
-		}
+		s.forgetFilled(Instance(i))
 		s.forgetList(Instance(i))
 	}
+	for i, c := range s.children { // each end has children of its own; one that is open still is forgotten when it ends
+		if s.comesLast(i) && !c.Open {
+			delete(s.children, i)
+		}
+	}
 	s.finals = int32(len(s.Steps)) - s.Graph.Main
+}
+
+// takenBack says that what the instance still has is of an end of the run that a retry took back.
+func (s *State) takenBack(i Instance) bool { return s.Ends > 0 && !s.Final && s.comesLast(i) }
+
+// forgetFilled folds that what the templates of an instance came to is worked out anew. One that somebody has still needs to know its keys.
+func (s *State) forgetFilled(i Instance) {
+	if _, out := s.Out(i); !out {
+		delete(s.filled, i)
+	}
 }
 
 // forgetList folds that a step of finally goes over a list no more. Its items count their attempts on.
@@ -336,7 +348,7 @@ func (s *State) forgetList(i Instance) {
 			s.floors[at] = max(s.floors[at], it.st.Attempt)
 		}
 		delete(s.rounds, s.first(i)+Instance(k))
-		delete(s.filled, s.first(i)+Instance(k))
+		s.forgetFilled(s.first(i) + Instance(k))
 	}
 	s.lists[at] = nil
 }
