@@ -93,6 +93,17 @@ func finishing(s *replay.State) Reason {
 		if len(s.Outs) > 1 {
 			out.Detail += fmt.Sprintf(", and %d more", len(s.Outs)-1)
 		}
+	case s.Unwanted() > 0 && c.Now < 0:
+		first := ""
+		s.EachUnwanted(func(i replay.Instance, id string) {
+			if first == "" {
+				first, out.Command = fmt.Sprintf("run %s of step %s", id, s.Name(i)), "agnt5d explain "+ids.Word(id)
+			}
+		})
+		out.Detail = fmt.Sprintf("it waits until %s ended: %s", some(s.Unwanted(), "child that was cancelled has", "children that were cancelled have"), first)
+		if n := s.Unwanted(); n > 1 {
+			out.Detail += fmt.Sprintf(", and %d more", n-1)
+		}
 	default:
 		out.Detail = fmt.Sprintf("it compensates %s, %d of %d", s.Name(s.Target(c.Now)), over+1, len(c.All))
 	}

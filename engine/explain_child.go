@@ -54,6 +54,7 @@ func urgent(r books, s *replay.State, depth int) string {
 // explainBirth says why the child of a step has not started yet.
 func explainBirth(r books, s *replay.State, i int32, out *Reason) {
 	spec := s.Spec(i)
+	last, had := s.Child(i)
 	switch {
 	case s.Pause != nil:
 		out.Code, out.Detail = model.ReasonPaused, fmt.Sprintf("starts its child, a run of workflow %s, when the run is resumed", spec.Workflow)
@@ -64,6 +65,9 @@ func explainBirth(r books, s *replay.State, i int32, out *Reason) {
 			out.Detail = fmt.Sprintf("waits: no version %d of a workflow %s is registered", *spec.WorkflowVersion, spec.Workflow)
 		}
 		out.Command = "agnt5d register " + ids.Word(spec.Workflow) + " FILE"
+	case !r.past && had && r.Of(last.ID) != nil && r.Of(last.ID).S.Doomed():
+		out.Detail = fmt.Sprintf("waits until its last child, run %s of workflow %s, has finished, and takes that up again then", last.ID, spec.Workflow)
+		out.Code, out.Command = model.ReasonChild, "agnt5d explain "+ids.Word(last.ID)
 	default:
 		out.Code, out.Detail = model.ReasonQueued, fmt.Sprintf("is about to start its child, a run of workflow %s", spec.Workflow)
 	}

@@ -46,6 +46,9 @@ type UndoFailure struct {
 // Live says that the run goes on: it is running, or finishing.
 func (s RunState) Live() bool { return s == Running || s == Finishing }
 
+// Doomed says that the run is finishing, and will fail or be cancelled.
+func (s *State) Doomed() bool { return s.Status == Finishing && s.Fate != Completed }
+
 // moves says whether an instance may do anything now: the steps of finally, and compensations, have a time of their own.
 func (s *State) moves(i Instance) bool {
 	switch {

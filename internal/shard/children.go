@@ -44,6 +44,7 @@ const (
 type nursery struct {
 	births  []*birth
 	lacking map[string][]*birth // whose workflow is not there, by its name
+	ending  map[uint64][]*birth // whose last child is finishing, and will not complete, by its run
 	reads   map[uint64]*birth   // for which something is read, by number
 	strays  []stray
 }
@@ -223,6 +224,12 @@ func (in *birth) again(r *Shard) {
 func (in *birth) reuse(r *Shard, run *Run, c replay.Child) {
 	old, err := r.find(c.ID)
 	switch {
+	case old != nil && old.S.Doomed(): // it is retried when it has ended
+		if r.nursery.ending == nil {
+			r.nursery.ending = map[uint64][]*birth{}
+		}
+		r.nursery.ending[old.S.Run] = append(r.nursery.ending[old.S.Run], in)
+		return
 	case old != nil && !old.S.Status.Ended() && old.S.Status != replay.Quarantined:
 		r.give(run, childAgain{in, nil})
 		return
@@ -236,7 +243,7 @@ func (in *birth) reuse(r *Shard, run *Run, c replay.Child) {
 		}
 		r.give(run, childAgain{in, &replay.ChildEnd{ID: c.ID, State: replay.Completed, Output: in.input}})
 		return
-	case in.last.Hurt || in.last.ID != c.ID:
+	case in.last.Hurt || in.last.Touched || in.last.ID != c.ID:
 	default:
 		if old == nil {
 			if old, err = r.comeBack(in.last); err != nil {
@@ -345,12 +352,20 @@ func (r *Shard) registered(name string) {
 	delete(n.lacking, name)
 }
 
+// awaited lets the steps go on that wait for the end of a run, to take it up again.
+func (r *Shard) awaited(run *Run) {
+	n := &r.nursery
+	n.births = append(n.births, n.ending[run.S.Run]...)
+	delete(n.ending, run.S.Run)
+}
+
 // childEnded tells the parent of a run that has ended, if it is open or waits for that.
 func (r *Shard) childEnded(run *Run) {
 	p := run.S.Parent
 	if p == nil {
 		return
 	}
+	r.awaited(run)
 	away, parked := r.parked[p.Run]
 	if r.runs[p.Run] == nil && !parked && r.newer[p.Run] == nil {
 		return

@@ -301,6 +301,7 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 				r.b.ended = append(r.b.ended, run)
 			}
 		case event.RunQuarantined:
+			r.awaited(run)
 			clear(run.asked)
 			r.stop(run)
 			r.head(run)
