@@ -131,3 +131,44 @@ func TestAChildStaysWhileItsParentIsOpen(t *testing.T) {
 		t.Errorf("%d deleted, %v", n, err)
 	}
 }
+
+// A step that is retried has its child retried. When somebody has deleted that child, it has another one.
+func TestARetriedStepDoesWithoutItsDeletedChild(t *testing.T) {
+	eng, _ := open(t, engine.Options{})
+	register(t, eng, "child", flow.WaitSignal("wait", "go"))
+	register(t, eng, "parent", flow.Child("ship", "child"))
+	if _, err := eng.Start(t.Context(), "parent", nil, engine.WithID("p")); err != nil {
+		t.Fatal(err)
+	}
+	child := func() string {
+		st, err := eng.Status(t.Context(), "p")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st.Steps["ship"].State == "failed" {
+			t.Fatalf("%+v", st.Steps["ship"].Error)
+		}
+		return st.Steps["ship"].Child
+	}
+	until(t, func() bool { return child() != "" }, func() string { return "no child" })
+	first := child()
+	if err := eng.Cancel(t.Context(), first, "lost"); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := eng.Wait(t.Context(), "p"); err != nil || st.State != "failed" {
+		t.Fatalf("%+v, %v", st, err)
+	}
+	if err := eng.Delete(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	if err := eng.Retry(t.Context(), "p"); err != nil {
+		t.Fatal(err)
+	}
+	until(t, func() bool { c := child(); return c != "" && c != first }, func() string { return "the child is still " + child() })
+	if err := eng.Signal(t.Context(), child(), "go", nil); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := eng.Wait(t.Context(), "p"); err != nil || st.State != "completed" {
+		t.Errorf("%+v, %v", st, err)
+	}
+}

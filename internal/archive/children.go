@@ -2,11 +2,14 @@ package archive
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/internal/refusal"
+	"github.com/agnt5/agnt5d/journal"
 	"github.com/agnt5/agnt5d/model"
 	"github.com/agnt5/agnt5d/replay"
 )
@@ -25,10 +28,16 @@ func parentOf(p *event.Parent) *model.Parent {
 	return out
 }
 
-// Over gives a run that has ended, by its number or (0) its id, and what it gave if it completed.
-func (a *Archive) Over(run uint64, id string) (*replay.State, json.RawMessage, error) {
+// Over gives a run that has ended, by its number or (0) its id, and what it gave if it completed. The error is refusal.ErrRunOpen of one
+// that has not ended, and refusal.ErrRunQuarantined of one that is damaged: nothing of whoever asks is.
+func (a *Archive) Over(run uint64, id string) (s *replay.State, output json.RawMessage, err error) {
+	defer func() {
+		var damage *journal.DamageError
+		if errors.As(err, &damage) {
+			err = fmt.Errorf("%w (%v)", refusal.ErrRunQuarantined, err)
+		}
+	}()
 	if run == 0 {
-		var err error
 		if run, err = a.Find(id, 0); err != nil {
 			return nil, nil, err
 		}
@@ -37,13 +46,15 @@ func (a *Archive) Over(run uint64, id string) (*replay.State, json.RawMessage, e
 	if err != nil {
 		return nil, nil, err
 	}
-	if !replay.RunState(h.State).Ended() {
+	switch st := replay.RunState(h.State); {
+	case st == replay.Quarantined:
+		return nil, nil, refusal.ErrRunQuarantined
+	case !st.Ended():
 		return nil, nil, refusal.ErrRunOpen
 	}
-	s, err := a.Ended(h)
-	if err != nil || s.Status != replay.Completed {
+	if s, err = a.Ended(h); err != nil || s.Status != replay.Completed {
 		return s, nil, err
 	}
-	out, err := a.output(s)
-	return s, out, err
+	output, err = a.output(s)
+	return s, output, err
 }

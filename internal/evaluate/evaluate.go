@@ -6,13 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"github.com/agnt5/agnt5d/internal/refusal"
 	"slices"
 	"sync"
 
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/expression"
 	"github.com/agnt5/agnt5d/internal/failure"
+	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/replay"
@@ -32,7 +32,7 @@ func Answer(q *shard.Question, from Source) (*shard.Evaluated, error) {
 	switch q.Ask {
 	case replay.AskEnd:
 		out.End, out.Of = end(q, from), q.Child
-		return out, nil
+		return out, nil // End nil: it has been reopened since
 	case replay.AskChild:
 		return out, birth(out, q, from)
 	}
@@ -87,9 +87,13 @@ func Answer(q *shard.Question, from Source) (*shard.Evaluated, error) {
 	return out, nil
 }
 
-// end says how a child ended. One of which that cannot be read has failed, as its parent sees it.
+// end says how a child ended. One of which that cannot be read has failed, as its parent sees it. nil: it was retried since, and its
+// parent hears of the next end.
 func end(q *shard.Question, from Source) *replay.ChildEnd {
 	s, output, err := from.Over(q.Child, q.ChildID)
+	if errors.Is(err, refusal.ErrRunOpen) {
+		return nil
+	}
 	if err != nil {
 		return &replay.ChildEnd{ID: q.ChildID, State: replay.Failed, ErrCode: failure.TaskUnreadable, Why: "it has ended, and how cannot be read: " + err.Error()}
 	}
@@ -102,7 +106,10 @@ func end(q *shard.Question, from Source) *replay.ChildEnd {
 func birth(out *shard.Evaluated, q *shard.Question, from Source) (err error) {
 	if q.ChildID != "" {
 		out.Child, out.Got.Input, err = from.Over(0, q.ChildID)
-		if errors.Is(err, refusal.ErrRunNotFound) || errors.Is(err, refusal.ErrDamaged) || errors.Is(err, refusal.ErrRunQuarantined) {
+		switch {
+		case errors.Is(err, refusal.ErrRunOpen): // it was retried since, and can go on
+			out.Child, err = nil, nil
+		case errors.Is(err, refusal.ErrRunNotFound), errors.Is(err, refusal.ErrRunExpired), errors.Is(err, refusal.ErrDamaged), errors.Is(err, refusal.ErrRunQuarantined):
 			out.Child, err = &replay.State{}, nil // there is no such child any more
 		}
 		return err

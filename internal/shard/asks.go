@@ -70,7 +70,7 @@ type Evaluated struct {
 
 	Child *replay.State    // the child that the step had before, as it ended: then Got.Input is what it gave
 	End   *replay.ChildEnd // how the child of the number Of ended, which its parent, Run, does not know
-	Of    uint64
+	Of    uint64           // End nil: that child was retried since
 }
 
 type pending struct {
@@ -166,6 +166,12 @@ func stepValue(st *replay.Step) StepValue {
 func (in *Evaluated) needs(r *Shard) bool { return in.End == nil || r.needRun(in.Run) }
 
 func (in *Evaluated) admit(r *Shard) {
+	if in.Of != 0 && in.End == nil {
+		if r.inBooks(in.Of) { // else it has ended again, and that is told by itself
+			r.told(in.Of)
+		}
+		return
+	}
 	if b := r.nursery.reads[in.No]; b != nil && in.End == nil {
 		in.born(r, b)
 		return

@@ -37,6 +37,7 @@ type scheduled struct {
 	due    int64  // when something is to be done; 0: never
 	change uint64 // how often it was changed since the start
 	queued int64  // its newest place in the queue; 0: it has none
+	atOnce bool   // it was due when it was planned
 	asked  bool   // it is due, and an input is under way that says what becomes of it
 
 	hot *schedules.State // decoded, and perhaps changed, in this turn
@@ -164,7 +165,7 @@ func (r *Shard) plan(s *scheduled, st *schedules.State) {
 		s.due = 0
 		return
 	}
-	s.due = max(at, 1)
+	s.due, s.atOnce = max(at, 1), at <= r.now.Wall
 	r.agenda.push(s)
 }
 
@@ -181,6 +182,19 @@ func (a *scheduleBook) pop() (d scheduleDue) {
 		d.s.queued = 0
 	}
 	return d
+}
+
+// wentBack lets what was to be done at once be done now, when the clock was put back since: not when it is there again.
+func (a *scheduleBook) wentBack(now int64) {
+	if now >= a.seen {
+		return
+	}
+	for _, d := range slices.Clone(a.queue) {
+		if s := d.s; s.atOnce && s.due == d.due && s.due > now {
+			s.due = now
+			a.push(s)
+		}
+	}
 }
 
 // answer takes back that a schedule is asked.
@@ -217,6 +231,7 @@ func (r *Shard) nextSchedule() int64 {
 // comeScheduled gives the inputs that decide what has come due, up to DueLimit.
 func (r *Shard) comeScheduled() (inputs []Input) {
 	a := &r.agenda
+	a.wentBack(r.now.Wall)
 	last := a.seen
 	a.seen = r.now.Wall
 	due := r.nextSchedule()

@@ -179,7 +179,11 @@ func (j *Judge) listOf(t *track, spec *flow.Step) string {
 	if name, is := strings.CutPrefix(text, "steps."); is {
 		name = strings.TrimSuffix(name, ".output")
 		j.w.op("a list is what a step before it gave")
-		return t.outputs(name, t.lists[t.s.Graph.Index[name]])
+		source := t.s.Graph.Index[name]
+		if l := t.lists[source]; l != nil && t.s.Spec(source).Type == flow.TypeWorkflow {
+			return t.childrenGave(source, l)
+		}
+		return t.outputs(name, t.lists[source])
 	}
 	var input struct{ List json.RawMessage }
 	if err := json.Unmarshal(t.input, &input); err != nil {
