@@ -59,11 +59,11 @@ pages:
 					continue
 				}
 				// an excerpt of a program that is compiled and run
-				if program, err := os.ReadFile(filepath.Join(root, "examples/embed/main.go")); err != nil || !strings.Contains(string(program), body) {
-					t.Errorf("%s: the go block is not an excerpt of examples/embed/main.go: %v", page, err)
+				if !strings.Contains(examples(t, "examples/*/main.go"), body) {
+					t.Errorf("%s: the go block is not an excerpt of a main.go in examples:\n%s", page, body)
 				}
 			case "python": // an excerpt of an example that the SDK's tests run
-				if !strings.Contains(pythonExamples(t), body) {
+				if !strings.Contains(examples(t, "examples/python/*.py"), body) {
 					t.Errorf("%s: the python block is not an excerpt of examples/python:\n%s", page, body)
 				}
 			case "yaml":
@@ -120,8 +120,9 @@ func stay(t *testing.T, page, dir, address, body string) {
 	})
 }
 
-func pythonExamples(t *testing.T) string {
-	files, err := filepath.Glob(filepath.Join(root, "examples/python/*.py"))
+// examples gives the text of all programs with such a path.
+func examples(t *testing.T, pattern string) string {
+	files, err := filepath.Glob(filepath.Join(root, pattern))
 	if err != nil {
 		t.Fatal(err)
 	}
