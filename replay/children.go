@@ -323,7 +323,7 @@ func (s *State) childEnded(e *event.Event) string {
 		return "it has no such child that is open"
 	}
 	s.stay(c)
-	if c.Open = false; s.At(e.Step) == nil || s.takenBack(e.Step) { // its item was completed by hand, or its step of finally runs anew
+	if c.Open = false; s.takenBack(e.Step) { // its step of finally runs anew
 		delete(s.children, e.Step)
 	}
 	return ""
@@ -433,9 +433,9 @@ func (s *State) checkChildren() string {
 		}
 		st := s.At(i)
 		switch {
-		case st == nil && !c.Unwanted():
+		case st == nil && !c.Unwanted() && !s.Dropped(i):
 			return fmt.Sprintf("10: the child of instance %d is known, and the instance is not", i)
-		case st == nil: // its item is not kept, for an operator completed it or a retry began its list anew, and it has not ended yet
+		case st == nil: // its item has completed, or a retry began its list anew and it has not ended yet
 		case c.Leaving && !c.Open, c.Open && !c.Leaving && !st.State.Open() && st.State != StepPending && st.State != StepDormant && s.Status != Quarantined:
 			return fmt.Sprintf("10: the child %q of step %q, which is %s, is open: %v, and to be cancelled: %v", c.ID, s.Name(i), st.State, c.Open, c.Leaving)
 		}

@@ -369,9 +369,6 @@ func (s *State) itemMoved(l *items, k int, was StepState) {
 	if _, out := s.Out(i); !out && !s.compensable(i) { // its compensation has the same input and keys, and who was given it may still hold those
 		delete(s.filled, i)
 	}
-	if c := s.children[i]; c != nil && !c.Unwanted() { // else an operator completed it, and its child is still to end
-		delete(s.children, i)
-	}
 }
 
 func count(yes bool) int {

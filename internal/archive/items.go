@@ -259,6 +259,9 @@ func (a *Archive) item(l *Look, step replay.Instance, it *replay.ItemState, stat
 		it.Since = l.S.At(step).Since
 	}
 	out.StepStatus = model.StepStatus{State: state.String(), Type: string(l.S.Spec(step).Type), Attempt: it.Attempt, Since: rfc3339.Format(it.Since)}
+	if c, had := l.S.Child(number); had {
+		out.Child = c.ID
+	}
 	if state == replay.StepCompleted {
 		out.Output, err = a.Payload(it.Output)
 	}
