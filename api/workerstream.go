@@ -41,6 +41,8 @@ func (s *Server) openStream(w http.ResponseWriter, r *http.Request) error {
 	if err := s.known(r); err != nil {
 		return err
 	}
+	s.streams.Add(1)
+	defer s.streams.Done()
 	if s.stopping.Load() {
 		return problem("shutting_down", "")
 	}
@@ -54,8 +56,6 @@ func (s *Server) openStream(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return problem("invalid_request", "the connection cannot be upgraded: "+err.Error()+"; send the request over HTTP/1.1")
 	}
-	s.streams.Add(1)
-	defer s.streams.Done()
 	defer conn.Close()
 	if rec, ok := w.(*exchange); ok {
 		rec.status = http.StatusSwitchingProtocols

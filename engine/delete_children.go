@@ -58,7 +58,7 @@ func (e *Engine) deleteChildren(ctx context.Context, run, reason string) error {
 			if !replay.RunState(c.State).Ended() {
 				continue // it was left alone, or its parent waits for its end: that one says so
 			}
-			if err := e.deleteChildren(ctx, c.ID, reason); err != nil && !errors.Is(err, ErrRunOpen) {
+			if err := e.deleteChildren(ctx, c.ID, reason); err != nil { // ErrRunOpen, too: one of its own has not ended
 				return err
 			}
 			ended = append(ended, c.ID)

@@ -192,7 +192,7 @@ func (e *Engine) fillTask(spec *shard.Spec, t *worker.Task) error {
 		}
 	}
 	if spec.Undo {
-		t.IdempotencyKey = spec.ID + "/" + spec.What.Name
+		t.IdempotencyKey = spec.ID + "/" + spec.Name + "/undo"
 	} else if spec.Nth > 1 {
 		t.IdempotencyKey += fmt.Sprintf("/f%d", spec.Nth)
 	}

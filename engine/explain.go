@@ -104,6 +104,8 @@ func finishing(s *replay.State) Reason {
 		if n := s.Unwanted(); n > 1 {
 			out.Detail += fmt.Sprintf(", and %d more", n-1)
 		}
+	case c.Now < 0: // as of a moment at which what is left to do had not begun
+		out.Detail = "what is left to do begins"
 	default:
 		out.Detail = fmt.Sprintf("it compensates %s, %d of %d", s.Name(s.Target(c.Now)), over+1, len(c.All))
 	}

@@ -29,8 +29,12 @@ func (s *State) MatchCorrect(step string, as Correction, output []byte) (Instanc
 	if !ok || !s.Known(i) {
 		return 0, refusal.ErrStepNotFound
 	}
+	i = s.Target(i) // STEP/undo, as a history has it, is the compensation of STEP
 	if s.undo != nil && s.Status == Finishing && s.Target(s.undo.i) == i {
 		return s.undo.i, nil
+	}
+	if s.Status == Finishing && !s.moves(i) {
+		return i, refusal.ErrRunFinishing
 	}
 	if s.isItem(i) {
 		return i, s.matchItem(i)
@@ -40,9 +44,10 @@ func (s *State) MatchCorrect(step string, as Correction, output []byte) (Instanc
 	switch {
 	case s.Status == Quarantined || s.Status == Failed && s.Hurt:
 		return i, refusal.ErrRunQuarantined
-	case s.Status == Failed && failed && s.Touched:
-		return i, refusal.ErrRunCompensated
-	case s.Status == Failed && failed:
+	case s.Status == Failed && failed: // it is opened again, as a retry does
+		if err := s.MatchRetry(); err != nil {
+			return i, err
+		}
 	case !s.Status.Live():
 		return i, refusal.ErrRunFinished
 	case !st.State.Open() && !failed:

@@ -3,7 +3,6 @@ package replay
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/internal/failure"
@@ -93,7 +92,7 @@ func (s *State) toCompensate() []Instance {
 			continue
 		}
 		if s.Graph.ListOf(i) < 0 {
-			if st := &s.Steps[i]; st.Tried && !slices.Contains(s.done, i) {
+			if st := &s.Steps[i]; st.Tried && st.State != StepCompleted {
 				all = append(all, i)
 			}
 			continue
@@ -375,10 +374,13 @@ type Compensation struct {
 // Compensation says what the run compensates. ok is false when it compensates nothing.
 func (s *State) Compensation() (c Compensation, ok bool) {
 	c = Compensation{All: s.queue, Failed: s.undoFailed, Now: -1}
+	failed := s.undoFailed // in the order of the queue
 	for _, i := range s.queue[:s.undone] {
-		if !slices.ContainsFunc(s.undoFailed, func(f UndoFailure) bool { return f.Of == i }) {
-			c.Done = append(c.Done, i)
+		if len(failed) > 0 && failed[0].Of == i {
+			failed = failed[1:]
+			continue
 		}
+		c.Done = append(c.Done, i)
 	}
 	if s.undo != nil && s.Status == Finishing {
 		c.Now = s.undo.i

@@ -79,9 +79,10 @@ func (r *Shard) Turn(now Now, inputs []Input) *Batch {
 	}
 	clear(r.admitted)
 	r.drain()
-	if r.broken == nil {
-		r.Hub.Resume()
+	if r.broken != nil { // what it folded may be half of what belongs together
+		return nil
 	}
+	r.Hub.Resume()
 	r.parkSome()
 	r.snapshotSlice()
 	return r.finish()

@@ -342,7 +342,7 @@ def test_a_run_is_looked_at_closely(daemon: Daemon) -> None:
 def test_the_filters_are_those_of_the_api() -> None:
     api = json.loads((ROOT / "docs" / "openapi.json").read_text())
     known = {p["name"] for p in api["paths"]["/v1/runs"]["get"]["parameters"] if p["in"] == "query"}
-    assert {name.removesuffix("_name") for name in Filters.__annotations__} == known - {"limit", "cursor", "sort", "tag"} | {"tags"}
+    assert {name.removesuffix("_name") for name in Filters.__annotations__} == known - {"limit", "cursor", "sort", "children", "tag"} | {"tags"}
     client = SyncClient("http://127.0.0.1:9", patience=0)
     with pytest.raises(TypeError, match="there is no filter workflow; want workflow_name, "):
         client.list_workflows(workflow="w")  # type: ignore[call-arg]

@@ -111,6 +111,10 @@ def _filters(given: Filters) -> dict[str, Any]:
     return out
 
 
+def _with_children(children: bool) -> dict[str, str]:
+    return {"children": "true"} if children else {}
+
+
 def _sorted(sort: str | None) -> dict[str, str]:
     return {} if sort is None else {"sort": filled("sort", sort)}
 
@@ -367,15 +371,16 @@ class RunCalls(Caller):
         self,
         *,
         sort: str | None = None,
+        children: bool = False,
         limit: int = 100,
         **filters: Unpack[Filters],
     ) -> Steps[list[dict[str, Any]]]:
         """Runs (not definitions: list_definitions), newest first, at most ``limit`` of them (0: all).
 
         Filters has the filters. ``sort="end"`` gives the newest end first, of runs that have ended. With ``include="reason"`` each failed or open
-        run has a ``reason`` ``{step, code, detail}``.
+        run has a ``reason`` ``{step, code, detail}``. Children of other runs are there with ``children=True``, or when ``parent`` or ``id_prefix`` asks for them.
         """
-        return (yield from self._pages("/v1/runs", _filters(filters) | _sorted(sort), "runs", limit))
+        return (yield from self._pages("/v1/runs", _filters(filters) | _sorted(sort) | _with_children(children), "runs", limit))
 
     @call
     def list_workflows_page(
@@ -383,6 +388,7 @@ class RunCalls(Caller):
         cursor: str | None = None,
         *,
         sort: str | None = None,
+        children: bool = False,
         limit: int = 100,
         **filters: Unpack[Filters],
     ) -> Steps[dict[str, Any]]:
@@ -390,7 +396,7 @@ class RunCalls(Caller):
 
         The ``next_cursor`` of a page, given as ``cursor`` with the same filters, gets the next; there is none after the last.
         """
-        query = _filters(filters) | _sorted(sort) | {"limit": str(limit)}
+        query = _filters(filters) | _sorted(sort) | _with_children(children) | {"limit": str(limit)}
         if cursor is not None:
             query["cursor"] = filled("cursor", cursor)
         return object_of((yield from self._ask("GET", with_query("/v1/runs", query))), "runs")
