@@ -28,13 +28,24 @@ const childrenAtOnce = 1_000
 // is ErrRunOpen, and so is one of which a child is open that was not left alone. One that is not there has no children.
 func (e *Engine) deleteChildren(ctx context.Context, run, reason string) error {
 	h, err := e.archive.FindHead(run, e.o.Clock.Now().UnixMilli())
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil // who deletes it says why not
+	}
+	return e.deleteChildrenOf(ctx, &h, reason)
+}
+
+func (e *Engine) deleteChildrenOf(ctx context.Context, h *journal.Head, reason string) error {
+	run := h.ID
+	switch {
 	case !replay.RunState(h.State).Ended():
-		return nil
-	case e.parentOpen(&h):
-		return fmt.Errorf("%w: its parent, %q, has not, and may want it again", ErrRunOpen, archive.ParentOf(&h))
+		return nil // who deletes it says why not
+	case e.parentOpen(h):
+		return fmt.Errorf("%w: its parent, %q, has not, and may want it again", ErrRunOpen, archive.ParentOf(h))
+	}
+	f := journal.HeadFilter{Tags: []string{archive.ChildTag(run)}, Limit: childrenAtOnce}
+	page, err := e.j.Heads(f)
+	if err != nil || len(page.Heads) == 0 && page.Next == (journal.HeadMark{}) {
+		return err
 	}
 	open := 0
 	err = callErr(ctx, e, func(done func(error)) shard.Input {
@@ -46,10 +57,8 @@ func (e *Engine) deleteChildren(ctx context.Context, run, reason string) error {
 	case err != nil && !errors.Is(err, shard.ErrAway):
 		return nil // who deletes it says why not
 	}
-	f := journal.HeadFilter{Tags: []string{archive.ChildTag(run)}, Limit: childrenAtOnce}
 	for {
-		page, err := e.j.Heads(f)
-		if err != nil {
+		if page, err = e.j.Heads(f); err != nil {
 			return err
 		}
 		var ended []string
@@ -58,7 +67,7 @@ func (e *Engine) deleteChildren(ctx context.Context, run, reason string) error {
 			if !replay.RunState(c.State).Ended() {
 				continue // it was left alone, or its parent waits for its end: that one says so
 			}
-			if err := e.deleteChildren(ctx, c.ID, reason); err != nil { // ErrRunOpen, too: one of its own has not ended
+			if err := e.deleteChildrenOf(ctx, c, reason); err != nil { // ErrRunOpen, too: one of its own has not ended
 				return err
 			}
 			ended = append(ended, c.ID)

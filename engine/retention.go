@@ -198,16 +198,13 @@ func (k *keeper) over(ctx context.Context, span int64, versions map[version]Rete
 		}
 		var heads []journal.Head
 		for i := range page.Heads {
-			if k.e.parentOpen(&page.Heads[i]) { // it is looked at again when all are
-				continue
-			}
-			if err := k.e.deleteChildren(ctx, page.Heads[i].ID, "retention"); err != nil {
-				if errors.Is(err, ErrRunOpen) {
-					continue
-				}
+			switch err := k.e.deleteChildrenOf(ctx, &page.Heads[i], "retention"); {
+			case errors.Is(err, ErrRunOpen): // it is looked at again when all are
+			case err != nil:
 				return err
+			default:
+				heads = append(heads, page.Heads[i])
 			}
-			heads = append(heads, page.Heads[i])
 		}
 		if err := k.delete(ctx, heads); err != nil {
 			return err
