@@ -57,12 +57,10 @@ func newerDaemon(t *testing.T, at string) string {
 		t.Fatal(err)
 	}
 	var polls atomic.Int64
-	p := httputil.NewSingleHostReverseProxy(target)
-	direct := p.Director
-	p.Director = func(r *http.Request) { // polls go over HTTP, where they can be changed
-		direct(r)
-		r.Header.Del("Upgrade")
-	}
+	p := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Header.Del("Upgrade") // polls go over HTTP, where they can be changed
+	}}
 	p.ModifyResponse = func(resp *http.Response) error {
 		body, err := io.ReadAll(resp.Body)
 		if err != nil {

@@ -375,7 +375,7 @@ var runsRoutes = []route{
 		Answers: []answer{
 			{202, corrected{}, "recorded"},
 		},
-		Codes:  []string{"run_not_found", "run_expired", "step_not_found", "step_not_open", "run_finished", "run_quarantined", "newer_release", "disk_full", "run_output_too_large"},
+		Codes:  []string{"run_not_found", "run_expired", "step_not_found", "step_not_open", "run_finished", "run_finishing", "run_compensated", "parent_decides", "run_quarantined", "newer_release", "disk_full", "run_output_too_large"},
 		handle: (*Server).completeStep,
 	},
 	{
@@ -389,7 +389,7 @@ var runsRoutes = []route{
 		Answers: []answer{
 			{202, corrected{}, "recorded"},
 		},
-		Codes:  []string{"run_not_found", "run_expired", "step_not_found", "step_not_open", "run_finished", "run_quarantined", "newer_release", "disk_full"},
+		Codes:  []string{"run_not_found", "run_expired", "step_not_found", "step_not_open", "run_finished", "run_finishing", "run_compensated", "parent_decides", "run_quarantined", "newer_release", "disk_full"},
 		handle: (*Server).skipStep,
 	},
 	{
@@ -403,7 +403,7 @@ var runsRoutes = []route{
 		Answers: []answer{
 			{202, corrected{}, "recorded"},
 		},
-		Codes:  []string{"run_not_found", "run_expired", "step_not_found", "step_not_open", "run_finished", "run_quarantined", "newer_release", "disk_full"},
+		Codes:  []string{"run_not_found", "run_expired", "step_not_found", "step_not_open", "run_finished", "run_finishing", "run_quarantined", "newer_release", "disk_full"},
 		handle: (*Server).failStep,
 	},
 	{

@@ -259,8 +259,8 @@ func (s *State) undoOver(i Instance, why *StepError) {
 	if !s.isUndo(i) {
 		return
 	}
-	if why != nil {
-		s.undoFailed = append(s.undoFailed, UndoFailure{s.queue[s.undone], why})
+	if why != nil { // the stack stands in the history
+		s.undoFailed = append(s.undoFailed, UndoFailure{s.queue[s.undone], &StepError{Code: why.Code, Message: why.Message, Type: why.Type, Attempt: why.Attempt}})
 	}
 	s.undone++
 	s.undo = nil

@@ -82,6 +82,10 @@ func TestAParentAndItsChildrenOverKills(t *testing.T) {
 	if len(began) != parcels || len(listed.Runs) != parcels {
 		t.Errorf("the parent started %d children and has %d, want %d", len(began), len(listed.Runs), parcels)
 	}
+	d.say(t, 0, "a child of run o1 for step", "show", listed.Runs[0].WorkflowID)
+	if code, out, _ := d.cli(t, "history", "o1"); code != 0 || strings.Contains(out, "map[") {
+		t.Errorf("the history is not told in JSON: %s", out)
+	}
 	for _, run := range listed.Runs {
 		kinds := map[string]int{}
 		for _, e := range eventsOf(t, d, run.WorkflowID) {

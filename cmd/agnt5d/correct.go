@@ -35,7 +35,7 @@ func newFailCmd() *cobra.Command {
 // correctCmd is a verb that ends a step by hand; nil completes it.
 func correctCmd(verb, short, became string, do func(c *client.Client, ctx context.Context, run, step, reason string) error) *cobra.Command {
 	var reason string
-	cmd := &cobra.Command{Use: verb + " RUN STEP", Short: short, Args: nargs("RUN", "STEP"), ValidArgsFunction: runIDs("running", "failed")}
+	cmd := &cobra.Command{Use: verb + " RUN STEP", Short: short, Args: nargs("RUN", "STEP"), ValidArgsFunction: runIDs("running", "finishing", "failed")}
 	cmd.Flags().StringVar(&reason, "reason", "", "kept in the run's history")
 	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
 		run, step := args[0], args[1]

@@ -110,6 +110,13 @@ func said(key string, value any, in *time.Location) string {
 		}
 		return said(key, json.RawMessage(whole), in)
 	case []any: // the same, as it comes from a daemon
+		if other := slices.ContainsFunc(v, func(one any) bool { _, is := one.(string); return !is }); other || key == "list" {
+			whole, err := model.Marshal(v)
+			if err != nil {
+				return ""
+			}
+			return said(key, json.RawMessage(whole), in)
+		}
 		ids := make([]string, len(v))
 		for i := range v {
 			ids[i] = fmt.Sprint(v[i])

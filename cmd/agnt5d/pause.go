@@ -16,7 +16,7 @@ func newPauseCmd() *cobra.Command {
 and signals are taken. A pause ends with the run, and outlives the daemon.`,
 		Example:           "  agnt5d pause order-17 --reason \"the warehouse counts\"",
 		Args:              nargs("RUN"),
-		ValidArgsFunction: runIDs("running"),
+		ValidArgsFunction: runIDs("running", "finishing"),
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "kept in the run's history")
 	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
@@ -34,7 +34,7 @@ func newResumeCmd() *cobra.Command {
 		Short:             "End the pause of a run: what is overdue comes at once",
 		Example:           "  agnt5d resume order-17",
 		Args:              nargs("RUN"),
-		ValidArgsFunction: runIDs("running"),
+		ValidArgsFunction: runIDs("running", "finishing"),
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "kept in the run's history")
 	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {

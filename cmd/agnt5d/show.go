@@ -89,7 +89,7 @@ func durations(cmd *cobra.Command, c *client.Client, st *model.Status, path stri
 	}
 	took, l := map[string]string{}, timeline{}
 	each := func(e model.Event) error {
-		if _, d := l.add(&e); d != "" && e.Step != "" {
+		if _, d := l.add(&e); d != "" && e.Step != "" && !strings.HasPrefix(e.Kind, "Run") { // RunFailed names a step, too
 			took[e.Step] = d
 		}
 		return nil
@@ -166,6 +166,12 @@ func drawRun(out io.Writer, st *model.Status, def *flow.Definition, how drawing)
 	}
 	if f := st.ForkedFrom; f != nil {
 		fmt.Fprintf(out, "\na fork of run %s from %s", visible(f.WorkflowID), visible(f.Step))
+	}
+	if p := st.Parent; p != nil {
+		fmt.Fprintf(out, "\na child of run %s for step %s", visible(p.WorkflowID), visible(p.Step))
+		if p.Index != nil {
+			fmt.Fprintf(out, "[%d]", *p.Index)
+		}
 	}
 	if len(st.Tags) > 0 {
 		fmt.Fprintf(out, "\ntags %s", visible(shownTags(st.Tags)))

@@ -1,12 +1,12 @@
 package archive
 
 import (
-	"github.com/agnt5/agnt5d/journal"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/agnt5/agnt5d/internal/event"
+	"github.com/agnt5/agnt5d/journal"
 )
 
 // Tags gives tags as they are shown; nil: there are none.
