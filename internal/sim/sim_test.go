@@ -67,7 +67,7 @@ func TestSeeds(t *testing.T) {
 	if n == 0 {
 		n = 1000
 		if testing.Short() { // under the race detector
-			n = 200
+			n = 80
 		}
 	}
 	from := uint64(1)
