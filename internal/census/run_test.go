@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -256,7 +255,8 @@ func (w *world) dieAfter(n uint64) {
 			fmt.Println("midway", name)
 		}
 		fmt.Printf("dies at %d ms, %d completed\n", time.Now().UnixMilli(), len(w.done))
-		return syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		self, err := os.FindProcess(os.Getpid())
+		return errors.Join(err, self.Kill())
 	})
 }
 
