@@ -92,7 +92,7 @@ func TestTheVerbsAgainstADaemon(t *testing.T) {
 		{nil, "replay --at 99999", exitNotFound, "", "the last one is"},
 		{nil, "list", 0, "RUN|o1|completed|o2|cancelled", ""},
 		{nil, "list --state odd", exitUsage, "", "odd"},
-		{nil, "workers", 0, "svc|double", ""},
+		{nil, "workers", 0, "svc|HANDLERS", ""},
 		{nil, "objects", 0, "KEY", ""},
 		{nil, "replay --run o1", 0, "run running → completed", ""},
 		{nil, "replay --check", 0, "every checksum and link holds", ""},
