@@ -208,24 +208,37 @@ func (t *Turn) end() {
 	}
 }
 
-// End ends a run at once, whatever is left to do: one whose fate was to complete is cancelled.
+// End ends a run at once, whatever is left to do: one whose fate was to complete is cancelled, unless a step of finally has failed, and
+// nothing that is left could have caught that.
 func (t *Turn) End(reason string) {
 	s := t.S
-	if s.Status != Finishing || s.Fate == Completed {
+	if i, failed := s.finallyFailed(); s.Status != Finishing || s.Fate == Completed && (!failed || s.catchable(i)) {
 		t.add(event.Event{Kind: event.RunCancelled, Message: reason, By: t.By})
 		return
 	}
 	t.end()
 }
 
-// finallyFailed gives a step of finally whose failure nothing caught.
-func (s *State) finallyFailed() (Instance, bool) {
+// finallyFailed gives a step of finally whose failure nothing caught: rather one whose failure nothing can catch any more.
+func (s *State) finallyFailed() (of Instance, failed bool) {
 	for i := s.Graph.Main; int(i) < len(s.Steps); i++ {
-		if s.Steps[i].State == StepFailed && !s.Steps[i].Caught {
+		if s.Steps[i].State != StepFailed || s.Steps[i].Caught {
+			continue
+		}
+		if !s.catchable(i) {
 			return i, true
 		}
+		if !failed {
+			of, failed = i, true
+		}
 	}
-	return 0, false
+	return of, failed
+}
+
+// catchable says whether a step that is still asleep may catch the failure of a step of finally.
+func (s *State) catchable(i Instance) bool {
+	e := s.onFailure(i)
+	return e >= 0 && s.Steps[e].State != StepSkipped
 }
 
 // started says whether a step that a failure may start has started: it is neither asleep nor skipped.
