@@ -98,7 +98,7 @@ func TestBenchMeasures(t *testing.T) {
 		}
 	}
 	want(run("bench --workload w1 --mode daemon --seconds 0.3 --in-flight 8")[0], "steps_per_second p50_ms commits_per_step bytes_per_step cpu_us_per_step peak_rss_bytes")
-	for _, r := range run("bench --workload status,feed,busy --mode daemon --seconds 0.4 --in-flight 8") {
+	for _, r := range run("bench --workload status,feed,busy --mode daemon --seconds 0.15 --in-flight 8") {
 		rates, _ := r["beside"].(map[string]any)
 		if len(rates) != map[string]int{"status": 2, "feed": 5, "busy": 2}[r["workload"].(string)] {
 			t.Errorf("%v: measured %v", r["workload"], rates)

@@ -143,6 +143,7 @@ func TestEachDueTimeHasOneRowUnderSIGKILL(t *testing.T) {
 		}
 	}
 	changes := changesOf(t, c)
+	all := 0 // rows; one schedule has few or none when it was paused or deleted most of the time
 	for _, name := range names {
 		rows := wholeLedger(t, d, name)
 		runs := map[string]bool{}
@@ -167,9 +168,7 @@ func TestEachDueTimeHasOneRowUnderSIGKILL(t *testing.T) {
 				t.Errorf("%+v", row)
 			}
 		}
-		if len(rows) < kills/2 {
-			t.Errorf("schedule %s has %d rows", name, len(rows))
-		}
+		all += len(rows)
 		list, _, err := c.List(t.Context(), client.Filter{IDPrefix: name + "-"}, 1000, "")
 		if err != nil {
 			t.Fatal(err)
@@ -186,9 +185,12 @@ func TestEachDueTimeHasOneRowUnderSIGKILL(t *testing.T) {
 			}
 		}
 	}
+	if all < kills {
+		t.Errorf("the schedules have %d rows", all)
+	}
 	kinds := map[string]bool{}
-	for _, all := range changes {
-		for _, c := range all {
+	for _, of := range changes {
+		for _, c := range of {
 			kinds[c.what] = true
 		}
 	}

@@ -79,7 +79,7 @@ pages:
 				}
 				cmd := exec.Command("bash", "-euo", "pipefail", "-c", body)
 				cmd.Dir = dir
-				cmd.Env = append(os.Environ(), "AGNT5_URL=http://"+address)
+				cmd.Env = environment(address)
 				if out, err := cmd.CombinedOutput(); err != nil {
 					t.Errorf("%s: %s: %v\n%s", page, body, err, out)
 					continue pages // what follows rests on it, and may wait for it for ever
@@ -110,7 +110,7 @@ func save(t *testing.T, dir, name, body string) {
 func stay(t *testing.T, page, dir, address, body string) {
 	cmd := exec.Command("bash", "-c", "exec "+strings.TrimSpace(body))
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "AGNT5D_LISTEN="+address, "AGNT5_URL=http://"+address)
+	cmd.Env = append(environment(address), "AGNT5D_LISTEN="+address)
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("%s: %s: %v", page, body, err)
 	}
@@ -144,6 +144,12 @@ func freeAddress(t *testing.T) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
+}
+
+// environment is that of a page's commands. -trimpath lets the pages share what is compiled: each has a copy of the repository of its own, and
+// without it Go would compile all of it again for each.
+func environment(address string) []string {
+	return append(os.Environ(), "AGNT5_URL=http://"+address, "GOFLAGS="+os.Getenv("GOFLAGS")+" -trimpath")
 }
 
 // checkout copies the repository without its history.
