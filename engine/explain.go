@@ -62,7 +62,7 @@ func reasons(r books, run *shard.Run, counts *archive.Counts) []Reason {
 		all = append(all, Reason{Code: "running", Detail: "every step is settled, and it is worked out what the run gives"})
 	}
 	if s.Status == replay.Finishing {
-		all = append(all, finishing(s))
+		all = append(all, finishing(r, s))
 	}
 	f := folder{all: all, same: map[*leases.Handler]int{}, more: map[string]int{}, said: map[string]int{}}
 	for i, st := range s.All() {
@@ -78,7 +78,7 @@ func reasons(r books, run *shard.Run, counts *archive.Counts) []Reason {
 }
 
 // finishing says what is left to do in a run whose fate is decided.
-func finishing(s *replay.State) Reason {
+func finishing(r books, s *replay.State) Reason {
 	out := Reason{Code: model.ReasonFinishing, Command: "agnt5d cancel " + ids.Word(s.ID) + " --force"}
 	fate := map[replay.RunState]string{replay.Completed: "completes", replay.Failed: "fails", replay.Cancelled: "is cancelled"}[s.Fate]
 	c, _ := s.Compensation()
@@ -87,22 +87,12 @@ func finishing(s *replay.State) Reason {
 	case s.Final:
 		out.Detail = "its finally steps run"
 	case len(s.Outs) > 0 && c.Now < 0:
-		o := s.Outs[0]
-		out.Detail = fmt.Sprintf("it waits until %s answered, or lost the lease", some(len(s.Outs), "attempt that was cancelled has", "attempts that were cancelled have"))
-		out.Detail += fmt.Sprintf(": attempt %d of step %s on worker %s", o.Attempt, s.Name(o.Step), nameOf(o.Worker))
-		if len(s.Outs) > 1 {
-			out.Detail += fmt.Sprintf(", and %d more", len(s.Outs)-1)
-		}
+		out.Detail = "it waits until " + answers(s)
 	case s.Unwanted() > 0 && c.Now < 0:
-		first := ""
-		s.EachUnwanted(func(i replay.Instance, id string) {
-			if first == "" {
-				first, out.Command = fmt.Sprintf("run %s of step %s", id, s.Name(i)), "agnt5d explain "+ids.Word(id)
-			}
-		})
-		out.Detail = fmt.Sprintf("it waits until %s ended: %s", some(s.Unwanted(), "child that was cancelled has", "children that were cancelled have"), first)
-		if n := s.Unwanted(); n > 1 {
-			out.Detail += fmt.Sprintf(", and %d more", n-1)
+		text, first := ends(s)
+		out.Detail, out.Command = "it waits until "+text, "agnt5d explain "+ids.Word(first)
+		if child := r.Of(first); !r.past && child != nil && child.S.Status.Ended() {
+			out.Detail, out.Command = out.Detail+", "+resting(child.S), ""
 		}
 	case c.Now < 0: // as of a moment at which what is left to do had not begun
 		out.Detail = "what is left to do begins"
@@ -111,6 +101,41 @@ func finishing(s *replay.State) Reason {
 	}
 	out.Detail += "; then it " + fate
 	return out
+}
+
+// answers says for which attempts that were cancelled a run waits.
+func answers(s *replay.State) string {
+	o := s.Outs[0]
+	text := fmt.Sprintf("%s answered, or lost the lease: attempt %d of step %s on worker %s",
+		some(len(s.Outs), "attempt that was cancelled has", "attempts that were cancelled have"), o.Attempt, s.Name(o.Step), nameOf(o.Worker))
+	if n := len(s.Outs) - 1; n > 0 {
+		text += fmt.Sprintf(", and %d more", n)
+	}
+	return text
+}
+
+// ends says for which children that were cancelled a run waits, and gives the first.
+func ends(s *replay.State) (text, first string) {
+	s.EachUnwanted(func(i replay.Instance, id string) {
+		if first == "" {
+			first, text = id, fmt.Sprintf("run %s of step %s", id, s.Name(i))
+		}
+	})
+	text = fmt.Sprintf("%s ended: %s", some(s.Unwanted(), "child that was cancelled has", "children that were cancelled have"), text)
+	if n := s.Unwanted() - 1; n > 0 {
+		text += fmt.Sprintf(", and %d more", n)
+	}
+	return text, first
+}
+
+// resting says for what a child that has ended makes its parent wait.
+func resting(s *replay.State) string {
+	text := "which is " + s.Status.String() + ", and is over for its parent when "
+	if len(s.Outs) > 0 {
+		return text + answers(s)
+	}
+	more, _ := ends(s)
+	return text + more
 }
 
 func some(n int, one, many string) string {

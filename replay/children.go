@@ -177,7 +177,8 @@ func (t *Turn) StartChild(i Instance, version uint32) (id string, parent *event.
 	if t.Err != nil {
 		return "", nil
 	}
-	return id, &event.Parent{Run: s.Run, ID: s.ID, Step: i, Name: s.Name(i), Attempt: st.Attempt, Depth: s.Depth() + 1, Abandon: spec.OnParentEnd == flow.AbandonChild}
+	return id, &event.Parent{Run: s.Run, ID: s.ID, Step: i, Name: s.Name(i), Attempt: st.Attempt, Depth: s.Depth() + 1, Abandon: spec.OnParentEnd == flow.AbandonChild,
+		Rest: s.Graph.Endings() || s.Parent != nil && s.Parent.Rest}
 }
 
 // NoChild records that no child of the instance can start.

@@ -60,7 +60,7 @@ func full(k Kind) Event {
 		case fObjects:
 			e.Objects = []ObjectWrite{{Key: "user:1", State: []byte("1"), Version: 3, Fence: 9}, {Key: "user:2"}}
 		case fParent:
-			e.Parent = &Parent{Run: 1 << 44, ID: "order-17", Step: 70_000, Name: "ship[3]", Attempt: 2, Depth: 19, Abandon: true}
+			e.Parent = &Parent{Run: 1 << 44, ID: "order-17", Step: 70_000, Name: "ship[3]", Attempt: 2, Depth: 19, Abandon: true, Rest: true}
 		case fTags:
 			e.Tags = []Tag{{Name: "env", Gone: true}, {Name: "none"}, {Name: "team", Value: "data"}}
 		}

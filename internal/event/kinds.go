@@ -238,6 +238,7 @@ type Parent struct {
 	Attempt uint32
 	Depth   uint32 // how many runs stand above the child
 	Abandon bool   // the child is left alone when its step ends otherwise
+	Rest    bool   // a run above the child has compensations or steps of finally: the child has ended when it is at rest
 }
 
 // Tag is a name with a value by which people find runs.

@@ -15,7 +15,7 @@ import (
 
 // Children. A step that wants one asks for it (replay.AskChild). Its input may have to be read, and so may the definition of its workflow,
 // or the child that the step had before; then the parent records that the child starts, and the child its start, in one batch. The end of a
-// child is told to its parent in the batch of that end, when memory has all that it gives and its parent. Otherwise the batch has a row
+// child is told to its parent in the batch of that end (or of what brought it to rest: calmed), when memory has all that it gives and its parent. Otherwise the batch has a row
 // that says so, which goes with the batch in which the parent knows.
 
 // endRows are the keys of ends of children that their parents do not know yet.
@@ -359,13 +359,19 @@ func (r *Shard) awaited(run *Run) {
 	delete(n.ending, run.S.Run)
 }
 
-// childEnded tells the parent of a run that has ended, if it is open or waits for that.
-func (r *Shard) childEnded(run *Run) {
-	p := run.S.Parent
-	if p == nil {
-		return
+// calmed tells the parent of a run that it has ended, when a record was its end, or the answer of an attempt, or a child, that it had cancelled.
+// Under a run that has something to compensate, or steps of finally, it has ended when it is at rest: those steps must not meet a handler that
+// is still at work for it.
+func (r *Shard) calmed(run *Run, ended bool) {
+	switch p := run.S.Parent; {
+	case p == nil || !run.S.Status.Ended():
+	case ended && !p.Rest, p.Rest && !run.S.Resident():
+		r.childEnded(run, p)
 	}
-	r.awaited(run)
+}
+
+// childEnded tells the parent of a run that has ended, if it is open or waits for that.
+func (r *Shard) childEnded(run *Run, p *event.Parent) {
 	away, parked := r.parked[p.Run]
 	if r.runs[p.Run] == nil && !parked && r.newer[p.Run] == nil {
 		return

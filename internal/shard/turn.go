@@ -228,7 +228,7 @@ func (r *Shard) system(e event.Event) uint64 {
 
 // follow hands what was decided to the parties that act on it. What must not leave before it is durable is put on the batch.
 func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
-	s, childEnded := run.S, false
+	s, ended, answered, childEnded := run.S, false, false, false
 	for i := range events {
 		e := &events[i]
 		switch e.Kind {
@@ -283,6 +283,7 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 				r.stopItems(run, e.Step)
 			}
 		case event.RunCompleted, event.RunFailed, event.RunCancelled:
+			ended = true
 			r.end(run)
 		case event.RunFinishing:
 			clear(run.asked)
@@ -311,6 +312,7 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 			if st := s.At(e.Step); s.Status.Live() && st != nil && st.State == replay.StepScheduled {
 				r.b.offers = append(r.b.offers, offer{run: run, step: e.Step, attempt: st.Attempt})
 			}
+			answered = true
 			r.moved(run)
 		case event.ChildEnded:
 			childEnded = true
@@ -318,6 +320,9 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 	}
 	if childEnded {
 		r.moved(run)
+	}
+	if ended || answered || childEnded {
+		r.calmed(run, ended)
 	}
 	r.leave(s)
 	for _, i := range s.Wanted() {
@@ -370,7 +375,7 @@ func (r *Shard) end(run *Run) {
 	clear(run.asked)
 	r.meters.ended(run.S)
 	r.scheduleRunEnded(run.S.ID, run.S.Status == replay.Completed)
-	r.childEnded(run)
+	r.awaited(run)
 	if run.S.Status != replay.Completed {
 		r.stop(run)
 	}
