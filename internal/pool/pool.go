@@ -115,6 +115,7 @@ type Pool struct {
 	ready      chan struct{}       // capacity 1: there is an outcome to send
 	beat       chan struct{}       // capacity 1: a handler spoke
 	rejoined   chan struct{}       // capacity 1: there is a new session, with an interval of its own
+	stopping   chan struct{}       // capacity 1: no more tasks are taken
 	over       chan struct{}       // closed: see Over
 	ended      sync.Once           // closes over
 	crew       crew.Crew[*attempt]
@@ -132,7 +133,7 @@ type attempt struct {
 // New gives a pool.
 func New(src Source, o Options) *Pool {
 	signal := func() chan struct{} { return make(chan struct{}, 1) }
-	return &Pool{src: src, o: o, open: map[string]*attempt{}, free: signal(), ready: signal(), beat: signal(), rejoined: signal(), came: signal(), over: make(chan struct{})}
+	return &Pool{src: src, o: o, open: map[string]*attempt{}, free: signal(), ready: signal(), beat: signal(), rejoined: signal(), stopping: signal(), came: signal(), over: make(chan struct{})}
 }
 
 // Left is the error of Run when handlers had not returned in time.
@@ -172,6 +173,7 @@ func (p *Pool) Run(taking, work context.Context) error {
 		helpers.Go(func() { p.report(work) })
 	}
 	err := p.take(taking, work)
+	poke(p.stopping)
 	drained := p.drain(work)
 	end()
 	var left []*worker.Task

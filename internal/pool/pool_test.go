@@ -465,6 +465,41 @@ func TestCancelledAttemptsHearOfIt(t *testing.T) {
 	})
 }
 
+// An attempt is cancelled in the moment in which the pool stops, and the answer that says so is not waited for: its handler hears of it all the same.
+func TestACancelWhileThePoolStopsIsHeard(t *testing.T) {
+	o := pool.Options{Run: func(ctx context.Context, _ *worker.Task, o *worker.Outcome) {
+		<-ctx.Done()
+		*o = worker.Outcome{Status: worker.Failed, Error: &worker.Error{Message: context.Cause(ctx).Error()}}
+	}}
+	tell(t, source(tasks(1)...), o, func(s *story) {
+		s.passes(1500 * time.Millisecond) // between two heartbeats
+		s.stop()
+		synctest.Wait()
+		if len(s.end) > 0 || len(s.beats["t0"]) != 2 {
+			t.Errorf("it has sent %d heartbeats, want one more than those that were due", len(s.beats["t0"]))
+		}
+		s.do(func() { s.gone = []string{"t0"} })
+		if err := s.ends(); err != nil {
+			t.Error(err)
+		}
+		s.all(1)
+	})
+	tell(t, source(tasks(1)...), o, func(s *story) {
+		s.passes(1500 * time.Millisecond)
+		s.mu.Lock()
+		s.stop()
+		s.gone = []string{"t0"} // after the request for tasks was given up, and before anything else is asked
+		s.mu.Unlock()
+		if synctest.Wait(); len(s.end) == 0 {
+			t.Error("the handler has not heard of it")
+		}
+		if err := s.ends(); err != nil {
+			t.Error(err)
+		}
+		s.all(1)
+	})
+}
+
 func TestHeartbeatsRenewAllAndCarryWhatHandlersSay(t *testing.T) {
 	o := pool.Options{Run: func(ctx context.Context, t *worker.Task, o *worker.Outcome) {
 		if t.Token == "t0" {

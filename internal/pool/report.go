@@ -169,6 +169,8 @@ func (p *Pool) heartbeats(work context.Context) {
 		select {
 		case <-due.C:
 			all, last = true, time.Now()
+		case <-p.stopping: // the answer that said what is cancelled may be the one that was not waited for
+			all, last = true, time.Now()
 		case <-p.rejoined:
 		case <-p.beat:
 		case <-work.Done():

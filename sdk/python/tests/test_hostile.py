@@ -10,6 +10,7 @@ import urllib.request
 
 import pytest
 from conftest import Daemon
+from proxy import Answer, Between
 
 from agnt5 import Client, FlowDefinition, NonRetryableError, RetryAfter, SyncClient, Worker, function, functions, task_step
 from agnt5._json import read
@@ -356,3 +357,38 @@ def test_the_code_says_whether_an_attempt_may_be_tried_again() -> None:
     assert error_of(ValueError("x"))["code"] == "handler_error"
     assert error_of(NonRetryableError("x"))["code"] == "not_retryable"
     assert error_of(NonRetryableError("x", code="mine"))["code"] == "mine"
+
+
+async def test_a_cancel_while_the_worker_stops_is_heard(daemon: Daemon, own_functions: None) -> None:
+    """The answer that says so is lost: the worker asks once more when it takes nothing new, and does not wait for its next heartbeat."""
+    waiting, told = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def change(method: str, path: str, got: Answer | None) -> Answer:
+        assert got is not None
+        status, head, raw = got
+        body = json.loads(raw) if raw else {}
+        if "heartbeat_ms" in body:
+            body["heartbeat_ms"] = 3_600_000
+        if path.endswith("/poll") and body.pop("cancelled", None):
+            loop.call_soon_threadsafe(told.set)
+        return status, head, json.dumps(body).encode() if raw else raw
+
+    @function
+    async def forever() -> None:
+        waiting.set()
+        await asyncio.Event().wait()
+
+    with Between(daemon.url, change) as between:
+        client = Client(daemon.url)
+        worker = Worker("svc", coordinator_endpoint=between.url, workflows={})
+        serving = asyncio.create_task(worker.run())
+        await client.register_workflow("w", FlowDefinition([task_step("a", service_name="svc", handler_name="forever")]))
+        await client.start_workflow("w", None, "w")
+        await waiting.wait()
+        await client.cancel_workflow("w", "enough")
+        await told.wait()
+        worker.stop()
+        await serving
+        assert not worker._open, "the handler never heard of it"
+        await client.close()

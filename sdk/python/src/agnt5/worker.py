@@ -209,6 +209,7 @@ class Worker:
             self._taking.clear()
             if self._poller is not None:
                 self._poller.interrupt()
+            self._spoken.set()  # a last question of what is cancelled: the answer that said so may be the one that is not waited for
             drained = await self._drained() if self._failure is None else True
             self._ended.set()
             self._spoken.set()
@@ -662,7 +663,7 @@ class Worker:
         return log.part() if log is not None and self._session.get("log_bytes") else None
 
     def _heartbeat(self) -> None:
-        last, known = time.monotonic(), 0
+        last, known, asked = time.monotonic(), 0, False
         conn = Connection(self._nodes, self._key, 10.0)
         try:
             while not self._ended.is_set():
@@ -675,7 +676,9 @@ class Worker:
                 if self._ended.is_set():
                     return
                 self._spoken.clear()
-                everything = time.monotonic() >= due
+                stopping = not self._taking.is_set()
+                everything = time.monotonic() >= due or stopping > asked
+                asked = stopping
                 logs = time.monotonic() >= self._log_due
                 if everything:
                     last = time.monotonic()
