@@ -45,6 +45,32 @@ func TestAChildGetsAndGivesWhatItShould(t *testing.T) {
 	}
 }
 
+// Expressions of a child see who started it, and those of other runs that nobody did.
+func TestExpressionsSeeTheParent(t *testing.T) {
+	eng, _ := open(t, engine.Options{})
+	handle(t, eng, "h", func(_ context.Context, task *worker.Task) (json.RawMessage, error) { return task.Input, nil })
+	register(t, eng, "child",
+		flow.Task("alone", "svc", "h", flow.When("run.parent == null")),
+		flow.Task("say", "svc", "h", flow.Templates(map[string]string{"parent": "${ run.parent }", "of": "${ run.parent?.workflow_id }", "item": `${ run.parent?.index }`,
+			"run": "${ run.workflow }/${ run.version }/${ run.id == input }"})))
+	register(t, eng, "one", flow.Child("ship", "child"))
+	register(t, eng, "each", flow.Child("ship", "child", flow.ForEachOf([]int{7, 8})))
+	for _, c := range []struct{ workflow, want string }{
+		{"child", `{"alone":null,"say":{"item":null,"of":null,"parent":null,"run":"child/1/true"}}`},
+		{"one", `{"ship":{"say":{"item":null,"of":"one-1","parent":{"workflow_id":"one-1","step":"ship"},"run":"child/1/false"}}}`},
+		{"each", `{"ship":[{"say":{"item":0,"of":"each-1","parent":{"workflow_id":"each-1","step":"ship","index":0},"run":"child/1/false"}},` +
+			`{"say":{"item":1,"of":"each-1","parent":{"workflow_id":"each-1","step":"ship","index":1},"run":"child/1/false"}}]}`},
+	} {
+		id := c.workflow + "-1"
+		if _, err := eng.Start(t.Context(), c.workflow, id, engine.WithID(id)); err != nil {
+			t.Fatal(err)
+		}
+		if st, err := eng.Wait(t.Context(), id); err != nil || string(st.Output) != c.want {
+			t.Errorf("%s gives %s, %+v, %v\nwant %s", c.workflow, st.Output, st.Error, err, c.want)
+		}
+	}
+}
+
 // Status and explain lead from a parent to its child and back.
 func TestAParentAndItsChildNameEachOther(t *testing.T) {
 	eng, _ := open(t, engine.Options{})

@@ -28,6 +28,16 @@ func parentOf(p *event.Parent) *model.Parent {
 	return out
 }
 
+// ParentJSON is a parent as expressions see it; nil: there is none.
+func ParentJSON(p *event.Parent) json.RawMessage {
+	shown := parentOf(p)
+	if shown == nil {
+		return nil
+	}
+	b, _ := json.Marshal(shown) // texts and a number
+	return b
+}
+
 // Over gives a run that has ended, by its number or (0) its id, and what it gave if it completed. The error is refusal.ErrRunOpen of one
 // that has not ended, and refusal.ErrRunQuarantined of one that is damaged: nothing of whoever asks is.
 func (a *Archive) Over(run uint64, id string) (s *replay.State, output json.RawMessage, err error) {

@@ -216,7 +216,7 @@ func condition(key, text string, names expression.Names, env *expression.Env) (g
 }
 
 func environment(q *shard.Question, from Source) (*expression.Env, error) {
-	env := &expression.Env{Run: expression.Run{ID: q.ID, Workflow: q.Workflow, Version: int64(q.Version), CreatedAt: rfc3339.Format(q.Created)}, Fate: q.Fate}
+	env := &expression.Env{Run: expression.Run{ID: q.ID, Workflow: q.Workflow, Version: int64(q.Version), CreatedAt: rfc3339.Format(q.Created), Parent: q.Parent}, Fate: q.Fate}
 	var err error
 	if env.Input, err = from.Payload(q.Input); err != nil {
 		return nil, err

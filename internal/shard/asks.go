@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/replay"
 )
 
@@ -17,7 +18,8 @@ type Question struct {
 	ID       string
 	Workflow string
 	Version  uint32
-	Created  int64 // Unix ms
+	Created  int64  // Unix ms
+	Parent   []byte // JSON: the run that started it, and for which step; nil: none did
 	Name     string
 	What     *replay.Spec
 	Fill     bool // its templates are to be worked out, if it starts
@@ -104,7 +106,7 @@ func (r *Shard) question(a pending) {
 	}
 	b := r.nursery.reads[a.no]
 	q := &Question{Ask: s.Asks(a.step), Run: s.Run, Step: a.step, No: a.no, ID: s.ID, Workflow: s.Workflow, Version: s.Version, Created: s.CreatedAt,
-		Input: s.Input}
+		Parent: archive.ParentJSON(s.Parent), Input: s.Input}
 	refs := s.Graph.OutputRefs
 	if a.step == replay.RunItself {
 		q.Template = s.Graph.Def.Output
