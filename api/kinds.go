@@ -113,6 +113,8 @@ var fields = map[string]*kind{
 	"TokenBody.scope":                {Type: "string", Pattern: `^(read|operate|worker|admin|worker:[A-Za-z0-9_:.-]{1,128})$`, Example: "worker:payments", Needed: true},
 	"TokenBody.ttl_ms":               {Type: "integer", Max: maxTTL.Milliseconds()},
 	"LoginBody.token":                {Type: "string", Needed: true},
+	"ResumeAllBody.per_second":       {Type: "integer", Max: engine.MaxPerSecond},
+	"ResumeAllBody.reason":           {Type: "string", Max: engine.MaxReason, Any: true},
 	"PauseBody.note":                 {Type: "string", Max: engine.MaxReason, Any: true},
 	"ResumeBody.note":                {Type: "string", Max: engine.MaxReason, Any: true},
 	"TriggerBody.overlap":            {Type: "string", Enum: schedules.Overlaps},

@@ -19,19 +19,20 @@ import (
 // filters say which runs are meant. They stand in the query of a list; for what is done to many runs at once, in the query or
 // in the body.
 type filters struct {
-	Workflow   filter `json:"workflow,omitempty"`
-	State      filter `json:"state,omitempty"` // one, or several with commas between
-	IDPrefix   filter `json:"id_prefix,omitempty"`
-	Parent     filter `json:"parent,omitempty"`      // the id of a run: its children
-	Tag        tagged `json:"tag,omitempty"`         // name:value, or a list of such: runs with all of them
-	Since      filter `json:"since,omitempty"`       // RFC 3339, of the start
-	Until      filter `json:"until,omitempty"`       // RFC 3339, exclusive
-	EndedSince filter `json:"ended_since,omitempty"` // RFC 3339, of the end
-	EndedUntil filter `json:"ended_until,omitempty"` // RFC 3339, exclusive
-	ErrorCode  filter `json:"error_code,omitempty"`
-	Text       filter `json:"text,omitempty"`      // in the error
-	StuckFor   filter `json:"stuck_for,omitempty"` // a duration such as 10m
-	Include    filter `json:"include,omitempty"`   // signals
+	Workflow   filter  `json:"workflow,omitempty"`
+	State      filter  `json:"state,omitempty"` // one, or several with commas between
+	IDPrefix   filter  `json:"id_prefix,omitempty"`
+	Paused     flagged `json:"paused,omitempty"`      // true or false
+	Parent     filter  `json:"parent,omitempty"`      // the id of a run: its children
+	Tag        tagged  `json:"tag,omitempty"`         // name:value, or a list of such: runs with all of them
+	Since      filter  `json:"since,omitempty"`       // RFC 3339, of the start
+	Until      filter  `json:"until,omitempty"`       // RFC 3339, exclusive
+	EndedSince filter  `json:"ended_since,omitempty"` // RFC 3339, of the end
+	EndedUntil filter  `json:"ended_until,omitempty"` // RFC 3339, exclusive
+	ErrorCode  filter  `json:"error_code,omitempty"`
+	Text       filter  `json:"text,omitempty"`      // in the error
+	StuckFor   filter  `json:"stuck_for,omitempty"` // a duration such as 10m
+	Include    filter  `json:"include,omitempty"`   // signals
 }
 
 // filter is the text of one; "" when it was not given.
@@ -67,9 +68,22 @@ func (f *tagged) UnmarshalJSON(b []byte) error {
 	return (*filter)(f).UnmarshalJSON(b)
 }
 
+// flagged is a filter that is true or false.
+type flagged filter
+
+// UnmarshalJSON takes true and false.
+func (f *flagged) UnmarshalJSON(b []byte) error {
+	if text := string(b); text == "true" || text == "false" {
+		*f = flagged(text)
+	} else {
+		*f = flagged(wrong + text)
+	}
+	return nil
+}
+
 // named gives each filter with its name.
 func (b *filters) named() map[string]*filter {
-	return map[string]*filter{"workflow": &b.Workflow, "state": &b.State, "id_prefix": &b.IDPrefix, "parent": &b.Parent, "tag": (*filter)(&b.Tag), "since": &b.Since, "until": &b.Until,
+	return map[string]*filter{"workflow": &b.Workflow, "state": &b.State, "id_prefix": &b.IDPrefix, "parent": &b.Parent, "paused": (*filter)(&b.Paused), "tag": (*filter)(&b.Tag), "since": &b.Since, "until": &b.Until,
 		"ended_since": &b.EndedSince, "ended_until": &b.EndedUntil, "error_code": &b.ErrorCode, "text": &b.Text, "stuck_for": &b.StuckFor, "include": &b.Include}
 }
 
@@ -85,6 +99,8 @@ func (b *filters) fromQuery(q url.Values) error {
 			}
 		}
 		switch given, bad := strings.CutPrefix(string(*into), wrong); {
+		case bad && given != "" && name == "paused":
+			return problem("invalid_request", name+": want true or false, not "+quote(given))
 		case bad && given != "":
 			return problem("invalid_request", name+": want a string, not "+quote(given))
 		case bad:
@@ -222,6 +238,31 @@ func (s *Server) cancelMany(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
+// pauseMany pauses those that are not paused yet, and resumeMany resumes those that are.
+func (s *Server) pauseMany(w http.ResponseWriter, r *http.Request) error {
+	return s.manyPaused(w, r, false, s.eng.Pause)
+}
+
+func (s *Server) resumeMany(w http.ResponseWriter, r *http.Request) error {
+	return s.manyPaused(w, r, true, s.eng.Resume)
+}
+
+func (s *Server) manyPaused(w http.ResponseWriter, r *http.Request, are bool, do func(ctx context.Context, run, reason string) error) error {
+	deed := "paused"
+	if are {
+		deed = "resumed"
+	}
+	return s.many(w, r, deed, []string{"running", "finishing"}, func(ctx context.Context, runs []string, reason string) (int, error) {
+		return each(runs, func(id string) error { return do(ctx, id, reason) })
+	}, func(f *engine.ListFilter) error {
+		if f.Paused != nil && *f.Paused != are {
+			return problem("invalid_request", fmt.Sprintf("paused: %t: no such run is %s; want %t, or nothing", *f.Paused, deed, are))
+		}
+		f.Paused = &are
+		return nil
+	})
+}
+
 func (s *Server) retryMany(w http.ResponseWriter, r *http.Request) error {
 	return s.many(w, r, "retried", []string{"failed", "cancelled"}, func(ctx context.Context, runs []string, _ string) (int, error) {
 		return each(runs, func(id string) error { return s.eng.Retry(ctx, id) })
@@ -236,10 +277,15 @@ func (s *Server) deleteMany(w http.ResponseWriter, r *http.Request) error {
 
 // many does one thing to every run that the filters name and that is in one of the states, page by page. One that moved on
 // meanwhile is matched and not done.
-func (s *Server) many(w http.ResponseWriter, r *http.Request, deed string, states []string, do func(ctx context.Context, runs []string, reason string) (done int, err error)) error {
+func (s *Server) many(w http.ResponseWriter, r *http.Request, deed string, states []string, do func(ctx context.Context, runs []string, reason string) (done int, err error), narrow ...func(*engine.ListFilter) error) error {
 	b, f, err := s.readMany(w, r)
 	if err == nil {
 		err = possible(f.State, deed, states)
+	}
+	for _, more := range narrow {
+		if err == nil {
+			err = more(&f)
+		}
 	}
 	if err != nil {
 		return err

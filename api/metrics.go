@@ -67,6 +67,7 @@ var figures = []figure{
 	gauge("journal_bytes", "Length of the journal file.", func(s *engine.Stats) float64 { return float64(s.Journal.FileBytes) }),
 	gauge("journal_used_bytes", "Of them, what holds something.", func(s *engine.Stats) float64 { return float64(s.Journal.UsedBytes) }),
 	gauge("disk_full", "1 while there is no space and only reads are admitted.", func(s *engine.Stats) float64 { return bit(s.DiskFull) }),
+	gauge("runs_held", "Runs that a daemon started with --careful holds until they are resumed.", func(s *engine.Stats) float64 { return float64(s.Hold.Runs) }),
 	gauge("damages", "Damaged records found since the start.", func(s *engine.Stats) float64 { return float64(s.Damages) }),
 }
 

@@ -120,7 +120,7 @@ func (g *generator) body(r *route) object {
 // takesNone says whether a body may be left out: all of it may then be.
 func takesNone(body any) bool {
 	switch body.(type) {
-	case startBody, signalBody, cancelBody, manyBody, runPauseBody, pauseBody, resumeBody, triggerBody, noBody:
+	case startBody, signalBody, cancelBody, manyBody, runPauseBody, resumeAllBody, pauseBody, resumeBody, triggerBody, noBody:
 		return true
 	}
 	return false

@@ -27,7 +27,7 @@ type readiness struct {
 }
 
 type readyReason struct {
-	Code   string `json:"code"` // shutting_down, standby, engine_stopped, disk_full, damage, newer_release
+	Code   string `json:"code"` // shutting_down, standby, engine_stopped, disk_full, held, damage, newer_release
 	Detail string `json:"detail"`
 }
 
@@ -47,6 +47,9 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) error {
 		no("engine_stopped", err.Error())
 	case st.DiskFull:
 		no("disk_full", "there is no space for the journal: only reads are admitted")
+	}
+	if st.Hold.Held {
+		out.Reasons = append(out.Reasons, readyReason{"held", heldNow(st.Hold)})
 	}
 	if st.Damages > 0 {
 		out.Reasons = append(out.Reasons, readyReason{"damage", damaged(st.Damages)})

@@ -1,5 +1,7 @@
 package api
 
+import "github.com/agnt5/agnt5d/engine"
+
 // The routes of the daemon itself.
 var daemonRoutes = []route{
 	{
@@ -103,6 +105,32 @@ var daemonRoutes = []route{
 			{200, versionInfo{}, ""},
 		},
 		handle: (*Server).version,
+	},
+	{
+		Method:  "GET",
+		Path:    "/v1/hold",
+		ID:      "showHold",
+		Scope:   scopeRead,
+		Tag:     "daemon",
+		Summary: "Whether the daemon, started with --careful, holds the runs, and how far their release is",
+		Answers: []answer{
+			{200, engine.Hold{}, ""},
+		},
+		handle: (*Server).showHold,
+	},
+	{
+		Method:  "POST",
+		Path:    "/v1/hold/resume",
+		ID:      "resumeAll",
+		Scope:   scopeOperate,
+		Tag:     "daemon",
+		Summary: "Let the runs go on that the daemon holds, oldest first, at once or so many a second; asked again it changes the rate",
+		Body:    resumeAllBody{},
+		Answers: []answer{
+			{202, engine.Hold{}, "it has begun, or there is no hold"},
+		},
+		Codes:  []string{"disk_full"},
+		handle: (*Server).resumeAll,
 	},
 	{
 		Method:  "GET",

@@ -63,6 +63,22 @@ func (c *Client) ResumeService(ctx context.Context, name, reason string) error {
 	return c.post(ctx, path("v1", "services", name, "resume"), map[string]any{"reason": reason}, nil)
 }
 
+// Holding says whether the daemon, started with --careful, holds the runs, and how far their release is.
+func (c *Client) Holding(ctx context.Context) (model.Hold, error) {
+	var out model.Hold
+	err := c.get(ctx, "/v1/hold", &out)
+	return out, err
+}
+
+// ResumeAll ends the hold of a daemon that was started with --careful: the runs go on, oldest first, perSecond of them a second, or as fast
+// as it goes when that is 0. It does not wait for that; Holding says how far it is. Asked again it changes the rate. Runs that are paused
+// themselves stay so. Without a hold it changes nothing.
+func (c *Client) ResumeAll(ctx context.Context, perSecond int, reason string) (model.Hold, error) {
+	var out model.Hold
+	err := c.post(ctx, "/v1/hold/resume", map[string]any{"per_second": perSecond, "reason": reason}, &out)
+	return out, err
+}
+
 // PutService sets a push service up, or changes it. The answer carries its secret when that was made now.
 func (c *Client) PutService(ctx context.Context, in model.Service) (out model.Service, created bool, err error) {
 	for _, h := range in.Handlers {

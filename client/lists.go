@@ -12,11 +12,12 @@ import (
 	"github.com/agnt5/agnt5d/model"
 )
 
-// Filter says which runs List gives, and to which CancelMany, RetryMany and DeleteMany do something. Empty fields mean any; the
+// Filter says which runs List gives, and to which CancelMany, PauseMany, ResumeMany, RetryMany and DeleteMany do something. Empty fields mean any; the
 // many want one that is not empty, or ManyOptions.All.
 type Filter struct {
 	Workflow, IDPrefix     string
 	Parent                 string        // children of the run with this id
+	Paused                 *bool         // true: only open runs that are paused themselves; false: only open runs that are not
 	Children               bool          // of a list: children are there, too; without it only when Parent or IDPrefix asks for them
 	Tags                   []string      // name:value; a run has all of them
 	State                  string        // running, completed, failed, cancelled or quarantined; or several, with commas between
@@ -47,6 +48,9 @@ func (f *Filter) Values() url.Values {
 	}
 	if f.StuckFor > 0 {
 		v.Set("stuck_for", strconv.FormatInt(max(f.StuckFor.Milliseconds(), 1), 10)+"ms")
+	}
+	if f.Paused != nil {
+		v.Set("paused", strconv.FormatBool(*f.Paused))
 	}
 	if f.Children {
 		v.Set("children", "true")
@@ -100,7 +104,7 @@ type Many struct {
 	Done    int `json:"done"`    // runs that were cancelled, retried or deleted
 }
 
-// ManyOptions are the wishes of CancelMany, RetryMany and DeleteMany.
+// ManyOptions are the wishes of CancelMany, PauseMany, ResumeMany, RetryMany and DeleteMany.
 type ManyOptions struct {
 	// All means every run when the filter is empty. Without it an empty filter is refused.
 	All bool
@@ -113,6 +117,16 @@ type ManyOptions struct {
 // CancelMany cancels every open run that the filter names.
 func (c *Client) CancelMany(ctx context.Context, f Filter, o ManyOptions) (Many, error) {
 	return c.many(ctx, "cancel", f, o)
+}
+
+// PauseMany pauses every open run that the filter names and that is not paused.
+func (c *Client) PauseMany(ctx context.Context, f Filter, o ManyOptions) (Many, error) {
+	return c.many(ctx, "pause", f, o)
+}
+
+// ResumeMany ends the pause of every paused run that the filter names.
+func (c *Client) ResumeMany(ctx context.Context, f Filter, o ManyOptions) (Many, error) {
+	return c.many(ctx, "resume", f, o)
 }
 
 // RetryMany retries every failed or cancelled run that the filter names.

@@ -52,11 +52,9 @@ func reasons(r books, run *shard.Run, counts *archive.Counts) []Reason {
 	if r.Full() {
 		all = append(all, Reason{Code: model.ReasonDiskFull, Detail: "the disk is full: nothing is dispatched until there is space"})
 	}
-	if s.Pause != nil {
-		all = append(all, Reason{Code: model.ReasonPaused, Detail: "it " + pausedText(s.Pause.At, s.Pause.By, s.Pause.Why) + ": until it is resumed no task of it is handed out, and no time of it comes", Command: "agnt5d resume " + ids.Word(s.ID)})
-	}
+	all = append(all, r.pauses(s)...)
 	if s.Held {
-		all = append(all, Reason{Code: "timer", Detail: "its first steps wait until " + rfc3339.Format(s.StartAt)})
+		all = append(all, Reason{Code: "timer", Detail: "its first steps wait until " + rfc3339.Format(s.StartAt) + r.overdue(s, s.StartAt)})
 	}
 	if s.Asks(replay.RunItself) != replay.AskNothing {
 		all = append(all, Reason{Code: "running", Detail: "every step is settled, and it is worked out what the run gives"})
@@ -145,6 +143,39 @@ func some(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
+// pauses says why nothing of a run is handed out: its own pause, and the hold of all runs.
+func (r books) pauses(s *replay.State) (all []Reason) {
+	const what = ": until it is resumed no task of it is handed out, and no time of it comes"
+	late := ""
+	if s.Deadline != 0 && s.Deadline <= r.now.Wall && s.Status == replay.Running {
+		late = "; its timeout_ms was over at " + rfc3339.Format(s.Deadline) + ", and it fails by that when it is resumed"
+	}
+	if p := s.Pause; p != nil {
+		all = append(all, Reason{Code: model.ReasonPaused, Detail: "it " + pausedText(p.At, p.By, p.Why) + what + late, Command: "agnt5d resume " + ids.Word(s.ID)})
+	}
+	if h, held := r.HeldBack(s.Run); held {
+		all = append(all, Reason{Code: model.ReasonPaused, Detail: "it " + heldText(h) + what + late, Command: "agnt5d resume --all"})
+	}
+	return all
+}
+
+// still says that a run is paused, or held.
+func (r books) still(s *replay.State) bool {
+	if s.Pause != nil {
+		return true
+	}
+	_, held := r.HeldBack(s.Run)
+	return held
+}
+
+// overdue says of a time that has come in a run that is paused or held that it comes later, as the end of a sentence.
+func (r books) overdue(s *replay.State, due int64) string {
+	if due == 0 || due > r.now.Wall || !r.still(s) {
+		return ""
+	}
+	return "; that time has come, and counts when the run is resumed"
+}
+
 // pausedText says when something was paused, by whom and why, as the end of a sentence.
 func pausedText(at int64, by, why string) string {
 	text := "was paused at " + rfc3339.Format(at)
@@ -202,14 +233,14 @@ func (f *folder) add(r books, run *shard.Run, i int32, st *replay.Step) (working
 	if (st.State == replay.StepScheduled || st.State == replay.StepRunning) && !st.Kind().Children() {
 		slot := r.Hub.Slot(run.S.Run, i)
 		working = slot != nil && slot.State == leases.Leased
-		if _, out := run.S.Out(i); !out && run.S.Pause == nil && (slot == nil || slot.State == leases.Queued) {
+		if _, out := run.S.Out(i); !out && !r.still(run.S) && (slot == nil || slot.State == leases.Queued) {
 			if h := f.handler(r, run.S.Spec(i)); h != nil {
 				f.queued(r, run, i, h)
 				return working
 			}
 		}
 	}
-	code := codeOf(run.S, i)
+	code := r.codeOf(run.S, i)
 	if code == model.ReasonQueued && st.Kind().Children() && r.Lacks(run.S.Spec(i)) {
 		code = model.ReasonNoWorkflow
 	}
@@ -259,7 +290,7 @@ func (f *folder) count(at int, run *shard.Run, i int32) {
 }
 
 // codeOf is the code of a step's reason.
-func codeOf(s *replay.State, i int32) string {
+func (r books) codeOf(s *replay.State, i int32) string {
 	if st := s.At(i); st.State == replay.StepWaiting && st.Kind().Children() && s.Shown(i) == replay.StepRunning {
 		if _, over := s.ItemCounts(i); !over {
 			return model.ReasonChild
@@ -275,7 +306,7 @@ func codeOf(s *replay.State, i int32) string {
 	case replay.StepBlocked:
 		return model.ReasonKeyHeld
 	case replay.StepScheduled:
-		if s.Pause != nil {
+		if r.still(s) {
 			return model.ReasonPaused
 		}
 		return model.ReasonQueued
@@ -286,7 +317,7 @@ func codeOf(s *replay.State, i int32) string {
 func reason(r books, run *shard.Run, i int32, depth int) Reason {
 	s := run.S
 	def, st := s.Spec(i), s.At(i)
-	out := Reason{Step: s.Name(i), Code: codeOf(s, i)}
+	out := Reason{Step: s.Name(i), Code: r.codeOf(s, i)}
 	due := rfc3339.Format(st.Due)
 	if n, over := s.ItemCounts(i); over {
 		out.Detail = itemsOf(n)
@@ -303,14 +334,14 @@ func reason(r books, run *shard.Run, i int32, depth int) Reason {
 	switch st.State {
 	case replay.StepWaiting:
 		detail, verb, arg := s.At(i).Kind().Explain(def, st)
-		if out.Detail = detail; verb != "" {
+		if out.Detail = detail + r.overdue(s, st.Due); verb != "" {
 			out.Command = fmt.Sprintf("agnt5d %s %s %s", verb, ids.Word(s.ID), arg)
 		}
 	case replay.StepRetrying:
 		policy := flow.RetryPolicy(def)
 		out.Detail = fmt.Sprintf("failed attempt %d of %d (%s); retry %d of %d", st.Failures, policy.MaxAttempts, errorText(st.Error), st.Failures, policy.MaxAttempts-1)
 		if st.Due != 0 { // 0: between the failure and its RetrySet
-			out.Detail += " at " + due + "; only a cancel and a retry of the whole run would begin the step anew sooner"
+			out.Detail += " at " + due + r.overdue(s, st.Due) + "; only a cancel and a retry of the whole run would begin the step anew sooner"
 			if id := ids.Word(s.ID); !r.past { // two commands, of which neither alone helps: they stand in the text
 				out.Detail += fmt.Sprintf(": agnt5d cancel %s, then agnt5d retry %s", id, id)
 			}
@@ -318,6 +349,7 @@ func reason(r books, run *shard.Run, i int32, depth int) Reason {
 	case replay.StepDeferred:
 		key := s.Spec(st.Timer).Timer.Key
 		out.Detail = fmt.Sprintf("failed (%s) and waits for timer %q again until %s", errorText(st.Error), key, due)
+		out.Detail += r.overdue(s, st.Due)
 		out.Command = fmt.Sprintf("agnt5d fire %s %s", ids.Word(s.ID), key)
 	case replay.StepBlocked:
 		if r.past {
@@ -442,7 +474,7 @@ func explainTask(r books, run *shard.Run, i int32, out *Reason) {
 		return
 	}
 	switch {
-	case st.State == replay.StepScheduled && slot == nil && s.Pause != nil:
+	case st.State == replay.StepScheduled && slot == nil && r.still(s):
 		out.Code, out.Detail = model.ReasonPaused, fmt.Sprintf("is handed out to %s/%s when run %s is resumed", def.Service, def.Handler, s.ID)
 	case slot != nil && slot.State != leases.Queued:
 		out.Detail = fmt.Sprintf("is running attempt %d %s since %s", st.Attempt, where(slot), rfc3339.Format(slot.StartedAt))

@@ -15,7 +15,7 @@ func explainChild(r books, s *replay.State, i int32, out *Reason, depth int) {
 	out.Command = "agnt5d explain " + ids.Word(c.ID)
 	out.Detail = fmt.Sprintf("waits for its child, run %s of workflow %s", c.ID, s.Spec(i).Workflow)
 	if due := s.At(i).Due; due != 0 {
-		out.Detail += ", until " + rfc3339.Format(due)
+		out.Detail += ", until " + rfc3339.Format(due) + r.overdue(s, due)
 	}
 	if c.Stopped {
 		out.Detail += ", which is cancelled, for its time is over"
@@ -44,6 +44,9 @@ func urgent(r books, s *replay.State, depth int) string {
 	if s.Pause != nil {
 		return "all waits: it " + pausedText(s.Pause.At, s.Pause.By, s.Pause.Why)
 	}
+	if h, held := r.HeldBack(s.Run); held {
+		return "all waits: it " + heldText(h)
+	}
 	run := r.Of(s.ID)
 	for i, st := range s.All() {
 		if st.State.Open() {
@@ -58,7 +61,7 @@ func explainBirth(r books, s *replay.State, i int32, out *Reason) {
 	spec := s.Spec(i)
 	last, had := s.Child(i)
 	switch {
-	case s.Pause != nil:
+	case r.still(s):
 		out.Code, out.Detail = model.ReasonPaused, fmt.Sprintf("starts its child, a run of workflow %s, when the run is resumed", spec.Workflow)
 	case !r.past && r.Lacks(spec):
 		out.Code = model.ReasonNoWorkflow

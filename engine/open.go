@@ -61,7 +61,8 @@ func OpenOn(j journal.Log, name string, o Options) (*Engine, error) {
 	host := e.h.Attach(journal.ShardOf(j.NextSeq()), link{e})
 	e.r = shard.New(shard.Config{Journal: j, Archive: e.archive, Release: o.Release, Boot: newBoot(), LeaseMS: o.Lease.Milliseconds(), CheckpointBytes: o.CheckpointBytes,
 		MaxLive: o.MaxLive, TombstoneMS: o.Tombstones.Milliseconds(), Host: host,
-		Room: e.room, Execute: e.execute, Evaluate: e.evaluate, Cancel: e.cancelAttempt, Damage: e.damaged, Newer: e.waits})
+		Room: e.room, Execute: e.execute, Evaluate: e.evaluate, Cancel: e.cancelAttempt, Damage: e.damaged, Newer: e.waits,
+		Careful: o.Careful, Released: e.released})
 	e.reader = shard.Reader{Journal: j, Archive: e.archive, Damage: e.damaged}
 	if err := e.readPauses(); err != nil {
 		return nil, errors.Join(fmt.Errorf("engine: opening %s: %w", name, err), j.Close())
@@ -83,6 +84,9 @@ func OpenOn(j journal.Log, name string, o Options) (*Engine, error) {
 	e.r.Committed(boot, nil, e.now())
 	e.durable.Store(boot.Last)
 	e.sayOpen(name, first, time.Since(began))
+	if o.Careful {
+		e.o.Logger.Warn("every run is held until they are resumed: nothing is handed out, and no timer fires", "command", "agnt5d resume --all")
+	}
 	e.clock = timers.Start(o.Clock, e.poke)
 	e.quarantineEnded()
 	go e.loop()

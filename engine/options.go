@@ -45,6 +45,9 @@ type Options struct {
 	// Codec seals payloads in the journal: inputs, outputs, signal payloads, object states. nil: they stand there as they came in. Package
 	// seal has one. Once a key has sealed something the journal does not open without it. Ids, names, tags, states and error texts are not sealed.
 	Codec Codec
+	// Careful holds every run, those that start later among them, as a pause of its own would, until ResumeAll. The hold is this engine's:
+	// the journal does not have it, and an engine that is opened without Careful holds nothing.
+	Careful bool
 	// Clock is where time comes from. nil: the machine's.
 	Clock Clock
 	// Release names the software in the journal. "": the module's version.

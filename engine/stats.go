@@ -17,6 +17,7 @@ type Stats struct {
 	Offers   int  // steps that wait for a worker
 	Running  int  // attempts in a worker's hands
 	Workers  int  // sessions of workers in other processes
+	Hold     Hold // of all runs, see Options.Careful
 	DiskFull bool // only reads are admitted
 	Damages  int  // found since the engine was opened
 	Newer    int  // runs that wait for a newer release
@@ -37,6 +38,7 @@ func (e *Engine) Stats() (Stats, error) {
 			}
 		}
 		s.DiskFull = r.Full()
+		s.Hold = shownHold(r.Holding())
 		s.Figures, s.Now = r.Figures(), e.now().Wall
 	})
 	if !ok {

@@ -10,6 +10,7 @@ type ListFilter struct {
 	Parent     string        // only children of the run with this id
 	Children   bool          // children are listed, too; else only when Parent or IDPrefix asks for them
 	Tags       []string      // name:value; a run has all of them
+	Paused     *bool         // true: only open runs that are paused themselves; false: only those that are not
 	Since      int64         // Unix ms, of the start
 	Until      int64         // Unix ms, exclusive
 	EndedSince int64         // Unix ms, of the end: only runs that have ended

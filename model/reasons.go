@@ -5,7 +5,7 @@ const (
 	ReasonNewerRelease  = "newer_release"  // a newer release of agnt5d wrote the run, and only that moves it
 	ReasonQuarantined   = "quarantined"    // its journal was found damaged
 	ReasonDiskFull      = "disk_full"      // nothing is dispatched until there is space
-	ReasonPaused        = "paused"         // somebody paused the run: until it is resumed no task of it is handed out, and no time of it comes
+	ReasonPaused        = "paused"         // somebody paused the run, or the daemon holds every run: until it is resumed no task of it is handed out, and no time of it comes
 	ReasonServicePaused = "service_paused" // somebody paused the step's service: nobody gets a task of it until it is resumed
 	ReasonNoWorker      = "no_worker"      // nobody serves the step's handler
 	ReasonKeyHeld       = "key_held"       // another step holds one of its object keys, or wanted it earlier

@@ -406,6 +406,16 @@ type Pause struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// Hold is how the hold of a daemon stands that was started with --careful: every run waits, as if it were paused, until all are resumed.
+type Hold struct {
+	Held      bool   `json:"held"`            // runs are held
+	Since     string `json:"since,omitempty"` // when the daemon began; absent: nothing is held
+	Runs      int    `json:"runs"`            // that are held now
+	Resuming  bool   `json:"resuming"`        // they are being resumed
+	Resumed   int    `json:"resumed"`         // runs, since that began
+	PerSecond int    `json:"per_second"`      // so many a second; 0: as fast as it goes
+}
+
 // Token is an access token, as lists show it: who has its text may do what its scope says.
 type Token struct {
 	Name      string `json:"name"`

@@ -48,6 +48,7 @@ type config struct {
 	LogLevel       string             `yaml:"log_level"`
 	KeepIDs        time.Duration      `yaml:"keep_deleted_ids"`
 	Retention      retention          `yaml:"retention"`
+	Careful        bool               `yaml:"careful"`
 	TestClock      bool               `yaml:"test_clock"`
 	NoUI           bool               `yaml:"no_ui"`
 	UIReadOnly     bool               `yaml:"ui_read_only"`
@@ -117,6 +118,7 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.Var(&c.Retention.Cancelled, "retention-cancelled", "how long runs that were cancelled are kept after their end; 0: for ever")
 	f.BoolVar(&c.NoUI, "no-ui", c.NoUI, "serve no web page at /")
 	f.BoolVar(&c.UIReadOnly, "ui-read-only", c.UIReadOnly, "the web page shows everything and offers nothing that changes anything; the API stays as it is")
+	f.BoolVar(&c.Careful, "careful", c.Careful, "hold every run, hand nothing out and let no timer fire, until \"agnt5d resume --all\"")
 	f.BoolVar(&c.TestClock, "test-clock", c.TestClock, "for tests: POST /v1/test-clock moves the time of timers, time-outs and retries ahead")
 	f.StringVar(&c.LogLevel, "log-level", c.LogLevel, "least that is logged: debug, info, warn or error")
 	f.StringVar(&c.LogFormat, "log-format", c.LogFormat, "text or json; default: text at a terminal, else json")

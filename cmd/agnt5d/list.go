@@ -36,6 +36,8 @@ func addFilter(cmd *cobra.Command, f *runFilter) {
 	textFlag(cmd, &f.EndedUntil, "ended-until", "only runs that ended before this time")
 	textFlag(cmd, &f.ErrorCode, "error-code", "only runs that failed with this code")
 	textFlag(cmd, &f.Text, "text", "only runs that failed with this text in the error")
+	cmd.Flags().Var(&boolFlag{&f.Paused}, "paused", "only open runs that are paused themselves; --paused=false: only open runs that are not")
+	cmd.Flags().Lookup("paused").NoOptDefVal = "true"
 	textFlag(cmd, &f.stuck, "stuck-for", "only open runs without progress for this long (10m, 2h) that nothing will move by itself")
 	_ = cmd.RegisterFlagCompletionFunc("workflow", workflowNames)
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"running", "finishing", "completed", "failed", "cancelled", "quarantined"}, cobra.ShellCompDirectiveNoFileComp))
@@ -63,6 +65,27 @@ func (f *runFilter) resolve(cmd *cobra.Command) (client.Filter, error) {
 	}
 	return out, nil
 }
+
+// boolFlag is a flag that may be true, false or not given.
+type boolFlag struct{ into **bool }
+
+func (b *boolFlag) String() string {
+	if b.into == nil || *b.into == nil {
+		return ""
+	}
+	return strconv.FormatBool(**b.into)
+}
+
+func (b *boolFlag) Set(s string) error {
+	v, err := strconv.ParseBool(s)
+	if err != nil {
+		return fmt.Errorf("want true or false")
+	}
+	*b.into = &v
+	return nil
+}
+
+func (b *boolFlag) Type() string { return "bool" }
 
 // commaText is a flag that may be given more than once: its values are joined with commas.
 type commaText struct{ into *string }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/agnt5/agnt5d/client"
@@ -15,6 +16,8 @@ type deed struct {
 	past string // "run x is ..."
 	one  func(ctx context.Context, c *client.Client, run string) error
 	all  func(ctx context.Context, c *client.Client, f client.Filter, o client.ManyOptions) (client.Many, error)
+	told map[string]any                                                        // of one run, beside its id, as JSON
+	bare func(cmd *cobra.Command, c *client.Client, o *remote, dry bool) error // --all without a filter; nil: every run, with --yes
 }
 
 // many makes a verb of a deed.
@@ -23,13 +26,15 @@ func many(cmd *cobra.Command, do deed) *cobra.Command {
 	var every, yes, dry bool
 	addFilter(cmd, &f)
 	cmd.Flags().BoolVar(&every, "all", false, "every run that matches the filters, instead of naming runs")
-	cmd.Flags().BoolVar(&yes, "yes", false, "confirm --all without a filter")
+	if do.bare == nil {
+		cmd.Flags().BoolVar(&yes, "yes", false, "confirm --all without a filter")
+	}
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "with --all: only count the runs that match")
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		switch {
 		case every && len(args) > 0:
 			return exit(exitUsage, "name runs or pass --all, not both")
-		case every && f.empty() && !yes && !dry:
+		case every && f.empty() && !yes && !dry && do.bare == nil:
 			return exit(exitUsage, "--all without a filter means every run of the daemon: add a filter (see \"%s --help\"), or pass --yes to confirm", cmd.CommandPath())
 		case every:
 			return nil
@@ -50,6 +55,9 @@ func many(cmd *cobra.Command, do deed) *cobra.Command {
 	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
 		if !every {
 			return do.named(cmd, args, c, o)
+		}
+		if f.empty() && do.bare != nil {
+			return do.bare(cmd, c, o, dry)
 		}
 		want, err := f.resolve(cmd)
 		if err != nil {
@@ -105,7 +113,9 @@ func (do *deed) named(cmd *cobra.Command, runs []string, c *client.Client, o *re
 	case !o.json():
 		return first
 	case len(runs) == 1:
-		return printJSON(cmd.OutOrStdout(), map[string]any{"workflow_id": runs[0]})
+		out := map[string]any{"workflow_id": runs[0]}
+		maps.Copy(out, do.told)
+		return printJSON(cmd.OutOrStdout(), out)
 	}
 	if err := printJSON(cmd.OutOrStdout(), map[string]any{"workflow_ids": done}); err != nil {
 		return err
@@ -124,14 +134,14 @@ func newCancelCmd() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "kept in the run's history")
 	cmd.Flags().BoolVar(&force, "force", false, "end them at once: compensate nothing more, and run no finally step")
-	return many(cmd, deed{"cancelled",
-		func(ctx context.Context, c *client.Client, run string) error {
+	return many(cmd, deed{past: "cancelled",
+		one: func(ctx context.Context, c *client.Client, run string) error {
 			if force {
 				return c.CancelNow(ctx, run, reason)
 			}
 			return c.Cancel(ctx, run, reason)
 		},
-		func(ctx context.Context, c *client.Client, f client.Filter, o client.ManyOptions) (client.Many, error) {
+		all: func(ctx context.Context, c *client.Client, f client.Filter, o client.ManyOptions) (client.Many, error) {
 			if force {
 				return client.Many{}, exit(exitUsage, "--force takes runs by their ids, not --all")
 			}
@@ -147,9 +157,9 @@ func newRetryCmd() *cobra.Command {
 		Example:           "  agnt5d retry order-17\n  agnt5d retry --all --state failed --since yesterday",
 		ValidArgsFunction: runIDs("failed", "cancelled"),
 	}
-	return many(cmd, deed{"open again",
-		func(ctx context.Context, c *client.Client, run string) error { return c.Retry(ctx, run) },
-		func(ctx context.Context, c *client.Client, f client.Filter, o client.ManyOptions) (client.Many, error) {
+	return many(cmd, deed{past: "open again",
+		one: func(ctx context.Context, c *client.Client, run string) error { return c.Retry(ctx, run) },
+		all: func(ctx context.Context, c *client.Client, f client.Filter, o client.ManyOptions) (client.Many, error) {
 			return c.RetryMany(ctx, f, o)
 		}})
 }
@@ -165,9 +175,9 @@ the filters are kept. A deleted id cannot be used again for 90 days, or what the
 		Example:           "  agnt5d delete order-17 order-18\n  agnt5d delete --all --state completed --until 2026-10-01 --dry-run",
 		ValidArgsFunction: runIDs("completed", "failed", "cancelled"),
 	}
-	return many(cmd, deed{"deleted",
-		func(ctx context.Context, c *client.Client, run string) error { return c.Delete(ctx, run) },
-		func(ctx context.Context, c *client.Client, f client.Filter, o client.ManyOptions) (client.Many, error) {
+	return many(cmd, deed{past: "deleted",
+		one: func(ctx context.Context, c *client.Client, run string) error { return c.Delete(ctx, run) },
+		all: func(ctx context.Context, c *client.Client, f client.Filter, o client.ManyOptions) (client.Many, error) {
 			return c.DeleteMany(ctx, f, o)
 		}})
 }

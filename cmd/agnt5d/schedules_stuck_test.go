@@ -10,7 +10,13 @@ import (
 // metrics reads the metrics of a daemon.
 func (d *daemon) metrics(t *testing.T) string {
 	t.Helper()
-	resp, err := http.Get(d.url + "/metrics")
+	return d.get(t, "/metrics")
+}
+
+// get reads what a daemon has at a path.
+func (d *daemon) get(t *testing.T, path string) string {
+	t.Helper()
+	resp, err := http.Get(d.url + path)
 	if err != nil {
 		t.Fatal(err)
 	}

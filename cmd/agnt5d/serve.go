@@ -121,7 +121,7 @@ func serve(ctx context.Context, o *config, stdout, stderr io.Writer) error {
 		warnCareless(log, o.File+".key", "the key that seals the secrets of push services")
 	}
 	d := &node{o: o, log: log, certs: certs, codec: codec, allow: allow, listener: listener, stdout: stdout, stderr: stderr, failed: make(chan error, 1),
-		engine: engine.Options{Codec: codec, Clock: clock, GCHeadroom: headroom, Logger: log, Services: o.limits(), Lease: o.Lease, Drain: o.Drain, Tombstones: o.KeepIDs, Retention: o.Retention.option(), MaxPayload: o.MaxPayload, Release: engine.Release()}}
+		engine: engine.Options{Codec: codec, Clock: clock, GCHeadroom: headroom, Logger: log, Services: o.limits(), Lease: o.Lease, Drain: o.Drain, Tombstones: o.KeepIDs, Retention: o.Retention.option(), MaxPayload: o.MaxPayload, Careful: o.Careful, Release: engine.Release()}}
 	return d.run(ctx)
 }
 
@@ -186,6 +186,7 @@ func (d *node) run(ctx context.Context) error {
 			return nil
 		}
 		if err == nil {
+			d.engine.Careful = false // it is for the first time: what another node has let go on need not be held again
 			err = d.work(ctx, eng, j)
 		} else {
 			err = notOpened(err)

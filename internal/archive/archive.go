@@ -119,7 +119,7 @@ func firstSight(first journal.Record) journal.Head {
 	h := journal.Head{ID: nameless(first.Run), State: uint8(replay.Quarantined), Failed: damagedHead}
 	_ = event.Read(first.Body, first.Count, func(i int, e *event.Event, opaque bool) error {
 		if i == 0 && !opaque && e.Kind == event.RunStarted {
-			h.ID, h.Workflow, h.Version, h.Tags = e.ID, e.Name, e.Version, tagTexts(e.Tags, e.Parent)
+			h.ID, h.Workflow, h.Version, h.Tags = e.ID, e.Name, e.Version, tagTexts(e.Tags, e.Parent, false)
 		}
 		return nil
 	})

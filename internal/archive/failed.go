@@ -57,7 +57,7 @@ func ReadFailed(text string) (stepAndCode, code, message string) {
 // HeadOf gives the head of a run in a state.
 func HeadOf(s *replay.State) journal.Head {
 	h := journal.Head{Run: s.Run, ID: s.ID, Workflow: s.Workflow, Version: s.Version, State: uint8(s.Status), LastSeq: s.LastSeq,
-		Events: s.Events, CreatedAt: s.CreatedAt, EndedAt: s.EndedAt, Skipped: s.Skipped, Tags: tagTexts(s.Tags, s.Parent)}
+		Events: s.Events, CreatedAt: s.CreatedAt, EndedAt: s.EndedAt, Skipped: s.Skipped, Tags: tagTexts(s.Tags, s.Parent, s.Pause != nil)}
 	if s.Status.Ended() && s.Unwanted() == 0 { // it is taken once its last child has ended: to take it with each would cost the more the more there are
 		h.Digest = s.Digest()
 	}

@@ -116,6 +116,16 @@ func heads(f *model.ListFilter) (journal.HeadFilter, error) {
 		more := jf.Keep
 		jf.Keep = func(h *journal.Head) bool { return ParentOf(h) == "" && (more == nil || more(h)) }
 	}
+	switch {
+	case f.Paused == nil:
+	case *f.Paused:
+		jf.States = only(jf.States, replay.Running, replay.Finishing)
+		jf.Tags = append(slices.Clone(jf.Tags), PausedTag)
+	default:
+		more := jf.Keep
+		jf.States = only(jf.States, replay.Running, replay.Finishing)
+		jf.Keep = func(h *journal.Head) bool { return !IsPaused(h) && (more == nil || more(h)) }
+	}
 	if f.StuckFor > 0 {
 		jf.States = only(jf.States, replay.Running, replay.Finishing)
 		jf.Limit, jf.Look = min(jf.Limit, lookMostStuck), lookMostStuck

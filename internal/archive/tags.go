@@ -33,24 +33,33 @@ func TagsOf(tags map[string]string) []event.Tag {
 // ChildTag is the tag that the head of a child has, by which the children of a run are found. No tag of people has an empty name.
 func ChildTag(parent string) string { return ":" + parent }
 
+// PausedTag is the tag that the head of a paused run has, by which such runs are found. No run has an empty id, so that it is no ChildTag.
+const PausedTag = ":"
+
 // ParentOf gives the id of the parent of a head's run; "": it has none.
 func ParentOf(h *journal.Head) string {
 	for _, text := range h.Tags {
-		if parent, is := strings.CutPrefix(text, ":"); is {
+		if parent, is := strings.CutPrefix(text, ":"); is && parent != "" {
 			return parent
 		}
 	}
 	return ""
 }
 
-// tagTexts gives tags as heads have them, and that of a child.
-func tagTexts(tags []event.Tag, parent *event.Parent) []string {
+// IsPaused says that a head's run is paused.
+func IsPaused(h *journal.Head) bool { return slices.Contains(h.Tags, PausedTag) }
+
+// tagTexts gives tags as heads have them, with that of a child and that of a paused run.
+func tagTexts(tags []event.Tag, parent *event.Parent, paused bool) []string {
 	var texts []string
 	for _, t := range tags {
 		texts = append(texts, t.Name+":"+t.Value)
 	}
 	if parent != nil {
 		texts = append(texts, ChildTag(parent.ID))
+	}
+	if paused {
+		texts = append(texts, PausedTag)
 	}
 	slices.Sort(texts) // ab:1 comes after ab-c:1, and ab before ab-c
 	return texts

@@ -28,6 +28,7 @@ var Filters = []Filter{
 	{Name: "state", Kind: "states", About: "only runs in this state, or in one of several with commas between: running, finishing, completed, failed, cancelled, quarantined", set: text(func(f *model.ListFilter) *string { return &f.State })},
 	{Name: "id_prefix", Kind: "string", About: "only runs whose id has this prefix", set: text(func(f *model.ListFilter) *string { return &f.IDPrefix })},
 	{Name: "tag", Kind: "tag", Many: true, About: "only runs with this tag, name:value; more than one: with all of them", set: tag},
+	{Name: "paused", Kind: "boolean", About: "true: only open runs that are paused themselves; false: only open runs that are not", set: paused},
 	{Name: "parent", Kind: "string", About: "only the children of the run with this id", set: text(func(f *model.ListFilter) *string { return &f.Parent })},
 	{Name: "since", Kind: "date-time", About: "only runs started at or after this time", set: instant(func(f *model.ListFilter) *int64 { return &f.Since })},
 	{Name: "until", Kind: "date-time", About: "only runs started before this time", set: instant(func(f *model.ListFilter) *int64 { return &f.Until })},
@@ -85,6 +86,14 @@ func instant(of func(*model.ListFilter) *int64) func(*model.ListFilter, string) 
 		*of(f) = t.UnixMilli()
 		return nil
 	}
+}
+
+func paused(f *model.ListFilter, given string) error {
+	if given != "true" && given != "false" {
+		return fmt.Errorf("%q, want true or false", given)
+	}
+	f.Paused = new(given == "true")
+	return nil
 }
 
 func stuckFor(f *model.ListFilter, given string) error {

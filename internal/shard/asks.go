@@ -83,7 +83,8 @@ type pending struct {
 
 // want asks what an instance waits for, when all that the shard has decided by now is durable.
 func (r *Shard) want(run *Run, i replay.Instance) {
-	if run.asked[i] != 0 || run.S.Asks(i) == replay.AskNothing {
+	ask := run.S.Asks(i)
+	if run.asked[i] != 0 || ask == replay.AskNothing || ask == replay.AskChild && r.isHeld(run.S.Run) {
 		return
 	}
 	if run.asked == nil {
@@ -91,7 +92,7 @@ func (r *Shard) want(run *Run, i replay.Instance) {
 	}
 	r.asks++
 	run.asked[i] = r.asks
-	if run.S.Asks(i) == replay.AskChild {
+	if ask == replay.AskChild {
 		r.nursery.births = append(r.nursery.births, &birth{run: run.S.Run, step: i, no: r.asks})
 		return
 	}

@@ -25,6 +25,11 @@ func (r *Shard) Check() error {
 	for _, e := range r.due.Entries() {
 		c.times[e] = true
 	}
+	for _, dues := range r.careful.dues {
+		for _, e := range dues {
+			c.times[e] = true
+		}
+	}
 	for _, s := range r.starts[r.first:] {
 		c.waiting[s] = true
 	}
@@ -174,7 +179,8 @@ func (c *check) run(run *Run) string {
 		if !s.Status.Live() || run.damaged() {
 			continue
 		}
-		if asks := s.Asks(i) != replay.AskNothing; asks != (run.asked[i] != 0) {
+		ask := s.Asks(i)
+		if asks := ask != replay.AskNothing && (ask != replay.AskChild || !r.isHeld(s.Run)); asks != (run.asked[i] != 0) {
 			return fmt.Sprintf("10: step %q asks: %v, it was asked: %v", s.Name(i), asks, !asks)
 		}
 		if why := c.works(run, i, st, slot); why != "" {
@@ -207,9 +213,9 @@ func (c *check) works(run *Run, i int32, st *replay.Step, slot *leases.Slot) str
 	has := slot != nil && slot.Attempt == st.Attempt
 	switch st.State {
 	case replay.StepScheduled:
-		if run.S.Pause != nil {
+		if run.S.Pause != nil || c.r.isHeld(run.S.Run) {
 			if has && slot.State == leases.Queued {
-				return "is offered, and its run is paused"
+				return "is offered, and its run is paused or held"
 			}
 			return ""
 		}

@@ -105,7 +105,7 @@ func (r *Shard) cancel(s *leases.Slot, why string) {
 func (r *Shard) offer(run *Run, step int32, attempt uint32, careful bool) {
 	s := run.S
 	st := s.At(step)
-	if !s.Status.Live() || s.Pause != nil || st == nil || st.State != replay.StepScheduled || st.Attempt != attempt {
+	if !s.Status.Live() || s.Pause != nil || r.isHeld(s.Run) || st == nil || st.State != replay.StepScheduled || st.Attempt != attempt {
 		return
 	}
 	if _, out := s.Out(step); out {

@@ -430,12 +430,16 @@ func (r *Shard) riseHurt(p parked, row *runRow) {
 // comeDue takes the times that have come from the queue, up to DueLimit. Those of runs that must be read first come later.
 func (r *Shard) comeDue() {
 	n := &r.needs
-	for len(n.due)+n.dozes < DueLimit {
+	for kept := 0; len(n.due)+n.dozes+kept < DueLimit; {
 		e, ok := r.due.Peek()
 		if !ok || e.Due > r.now.Wall {
 			return
 		}
 		r.due.Pop()
+		if r.keepDue(e) {
+			kept++
+			continue
+		}
 		if r.needRun(e.Run) {
 			n.due = append(n.due, e)
 			continue

@@ -55,11 +55,5 @@ func (r *Shard) paused(run *Run) {
 // resumed offers what became ready while the run was paused, and puts its times back into the queue.
 func (r *Shard) resumed(run *Run) {
 	r.pushTimes(run.S)
-	for i, st := range run.S.All() {
-		if st.State == replay.StepScheduled && st.Kind().Children() {
-			r.want(run, i)
-		} else if st.State == replay.StepScheduled {
-			r.b.offers = append(r.b.offers, offer{run: run, step: i, attempt: st.Attempt})
-		}
-	}
+	r.handOn(run, false)
 }

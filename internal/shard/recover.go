@@ -19,6 +19,7 @@ import (
 // Turn after it journals what the restart itself decided.
 func (r *Shard) Recover(now Now) error {
 	r.now, r.j = now, r.cfg.Journal
+	r.careful.since = now.Wall
 	defer func() { r.j = nil }()
 	if err := r.refoldAll(); err != nil {
 		return err

@@ -155,14 +155,14 @@ func (r *Shard) lost(s *leases.Session, why string, but []leases.Token) {
 }
 
 // adoptUnjournaled takes a token of this worker whose attempt started before a restart, so shortly that the journal does
-// not know: if the step is still to be offered, the worker has it. While its run is paused it is not offered.
+// not know: if the step is still to be offered, the worker has it. While its run is paused or held it is not offered.
 func (r *Shard) adoptUnjournaled(t leases.Token, s *leases.Session) bool {
 	run, err := r.run(t.Run)
 	if err != nil || run == nil || !run.S.Status.Live() {
 		return false
 	}
 	st := run.S.At(t.Step)
-	if st == nil || st.State != replay.StepScheduled || st.Attempt != t.Attempt || st.Boot != t.Boot || !r.Hub.Withdraw(t.Run, t.Step) && (run.S.Pause == nil || r.Hub.Slot(t.Run, t.Step) != nil) {
+	if st == nil || st.State != replay.StepScheduled || st.Attempt != t.Attempt || st.Boot != t.Boot || !r.Hub.Withdraw(t.Run, t.Step) && (run.S.Pause == nil && !r.isHeld(t.Run) || r.Hub.Slot(t.Run, t.Step) != nil) {
 		return false
 	}
 	slot := r.Hub.Restore(r.restored(run, t.Step, t.Attempt, t.Boot, s.ID, leases.Leased), r.now.Mono, r.cfg.LeaseMS, 0)

@@ -54,6 +54,10 @@ type Config struct {
 	Damage func(journal.Damage)
 	// Newer hears of each run that waits for a newer release.
 	Newer func(archive.Newer)
+
+	// Careful holds every run until ReleaseAll. Released hears how many runs it has released when it is through.
+	Careful  bool
+	Released func(runs int)
 }
 
 // Now is the time of a turn: the wall clock, and a clock that never goes back.
@@ -76,11 +80,12 @@ var ErrAway = errors.New("the run has ended and is not in memory")
 //  5. Whoever works is expected: the run of a lease knows of the attempt, unless a batch under way releases it. A slot whose
 //     outcome is on its way is released by one.
 //  6. Whoever is expected works or can: each scheduled step is offered, leased, or waits for an attempt that is out; each running
-//     step has its lease, and so has each attempt that is out. Of a run that is paused nothing is offered.
+//     step has its lease, and so has each attempt that is out. Of a run that is paused, or held, nothing is offered.
 //  7. The table of keys has exactly the requests of the states, and they hold their keys when the state says so.
 //  8. Who works under a key holds it: no other handler can have a task with that key.
-//  9. Every time that a running run waits for, unless it is paused, stands in the queue of times.
-//  10. What an instance of a running run asks was asked, and nothing else.
+//  9. Every time that a running run waits for, unless it is paused, stands in the queue of times; one that has come for a held run is kept
+//     for its release.
+//  10. What an instance of a running run asks was asked, and nothing else. A held run asks for no child.
 //
 // Of a damaged run, and of one that a newer release has written on, less is known than happened: 7 and 8 leave out their keys.
 type Shard struct {
@@ -127,6 +132,7 @@ type Shard struct {
 	retold    []Input // whose answer hung on a batch that was dropped: they are admitted again
 	toldWaits bool    // those that are left need something of the journal
 	broken    error
+	careful   careful
 	clean     bool // the last stop was a clean one
 	catching  bool // what was overdue at the start has not fired yet: inputs wait in ready
 	needs     needs
@@ -253,6 +259,7 @@ func New(cfg Config) *Shard {
 	if r.archive == nil {
 		r.archive = archive.New(cfg.Journal)
 	}
+	r.careful.on = cfg.Careful
 	r.stopping = r.flushStarts
 	r.Hub = leases.NewHub(cfg.LeaseMS, cfg.Host)
 	r.forget()
@@ -265,6 +272,7 @@ func (r *Shard) forget() {
 	r.due, r.dueKept = timers.Queue{}, 0
 	r.agenda = scheduleBook{}
 	r.nursery, r.ends = nursery{}, nil
+	r.careful.dues = nil
 	r.runs, r.parked, r.ids, r.gone = map[uint64]*Run{}, map[uint64]parked{}, map[string]*Run{}, map[string]uint64{}
 	r.newer = map[uint64]*archive.Newer{}
 	r.defs, r.flows = map[flow.Digest]*Def{}, map[string]*Workflow{}

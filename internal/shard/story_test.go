@@ -7,9 +7,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -87,17 +89,18 @@ func tell(t *testing.T, path string) {
 }
 
 type story struct {
-	t      *testing.T
-	disk   *sim.Disk
-	shard  *duo
-	now    shard.Now
-	tasks  map[string]*shard.Spec // "run/step" -> what a worker has
-	shown  uint64
-	serve  [][2]string // service and handler of what runs in process, besides svc/h
-	said   []string
-	number uint64 // of the engine's start
-	asked  []*shard.Question
-	reader *archive.Archive // of the disk, once something was read
+	t       *testing.T
+	disk    *sim.Disk
+	shard   *duo
+	now     shard.Now
+	tasks   map[string]*shard.Spec // "run/step" -> what a worker has
+	shown   uint64
+	serve   [][2]string // service and handler of what runs in process, besides svc/h
+	said    []string
+	number  uint64 // of the engine's start
+	asked   []*shard.Question
+	careful bool             // every run is held
+	reader  *archive.Archive // of the disk, once something was read
 }
 
 // archive reads the disk. It keeps what it has read of definitions.
@@ -109,7 +112,7 @@ func (s *story) archive() *archive.Archive {
 }
 
 func (s *story) boot() {
-	s.shard = newDuo(shard.Config{Journal: s.disk, Release: "story", Boot: s.number, Execute: func(spec *shard.Spec) {
+	s.shard = newDuo(shard.Config{Journal: s.disk, Release: "story", Boot: s.number, Careful: s.careful, Execute: func(spec *shard.Spec) {
 		name := spec.Name
 		if spec.Undo {
 			name += "/undo"
@@ -129,6 +132,18 @@ func (s *story) boot() {
 	}
 	s.disk.Append(s.shard.Boot())
 	s.commit()
+}
+
+func (s *story) holding() {
+	h := s.shard.Holding()
+	text := "nothing is held"
+	if h.On {
+		text = fmt.Sprintf("held: %d", h.Runs)
+	}
+	if h.Releasing {
+		text += fmt.Sprintf(", released: %d", h.Released)
+	}
+	s.said = append(s.said, text)
 }
 
 func (s *story) commit() {
@@ -275,7 +290,20 @@ func (s *story) do(commands string) {
 			s.turn()
 		case "restart":
 			s.tasks = map[string]*shard.Spec{}
+			s.careful = arg(1) == "careful"
 			s.boot()
+		case "hand": // what workers have
+			text := "in hand:"
+			for _, task := range slices.Sorted(maps.Keys(s.tasks)) {
+				text += " " + plain(task)
+			}
+			s.said = append(s.said, text)
+		case "resume-all":
+			n, _ := strconv.Atoi(arg(1))
+			s.turn(&shard.ReleaseAll{PerSecond: n, Reason: "story", Reply: func(_ shard.Hold, err error) { s.reply(err) }})
+			s.holding()
+		case "holding":
+			s.holding()
 		case "tags":
 			run, _, _, _ := s.disk.Lookup(arg(1))
 			st, err := s.folded(run)

@@ -22,7 +22,7 @@ func (r *Shard) Still(number uint64, signals bool) Stillness {
 	if run == nil || !run.S.Status.Live() {
 		return Stillness{}
 	}
-	return Stillness{Last: run.S.LastSeq, Stuck: waits(run.S, signals, func(i replay.Instance) bool {
+	return Stillness{Last: run.S.LastSeq, Stuck: waits(run.S, signals, r.isHeld(number), func(i replay.Instance) bool {
 		slot := r.Hub.Slot(number, i)
 		return slot != nil && slot.State == leases.Leased
 	})}
@@ -30,19 +30,20 @@ func (r *Shard) Still(number uint64, signals bool) Stillness {
 
 // Waits says of a run that is put away whether it waits for signals alone.
 func Waits(s *replay.State) bool {
-	return waits(s, true, func(replay.Instance) bool { return false })
+	return waits(s, true, false, func(replay.Instance) bool { return false })
 }
 
-func waits(s *replay.State, signals bool, works func(replay.Instance) bool) (stuck bool) {
-	if s.Pause == nil && (s.Held || s.Deadline != 0) {
+// waits says it. still: the run is held, which is as a pause of its own.
+func waits(s *replay.State, signals, still bool, works func(replay.Instance) bool) (stuck bool) {
+	if still = still || s.Pause != nil; !still && (s.Held || s.Deadline != 0) {
 		return false
 	}
 	for i, st := range s.All() {
 		switch {
 		case !st.State.Open():
-		case s.Pause == nil && st.Due != 0 && st.State != replay.StepScheduled && st.State != replay.StepRunning, works(i):
+		case !still && st.Due != 0 && st.State != replay.StepScheduled && st.State != replay.StepRunning, works(i):
 			return false
-		case s.Pause != nil || st.State != replay.StepWaiting || s.Spec(i).Type != flow.TypeWaitSignal || signals:
+		case still || st.State != replay.StepWaiting || s.Spec(i).Type != flow.TypeWaitSignal || signals:
 			stuck = true
 		}
 	}

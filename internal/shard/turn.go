@@ -71,6 +71,7 @@ func (r *Shard) Turn(now Now, inputs []Input) *Batch {
 			inputs = nil
 		}
 	}
+	r.releaseSome()
 	r.takeExpired()
 	r.takeStarts()
 	r.takeSilence()
@@ -295,8 +296,10 @@ func (r *Shard) follow(run *Run, events []event.Event, seq uint64) {
 			r.corrected(run, e.Step)
 		case event.RunPaused:
 			r.paused(run)
+			r.head(run)
 		case event.RunResumed:
 			r.resumed(run)
+			r.head(run)
 		case event.RunTagged:
 			r.head(run)
 			if s.Status.Ended() {

@@ -36,6 +36,9 @@ func (r *Shard) NextWake() Wake {
 		len(r.ready) > 0 && !r.catching || len(r.work) > 0 && !r.full {
 		early(r.now.Mono)
 	}
+	if at := r.nextRelease(); at != 0 {
+		early(at)
+	}
 	r.wakeAt = w.Mono
 	if r.silence.at != 0 { // nobody loses anything when it is counted late
 		early(r.silence.at)

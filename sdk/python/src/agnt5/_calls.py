@@ -124,6 +124,19 @@ class Calls(RunCalls, ScheduleCalls):
         object_of((yield from self._ask("POST", f"/v1/services/{segment('name', name)}/resume", {"reason": reason})))
 
     @call
+    def get_hold(self) -> Steps[dict[str, Any]]:
+        """Whether the daemon, started with ``--careful``, holds the runs: ``{held, runs, resuming, resumed, per_second}``."""
+        return object_of((yield from self._ask("GET", "/v1/hold")), "held")
+
+    @call
+    def resume_all(self, per_second: int = 0, reason: str = "") -> Steps[dict[str, Any]]:
+        """Let the runs go on that the daemon holds, oldest first, ``per_second`` of them a second (0: as fast as it goes): ``get_hold`` says how far it is.
+
+        Asked again it changes the rate. Runs that are paused themselves stay so. Without a hold it changes nothing.
+        """
+        return object_of((yield from self._ask("POST", "/v1/hold/resume", {"per_second": int(per_second), "reason": reason})), "held")
+
+    @call
     def delete_service(self, name: str) -> Steps[None]:
         """Remove a push service."""
         yield from self._ask("DELETE", f"/v1/services/{segment('name', name)}")
