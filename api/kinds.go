@@ -89,6 +89,7 @@ var fields = map[string]*kind{
 	"ManyBody.workflow":              kinds["string"],
 	"ManyBody.id_prefix":             kinds["string"],
 	"ManyBody.parent":                kinds["string"],
+	"ManyBody.paused":                kinds["boolean"],
 	"ManyBody.state":                 kinds["states"],
 	"ManyBody.ended_since":           kinds["date-time"],
 	"ManyBody.ended_until":           kinds["date-time"],

@@ -151,8 +151,24 @@ var calls = map[string]call{
 		_, err := c.PlanFork(ctx, s[0], client.Fork{From: "a"})
 		return err
 	}},
-	"SkipStep":      {2, func(ctx context.Context, c *client.Client, s []string) error { return c.SkipStep(ctx, s[0], s[1], "") }},
-	"FailStep":      {2, func(ctx context.Context, c *client.Client, s []string) error { return c.FailStep(ctx, s[0], s[1], "") }},
+	"SkipStep": {2, func(ctx context.Context, c *client.Client, s []string) error { return c.SkipStep(ctx, s[0], s[1], "") }},
+	"FailStep": {2, func(ctx context.Context, c *client.Client, s []string) error { return c.FailStep(ctx, s[0], s[1], "") }},
+	"PauseMany": {0, func(ctx context.Context, c *client.Client, s []string) error {
+		_, err := c.PauseMany(ctx, client.Filter{}, client.ManyOptions{All: true})
+		return err
+	}},
+	"ResumeMany": {0, func(ctx context.Context, c *client.Client, s []string) error {
+		_, err := c.ResumeMany(ctx, client.Filter{}, client.ManyOptions{All: true})
+		return err
+	}},
+	"Holding": {0, func(ctx context.Context, c *client.Client, s []string) error {
+		_, err := c.Holding(ctx)
+		return err
+	}},
+	"ResumeAll": {0, func(ctx context.Context, c *client.Client, s []string) error {
+		_, err := c.ResumeAll(ctx, 3, "")
+		return err
+	}},
 	"PauseService":  {1, func(ctx context.Context, c *client.Client, s []string) error { return c.PauseService(ctx, s[0], "") }},
 	"ResumeService": {1, func(ctx context.Context, c *client.Client, s []string) error { return c.ResumeService(ctx, s[0], "") }},
 	"Pause":         {1, func(ctx context.Context, c *client.Client, s []string) error { return c.Pause(ctx, s[0], "") }},

@@ -105,6 +105,8 @@ CALLS = {
     "fail_step": {"workflow_id": "r", "step": "s"},
     "pause_service": {"name": "n"},
     "resume_service": {"name": "n"},
+    "get_hold": {},
+    "resume_all": {},
     "pause_workflow": {"workflow_id": "r"},
     "resume_workflow": {"workflow_id": "r"},
     "fire_timer": {"workflow_id": "r", "timer_key": "t"},
@@ -114,6 +116,8 @@ CALLS = {
     "list_workflows_page": {"ended_since": "2026-01-01T00:00:00Z", "error_code": "x", "text": "x", "stuck_for": "1m", "workflow_name": "w", "state": "running", "id_prefix": "r", "cursor": "c"},
     "count_workflows": {"stuck_for": "1h"},
     "cancel_workflows": {"workflow_name": "w", "state": "running", "id_prefix": "r", "since": "2026-01-01T00:00:00Z"},
+    "pause_workflows": {"workflow_name": "w", "state": "running", "id_prefix": "r"},
+    "resume_workflows": {"workflow_name": "w", "state": "running", "id_prefix": "r"},
     "retry_workflows": {"workflow_name": "w", "state": "failed", "id_prefix": "r", "until": "2026-01-01T00:00:00Z"},
     "delete_workflows": {"workflow_name": "w", "state": "failed", "id_prefix": "r", "until": "2026-01-01T00:00:00Z"},
     "list_definitions": {},
@@ -184,7 +188,7 @@ async def test_what_names_nothing_is_refused_before_any_request(call: str) -> No
     with Between(None, says(200, {}, b"{}")) as proxy, SyncClient(proxy.url) as sync:
         client = Client(proxy.url)
         for name in CALLS[call].keys() - NOT_LOOKED_AT:
-            for bad in ("",) if name in DOTS_ARE_FINE or call.startswith(("list", "cancel_workflows", "retry_workflows", "delete_workflows")) else ("", ".", ".."):
+            for bad in ("",) if name in DOTS_ARE_FINE or call.startswith(("list", "cancel_workflows", "pause_workflows", "resume_workflows", "retry_workflows", "delete_workflows")) else ("", ".", ".."):
                 wrong = CALLS[call] | {name: bad}
                 with pytest.raises(ValueError, match=name):
                     use(sync, call, **wrong)
@@ -196,7 +200,7 @@ async def test_what_names_nothing_is_refused_before_any_request(call: str) -> No
         await client.close()
 
 
-@pytest.mark.parametrize("call", ["cancel_workflows", "retry_workflows", "delete_workflows"])
+@pytest.mark.parametrize("call", ["cancel_workflows", "pause_workflows", "resume_workflows", "retry_workflows", "delete_workflows"])
 async def test_many_runs_want_a_filter_or_all(call: str) -> None:
     with Between(None, says(200, {}, b"{}")) as proxy, SyncClient(proxy.url) as sync:
         with pytest.raises(ValueError, match="all=True"):

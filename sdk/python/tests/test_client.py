@@ -102,6 +102,14 @@ async def test_the_whole_api_is_covered(daemon: Daemon, tmp_path: pathlib.Path) 
         assert await client.cancel_workflows(id_prefix="r", dry_run=True) == {"matched": 5, "done": 0}
         assert await client.cancel_workflows(id_prefix="r1", reason="enough") == {"matched": 1, "done": 1}
         assert await client.retry_workflows(state="cancelled") == {"matched": 1, "done": 1}
+        assert await client.pause_workflows(id_prefix="r1", reason="a feast") == {"matched": 1, "done": 1}
+        assert await client.pause_workflows(id_prefix="r", dry_run=True) == {"matched": 4, "done": 0}
+        assert [r["workflow_id"] for r in await client.list_workflows(paused=True)] == ["r1"]
+        assert len((await client.list_workflows_page(paused=False))["runs"]) == 4
+        assert await client.resume_workflows(all=True) == {"matched": 1, "done": 1}
+        with pytest.raises(TypeError, match="paused"):
+            await client.list_workflows(paused="yes")  # type: ignore[arg-type]
+        assert await client.resume_all(5, "all is well") == await client.get_hold() == {"held": False, "runs": 0, "resuming": False, "resumed": 0, "per_second": 0}
         assert await client.cancel_workflows(all=True) == {"matched": 5, "done": 5}
         assert await client.retry_workflows(all=True, dry_run=True) == {"matched": 5, "done": 0}
         assert await client.delete_workflows(id_prefix="r4") == {"matched": 1, "done": 1}

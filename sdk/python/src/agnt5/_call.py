@@ -137,8 +137,9 @@ def filled(what: str, value: Any) -> str:
 Instant = datetime.datetime | str | None
 
 
-def with_query(path: str, query: Mapping[str, str | list[str]]) -> str:
-    return path + "?" + urllib.parse.urlencode(query, doseq=True) if query else path
+def with_query(path: str, query: Mapping[str, str | bool | list[str]]) -> str:
+    texts = {key: str(value).lower() if isinstance(value, bool) else value for key, value in query.items()}
+    return path + "?" + urllib.parse.urlencode(texts, doseq=True) if texts else path
 
 
 def object_of(got: Any, *keys: str) -> dict[str, Any]:

@@ -69,6 +69,8 @@ class Filters(TypedDict, total=False):
     id_prefix: str | None
     parent: str | None
     """The id of a run: its children."""
+    paused: bool | None
+    """True: open runs that are paused themselves; False: open runs that are not."""
     tags: Mapping[str, str] | None
     """A run has all of them, with these values."""
     since: Instant
@@ -106,6 +108,10 @@ def _filters(given: Filters) -> dict[str, Any]:
             out["tag"] = [f"{name}:{text}" for name, text in _tags(cast(Mapping[str, Any], value)).items()]
             if not out["tag"]:
                 raise ValueError("tags is empty: give one, or leave it out")
+        elif key == "paused" and value is not None:
+            if not isinstance(value, bool):
+                raise TypeError(f"paused: want True or False, not {value!r}")
+            out["paused"] = value
         elif value is not None:
             out[key.removesuffix("_name")] = instant(key, value) if key.endswith(("since", "until")) else filled(key, value)
     return out
@@ -430,6 +436,30 @@ class RunCalls(Caller):
         With ``dry_run`` it only counts.
         """
         return (yield from self._many("cancel", _filters(filters), all, dry_run, reason=reason))
+
+    @call
+    def pause_workflows(
+        self,
+        *,
+        all: bool = False,
+        dry_run: bool = False,
+        reason: str = "",
+        **filters: Unpack[Filters],
+    ) -> Steps[dict[str, Any]]:
+        """Pause every open run that the filters name and that is not paused: ``{matched, done}``. Without a filter it wants ``all=True``."""
+        return (yield from self._many("pause", _filters(filters), all, dry_run, reason=reason))
+
+    @call
+    def resume_workflows(
+        self,
+        *,
+        all: bool = False,
+        dry_run: bool = False,
+        reason: str = "",
+        **filters: Unpack[Filters],
+    ) -> Steps[dict[str, Any]]:
+        """End the pause of every paused run that the filters name: ``{matched, done}``. Without a filter it wants ``all=True``."""
+        return (yield from self._many("resume", _filters(filters), all, dry_run, reason=reason))
 
     @call
     def retry_workflows(
