@@ -71,7 +71,10 @@ func TestEveryVerbsErrorsAreJSON(t *testing.T) {
 			return
 		}
 		if f := cmd.Flags().Lookup("all"); f != nil && cmd.Flags().Lookup("dry-run") != nil {
-			args = append(slices.Clone(path), "--all", "--yes")
+			args = append(slices.Clone(path), "--all")
+			if cmd.Flags().Lookup("yes") != nil {
+				args = append(args, "--yes")
+			}
 		}
 		if cmd.Name() == "purge" {
 			args = append(slices.Clone(path), "--before", "1h")
