@@ -21,18 +21,22 @@ func split(name string) (step string, index int) {
 
 // Enabled gives the facts that can happen now, but for what people do and the loss of an attempt.
 func (r *Run) Enabled() (all []Fact) {
-	if r.State == Running {
+	if r.moves() {
 		for _, s := range r.g.steps {
 			all = append(all, r.enabled(s)...)
 		}
-		if r.g.limited && !r.Paused {
+		if r.State == Running && r.g.limited && !r.Paused {
 			all = append(all, Fact{"run_timeout"})
 		}
 	}
 	for o := range r.orphans {
-		all = append(all, Fact{"answer", o})
+		if base, _ := split(o); r.step0(base).Type == "workflow" {
+			all = append(all, Fact{"child_end", o})
+		} else {
+			all = append(all, Fact{"answer", o})
+		}
 	}
-	return all
+	return append(all, r.enabledUndo()...)
 }
 
 func (r *Run) enabled(s *Step) (all []Fact) {
@@ -44,7 +48,7 @@ func (r *Run) enabled(s *Step) (all []Fact) {
 			switch x {
 			case Running:
 				busy++
-				all = append(all, Fact{"ok", Item(name, i)}, Fact{"fail", Item(name, i)})
+				all = append(all, s.outcomes(Item(name, i))...)
 			case Resting:
 				if busy++; !r.Paused {
 					all = append(all, Fact{"round", Item(name, i)})
@@ -63,7 +67,7 @@ func (r *Run) enabled(s *Step) (all []Fact) {
 	case st == Scheduled && !r.orphans[name] && !r.Paused:
 		all = append(all, Fact{"take", name})
 	case st == Running:
-		all = append(all, Fact{"ok", name}, Fact{"fail", name})
+		all = append(all, s.outcomes(name)...)
 	case st == Resting && !r.Paused:
 		all = append(all, Fact{"round", name})
 	case st == Deferred && !r.Paused:
@@ -81,13 +85,28 @@ func (r *Run) enabled(s *Step) (all []Fact) {
 	return all
 }
 
+// outcomes are what may come of an attempt.
+func (s *Step) outcomes(name string) []Fact {
+	all := []Fact{{"ok", name}, {"fail", name}}
+	if s.Type == "workflow" {
+		all = append(all, Fact{"child_cancel", name})
+	}
+	return all
+}
+
 // Do lets a fact happen and decides what follows from it.
 func (r *Run) Do(f Fact) error {
 	what, step, index := f[0], "", -1
 	if len(f) > 1 {
 		step, index = split(f[1])
 	}
-	if !r.happens(what, step, index) {
+	if what == "answer" || what == "child_end" {
+		if !r.orphans[f[1]] && !r.step0(step).leaves() {
+			return ErrNotNow
+		}
+		delete(r.orphans, f[1])
+		r.goOn()
+	} else if !r.happens(what, step, index) {
 		return ErrNotNow
 	}
 	r.decide()
@@ -97,6 +116,10 @@ func (r *Run) Do(f Fact) error {
 func (r *Run) happens(what, step string, index int) bool {
 	s := r.g.by[step]
 	switch what {
+	case "comp_take", "comp_ok", "comp_fail", "comp_lost":
+		return r.undo(what)
+	case "force":
+		return r.force()
 	case "cancel":
 		if r.State != Running {
 			return false
@@ -113,33 +136,44 @@ func (r *Run) happens(what, step string, index int) bool {
 		if r.State != Failed && r.State != Cancelled {
 			return false
 		}
+		if r.touched {
+			return false
+		}
 		r.reopen()
 		return true
 	case "pause", "resume":
-		if r.State != Running || r.Paused != (what == "resume") {
+		if !r.live() || r.Paused != (what == "resume") {
 			return false
 		}
 		r.Paused = what == "pause"
 		return true
-	case "answer":
-		name := step
-		if index >= 0 {
-			name = Item(step, index)
-		}
-		had := r.orphans[name]
-		delete(r.orphans, name)
-		return had
 	}
-	if strings.HasPrefix(what, "op_") && s != nil {
-		return r.correct(what, s, index)
+	if strings.HasPrefix(what, "op_") {
+		return r.correctAny(what, step, index)
 	}
-	if r.State != Running || s == nil || r.Paused && (what == "take" || what == "timeout" || what == "fire" || what == "due" || what == "round") {
+	if r.childGave(what, step, index) {
+		return r.happens(what, step, index) && r.happens("ok", step, index)
+	}
+	if !r.moves() || s == nil || r.Paused && (what == "take" || what == "timeout" || what == "fire" || what == "due" || what == "round") {
 		return false
 	}
 	if index >= 0 {
 		return r.item(what, s, index)
 	}
 	return r.step(what, s)
+}
+
+// childGave says whether the step or item is taken up again, and its last child has completed: what that gave is taken again.
+func (r *Run) childGave(what, step string, index int) bool {
+	name := step
+	if index >= 0 {
+		name = Item(step, index)
+	}
+	if what != "take" || !r.gave[name] || r.orphans[name] || r.Paused {
+		return false
+	}
+	r.gave[name] = false
+	return true
 }
 
 func (r *Run) item(what string, s *Step, index int) bool {
@@ -150,14 +184,17 @@ func (r *Run) item(what string, s *Step, index int) bool {
 	switch {
 	case what == "take" && *at == Waiting && !r.orphans[Item(s.Name, index)]:
 		*at = Running
+		r.attempted[Item(s.Name, index)] = true
 	case what == "lost" && *at == Running:
 		*at = Waiting
 	case what == "ok" && *at == Running:
-		*at, _ = r.roundOver(s, Item(s.Name, index), Waiting)
+		if *at, _ = r.roundOver(s, Item(s.Name, index), Waiting); *at == Completed {
+			r.done = append(r.done, Item(s.Name, index))
+		}
 		r.count(s)
 	case what == "round" && *at == Resting:
 		*at = Waiting
-	case what == "fail" && *at == Running:
+	case (what == "fail" || what == "child_cancel") && *at == Running:
 		*at = Failed
 		r.count(s)
 	default:
@@ -204,6 +241,7 @@ func (r *Run) step(what string, s *Step) bool {
 	switch st := r.Steps[name]; {
 	case what == "take" && st == Scheduled && !r.orphans[name]:
 		r.Steps[name] = Running
+		r.attempted[name] = true
 	case what == "lost" && st == Running && s.ForEach == nil:
 		r.Steps[name] = Scheduled
 	case what == "ok" && st == Running && s.ForEach == nil:
@@ -218,7 +256,9 @@ func (r *Run) step(what string, s *Step) bool {
 	case what == "round" && st == Resting:
 		r.Steps[name] = Scheduled
 	case what == "fail" && st == Running && s.ForEach == nil:
-		r.fail(s, "failed", true)
+		r.fail(s, "failed", s.Type != "workflow")
+	case what == "child_cancel" && st == Running && s.ForEach == nil:
+		r.fail(s, "child_cancelled", false)
 	case what == "signal" && st == Waiting, what == "fire" && st == Waiting:
 		r.complete(s)
 	case what == "timeout" && st == Waiting:
@@ -250,7 +290,7 @@ func (r *Run) correct(what string, s *Step, index int) bool {
 			}
 		}
 		r.reopen()
-	case r.State != Running || !isOpen(st) && st != Running && !failed:
+	case !r.moves() || r.g.main != nil && failed || !isOpen(st) && st != Running && !failed:
 		return false
 	case failed:
 		r.forget(name)
@@ -264,9 +304,11 @@ func (r *Run) correct(what string, s *Step, index int) bool {
 			return false
 		}
 		r.byHand[Item(name, index)] = what == "op_complete"
-		r.orphans[Item(name, index)] = r.orphans[Item(name, index)] || *at == Running
-		if !r.orphans[Item(name, index)] {
-			delete(r.orphans, Item(name, index))
+		if *at == Running {
+			r.takeAway(s, Item(name, index))
+		}
+		if what == "op_complete" {
+			r.done = append(r.done, Item(name, index))
 		}
 		*at = map[string]string{"op_complete": Completed, "op_skip": Skipped, "op_fail": Failed}[what]
 		r.count(s)
@@ -275,7 +317,7 @@ func (r *Run) correct(what string, s *Step, index int) bool {
 	if s.ForEach != nil {
 		r.cancelItems(s)
 	} else if st == Running {
-		r.orphans[name] = true
+		r.takeAway(s, name)
 	}
 	switch what {
 	case "op_complete":
@@ -295,6 +337,7 @@ func (r *Run) roundOver(s *Step, name, again string) (state, code string) {
 	if s.Repeat == nil {
 		return Completed, ""
 	}
+	r.gave[name] = s.Type == "workflow"
 	n, err := parse(s.Repeat.Until)
 	yes := false
 	if err == nil {
@@ -310,6 +353,7 @@ func (r *Run) roundOver(s *Step, name, again string) (state, code string) {
 	case r.Rounds[name]+1 >= s.Repeat.MaxRounds:
 		return Failed, "rounds_used_up"
 	}
+	r.gave[name] = false // the next round has a child of its own
 	if r.Rounds[name]++; s.Repeat.IntervalMS > 0 {
 		return Resting, ""
 	}
@@ -320,6 +364,7 @@ func (r *Run) roundOver(s *Step, name, again string) (state, code string) {
 func (r *Run) reopen() {
 	r.State, r.ErrStep, r.ErrCode = Running, "", ""
 	clear(r.absorbed)
+	r.takeBackEnding()
 	var again []*Step
 	for _, s := range r.g.steps {
 		st := r.Steps[s.Name]
@@ -334,12 +379,17 @@ func (r *Run) reopen() {
 		switch {
 		case r.neverRan[s.Name]: // its condition is looked at again
 			delete(r.neverRan, s.Name)
-			r.Steps[s.Name] = r.before(s.Name)
+			r.Steps[s.Name] = r.g.before(s.Name)
 			r.forget(s.Name)
 		case st == Cancelled && r.was[s.Name] == Deferred:
 			r.Steps[s.Name] = Deferred
 		default:
 			r.forget(s.Name)
+			if r.left[s.Name] { // its child goes on for it
+				delete(r.left, s.Name)
+				r.Steps[s.Name] = Running
+				continue
+			}
 			again = append(again, s)
 			r.Steps[s.Name] = "again"
 		}
@@ -371,11 +421,13 @@ type Result struct {
 	Items           map[string][]string `json:"items"`
 	HandledFailures int                 `json:"handled_failures"`
 	OutputKeys      []string            `json:"output_keys"`
+	Compensated     []string            `json:"compensated"`
+	NotCompensated  []string            `json:"compensation_failed"`
 }
 
 // Result gives what can be seen of the run.
 func (r *Run) Result() Result {
-	out := Result{State: r.State, Steps: r.Steps, SkipReasons: r.Reasons, Items: map[string][]string{}, OutputKeys: []string{}}
+	out := Result{State: r.State, Steps: r.Steps, SkipReasons: r.Reasons, Items: map[string][]string{}, OutputKeys: []string{}, Compensated: append([]string{}, r.Undone...), NotCompensated: append([]string{}, r.UndoFailed...)}
 	if r.ErrStep != "" {
 		out.ErrorStep = &r.ErrStep
 	}
@@ -390,12 +442,12 @@ func (r *Run) Result() Result {
 			}
 		}
 	}
-	for _, s := range r.g.steps {
+	for _, s := range r.g.whole().steps {
 		if r.Steps[s.Name] == Failed && r.caught[s.Name] {
 			out.HandledFailures++
 		}
 		last := true
-		for _, o := range r.g.steps {
+		for _, o := range r.g.whole().steps {
 			for _, d := range o.deps() {
 				last = last && d != s.Name
 			}

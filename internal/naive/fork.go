@@ -3,26 +3,29 @@ package naive
 import "slices"
 
 // Fork gives the run that takes over from one that has ended: the step from and everything after it run again, and so does what had not
-// settled; the steps of sets count as completed. The rest is kept.
+// settled, or was compensated; the steps of sets count as completed. The rest is kept. This run is no more to be used then.
 func (r *Run) Fork(from string, sets []string) (*Run, error) {
-	if r.State == Running || r.g.by[from] == nil {
+	if r.live() || r.g.whole().by[from] == nil {
 		return nil, ErrNotNow
 	}
-	n := newRun(r.g)
+	n := newRun(r.g.whole())
+	undone := r.undone()
 	n.input = r.input
 	again := set{}
-	for _, s := range r.g.steps {
-		if s.Name == from || slices.Contains(sets, s.Name) || !r.settled(s.Name, "") {
+	n.sleep(n.g.last)
+	r.g = n.g
+	for _, s := range n.g.steps {
+		if s.Name == from || slices.Contains(sets, s.Name) || undone[s.Name] || !r.settled(s.Name, "") {
 			n.runsAgain(s.Name, again)
 		}
 	}
-	for _, s := range r.g.steps {
+	for _, s := range n.g.steps {
 		name := s.Name
 		switch {
 		case slices.Contains(sets, name):
 			n.Steps[name], n.outputs[name] = Completed, map[string]any{"n": 1.0}
 		case again[name]:
-			n.Steps[name] = n.before(name)
+			n.Steps[name] = n.g.before(name)
 		default:
 			n.keep(r, s, again)
 		}
@@ -80,7 +83,7 @@ func (r *Run) keep(from *Run, s *Step, again set) {
 // Kept gives the steps that were taken over, in the order of the definition.
 func (r *Run) Kept() []string {
 	names := []string{}
-	for _, s := range r.g.steps {
+	for _, s := range r.g.whole().steps {
 		if r.kept[s.Name] {
 			names = append(names, s.Name)
 		}

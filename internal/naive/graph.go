@@ -22,7 +22,11 @@ type Step struct {
 	Input        any      `json:"input"`
 	ObjectKeys   []string `json:"object_keys"`
 	Repeat       *Repeat  `json:"repeat"`
-	Signal       struct {
+	OnParentEnd  string   `json:"on_parent_end"`
+	Compensate   *struct {
+		AlsoIfStarted bool `json:"also_if_started"`
+	} `json:"compensate"`
+	Signal struct {
 		TimeoutMS *int64 `json:"timeout_ms"`
 		OnTimeout string `json:"on_timeout"`
 	} `json:"signal"`
@@ -38,8 +42,11 @@ type Repeat struct {
 	MaxRounds  int    `json:"max_rounds"`
 }
 
-// isTask says whether a handler does the step.
-func (s *Step) isTask() bool { return s.Type == "" || s.Type == "task" }
+// isTask says whether a handler does the step, or a child.
+func (s *Step) isTask() bool { return s.Type == "" || s.Type == "task" || s.Type == "workflow" }
+
+// leaves says whether the step's child is left alone when the step ends before it.
+func (s *Step) leaves() bool { return s.Type == "workflow" && s.OnParentEnd == "abandon" }
 
 // deps are all dependencies of a step.
 func (s *Step) deps() []string { return append(slices.Clone(s.Dependencies), s.After...) }
@@ -62,31 +69,50 @@ type graph struct {
 	namedBy map[string][]string // by whose on_timeout or on_failure a step is named
 	output  any                 // a template of the run's output; nil: it has none
 	limited bool                // its runs have a time limit
+	last    *graph              // the steps of finally; nil: it has none, or is theirs
+	main    *graph              // of the steps of finally: the graph of the other ones
 }
 
 func newGraph(definition []byte) (*graph, error) {
 	var d struct {
 		Steps     []*Step `json:"steps"`
+		Finally   []*Step `json:"finally"`
 		Output    any     `json:"output"`
 		TimeoutMS *int64  `json:"timeout_ms"`
 	}
 	if err := json.Unmarshal(definition, &d); err != nil {
 		return nil, err
 	}
-	g := &graph{steps: d.Steps, by: map[string]*Step{}, namedBy: map[string][]string{}, output: d.Output, limited: d.TimeoutMS != nil}
-	for _, s := range d.Steps {
+	g, err := graphOf(d.Steps, nil)
+	if err != nil {
+		return nil, err
+	}
+	g.output, g.limited = d.Output, d.TimeoutMS != nil
+	if len(d.Finally) > 0 {
+		g.last, err = graphOf(d.Finally, g)
+	}
+	return g, err
+}
+
+// graphOf is the graph of steps, or of the steps of finally behind those of main.
+func graphOf(steps []*Step, main *graph) (*graph, error) {
+	g := &graph{steps: steps, by: map[string]*Step{}, namedBy: map[string][]string{}, main: main}
+	for _, s := range steps {
 		g.by[s.Name] = s
 		if e := s.branch(); e != "" {
 			g.namedBy[e] = append(g.namedBy[e], s.Name)
 		}
 	}
-	for _, s := range d.Steps {
+	for _, s := range steps {
 		for _, text := range s.expressions() {
 			if _, err := parse(text); err != nil {
 				return nil, fmt.Errorf("step %s: %q: %w", s.Name, text, err)
 			}
 		}
 		for _, named := range s.named() {
+			if main != nil && main.by[named] != nil {
+				continue
+			}
 			if g.by[named] == nil || named == s.Name || !g.reach(named, "")[s.Name] {
 				return nil, errors.New("step " + s.Name + " names step " + named + ", which is not before it")
 			}

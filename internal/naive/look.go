@@ -35,7 +35,7 @@ func (m *Model) Condition(step string, at Moment) (bool, error) {
 }
 
 func (m *Model) at(at Moment) *Run {
-	r := &Run{g: m.g, State: Running, Steps: at.Steps, Reasons: at.Reasons, outputs: map[string]any{}, caught: at.Caught, hurt: set{}}
+	r := &Run{g: m.g, State: Running, ending: ending{left: set{}}, Steps: at.Steps, Reasons: at.Reasons, outputs: map[string]any{}, caught: at.Caught, hurt: set{}}
 	for name, why := range at.Reasons {
 		r.hurt[name] = why == "failure"
 	}

@@ -26,14 +26,15 @@ const (
 	TimedOut  = "timed_out"
 	Skipped   = "skipped"
 	Cancelled = "cancelled"
+	Finishing = "finishing" // of a run whose fate is decided
 )
 
 // Run is a run of a definition.
 type Run struct {
-	g     *graph
+	g     *graph // of the steps that move: those of finally, once they have begun
 	input any
 
-	State   string // running, completed, failed, cancelled
+	State   string // running, finishing, completed, failed, cancelled
 	Paused  bool
 	ErrStep string // by whose failure it failed
 	ErrCode string // why it failed, when no step did
@@ -56,6 +57,8 @@ type Run struct {
 	byHand   set // items that an operator completed
 	neverRan set // failed because their condition could not be worked out
 	kept     set // of a fork: steps that were taken over
+
+	ending
 }
 
 // New gives a run that has just started.
@@ -73,9 +76,8 @@ func New(definition, input []byte) (*Run, error) {
 			return nil, err
 		}
 	}
-	for _, s := range g.steps {
-		r.Steps[s.Name] = r.before(s.Name)
-	}
+	r.sleep(g)
+	r.sleep(g.last)
 	r.decide()
 	return r, nil
 }
@@ -83,12 +85,19 @@ func New(definition, input []byte) (*Run, error) {
 // newRun gives a run of which nothing is known yet.
 func newRun(g *graph) *Run {
 	return &Run{g: g, State: Running, Steps: map[string]string{}, Reasons: map[string]string{}, Items: map[string][]string{}, outputs: map[string]any{}, Codes: map[string]string{}, Rounds: map[string]int{}, Given: map[string]Given{},
-		caught: set{}, hurt: set{}, absorbed: map[string]int{}, orphans: set{}, was: map[string]string{}, neverRan: set{}, byHand: set{}, kept: set{}}
+		caught: set{}, hurt: set{}, absorbed: map[string]int{}, orphans: set{}, was: map[string]string{}, neverRan: set{}, byHand: set{}, kept: set{}, ending: ending{attempted: set{}, left: set{}, gave: set{}}}
+}
+
+// sleep lets all steps of a graph be as they are before the run.
+func (r *Run) sleep(g *graph) {
+	for i := 0; g != nil && i < len(g.steps); i++ {
+		r.Steps[g.steps[i].Name] = g.before(g.steps[i].Name)
+	}
 }
 
 // before is the state of a step that has not been ready yet.
-func (r *Run) before(name string) string {
-	if len(r.g.namedBy[name]) > 0 {
+func (g *graph) before(name string) string {
+	if len(g.namedBy[name]) > 0 {
 		return Dormant
 	}
 	return Pending
@@ -101,7 +110,7 @@ func (r *Run) settled(name, by string) bool {
 	case Completed, Skipped, TimedOut:
 		return true
 	case Failed:
-		return r.caught[name] || r.kept[name] || by != "" && r.g.by[name].OnFailure == by
+		return r.g.main != nil || r.caught[name] || r.kept[name] || by != "" && r.g.by[name].OnFailure == by
 	}
 	return false
 }
@@ -185,7 +194,7 @@ func (r *Run) verdict(s *Step) verdict {
 		}
 	}
 	for _, d := range s.named() {
-		if !r.settled(d, s.Name) {
+		if r.g.by[d] != nil && !r.settled(d, s.Name) {
 			return verdict{}
 		}
 	}
@@ -213,8 +222,8 @@ func (r *Run) verdict(s *Step) verdict {
 
 // decide does what follows, step by step in the order of the definition, until nothing more does.
 func (r *Run) decide() {
-	for r.State == Running {
-		if r.decideOne() || r.State != Running {
+	for r.moves() {
+		if r.decideOne() || !r.moves() {
 			continue
 		}
 		open, all := false, true
@@ -224,23 +233,26 @@ func (r *Run) decide() {
 		}
 		if all {
 			r.finish()
-			return
+			continue
 		}
 		if open {
 			return
 		}
-		for _, name := range r.failures { // nothing will catch it any more
-			if r.Steps[name] == Failed && !r.settled(name, "") {
-				r.end(Failed, name, "")
-				return
-			}
+		stands := slices.IndexFunc(r.failures, func(name string) bool { return r.Steps[name] == Failed && !r.settled(name, "") })
+		if stands >= 0 { // nothing will catch it any more
+			r.end(Failed, r.failures[stands], "")
+			continue
 		}
 		panic(fmt.Sprintf("naive: nothing is open, and not all is settled: %v", r.Steps))
 	}
 }
 
-// finish ends a run of which all steps have settled.
+// finish ends a run of which all steps have settled, or all of finally.
 func (r *Run) finish() {
+	if r.g.main != nil {
+		r.over()
+		return
+	}
 	if r.g.output != nil {
 		v, err := fill(r.g.output, r.env())
 		if err != nil {
@@ -301,7 +313,7 @@ func (r *Run) catch(s *Step) {
 // skip skips a step; if it should have caught a failure, that one stands.
 func (r *Run) skip(s *Step, why string) {
 	for _, w := range r.failures {
-		if r.Steps[w] == Failed && r.g.by[w].OnFailure == s.Name && !r.caught[w] {
+		if r.g.main == nil && r.Steps[w] == Failed && r.g.by[w].OnFailure == s.Name && !r.caught[w] {
 			r.end(Failed, w, "")
 			return
 		}
@@ -314,7 +326,7 @@ func (r *Run) skip(s *Step, why string) {
 
 func (r *Run) env() map[string]any {
 	steps := map[string]any{}
-	for _, s := range r.g.steps {
+	for _, s := range r.all() {
 		v := map[string]any{"state": r.Steps[s.Name], "output": nil, "error": nil}
 		if r.Steps[s.Name] == Completed {
 			v["output"] = r.outputs[s.Name]
@@ -324,7 +336,11 @@ func (r *Run) env() map[string]any {
 		}
 		steps[s.Name] = v
 	}
-	return map[string]any{"input": r.input, "steps": steps}
+	env := map[string]any{"input": r.input, "steps": steps}
+	if r.g.main != nil {
+		env["fate"] = r.fate()
+	}
+	return env
 }
 
 func (r *Run) condition(s *Step) (bool, error) {
@@ -416,6 +432,9 @@ func tolerated(s *Step, n int) int {
 
 func (r *Run) complete(s *Step) {
 	r.Steps[s.Name], r.outputs[s.Name] = Completed, r.one(s, s.Name)
+	if s.ForEach == nil {
+		r.done = append(r.done, s.Name)
+	}
 	if s.ForEach != nil {
 		list := []any{}
 		for i, x := range r.Items[s.Name] {
@@ -446,6 +465,10 @@ func (r *Run) fail(s *Step, code string, absorbable bool) {
 	r.failures = append(r.failures, s.Name)
 	r.cancelItems(s)
 	switch e := s.OnFailure; {
+	case r.g.main != nil: // a failure in finally stops only what depends on it
+		if e != "" && r.Steps[e] != Dormant && r.Steps[e] != Skipped {
+			r.caught[s.Name] = true
+		}
 	case e == "", r.Steps[e] == Skipped && r.Reasons[e] != "operator": // nothing catches it
 		r.end(Failed, s.Name, "")
 	case r.Steps[e] != Dormant: // it has started, for another one
@@ -479,7 +502,7 @@ func (r *Run) absorb(s *Step) bool {
 func (r *Run) cancelItems(s *Step) {
 	for i, x := range r.Items[s.Name] {
 		if x == Running {
-			r.orphans[Item(s.Name, i)] = true
+			r.takeAway(s, Item(s.Name, i))
 		}
 		if x == Running || x == Waiting || x == Resting {
 			r.Items[s.Name][i] = Cancelled
@@ -487,9 +510,15 @@ func (r *Run) cancelItems(s *Step) {
 	}
 }
 
+// end decides the fate of the run: what is open is cancelled.
 func (r *Run) end(state, step, code string) {
-	r.Paused = false
-	r.State, r.ErrStep, r.ErrCode = state, step, code
+	r.Fate, r.ErrStep, r.ErrCode = state, step, code
+	r.stop()
+	r.beginEnding()
+}
+
+// stop cancels what is open.
+func (r *Run) stop() {
 	for _, s := range r.g.steps {
 		st := r.Steps[s.Name]
 		if !isOpen(st) {
@@ -498,7 +527,7 @@ func (r *Run) end(state, step, code string) {
 		if s.ForEach != nil {
 			r.cancelItems(s)
 		} else if st == Running {
-			r.orphans[s.Name] = true
+			r.takeAway(s, s.Name)
 		}
 		r.was[s.Name], r.Steps[s.Name] = st, Cancelled
 	}

@@ -161,7 +161,7 @@ func (r *Run) itemEnv(s *Step, index int) (map[string]any, error) {
 // checkTemplates says whether this model knows the form of all templates.
 func (g *graph) checkTemplates() error {
 	all := expressionsIn(g.output)
-	for _, s := range g.steps {
+	for _, s := range g.all() {
 		all = append(all, s.templates()...)
 	}
 	for _, text := range all {

@@ -2,6 +2,7 @@ package shard_test
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -14,6 +15,7 @@ import (
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/failure"
 	"github.com/agnt5/agnt5d/internal/naive"
+	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/internal/sim"
 	"github.com/agnt5/agnt5d/replay"
@@ -41,12 +43,18 @@ func TestTheEngineIsWhatTheSecondModelSays(t *testing.T) {
 	}
 	for _, what := range []string{"completed", "failed", "cancelled", "retry", "restart", "restart with a question", "skip when", "skip failure", "skip dependency", "skip not_needed", "expression_failed", "caught", "items", "an item of many failed", "item_failed", "items were cancelled", "items went on", "pause", "resume", "an end while paused", "op_complete", "op_skip", "op_fail", "a correction opened a failed run", "skip operator",
 		"kept", "a kept failure is caught anew", "a list was kept", "fork of a run that completed", "fork of a run that failed", "set",
-		"input", "object keys", "object_key_invalid", "round", "rounds_used_up", "rounds of items", "the next round comes", "run_timeout", "the run itself: run_timeout", "output", "the run itself: expression_failed"} {
+		"input", "object keys", "object_key_invalid", "round", "rounds_used_up", "rounds of items", "the next round comes", "run_timeout", "the run itself: run_timeout", "output", "the run itself: expression_failed",
+		"compensated", "a compensation failed", "an item was compensated", "comp_lost", "a compensation was corrected", "a retry was refused", "a compensated step runs again",
+		"finally", "finally anew", "force", "the run itself: finally_failed", "a finally step was corrected", "a pause while finishing",
+		"a child ended", "a child of an item ended", "child_cancelled", "child_failed", "a child was left alone", "a child goes on", "a child's input"} {
 		if met[what] == 0 {
 			t.Errorf("%s never happened in %d definitions", what, n)
 		}
 	}
 }
+
+// childOfAll is the child of all workflow steps: it gives what its handler does.
+const childOfAll = `{"steps": [{"name": "do", "service_name": "svc", "handler_name": "h", "retry": {"max_attempts": 1}}], "output": "${ steps.do.output }"}`
 
 const compareInput = `{"yes":true,"no":false,"list":[1,2,3]}`
 
@@ -61,10 +69,11 @@ type comparison struct {
 	met   map[string]int
 	loud  bool
 	facts []string
-	asks  bool          // the definition has conditions
-	apart bool          // the two need not agree any more
-	round int           // the model's, of the step or item to which something happens, before it does
-	seen  *replay.State // the last one that was compared; nil: there was a restart since
+	asks  bool            // the definition has conditions
+	apart bool            // the two need not agree any more
+	round int             // the model's, of the step or item to which something happens, before it does
+	ended map[string]bool // children that ended once
+	seen  *replay.State   // the last one that was compared; nil: there was a restart since
 }
 
 func compareOn(t *testing.T, seed uint64, loud bool) map[string]int {
@@ -74,12 +83,13 @@ func compareOn(t *testing.T, seed uint64, loud bool) map[string]int {
 		}
 	}()
 	rng := rand.New(rand.NewPCG(seed, 15))
-	c := &comparison{seed: seed, rng: rng, run: "r", met: map[string]int{}, loud: loud}
+	c := &comparison{seed: seed, rng: rng, run: "r", met: map[string]int{}, ended: map[string]bool{}, loud: loud}
 	c.text = randomLanguage(rng)
 	c.asks = strings.Contains(c.text, `"when"`) || strings.Contains(c.text, `"for_each"`) || strings.Contains(c.text, `"repeat"`) || strings.Contains(c.text, `"input"`) || strings.Contains(c.text, "${")
 	c.story = &story{t: t, disk: sim.NewDisk(0), now: shard.Now{Wall: 1_800_000_000_000, Mono: 1}, tasks: map[string]*shard.Spec{}}
 	c.boot()
 	c.register("w", c.text)
+	c.register("child", childOfAll)
 	var err error
 	if c.model, err = naive.New([]byte(c.text), []byte(compareInput)); err != nil {
 		t.Fatalf("definition %d: %v\n%s", seed, err, c.text)
@@ -101,17 +111,22 @@ func compareOn(t *testing.T, seed uint64, loud bool) map[string]int {
 	return c.met
 }
 
-// take hands tasks out in the model: the shard does it by itself.
+// take hands tasks out in the model, and ends the children that it cancelled: the shard does both by itself.
 func (c *comparison) take() {
 	for again := true; again; {
 		again = false
 		for _, f := range c.model.Enabled() {
-			if f[0] == "take" {
+			if f[0] == "take" || f[0] == "comp_take" || f[0] == "child_end" {
 				again = c.model.Do(f) == nil
 				break
 			}
 		}
 	}
+}
+
+// live says whether the run has not ended.
+func (c *comparison) live() bool {
+	return c.model.State == naive.Running || c.model.State == naive.Finishing
 }
 
 // next lets something happen on both. It reports false when nothing more can, or enough has.
@@ -121,19 +136,25 @@ func (c *comparison) next() bool {
 		c.facts = append(c.facts, "restart")
 		c.restart()
 	}
-	if c.model.State == naive.Failed && c.model.ErrStep != "" && !c.apart && c.rng.IntN(100) < 30 {
+	if c.model.State == naive.Failed && c.model.ErrStep != "" && !c.apart && !c.model.Compensated() && c.rng.IntN(100) < 30 {
 		c.met["a correction opened a failed run"]++
 		return c.do(naive.Fact{[]string{"op_complete", "op_skip"}[c.rng.IntN(2)], c.model.ErrStep})
 	}
-	if c.model.State != naive.Running {
-		if c.run == "r" && len(c.state().Outs) == 0 && c.rng.IntN(100) < 40 { // an attempt that is out may hold keys
+	if !c.live() {
+		if s := c.state(); c.run == "r" && len(s.Outs) == 0 && s.Unwanted() == 0 && c.rng.IntN(100) < 40 { // an attempt that is out may hold keys
 			c.fork()
 			return true
 		}
 		if c.model.State == naive.Completed || c.met["retry"] == 2 || c.rng.IntN(2) == 0 {
 			return false
 		}
+		if c.model.Compensated() {
+			return c.refused()
+		}
 		c.met["retry"]++
+		if c.met["finally"] > 0 {
+			c.met["finally anew"]++
+		}
 		return c.do(naive.Fact{"retry"})
 	}
 	s := c.seen
@@ -142,6 +163,9 @@ func (c *comparison) next() bool {
 	}
 	names, due := firstDue(s)
 	deadline := s.Deadline
+	if c.model.State == naive.Finishing {
+		deadline = 0
+	}
 	all := slices.DeleteFunc(c.model.Enabled(), func(f naive.Fact) bool {
 		switch f[0] {
 		case "timeout", "round":
@@ -161,23 +185,47 @@ func (c *comparison) next() bool {
 	}
 	if !c.model.Paused && c.rng.IntN(100) < 4 {
 		c.met["pause"]++
+		if c.model.State == naive.Finishing {
+			c.met["a pause while finishing"]++
+		}
 		return c.do(naive.Fact{"pause"})
 	}
 	if open := c.openSteps(); len(open) > 0 && c.rng.IntN(100) < 5 {
 		what := []string{"op_complete", "op_skip", "op_fail"}[c.rng.IntN(3)]
 		c.met[what]++
+		if c.model.State == naive.Finishing {
+			c.met[map[bool]string{true: "a compensation was corrected", false: "a finally step was corrected"}[c.model.Undo() != ""]]++
+		}
 		return c.do(naive.Fact{what, open[c.rng.IntN(len(open))]})
 	}
 	if c.rng.IntN(100) < 2 {
-		return c.do(naive.Fact{"cancel"})
+		return c.do(naive.Fact{map[bool]string{true: "cancel", false: "force"}[c.model.State == naive.Running]})
 	}
 	return c.do(all[c.rng.IntN(len(all))])
+}
+
+// refused asks for a retry of a run of which something was compensated. It reports false: nothing more happens.
+func (c *comparison) refused() bool {
+	c.met["a retry was refused"]++
+	in := &shard.Retry{ID: c.run, Reply: func(err error) {
+		if !errors.Is(err, refusal.ErrRunCompensated) {
+			c.t.Fatalf("definition %d: a retry after a compensation: %v\nafter %s\n%s", c.seed, err, strings.Join(c.facts, ", "), c.text)
+		}
+	}}
+	if st := c.state(); !st.Resident() {
+		in.State = st
+	}
+	c.turn(in)
+	return false
 }
 
 // fork lets a fork of the run take its place.
 func (c *comparison) fork() {
 	s := c.state()
-	names := slices.Sorted(maps.Keys(c.model.Steps))
+	names := []string{}
+	for i := range s.Graph.Main {
+		names = append(names, s.Name(i))
+	}
 	from, sets := names[c.rng.IntN(len(names))], []string{}
 	for range []int{0, 0, 0, 1, 2}[c.rng.IntN(5)] {
 		sets = append(sets, names[c.rng.IntN(len(names))])
@@ -192,6 +240,7 @@ func (c *comparison) fork() {
 	for _, name := range sets {
 		in.Set[s.Graph.Index[name]] = []byte(`{"n":1}`)
 	}
+	undone := len(c.model.Result().Compensated)
 	if in.Kept, err = s.Keep(plan, func(p replay.Payload) ([]byte, error) { return c.archive().Payload(p) }); err != nil {
 		c.t.Fatalf("definition %d: fork: %v", c.seed, err)
 	}
@@ -209,6 +258,9 @@ func (c *comparison) fork() {
 	}})
 	if c.met["fork of a run that "+s.Status.String()]++; len(c.model.Kept()) > 0 {
 		c.met["kept"]++
+	}
+	if undone > 0 {
+		c.met["a compensated step runs again"]++
 	}
 	f := c.state()
 	for i, st := range f.All() {
@@ -235,6 +287,9 @@ func (c *comparison) openSteps() (all []string) {
 			}
 		}
 	}
+	if undo := c.model.Undo(); undo != "" {
+		all = append(all, undo)
+	}
 	slices.Sort(all)
 	return all
 }
@@ -245,9 +300,18 @@ func (c *comparison) restart() {
 	had := c.tasks
 	c.tasks, c.asked = map[string]*shard.Spec{}, nil
 	c.boot()
-	for step := range had { // an attempt in process that is out when its engine ends is over
-		_ = c.model.Do(naive.Fact{"answer", strings.TrimPrefix(step, c.run+"/")})
-		_ = c.model.Do(naive.Fact{"lost", strings.TrimPrefix(step, c.run+"/")}) // and one that was under way is offered again
+	for step, spec := range had { // an attempt in process that is out when its engine ends is over
+		if spec.ID != c.run {
+			continue // a child's
+		}
+		name := strings.TrimPrefix(step, c.run+"/")
+		if c.model.Do(naive.Fact{"answer", name}) == nil {
+			continue
+		}
+		_ = c.model.Do(naive.Fact{"lost", name}) // and one that was under way is offered again
+		if spec.Undo && c.model.Do(naive.Fact{"comp_lost"}) == nil {
+			c.met["comp_lost"]++
+		}
 	}
 	c.take()
 }
@@ -266,8 +330,10 @@ func firstDue(s *replay.State) (names []string, first int64) {
 	return names, first
 }
 
-func (c *comparison) state() *replay.State {
-	run, _, _, _ := c.disk.Lookup(c.run)
+func (c *comparison) state() *replay.State { return c.stateOf(c.run) }
+
+func (c *comparison) stateOf(id string) *replay.State {
+	run, _, _, _ := c.disk.Lookup(id)
 	s, err := c.folded(run)
 	if err != nil {
 		c.t.Fatalf("definition %d: %v", c.seed, err)
@@ -287,7 +353,7 @@ func (c *comparison) do(f naive.Fact) bool {
 	if err := c.model.Do(f); err != nil {
 		c.t.Fatalf("definition %d: %s: %v", c.seed, f, err)
 	}
-	if paused && c.model.State != naive.Running {
+	if paused && !c.live() {
 		c.met["an end while paused"]++
 	}
 	in := c.input(f)
@@ -325,8 +391,9 @@ func (c *comparison) input(f naive.Fact) any {
 		}
 	}
 	switch f[0] {
-	case "cancel":
-		return &shard.Cancel{ID: c.run, Reply: reply}
+	case "cancel", "force":
+		c.met[f[0]]++
+		return &shard.Cancel{ID: c.run, Force: f[0] == "force", Reply: reply}
 	case "retry":
 		in := &shard.Retry{ID: c.run, Reply: reply}
 		if st := c.state(); !st.Resident() {
@@ -359,21 +426,75 @@ func (c *comparison) input(f naive.Fact) any {
 		c.now.Wall = max(c.now.Wall, c.state().Deadline)
 		return &shard.Forget{ID: "nobody"}
 	}
-	spec := c.tasks[c.run+"/"+f[1]]
+	if i, ok := c.state().Graph.Instance(f[1]); ok && c.state().Spec(i).Type == flow.TypeWorkflow {
+		return c.inputOfChild(f, i, reply)
+	}
+	name := f[1]
+	if strings.HasPrefix(f[0], "comp_") {
+		name += "/undo"
+	}
+	spec := c.tasks[c.run+"/"+name]
 	if spec == nil {
 		c.t.Fatalf("definition %d: nobody has %s\nafter %s\n%s", c.seed, f[1], strings.Join(c.facts, ", "), c.text)
 	}
-	delete(c.tasks, c.run+"/"+f[1])
+	delete(c.tasks, c.run+"/"+name)
+	if spec.Undo || f[0] == "answer" { // an answer may be of what a retry has forgotten
+		return c.outcome(spec, f[0], reply)
+	}
 	if why := c.differsInTask(spec, f[1]); why != "" {
 		c.t.Fatalf("definition %d: %s: %s\nafter %s\n%s", c.seed, f[1], why, strings.Join(c.facts, ", "), c.text)
 	}
+	return c.outcome(spec, f[0], reply)
+}
+
+// outcome is what a worker says of a task.
+func (c *comparison) outcome(spec *shard.Spec, what string, reply func(error)) any {
 	output := `{"n":1}`
 	if spec.Round != nil {
 		output = fmt.Sprintf(`{"n":1,"round":%d}`, spec.Round.N)
 	}
 	in := &shard.Outcome{Slot: spec.Slot, Output: []byte(output), Reply: func(_ shard.Result, _ bool, err error) { reply(err) }}
-	if f[0] == "fail" {
+	if what == "fail" || what == "comp_fail" {
 		in.Output, in.Fail = nil, &replay.AttemptError{Code: "handler_error", Message: "no luck"}
+	}
+	return in
+}
+
+// inputOfChild is what ends the child of a step or an item.
+func (c *comparison) inputOfChild(f naive.Fact, i replay.Instance, reply func(error)) any {
+	s := c.state()
+	child, _ := s.Child(i)
+	st := c.stateOf(child.ID)
+	if c.met["a child ended"]++; int(i) >= len(s.Steps) {
+		c.met["a child of an item ended"]++
+	}
+	if c.ended[child.ID] {
+		c.met["a child goes on"]++
+	}
+	c.ended[child.ID] = true
+	if want := c.model.Given[f[1]].Input; want != nil {
+		c.met["a child's input"]++
+		if why := c.differsInValue("the input of its child", st.Input, want); why != "" {
+			c.t.Fatalf("definition %d: %s: %s\nafter %s\n%s", c.seed, f[1], why, strings.Join(c.facts, ", "), c.text)
+		}
+	}
+	if f[0] == "child_cancel" {
+		return &shard.Cancel{ID: child.ID, Reply: reply}
+	}
+	task := func() *shard.Spec {
+		spec := c.tasks[child.ID+"/do"]
+		if spec == nil {
+			c.t.Fatalf("definition %d: nobody has the child of %s\nafter %s\n%s", c.seed, f[1], strings.Join(c.facts, ", "), c.text)
+		}
+		delete(c.tasks, child.ID+"/do")
+		return spec
+	}
+	if len(st.Outs) > 0 { // it was cancelled and goes on, and somebody still has the task of before
+		c.turn(c.outcome(task(), "ok", reply))
+	}
+	in := c.outcome(task(), f[0], reply).(*shard.Outcome)
+	if in.Fail == nil && s.Spec(i).Repeat != nil {
+		in.Output = fmt.Appendf(nil, `{"n":1,"round":%d}`, c.round)
 	}
 	return in
 }
@@ -382,7 +503,12 @@ func (c *comparison) input(f naive.Fact) any {
 func (c *comparison) differs() string {
 	s, want := c.state(), c.model.Result()
 	c.seen = s
+	doomed := s.Status == replay.Failed || s.Status == replay.Finishing && s.Fate == replay.Failed
 	if s.Status.String() != want.State {
+		if doomed && c.asks && (want.State == naive.Failed || want.State == naive.Finishing) && c.handedOut(s) {
+			c.apart = true // while an expression was worked out that ended the run, tasks were handed out
+			return ""
+		}
 		return fmt.Sprintf("the run is %s, want %s", s.Status, want.State)
 	}
 	failed := ""
@@ -407,14 +533,14 @@ func (c *comparison) differs() string {
 	if why := c.differsInEnd(s); why != "" {
 		return why
 	}
-	if s.Status == replay.Failed && c.asks && c.handedOut(s) {
+	if doomed && c.asks && c.handedOut(s) {
 		c.apart = true // while an expression was worked out that ended the run, tasks were handed out
 		return ""
 	}
 	why, caught := s.SkipReasons(), 0
 	for i := range s.Steps {
 		st, name := &s.Steps[i], s.Name(replay.Instance(i))
-		if before, now := want.Steps[name], st.State.String(); s.Status == replay.Failed && c.asks && now != before &&
+		if before, now := want.Steps[name], st.State.String(); doomed && c.asks && now != before &&
 			(before == naive.Pending || before == naive.Dormant || now == naive.Pending || now == naive.Dormant) {
 			c.apart = true // while an expression was worked out that ended the run, other steps went on, or waited for theirs
 			return ""
@@ -442,7 +568,7 @@ func (c *comparison) differs() string {
 		if code := c.model.Codes[name]; st.State == replay.StepFailed && code != "failed" && code != st.Error.Code {
 			return fmt.Sprintf("step %s failed with the code %s, want %s", name, st.Error.Code, code)
 		}
-		if st.Caught {
+		if st.Caught && replay.Instance(i) < s.Graph.Main {
 			caught++
 			c.met["caught"]++
 		}
@@ -450,12 +576,54 @@ func (c *comparison) differs() string {
 	if caught != want.HandledFailures {
 		return fmt.Sprintf("%d failures are caught, want %d", caught, want.HandledFailures)
 	}
+	return c.differsInEnding(s, want)
+}
+
+// differsInEnding says how what was compensated is not that of the model.
+func (c *comparison) differsInEnding(s *replay.State, want naive.Result) string {
+	now, _ := s.Compensation()
+	var done, failed []string
+	for _, i := range now.Done {
+		done = append(done, s.Name(i))
+		c.met["compensated"]++
+		if int(i) >= len(s.Steps) {
+			c.met["an item was compensated"]++
+		}
+	}
+	for _, f := range now.Failed {
+		failed = append(failed, s.Name(f.Of))
+		c.met["a compensation failed"]++
+	}
+	turn := ""
+	if now.Now >= 0 {
+		turn = s.Name(s.Target(now.Now))
+	}
+	if !slices.Equal(done, want.Compensated) || !slices.Equal(failed, want.NotCompensated) || turn != c.model.Undo() {
+		return fmt.Sprintf("%q were compensated, %q could not be, and %q is; want %q, %q and %q", done, failed, turn, want.Compensated, want.NotCompensated, c.model.Undo())
+	}
+	if s.Final {
+		c.met["finally"]++
+	}
+	for i := range s.Steps {
+		if child, had := s.Child(replay.Instance(i)); had && !child.Open && s.At(replay.Instance(i)).State == replay.StepCancelled {
+			c.met["a child was left alone"]++
+		}
+	}
 	return ""
+}
+
+// hasChild says whether an instance waits for its child.
+func hasChild(s *replay.State, i replay.Instance) bool {
+	child, had := s.Child(i)
+	return had && child.Open && !child.Leaving
 }
 
 // shown is the state of a step, in the words of the model.
 func shown(s *replay.State, i replay.Instance) string {
 	state := s.Shown(i)
+	if s.At(i).State == replay.StepWaiting && hasChild(s, i) {
+		return naive.Running
+	}
 	if state == replay.StepWaiting && s.Spec(i).Repeat != nil {
 		return naive.Resting
 	}
@@ -542,7 +710,9 @@ func (c *comparison) differsInItems(s *replay.State, step replay.Instance, want 
 		case it.State == replay.StepPending:
 			state = "wait"
 		case it.State == replay.StepWaiting:
-			state = naive.Resting
+			if state = naive.Resting; hasChild(s, s.ItemNumber(step, it.Index)) {
+				state = naive.Running
+			}
 		case it.State == replay.StepScheduled, it.State == replay.StepBlocked: // the shard hands it out at once, unless an attempt of it is out
 			state = naive.Running
 			if _, out := s.Out(s.ItemNumber(step, it.Index)); out || s.Pause != nil {
@@ -568,174 +738,4 @@ func (c *comparison) differsInItems(s *replay.State, step replay.Instance, want 
 		c.met["items went on"]++
 	}
 	return ""
-}
-
-// randomLanguage makes up a definition that is valid.
-func randomLanguage(rng *rand.Rand) string {
-	for {
-		text := tryLanguage(rng)
-		if _, err := naive.Parse([]byte(text)); err != nil {
-			continue
-		}
-		if d, problems := flow.Parse([]byte(text)); len(problems) == 0 && len(flow.Validate(d)) == 0 {
-			return text
-		}
-	}
-}
-
-type step = map[string]any
-
-func tryLanguage(rng *rand.Rand) string {
-	n := 2 + rng.IntN(8)
-	name := func(i int) string { return fmt.Sprint("s", i) }
-	other := func(i int) string {
-		for {
-			if k := rng.IntN(n); k != i {
-				return name(k)
-			}
-		}
-	}
-	var steps []step
-	for i := range n {
-		s := step{"name": name(i)}
-		var deps []string
-		for _, k := range rng.Perm(max(i, 0))[:min(i, []int{0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3}[rng.IntN(12)])] {
-			deps = append(deps, name(k))
-		}
-		if slices.Sort(deps); len(deps) > 0 {
-			s["dependencies"] = deps
-			if rng.IntN(100) < 35 {
-				s["join"] = []string{"any", "settled"}[rng.IntN(2)]
-			}
-		}
-		switch k := rng.IntN(100); {
-		case k < 25:
-			signal := step{"name": "g_" + name(i)}
-			if s["type"], s["signal"] = "wait_signal", signal; rng.IntN(100) < 80 {
-				signal["timeout_ms"], signal["on_timeout"] = 1+rng.IntN(1_000_000), other(i)
-			}
-		case k < 35:
-			s["type"], s["timer"] = "wait_timer", step{"key": name(i), "delay_ms": 100_000_000_000}
-		default:
-			s["service_name"], s["handler_name"], s["retry"] = "svc", "h", step{"max_attempts": 1}
-			if rng.IntN(100) < 40 {
-				s["on_failure"] = other(i)
-			}
-			if rng.IntN(100) < 25 {
-				s["for_each"] = randomList(rng, steps)
-				if rng.IntN(2) == 0 {
-					s["max_parallel"] = 1 + rng.IntN(2)
-				}
-				if rng.IntN(2) == 0 {
-					s["tolerate"] = []any{1, 2, "50%", "34%"}[rng.IntN(4)]
-				}
-			}
-			if rng.IntN(100) < 25 {
-				s["repeat"] = randomRounds(rng, steps)
-			}
-			if rng.IntN(100) < 35 {
-				randomTemplates(rng, s, steps)
-			}
-		}
-		steps = append(steps, s)
-	}
-	for i, s := range steps {
-		if rng.IntN(100) < 30 {
-			s["when"] = randomCondition(rng, steps[:i])
-		}
-	}
-	def := step{"steps": steps}
-	if rng.IntN(100) < 20 {
-		def["timeout_ms"] = 1 + rng.IntN(2_000_000)
-	}
-	if rng.IntN(100) < 25 {
-		if def["output"] = randomTemplate(rng, steps); rng.IntN(5) == 0 {
-			def["output"] = "${ input.none.x }"
-		}
-	}
-	b, _ := json.Marshal(def)
-	return string(b)
-}
-
-// randomRounds makes a step repeat: mostly some rounds come to an end before they are used up.
-func randomRounds(rng *rand.Rand, before []step) step {
-	until := fmt.Sprintf("round == %d", rng.IntN(4))
-	switch k := rng.IntN(20); {
-	case k < 3:
-		until = []string{"output.n == 1", "output.round == 1 && input.yes", "input.no", "output.none.x", "output.n"}[rng.IntN(5)]
-	case k < 9 && len(before) > 0:
-		until = fmt.Sprintf("%s || steps[%q].state == %q", until, before[rng.IntN(len(before))]["name"], []string{"completed", "skipped"}[rng.IntN(2)])
-	}
-	r := step{"until": until, "max_rounds": 1 + rng.IntN(5)}
-	if rng.IntN(2) == 0 {
-		r["interval_ms"] = 1 + rng.IntN(1_000_000)
-		if rng.IntN(2) == 0 {
-			r["backoff_coefficient"], r["max_interval_ms"] = 2, 1_000_000
-		}
-	}
-	return r
-}
-
-// randomTemplates gives a task an input and object keys with expressions. Its keys are its own: what two steps do that want the same one is
-// not what is compared here.
-func randomTemplates(rng *rand.Rand, s step, before []step) {
-	own := fmt.Sprintf("%s-${ input.yes }", s["name"])
-	if s["for_each"] != nil {
-		own += "-${ index }"
-	}
-	if rng.IntN(3) > 0 {
-		s["input"] = step{"a": randomTemplate(rng, before), "b": step{"c": []any{randomTemplate(rng, before), 1}}}
-		if s["for_each"] != nil {
-			s["input"] = step{"a": randomTemplate(rng, before), "i": []string{"${ item }", "at ${ index }", "${ item.n }", "${ item == 1 }"}[rng.IntN(4)]}
-		}
-	}
-	if rng.IntN(3) == 0 {
-		s["object_keys"] = []any{own, own, "more-" + own}[:1+rng.IntN(3)]
-		if rng.IntN(4) == 0 {
-			s["object_keys"] = []any{[]string{`${ "" }`, `.${ "." }`, "${ input.list }"}[rng.IntN(3)]}
-		}
-	}
-}
-
-// randomTemplate is a text with expressions, of which few cannot be worked out.
-func randomTemplate(rng *rand.Rand, before []step) any {
-	some := []string{"plain", "${ input.list }", "${ input.none }", "is ${ input.yes } of $${ x } or ${input.no}", "${ input.yes && input.no }"}
-	if rng.IntN(12) == 0 {
-		some = []string{"${ input.none.x }", "a list: ${ input.list }", "nothing: ${ input.none }"}
-	}
-	for range min(len(before), 3) {
-		s := before[rng.IntN(len(before))]
-		some = append(some, fmt.Sprintf("${ steps.%s.state }", s["name"]), fmt.Sprintf("it is ${ steps[%q].state }", s["name"]))
-		if s["type"] != "wait_timer" {
-			some = append(some, fmt.Sprintf("${ steps.%s.output }", s["name"]))
-		}
-	}
-	return some[rng.IntN(len(some))]
-}
-
-// randomList is what a step goes over: rarely something that is no list.
-func randomList(rng *rand.Rand, before []step) any {
-	switch k := rng.IntN(20); {
-	case k < 8:
-		return slices.Repeat([]any{map[string]any{"n": 1}}, rng.IntN(5))
-	case k < 16 || len(before) == 0:
-		return "input.list"
-	case k < 17:
-		return "input.none"
-	default:
-		return fmt.Sprintf("steps.%s.output", before[rng.IntN(len(before))]["name"])
-	}
-}
-
-func randomCondition(rng *rand.Rand, before []step) string {
-	some := []string{"input.yes", "input.no", "!input.no && input.yes", "input.none.x"}
-	for range min(len(before), 3) {
-		s := before[rng.IntN(len(before))]
-		some = append(some, fmt.Sprintf("steps[%q].state == %q", s["name"], []string{"completed", "skipped", "failed", "timed_out"}[rng.IntN(4)]),
-			fmt.Sprintf("steps.%s.state != \"skipped\"", s["name"]))
-		if s["type"] != "wait_timer" && rng.IntN(2) == 0 {
-			some = append(some, fmt.Sprintf("steps.%s.output.n == 1", s["name"]))
-		}
-	}
-	return some[rng.IntN(len(some))]
 }
