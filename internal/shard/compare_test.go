@@ -131,7 +131,11 @@ func (c *comparison) live() bool {
 
 // next lets something happen on both. It reports false when nothing more can, or enough has.
 func (c *comparison) next() bool {
-	if c.rng.IntN(100) < 5 {
+	often := 1 // in a run that is finishing all this happens more often: few are, and not for long
+	if c.model.State == naive.Finishing {
+		often = 3
+	}
+	if c.rng.IntN(100) < 5*often {
 		c.met["restart"]++
 		c.facts = append(c.facts, "restart")
 		c.restart()
@@ -181,16 +185,19 @@ func (c *comparison) next() bool {
 		return c.do(naive.Fact{"resume"})
 	}
 	if len(all) == 0 {
+		if len(c.model.Enabled()) == 0 && !c.model.Paused && !c.apart {
+			c.t.Fatalf("definition %d: nothing can happen, and the run is %s\nafter %s\n%s", c.seed, c.model.State, strings.Join(c.facts, ", "), c.text)
+		}
 		return false
 	}
-	if !c.model.Paused && c.rng.IntN(100) < 4 {
+	if !c.model.Paused && c.rng.IntN(100) < 4*often {
 		c.met["pause"]++
 		if c.model.State == naive.Finishing {
 			c.met["a pause while finishing"]++
 		}
 		return c.do(naive.Fact{"pause"})
 	}
-	if open := c.openSteps(); len(open) > 0 && c.rng.IntN(100) < 5 {
+	if open := c.openSteps(); len(open) > 0 && c.rng.IntN(100) < 5*often {
 		what := []string{"op_complete", "op_skip", "op_fail"}[c.rng.IntN(3)]
 		c.met[what]++
 		if c.model.State == naive.Finishing {
@@ -198,7 +205,7 @@ func (c *comparison) next() bool {
 		}
 		return c.do(naive.Fact{what, open[c.rng.IntN(len(open))]})
 	}
-	if c.rng.IntN(100) < 2 {
+	if c.rng.IntN(100) < 2*often {
 		return c.do(naive.Fact{map[bool]string{true: "cancel", false: "force"}[c.model.State == naive.Running]})
 	}
 	return c.do(all[c.rng.IntN(len(all))])

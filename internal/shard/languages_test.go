@@ -14,6 +14,9 @@ import (
 func randomLanguage(rng *rand.Rand) string {
 	for {
 		text := tryLanguage(rng)
+		if text == "" {
+			continue
+		}
 		if _, err := naive.Parse([]byte(text)); err != nil {
 			continue
 		}
@@ -61,6 +64,9 @@ func tryLanguage(rng *rand.Rand) string {
 		}
 		steps = append(steps, s)
 	}
+	if turnsBack(steps) {
+		return ""
+	}
 	for i, s := range steps {
 		if rng.IntN(100) < 30 {
 			s["when"] = randomCondition(rng, steps[:i])
@@ -80,6 +86,37 @@ func tryLanguage(rng *rand.Rand) string {
 	}
 	b, _ := json.Marshal(def)
 	return string(b)
+}
+
+// turnsBack says whether a way along dependencies and branches leads back to where it began: most of what is made up is like that.
+func turnsBack(steps []step) bool {
+	next := map[string][]string{}
+	for _, s := range steps {
+		name := s["name"].(string)
+		deps, _ := s["dependencies"].([]string)
+		for _, d := range deps {
+			next[d] = append(next[d], name)
+		}
+		branch := s["on_failure"]
+		if signal, is := s["signal"].(step); is {
+			branch = signal["on_timeout"]
+		}
+		if e, is := branch.(string); is {
+			next[name] = append(next[name], e)
+		}
+	}
+	seen := map[string]int{} // 1: on the way, 2: done
+	var back func(string) bool
+	back = func(name string) bool {
+		if seen[name] > 0 {
+			return seen[name] == 1
+		}
+		seen[name] = 1
+		found := slices.ContainsFunc(next[name], back)
+		seen[name] = 2
+		return found
+	}
+	return slices.ContainsFunc(steps, func(s step) bool { return back(s["name"].(string)) })
 }
 
 // randomDeps lets a step depend on some of those before it.
