@@ -304,10 +304,20 @@ func (g Graph) beginFinally(t *Turn) {
 func (s *State) tried(i Instance, st *Step) {
 	switch {
 	case s.undo != nil && i == s.undo.i:
-		s.Touched = true
+		s.Touched, st.Tried = true, true
 	case s.compensable(i):
 		st.Tried = true
 	}
+}
+
+// StartCounts says whether it decides what the run does at its end that somebody has had the instance, whatever came of it: it is a
+// compensation, or is compensated when it was only started. Its start must be on disk before anybody works.
+func (s *State) StartCounts(i Instance) bool {
+	if !s.Graph.Endings() {
+		return false
+	}
+	undo := s.Spec(i).Compensate
+	return s.Target(i) != i || undo != nil && undo.AlsoIfStarted
 }
 
 // takeBackEnding folds, for a retry of the run, that its end is none: the steps of finally will run anew.
@@ -405,7 +415,7 @@ func (s *State) Compensation() (c Compensation, ok bool) {
 func (s *State) compensated() map[Instance]bool {
 	all := map[Instance]bool{}
 	over := s.undone
-	if s.undo != nil && s.Touched {
+	if s.undo != nil && s.undo.Tried {
 		over++
 	}
 	for _, i := range s.queue[:over] {

@@ -55,7 +55,7 @@
 //	lease           a worker's right to an attempt; a remote worker renews it, or loses the attempt
 //	token           what a remote worker names an attempt with
 //	boot            a random number of one start of the engine, in tokens: it tells apart two histories with the same numbers
-//	careful start   a start in this process that is on disk before its handler is called, since the step may have run before
+//	careful start   a start that is on disk before its handler is called: the step may have run before, or it counts that it began
 //	out             said of an attempt that a worker still had when its run ended; it holds its keys until it answers or is lost
 //	owed            what must still be done about an attempt, as the state has it; a start pays it
 //

@@ -40,7 +40,7 @@ func (r *Shard) Lend(f *leases.Handler, s *leases.Session) {
 	r.meters.started(run, slot)
 	keyed := len(run.S.Keys(slot.Step)) > 0
 	switch {
-	case s.Local && slot.Careful, !s.Local && keyed: // its start comes first
+	case s.Local && slot.Careful, !s.Local && keyed, run.S.StartCounts(slot.Step): // its start comes first
 		r.grants = append(r.grants, slot)
 		r.cfg.Host.Given(s, slot, nil, more)
 	case !s.Local:

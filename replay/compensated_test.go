@@ -1,0 +1,73 @@
+package replay_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/replay"
+)
+
+// A run was ended by force while a step was to be compensated. If nobody had that, a fork keeps the step; else it runs again.
+func TestAForkKeepsWhatNobodyBeganToCompensate(t *testing.T) {
+	for _, begun := range []bool{false, true} {
+		def, problems := flow.Parse([]byte(`{"steps": [
+			{"name": "a", "service_name": "s", "handler_name": "h", "compensate": {"handler_name": "undo"}},
+			{"name": "b", "service_name": "s", "handler_name": "h", "compensate": {"handler_name": "undo"}},
+			{"name": "c", "service_name": "s", "handler_name": "h", "retry": {"max_attempts": 1}}]}`))
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		g, err := flow.NewGraph(def)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := replay.New(g)
+		turn := &replay.Turn{S: s, At: 1, Seq: 1}
+		does := func(i replay.Instance) {
+			turn.Decide()
+			turn.Started(i, 1, "w", 1, false)
+		}
+		turn.Start("r", "w", 1, []byte("1"), "")
+		for _, i := range []replay.Instance{0, 1, 2} {
+			does(i)
+		}
+		turn.Complete(0, 1, []byte("1"), nil, 0)
+		turn.Complete(1, 1, []byte("1"), nil, 0)
+		turn.Fail(2, 1, replay.AttemptError{Code: "failed"})
+		turn.Decide()
+		now, _ := s.Compensation()
+		does(now.Now)
+		turn.Complete(now.Now, 1, []byte("1"), nil, 0)
+		turn.Decide()
+		if now, _ = s.Compensation(); begun {
+			does(now.Now)
+		}
+		turn.End("enough")
+		if turn.Err != nil {
+			t.Fatal(turn.Err)
+		}
+		for _, s := range []*replay.State{s, decoded(t, s)} {
+			plan, err := s.PlanFork(g, "c", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := []string{"a"}
+			if begun {
+				want = []string{}
+			}
+			if got := plan.Names(replay.ForkKept); !slices.Equal(got, want) {
+				t.Errorf("somebody had it: %v; a fork keeps %q, want %q", begun, got, want)
+			}
+		}
+	}
+}
+
+func decoded(t *testing.T, s *replay.State) *replay.State {
+	t.Helper()
+	again, err := replay.Decode(s.Append(nil), s.Graph)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return again
+}
