@@ -442,6 +442,15 @@ func nameOf(w string) string {
 	return w
 }
 
+// began is when a worker got an attempt: what the run's history says, so that a restart changes nothing, or what the hub knows while the
+// start is not recorded yet.
+func began(s *replay.State, slot *leases.Slot) int64 {
+	if st := s.At(slot.Step); st != nil && st.State == replay.StepRunning && st.Attempt == slot.Attempt {
+		return st.Since
+	}
+	return slot.StartedAt
+}
+
 func where(s *leases.Slot) string {
 	if s.Local {
 		return "in the engine's own process"
@@ -477,7 +486,7 @@ func explainTask(r books, run *shard.Run, i int32, out *Reason) {
 	case st.State == replay.StepScheduled && slot == nil && r.still(s):
 		out.Code, out.Detail = model.ReasonPaused, fmt.Sprintf("is handed out to %s/%s when run %s is resumed", def.Service, def.Handler, s.ID)
 	case slot != nil && slot.State != leases.Queued:
-		out.Detail = fmt.Sprintf("is running attempt %d %s since %s", st.Attempt, where(slot), rfc3339.Format(slot.StartedAt))
+		out.Detail = fmt.Sprintf("is running attempt %d %s since %s", st.Attempt, where(slot), rfc3339.Format(began(s, slot)))
 		if silent, until := r.Silence(slot, r.now); until != 0 && silent >= 1000 {
 			out.Detail += fmt.Sprintf("; the worker was last heard of %d s ago: unless it speaks, its lease ends at %s and the step is offered to others", silent/1000, rfc3339.Format(until))
 			out.Command = "agnt5d workers"

@@ -453,7 +453,7 @@ func (e *Engine) Workers(ctx context.Context) ([]Worker, error) {
 					continue
 				}
 				w.Running = append(w.Running, model.Task{WorkflowID: run.S.ID, Step: run.S.Name(slot.Step), Attempt: slot.Attempt,
-					Since: rfc3339.Format(slot.StartedAt), Cancelled: slot.State == leases.Cancelled, Heartbeat: slot.Details})
+					Since: rfc3339.Format(began(run.S, slot)), Cancelled: slot.State == leases.Cancelled, Heartbeat: slot.Details})
 			}
 			for _, t := range e.h.Hung(s, now.Mono) {
 				w.Hung = append(w.Hung, hungTask(r, t, now))

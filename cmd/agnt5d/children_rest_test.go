@@ -29,7 +29,7 @@ func TestNothingIsTakenBackWhileAHandlerOfAChildIsAtWork(t *testing.T) {
 		calls = append(calls, what)
 	}
 	under, release := make(chan string, 1), make(chan bool)
-	d.serve(t, "svc", client.WorkerOptions{}, map[string]worker.Func{
+	stop := d.serve(t, "svc", client.WorkerOptions{}, map[string]worker.Func{
 		"book": func(context.Context, *worker.Task) (json.RawMessage, error) { return nil, nil },
 		"load": func(_ context.Context, task *worker.Task) (json.RawMessage, error) { // it does not look whether it is cancelled
 			under <- task.WorkflowID
@@ -56,6 +56,7 @@ func TestNothingIsTakenBackWhileAHandlerOfAChildIsAtWork(t *testing.T) {
 	d.say(t, 0, waits, "explain", "b1")
 	close(release)
 	d.say(t, exitCancelled, "b1  cancelled", "wait", "b1", "--timeout", "60s")
+	stop() // before the daemon is
 	d.say(t, 0, "compensated 1 of 1", "show", "b1")
 	if want := []string{"loaded", "unbooked"}; !slices.Equal(calls, want) {
 		t.Errorf("%q, want %q", calls, want)

@@ -81,7 +81,10 @@ func setOutputs(texts []string) (map[string]any, error) {
 			return nil, exit(exitUsage, "--set %s: want STEP=JSON", text)
 		}
 		if err := flow.CheckJSON([]byte(output), 0); err != nil {
-			return nil, exit(exitUsage, "--set %s: the output is not JSON: %v", step, err)
+			if isWord(output) {
+				return nil, exit(exitUsage, "--set %s: the output %w; a text needs quotes around it: --set '%s=\"%s\"'", step, err, step, clip(output, 60))
+			}
+			return nil, exit(exitUsage, "--set %s: the output %w", step, err)
 		}
 		if _, twice := set[step]; twice {
 			return nil, exit(exitUsage, "--set %s is given twice", step)

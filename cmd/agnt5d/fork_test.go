@@ -80,7 +80,8 @@ func TestAForkOverKills(t *testing.T) {
 	d.say(t, 5, "workflow_not_found", "fork", "r1", "--from", "ship", "--version", "2")
 	d.say(t, 5, "run_not_found", "fork", "r9", "--from", "ship")
 	d.say(t, 2, "wants --from", "fork", "r1")
-	d.say(t, 2, "not JSON", "fork", "r1", "--from", "ship", "--set", "pick={")
+	d.say(t, 2, "--set pick: the output is not JSON: unexpected end of JSON input at byte 1, line 1\n", "fork", "r1", "--from", "ship", "--set", "pick={")
+	d.say(t, 2, `; a text needs quotes around it: --set 'pick="two"'`, "fork", "r1", "--from", "ship", "--set", "pick=two")
 	d.say(t, 0, "kept:               pick, each, again, go, risky, mend, never\nruns again:         ship, last\nmay repeat outside: ship\n", "fork", "r1", "--from", "ship", "--plan")
 	d.say(t, 5, "run_not_found", "show", "f1")
 
