@@ -15,6 +15,7 @@ type forkBody struct {
 	InputData  json.RawMessage            `json:"input_data,omitempty"`  // any JSON; absent: that of the run
 	Version    uint32                     `json:"version,omitempty"`     // of the workflow; absent or 0: that of the run
 	WorkflowID *string                    `json:"workflow_id,omitempty"` // of the new run; absent: one is made
+	Reason     string                     `json:"reason,omitempty"`      // kept in the history of the new run
 	Plan       bool                       `json:"plan,omitempty"`        // only say what would become of each step
 }
 
@@ -23,7 +24,7 @@ func (s *Server) forkRun(w http.ResponseWriter, r *http.Request) error {
 	if err := s.decode(r, &in); err != nil {
 		return err
 	}
-	f := engine.Fork{From: in.From, Version: in.Version, Set: map[string]any{}}
+	f := engine.Fork{From: in.From, Version: in.Version, Reason: in.Reason, Set: map[string]any{}}
 	for step, output := range in.Set {
 		f.Set[step] = output
 	}

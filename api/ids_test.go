@@ -187,7 +187,7 @@ func TestIDsMayHoldSlashes(t *testing.T) {
 				t.Errorf("%q: %s: %v", id, what, err)
 			}
 		}
-		for _, err := range []error{c.Retry(ctx, id), c.FireTimer(ctx, id, "retry"), c.Cancel(ctx, id, "")} {
+		for _, err := range []error{c.Retry(ctx, id, ""), c.FireTimer(ctx, id, "retry"), c.Cancel(ctx, id, "")} {
 			if err != nil && !(len(id) < 500 && strings.Contains(err.Error(), "run_finished")) {
 				t.Errorf("%q: %v", id, err)
 			}

@@ -264,8 +264,8 @@ func (s *Server) manyPaused(w http.ResponseWriter, r *http.Request, are bool, do
 }
 
 func (s *Server) retryMany(w http.ResponseWriter, r *http.Request) error {
-	return s.many(w, r, "retried", []string{"failed", "cancelled"}, func(ctx context.Context, runs []string, _ string) (int, error) {
-		return each(runs, func(id string) error { return s.eng.Retry(ctx, id) })
+	return s.many(w, r, "retried", []string{"failed", "cancelled"}, func(ctx context.Context, runs []string, reason string) (int, error) {
+		return each(runs, func(id string) error { return s.eng.Retry(ctx, id, reason) })
 	})
 }
 

@@ -326,6 +326,7 @@ func (s *Server) signalRun(w http.ResponseWriter, r *http.Request) error {
 type cancelBody struct {
 	Reason string `json:"reason,omitempty"`
 	Force  bool   `json:"force,omitempty"` // end it at once: compensate nothing more, and run no finally step
+	Plan   bool   `json:"plan,omitempty"`  // only say what it would do
 }
 
 type accepted struct {
@@ -338,6 +339,9 @@ func (s *Server) cancelRun(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id := r.PathValue("id")
+	if in.Plan {
+		return s.plan(w, r, engine.Deed{Do: model.DeedCancel, Force: in.Force})
+	}
 	cancel := s.eng.Cancel
 	if in.Force {
 		cancel = s.eng.CancelNow
@@ -351,12 +355,22 @@ func (s *Server) cancelRun(w http.ResponseWriter, r *http.Request) error {
 // noBody takes nothing, or an empty object.
 type noBody struct{}
 
+// retryBody says why a run is retried.
+type retryBody struct {
+	Reason string `json:"reason,omitempty"` // kept in the run's history
+	Plan   bool   `json:"plan,omitempty"`   // only say what it would do
+}
+
 func (s *Server) retryRun(w http.ResponseWriter, r *http.Request) error {
-	if err := s.decode(r, &noBody{}); err != nil {
+	var in retryBody
+	if err := s.decode(r, &in); err != nil {
 		return err
 	}
 	id := r.PathValue("id")
-	if err := s.eng.Retry(r.Context(), id); err != nil {
+	if in.Plan {
+		return s.plan(w, r, engine.Deed{Do: model.DeedRetry})
+	}
+	if err := s.eng.Retry(r.Context(), id, in.Reason); err != nil {
 		return err
 	}
 	return s.reply(w, http.StatusAccepted, accepted{id})

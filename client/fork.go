@@ -17,6 +17,7 @@ type Fork struct {
 	Input   any            // of the new run; nil: that of the run forked from
 	Version uint32         // of the workflow; 0: that of the run forked from
 	ID      string         // of the new run; "": one is made
+	Reason  string         // why; history shows it
 }
 
 // Fork forks a run that has ended. The same fork with the same ID gives the run that exists, with Created false.
@@ -42,6 +43,9 @@ func (c *Client) fork(ctx context.Context, run string, f Fork, plan bool) (*mode
 	}
 	if plan {
 		body["plan"] = true
+	}
+	if f.Reason != "" {
+		body["reason"] = f.Reason
 	}
 	if f.Version != 0 {
 		body["version"] = f.Version

@@ -151,6 +151,10 @@ var calls = map[string]call{
 		_, err := c.PlanFork(ctx, s[0], client.Fork{From: "a"})
 		return err
 	}},
+	"Plan": {2, func(ctx context.Context, c *client.Client, s []string) error {
+		_, err := c.Plan(ctx, s[0], client.Deed{Do: "skip", Step: s[1]})
+		return err
+	}},
 	"SkipStep": {2, func(ctx context.Context, c *client.Client, s []string) error { return c.SkipStep(ctx, s[0], s[1], "") }},
 	"FailStep": {2, func(ctx context.Context, c *client.Client, s []string) error { return c.FailStep(ctx, s[0], s[1], "") }},
 	"PauseMany": {0, func(ctx context.Context, c *client.Client, s []string) error {
@@ -173,7 +177,7 @@ var calls = map[string]call{
 	"ResumeService": {1, func(ctx context.Context, c *client.Client, s []string) error { return c.ResumeService(ctx, s[0], "") }},
 	"Pause":         {1, func(ctx context.Context, c *client.Client, s []string) error { return c.Pause(ctx, s[0], "") }},
 	"Resume":        {1, func(ctx context.Context, c *client.Client, s []string) error { return c.Resume(ctx, s[0], "") }},
-	"Retry":         {1, func(ctx context.Context, c *client.Client, s []string) error { return c.Retry(ctx, s[0]) }},
+	"Retry":         {1, func(ctx context.Context, c *client.Client, s []string) error { return c.Retry(ctx, s[0], "") }},
 	"DeleteMany": {0, func(ctx context.Context, c *client.Client, s []string) error {
 		_, err := c.DeleteMany(ctx, client.Filter{}, client.ManyOptions{All: true})
 		return err

@@ -110,7 +110,7 @@ type ManyOptions struct {
 	All bool
 	// DryRun counts what matches and does nothing.
 	DryRun bool
-	// Reason is kept in the history of each run that is cancelled; at most 1,024 bytes.
+	// Reason is kept in the history of each run that is cancelled or retried; at most 1,024 bytes.
 	Reason string
 }
 

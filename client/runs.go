@@ -368,9 +368,13 @@ func (c *Client) CancelNow(ctx context.Context, run, reason string) error {
 	return c.post(ctx, path("v1", "runs", run, "cancel"), map[string]any{"reason": reason, "force": true}, nil)
 }
 
-// Retry reopens a failed or cancelled run: what was settled stays, the failed step and the cancelled ones begin anew.
-func (c *Client) Retry(ctx context.Context, run string) error {
-	return c.post(ctx, path("v1", "runs", run, "retry"), map[string]any{}, nil)
+// Retry reopens a failed or cancelled run: what was settled stays, the failed step and the cancelled ones begin anew. History keeps the reason.
+func (c *Client) Retry(ctx context.Context, run, reason string) error {
+	body := map[string]any{}
+	if reason != "" {
+		body["reason"] = reason
+	}
+	return c.post(ctx, path("v1", "runs", run, "retry"), body, nil)
 }
 
 // Pause pauses a run: no task of it is handed out, and no time of it comes, until it is resumed. History keeps the reason.

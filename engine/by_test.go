@@ -17,7 +17,7 @@ func TestHistorySaysWhoDidIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, err := range []error{eng.Signal(ada, id, "go", nil), eng.FireTimer(ada, id, "later"), eng.Cancel(ada, id, "enough"), eng.Retry(t.Context(), id)} {
+	for _, err := range []error{eng.Signal(ada, id, "go", nil), eng.FireTimer(ada, id, "later"), eng.Cancel(ada, id, "enough"), eng.Retry(t.Context(), id, "")} {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -516,16 +516,20 @@ func (e *Engine) cancel(ctx context.Context, run, reason string, force bool) err
 	return refusal.OfRun(run, err)
 }
 
-// Retry reopens a failed or cancelled run: what was settled stays, the failed step and each cancelled one become ready anew.
-func (e *Engine) Retry(ctx context.Context, run string) error {
-	return refusal.OfRun(run, e.retry(ctx, run))
+// Retry reopens a failed or cancelled run: what was settled stays, the failed step and each cancelled one become ready anew. History keeps the
+// reason.
+func (e *Engine) Retry(ctx context.Context, run, reason string) error {
+	return refusal.OfRun(run, e.retry(ctx, run, reason))
 }
 
-func (e *Engine) retry(ctx context.Context, run string) error {
-	in := &shard.Retry{By: byOf(ctx), ID: run}
+func (e *Engine) retry(ctx context.Context, run, reason string) error {
+	if len(reason) > maxReason {
+		return badRequest("reason: %d bytes, the limit is %d", len(reason), maxReason)
+	}
+	in := &shard.Retry{By: byOf(ctx), ID: run, Reason: reason}
 	for range 3 {
 		err := callErr(ctx, e, func(done func(error)) shard.Input {
-			in = &shard.Retry{By: byOf(ctx), ID: run, State: in.State, Reply: done}
+			in = &shard.Retry{By: byOf(ctx), ID: run, Reason: reason, State: in.State, Reply: done}
 			return in
 		})
 		if !errors.Is(err, shard.ErrAway) {

@@ -187,7 +187,7 @@ func TestARetriedStepDoesWithoutItsDeletedChild(t *testing.T) {
 	if err := eng.Delete(t.Context(), first); err != nil {
 		t.Fatal(err)
 	}
-	if err := eng.Retry(t.Context(), "p"); err != nil {
+	if err := eng.Retry(t.Context(), "p", ""); err != nil {
 		t.Fatal(err)
 	}
 	until(t, func() bool { c := child(); return c != "" && c != first }, func() string { return "the child is still " + child() })

@@ -287,7 +287,7 @@ func TestOneDamagedRunIsQuarantinedAndTheOthersGoOn(t *testing.T) {
 	if s, err := eng.Status(t.Context(), "two"); err != nil || s.State != "cancelled" {
 		t.Fatalf("%+v %v", s, err)
 	}
-	if err := eng.Retry(t.Context(), "two"); !errors.Is(err, engine.ErrRunQuarantined) {
+	if err := eng.Retry(t.Context(), "two", ""); !errors.Is(err, engine.ErrRunQuarantined) {
 		t.Errorf("retry: %v", err)
 	}
 	if err := eng.Close(); err != nil {

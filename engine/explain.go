@@ -341,7 +341,11 @@ func reason(r books, run *shard.Run, i int32, depth int) Reason {
 		policy := flow.RetryPolicy(def)
 		out.Detail = fmt.Sprintf("failed attempt %d of %d (%s); retry %d of %d", st.Failures, policy.MaxAttempts, errorText(st.Error), st.Failures, policy.MaxAttempts-1)
 		if st.Due != 0 { // 0: between the failure and its RetrySet
-			out.Detail += " at " + due + r.overdue(s, st.Due) + "; only a cancel and a retry of the whole run would begin the step anew sooner"
+			out.Detail += " at " + due + r.overdue(s, st.Due)
+			if s.Parent != nil && !s.Parent.Abandon { // its parent decides whether it is retried
+				break
+			}
+			out.Detail += "; only a cancel and a retry of the whole run would begin the step anew sooner"
 			if id := ids.Word(s.ID); !r.past { // two commands, of which neither alone helps: they stand in the text
 				out.Detail += fmt.Sprintf(": agnt5d cancel %s, then agnt5d retry %s", id, id)
 			}

@@ -174,7 +174,7 @@ func TestTheLoopNeverWaitsForTheJournal(t *testing.T) {
 	if _, err := eng.Status(ctx, "sleeper-2"); err != nil {
 		t.Error(err)
 	}
-	must("retry", eng.Retry(ctx, "failed"))
+	must("retry", eng.Retry(ctx, "failed", ""))
 	completes("failed")
 	must("delete", eng.Delete(ctx, "deleted"))
 	start("naps", "nap")

@@ -23,6 +23,7 @@ type Fork struct {
 	Input   any            // of the new run; nil: that of the run forked from
 	Version uint32         // of the workflow; 0: that of the run forked from
 	ID      string         // of the new run; "": one is made
+	Reason  string         // why; history shows it
 }
 
 // Forked is the answer to a fork.
@@ -58,7 +59,10 @@ func (e *Engine) Fork(ctx context.Context, run string, f Fork) (Forked, error) {
 	}
 	in := &shard.Start{By: byOf(ctx), ID: out.WorkflowID, Given: f.ID != "", Workflow: s.Workflow, Version: version, Input: input, Tags: s.Tags}
 	of.Run = s.Run
-	in.Fork, err = e.takenOver(s, plan, of, set)
+	in.Fork, err = e.takenOver(s, plan, of, set, in)
+	if in.Fork != nil {
+		in.Fork.Reason = f.Reason
+	}
 	if err == nil && input == nil {
 		in.Input, err = e.archive.Payload(s.Input)
 	}
@@ -116,11 +120,27 @@ func (e *Engine) PlanFork(ctx context.Context, run string, f Fork) (Forked, erro
 }
 
 func shownPlan(p *replay.ForkPlan) *ForkPlan {
-	return &ForkPlan{Kept: p.Names(replay.ForkKept), Set: p.Names(replay.ForkSet), RunsAgain: p.Names(replay.ForkAgain, replay.ForkRepeat), MayRepeat: p.Names(replay.ForkRepeat)}
+	out := &ForkPlan{Kept: p.Names(replay.ForkKept), Set: p.Names(replay.ForkSet), RunsAgain: p.Names(replay.ForkAgain, replay.ForkRepeat), MayRepeat: p.Names(replay.ForkRepeat),
+		Why: map[string]model.ForkWhy{}}
+	steps := p.Graph.Def.Steps
+	for i, what := range p.Steps {
+		if what != replay.ForkAgain && what != replay.ForkRepeat {
+			continue
+		}
+		why := model.ForkWhy{Code: p.Why[i].Code}
+		if why.Code == replay.ForkAfter || why.Code == replay.ForkAfterSet {
+			why.After = steps[p.Why[i].After].Name
+		}
+		out.Why[steps[i].Name] = why
+	}
+	return out
 }
 
 // askedFork checks what was asked for, and gives what tells it from another fork.
 func (e *Engine) askedFork(run string, f Fork) (of replay.Forked, set map[string][]byte, input []byte, err error) {
+	if len(f.Reason) > maxReason {
+		return of, nil, nil, badRequest("reason: %d bytes, the limit is %d", len(f.Reason), maxReason)
+	}
 	if f.ID != "" {
 		if err := flow.ValidRunID(f.ID); err != nil {
 			return of, nil, nil, badRequest("workflow_id: %v", err)
@@ -195,15 +215,20 @@ func (e *Engine) planFork(ctx context.Context, run string, f Fork) (s *replay.St
 }
 
 // takenOver reads from the journal what a fork takes over.
-func (e *Engine) takenOver(s *replay.State, plan *replay.ForkPlan, of replay.Forked, set map[string][]byte) (*shard.Fork, error) {
+func (e *Engine) takenOver(s *replay.State, plan *replay.ForkPlan, of replay.Forked, set map[string][]byte, in *shard.Start) (*shard.Fork, error) {
 	out := &shard.Fork{Of: of, Digest: plan.Graph.Digest, Set: map[replay.Instance][]byte{}}
+	besides := len(in.Input)
+	if in.Input == nil {
+		besides = int(s.Input.Len)
+	}
 	for name, raw := range set {
 		out.Set[plan.Graph.Index[name]] = raw
+		besides += len(raw)
 	}
 	if err := plan.Fits(s, out.Set); err != nil {
 		return nil, err
 	}
 	var err error
-	out.Kept, err = s.Keep(plan, func(p replay.Payload) ([]byte, error) { return e.archive.Payload(p) })
+	out.Kept, err = s.Keep(plan, besides, func(p replay.Payload) ([]byte, error) { return e.archive.Payload(p) })
 	return out, err
 }

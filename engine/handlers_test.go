@@ -205,7 +205,7 @@ func TestWhatIsRefusedIsNamedAndNotJournaled(t *testing.T) {
 		"signal to nobody":     {eng.Signal(t.Context(), "nobody", "go", nil), "no such run"},
 		"signal name":          {eng.Signal(t.Context(), id, "a/b", nil), "signal name"},
 		"signal payload":       {eng.Signal(t.Context(), id, "go", json.RawMessage("nope")), "payload"},
-		"retry of a live run":  {eng.Retry(t.Context(), id), "only a failed or cancelled run"},
+		"retry of a live run":  {eng.Retry(t.Context(), id, ""), "only a failed or cancelled run"},
 		"no such timer":        {eng.FireTimer(t.Context(), id, "t"), "no such timer"},
 		"delete a live run":    {eng.Delete(t.Context(), id), "has not finished"},
 		"cancel nobody":        {eng.Cancel(t.Context(), "nobody", ""), "no such run"},

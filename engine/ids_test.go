@@ -48,7 +48,7 @@ func TestNothingIsCalledByAPlaceInAPath(t *testing.T) {
 				t.Errorf("%s %q: %v", what, bad, err)
 			}
 		}
-		for what, err := range map[string]error{"cancel": eng.Cancel(ctx, bad, ""), "retry": eng.Retry(ctx, bad), "delete": eng.Delete(ctx, bad), "fire": eng.FireTimer(ctx, bad, "t"),
+		for what, err := range map[string]error{"cancel": eng.Cancel(ctx, bad, ""), "retry": eng.Retry(ctx, bad, ""), "delete": eng.Delete(ctx, bad), "fire": eng.FireTimer(ctx, bad, "t"),
 			"signal": eng.Signal(ctx, bad, "go", nil), "status": second(eng.Status(ctx, bad)), "history": second(eng.History(ctx, bad, 0, 10)), "explain": second(eng.Explain(ctx, bad)), "wait": second(eng.Wait(ctx, bad))} {
 			if !errors.Is(err, ErrRunNotFound) {
 				t.Errorf("%s of run %q: %v", what, bad, err)

@@ -239,7 +239,7 @@ func TestRunsOfANewerReleaseWaitForIt(t *testing.T) {
 				t.Errorf("%s: %v %v", id, why, err)
 			}
 			for what, err := range map[string]error{
-				"signal": eng.Signal(t.Context(), id, "go", nil), "cancel": eng.Cancel(t.Context(), id, ""), "retry": eng.Retry(t.Context(), id),
+				"signal": eng.Signal(t.Context(), id, "go", nil), "cancel": eng.Cancel(t.Context(), id, ""), "retry": eng.Retry(t.Context(), id, ""),
 				"fire": eng.FireTimer(t.Context(), id, "x"), "delete": eng.Delete(t.Context(), id),
 			} {
 				if !errors.Is(err, engine.ErrNewerRelease) {

@@ -60,10 +60,17 @@ type Fork struct {
 
 // ForkPlan says what becomes of each step in a fork, each list in the order of the definition.
 type ForkPlan struct {
-	Kept      []string `json:"kept"`       // taken over; they never run there
-	Set       []string `json:"set"`        // they count as completed, with the outputs that were given
-	RunsAgain []string `json:"runs_again"` // the rest: they run again, or for the first time
-	MayRepeat []string `json:"may_repeat"` // of those, the tasks that were attempted before: what they do outside may happen twice
+	Kept      []string           `json:"kept"`       // taken over; they never run there
+	Set       []string           `json:"set"`        // they count as completed, with the outputs that were given
+	RunsAgain []string           `json:"runs_again"` // the rest: they run again, or for the first time
+	MayRepeat []string           `json:"may_repeat"` // of those, finally steps among them, the tasks that were attempted before: what they do outside may happen twice
+	Why       map[string]ForkWhy `json:"why"`        // why each step of runs_again does
+}
+
+// ForkWhy is why a step runs again in a fork.
+type ForkWhy struct {
+	Code  string `json:"code"`            // from, after, after_set, not_settled, compensated, new, other_type, other_branch, finally
+	After string `json:"after,omitempty"` // of after and after_set: the step before it that runs again, or was set
 }
 
 // AsOf is the event of a run after which a status was so.
@@ -138,7 +145,8 @@ type StepStatus struct {
 type Parent struct {
 	WorkflowID string `json:"workflow_id"`
 	Step       string `json:"step"`
-	Index      *int   `json:"index,omitempty"` // of a step with for_each: which item's child it is
+	Index      *int   `json:"index,omitempty"`   // of a step with for_each: which item's child it is
+	Abandon    bool   `json:"abandon,omitempty"` // it goes on when that step ends without it, and is retried by itself
 }
 
 // ItemPage is some of the items of a step with for_each, in the order of the list.

@@ -129,7 +129,7 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 	if !s.Status.Live() {
 		return "the run is " + s.Status.String()
 	}
-	if s.Graph.Endings() && st != nil && !ofRun(e.Kind) && !s.moves(e.Step) {
+	if s.Graph.Endings() && st != nil && !ofRun(e.Kind) && !s.moves(e.Step) && !s.mends(e, st) {
 		return fmt.Sprintf("the run is %s, and it is not the turn of the step", s.Status)
 	}
 	if st != nil && !st.corrected {

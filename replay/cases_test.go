@@ -302,7 +302,7 @@ func (c *oneCase) happens(turn *replay.Turn, f []string) error {
 		if err := s.MatchRetry(); err != nil {
 			return err
 		}
-		turn.Reopen()
+		turn.Reopen("")
 	case "pause":
 		turn.Pause("")
 	case "resume":

@@ -40,7 +40,7 @@ func (s *State) MatchCorrect(step string, as Correction, output []byte) (Instanc
 		return i, s.matchItem(i)
 	}
 	st := &s.Steps[i]
-	failed := st.State == StepFailed && !s.settled(i) && as != CorrectFail
+	failed := st.State == StepFailed && (!s.settled(i) || s.failedInFinally(i)) && as != CorrectFail
 	switch {
 	case s.Status == Quarantined || s.Status == Failed && s.Hurt:
 		return i, refusal.ErrRunQuarantined
@@ -59,6 +59,17 @@ func (s *State) MatchCorrect(step string, as Correction, output []byte) (Instanc
 	return i, nil
 }
 
+// failedInFinally says whether the run has failed by the step, which is one of finally. When it is mended, the run is opened again as by a
+// retry: the others of finally run anew.
+func (s *State) failedInFinally(i Instance) bool {
+	return s.Status == Failed && s.Fault != nil && s.Fault.Code == failure.FinallyFailed && s.Graph.Final(i) && !s.Steps[i].Caught
+}
+
+// mends says whether the event ends a step of finally by hand in a run that was opened again for that, before finally has begun.
+func (s *State) mends(e *event.Event, st *Step) bool {
+	return s.Status == Running && int(e.Step) < len(s.Steps) && s.Graph.Final(e.Step) && (e.Kind == event.StepCorrected || st.corrected)
+}
+
 // matchItem says why an item cannot be corrected.
 func (s *State) matchItem(i Instance) error {
 	l, k := s.itemAt(i)
@@ -74,7 +85,7 @@ func (s *State) matchItem(i Instance) error {
 // Correct ends a step, or an item, as an operator says. MatchCorrect must have allowed it. A failed run is opened again for it.
 func (t *Turn) Correct(i Instance, as Correction, output []byte, why string) {
 	if t.S.Status == Failed {
-		t.Reopen()
+		t.Reopen("")
 	}
 	t.add(event.Event{Kind: event.StepCorrected, Step: i, Code: string(as), Message: why, By: t.By})
 	if t.Err != nil {

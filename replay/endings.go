@@ -291,10 +291,10 @@ func (s *State) finallyBegan(at int64) string {
 	return ""
 }
 
-// beginFinally looks at the steps of finally that depend on nothing.
+// beginFinally looks at the steps of finally. What they depend on has settled already when an operator ended it as he opened the run again.
 func (g Graph) beginFinally(t *Turn) {
 	for i := int(g.Main); i < len(t.S.Steps); i++ {
-		if st := &t.S.Steps[i]; st.need == 0 && st.State == StepPending {
+		if ready(&t.S.Steps[i]) {
 			t.S.agenda.push(Instance(i))
 		}
 	}

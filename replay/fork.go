@@ -26,8 +26,28 @@ type Forked struct {
 type ForkPlan struct {
 	Graph *flow.Graph
 	Steps []ForkStep // by the steps of Graph
+	Why   []ForkWhy  // the same: why it runs again
 	of    []Instance // the same step in the run forked from; -1: it has none
 }
+
+// ForkWhy is why a step runs again in a fork.
+type ForkWhy struct {
+	Code  string
+	After Instance // of ForkAfter and ForkAfterSet: the step before it
+}
+
+// Why a step runs again in a fork.
+const (
+	ForkFrom        = "from"         // it is the one from which the fork runs again
+	ForkAfter       = "after"        // it comes after one that runs again
+	ForkAfterSet    = "after_set"    // it comes after one that was set
+	ForkNotSettled  = "not_settled"  // it had not settled
+	ForkCompensated = "compensated"  // it was taken back
+	ForkNew         = "new"          // the other run's version had no such step
+	ForkOtherType   = "other_type"   // there it is another type of step
+	ForkOtherBranch = "other_branch" // it failed or timed out, and what that leads to is another step there
+	ForkFinally     = "finally"      // steps of finally always run
+)
 
 // ForkStep is what becomes of a step in a fork.
 type ForkStep uint8
@@ -39,7 +59,7 @@ const (
 	ForkRepeat                 // it runs again, and was attempted before: what it does outside may happen twice
 )
 
-// MaxFork is how many bytes a fork may take over: its first record holds them.
+// MaxFork is how many bytes the first record of a fork may have: it holds all that the fork takes over, its input and what was set.
 const MaxFork = 128 << 20
 
 // MatchFork says why a run cannot be forked.
@@ -59,9 +79,16 @@ func (s *State) PlanFork(g *flow.Graph, from string, set []string) (*ForkPlan, e
 	if err := s.MatchFork(); err != nil {
 		return nil, err
 	}
-	p := &ForkPlan{Graph: g, Steps: make([]ForkStep, len(g.Def.Steps)), of: make([]Instance, len(g.Def.Steps))}
-	var again []Instance
-	for _, name := range append([]string{from}, set...) {
+	n := len(g.Def.Steps)
+	p := &ForkPlan{Graph: g, Steps: make([]ForkStep, n), Why: make([]ForkWhy, n), of: make([]Instance, n)}
+	var again []Instance // in turn: what runs again by itself first
+	add := func(i Instance, code string, after Instance) {
+		if p.Why[i].Code == "" {
+			p.Why[i] = ForkWhy{code, after}
+			again = append(again, i)
+		}
+	}
+	for k, name := range append([]string{from}, set...) {
 		i, ok := g.Index[name]
 		if !ok {
 			return nil, fmt.Errorf("step %q: %w", name, refusal.ErrStepNotFound)
@@ -69,49 +96,71 @@ func (s *State) PlanFork(g *flow.Graph, from string, set []string) (*ForkPlan, e
 		if g.Final(i) {
 			return nil, fmt.Errorf("step %q is one of finally, which always runs: %w", name, refusal.ErrStepNotFound)
 		}
-		again = append(again, i)
+		if k == 0 && !slices.Contains(set, from) {
+			add(i, ForkFrom, 0)
+		} else {
+			add(i, forkSet, 0)
+		}
 	}
 	undone := s.compensated()
 	for k := range p.of {
-		i := Instance(k)
-		if p.of[k] = s.same(g, i); p.of[k] < 0 || !s.settled(p.of[k]) || undone[p.of[k]] {
-			again = append(again, i)
+		i, code := Instance(k), ""
+		switch p.of[k], code = s.same(g, i); {
+		case code != "":
+			add(i, code, 0)
+		case !s.settled(p.of[k]):
+			add(i, ForkNotSettled, 0)
+		case undone[p.of[k]]:
+			add(i, ForkCompensated, 0)
 		}
 	}
-	for len(again) > 0 {
-		i := again[len(again)-1]
-		again = again[:len(again)-1]
-		if p.Steps[i] != ForkKept {
-			continue
-		}
+	for k := 0; k < len(again); k++ {
+		i := again[k]
 		p.Steps[i] = ForkAgain
 		if was := p.of[i]; was >= 0 && s.attempted(was) {
 			p.Steps[i] = ForkRepeat
 		}
-		again = append(again, g.Dependents[i]...)
-		if b := g.Branch[i]; b >= 0 {
-			again = append(again, b)
+		code := ForkAfter
+		if p.Why[i].Code == forkSet {
+			p.Steps[i], code = ForkSet, ForkAfterSet
 		}
-	}
-	for _, name := range set {
-		p.Steps[g.Index[name]] = ForkSet
+		for _, d := range g.Dependents[i] {
+			add(d, code, i)
+		}
+		if b := g.Branch[i]; b >= 0 {
+			add(b, code, i)
+		}
 	}
 	return p, nil
 }
 
-// same gives the step that a step of another version is in this run; -1: there is none, or it is another kind of step there.
-func (s *State) same(g *flow.Graph, i Instance) Instance {
+// forkSet is the Why of a step that was set.
+const forkSet = "set"
+
+// same gives the step that a step of another version is in this run; -1: there is none. Unless why is "", what it was there cannot be kept.
+func (s *State) same(g *flow.Graph, i Instance) (was Instance, why string) {
 	now := &g.Def.Steps[i]
 	was, ok := s.Graph.Index[now.Name]
-	if !ok || g.Final(i) || s.Graph.Final(was) { // steps of finally always run
-		return -1
+	if ok && s.Graph.Final(was) != g.Final(i) {
+		ok = false
+	}
+	switch {
+	case !ok && g.Final(i):
+		return -1, ForkFinally
+	case !ok:
+		return -1, ForkNew
 	}
 	old, st := &s.Graph.Def.Steps[was], &s.Steps[was]
 	branched := st.State == StepFailed || st.State == StepTimedOut // and what follows from that must be the same
-	if kindOf(old.Type) != kindOf(now.Type) || (old.ForEach == nil) != (now.ForEach == nil) || branched && branchName(s.Graph, was) != branchName(g, i) {
-		return -1
+	switch {
+	case g.Final(i):
+		return was, ForkFinally
+	case kindOf(old.Type) != kindOf(now.Type) || (old.ForEach == nil) != (now.ForEach == nil):
+		return was, ForkOtherType
+	case branched && branchName(s.Graph, was) != branchName(g, i):
+		return was, ForkOtherBranch
 	}
-	return was
+	return was, ""
 }
 
 func branchName(g *flow.Graph, i Instance) string {
@@ -127,6 +176,9 @@ func (s *State) attempted(i Instance) bool {
 		return false
 	}
 	if s.Steps[i].Attempt > 0 {
+		return true
+	}
+	if at := s.Graph.ListOf(i); at >= 0 && s.floor(at) > 0 { // at an earlier end of the run
 		return true
 	}
 	l := s.itemsOf(i)
@@ -150,9 +202,10 @@ type Kept struct {
 	Events []event.Event // what is known of it, then a StepKept for each item, then its own
 }
 
-// Keep gives what a fork takes over of the steps that it keeps. read gives the bytes of a payload of this run.
-func (s *State) Keep(p *ForkPlan, read func(Payload) ([]byte, error)) (all []Kept, err error) {
-	k := keeper{s: s, p: p, read: read, why: s.SkipReasons(), took: map[Instance]signals.Arrival{}}
+// Keep gives what a fork takes over of the steps that it keeps. besides is how many bytes its first record has besides, read gives the bytes
+// of a payload of this run.
+func (s *State) Keep(p *ForkPlan, besides int, read func(Payload) ([]byte, error)) (all []Kept, err error) {
+	k := keeper{s: s, p: p, read: read, bytes: besides, why: s.SkipReasons(), took: map[Instance]signals.Arrival{}}
 	for _, a := range s.Mail.Arrivals() {
 		if a.By >= 0 {
 			k.took[a.By] = a
@@ -163,7 +216,7 @@ func (s *State) Keep(p *ForkPlan, read func(Payload) ([]byte, error)) (all []Kep
 			continue
 		}
 		one := k.step(Instance(i), p.of[i])
-		if k.err != nil {
+		if k.count(&one); k.err != nil {
 			return nil, k.err
 		}
 		all = append(all, one)
@@ -182,12 +235,28 @@ type keeper struct {
 	err   error
 }
 
+// room counts bytes of the record.
+func (k *keeper) room(n int) {
+	if k.bytes += n; k.bytes > MaxFork && k.err == nil {
+		k.err = refusal.ErrForkTooLarge
+	}
+}
+
+// count counts what the events of a step have besides payloads.
+func (k *keeper) count(one *Kept) {
+	if one.Signal != nil {
+		k.room(one.Signal.Size() - len(one.Signal.Payload))
+	}
+	for i := range one.Events {
+		k.room(one.Events[i].Size() - len(one.Events[i].Payload))
+	}
+}
+
 func (k *keeper) payload(p Payload) []byte {
 	if k.err != nil || p.Seq == 0 {
 		return nil
 	}
-	if k.bytes += int(p.Len); k.bytes > MaxFork {
-		k.err = refusal.ErrForkTooLarge
+	if k.room(int(p.Len)); k.err != nil {
 		return nil
 	}
 	var b []byte
@@ -264,9 +333,9 @@ func keptEvent(i Instance, st *Step, rounds uint32) event.Event {
 	return e
 }
 
-// Fork folds, behind the start of a run, that it is a fork, and what it takes over. set has the outputs of steps that were given.
-func (t *Turn) Fork(of Forked, kept []Kept, set map[Instance][]byte) {
-	t.add(event.Event{Kind: event.RunForked, ID: of.ID, Ref: of.Run, Name: of.From, Hash: of.Hash, By: t.By})
+// Fork folds, behind the start of a run, that it is a fork, why, and what it takes over. set has the outputs of steps that were given.
+func (t *Turn) Fork(of Forked, kept []Kept, set map[Instance][]byte, reason string) {
+	t.add(event.Event{Kind: event.RunForked, ID: of.ID, Ref: of.Run, Name: of.From, Hash: of.Hash, Message: reason, By: t.By})
 	for _, one := range kept {
 		at := uint64(0)
 		if one.Signal != nil {

@@ -86,8 +86,8 @@ func (g Graph) Freed(t *Turn, timer Instance) {
 
 // Reopen lets the run go on: what failed or was cancelled is ready anew, and what it waited for may have settled in the very turn
 // that ended the run.
-func (g Graph) Reopen(t *Turn) {
-	t.add(event.Event{Kind: event.RunReopened, By: t.By})
+func (g Graph) Reopen(t *Turn, reason string) {
+	t.add(event.Event{Kind: event.RunReopened, Message: reason, By: t.By})
 	if t.Err != nil {
 		return
 	}

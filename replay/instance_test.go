@@ -116,7 +116,7 @@ func TestAnAddedInstanceIsOneLikeAny(t *testing.T) {
 	if turn.S.At(wait).State != StepCompleted || turn.S.At(item).State != StepCancelled {
 		t.Errorf("the wait is %s, the item %s", turn.S.At(wait).State, turn.S.At(item).State)
 	}
-	turn.Reopen()
+	turn.Reopen("")
 	must(t, turn.Err)
 	if turn.S.At(item).State != StepPending {
 		t.Errorf("after a retry of the run the item is %s", turn.S.At(item).State)

@@ -16,7 +16,7 @@ type Program interface {
 	// Last is called when the steps that come last begin.
 	Last(t *Turn)
 	// Reopen lets a failed or cancelled run go on.
-	Reopen(t *Turn)
+	Reopen(t *Turn, reason string)
 	// Cancel ends a run that an operator or its parent does not want any more.
 	Cancel(t *Turn, reason string)
 }

@@ -229,7 +229,7 @@ func (t *Turn) timeOut(step Instance) {
 func (t *Turn) Cancel(reason string) { t.S.program().Cancel(t, reason) }
 
 // Reopen lets a failed or cancelled run go on.
-func (t *Turn) Reopen() { t.S.program().Reopen(t) }
+func (t *Turn) Reopen(reason string) { t.S.program().Reopen(t, reason) }
 
 // Ended says that an attempt that was out when its run ended has answered, or will not.
 func (t *Turn) Ended(step Instance, attempt uint32) {

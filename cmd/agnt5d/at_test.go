@@ -88,7 +88,7 @@ func randomRuns(t *testing.T, eng *engine.Engine, seed uint64) (ids []string) {
 		}
 		st := finish(t, eng, id)
 		if st.State == "failed" && i%2 == 0 {
-			must(eng.Retry(t.Context(), id))
+			must(eng.Retry(t.Context(), id, ""))
 			finish(t, eng, id)
 		}
 	}

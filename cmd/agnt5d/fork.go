@@ -31,6 +31,7 @@ stands in the new run as it stood in the other one, and never runs there. --plan
 	cmd.Flags().String("input", "", "input of the new run: JSON, @FILE, or @- for standard input; without it that of the run")
 	cmd.Flags().Uint32Var(&f.Version, "version", 0, "version of the workflow; without it that of the run")
 	cmd.Flags().StringVar(&f.ID, "id", "", "id of the new run: the same fork again gives the run that exists")
+	cmd.Flags().StringVar(&f.Reason, "reason", "", "kept in the new run's history")
 	cmd.Flags().BoolVar(&plan, "plan", false, "only say what becomes of each step")
 	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
 		if f.From == "" {
@@ -106,5 +107,33 @@ func printForkPlan(w io.Writer, f *model.Fork) error {
 			fmt.Fprintf(w, "%-19s %s\n", row.what+":", visible(strings.Join(row.steps, ", ")))
 		}
 	}
+	for _, step := range f.Plan.RunsAgain {
+		fmt.Fprintf(w, "  %s runs again: %s\n", visible(step), visible(whyAgain(f.Plan.Why[step])))
+	}
 	return nil
+}
+
+// whyAgain says why a step runs again in a fork.
+func whyAgain(why model.ForkWhy) string {
+	switch why.Code {
+	case "from":
+		return "the fork runs again from it"
+	case "after":
+		return "it comes after " + why.After + ", which runs again"
+	case "after_set":
+		return "it comes after " + why.After + ", whose output was given"
+	case "not_settled":
+		return "it had not settled"
+	case "compensated":
+		return "it was compensated"
+	case "new":
+		return "it is new in this version"
+	case "other_type":
+		return "it is of another type in this version"
+	case "other_branch":
+		return "it failed or timed out, and this version goes on to another step then"
+	case "finally":
+		return "finally steps always run"
+	}
+	return why.Code // of a newer release
 }

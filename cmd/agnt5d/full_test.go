@@ -118,7 +118,7 @@ func TestADiskFillsUpUnderTheDaemon(t *testing.T) {
 	for what, err := range map[string]error{
 		"signal":   signalled(c.Signal(ctx, "first", "other", 1, "new")),
 		"cancel":   c.Cancel(ctx, "first", ""),
-		"retry":    c.Retry(ctx, "second"),
+		"retry":    c.Retry(ctx, "second", ""),
 		"delete":   c.Delete(ctx, "second"),
 		"register": third(c.RegisterDefinition(ctx, "w2", def)),
 	} {

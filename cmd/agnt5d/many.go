@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/agnt5/agnt5d/client"
+	"github.com/agnt5/agnt5d/model"
 	"github.com/spf13/cobra"
 )
 
@@ -18,20 +19,26 @@ type deed struct {
 	all  func(ctx context.Context, c *client.Client, f client.Filter, o client.ManyOptions) (client.Many, error)
 	told map[string]any                                                        // of one run, beside its id, as JSON
 	bare func(cmd *cobra.Command, c *client.Client, o *remote, dry bool) error // --all without a filter; nil: every run, with --yes
+	plan func() client.Deed                                                    // of what --plan says what it would do; nil: there is no --plan
 }
 
 // many makes a verb of a deed.
 func many(cmd *cobra.Command, do deed) *cobra.Command {
 	var f runFilter
-	var every, yes, dry bool
+	var every, yes, dry, plan bool
 	addFilter(cmd, &f)
 	cmd.Flags().BoolVar(&every, "all", false, "every run that matches the filters, instead of naming runs")
 	if do.bare == nil {
 		cmd.Flags().BoolVar(&yes, "yes", false, "confirm --all without a filter")
 	}
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "with --all: only count the runs that match")
+	if do.plan != nil {
+		cmd.Flags().BoolVar(&plan, "plan", false, planFlag)
+	}
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		switch {
+		case every && plan:
+			return exit(exitUsage, "--plan takes runs by their ids, not --all; --dry-run counts those that match")
 		case every && len(args) > 0:
 			return exit(exitUsage, "name runs or pass --all, not both")
 		case every && f.empty() && !yes && !dry && do.bare == nil:
@@ -53,6 +60,9 @@ func many(cmd *cobra.Command, do deed) *cobra.Command {
 		return nil
 	}
 	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {
+		if plan {
+			return printPlans(cmd, args, c, o, do.plan())
+		}
 		if !every {
 			return do.named(cmd, args, c, o)
 		}
@@ -147,21 +157,26 @@ func newCancelCmd() *cobra.Command {
 			}
 			o.Reason = reason
 			return c.CancelMany(ctx, f, o)
-		}})
+		},
+		plan: func() client.Deed { return client.Deed{Do: model.DeedCancel, Force: force} }})
 }
 
 func newRetryCmd() *cobra.Command {
+	var reason string
 	cmd := &cobra.Command{
 		Use:               "retry RUN... | retry --all [filters]",
 		Short:             "Reopen failed or cancelled runs; completed steps are not run again",
-		Example:           "  agnt5d retry order-17\n  agnt5d retry --all --state failed --since yesterday",
+		Example:           "  agnt5d retry order-17 --plan\n  agnt5d retry order-17 --reason \"the card works again\"\n  agnt5d retry --all --state failed --since yesterday",
 		ValidArgsFunction: runIDs("failed", "cancelled"),
 	}
+	cmd.Flags().StringVar(&reason, "reason", "", "kept in the run's history")
 	return many(cmd, deed{past: "open again",
-		one: func(ctx context.Context, c *client.Client, run string) error { return c.Retry(ctx, run) },
+		one: func(ctx context.Context, c *client.Client, run string) error { return c.Retry(ctx, run, reason) },
 		all: func(ctx context.Context, c *client.Client, f client.Filter, o client.ManyOptions) (client.Many, error) {
+			o.Reason = reason
 			return c.RetryMany(ctx, f, o)
-		}})
+		},
+		plan: func() client.Deed { return client.Deed{Do: model.DeedRetry} }})
 }
 
 func newDeleteCmd() *cobra.Command {

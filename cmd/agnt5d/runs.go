@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -218,18 +219,40 @@ func newExplainCmd() *cobra.Command {
 			}
 			return printJSON(cmd.OutOrStdout(), out)
 		}
-		return explain(cmd, st)
+		if path != "" {
+			c = nil
+		}
+		return explain(cmd, c, st)
 	})
 }
 
-// helpRetry names the command that reopens a run, if it can be.
-func helpRetry(out io.Writer, st *model.Status) {
-	if st.Compensation == nil {
-		fmt.Fprintf(out, "  agnt5d retry %s\n", ids.Word(st.WorkflowID))
+// helpRetry gives the command that reopens a run, or leads to what does: a child is retried with its parent, if the parent can be retried and its
+// step wants the child then. c is nil when nobody can be asked. "": nothing helps.
+func helpRetry(ctx context.Context, c *client.Client, st *model.Status) string {
+	p := st.Parent
+	switch {
+	case st.State != "failed" && st.State != "cancelled", st.Compensation != nil && (p == nil || p.Abandon):
+		return ""
+	case p == nil || p.Abandon:
+		return "agnt5d retry " + ids.Word(st.WorkflowID)
+	case c == nil:
+		return "agnt5d explain " + ids.Word(p.WorkflowID)
+	}
+	plan, err := c.Plan(ctx, p.WorkflowID, client.Deed{Do: model.DeedRetry})
+	if err == nil && slices.ContainsFunc(plan.Children, func(child model.PlanChild) bool { return child.WorkflowID == st.WorkflowID }) {
+		return "agnt5d retry " + ids.Word(p.WorkflowID)
+	}
+	return "agnt5d explain " + ids.Word(p.WorkflowID)
+}
+
+// printHelp prints the command that helps.
+func printHelp(out io.Writer, command string) {
+	if command != "" {
+		fmt.Fprintf(out, "  %s\n", command)
 	}
 }
 
-func explain(cmd *cobra.Command, st *model.Status) error {
+func explain(cmd *cobra.Command, c *client.Client, st *model.Status) error {
 	out := cmd.OutOrStdout()
 	if len(st.Tags) > 0 {
 		fmt.Fprintf(out, "tags %s\n", visible(shownTags(st.Tags)))
@@ -237,10 +260,10 @@ func explain(cmd *cobra.Command, st *model.Status) error {
 	switch {
 	case st.State == "failed":
 		fmt.Fprintf(out, "the run failed%s%s (%s)\n", cmp.Or(failedAt(" at step ", st.Error), ": "), visible(st.Error.Message), visible(st.Error.Code))
-		helpRetry(out, st)
+		printHelp(out, helpRetry(cmd.Context(), c, st))
 	case st.State == "cancelled":
 		fmt.Fprintf(out, "the run was cancelled: %s\n", visible(orDash(st.Reason)))
-		helpRetry(out, st)
+		printHelp(out, helpRetry(cmd.Context(), c, st))
 	case st.CompletedAt != "":
 		fmt.Fprintf(out, "the run has completed\n")
 	}

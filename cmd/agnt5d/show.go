@@ -14,7 +14,6 @@ import (
 	"github.com/agnt5/agnt5d/client"
 	"github.com/agnt5/agnt5d/flow"
 	"github.com/agnt5/agnt5d/internal/diagram"
-	"github.com/agnt5/agnt5d/internal/ids"
 	"github.com/agnt5/agnt5d/model"
 	"github.com/agnt5/agnt5d/replay"
 	"github.com/spf13/cobra"
@@ -62,6 +61,10 @@ func newShowCmd() *cobra.Command {
 		if how.took, err = durations(cmd, c, st, path); err != nil {
 			return err
 		}
+		if path != "" {
+			c = nil
+		}
+		how.help = helpRetry(cmd.Context(), c, st)
 		return drawRun(cmd.OutOrStdout(), st, def, how)
 	})
 }
@@ -144,6 +147,7 @@ type drawing struct {
 	took map[string]string // how long the last attempt of a step took that has ended; nil: not known
 	all  bool              // fold nothing
 	only []string          // draw the steps in these states alone; nil: all
+	help string            // the command that reopens a run that failed; "": none does
 }
 
 func drawRun(out io.Writer, st *model.Status, def *flow.Definition, how drawing) error {
@@ -186,9 +190,7 @@ func drawRun(out io.Writer, st *model.Status, def *flow.Definition, how drawing)
 		if s := st.Steps[e.Step]; s.Error != nil && s.Error.Stack != "" {
 			fmt.Fprintf(out, "%s\n", indent(s.Error.Stack))
 		}
-		if st.State == "failed" && st.Compensation == nil {
-			fmt.Fprintf(out, "  agnt5d retry %s\n", ids.Word(st.WorkflowID))
-		}
+		printHelp(out, how.help)
 	}
 	if st.State == "cancelled" || st.State == "quarantined" {
 		fmt.Fprintf(out, "\n%s: %s\n", st.State, visible(orDash(st.Reason)))

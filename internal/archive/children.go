@@ -19,7 +19,7 @@ func parentOf(p *event.Parent) *model.Parent {
 	if p == nil {
 		return nil
 	}
-	out := &model.Parent{WorkflowID: p.ID, Step: p.Name}
+	out := &model.Parent{WorkflowID: p.ID, Step: p.Name, Abandon: p.Abandon}
 	if at := strings.LastIndexByte(p.Name, '['); at > 0 && strings.HasSuffix(p.Name, "]") {
 		if index, err := strconv.Atoi(p.Name[at+1 : len(p.Name)-1]); err == nil {
 			out.Step, out.Index = p.Name[:at], &index

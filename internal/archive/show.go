@@ -163,6 +163,7 @@ func Show(seq, n uint64, at int64, run string, g *flow.Graph, e *event.Event) mo
 		put("forked_from", e.ID)
 		put("from", e.Name)
 		out.Data["forked_from_run"] = e.Ref
+		put("reason", e.Message)
 	case event.StepKept:
 		put("state", e.Name)
 		put("code", e.Code)
@@ -182,7 +183,7 @@ func Show(seq, n uint64, at int64, run string, g *flow.Graph, e *event.Event) mo
 	case event.StepCorrected:
 		put("as", e.Code)
 		put("reason", e.Message)
-	case event.RunCancelled, event.RunPaused, event.RunResumed:
+	case event.RunCancelled, event.RunReopened, event.RunPaused, event.RunResumed:
 		put("reason", e.Message)
 	case event.RunQuarantined:
 		out.Data["damaged_seq"] = e.Ref

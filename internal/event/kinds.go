@@ -28,7 +28,7 @@ const (
 	RunCompleted   Kind = 18 // intent; Payload (its output, when a template says it)
 	RunFailed      Kind = 19 // intent: Step, by whose failure; or Code, Message, when no step failed
 	RunCancelled   Kind = 20 // fact: Message (reason)
-	RunReopened    Kind = 21 // fact: a failed or cancelled run goes on
+	RunReopened    Kind = 21 // fact: a failed or cancelled run goes on; Message (reason)
 	AttemptEnded   Kind = 22 // fact: Step, Attempt: an attempt that was out when its run ended has answered, or its lease ran out
 	RunQuarantined Kind = 23 // fact: Ref (the damaged record), Message
 
@@ -58,7 +58,7 @@ const (
 	RunPaused     Kind = 54 // fact: Message (reason): no task of it is handed out, and no time of it comes, until it is resumed
 	RunResumed    Kind = 55 // fact: Message (reason)
 	StepCorrected Kind = 56 // fact: Step, Code (complete, skip, fail), Message (reason): taken from whoever has it; what it ends as follows
-	RunForked     Kind = 57 // fact: ID, Ref (of the run that it was forked from: id and number), Name (the step from which it runs again), Hash (of what was asked)
+	RunForked     Kind = 57 // fact: ID, Ref (of the run that it was forked from: id and number), Name (the step from which it runs again), Hash (of what was asked), Message (reason)
 	StepKept      Kind = 58 // fact: Step (or an item), Name (what it became there), Attempt, Payload (output) or Ref (the SignalReceived it took), Code, Message, Type, Stack; Version (rounds before its last one); Forced: given by the operator, or its failure is caught
 
 	// Children: facts and intents of the run that starts them.
@@ -164,7 +164,7 @@ var layouts = [...][]field{
 	RunCompleted:   {fPayload},
 	RunFailed:      {fStep, fCode, fMessage, fBy},
 	RunCancelled:   {fMessage, fBy},
-	RunReopened:    {fBy},
+	RunReopened:    {fBy, fMessage},
 	AttemptEnded:   {fStep, fAttempt},
 	RunQuarantined: {fRef, fMessage},
 
@@ -189,7 +189,7 @@ var layouts = [...][]field{
 	RunPaused:     {fMessage, fBy},
 	RunResumed:    {fMessage, fBy},
 	StepCorrected: {fStep, fCode, fMessage, fBy},
-	RunForked:     {fID, fRef, fName, fHash, fBy},
+	RunForked:     {fID, fRef, fName, fHash, fBy, fMessage},
 	StepKept:      {fStep, fName, fAttempt, fPayload, fRef, fCode, fMessage, fType, fStack, fVersion, fForced},
 
 	ChildStarted:      {fStep, fAttempt, fID, fName, fVersion, fDue, fForced},

@@ -63,7 +63,7 @@ var (
 	ErrStepNotCompleted  = refusal("step_not_completed", "the step has no output, because it has not completed")
 	ErrStepNotOpen       = refusal("step_not_open", "the step is not open, and no failure of it is left to be mended")
 	ErrRunOutputTooLarge = refusal("run_output_too_large", "with this output the run's output would be over 16 MiB")
-	ErrForkTooLarge      = refusal("fork_too_large", "what the fork would take over is over 128 MiB")
+	ErrForkTooLarge      = refusal("fork_too_large", "the first record of the fork, with what it would take over, would be over 128 MiB")
 	ErrTimerNotFound     = refusal("timer_not_found", "the workflow has no such timer")
 	ErrTimerNotWaiting   = refusal("timer_not_waiting", "the timer has not fired and nothing waits on it")
 	ErrObjectHeld        = refusal("object_held", "a step holds the object key")

@@ -326,7 +326,7 @@ type childReopen struct{}
 
 func (childReopen) fold(_ *Shard, run *Run, t *replay.Turn) {
 	if run.S.Status == replay.Failed || run.S.Status == replay.Cancelled {
-		t.Reopen()
+		t.Reopen("")
 	}
 }
 

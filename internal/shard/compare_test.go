@@ -1,6 +1,7 @@
 package shard_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -42,6 +43,7 @@ func TestTheEngineIsWhatTheSecondModelSays(t *testing.T) {
 		maps.Copy(met, compareOn(t, seed, false))
 	}
 	for _, what := range []string{"completed", "failed", "cancelled", "retry", "restart", "restart with a question", "skip when", "skip failure", "skip dependency", "skip not_needed", "expression_failed", "caught", "items", "an item of many failed", "item_failed", "items were cancelled", "items went on", "pause", "resume", "an end while paused", "op_complete", "op_skip", "op_fail", "a correction opened a failed run", "skip operator",
+		"a plan to complete came true", "a plan to skip came true", "a plan to fail came true", "a plan to retry or cancel came true",
 		"kept", "a kept failure is caught anew", "a list was kept", "fork of a run that completed", "fork of a run that failed", "set",
 		"input", "object keys", "object_key_invalid", "round", "rounds_used_up", "rounds of items", "the next round comes", "run_timeout", "the run itself: run_timeout", "output", "the run itself: expression_failed",
 		"compensated", "a compensation failed", "an item was compensated", "comp_lost", "a compensation was corrected", "a retry was refused", "a compensated step runs again",
@@ -108,6 +110,9 @@ func compareOn(t *testing.T, seed uint64, loud bool) map[string]int {
 		}
 	}
 	c.met[c.model.State]++
+	for as, n := range c.foreseen {
+		c.met["a plan to "+cmp.Or(string(as), "retry or cancel")+" came true"] += n
+	}
 	return c.met
 }
 
@@ -248,7 +253,7 @@ func (c *comparison) fork() {
 		in.Set[s.Graph.Index[name]] = []byte(`{"n":1}`)
 	}
 	undone := len(c.model.Result().Compensated)
-	if in.Kept, err = s.Keep(plan, func(p replay.Payload) ([]byte, error) { return c.archive().Payload(p) }); err != nil {
+	if in.Kept, err = s.Keep(plan, 0, func(p replay.Payload) ([]byte, error) { return c.archive().Payload(p) }); err != nil {
 		c.t.Fatalf("definition %d: fork: %v", c.seed, err)
 	}
 	if c.model, err = c.model.Fork(from, sets); err != nil {

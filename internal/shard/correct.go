@@ -33,23 +33,7 @@ func (in *Correct) admit(r *Shard) {
 }
 
 func (in *Correct) fold(r *Shard, run *Run, t *replay.Turn) {
-	t.By = in.By
-	i, err := run.S.MatchCorrect(in.Step, in.As, in.Output)
-	if err == nil {
-		if r.noRoom(in) {
-			return
-		}
-		if run.S.Status.Live() {
-			t.Decide() // what came before it in this turn may have ended the run, or the step
-			i, err = run.S.MatchCorrect(in.Step, in.As, in.Output)
-		}
-	}
-	if err != nil {
-		r.deny(in, err)
-		return
-	}
-	t.Correct(i, in.As, in.Output, in.Reason)
-	r.tell(in, in.Reply)
+	r.do(in, run, t, in.By, &replay.Deed{As: in.As, Step: in.Step, Output: in.Output, Reason: in.Reason}, in.Reply)
 }
 
 // corrected takes a step, and its items, from whoever has it.

@@ -117,6 +117,7 @@ type Start struct {
 type Fork struct {
 	Of     replay.Forked
 	Digest flow.Digest
+	Reason string // why it is forked
 	Kept   []replay.Kept
 	Set    map[replay.Instance][]byte // outputs that were given
 }
@@ -127,15 +128,8 @@ type StartSignal struct {
 	Payload  []byte
 }
 
-// pick gives the version that a new run gets.
-func (in *Start) pick(r *Shard) (Version, bool) {
-	v, ok := r.version(in.Workflow, in.Version)
-	if !ok {
-		return Version{}, false
-	}
-	v.started++
-	return *v, true
-}
+// pick gives the version that a new run gets. Who starts one counts it there.
+func (in *Start) pick(r *Shard) (*Version, bool) { return r.version(in.Workflow, in.Version) }
 
 // Started is the answer to Start.
 type Started struct {
@@ -167,12 +161,12 @@ func (in *Start) admit(r *Shard) {
 			return
 		}
 	}
-	var there bool
-	if in.version, there = in.pick(r); !there || in.Fork != nil && in.Fork.Digest != in.version.Digest {
+	v, there := in.pick(r)
+	if !there || in.Fork != nil && in.Fork.Digest != v.Digest {
 		in.refuse(refusal.ErrWorkflowNotFound)
 		return
 	}
-	def, err := r.Def(in.version.Digest)
+	def, err := r.Def(v.Digest)
 	if err != nil {
 		in.refuse(err)
 		return
@@ -180,6 +174,8 @@ func (in *Start) admit(r *Shard) {
 	if r.noRoom(in) {
 		return
 	}
+	v.started++
+	in.version = *v
 	run := &Run{S: replay.New(def.Graph), def: def}
 	r.ids[in.ID] = run
 	r.give(run, in)
@@ -197,7 +193,7 @@ func (in *Start) fold(r *Shard, run *Run, t *replay.Turn) {
 	}
 	t.StartAt(in.ID, in.Workflow, in.version.Version, in.Input, in.Trace, at, in.Tags)
 	if in.Fork != nil {
-		t.Fork(in.Fork.Of, in.Fork.Kept, in.Fork.Set)
+		t.Fork(in.Fork.Of, in.Fork.Kept, in.Fork.Set, in.Fork.Reason)
 	}
 	if in.Signal != nil {
 		t.Signal(in.Signal.Name, in.Signal.ID, in.Signal.Payload)
@@ -313,33 +309,38 @@ func (in *Cancel) admit(r *Shard) {
 }
 
 func (in *Cancel) fold(r *Shard, run *Run, t *replay.Turn) {
-	t.By = in.By
-	if !run.S.Status.Ended() {
+	r.do(in, run, t, in.By, &replay.Deed{Force: in.Force, Reason: in.Reason}, in.Reply)
+}
+
+// wish is an Input with somebody who waits for an answer.
+type wish interface {
+	Input
+	refuser
+}
+
+// do folds what an operator does to a run.
+func (r *Shard) do(in wish, run *Run, t *replay.Turn, by string, d *replay.Deed, reply func(error)) {
+	t.By = by
+	err := run.S.MatchDeed(d)
+	if err == nil && !run.S.HasDone(d) {
 		if r.noRoom(in) {
 			return
 		}
-		t.Decide() // what came before it in this turn may have ended the run: then it comes too late
+		err = t.Do(d)
 	}
-	var late error
-	switch {
-	case run.S.Status.Ended():
-		_, late = run.S.Status.MatchCancel()
-	case in.Force:
-		t.End(in.Reason)
-	case run.S.Status == replay.Finishing:
-		late = refusal.ErrRunFinishing
-	default:
-		t.Cancel(in.Reason)
+	if err != nil {
+		r.deny(in, err)
+		return
 	}
-	r.tell(in, func(err error) { in.Reply(cmp.Or(err, late)) })
+	r.tell(in, reply)
 }
 
 // Retry reopens a failed or cancelled run. State is the run folded from the journal when the shard said ErrAway.
 type Retry struct {
-	By    string // who asks
-	ID    string
-	State *replay.State
-	Reply func(error)
+	By         string // who asks
+	ID, Reason string
+	State      *replay.State
+	Reply      func(error)
 }
 
 func (in *Retry) refuse(err error) { in.Reply(err) }
@@ -362,16 +363,7 @@ func (r *Shard) comeBack(s *replay.State) (*Run, error) {
 }
 
 func (in *Retry) fold(r *Shard, run *Run, t *replay.Turn) {
-	t.By = in.By
-	if err := run.S.MatchRetry(); err != nil {
-		r.deny(in, err)
-		return
-	}
-	if r.noRoom(in) {
-		return
-	}
-	t.Reopen()
-	r.tell(in, in.Reply)
+	r.do(in, run, t, in.By, &replay.Deed{Retry: true, Reason: in.Reason}, in.Reply)
 }
 
 // Fire fires a timer of a run now.

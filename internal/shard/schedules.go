@@ -341,7 +341,8 @@ func (r *Shard) starter(s *scheduled, st *schedules.State) schedules.Starter {
 		if err != nil {
 			return &schedules.Fault{Code: schedules.FailedDefinition, Detail: err.Error()}
 		}
-		in.version = v
+		v.started++
+		in.version = *v
 		run := &Run{S: replay.New(def.Graph), def: def}
 		r.ids[start.ID] = run
 		r.agenda.open[start.ID] = s

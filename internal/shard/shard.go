@@ -428,10 +428,7 @@ func (r *Shard) tell(in Input, fn func(error)) {
 }
 
 // deny refuses in for what the run's state says, when that is durable.
-func (r *Shard) deny(in interface {
-	Input
-	refuser
-}, why error) {
+func (r *Shard) deny(in wish, why error) {
 	r.tell(in, func(err error) { in.refuse(cmp.Or(err, why)) })
 }
 

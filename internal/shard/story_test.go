@@ -101,6 +101,8 @@ type story struct {
 	asked   []*shard.Question
 	careful bool             // every run is held
 	reader  *archive.Archive // of the disk, once something was read
+
+	foreseen map[replay.Correction]int // plans that came true; of "": to retry or to cancel the run
 }
 
 // archive reads the disk. It keeps what it has read of definitions.
@@ -178,6 +180,7 @@ func (s *story) evaluate() {
 }
 
 func (s *story) turn(in ...any) {
+	defer s.foresee(in)()
 	give(s.shard, s.disk, s.now, in)
 	if b := s.shard.Turn(s.now, nil); b != nil {
 		s.disk.Append(b)

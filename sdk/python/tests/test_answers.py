@@ -101,6 +101,7 @@ CALLS = {
     "complete_step": {"workflow_id": "r", "step": "s"},
     "fork_workflow": {"workflow_id": "r", "from_step": "s"},
     "plan_fork": {"workflow_id": "r", "from_step": "s"},
+    "plan": {"workflow_id": "r", "do": "skip", "step": "s"},
     "skip_step": {"workflow_id": "r", "step": "s"},
     "fail_step": {"workflow_id": "r", "step": "s"},
     "pause_service": {"name": "n"},
@@ -245,7 +246,7 @@ async def test_answers_that_cannot_be_read_are_errors(call: str) -> None:
             await client.close()
 
 
-ANYTHING = json.dumps({"events": [], "reasons": [], "state": "running", "workflow_id": "r", "version": 1, "definition": {}, "key": "k", "url": "u", "signal_id": "s", "plan": {}}).encode()
+ANYTHING = json.dumps({"events": [], "reasons": [], "state": "running", "workflow_id": "r", "version": 1, "definition": {}, "key": "k", "url": "u", "signal_id": "s", "plan": {}, "ends": []}).encode()
 
 
 def test_every_part_of_a_path_is_encoded() -> None:
@@ -275,6 +276,7 @@ def test_every_part_of_a_path_is_encoded() -> None:
             client.skip_step(text, text)
             client.fork_workflow(text, text)
             client.plan_fork(text, text)
+            client.plan(text, "fail", text)
             client.fail_step(text, text)
             client.resume_workflow(text)
             client.delete_workflow(text)

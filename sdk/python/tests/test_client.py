@@ -115,15 +115,24 @@ async def test_the_whole_api_is_covered(daemon: Daemon, tmp_path: pathlib.Path) 
         assert await client.delete_workflows(id_prefix="r4") == {"matched": 1, "done": 1}
         await client.retry_workflow("r0")
         assert (await client.explain("r0"))[0]["code"] == "signal"
-        await client.retry_workflow("r3")
+        planned = await client.plan("r3", "retry")
+        assert planned["was"] == "cancelled" and planned["state"] == "running" and planned["reopened"]
+        await client.retry_workflow("r3", "it was not meant")
+        assert [e["data"]["reason"] for e in await client.get_history("r3") if e["kind"] == "RunReopened"] == ["it was not meant"]
         with pytest.raises(NotFound, match="step_not_found"):
             await client.skip_step("r3", "nobody")
+        with pytest.raises(NotFound, match="step_not_found"):
+            await client.plan("r3", "skip", "nobody")
+        with pytest.raises(ValueError, match="want complete"):
+            await client.plan("r3", "mend", "w")
+        planned = await client.plan("r3", "complete", "w", output={"a": 1})
+        assert planned["state"] == "completed" and planned["ends"] == [{"step": "w", "was": "waiting", "state": "completed"}]
         await client.complete_step("r3", "w", {"a": 1}, "by hand")
         assert (await client.get_workflow_status("r3"))["steps"]["w"]["output"] == {"a": 1}
         with pytest.raises(Conflict, match=r"step_not_open|run_finished"):
             await client.fail_step("r3", "w")
         planned = await client.plan_fork("r3", "w", set={"w": 2})
-        assert planned["plan"] == {"kept": [], "set": ["w"], "runs_again": [], "may_repeat": []} and not planned["created"]
+        assert planned["plan"] == {"kept": [], "set": ["w"], "runs_again": [], "may_repeat": [], "why": {}} and not planned["created"]
         forked = await client.fork_workflow("r3", "w", set={"w": 2}, input_data={"n": 3}, fork_id="f3")
         assert forked["created"] and forked["workflow_id"] == "f3"
         assert not (await client.fork_workflow("r3", "w", set={"w": 2}, input_data={"n": 3}, fork_id="f3"))["created"]

@@ -264,10 +264,32 @@ class RunCalls(Caller):
         return {str(name): str(value) for name, value in object_of(object_of(got, "tags")["tags"]).items()}
 
     @call
-    def retry_workflow(self, workflow_id: str) -> Steps[None]:
+    def retry_workflow(self, workflow_id: str, reason: str = "") -> Steps[None]:
         """Reopen a failed or cancelled run; what was done stays done. Raises Conflict (``run_not_failed``; ``parent_decides``: a child
         is retried with its parent)."""
-        object_of((yield from self._ask("POST", _run(workflow_id, "/retry"), {})))
+        object_of((yield from self._ask("POST", _run(workflow_id, "/retry"), {"reason": reason} if reason else {})))
+
+    @call
+    def plan(self, workflow_id: str, do: str, step: str | None = None, *, output: Any = None, force: bool = False) -> Steps[dict[str, Any]]:
+        """Say what ending a step by hand, a retry or a cancel would do to a run now, and do nothing.
+
+        ``do`` is ``complete``, ``skip`` or ``fail`` of ``step`` (or of an item, such as ``fetch[3]``), or ``retry`` or ``cancel`` of the run.
+        Gives ``state``, ``ends``, ``starts``, ``compensates``, ``finally``, ``may_repeat`` and more, and raises what the deed would raise.
+        """
+        body: dict[str, Any] = {"plan": True}
+        if given("do", do) in ("complete", "skip", "fail"):
+            path = _run(workflow_id, f"/steps/{segment('step', step or '')}/{do}")
+            if do == "complete":
+                body["output"] = output
+        elif do in ("retry", "cancel"):
+            if step is not None:
+                raise ValueError(f"step: a {do} is of the run, not of a step")
+            path = _run(workflow_id, f"/{do}")
+            if force:
+                body["force"] = True
+        else:
+            raise ValueError(f"do: {do!r}; want complete, skip, fail, retry or cancel")
+        return object_of((yield from self._ask("POST", path, body)), "state", "ends")
 
     @call
     def pause_workflow(self, workflow_id: str, reason: str = "") -> Steps[None]:
@@ -308,6 +330,7 @@ class RunCalls(Caller):
         input_data: Any = ...,
         version: int | None = None,
         fork_id: str | None = None,
+        reason: str = "",
     ) -> Steps[dict[str, Any]]:
         """Start a new run from a step of one that has ended; gives ``workflow_id``, ``created`` and ``plan``.
 
@@ -316,7 +339,7 @@ class RunCalls(Caller):
         Raises NotFound (``step_not_found``) and Conflict (``run_open``, ``run_conflict``).
         """
         own = new_id() if fork_id is None else given("fork_id", fork_id)
-        body = _fork(from_step, set, input_data, version) | {"workflow_id": own}
+        body = _fork(from_step, set, input_data, version) | {"workflow_id": own} | ({"reason": reason} if reason else {})
         return object_of((yield from self._ask("POST", _run(workflow_id, "/fork"), body)), "workflow_id")
 
     @call
@@ -329,7 +352,7 @@ class RunCalls(Caller):
         input_data: Any = ...,
         version: int | None = None,
     ) -> Steps[dict[str, Any]]:
-        """Say what ``fork_workflow`` would do, and do nothing: ``kept``, ``set``, ``runs_again`` and ``may_repeat`` in ``plan``."""
+        """Say what ``fork_workflow`` would do, and do nothing: ``kept``, ``set``, ``runs_again``, ``may_repeat`` and ``why`` in ``plan``."""
         body = _fork(from_step, set, input_data, version) | {"plan": True}
         return object_of((yield from self._ask("POST", _run(workflow_id, "/fork"), body)), "plan")
 

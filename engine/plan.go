@@ -1,0 +1,112 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/agnt5/agnt5d/internal/archive"
+	"github.com/agnt5/agnt5d/internal/refusal"
+	"github.com/agnt5/agnt5d/model"
+	"github.com/agnt5/agnt5d/replay"
+)
+
+// Deed is something that can be done to a run by hand; see Engine.Plan.
+type Deed = model.Deed
+
+// Plan says what a deed would do.
+type Plan = model.Plan
+
+// Plan says what CompleteStep, SkipStep, FailStep, Retry, Cancel or CancelNow would do to a run now, and does nothing. It is worked out by the
+// same rules on a copy of the run, and is refused as the deed would be.
+func (e *Engine) Plan(ctx context.Context, run string, d Deed) (Plan, error) {
+	deed, err := e.deed(d)
+	if err != nil {
+		return Plan{}, err
+	}
+	l, err := e.look(ctx, run, archive.AllSteps)
+	if err == nil && l.Newer != nil {
+		err = l.Newer
+	}
+	if err != nil {
+		return Plan{}, refusal.OfRun(run, err)
+	}
+	p, err := l.S.PlanOf(deed, e.now().Wall, l.Workers)
+	if err != nil {
+		return Plan{}, refusal.OfRun(run, err)
+	}
+	return shownDeed(run, d, p), nil
+}
+
+// deed checks what is asked.
+func (e *Engine) deed(d Deed) (*replay.Deed, error) {
+	out := &replay.Deed{Step: d.Step, Force: d.Force}
+	switch d.Do {
+	case model.DeedComplete:
+		raw, err := e.marshal("output", d.Output)
+		if err != nil {
+			return nil, err
+		}
+		out.As, out.Output = replay.CorrectComplete, raw
+	case model.DeedSkip:
+		out.As = replay.CorrectSkip
+	case model.DeedFail:
+		out.As = replay.CorrectFail
+	case model.DeedRetry:
+		out.Retry = true
+	case model.DeedCancel:
+	default:
+		return nil, badRequest("do: %q; want complete, skip, fail, retry or cancel", d.Do)
+	}
+	return out, nil
+}
+
+// longPlan is how many entries a list of a plan has at most.
+const longPlan = 1000
+
+// cut gives the first of a list, and counts the others.
+func cut[T any](list []T, left *int) []T {
+	if more := len(list) - longPlan; more > 0 {
+		*left += more
+		return list[:longPlan]
+	}
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+// shownDeed is a plan as people see it.
+func shownDeed(run string, d Deed, p *replay.Plan) Plan {
+	out := Plan{WorkflowID: run, Do: d.Do, Step: d.Step, Was: p.Before.Status.String(), State: p.After.Status.String(), Reopened: p.Reopens()}
+	if p.After.Status == replay.Finishing {
+		out.Fate = p.After.Fate.String()
+	}
+	names := func(of []replay.Instance) (all []string) {
+		for _, i := range of {
+			all = append(all, p.Name(i))
+		}
+		return cut(all, &out.LeftOff)
+	}
+	var ends, starts []model.PlanStep
+	for _, c := range p.Changes() {
+		one := model.PlanStep{Step: p.Name(c.Of), Was: c.Was.String(), State: c.Is.String(), Reason: c.Why}
+		switch {
+		case c.Is.Open():
+			starts = append(starts, one)
+		case c.Is != replay.StepPending && c.Is != replay.StepDormant:
+			ends = append(ends, one)
+		}
+	}
+	out.Ends, out.Starts = cut(ends, &out.LeftOff), cut(starts, &out.LeftOff)
+	out.Evaluates, out.MayRepeat = names(p.Evaluates), names(p.Again)
+	out.Compensates, out.Finally = names(p.Compensates()), names(p.Finally())
+	var attempts []model.PlanAttempt
+	for _, o := range p.Attempts() {
+		attempts = append(attempts, model.PlanAttempt{Step: p.Name(o.Step), Attempt: o.Attempt, Worker: o.Worker})
+	}
+	var children []model.PlanChild
+	for _, c := range p.Children() {
+		children = append(children, model.PlanChild{Step: p.Name(c.Of), WorkflowID: c.ID, What: c.What})
+	}
+	out.Attempts, out.Children = cut(attempts, &out.LeftOff), cut(children, &out.LeftOff)
+	return out
+}

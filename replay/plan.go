@@ -1,0 +1,253 @@
+package replay
+
+import (
+	"slices"
+)
+
+// Plan is what a deed would do to a run at once. It was worked out by doing the deed to a copy of the run's state, so what a plan says and
+// what the deed does cannot differ; only what comes to the run in between can.
+type Plan struct {
+	Before, After *State
+	Changed       []Instance // whose state differs, by number
+	Evaluates     []Instance // of which something must be worked out before they go on; RunItself stands for the run
+	Again         []Instance // of those that a worker, or a child, was at before: they are ready anew
+
+	working map[Instance]string
+}
+
+// PlanOf says what the deed would do to the run at a time (Unix ms), or why it does not apply. working has the workers of attempts whose starts
+// the journal does not know yet. The state is not changed.
+func (s *State) PlanOf(d *Deed, at int64, working map[Instance]string) (*Plan, error) {
+	after, err := s.Copy()
+	if err != nil {
+		return nil, err
+	}
+	t := &Turn{S: after, At: at, Seq: s.LastSeq + 1, Boot: s.Boot, By: "plan"}
+	t.Stopping = func(t *Turn) {
+		for i, st := range t.S.All() {
+			if worker, has := working[i]; has && st.State == StepScheduled {
+				t.Started(i, st.Attempt, worker, at, false)
+			}
+		}
+	}
+	if err := t.Do(d); err != nil {
+		return nil, err
+	}
+	if t.Decide(); t.Err != nil {
+		return nil, t.Err
+	}
+	p := Between(s, after)
+	p.working = working
+	return p, nil
+}
+
+// Between says what has changed from one state of a run to a later one.
+func Between(before, after *State) *Plan {
+	p := &Plan{Before: before, After: after}
+	p.compare()
+	return p
+}
+
+// Copy gives a state like this one, of its own.
+func (s *State) Copy() (*State, error) { return Decode(s.Append(nil), s.Graph) }
+
+// compare works out what has changed.
+func (p *Plan) compare() {
+	was, is := p.Before, p.After
+	look := func(i Instance) {
+		before, after := was.planned(i), is.planned(i)
+		if before != after {
+			p.Changed = append(p.Changed, i)
+		}
+		if is.Asks(i) != AskNothing && is.Asks(i) != AskChild && (was.Asks(i) != is.Asks(i) || before != after) {
+			p.Evaluates = append(p.Evaluates, i)
+		}
+		if goesOn(after) && !goesOn(before) && was.triedBefore(i) {
+			p.Again = append(p.Again, i)
+		}
+	}
+	for i := range is.Steps {
+		look(Instance(i))
+	}
+	for at := range is.Graph.Lists {
+		n := max(was.items(at), is.items(at))
+		for k := range n {
+			look(is.Graph.Lists[at].First + Instance(k))
+		}
+	}
+	for _, s := range [...]*State{was, is} {
+		if s.undo != nil && !slices.Contains(p.Changed, s.undo.i) {
+			look(s.undo.i)
+		}
+	}
+	if is.Asks(RunItself) != was.Asks(RunItself) && is.Asks(RunItself) != AskNothing {
+		p.Evaluates = append(p.Evaluates, RunItself)
+	}
+}
+
+// items is how many items a list has.
+func (s *State) items(list int) int {
+	if len(s.lists) == 0 || s.lists[list] == nil {
+		return 0
+	}
+	return len(s.lists[list].each)
+}
+
+// planned is the state of an instance as a plan has it. An item has not begun when its step has no list, and is over with its step; a
+// compensation has its states only while it is under way.
+func (s *State) planned(i Instance) StepState {
+	if step, _, item := s.ItemOf(i); item {
+		switch l, _ := s.itemAt(i); {
+		case l == nil:
+			return StepPending
+		case s.StateOf(i) == StepPending && !s.Steps[step].State.Open() && !ready(&s.Steps[step]):
+			return StepCancelled
+		}
+	}
+	if of, undo := s.Graph.Undoes(i); undo && s.At(i) == nil {
+		over := slices.Index(s.queue[:s.undone], of)
+		switch {
+		case over < 0:
+			return StepPending
+		case slices.ContainsFunc(s.undoFailed, func(f UndoFailure) bool { return f.Of == of }):
+			return StepFailed
+		}
+		return StepCompleted
+	}
+	return s.StateOf(i)
+}
+
+// Change is what becomes of an instance.
+type Change struct {
+	Of      Instance
+	Was, Is StepState
+	Why     string // it is skipped, or the code of its failure; "": neither
+}
+
+// Changes says what becomes of each instance whose state differs, as people see states.
+func (p *Plan) Changes() []Change {
+	all := make([]Change, 0, len(p.Changed))
+	for _, i := range p.Changed {
+		c := Change{Of: i, Was: p.Before.planned(i), Is: p.After.planned(i)}
+		if p.working[i] != "" {
+			c.Was = StepRunning
+		}
+		if c.Is == StepWaiting {
+			c.Is = p.After.Shown(i)
+		}
+		if c.Was == StepWaiting {
+			c.Was = p.Before.Shown(i)
+		}
+		if st := p.After.At(i); st != nil {
+			switch {
+			case c.Is == StepSkipped:
+				c.Why = st.Skip.String()
+			case c.Is == StepFailed && st.Error != nil:
+				c.Why = st.Error.Code
+			}
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// Name gives the name of an instance; "" is the run itself.
+func (p *Plan) Name(i Instance) string {
+	if i == RunItself {
+		return ""
+	}
+	return p.After.Name(i)
+}
+
+// goesOn says that something is still to come of a step in that state.
+func goesOn(s StepState) bool { return s.Open() || s == StepPending || s == StepDormant }
+
+// triedBefore says whether a handler had the instance, or a child was started for it.
+func (s *State) triedBefore(i Instance) bool {
+	if k := kindOf(s.Spec(i).Type); Kinds[k] != &task && Kinds[k] != &child {
+		return false
+	}
+	st := s.At(i)
+	return st != nil && st.Attempt > 0
+}
+
+// Reopens says that the run has ended, and goes on by the deed.
+func (p *Plan) Reopens() bool {
+	return p.Before.Status.Ended() && !p.After.Status.Ended() || p.After.Ends > p.Before.Ends
+}
+
+// Attempts gives the attempts that are taken from the workers that have them.
+func (p *Plan) Attempts() (all []Out) {
+	for _, o := range p.After.Outs {
+		if !slices.ContainsFunc(p.Before.Outs, func(was Out) bool { return was.Step == o.Step && was.Attempt == o.Attempt }) {
+			all = append(all, o)
+		}
+	}
+	return all
+}
+
+// What becomes of a child.
+const (
+	ChildIsCancelled = "cancelled"
+	ChildIsLeft      = "left_alone" // it goes on by itself
+	ChildIsTaken     = "taken_up"   // it goes on, gives what it gave, or is retried; one that can do none of these is replaced
+)
+
+// PlannedChild says what becomes of the child of an instance.
+type PlannedChild struct {
+	Of   Instance
+	ID   string
+	What string
+}
+
+// Children says what becomes of children.
+func (p *Plan) Children() (all []PlannedChild) {
+	look := func(i Instance) {
+		was, had := p.Before.Child(i)
+		is, has := p.After.Child(i)
+		switch st := p.After.At(i); {
+		case had && has && is.Unwanted() && !was.Unwanted():
+			all = append(all, PlannedChild{i, is.ID, ChildIsCancelled})
+		case had && was.Open && has && !is.Open:
+			all = append(all, PlannedChild{i, is.ID, ChildIsLeft})
+		case has && st != nil && goesOn(st.State) && (!goesOn(p.Before.planned(i)) || was.Unwanted() && !is.Unwanted()):
+			all = append(all, PlannedChild{i, is.ID, ChildIsTaken})
+		}
+	}
+	for _, i := range sortedChildren(p.After, p.Before) {
+		look(i)
+	}
+	return all
+}
+
+func sortedChildren(of ...*State) (all []Instance) {
+	for _, s := range of {
+		for i := range s.children {
+			all = append(all, i)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// Compensates gives what will be compensated, in order: what is under way is the first.
+func (p *Plan) Compensates() []Instance {
+	if p.After.Status != Finishing {
+		return nil
+	}
+	return p.After.queue[p.After.undone:]
+}
+
+// Finally gives the steps of finally that are still to run: once the fate of the run is decided, or when the deed lets all of them run anew.
+func (p *Plan) Finally() (all []Instance) {
+	s := p.After
+	if s.Status != Finishing && !(p.Reopens() && s.Status == Running) {
+		return nil
+	}
+	for i := s.Graph.Main; int(i) < len(s.Steps); i++ {
+		if !s.settled(i) {
+			all = append(all, i)
+		}
+	}
+	return all
+}
