@@ -31,10 +31,27 @@ func (e *Engine) deleteChildren(ctx context.Context, run, reason string) error {
 	if err != nil {
 		return nil // who deletes it says why not
 	}
-	return e.deleteChildrenOf(ctx, &h, reason)
+	return e.deleteChildrenOf(ctx, &h, func(heads []journal.Head) error { return e.deleteHeads(ctx, heads, reason) })
 }
 
-func (e *Engine) deleteChildrenOf(ctx context.Context, h *journal.Head, reason string) error {
+// deleteHeads deletes runs, a slice after the other.
+func (e *Engine) deleteHeads(ctx context.Context, heads []journal.Head, reason string) error {
+	var runs []string
+	for i := range heads {
+		runs = append(runs, heads[i].ID)
+	}
+	for len(runs) > 0 {
+		got, err := e.deleteSlice(ctx, runs, reason)
+		if err != nil {
+			return err
+		}
+		runs = runs[got.Seen:]
+	}
+	return nil
+}
+
+// deleteChildrenOf does that with what deletes runs.
+func (e *Engine) deleteChildrenOf(ctx context.Context, h *journal.Head, remove func([]journal.Head) error) error {
 	run := h.ID
 	switch {
 	case !replay.RunState(h.State).Ended():
@@ -61,23 +78,19 @@ func (e *Engine) deleteChildrenOf(ctx context.Context, h *journal.Head, reason s
 		if page, err = e.j.Heads(f); err != nil {
 			return err
 		}
-		var ended []string
+		var ended []journal.Head
 		for i := range page.Heads {
 			c := &page.Heads[i]
 			if !replay.RunState(c.State).Ended() {
 				continue // it was left alone, or its parent waits for its end: that one says so
 			}
-			if err := e.deleteChildrenOf(ctx, c, reason); err != nil { // ErrRunOpen, too: one of its own has not ended
+			if err := e.deleteChildrenOf(ctx, c, remove); err != nil { // ErrRunOpen, too: one of its own has not ended
 				return err
 			}
-			ended = append(ended, c.ID)
+			ended = append(ended, *c)
 		}
-		for len(ended) > 0 {
-			got, err := e.deleteSlice(ctx, ended, reason)
-			if err != nil {
-				return err
-			}
-			ended = ended[got.Seen:]
+		if err := remove(ended); err != nil {
+			return err
 		}
 		if f.After = page.Next; f.After == (journal.HeadMark{}) {
 			return nil

@@ -198,7 +198,7 @@ func (k *keeper) over(ctx context.Context, span int64, versions map[version]Rete
 		}
 		var heads []journal.Head
 		for i := range page.Heads {
-			switch err := k.e.deleteChildrenOf(ctx, &page.Heads[i], "retention"); {
+			switch err := k.e.deleteChildrenOf(ctx, &page.Heads[i], func(children []journal.Head) error { return k.delete(ctx, children) }); {
 			case errors.Is(err, ErrRunOpen): // it is looked at again when all are
 			case err != nil:
 				return err

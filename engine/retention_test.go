@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -121,5 +122,65 @@ func TestALargeFileWithoutRetentionIsSaid(t *testing.T) {
 		if got := strings.Count(said.String(), "the journal grows"); got != map[bool]int{true: 1}[keep == 0] {
 			t.Errorf("kept %s: said %d times", keep, got)
 		}
+	}
+}
+
+// A parent takes its children along, as many with one record as go of other runs: what a commit takes away is bounded.
+func TestRetentionDeletesChildrenInSlices(t *testing.T) {
+	const children, most = 250, 200
+	eng, _ := open(t, engine.Options{Clock: engine.NewTestClock(), Retention: engine.Retention{Completed: time.Hour}})
+	handle(t, eng, "h", null)
+	register(t, eng, "child", flow.Task("s", "svc", "h"))
+	register(t, eng, "parent", flow.Child("each", "child", flow.ForEachOf(make([]int, children)), flow.MaxParallel(children)))
+	if _, err := eng.Start(t.Context(), "parent", nil, engine.WithID("p")); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := eng.Wait(t.Context(), "p"); err != nil || st.State != "completed" {
+		t.Fatalf("%+v, %v", st, err)
+	}
+	if _, err := eng.Advance(t.Context(), 2*time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	var slices []int
+	until(t, func() bool {
+		var wg sync.WaitGroup
+		for range 64 { // while others write, the keeper need not rest
+			wg.Go(func() {
+				if _, err := eng.Start(t.Context(), "child", nil); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		slices = deletions(t, eng)
+		total := 0
+		for _, n := range slices {
+			total += n
+		}
+		return total == children+1
+	}, func() string { return fmt.Sprintf("deleted %d, want %d in all", slices, children+1) })
+	for _, n := range slices {
+		if n > most {
+			t.Errorf("runs deleted with one record: %d, want at most %d", slices, most)
+		}
+	}
+}
+
+// deletions gives how many runs each entry deleted.
+func deletions(t *testing.T, eng *engine.Engine) (all []int) {
+	for after := uint64(0); ; {
+		events, next, err := eng.Feed(t.Context(), after, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			if ids, ok := e.Data["workflow_ids"].([]string); ok && e.Kind == "RunsDeleted" {
+				all = append(all, len(ids))
+			}
+		}
+		if len(events) == 0 || next == after {
+			return all
+		}
+		after = next
 	}
 }
