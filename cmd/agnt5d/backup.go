@@ -40,7 +40,7 @@ With --file it copies a journal that no engine has open.`),
 		Args:    nargs("FILE"),
 	}
 	addFile(cmd, &path)
-	textFlag(cmd, &rate, "rate", "copy at most so much a second, like 20MB; default: as fast as it goes")
+	textFlag(cmd, &rate, "rate", "copy at most so much a second, like 20MB; default: as fast as it goes, and 33 MiB while runs commit")
 	textFlag(cmd, &since, "since", "write an increment: only what came after the backup FILE, or after the event with this number")
 	cmd.Flags().BoolVar(&unchecked, "no-verify", false, "do not check the copy")
 	return remoteVerb(cmd, func(cmd *cobra.Command, args []string, c *client.Client, o *remote) error {

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
@@ -261,8 +262,10 @@ func (w *writer) flush() error {
 // it goes without its row, and is found by its head, as those beside it are.
 func (w *writer) id(id string, run uint64) error {
 	key := []byte(id)
-	if in := w.tx.Bucket(idBucket.name); in.Get(key) == nil {
-		if _, err := idBucket.get(w.tx, key); err != nil && !ordered(in.Cursor(), key) {
+	in := w.tx.Bucket(idBucket.name)
+	c := in.Cursor()
+	if k, v := c.Seek(key); !bytes.Equal(k, key) {
+		if _, err := idBucket.absent(c, k, v, key); err != nil && !ordered(in.Cursor(), key) {
 			return nil
 		}
 	}

@@ -593,6 +593,11 @@ func (b *bucket) walk(tx *bbolt.Tx, fn func(key, payload []byte, err error)) {
 
 // each gives the rows of a bucket whose keys begin with prefix, from the key from on, until fn gives errStop.
 func (b *bucket) each(tx *bbolt.Tx, prefix, from []byte, fn func(key, payload []byte) error) error {
+	return b.values(tx, prefix, from, func(k, v []byte) error { return fn(k, v[4:]) })
+}
+
+// values is each with the checksums, which are right, before the payloads.
+func (b *bucket) values(tx *bbolt.Tx, prefix, from []byte, fn func(key, value []byte) error) error {
 	c := tx.Bucket(b.name).Cursor()
 	var last []byte
 	for k, v := c.Seek(from); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
@@ -600,11 +605,10 @@ func (b *bucket) each(tx *bbolt.Tx, prefix, from []byte, fn func(key, payload []
 			return &journal.DamageError{Damage: journal.Damage{Kind: "page", Detail: "the keys of " + string(b.name) + " are out of order"}}
 		}
 		last = k
-		p, err := b.unseal(k, v)
-		if err != nil {
+		if _, err := b.unseal(k, v); err != nil {
 			return b.damage(k, err.Error())
 		}
-		if err := fn(k, p); err == errStop {
+		if err := fn(k, v); err == errStop {
 			return nil
 		} else if err != nil {
 			return err

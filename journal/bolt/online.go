@@ -183,15 +183,20 @@ func (c *compaction) waiting() int {
 	return len(c.dirty)
 }
 
-// longestRest is how long who copies rests at most after a piece: one that had to wait for the machine is no measure.
-const longestRest = 50 * time.Millisecond
+// After each piece (copyBytes) who copies rests four times as long as it took, and within these bounds. A disk takes a piece faster than it
+// writes it: without the lower bound it would have so much to write that commits wait for it. A piece that had to wait for the machine itself
+// is no measure: hence the upper bound.
+const (
+	shortestRest = 30 * time.Millisecond // 33 MiB a second
+	longestRest  = 50 * time.Millisecond
+)
 
 // rest leaves the machine to those who commit, if there are any, after a piece of a copy that took so long.
 func (j *Journal) rest(ctx context.Context, took time.Duration, busy bool) error {
 	if !busy {
 		return errors.Join(ctx.Err(), j.Err())
 	}
-	timer := time.NewTimer(min(4*took, longestRest))
+	timer := time.NewTimer(min(max(4*took, shortestRest), longestRest))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -206,31 +211,41 @@ func (j *Journal) rest(ctx context.Context, took time.Duration, busy bool) error
 // behind says whether the copy does not come nearer to its end, for as much is written as is copied. There is no rest then.
 func (c *compaction) behind() bool { return int64(c.j.Stats().PutBytes-c.put0)*2 > c.copied }
 
-// slice copies some rows of a bucket, from a key on, and says where it goes on.
+// slice copies some rows of a bucket, from a key on, and says where it goes on. The rows go from page to page: what is put points into the
+// pages of the journal, which stand until the transaction that reads them is over.
 func (c *compaction) slice(b *bucket, from []byte) (n int, next []byte, more bool, err error) {
-	var rows []moved
-	there := true
 	err = c.j.view(func(src *bbolt.Tx) error {
-		if there = src.Bucket(b.name) != nil; !there {
+		if src.Bucket(b.name) == nil {
 			return nil
 		}
-		return b.each(src, nil, from, func(k, p []byte) error {
-			if n > copyBytes {
-				next, more = append([]byte(nil), k...), true
-				return errStop
+		return c.to.db.Update(func(tx *bbolt.Tx) error {
+			in, err := into(tx, b)
+			if err != nil {
+				return err
 			}
-			v := make([]byte, 4+len(p))
-			copy(v[4:], p)
-			b.seal(k, v)
-			rows = append(rows, moved{b, append([]byte(nil), k...), v})
-			n += len(k) + len(v)
-			return nil
+			return b.values(src, nil, from, func(k, v []byte) error {
+				if n > copyBytes {
+					next, more = bytes.Clone(k), true
+					return errStop
+				}
+				n += len(k) + len(v)
+				return in.Put(k, v)
+			})
 		})
 	})
-	if err != nil || !there {
-		return n, next, more, err
+	return n, next, more, err
+}
+
+// into gives a bucket of the copy, whose pages are filled as rows are put in order.
+func into(tx *bbolt.Tx, b *bucket) (*bbolt.Bucket, error) {
+	in, err := tx.CreateBucketIfNotExists(b.name)
+	if err != nil {
+		return nil, err
 	}
-	return n, next, more, c.put(rows, b)
+	if in.FillPercent = 1; b != logBucket {
+		in.FillPercent = 0.9
+	}
+	return in, nil
 }
 
 // moved is a row as it stands in the journal; a nil value: it stands there no more.
@@ -239,15 +254,10 @@ type moved struct {
 	key, value []byte
 }
 
-// put writes rows into the copy. made is a bucket that must be there although it may be empty; nil: none.
-func (c *compaction) put(rows []moved, made *bucket) (err error) {
+// put writes rows into the copy.
+func (c *compaction) put(rows []moved) (err error) {
 	defer guard(&err)()
 	return c.to.db.Update(func(tx *bbolt.Tx) error {
-		if made != nil {
-			if _, err := tx.CreateBucketIfNotExists(made.name); err != nil {
-				return err
-			}
-		}
 		for _, r := range rows {
 			if r.value == nil {
 				if in := tx.Bucket(r.b.name); in != nil {
@@ -257,12 +267,9 @@ func (c *compaction) put(rows []moved, made *bucket) (err error) {
 				}
 				continue
 			}
-			in, err := tx.CreateBucketIfNotExists(r.b.name)
+			in, err := into(tx, r.b)
 			if err != nil {
 				return err
-			}
-			if in.FillPercent = 1; r.b != logBucket {
-				in.FillPercent = 0.9
 			}
 			if err := in.Put(r.key, r.value); err != nil {
 				return err
@@ -304,7 +311,7 @@ func (c *compaction) catch() error {
 			return nil
 		})
 		if err == nil {
-			err = c.put(some, nil)
+			err = c.put(some)
 		}
 		if err != nil {
 			return err
