@@ -26,6 +26,8 @@ type bed struct {
 	tasks map[string]*shard.Spec // "run/step" -> what a worker has
 	seq   uint64                 // of A's last poll
 
+	careful bool   // every run is held
+	stale   int    // as in shard.Config.StaleTimes
 	name    string // of the case, for failures
 	signals int
 	damage  []journal.Damage // reported
@@ -41,7 +43,7 @@ func newBed(t *testing.T) *bed {
 func (b *bed) boot() {
 	b.t.Helper()
 	clear(b.tasks)
-	b.r = newDuo(shard.Config{Journal: b.disk, Release: "bed", Cancel: func(*leases.Slot, string) {}, Execute: b.took,
+	b.r = newDuo(shard.Config{Journal: b.disk, Release: "bed", Careful: b.careful, StaleTimes: b.stale, Cancel: func(*leases.Slot, string) {}, Execute: b.took,
 		Damage: func(d journal.Damage) { b.damage = append(b.damage, d) }})
 	if err := b.r.Recover(b.now); err != nil {
 		b.t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/agnt5/agnt5d/internal/event"
@@ -105,6 +106,25 @@ func (n *nursery) waits() bool {
 	return len(n.strays) > 0 || len(n.births) > 0 && len(n.reads) < readsAtOnce
 }
 
+// waits adds a birth to those that wait for the same. Before their list grows, those go for which nobody waits any more: of a run that has ended,
+// or that was paused and has asked anew since.
+func (r *Shard) waits(list []*birth, in *birth) []*birth {
+	return append(roomy(list, func(all []*birth) []*birth {
+		return slices.DeleteFunc(all, func(b *birth) bool { return b.of(r) == nil })
+	}), in)
+}
+
+// roomy gives a list room for one more. Before it takes more memory, tidy throws away what need not stay.
+func roomy[T any](list []T, tidy func([]T) []T) []T {
+	if len(list) < cap(list) {
+		return list
+	}
+	if list = tidy(list); len(list) > cap(list)/2 {
+		list = slices.Grow(list, len(list)+1)
+	}
+	return list
+}
+
 // version gives the version that a new run of a workflow gets.
 func (r *Shard) version(workflow string, version uint32) (*Version, bool) {
 	w := r.flows[workflow]
@@ -169,7 +189,7 @@ func (in *birth) admit(r *Shard) {
 		if r.nursery.lacking == nil {
 			r.nursery.lacking = map[string][]*birth{}
 		}
-		r.nursery.lacking[spec.Workflow] = append(r.nursery.lacking[spec.Workflow], in)
+		r.nursery.lacking[spec.Workflow] = r.waits(r.nursery.lacking[spec.Workflow], in)
 		return
 	}
 	def, err := r.Def(v.Digest)
@@ -228,7 +248,7 @@ func (in *birth) reuse(r *Shard, run *Run, c replay.Child) {
 		if r.nursery.ending == nil {
 			r.nursery.ending = map[uint64][]*birth{}
 		}
-		r.nursery.ending[old.S.Run] = append(r.nursery.ending[old.S.Run], in)
+		r.nursery.ending[old.S.Run] = r.waits(r.nursery.ending[old.S.Run], in)
 		return
 	case old != nil && !old.S.Status.Ended() && old.S.Status != replay.Quarantined:
 		r.give(run, childAgain{in, nil})

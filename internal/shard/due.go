@@ -20,13 +20,18 @@ func (f dueNow) fold(r *Shard, _ *Run, t *replay.Turn) {
 	}
 }
 
-// sweepDue throws away the times for which nobody waits any more, of waits that were answered, say, when there may be as many of them as
+// sweepDue throws away the times for which nobody waits any more, of waits that were answered, say, and those that stand there twice, when there may be as many of them as
 // of others. What a run that sleeps waits for is not known here, so all of its times stay.
 func (r *Shard) sweepDue() {
 	if r.due.Len() <= 2*r.dueKept+r.cfg.StaleTimes {
 		return
 	}
+	seen := make(map[timers.Entry]struct{}, r.due.Len())
 	r.due.Keep(func(e timers.Entry) bool {
+		n := len(seen)
+		if seen[e] = struct{}{}; len(seen) == n { // a run that was paused and resumed has put it there anew
+			return false
+		}
 		if run := r.runs[e.Run]; run != nil {
 			return run.S.DueAt(e.Step, e.Due)
 		}

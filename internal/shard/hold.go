@@ -187,8 +187,14 @@ func (r *Shard) keepDue(e timers.Entry) bool {
 	if r.careful.dues == nil {
 		r.careful.dues = map[uint64][]timers.Entry{}
 	}
-	r.careful.dues[e.Run] = append(r.careful.dues[e.Run], e)
+	r.careful.dues[e.Run] = append(roomy(r.careful.dues[e.Run], once), e)
 	return true
+}
+
+// once leaves each time once: a run that is paused and resumed while it is held asks for its times anew.
+func once(all []timers.Entry) []timers.Entry {
+	slices.SortFunc(all, func(a, b timers.Entry) int { return cmp.Or(cmp.Compare(a.Due, b.Due), cmp.Compare(a.Step, b.Step)) })
+	return slices.Compact(all)
 }
 
 // handOn offers what is ready in a run that is not paused, or not held, any more.
