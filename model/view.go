@@ -196,6 +196,7 @@ type RunHead struct {
 	WorkflowName string            `json:"workflow_name"`
 	Version      uint32            `json:"version"`
 	State        string            `json:"state"`
+	Paused       bool              `json:"paused,omitempty"` // by itself
 	CreatedAt    string            `json:"created_at"`
 	CompletedAt  string            `json:"completed_at,omitempty"`
 	Skipped      uint32            `json:"skipped,omitempty"`

@@ -171,7 +171,7 @@ func failedSo(f *model.ListFilter, h *journal.Head) bool {
 func runHead(h *journal.Head) model.RunHead {
 	where, _, message := ReadFailed(h.Failed)
 	r := model.RunHead{WorkflowID: h.ID, WorkflowName: h.Workflow, Version: h.Version, State: replay.RunState(h.State).String(),
-		CreatedAt: rfc3339.Format(h.CreatedAt), Skipped: h.Skipped, Error: where, ErrorMessage: message, Tags: headTags(h.Tags), Number: h.Run}
+		CreatedAt: rfc3339.Format(h.CreatedAt), Skipped: h.Skipped, Error: where, ErrorMessage: message, Tags: headTags(h.Tags), Paused: IsPaused(h), Number: h.Run}
 	if replay.RunState(h.State) == replay.Cancelled {
 		r.CancelReason, r.Error, r.ErrorMessage = message, "", ""
 	}

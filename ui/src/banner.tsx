@@ -1,4 +1,4 @@
-import { act, cancelRun, fireTimer, resumeRun, resumeService, retryRun, signalRun } from './dialog'
+import { act, cancelRun, fireTimer, resumeAll, resumeRun, resumeService, retryRun, signalRun } from './dialog'
 import { Copy, may, StateIcon } from './bits'
 import { command, count, localTimes, words } from './format'
 import { change, go, link } from './route'
@@ -58,6 +58,7 @@ export function remedyOf(r: Reason, st: Status, def: Definition | undefined): Re
     case 'services':
       return target === 'resume' && arg ? with_('Resume service ' + arg, 'operate', () => act(resumeService(arg))) : undefined
     case 'resume':
+      if (target === '--all') return with_('Resume all runs', 'operate', () => act(resumeAll()))
       return with_('Resume run', 'operate', () => act(resumeRun(id)))
     case 'cancel':
       return r.code === 'finishing' ? with_('End run now', 'operate', () => act(cancelRun(id, true))) : with_('Cancel run', 'operate', () => act(cancelRun(id)))

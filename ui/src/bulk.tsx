@@ -11,20 +11,28 @@ import type { RunHead } from './types'
 export type Picked = ReadonlySet<string> | 'all'
 
 interface Verb {
-  verb: 'cancel' | 'retry' | 'delete'
+  verb: 'cancel' | 'pause' | 'resume' | 'retry' | 'delete'
   name: string
   may: 'operate' | 'admin'
-  can: (state: string) => boolean
+  can: (run: RunHead) => boolean
+  reason?: boolean // it is asked for
   what: string
 }
 
-const ended = (state: string) => state === 'failed' || state === 'cancelled' || state === 'completed'
+const ended = ({ state }: RunHead) => state === 'failed' || state === 'cancelled' || state === 'completed'
+
+const open = ({ state }: RunHead) => state === 'running' || state === 'finishing'
 
 const verbs: Verb[] = [
-  { verb: 'cancel', name: 'Cancel', may: 'operate', can: (s) => !ended(s), what: 'Each ends as cancelled: open steps are cancelled, workers are told to stop.' },
-  { verb: 'retry', name: 'Retry', may: 'operate', can: (s) => s === 'failed' || s === 'cancelled', what: 'Each is opened again: what failed or was cancelled starts anew, completed steps are not run again.' },
+  { verb: 'cancel', name: 'Cancel', may: 'operate', can: (r) => !ended(r), reason: true, what: 'Each ends as cancelled: open steps are cancelled, workers are told to stop.' },
+  { verb: 'pause', name: 'Pause', may: 'operate', can: (r) => open(r) && !r.paused, reason: true, what: 'No task of them is handed out, and no timer, timeout or retry of them comes, until they are resumed.' },
+  { verb: 'resume', name: 'Resume', may: 'operate', can: (r) => open(r) && !!r.paused, reason: true, what: 'Their tasks are handed out again, and what is overdue comes at once.' },
+  { verb: 'retry', name: 'Retry', may: 'operate', can: (r) => r.state === 'failed' || r.state === 'cancelled', what: 'Each is opened again: what failed or was cancelled starts anew, completed steps are not run again.' },
   { verb: 'delete', name: 'Delete', may: 'admin', can: ended, what: 'They and their whole history are removed from the journal. This cannot be undone.' },
 ]
+
+// never says that the list has no run to which it can be done.
+const never = (v: Verb, query: URLSearchParams) => (v.verb === 'pause' && query.get('paused') === 'true') || (v.verb === 'resume' && query.get('paused') === 'false')
 
 const atOnce = 4 // requests
 
@@ -33,10 +41,10 @@ export function Bulk({ runs, picked, all, query, pick }: { runs: RunHead[]; pick
   const [error, setError] = useState<unknown>()
   useForgotten(error, () => setError(undefined))
   const chosen = picked === 'all' ? runs : runs.filter((r) => picked.has(r.workflow_id))
-  const offered = verbs.filter((v) => may(v.may) && (picked === 'all' || chosen.some((r) => v.can(r.state))))
+  const offered = verbs.filter((v) => may(v.may) && (picked === 'all' ? !never(v, query) : chosen.some((r) => v.can(r))))
   const offer = async (v: Verb) => {
     setError(undefined)
-    if (picked !== 'all') return act(toEach(v, chosen.filter((r) => v.can(r.state)).map((r) => r.workflow_id), () => pick(new Set())))
+    if (picked !== 'all') return act(toEach(v, chosen.filter((r) => v.can(r)).map((r) => r.workflow_id), () => pick(new Set())))
     try {
       act(await toAll(v, query, () => pick(new Set())))
     } catch (e) {
@@ -48,7 +56,7 @@ export function Bulk({ runs, picked, all, query, pick }: { runs: RunHead[]; pick
       <b>{picked === 'all' ? 'All runs that match' : count(chosen.length, 'run') + ' chosen'}</b>
       {offered.map((v) => (
         <button type="button" class="small" key={v.verb} onClick={() => void offer(v)}>
-          {picked === 'all' ? v.name : `${v.name} ${chosen.filter((r) => v.can(r.state)).length.toLocaleString('en')}`}…
+          {picked === 'all' ? v.name : `${v.name} ${chosen.filter((r) => v.can(r)).length.toLocaleString('en')}`}…
         </button>
       ))}
       {offered.length === 0 && <span class="dim">nothing can be done with them</span>}
@@ -63,9 +71,9 @@ const action = (v: Verb, n: number, one: string): Omit<Action, 'line' | 'send'> 
   title: `${v.name} ${count(n, 'run')}`,
   what: n === 0 ? 'No run that the filters name is in a state in which this can be done.' : v.what,
   button: `${v.name} ${n === 1 ? 'run' : 'all'}`,
-  danger: v.verb !== 'retry',
+  danger: v.verb === 'cancel' || v.verb === 'delete',
   ...(n > 100 || (v.verb === 'delete' && n > 1) ? { confirm: String(n) } : v.verb === 'delete' && one ? { confirm: one } : {}),
-  ...(v.verb === 'cancel' ? { fields: [{ name: 'reason', label: 'Reason', hint: 'kept in the history' }] } : {}),
+  ...(v.reason ? { fields: [{ name: 'reason', label: 'Reason', hint: 'kept in the history' }] } : {}),
 })
 
 const reasonOf = (f: Record<string, string>) => (f.reason ? ['--reason', f.reason] : [])
@@ -74,8 +82,9 @@ const reasonOf = (f: Record<string, string>) => (f.reason ? ['--reason', f.reaso
 async function toAll(v: Verb, query: URLSearchParams, then: () => void): Promise<Action> {
   const q = listQuery(query, Date.now())
   q.delete('sort')
-  const flags = [...q].flatMap(([k, value]) => ['--' + k.replaceAll('_', '-'), value])
-  if (flags.length === 0) q.set('all', 'true')
+  const flags = [...q].flatMap(([k, value]) => (k === 'paused' ? ['--paused' + (value === 'true' ? '' : '=' + value)] : ['--' + k.replaceAll('_', '-'), value]))
+  if (flags.length === 0 && v.verb === 'resume') flags.push('--paused')
+  if ([...q].length === 0) q.set('all', 'true')
   const { value } = await ask<{ matched: number }>(`/v1/runs/${v.verb}?${q}&dry_run=true`, { method: 'POST' })
   return {
     ...action(v, value.matched, ''),
@@ -96,7 +105,7 @@ const toEach = (v: Verb, ids: string[], then: () => void): Action => ({
     const refused: { code: string; step: string; detail: string }[] = []
     const next = async () => {
       for (let id = todo.shift(); id !== undefined; id = todo.shift()) {
-        const done = v.verb === 'delete' ? ask(runPath(id), { method: 'DELETE' }) : ask(`${runPath(id)}/${v.verb}`, v.verb === 'cancel' ? { method: 'POST', body: f.reason ? { reason: f.reason } : {} } : { method: 'POST' })
+        const done = v.verb === 'delete' ? ask(runPath(id), { method: 'DELETE' }) : ask(`${runPath(id)}/${v.verb}`, v.reason ? { method: 'POST', body: f.reason ? { reason: f.reason } : {} } : { method: 'POST' })
         await done.catch((e: unknown) => refused.push({ code: e instanceof Failure ? e.code : '', step: id!, detail: String((e as Error).message) }))
       }
     }

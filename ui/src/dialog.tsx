@@ -268,6 +268,17 @@ export const resumeRun = (id: string): Action => ({
   send: (f) => post(run(id) + '/resume', f.reason ? { reason: f.reason } : {}),
 })
 
+const perSecond = (f: Record<string, string>) => Math.max(0, Math.floor(Number(f.per_second) || 0))
+
+export const resumeAll = (): Action => ({
+  title: 'Resume all runs',
+  what: 'The runs that the daemon holds go on, oldest first; what is overdue in a run comes when its turn has come. Runs that are paused themselves stay so.',
+  button: 'Resume all',
+  fields: [{ name: 'per_second', label: 'Runs a second', hint: 'empty: as fast as it goes' }, { name: 'reason', label: 'Reason', hint: 'kept in the journal' }],
+  line: (f) => command('resume', '--all', ...(perSecond(f) ? ['--per-second', String(perSecond(f))] : []), ...(f.reason ? ['--reason', f.reason] : [])),
+  send: (f) => post('/v1/hold/resume', { per_second: perSecond(f), reason: f.reason ?? '' }),
+})
+
 export const tagRun = (id: string, tags: Record<string, string>): Action => {
   const changes = (f: Record<string, string>) => {
     const want = f.tags?.trim() ? (JSON.parse(f.tags) as Record<string, string>) : {}

@@ -8,6 +8,7 @@ import { Daemon } from './daemon'
 import { Diff } from './diff'
 import { Dialog, dialogIsOpen } from './dialog'
 import { Help } from './help'
+import { Held } from './hold'
 import { dateTime, word } from './format'
 import { connected, start } from './live'
 import { Login } from './login'
@@ -84,6 +85,7 @@ function App() {
         <button type="button" class="small quiet" aria-label="Help" title="Keys  ?" onClick={() => setHelp(true)}>?</button>
       </header>
       {connected.value === false && <div class="notice lost" role="alert">The daemon does not answer. What is shown is as it was; the page goes on by itself when it is back.</div>}
+      {begun.value && !signedOut.value && !ofFile && <Held />}
       {signedOut.value ? <Login /> : begun.value && <Screen />}
       <Dialog />
       {help && <Help close={() => setHelp(false)} />}

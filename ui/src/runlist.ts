@@ -9,7 +9,7 @@ const pageSize = 100 // with the reasons of its runs a page has no more
 const mostPages = 20 // that are read at once
 
 // filters are what of an address the list is asked for.
-export const filters = ['workflow', 'state', 'id_prefix', 'tag', 'since', 'until', 'ended_since', 'error_code', 'text', 'stuck_for', 'include', 'sort']
+export const filters = ['workflow', 'state', 'id_prefix', 'paused', 'tag', 'since', 'until', 'ended_since', 'error_code', 'text', 'stuck_for', 'include', 'sort']
 
 // ranges are the choices of "started", as milliseconds before now. The address holds the span, so that it stays true tomorrow.
 const ranges: Record<string, number> = { '15m': 900_000, '1h': 3_600_000, '24h': 86_400_000, '7d': 604_800_000 }
@@ -143,7 +143,7 @@ export function useRuns(key: string, query: URLSearchParams): List {
   // compare sets the rows of a part of the list as the daemon answers them, and marks those that are gone.
   const compare = (rows: RunHead[], answer: RunHead[], all: boolean): number => {
     const { fresh, gone } = changed(rows, answer, all)
-    put(new Map(answer.map((r) => [r.workflow_id, { reason: undefined, step_counts: undefined, ...r }])))
+    put(new Map(answer.map((r) => [r.workflow_id, { reason: undefined, step_counts: undefined, paused: false, ...r }])))
     setGone((old) => {
       const next = new Set(old)
       for (const r of answer) next.delete(r.workflow_id)
@@ -167,7 +167,7 @@ export function useRuns(key: string, query: URLSearchParams): List {
 
   // Runs come to match and cease to: by what happens to them, and by time. The top of the list is asked for, at most once a second.
   useEffect(() => {
-    const moves = ['state', 'tag', 'error_code', 'text', 'ended_since', 'sort', 'stuck_for'].some((f) => query.get(f))
+    const moves = ['state', 'paused', 'tag', 'error_code', 'text', 'ended_since', 'sort', 'stuck_for'].some((f) => query.get(f))
     const byTime = ['stuck_for', 'since', 'ended_since'].some((f) => query.get(f))
     const matters = (kind: string) => kind === 'RunStarted' || kind === 'RunsDeleted' || (moves && kind.startsWith('Run')) || !!query.get('stuck_for')
     const abort = new AbortController()
@@ -273,7 +273,7 @@ function restful(): boolean {
 }
 
 const headOf = (st: Status): Partial<RunHead> => {
-  const out: Partial<RunHead> = { state: st.state, reason: st.reasons && summary(st.reasons), step_counts: st.step_counts }
+  const out: Partial<RunHead> = { state: st.state, paused: !!st.paused, reason: st.reasons && summary(st.reasons), step_counts: st.step_counts }
   if (st.state === 'cancelled' && st.reason) out.cancel_reason = st.reason
   if (st.completed_at) out.completed_at = st.completed_at
   if (st.error) {

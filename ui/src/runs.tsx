@@ -17,6 +17,7 @@ export const views: { name: string; query: Record<string, string>; count?: strin
   { name: 'All', query: {} },
   { name: 'In flight', query: { state: 'running' }, count: 'running' },
   { name: 'Finishing', query: { state: 'finishing' }, count: 'finishing' },
+  { name: 'Paused', query: { paused: 'true' } },
   { name: 'Failed', query: { state: 'failed' }, count: 'failed', bad: true },
   { name: 'Stuck over 10 min', query: { stuck_for: '10m' }, count: 'stuck', bad: true },
   { name: 'Quarantined', query: { state: 'quarantined' }, count: 'quarantined', bad: true },
@@ -108,13 +109,13 @@ async function countRuns(signal: AbortSignal): Promise<Record<string, number>> {
 }
 
 function current(query: URLSearchParams, want: Record<string, string>): boolean {
-  return ['state', 'stuck_for'].every((f) => (query.get(f) ?? '') === (want[f] ?? ''))
+  return ['state', 'paused', 'stuck_for'].every((f) => (query.get(f) ?? '') === (want[f] ?? ''))
 }
 
 // keep changes the view and leaves the other filters.
 function keep(query: URLSearchParams, want: Record<string, string>): URLSearchParams {
   const out = new URLSearchParams(query)
-  for (const f of ['state', 'stuck_for', 'include', 'row']) out.delete(f)
+  for (const f of ['state', 'paused', 'stuck_for', 'include', 'row']) out.delete(f)
   for (const [k, v] of Object.entries(want)) out.set(k, v)
   return out
 }

@@ -74,11 +74,21 @@ export interface Status {
   as_of?: { seq: number; n: number; at: string }
 }
 
+// Hold is how the hold of a daemon stands that was started with --careful.
+export interface Hold {
+  held: boolean
+  runs: number
+  resuming: boolean
+  resumed: number
+  per_second: number
+}
+
 export interface RunHead {
   workflow_id: string
   workflow_name: string
   version: number
   state: string
+  paused?: boolean
   created_at: string
   completed_at?: string
   error?: string

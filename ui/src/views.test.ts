@@ -15,6 +15,7 @@ const { until } = await import('./logs')
 const { samples, worth } = await import('./daemon')
 const { calendar, localTime, rule } = await import('./calendar')
 const { changed, listQuery } = await import('./runlist')
+const { heldText } = await import('./hold')
 
 const at = (ms: number) => new Date(Date.parse('2026-11-23T08:00:00Z') + ms).toISOString()
 
@@ -138,4 +139,11 @@ test('times and rules of schedules, as people read them', () => {
   expect(rule({ workflow: 'w', every_ms: 900_000 })).toBe('every 15 m')
   expect(rule({ workflow: 'w', every_ms: 1_000 })).toBe('every 1 s')
   expect(rule({ workflow: 'w', at: ['2026-11-27T02:30:00Z'] })).toBe('1 time')
+})
+
+test('the line across the page says how a hold stands', () => {
+  const hold = { held: true, runs: 1200, resuming: false, resumed: 0, per_second: 0 }
+  expect(heldText(hold)).toContain('holds 1,200 runs')
+  expect(heldText({ ...hold, resuming: true, resumed: 1, per_second: 50 })).toBe('The runs are being resumed, oldest first, 50 a second: 1 run resumed, 1,200 held still.')
+  expect(heldText({ ...hold, resuming: true, resumed: 2 })).toContain('oldest first: 2 runs resumed')
 })
