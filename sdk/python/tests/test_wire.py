@@ -78,6 +78,8 @@ def test_answers_are_read() -> None:
                 assert (ctx.workflow_input, ctx.input, ctx.input_data, ctx.dependencies) == (
                     want["workflow_input"], want.get("input"), want["input_data"], want["dependencies"],
                 )  # fmt: skip
+                assert (ctx.item, ctx.index, ctx.fate, ctx.output) == (want.get("item"), want.get("index"), want.get("fate"), want.get("output"))
+                assert ctx.compensates == ("output" in want) == want["idempotency_key"].endswith("/undo")
                 assert {key: ctx.objects[key] for key in ctx.object_keys} == {key: o["state"] for key, o in want["objects"].items()}
     for got in said("beaten"):
         gone: list[str] = []
