@@ -81,6 +81,22 @@ export function remedyOf(r: Reason, st: Status, def: Definition | undefined): Re
   return undefined
 }
 
+// Retry offers to open a run again. A child is retried with its parent.
+function Retry({ run: st, primary }: { run: Status; primary?: boolean }) {
+  if (st.parent && !st.parent.abandon) {
+    return <p>It is a child, and is retried with its parent, <a href={link('run', st.parent.workflow_id, '', { step: st.parent.step })}>{st.parent.workflow_id}</a>.</p>
+  }
+  return (
+    <div class="buttons">
+      <button type="button" class={primary ? 'primary' : ''} onClick={() => act(retryRun(st.workflow_id))}>
+        Retry run
+      </button>
+      <code class="line">{command('retry', st.workflow_id)}</code>
+      <Copy text={command('retry', st.workflow_id)} />
+    </div>
+  )
+}
+
 // Banner says why the run does not move, or how it ended, with a button for each command.
 export function Banner({ run: st, def, past }: { run: Status; def: Definition | undefined; past: boolean }) {
   if (st.state === 'failed' && st.error) {
@@ -92,15 +108,7 @@ export function Banner({ run: st, def, past }: { run: Status; def: Definition | 
           <span class="code">{e.code}</span>
         </h2>
         <p class="message">{e.message}</p>
-        {!past && may('operate') && (
-          <div class="buttons">
-            <button type="button" class="primary" onClick={() => act(retryRun(st.workflow_id))}>
-              Retry run
-            </button>
-            <code class="line">{command('retry', st.workflow_id)}</code>
-            <Copy text={command('retry', st.workflow_id)} />
-          </div>
-        )}
+        {!past && may('operate') && <Retry run={st} primary />}
       </section>
     )
   }
@@ -110,15 +118,7 @@ export function Banner({ run: st, def, past }: { run: Status; def: Definition | 
         <h2>
           <StateIcon state="cancelled" /> Cancelled{st.reason ? ': ' + st.reason : ''}
         </h2>
-        {!past && may('operate') && (
-          <div class="buttons">
-            <button type="button" onClick={() => act(retryRun(st.workflow_id))}>
-              Retry run
-            </button>
-            <code class="line">{command('retry', st.workflow_id)}</code>
-            <Copy text={command('retry', st.workflow_id)} />
-          </div>
-        )}
+        {!past && may('operate') && <Retry run={st} />}
       </section>
     )
   }

@@ -2,10 +2,10 @@ import { effect, signal } from '@preact/signals'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { ask } from './api'
 import { useForgotten } from './asked'
-import { Command, Problem } from './bits'
+import { Command, Problem, stateName } from './bits'
 import { place } from './route'
 import { command } from './format'
-import type { Fork } from './types'
+import type { Fork, Plan } from './types'
 
 // An action on the daemon, as it is put before somebody: what will happen, the command line that does the same, and what it asks for.
 export interface Action {
@@ -49,6 +49,7 @@ function Open({ action: a }: { action: Action }) {
   const [typed, setTyped] = useState('')
   const [error, setError] = useState<unknown>()
   const [plan, setPlan] = useState<[string, string[]][]>()
+  const [refused, setRefused] = useState<unknown>()
   const [busy, setBusy] = useState(false)
   useForgotten(error, () => setError(undefined))
   useEffect(() => {
@@ -59,6 +60,25 @@ function Open({ action: a }: { action: Action }) {
     }
   }, [])
   const wrong = (a.fields ?? []).map((f) => f.json && notJSON(fields[f.name] ?? '')).find(Boolean)
+  const said = JSON.stringify({ ...fields, reason: '' }) // a reason changes nothing of what will happen
+  useEffect(() => {
+    if (!a.plan || wrong) return
+    let over = false
+    const soon = setTimeout(() => {
+      a.plan!(fields).then(
+        (p) => {
+          if (over) return
+          setPlan(p)
+          setRefused(undefined)
+        },
+        (failure: unknown) => !over && setRefused(failure),
+      )
+    }, plan || refused ? 250 : 0) // somebody may be typing
+    return () => {
+      over = true
+      clearTimeout(soon)
+    }
+  }, [said])
   const ready = !busy && !wrong && (!a.confirm || typed === a.confirm)
   const send = async (e: Event) => {
     e.preventDefault()
@@ -73,18 +93,11 @@ function Open({ action: a }: { action: Action }) {
       setBusy(false)
     }
   }
-  const showPlan = async () => {
-    setError(undefined)
-    setPlan(undefined)
-    try {
-      setPlan(await a.plan!(fields))
-    } catch (failure) {
-      setError(failure)
-    }
-  }
   const set = (name: string, value: string) => {
     setFields({ ...fields, [name]: value })
+    if (name === 'reason') return
     setPlan(undefined) // it was of what stood there before
+    setRefused(undefined)
   }
   return (
     <dialog ref={box} aria-labelledby="dialog-title" onClose={() => (open.value = undefined)}>
@@ -118,8 +131,9 @@ function Open({ action: a }: { action: Action }) {
           </label>
         )}
         {wrong && <p class="wrong">{wrong}</p>}
+        {a.plan && !plan && !refused && <p class="dim">It is worked out what will happen…</p>}
         {plan && (
-          <dl class="plan" aria-label="What becomes of each step">
+          <dl class="plan" aria-label="What will happen">
             {plan.map(([what, steps]) => (
               <>
                 <dt>{what}</dt>
@@ -128,18 +142,13 @@ function Open({ action: a }: { action: Action }) {
             ))}
           </dl>
         )}
-        <Problem error={error} />
+        <Problem error={error ?? refused} />
         <div class="or">The same at a shell</div>
         <Command line={a.line(fields)} />
         <div class="buttons">
           <button type="button" class="quiet" onClick={() => (open.value = undefined)}>
             Close
           </button>
-          {a.plan && (
-            <button type="button" disabled={busy || !!wrong} onClick={() => void showPlan()}>
-              Show plan
-            </button>
-          )}
           <button type="submit" class={a.danger ? 'danger' : 'primary'} disabled={!ready}>
             {a.button}
           </button>
@@ -162,6 +171,34 @@ function notJSON(text: string): string | false {
 const post = async (path: string, body?: unknown) => void (await ask(path, body === undefined ? { method: 'POST' } : { method: 'POST', body }))
 
 const run = (id: string) => '/v1/runs/' + encodeURIComponent(id)
+
+const why = { name: 'reason', label: 'Why', hint: 'kept in the history, with who did it' }
+
+// planned asks what a request would do.
+async function planned(path: string, output?: string, more: Record<string, unknown> = {}): Promise<[string, string[]][]> {
+  const rest = JSON.stringify({ plan: true, ...more })
+  const { value: p } = await ask<Plan>(path, { method: 'POST', text: output === undefined ? rest : `{"output":${output},${rest.slice(1)}` })
+  return rowsOf(p)
+}
+
+// rowsOf are the lines of a plan, but for those that say nothing.
+export function rowsOf(p: Plan): [string, string[]][] {
+  const steps = (list: Plan['ends']) => list.map((s) => `${s.step} ${stateName(s.state)}${s.reason ? ` (${s.reason})` : ''}`)
+  const then = p.state === 'finishing' ? `finishing, and then ${p.fate}` : p.reopened ? `open again, ${p.state}` : p.state
+  const rows: [string, string[]][] = [
+    ['the run is then', [then + (p.was !== p.state || p.reopened ? ` (it is ${p.was})` : '')]],
+    ['ends', steps(p.ends)],
+    ['starts', steps(p.starts)],
+    ['is worked out', p.evaluates.map((s) => s || 'the output of the run')],
+    ['attempts cancelled', p.attempts.map((t) => `${t.step}, attempt ${t.attempt} on worker ${t.worker || 'in process'}`)],
+    ['children', p.children.map((c) => `${c.workflow_id} of ${c.step} is ${c.what.replace('_', ' ')}`)],
+    ['is compensated', p.compensates],
+    ['finally runs', p.finally],
+    ['may repeat outside', p.may_repeat],
+    ['not shown', p.left_off ? [`${p.left_off} more`] : []],
+  ]
+  return rows.filter(([, list]) => list.length > 0)
+}
 
 export const signalRun = (id: string, name: string, then?: () => void): Action => ({
   title: 'Send signal ' + name,
@@ -191,7 +228,8 @@ export const cancelRun = (id: string, now = false): Action => ({
     : `Run ${id} ends as cancelled: open steps are cancelled, workers are told to stop. Completed steps keep what they did, but for those that its workflow compensates.`,
   button: now ? 'End run now' : 'Cancel run',
   danger: true,
-  fields: [{ name: 'reason', label: 'Reason', hint: 'kept in the history' }],
+  fields: [why],
+  plan: () => planned(run(id) + '/cancel', undefined, now ? { force: true } : {}),
   line: (f) => command('cancel', id, ...(now ? ['--force'] : []), ...(f.reason ? ['--reason', f.reason] : [])),
   send: (f) => post(run(id) + '/cancel', { ...(f.reason ? { reason: f.reason } : {}), ...(now ? { force: true } : {}) }),
 })
@@ -215,7 +253,8 @@ export const completeStep = (id: string, step: string): Action => ({
   title: 'Complete step ' + step,
   what: `Step ${step} of run ${id} counts as completed, with the output that you give. What depends on it goes on. ${taken}`,
   button: 'Complete step',
-  fields: [{ name: 'output', label: 'Output', hint: 'JSON; empty: null', json: true }, { name: 'reason', label: 'Reason', hint: 'kept in the history' }],
+  fields: [{ name: 'output', label: 'Output', hint: 'JSON; empty: null', json: true }, why],
+  plan: (f) => planned(stepPath(id, step) + '/complete', f.output?.trim() || 'null'),
   line: (f) => ended(id, step, 'complete', f, f.output?.trim() ? ['--payload', f.output.trim()] : []),
   send: async (f) => void (await ask(stepPath(id, step) + '/complete', { method: 'POST', text: `{"output":${f.output?.trim() || 'null'},"reason":${JSON.stringify(f.reason ?? '')}}` })),
 })
@@ -224,7 +263,8 @@ export const skipStep = (id: string, step: string): Action => ({
   title: 'Skip step ' + step,
   what: `Step ${step} of run ${id} is skipped. What needs it is skipped, too, unless its join says otherwise. ${taken}`,
   button: 'Skip step',
-  fields: [{ name: 'reason', label: 'Reason', hint: 'kept in the history' }],
+  fields: [why],
+  plan: () => planned(stepPath(id, step) + '/skip'),
   line: (f) => ended(id, step, 'skip', f),
   send: (f) => post(stepPath(id, step) + '/skip', f.reason ? { reason: f.reason } : {}),
 })
@@ -234,7 +274,8 @@ export const failStep = (id: string, step: string): Action => ({
   what: `Step ${step} of run ${id} fails for good: nothing tries it again. The run fails, unless the step has an on_failure. An attempt that a worker has is cancelled.`,
   button: 'Fail step',
   danger: true,
-  fields: [{ name: 'reason', label: 'Reason', hint: 'kept in the history' }],
+  fields: [why],
+  plan: () => planned(stepPath(id, step) + '/fail'),
   line: (f) => ended(id, step, 'fail', f),
   send: (f) => post(stepPath(id, step) + '/fail', f.reason ? { reason: f.reason } : {}),
 })
@@ -309,8 +350,10 @@ export const retryRun = (id: string): Action => ({
   title: 'Retry run',
   what: `Run ${id} is opened again: steps that failed or were cancelled start anew with their full number of attempts. Completed steps are not run again.`,
   button: 'Retry run',
-  line: () => command('retry', id),
-  send: () => post(run(id) + '/retry'),
+  fields: [why],
+  plan: () => planned(run(id) + '/retry'),
+  line: (f) => command('retry', id, ...(f.reason ? ['--reason', f.reason] : [])),
+  send: (f) => post(run(id) + '/retry', f.reason ? { reason: f.reason } : {}),
 })
 
 // forkBody says how a run is forked: fields of JSON as they stand.
@@ -318,6 +361,7 @@ function forkBody(f: Record<string, string>, more: Record<string, unknown>): str
   const parts = [`"from":${JSON.stringify(f.from ?? '')}`]
   if (f.set?.trim()) parts.push(`"set":${f.set.trim()}`)
   if (f.input?.trim()) parts.push(`"input_data":${f.input.trim()}`)
+  if (f.version) parts.push(`"version":${Number(f.version)}`)
   for (const [k, v] of Object.entries(more)) if (v !== undefined) parts.push(`${JSON.stringify(k)}:${JSON.stringify(v)}`)
   return `{${parts.join(',')}}`
 }
@@ -330,7 +374,11 @@ const outputs = (text: string): [string, unknown][] => {
   }
 }
 
-export const forkRun = (id: string, steps: string[], from: string, then: (id: string) => void): Action => {
+// whyAgain says why a step runs again in a fork.
+const whyAgain = (w: { code: string; after?: string } | undefined): string =>
+  ({ from: 'from here', after: `after ${w?.after}`, after_set: `after ${w?.after}, which is set`, not_settled: 'had not settled', compensated: 'was compensated', new: 'is new', other_type: 'is of another type', other_branch: 'leads to another step', finally: 'always runs' })[w?.code ?? ''] ?? w?.code ?? ''
+
+export const forkRun = (id: string, steps: string[], from: string, versions: number[], version: number, then: (id: string) => void): Action => {
   const made = 'page-' + unique()
   const forked = (f: Record<string, string>, more: Record<string, unknown>) => ask<Fork>(run(id) + '/fork', { method: 'POST', text: forkBody(f, more) })
   return {
@@ -339,22 +387,24 @@ export const forkRun = (id: string, steps: string[], from: string, then: (id: st
     button: 'Fork run',
     fields: [
       { name: 'from', label: 'From step', options: steps, value: from },
+      ...(versions.length > 1 ? [{ name: 'version', label: 'Version', hint: `of the workflow; the run has ${version}`, options: versions.map(String), value: String(version) }] : []),
       { name: 'set', label: 'Outputs', hint: 'JSON: {"step": output}; those steps count as completed', json: true },
       { name: 'input', label: 'Input', hint: 'JSON; empty: that of the run', json: true },
       { name: 'id', label: 'Id of the new run', hint: 'empty: one is made' },
+      why,
     ],
     line: (f) =>
-      command('fork', id, '--from', f.from ?? '', ...outputs(f.set ?? '').flatMap(([step, output]) => ['--set', `${step}=${JSON.stringify(output)}`]), ...(f.input?.trim() ? ['--input', f.input.trim()] : []), ...(f.id ? ['--id', f.id] : [])),
+      command('fork', id, '--from', f.from ?? '', ...outputs(f.set ?? '').flatMap(([step, output]) => ['--set', `${step}=${JSON.stringify(output)}`]), ...(f.input?.trim() ? ['--input', f.input.trim()] : []), ...(f.version && f.version !== String(version) ? ['--version', f.version] : []), ...(f.id ? ['--id', f.id] : []), ...(f.reason ? ['--reason', f.reason] : [])),
     plan: async (f) => {
       const { plan } = (await forked(f, { plan: true })).value
       return [
         ['kept', plan?.kept ?? []],
         ['set', plan?.set ?? []],
-        ['runs again', plan?.runs_again ?? []],
+        ['runs again', (plan?.runs_again ?? []).map((step) => `${step} (${whyAgain(plan?.why?.[step])})`)],
         ['may repeat outside', plan?.may_repeat ?? []],
       ]
     },
-    send: async (f) => then((await forked(f, { workflow_id: f.id || made })).value.workflow_id!),
+    send: async (f) => then((await forked(f, { workflow_id: f.id || made, ...(f.reason ? { reason: f.reason } : {}) })).value.workflow_id!),
   }
 }
 

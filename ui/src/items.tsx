@@ -1,11 +1,11 @@
 import { Attempts, attemptsOf } from './attempts'
 import { StepLink } from './banner'
-import { State } from './bits'
+import { may, State } from './bits'
 import type { History } from './events'
 import { count } from './format'
 import { Logs } from './logs'
 import { Payload, write } from './payload'
-import { Last } from './step'
+import { EndByHand, Kept, Last } from './step'
 import { type Definition, type RunEvent, type Status, type Step, type StepSpec, stepsOf } from './types'
 
 // An item of a step with for_each is called STEP[INDEX]. A status counts the items; what became of each stands in the run's events.
@@ -33,9 +33,10 @@ const states: Record<string, string> = {
   RoundCompleted: 'waiting',
   StepCompleted: 'completed',
   StepFailed: 'failed',
+  StepSkipped: 'skipped',
 }
 
-const ended = new Set(['completed', 'failed'])
+const ended = new Set(['completed', 'failed', 'skipped'])
 
 // statesOf gives the state of each item that has begun, by its name. What is open when its step or its run ends is cancelled.
 export function statesOf(events: RunEvent[], step: string, until: number): Map<string, string> {
@@ -96,12 +97,14 @@ export function ItemPane({ run, item, name, history }: { run: Status; item: Item
         <div class="facts">
           {state ? <State state={state} /> : <span class="dim">has not begun</span>}
           <span class="dim">item {index}</span>
+          {run.steps[spec.name]?.kept && <Kept how={run.steps[spec.name]!.kept!} />}
         </div>
         <dl>
           <dt>Of step</dt><dd><StepLink name={spec.name} /></dd>
           <dt>Handler</dt><dd>{spec.service_name}/{spec.handler_name}</dd>
         </dl>
       </section>
+      {!run.as_of && may('operate') && run.state === 'running' && run.steps[spec.name]?.state === 'running' && !ended.has(state ?? '') && <EndByHand id={run.workflow_id} name={name} fail />}
       {failed && state !== 'completed' && (
         <section class="error">
           <h3>Last error <span class="code">{String(failed.code)}</span></h3>

@@ -241,13 +241,23 @@ function Header({ id, run, live, past }: { id: string; run: Status | undefined; 
           {(run.state === 'running' || run.state === 'finishing') && <button type="button" onClick={() => act(run.paused ? resumeRun(id) : pauseRun(id))}>{run.paused ? 'Resume…' : 'Pause…'}</button>}
           {run.state !== 'quarantined' && <button type="button" onClick={() => act(tagRun(id, run.tags ?? {}))}>Tags…</button>}
           {open && <button type="button" onClick={() => act(cancelRun(id, run.state === 'finishing'))}>{run.state === 'finishing' ? 'End now…' : 'Cancel…'}</button>}
-          {(run.state === 'failed' || run.state === 'cancelled') && !run.compensation?.done && !run.compensation?.failed.length && <button type="button" onClick={() => act(retryRun(id))}>Retry…</button>}
-          {['completed', 'failed', 'cancelled'].includes(run.state) && <button type="button" onClick={() => act(forkRun(id, Object.keys(run.steps), run.error?.step || Object.keys(run.steps)[0]!, (to) => go(link('run', to))))}>Fork…</button>}
+          {(run.state === 'failed' || run.state === 'cancelled') && !run.compensation?.done && !run.compensation?.failed.length && !(run.parent && !run.parent.abandon) && <button type="button" onClick={() => act(retryRun(id))}>Retry…</button>}
+          {['completed', 'failed', 'cancelled'].includes(run.state) && <button type="button" onClick={() => void fork(run)}>Fork…</button>}
         </>
       )}
       {!past && run && !open && may('admin') && <button type="button" onClick={() => act(deleteRun(id, () => go(link('runs'))))}>Delete…</button>}
     </div>
   )
+}
+
+// fork offers to fork a run, from any step but those of finally, in any version that there is.
+async function fork(run: Status) {
+  const path = (version: string) => '/v1/workflows/' + encodeURIComponent(run.workflow_name) + version
+  const [all, own] = await Promise.all([get<Workflow>(path('')).catch(() => undefined), get<Workflow>(path('?version=' + run.version)).catch(() => undefined)])
+  const last = new Set((own?.definition?.finally ?? []).map((s) => s.name))
+  const steps = Object.keys(run.steps).filter((name) => !last.has(name))
+  const failed = run.error?.step && !last.has(run.error.step) ? run.error.step : ''
+  act(forkRun(run.workflow_id, steps, failed || steps[0]!, all?.version_numbers ?? [run.version], run.version, (to) => go(link('run', to))))
 }
 
 // Compensation says how much of what the run did was taken back.

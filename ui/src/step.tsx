@@ -67,6 +67,7 @@ function StepPane({ run, def, name, history, past }: { run: Status; def: Definit
         <div class="facts">
           <State state={step.state} />
           <span class="dim">{step.type}</span>
+          {step.kept && <Kept how={step.kept} />}
           {step.since && <span class="dim" title={dateTime(step.since)}>{then ? 'for ' + span(Date.parse(then) - Date.parse(step.since)) : <>since <Ago time={step.since} /></>}</span>}
         </div>
         {step.skip_reason && <p>It was skipped: {whySkipped(step.skip_reason)}.</p>}
@@ -184,16 +185,26 @@ const openStates = ['blocked', 'scheduled', 'running', 'waiting', 'retrying', 'd
 function ByHand({ run, name }: { run: Status; name: string }) {
   const step = run.steps[name]!
   const id = run.workflow_id
-  const open = run.state === 'running' && openStates.includes(step.state)
-  const failed = (run.state === 'running' || run.state === 'failed') && step.state === 'failed' && !step.caught
-  if (!open && !failed) return null
+  const open = (run.state === 'running' || run.state === 'finishing') && openStates.includes(step.state)
+  const failed = (run.state === 'running' || run.state === 'failed') && step.state === 'failed' && !step.caught && !step.kept
+  if (run.state === 'finishing' && step.compensation === 'running') return <EndByHand id={id} name={name + '/undo'} fail />
+  return open || failed ? <EndByHand id={id} name={name} fail={open} /> : null
+}
+
+// EndByHand ends a step, an item or a compensation.
+export function EndByHand({ id, name, fail }: { id: string; name: string; fail: boolean }) {
   return (
     <div class="buttons">
       <button type="button" onClick={() => act(completeStep(id, name))}>Complete…</button>
       <button type="button" onClick={() => act(skipStep(id, name))}>Skip…</button>
-      {open && <button type="button" onClick={() => act(failStep(id, name))}>Fail…</button>}
+      {fail && <button type="button" onClick={() => act(failStep(id, name))}>Fail…</button>}
     </div>
   )
+}
+
+// Kept says that a step of a fork stands as it stood in the run forked from, or as it was given.
+export function Kept({ how }: { how: string }) {
+  return <span class="dim kept" title={how === 'set' ? 'whoever forked the run gave its output' : 'it was taken over from the run that was forked, and never runs here'}>{how === 'set' ? 'set' : 'kept'}</span>
 }
 
 function Deferred({ id, def, spec }: { id: string; def: Definition | undefined; spec: StepSpec }) {

@@ -89,7 +89,7 @@ export function told(e: RunEvent): string {
   if (e.kind === 'RunForked') out += ` of run ${d.forked_from} from ${d.from}`
   if (e.kind === 'StepKept') out += d.set ? ': completed, with an output that was given' : `: ${d.state}`
   if (e.kind === 'ItemsSet') out += d.count === undefined ? ', the one that it has' : `: ${count(Number(d.count), 'item')}`
-  if (['RunCancelled', 'RunPaused', 'RunResumed', 'StepCorrected'].includes(e.kind) && d.reason) out += `: ${d.reason}`
+  if (['RunCancelled', 'RunReopened', 'RunForked', 'RunPaused', 'RunResumed', 'StepCorrected'].includes(e.kind) && d.reason) out += `: ${d.reason}`
   if (e.kind === 'RunFinishing') out += `: ${d.fate}`
   if (d.workflow_name && e.kind.startsWith('Workflow')) out += `: ${d.workflow_name} version ${d.version}`
   if (d.code) out += `: ${d.code}${d.message ? ': ' + d.message : ''}`

@@ -34,6 +34,7 @@ export interface Step {
   skip_reason?: string // when, failure, dependency, not_needed
   condition?: { when: string; result: boolean; saw: Json }
   child?: string // of a workflow step: the id of its newest child
+  kept?: string // of a fork: kept, or set when its output was given
   caught?: boolean // it failed, and the step of its on_failure took over
   items?: { total: number; completed: number; failed: number; open: number; waiting: number; cancelled: number } // of a step with for_each
   round?: number // of a step with repeat, from 0
@@ -43,7 +44,24 @@ export interface Step {
 // Fork is a fork of a run, or the plan of one.
 export interface Fork {
   workflow_id?: string
-  plan?: { kept: string[]; set: string[]; runs_again: string[]; may_repeat: string[] }
+  plan?: { kept: string[]; set: string[]; runs_again: string[]; may_repeat: string[]; why?: Record<string, { code: string; after?: string }> }
+}
+
+// Plan says what ending a step by hand, a retry or a cancel would do.
+export interface Plan {
+  was: string
+  state: string
+  fate?: string
+  reopened: boolean
+  ends: { step: string; was: string; state: string; reason?: string }[]
+  starts: { step: string; was: string; state: string; reason?: string }[]
+  evaluates: string[] // '' is the output of the run
+  attempts: { step: string; attempt: number; worker?: string }[]
+  children: { step: string; workflow_id: string; what: string }[]
+  compensates: string[]
+  finally: string[]
+  may_repeat: string[]
+  left_off: number
 }
 
 export interface Status {
@@ -68,7 +86,7 @@ export interface Status {
   compensation?: { total: number; done: number; failed: { step: string; code: string; message: string }[]; now?: { step: string; state: string; attempt: number } }
   deadline?: string // of an open run, when its time is over
   tags?: Record<string, string>
-  parent?: { workflow_id: string; step: string; index?: number }
+  parent?: { workflow_id: string; step: string; index?: number; abandon?: boolean }
   last_seq: number
   events: number
   as_of?: { seq: number; n: number; at: string }
