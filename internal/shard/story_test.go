@@ -39,6 +39,7 @@ var update = flag.Bool("update", false, "rewrite what the stories expect")
 //	complete RUN STEP [JSON]    fail RUN STEP [final]    started RUN STEP
 //	signal RUN NAME [ID]     cancel RUN [force]          retry RUN                fire RUN TIMER
 //	pause RUN                resume RUN                  correct RUN STEP complete|skip|fail [JSON]
+//	fork RUN NEW STEP [STEP=JSON ...]
 //	advance 5s               restart                     state RUN
 func TestStories(t *testing.T) {
 	files, err := filepath.Glob("../../testdata/stories/*.txt")
@@ -281,6 +282,8 @@ func (s *story) do(commands string) {
 			s.turn(in)
 		case "pause", "resume":
 			s.turn(&shard.Pause{ID: arg(1), Reason: "story", Resume: words[0] == "resume", Reply: s.reply})
+		case "fork":
+			s.fork(arg(1), arg(2), arg(3), words[4:])
 		case "fire":
 			s.turn(&shard.Fire{ID: arg(1), Timer: arg(2), Reply: s.reply})
 		case "advance":
@@ -551,6 +554,10 @@ func (s *story) line(seq uint64, r journal.Record, id string, many bool, e *even
 		}
 	case event.SignalReceived:
 		b.WriteString(" " + e.Name)
+	case event.RunForked:
+		fmt.Fprintf(b, " of %s from %s", plain(e.ID), e.Name)
+	case event.StepKept:
+		fmt.Fprintf(b, " %s %s", e.Name, e.Payload)
 	case event.StepDeferred:
 		fmt.Fprintf(b, " to %s for %s", st.Graph.Def.Steps[e.Timer].Name, time.Duration(e.Due-r.At)*time.Millisecond)
 	case event.RetrySet, event.TimerSet, event.SignalAwaited:
