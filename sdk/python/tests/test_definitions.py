@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agnt5 import Worker, _validate, register_function, workflows
+from agnt5 import Worker, _keys, register_function, workflows
 from agnt5._cron import cron_problem, zone_problem
 from agnt5.workflows import (
     CompensateConfig,
@@ -57,18 +57,18 @@ def test_invalid(case: dict) -> None:
 
 
 def test_the_keys_are_those_of_the_daemon() -> None:
-    assert {key["path"] for key in VECTORS["keys"] if key.get("of") == "definition" and "." not in key["path"]} == _validate._WHOLE
+    assert {key["path"] for key in VECTORS["keys"] if key.get("of") == "definition" and "." not in key["path"]} == _keys._WHOLE
     inner = {tuple(key["path"].split(".")) for key in VECTORS["keys"] if key.get("of") == "definition" and "." in key["path"]}
-    assert inner == {("retention", key) for key in _validate._GROUPS["retention"]}
-    kinds: dict[str, list[str]] = {key: [] for key in _validate._EVERY}
-    for kind, keys in _validate._BELONGS.items():
+    assert inner == {("retention", key) for key in _keys._GROUPS["retention"]}
+    kinds: dict[str, list[str]] = {key: [] for key in _keys._EVERY}
+    for kind, keys in _keys._BELONGS.items():
         for key in keys:
-            for path in [key] + [f"{key}.{inner}" for inner in _validate._GROUPS.get(key, {})]:
+            for path in [key] + [f"{key}.{inner}" for inner in _keys._GROUPS.get(key, {})]:
                 kinds.setdefault(path, []).append(kind)
     here = {path: ", ".join(kind) for path, kind in kinds.items()}
     assert here == {key["path"]: key.get("steps", "") for key in VECTORS["keys"] if "of" not in key}
     durations = {key["path"].rpartition(".")[2].removesuffix("_ms") for key in VECTORS["keys"] if key["type"] == "milliseconds"}
-    assert durations == _validate._DURATIONS
+    assert durations == _keys._DURATIONS
 
 
 @pytest.mark.parametrize("case", VECTORS["cron"], ids=lambda c: f"{c['expr']} {c['zone']}")

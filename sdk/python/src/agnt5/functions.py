@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any, TypeVar, overload
 
 from ._json import copied, settled
+from ._keys import name_problem
 from ._log import AttemptLog, AttemptLogger
-from ._validate import name_problem
 from .errors import Cancelled, NonRetryableError
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -7,7 +7,7 @@ import json
 from typing import Any, TypedDict
 
 from ._cron import cron_problem, zone_problem
-from ._validate import name_problem
+from ._keys import name_problem
 
 __all__ = ["Schedule", "get_registered_schedules", "register_schedule"]
 

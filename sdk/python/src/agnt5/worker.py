@@ -23,11 +23,11 @@ from ._attempt import Attempt, Watch, about, some
 from ._failure import error_of, message_of, one_line, outcome_of, said
 from ._http import AccessToken, Connection, segment
 from ._json import nested_over, read_quickly
+from ._keys import name_problem
 from ._log import as_json
 from ._nodes import Addresses
 from ._stop import hook, unhook
 from ._threads import Threads
-from ._validate import name_problem
 from ._wire import items, joined, number, poll, polled, refusal, refused, success, too_much
 from .errors import Agnt5Error, ApiError, NonRetryableError, UnknownAnswer, Unreachable
 from .functions import Context, Handler, handlers

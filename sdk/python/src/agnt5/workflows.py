@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast, overload
 
 from . import _canonical
-from ._validate import in_milliseconds, name_problem, validate
+from ._keys import in_milliseconds, name_problem
+from ._validate import validate
 from .errors import Problem, ValidationError
 from .schedules import Schedule, register_schedule
 
