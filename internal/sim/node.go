@@ -29,6 +29,7 @@ type node struct {
 	keeper keeper
 	reads  []*reading
 	doubt  *doubt
+	holds  int               // turns until somebody ends the hold of every run
 	asked  []*shard.Question // what expressions come to, not answered yet
 
 	// What is under way between the hub and the shard, in order, when each has its own goroutine (World.slow).
@@ -70,7 +71,12 @@ func (n *node) boot(boot uint64) {
 	if w.slow {
 		host = lateHost{n, host}
 	}
-	n.shard = shard.New(shard.Config{Journal: n.disk, Release: "sim", Boot: boot, LeaseMS: lease, CheckpointBytes: 6_000, MaxLive: 1 + w.rng.IntN(4), ParkTurns: 1 + w.rng.Uint64N(8), StaleTimes: 2, TombstoneMS: tombstone, Host: host,
+	careful := w.bug == NoBug && !w.calm && (w.Seed+uint64(w.epoch))%6 == 0 // not drawn: the histories of the other seeds stay as they are
+	n.holds = w.epoch % 25
+	if careful {
+		w.op("every run is held")
+	}
+	n.shard = shard.New(shard.Config{Journal: n.disk, Release: "sim", Boot: boot, Careful: careful, LeaseMS: lease, CheckpointBytes: 6_000, MaxLive: 1 + w.rng.IntN(4), ParkTurns: 1 + w.rng.Uint64N(8), StaleTimes: 2, TombstoneMS: tombstone, Host: host,
 		Execute:  func(s *shard.Spec) { w.handOut("local", s); w.local = append(w.local, s) },
 		Evaluate: func(q *shard.Question) { n.asked = append(n.asked, q) },
 		Cancel:   func(s *leases.Slot, _ string) { w.cancelled[s] = true }, Damage: w.judge.reported})
@@ -88,6 +94,7 @@ func (n *node) boot(boot uint64) {
 
 func (n *node) turn() {
 	w := n.w
+	n.endHold()
 	k := len(n.fromHub)
 	if w.slow && !w.calm && k > 0 {
 		k = w.rng.IntN(k + 1)
@@ -119,6 +126,20 @@ func (n *node) turn() {
 		}
 	}
 	w.dispatch()
+}
+
+// endHold lets somebody end the hold of every run: some turns after the start run by run, and in the quiet phase at once.
+func (n *node) endHold() {
+	h := n.shard.Holding()
+	rate := 1 + n.w.epoch%3
+	if n.w.calm {
+		rate = 0
+	}
+	if n.holds--; !h.On || h.Releasing && h.PerSecond == rate || !n.w.calm && n.holds > 0 {
+		return
+	}
+	n.w.op("the hold is ended")
+	n.send(&shard.ReleaseAll{By: "sim", PerSecond: rate, Reply: func(shard.Hold, error) {}})
 }
 
 // answer works out one of the expressions that the shard asked for, in any order.

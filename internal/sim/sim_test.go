@@ -52,6 +52,7 @@ var floor = []string{
 	"event ScheduleDecided", "event ScheduleChanged", "row fired", "row caught_up", "row skipped_overlap", "row buffered", "row missed", "row paused",
 	"row excluded", "row triggered", "row backfilled", "row start_failed", "row buffered becomes fired",
 	"a row stands for many",
+	"every run is held", "the hold is ended",
 	"several shards", "a hub on another goroutine", "a poll is answered by several shards", "an answer is repeated",
 }
 

@@ -360,7 +360,12 @@ func (w *World) tick() {
 }
 
 // handOut is the moment in which a worker gets a task: it must be due, and nobody else may have it.
-func (w *World) handOut(who string, s *shard.Spec) { w.judge.handedOut(who, s) }
+func (w *World) handOut(who string, s *shard.Spec) {
+	if _, held := w.at(s.Slot.Run).shard.HeldBack(s.Slot.Run); held {
+		w.fail("run %q is held, and attempt %d of its step %s is handed out to %s", s.ID, s.Attempt, s.Name, who)
+	}
+	w.judge.handedOut(who, s)
+}
 
 // works says whether the handler that got the task has not returned.
 func (w *World) works(s *shard.Spec) bool {
