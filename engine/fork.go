@@ -59,7 +59,7 @@ func (e *Engine) Fork(ctx context.Context, run string, f Fork) (Forked, error) {
 	}
 	in := &shard.Start{By: byOf(ctx), ID: out.WorkflowID, Given: f.ID != "", Workflow: s.Workflow, Version: version, Input: input, Tags: s.Tags}
 	of.Run = s.Run
-	in.Fork, err = e.takenOver(s, plan, of, set, in)
+	in.Fork, err = e.takenOver(s, plan, of, set, in, func(p replay.Payload) ([]byte, error) { return e.archive.Payload(p) })
 	if in.Fork != nil {
 		in.Fork.Reason = f.Reason
 	}
@@ -107,12 +107,22 @@ func (e *Engine) startFork(ctx context.Context, in *shard.Start) (bool, error) {
 	return a.got.Created, nil
 }
 
-// PlanFork says what Fork would do, and does nothing.
+// PlanFork says what Fork would do, and does nothing. It is refused as Fork would be.
 func (e *Engine) PlanFork(ctx context.Context, run string, f Fork) (Forked, error) {
-	if _, _, _, err := e.askedFork(run, f); err != nil {
+	of, set, input, err := e.askedFork(run, f)
+	if err != nil {
 		return Forked{}, err
 	}
+	if f.ID != "" {
+		if _, err := e.forkedBefore(ctx, f.ID, of); err != nil {
+			return Forked{}, refusal.OfRun(f.ID, err)
+		}
+	}
 	s, plan, version, err := e.planFork(ctx, run, f)
+	if err == nil {
+		unread := func(replay.Payload) ([]byte, error) { return nil, nil } // only its size counts
+		_, err = e.takenOver(s, plan, of, set, &shard.Start{Input: input}, unread)
+	}
 	if err != nil {
 		return Forked{}, refusal.OfRun(run, err)
 	}
@@ -214,8 +224,8 @@ func (e *Engine) planFork(ctx context.Context, run string, f Fork) (s *replay.St
 	return s, plan, version, nil
 }
 
-// takenOver reads from the journal what a fork takes over.
-func (e *Engine) takenOver(s *replay.State, plan *replay.ForkPlan, of replay.Forked, set map[string][]byte, in *shard.Start) (*shard.Fork, error) {
+// takenOver gives what a fork takes over. read gives what stands in the journal.
+func (e *Engine) takenOver(s *replay.State, plan *replay.ForkPlan, of replay.Forked, set map[string][]byte, in *shard.Start, read func(replay.Payload) ([]byte, error)) (*shard.Fork, error) {
 	out := &shard.Fork{Of: of, Digest: plan.Graph.Digest, Set: map[replay.Instance][]byte{}}
 	besides := len(in.Input)
 	if in.Input == nil {
@@ -229,6 +239,6 @@ func (e *Engine) takenOver(s *replay.State, plan *replay.ForkPlan, of replay.For
 		return nil, err
 	}
 	var err error
-	out.Kept, err = s.Keep(plan, besides, func(p replay.Payload) ([]byte, error) { return e.archive.Payload(p) })
+	out.Kept, err = s.Keep(plan, besides, read)
 	return out, err
 }

@@ -90,6 +90,7 @@ func TestAForkOverKills(t *testing.T) {
 	d.again(t)
 	d.say(t, 0, "run f1 exists already: it is this fork", "fork", "r1", "--from", "ship", "--id", "f1")
 	d.say(t, 6, "run_conflict", "fork", "r1", "--from", "last", "--id", "f1")
+	d.say(t, 6, "run_conflict", "fork", "r1", "--from", "last", "--id", "f1", "--plan")
 	d.say(t, 6, "run_conflict", "fork", "r1", "--from", "ship", "--set", "mend=1", "--id", "f1")
 	d.say(t, 6, "run_conflict", "fork", "r1", "--from", "ship", "--id", "r1")
 	<-began

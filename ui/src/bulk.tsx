@@ -27,7 +27,7 @@ const verbs: Verb[] = [
   { verb: 'cancel', name: 'Cancel', may: 'operate', can: (r) => !ended(r), reason: true, what: 'Each ends as cancelled: open steps are cancelled, workers are told to stop.' },
   { verb: 'pause', name: 'Pause', may: 'operate', can: (r) => open(r) && !r.paused, reason: true, what: 'No task of them is handed out, and no timer, timeout or retry of them comes, until they are resumed.' },
   { verb: 'resume', name: 'Resume', may: 'operate', can: (r) => open(r) && !!r.paused, reason: true, what: 'Their tasks are handed out again, and what is overdue comes at once.' },
-  { verb: 'retry', name: 'Retry', may: 'operate', can: (r) => r.state === 'failed' || r.state === 'cancelled', what: 'Each is opened again: what failed or was cancelled starts anew, completed steps are not run again.' },
+  { verb: 'retry', name: 'Retry', may: 'operate', can: (r) => r.state === 'failed' || r.state === 'cancelled', reason: true, what: 'Each is opened again: what failed or was cancelled starts anew, completed steps are not run again.' },
   { verb: 'delete', name: 'Delete', may: 'admin', can: ended, what: 'They and their whole history are removed from the journal. This cannot be undone.' },
 ]
 
