@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/agnt5/agnt5d/flow"
@@ -251,7 +252,7 @@ func (s *State) encode(f, in *fields, dst []byte, answers bool) []byte {
 		s.appendRounds(f)
 		s.appendFilled(f)
 	}
-	if len(s.lists) > 0 {
+	if slices.ContainsFunc(s.lists, func(l *items) bool { return l != nil }) { // a retry forgets those of finally
 		encoding = encodingOfItems
 		byHand = s.appendItems(f, answers) || byHand
 	}

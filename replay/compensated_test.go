@@ -63,6 +63,39 @@ func TestAForkKeepsWhatNobodyBeganToCompensate(t *testing.T) {
 	}
 }
 
+// A retry takes the lists of finally back: the run is then as if it never had any.
+func TestARunThatForgetsItsListsIsReadBackAsItIs(t *testing.T) {
+	def, problems := flow.Parse([]byte(`{"steps": [{"name": "a", "service_name": "s", "handler_name": "h"}],
+		"finally": [{"name": "f", "service_name": "s", "handler_name": "h", "for_each": [1, 2]}]}`))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	g, err := flow.NewGraph(def)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := replay.New(g)
+	turn := &replay.Turn{S: s, At: 1, Seq: 1}
+	turn.Start("r", "w", 1, []byte("1"), "")
+	turn.Decide()
+	turn.Cancel("")
+	turn.Decide()
+	turn.Evaluated(1, replay.Evaluated{Yes: true, List: []byte("[1,2]")})
+	turn.Decide()
+	if _, over := s.ItemCounts(1); !over {
+		t.Fatal("the list of finally is not known")
+	}
+	turn.End("")
+	turn.Reopen()
+	turn.Decide()
+	if turn.Err != nil {
+		t.Fatal(turn.Err)
+	}
+	if again := decoded(t, s); string(again.Append(nil)) != string(s.Append(nil)) {
+		t.Error("the run is another one when it has been read back")
+	}
+}
+
 func decoded(t *testing.T, s *replay.State) *replay.State {
 	t.Helper()
 	again, err := replay.Decode(s.Append(nil), s.Graph)

@@ -386,6 +386,12 @@ func (s *State) floor(list int) uint32 {
 	return s.floors[list]
 }
 
+// Past says whether an attempt was of an item of finally, at an end of the run that a retry took back.
+func (s *State) Past(i Instance, attempt uint32) bool {
+	list, _, item := s.Graph.Item(i)
+	return item && attempt > 0 && attempt <= s.floor(int(list))
+}
+
 // Compensation is what a run has compensated, or has left to compensate.
 type Compensation struct {
 	All    []Instance // steps and items, in order

@@ -243,6 +243,9 @@ func (in *birth) again(r *Shard) {
 // reuse lets the last child of a step that was reopened go on, takes what it gave, or retries it. One that can do neither is replaced.
 func (in *birth) reuse(r *Shard, run *Run, c replay.Child) {
 	old, err := r.find(c.ID)
+	if old != nil && !in.started(old.S) { // the child was deleted, and somebody has used its id again
+		old, err = nil, refusal.ErrRunNotFound
+	}
 	switch {
 	case old != nil && old.S.Doomed(): // it is retried when it has ended
 		if r.nursery.ending == nil {
@@ -257,13 +260,13 @@ func (in *birth) reuse(r *Shard, run *Run, c replay.Child) {
 	case in.last == nil:
 		in.read(r, run)
 		return
-	case in.last.Status == replay.Completed:
+	case in.last.Status == replay.Completed && in.started(in.last):
 		if in.input == nil { // what it gave
 			in.input = []byte("null")
 		}
 		r.give(run, childAgain{in, &replay.ChildEnd{ID: c.ID, State: replay.Completed, Output: in.input}})
 		return
-	case in.last.Hurt || in.last.Touched || in.last.ID != c.ID:
+	case in.last.Hurt || in.last.Touched || in.last.ID != c.ID || !in.started(in.last):
 	default:
 		if old == nil {
 			if old, err = r.comeBack(in.last); err != nil {
@@ -278,6 +281,11 @@ func (in *birth) reuse(r *Shard, run *Run, c replay.Child) {
 	}
 	in.fresh, in.input = true, nil
 	in.again(r)
+}
+
+// started says whether a run is one that the step has started.
+func (in *birth) started(s *replay.State) bool {
+	return s.Parent != nil && s.Parent.Run == in.run && s.Parent.Step == in.step
 }
 
 // childStart is the start of a child, as its parent records it.

@@ -39,9 +39,9 @@ const (
 func standing(run *Run, slot *leases.Slot, c claim) Standing {
 	s, st := run.S, run.S.At(c.Step)
 	// A damaged run may not know its own tokens, nor the items of its lists. That it is damaged may be a fact of this very turn, which
-	// stands in front.
+	// stands in front. A retry forgets the lists of finally.
 	out, isOut := s.Out(c.Step)
-	if st == nil && !isOut && !s.Hurt && !s.Dropped(c.Step) {
+	if st == nil && !isOut && !s.Hurt && !s.Dropped(c.Step) && !s.Past(c.Step, c.Attempt) {
 		return alien
 	}
 	if st != nil && !s.Hurt && st.Alien(c.Attempt, c.Boot) {

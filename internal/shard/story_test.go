@@ -38,6 +38,7 @@ var update = flag.Bool("update", false, "rewrite what the stories expect")
 //	tag RUN NAME=VALUE|-NAME ...
 //	complete RUN STEP [JSON]    fail RUN STEP [final]    started RUN STEP
 //	signal RUN NAME [ID]     cancel RUN [force]          retry RUN                fire RUN TIMER
+//	delete RUN
 //	pause RUN                resume RUN                  correct RUN STEP complete|skip|fail [JSON]
 //	fork RUN NEW STEP [STEP=JSON ...]
 //	advance 5s               restart                     state RUN
@@ -100,8 +101,9 @@ type story struct {
 	said    []string
 	number  uint64 // of the engine's start
 	asked   []*shard.Question
-	careful bool             // every run is held
-	reader  *archive.Archive // of the disk, once something was read
+	careful bool              // every run is held
+	had     map[string]string // ids of children, also of those that were deleted, by what stories call them
+	reader  *archive.Archive  // of the disk, once something was read
 
 	foreseen map[replay.Correction]int // plans that came true; of "": to retry or to cancel the run
 }
@@ -280,6 +282,8 @@ func (s *story) do(commands string) {
 				}
 			}
 			s.turn(in)
+		case "delete":
+			s.turn(&shard.Delete{IDs: []string{arg(1)}, Reply: func(got shard.Deleted, err error) { s.reply(cmp.Or(err, got.Err)) }})
 		case "pause", "resume":
 			s.turn(&shard.Pause{ID: arg(1), Reason: "story", Resume: words[0] == "resume", Reply: s.reply})
 		case "fork":
@@ -408,6 +412,13 @@ func (s *story) childOf(name string) string {
 			}
 			return nil
 		})
+		if id := s.had[name]; found == name && id != "" {
+			return id
+		}
+		if s.had == nil {
+			s.had = map[string]string{}
+		}
+		s.had[name] = found
 	}
 	return found
 }

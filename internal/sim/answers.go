@@ -89,12 +89,15 @@ func (j *Judge) handedOut(who string, s *shard.Spec) {
 		return // the same answer to the same poll again
 	}
 	j.handsOut(t, s)
+	if t.s.StartCounts(s.Step) && t.s.Status.Live() && !t.begun[attemptOf{s.Step, s.Attempt}] && t.damaged == 0 {
+		w.fail("%s/%s attempt %d is handed out to %s, and the journal does not know: that it began counts at the end of the run", t.id, t.s.Name(s.Step), s.Attempt, who)
+	}
 	st := t.s.At(s.Step)
 	if st == nil {
 		w.fail("%s step %d attempt %d is handed out to %s; the journal has it %s", t.id, s.Step, s.Attempt, who, t.s.StateOf(s.Step))
 	}
 	if (st.State != replay.StepScheduled && st.State != replay.StepRunning) || st.Attempt != s.Attempt {
-		if t.s.Status == replay.Running {
+		if t.s.Status.Live() {
 			w.fail("%s step %d attempt %d is handed out to %s; the journal has it %s at attempt %d", t.id, s.Step, s.Attempt, who, st.State, st.Attempt)
 		}
 	}

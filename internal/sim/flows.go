@@ -21,6 +21,9 @@ func randomFlow(rng *rand.Rand, others []string) *flow.Definition {
 		if len(others) > 0 && rng.IntN(3) == 0 {
 			withChildren(rng, d, others)
 		}
+		if rng.IntN(4) == 0 {
+			withEndings(rng, d, others)
+		}
 		if len(flow.Validate(d)) == 0 {
 			return d
 		}

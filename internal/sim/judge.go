@@ -40,6 +40,7 @@ import (
 //  16. A run that is deleted had ended, and nothing of it comes back.
 //  17. Each due time of a schedule has exactly one row in its ledger, and its run is started once: see book.
 //  18. The tags of a run are those that were asked for: see tags.
+//  19. A run is compensated in the right order and once, and its finally comes last: see settling.
 //
 // With several shards each rule holds over all of them, but for 7 and 12: an object key belongs to one shard in this step, and the
 // same key at another shard is another key. (Keys across shards come with home shards; a process opens one shard today.)
@@ -120,6 +121,7 @@ type track struct {
 	damaged  uint64 // the record of it that cannot be read; 0: none
 	hurt     bool   // it was quarantined
 	gone     bool   // deleted
+	end      settling
 	tags     tags
 	tagged   []string // all tags that it has had
 }
@@ -248,7 +250,7 @@ func (j *Judge) fold(t *track, s *replay.State, rec *journal.Record) *replay.Sta
 			s = replay.New(g)
 			t = &track{s: s, id: e.ID, input: bytes.Clone(e.Payload), lists: map[int32]*listed{}, final: map[int32]int{}, failed: map[int32]int{}, fired: map[int32]int{}, attempts: map[int32]uint32{}, due: map[int32]int64{},
 				requests: map[int32]uint64{}, asked: map[uint64]int32{}, wants: map[uint64][]string{}, payloads: map[string][]byte{}, outcomes: map[attemptOf]uint64{},
-				origins: map[attemptOf]origin{}, started: map[int32]uint32{}, begun: map[attemptOf]bool{}, over: map[attemptOf]bool{}, had: map[attemptOf]string{}}
+				origins: map[attemptOf]origin{}, started: map[int32]uint32{}, begun: map[attemptOf]bool{}, over: map[attemptOf]bool{}, had: map[attemptOf]string{}, end: settling{tried: map[int32]bool{}}}
 			if old := j.byID[e.ID]; old != nil && !old.gone {
 				w.fail("run %s was started twice, in records %d and %d", e.ID, old.s.Run, rec.Seq)
 			} else if old != nil {
@@ -280,12 +282,12 @@ func (j *Judge) whole(t *track, rec *journal.Record, e *event.Event) {
 	switch {
 	case e.Kind == event.RunBegan && rec.At < s.StartAt:
 		j.w.fail("run %s begins at %d, before its time %d", t.id, rec.At, s.StartAt)
-	case e.Kind == event.RunFailed && e.Code == failure.RunTimeout:
+	case (e.Kind == event.RunFailed || e.Kind == event.RunFinishing) && e.Code == failure.RunTimeout && s.Status == replay.Running:
 		j.w.op("a run is over its time")
 		if rec.At < s.Deadline || s.Deadline == 0 {
 			j.w.fail("run %s is over its time at %d, which ends at %d", t.id, rec.At, s.Deadline)
 		}
-	case e.Kind == event.RunCompleted && s.Graph.Def.Output != nil:
+	case (e.Kind == event.RunCompleted && s.Status == replay.Running || e.Kind == event.RunFinishing && e.Name == replay.Completed.String()) && s.Graph.Def.Output != nil:
 		j.w.op("a template says what a run gives")
 		if want := fmt.Sprintf(`{"s":%q,"v":%d}`, s.Steps[0].State, s.Version); string(e.Payload) != want {
 			j.w.fail("run %s gives %s, want %s", t.id, e.Payload, want)
@@ -349,6 +351,7 @@ func (j *Judge) before(t *track, rec *journal.Record, e *event.Event, seq uint64
 	}
 	j.ofChildren(t, rec.Run, e)
 	j.whole(t, rec, e)
+	j.ofEndings(t, e)
 	j.overLists(t, e)
 	j.ofTags(t, e)
 	switch e.Kind {
@@ -461,6 +464,10 @@ func (j *Judge) after(t *track, rec *journal.Record, e *event.Event, seq uint64)
 		clear(t.failed)
 	case event.RunQuarantined:
 		t.hurt = true
+	case event.RunFinishing:
+		if e.Name == replay.Cancelled.String() {
+			t.cancels++
+		}
 	case event.RunCancelled:
 		if t.cancels++; t.hurt {
 			w.op("cancel of a quarantined run")
@@ -507,7 +514,7 @@ func (j *Judge) free(request uint64, t *track) {
 // mayBegin works out, naively, whether a step that has not been ready before may start or be skipped now.
 func (j *Judge) mayBegin(t *track, e *event.Event) {
 	s, i := t.s, e.Step
-	if _, _, item := s.ItemOf(i); item { // its step may have begun, see ofItem
+	if _, _, item := s.ItemOf(i); item || s.Target(i) != i { // its step may have begun, see ofItem; or it is compensated, see ofEndings
 		return
 	}
 	st := s.At(i)
@@ -568,7 +575,9 @@ func (j *Judge) until(t *track, e *event.Event) {
 func (j *Judge) moment(s *replay.State) (*naive.Model, naive.Moment) {
 	m := j.models[s.Graph.Digest]
 	if m == nil {
-		body, err := flow.Canonical(s.Graph.Def)
+		def := *s.Graph.Def
+		def.Steps, def.Finally = def.Steps[:s.Graph.Main], def.Steps[s.Graph.Main:]
+		body, err := flow.Canonical(&def)
 		if err == nil {
 			m, err = naive.Parse(body)
 		}
@@ -577,7 +586,7 @@ func (j *Judge) moment(s *replay.State) (*naive.Model, naive.Moment) {
 		}
 		j.models[s.Graph.Digest] = m
 	}
-	at := naive.Moment{Steps: map[string]string{}, Reasons: map[string]string{}, Caught: map[string]bool{}}
+	at := naive.Moment{Steps: map[string]string{}, Reasons: map[string]string{}, Caught: map[string]bool{}, Fate: s.Fate.String(), Finally: s.Final}
 	for i, why := range s.SkipReasons() {
 		at.Reasons[s.Name(i)] = why.String()
 	}

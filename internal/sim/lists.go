@@ -248,6 +248,10 @@ func (j *Judge) ofItem(t *track, e *event.Event, spec *flow.Step, l *listed, ind
 func (j *Judge) handsOut(t *track, s *shard.Spec) {
 	_, l, index := t.listAt(s.Step)
 	switch {
+	case s.Undo:
+		if _, of, is := t.s.ItemOf(t.s.Target(s.Step)); is != (s.Item != nil) || is && of != s.Item.Index {
+			j.w.fail("%s: %s is handed out as item %+v", t.id, t.s.Name(s.Step), s.Item)
+		}
 	case l == nil || index < 0:
 		if s.Item != nil {
 			j.w.fail("%s step %d is handed out as item %d, and is none", t.id, s.Step, s.Item.Index)

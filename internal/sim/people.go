@@ -24,7 +24,9 @@ func (w *World) clientActs() {
 	case 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10:
 		w.newSignal(r, fmt.Sprintf("sig%d", w.rng.IntN(3)))
 	case 11:
-		w.newCancel(r)
+		if w.newCancel(r); w.chance(50) {
+			w.newForce(r)
+		}
 	case 12, 13, 14:
 		w.newRetry(r)
 	case 15:
@@ -136,6 +138,7 @@ func (w *World) newSignal(r *track, name string) {
 			switch {
 			case err == nil:
 				w.judge.signalled(r, sid, by)
+			case errors.Is(err, refusal.ErrRunFinishing) && w.judge.some(r.id, func(t *track) bool { return t.end.fate != "" || t.damaged != 0 }):
 			case errors.Is(err, refusal.ErrRunFinished), errors.Is(err, shard.ErrAway), errors.Is(err, refusal.ErrRunNotFound), errors.Is(err, refusal.ErrRunExpired):
 			case errors.Is(err, refusal.ErrRunQuarantined) && w.judge.byID[r.id].damaged != 0:
 			default:

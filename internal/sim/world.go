@@ -49,6 +49,7 @@ type World struct {
 	scheduled bool                  // there are schedules
 	keeps     bool                  // a keeper deletes runs that are over
 	moments   map[string]*moments   // by schedule
+	forced    map[string]bool       // runs that somebody wanted to end at once
 	tagsAsked map[string][]string   // by run: the tags with which somebody asked for it
 	decided   bool                  // due times were decided a moment ago: they are on their way to a disk, or just there
 
@@ -71,7 +72,7 @@ type client struct {
 // Run lives through one seed: faults for that many steps of the world, then quiet. The error is the first thing that may
 // not be.
 func Run(seed uint64, steps int, bug Bug) (w *World, err error) {
-	w = &World{Seed: seed, bug: bug, rng: rand.New(rand.NewPCG(seed, 5)), wall: 1_800_000_000_000, mono: 1, Ops: map[string]int{}, moments: map[string]*moments{}, tagsAsked: map[string][]string{}, scheduled: seed%5 == 0, keeps: seed%6 == 1}
+	w = &World{Seed: seed, bug: bug, rng: rand.New(rand.NewPCG(seed, 5)), wall: 1_800_000_000_000, mono: 1, Ops: map[string]int{}, moments: map[string]*moments{}, tagsAsked: map[string][]string{}, forced: map[string]bool{}, scheduled: seed%5 == 0, keeps: seed%6 == 1}
 	shards := 1
 	if seed%4 == 0 {
 		shards = 2 + w.rng.IntN(2)
@@ -412,6 +413,9 @@ func (w *World) decide(in *shard.Outcome, s *shard.Spec) {
 		in.Objects = []event.ObjectWrite{{Key: "foreign", State: []byte("1")}}
 	}
 	in.Output = []byte(strconv.Quote(s.ID + "/" + s.Name))
+	if s.Undo {
+		in.Output = []byte(strconv.Quote(s.ID + "/" + s.Name + "/undo"))
+	}
 	for _, k := range s.Keys {
 		o, _, _ := w.at(s.Slot.Run).disk.Object(k)
 		n, _ := strconv.Atoi(string(o.State))
