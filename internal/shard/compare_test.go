@@ -118,7 +118,7 @@ func compareOn(t *testing.T, seed uint64, loud bool) map[string]int {
 
 // take hands tasks out in the model, and ends the children that it cancelled: the shard does both by itself.
 func (c *comparison) take() {
-	c.rest()
+	c.answerForChildren()
 	for again := true; again; {
 		again = false
 		for _, f := range c.model.Enabled() {
@@ -130,17 +130,18 @@ func (c *comparison) take() {
 	}
 }
 
-// rest lets those answer who still have the task of a child that has ended: in the model a child only ends, and below a run that has something
-// left to do it has ended when it is at rest.
-func (c *comparison) rest() {
-	if !strings.Contains(c.text, `"finally"`) && !strings.Contains(c.text, `"compensate"`) {
-		return
-	}
-	for _, key := range slices.Sorted(maps.Keys(c.tasks)) {
-		child, ok := strings.CutSuffix(key, "/do")
-		if spec := c.tasks[key]; ok && c.stateOf(child).Status.Ended() {
-			delete(c.tasks, key)
-			c.turn(c.outcome(spec, "ok", func(error) {}))
+// answerForChildren lets those answer who have a task of a child that was cancelled: a child ends for its parent when nobody works for it.
+func (c *comparison) answerForChildren() {
+	ended := len(c.facts) > 0 && strings.HasPrefix(c.facts[len(c.facts)-1], "child_cancel") ||
+		slices.ContainsFunc(c.model.Enabled(), func(f naive.Fact) bool { return f[0] == "child_end" })
+	for again := ended; again; {
+		again = false
+		for _, key := range slices.Sorted(maps.Keys(c.tasks)) {
+			if spec := c.tasks[key]; spec != nil && spec.ID != c.run && len(c.stateOf(spec.ID).Outs) > 0 {
+				again = true // others may be cancelled because of it
+				delete(c.tasks, key)
+				c.turn(c.outcome(spec, "ok", func(error) {}))
+			}
 		}
 	}
 }
