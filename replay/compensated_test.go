@@ -86,7 +86,7 @@ func TestARunThatForgetsItsListsIsReadBackAsItIs(t *testing.T) {
 		t.Fatal("the list of finally is not known")
 	}
 	turn.End("")
-	turn.Reopen()
+	turn.Reopen("")
 	turn.Decide()
 	if turn.Err != nil {
 		t.Fatal(turn.Err)
