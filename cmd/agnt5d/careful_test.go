@@ -48,7 +48,7 @@ func TestACarefulDaemonHoldsEveryRun(t *testing.T) {
 		}
 		return n
 	}
-	d.serve(t, "svc", client.WorkerOptions{}, map[string]worker.Func{"noop": func(_ context.Context, task *worker.Task) (json.RawMessage, error) {
+	stop := d.serve(t, "svc", client.WorkerOptions{}, map[string]worker.Func{"noop": func(_ context.Context, task *worker.Task) (json.RawMessage, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		calls[task.IdempotencyKey]++
@@ -104,6 +104,7 @@ func TestACarefulDaemonHoldsEveryRun(t *testing.T) {
 	d.say(t, 0, "every run is resumed, 1000 a second: all looks well by=local", "tail", "--past", "--kind", "SettingChanged")
 	d.say(t, 0, `{"held":false,"runs":0,"resuming":false,"resumed":5,"per_second":0}`, "resume", "--all", "-o", "json")
 	d.say(t, 0, "late  completed", "start", "w", "--id", "late", "--wait")
+	stop()
 	d.kill()
 	d.args = plain
 	d.again(t)
