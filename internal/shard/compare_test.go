@@ -768,3 +768,6 @@ func (c *comparison) differsInItems(s *replay.State, step replay.Instance, want 
 	}
 	return ""
 }
+
+// A definition beyond the usual ones: a retry took an end of the run back while somebody had an item of finally, and its state could not be read.
+func TestAnItemOfAnEndThatWasTakenBack(t *testing.T) { compareOn(t, 4637, false) }
