@@ -61,6 +61,7 @@ type Engine struct {
 	thinking sync.WaitGroup // expressions that are worked out
 	thinkers chan struct{}  // takes as many as are worked out at a time
 	draining atomic.Bool
+	held     atomic.Bool // see Held
 
 	awake    chan struct{} // capacity 1: see lookAgain
 	unkeep   func()        // ends the keeper

@@ -22,8 +22,9 @@ func (e *Engine) Holding() (Hold, error) {
 }
 
 // ResumeAll ends the hold of Options.Careful: the runs go on, oldest first, perSecond of them a second, or as fast as it goes when that is 0.
-// It does not wait for that; Holding says how far it is. Asked again it changes the rate. What is overdue in a run comes when its turn has
-// come. A run that is paused itself stays so, and one that starts meanwhile is not held. Without a hold it changes nothing.
+// It does not wait for that; Holding says how far it is. Asked again it changes the rate. Until the journal has that, nothing goes on. What
+// is overdue in a run comes when its turn has come. A run that is paused itself stays so, and one that starts meanwhile is not held. Without
+// a hold it changes nothing.
 func (e *Engine) ResumeAll(ctx context.Context, perSecond int, reason string) (Hold, error) {
 	if perSecond < 0 || perSecond > MaxPerSecond {
 		return Hold{}, badRequest("per_second: %d, want 1 to %d, or 0 for as fast as it goes", perSecond, MaxPerSecond)
@@ -52,8 +53,12 @@ func shownHold(h shard.Hold) Hold {
 	return out
 }
 
+// Held says that the hold of Options.Careful was not ended, or not to its end. An engine that has stopped says it, too.
+func (e *Engine) Held() bool { return e.held.Load() }
+
 // released tells that the hold is over.
 func (e *Engine) released(runs int) {
+	e.held.Store(false)
 	e.o.Logger.Info("every run is resumed: nothing is held any more", "runs", runs)
 }
 

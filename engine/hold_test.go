@@ -71,7 +71,7 @@ func TestExplainSaysThatAPausedRunIsOverItsTime(t *testing.T) {
 	}
 	explained(t, eng, "r1", "paused", "it is held, as every run is since the engine was started carefully")
 	explained(t, eng, "r1", "paused", "; its timeout_ms was over at ")
-	if h, err := eng.Holding(); err != nil || !h.Held || h.Runs != 1 {
+	if h, err := eng.Holding(); err != nil || !h.Held || h.Runs != 1 || !eng.Held() {
 		t.Errorf("%+v, %v", h, err)
 	}
 	if _, err := eng.ResumeAll(context.Background(), -1, ""); err == nil {
@@ -84,7 +84,20 @@ func TestExplainSaysThatAPausedRunIsOverItsTime(t *testing.T) {
 	if err != nil || st.State != "failed" || st.Error.Code != "run_timeout" {
 		t.Errorf("%+v, %v", st, err)
 	}
-	if h, err := eng.Holding(); err != nil || h.Held || h.Resumed != 1 {
+	if h, err := eng.Holding(); err != nil || h.Held || h.Resumed != 1 || eng.Held() {
 		t.Errorf("%+v, %v", h, err)
+	}
+}
+
+// An engine that has stopped says whether its hold was ended.
+func TestAStoppedEngineSaysWhetherItHeld(t *testing.T) {
+	for _, careful := range []bool{true, false} {
+		eng, _ := open(t, engine.Options{Careful: careful})
+		if err := eng.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if eng.Held() != careful {
+			t.Errorf("opened with %v, it says %v", careful, !careful)
+		}
 	}
 }

@@ -85,6 +85,7 @@ func OpenOn(j journal.Log, name string, o Options) (*Engine, error) {
 	e.durable.Store(boot.Last)
 	e.sayOpen(name, first, time.Since(began))
 	if o.Careful {
+		e.held.Store(true)
 		e.o.Logger.Warn("every run is held until they are resumed: nothing is handed out, and no timer fires", "command", "agnt5d resume --all")
 	}
 	e.clock = timers.Start(o.Clock, e.poke)

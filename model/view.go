@@ -421,7 +421,7 @@ type Hold struct {
 	Since     string `json:"since,omitempty"` // when the daemon began; absent: nothing is held
 	Runs      int    `json:"runs"`            // that are held now
 	Resuming  bool   `json:"resuming"`        // they are being resumed
-	Resumed   int    `json:"resumed"`         // runs, since that began
+	Resumed   int    `json:"resumed"`         // runs that are held no more, since that began; those that are paused themselves among them
 	PerSecond int    `json:"per_second"`      // so many a second; 0: as fast as it goes
 }
 

@@ -186,8 +186,8 @@ func (d *node) run(ctx context.Context) error {
 			return nil
 		}
 		if err == nil {
-			d.engine.Careful = false // it is for the first time: what another node has let go on need not be held again
 			err = d.work(ctx, eng, j)
+			d.engine.Careful = eng.Held() // a hold that nobody has ended holds at the next turn, too
 		} else {
 			err = notOpened(err)
 		}

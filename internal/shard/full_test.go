@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/journal"
@@ -161,4 +162,51 @@ func TestDamageFoundOnAFullDiskWaitsForSpace(t *testing.T) {
 	if h, _, _ := b.disk.Head(b.number("hurt")); replay.RunState(h.State) != replay.Quarantined {
 		t.Errorf("the run is %s", replay.RunState(h.State))
 	}
+}
+
+// The end of a hold whose record a full disk drops did not happen: who asked is told so, nothing goes on once there is space, and the next
+// one who asks ends it, with a record.
+func TestTheEndOfAHoldThatIsDropped(t *testing.T) {
+	b := newBed(t)
+	b.register("w", flow.Task("work", "here", "work"))
+	b.careful = true
+	b.boot()
+	b.start("r1", "w")
+	ask := func(a *told, perSecond int) *shard.ReleaseAll {
+		return &shard.ReleaseAll{By: "me", PerSecond: perSecond, Reply: func(_ shard.Hold, err error) { a.take(err) }}
+	}
+	var first, second told
+	b.turn(ask(&first, 0), ask(&second, 5))
+	b.lose()
+	b.turn()
+	first.is(t, "the end", refusal.ErrDiskFull)
+	second.is(t, "a second one of the same turn", refusal.ErrDiskFull)
+	b.r.Resume()
+	b.do()
+	if h := b.r.Holding(); !h.On || h.Releasing || h.Runs != 1 || len(b.tasks) != 0 || b.settings("hold") != 0 {
+		t.Fatalf("nobody has ended the hold, and it is %+v; %d tasks were handed out, %d records", h, len(b.tasks), b.settings("hold"))
+	}
+	var third told
+	b.do(ask(&third, 0))
+	b.do()
+	third.is(t, "the end when there is space", nil)
+	if h := b.r.Holding(); h.On || len(b.tasks) != 1 || b.settings("hold") != 1 {
+		t.Errorf("the hold was ended, and is %+v; %d tasks were handed out, %d records", h, len(b.tasks), b.settings("hold"))
+	}
+}
+
+// settings counts the changes of a setting that the journal has.
+func (b *bed) settings(name string) (n int) {
+	b.t.Helper()
+	if err := b.disk.Scan(0, 1<<30, func(rec journal.Record) error {
+		return event.Read(rec.Body, rec.Count, func(_ int, e *event.Event, _ bool) error {
+			if e.Kind == event.SettingChanged && e.Name == name {
+				n++
+			}
+			return nil
+		})
+	}); err != nil {
+		b.t.Fatal(err)
+	}
+	return n
 }

@@ -3,6 +3,7 @@ package shard
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/agnt5/agnt5d/internal/event"
@@ -35,6 +36,7 @@ type careful struct {
 	perSecond int
 	began     int64 // monotonic ms: since when this rate holds
 	done      int   // how many were released since then
+	last      int64 // monotonic ms: when the last one was released
 
 	dues map[uint64][]timers.Entry // times of held runs that have come, by run
 }
@@ -65,7 +67,12 @@ func (r *Shard) Holding() Hold {
 	h := &r.careful
 	out := Hold{On: h.on, Since: h.since, Releasing: h.releasing, Released: h.released, PerSecond: h.perSecond}
 	if out.Runs = len(h.left); h.on && !h.releasing {
-		out.Runs, _ = r.Counts()
+		out.Runs = len(r.parked)
+		for _, run := range r.runs {
+			if run.S.Status.Live() {
+				out.Runs++
+			}
+		}
 	}
 	return out
 }
@@ -94,19 +101,33 @@ func (in *ReleaseAll) admit(r *Shard) {
 			what += ": " + in.Reason
 		}
 		r.system(event.Event{Kind: event.SettingChanged, Name: "hold", Message: what, By: in.By})
-		r.beginRelease(in.PerSecond)
+		r.whenDurable(func(err error) { // nothing goes on before the journal says who let it
+			if err == nil {
+				r.beginRelease(in.PerSecond)
+			}
+		})
 	}
-	now := r.Holding()
-	r.tell(in, func(err error) { in.Reply(now, err) })
+	r.tell(in, func(err error) { in.Reply(r.Holding(), err) })
 }
 
 func (r *Shard) beginRelease(perSecond int) {
 	h := &r.careful
-	if !h.releasing {
-		h.left = r.OpenRuns()
-		slices.Sort(h.left)
+	if !h.on { // what was asked before is through
+		return
 	}
-	h.releasing, h.perSecond, h.began, h.done = true, perSecond, r.now.Mono, 0
+	now := r.now.Mono
+	if h.releasing { // the next one comes as long after the last one as the new rate wants
+		h.perSecond, h.began, h.done = perSecond, max(h.last, now-1000/max(int64(perSecond), 1)), 1
+		return
+	}
+	h.left = slices.Collect(maps.Keys(r.parked))
+	for number, run := range r.runs {
+		if run.S.Status.Live() {
+			h.left = append(h.left, number)
+		}
+	}
+	slices.Sort(h.left)
+	h.releasing, h.perSecond, h.began, h.done = true, perSecond, now, 0
 }
 
 // nextRelease is when the next run is to be released (monotonic ms); 0: none is.
@@ -141,6 +162,7 @@ func (r *Shard) releaseSome() {
 			most--
 			h.done++
 			h.released++
+			h.last = r.now.Mono
 		}
 	}
 	if len(h.left) > 0 {

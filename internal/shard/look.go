@@ -76,15 +76,3 @@ func (r *Shard) Workflows() map[string]*Workflow { return r.flows }
 
 // Counts is how many runs are in memory's books, and how many of them are put away.
 func (r *Shard) Counts() (runs, parked int) { return len(r.runs) + len(r.parked), len(r.parked) }
-
-// OpenRuns gives the number of every run in the books.
-func (r *Shard) OpenRuns() []uint64 {
-	all := make([]uint64, 0, len(r.runs)+len(r.parked))
-	for n := range r.runs {
-		all = append(all, n)
-	}
-	for n := range r.parked {
-		all = append(all, n)
-	}
-	return all
-}

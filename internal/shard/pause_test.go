@@ -70,3 +70,49 @@ func TestPausesOfAHeldRunLeaveNothing(t *testing.T) {
 		t.Errorf("the timer did not come when the hold was over: %+v", b.r.Holding())
 	}
 }
+
+// A run that has ended is not held, though an attempt of it is still out. And who changes how fast the hold ends does not thereby let a run go on.
+func TestTheHoldCountsWhatItHolds(t *testing.T) {
+	b := newBed(t)
+	b.register("w", flow.WaitSignal("s", "go"))
+	b.register("far", flow.Task("work", "far", "work"))
+	b.boot()
+	b.join()
+	b.start("out", "far")
+	b.poll()
+	b.advance(1000) // its start is recorded
+	b.careful = true
+	b.boot()
+	b.do(&shard.Cancel{ID: "out", Reply: func(error) {}})
+	if s := b.folded("out"); s.Status.Live() || len(s.Outs) != 1 {
+		t.Fatalf("the run is %s, with %d attempts out", s.Status, len(s.Outs))
+	}
+	for n := range 4 {
+		b.start(fmt.Sprintf("r%d", n), "w")
+	}
+	release := func(perSecond int) {
+		b.do(&shard.ReleaseAll{PerSecond: perSecond, Reply: func(shard.Hold, error) {}})
+		b.do()
+	}
+	stands := func(released, held int) {
+		t.Helper()
+		if h := b.r.Holding(); h.Released != released || h.Runs != held {
+			t.Errorf("%d released and %d held, want %d and %d", h.Released, h.Runs, released, held)
+		}
+	}
+	stands(0, 4)
+	for rate := 1; rate <= 9; rate++ {
+		release(rate)
+		stands(1, 3)
+	}
+	b.advance(200)
+	b.do()
+	stands(2, 2) // nine a second
+	release(1)
+	b.advance(900)
+	b.do()
+	stands(2, 2)
+	b.advance(101)
+	b.do()
+	stands(3, 1)
+}
