@@ -105,7 +105,7 @@ func (j *Judge) handedOut(who string, s *shard.Spec) {
 		w.fail("%s step %d attempt %d is handed out to %s, and was to %s", t.id, s.Step, s.Attempt, who, g.who)
 	}
 	j.given[at] = given{w.epoch, s.Attempt, who}
-	if _, out := t.s.Out(s.Step); out {
+	if o, out := t.s.Out(s.Step); out && o.Attempt != s.Attempt { // the same: its run has ended while the task was on its way
 		w.fail("%s step %d is handed out while an attempt from before its retry is out", t.id, s.Step)
 	}
 	for _, k := range t.s.Keys(s.Step) {
