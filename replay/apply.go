@@ -187,7 +187,7 @@ func (s *State) apply(seq uint64, at int64, e *event.Event) string {
 	case event.ChildStarted:
 		return s.childStarted(at, e, st)
 	case event.ChildStopped:
-		return s.childStopped(e, st)
+		return s.childStopped(at, e, st)
 	case event.StepDeferred:
 		return s.deferred(at, e, st)
 	case event.StepCompleted:

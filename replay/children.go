@@ -30,6 +30,8 @@ type Child struct {
 	Open    bool // it has not ended, as far as its parent knows, and was not left alone
 	Stopped bool // its time was over: it is cancelled, and the step waits for its end
 	Leaving bool // it is cancelled, and no step waits for it
+
+	stoppedAt int64 // Unix ms: since when it is Stopped; 0: it is not, or a snapshot of before did not keep it
 }
 
 // Child gives the last child of an instance; false: it has none that counts.
@@ -234,6 +236,7 @@ type ChildEnd struct {
 	Output  []byte // of one that completed
 	Why     string // of one that failed, or was cancelled: a sentence
 	ErrCode string // of one that failed
+	At      int64  // Unix ms: when it failed, or was cancelled; 0: it is not known
 }
 
 // ChildOver folds the end of a child, if the run does not know it.
@@ -251,7 +254,7 @@ func (t *Turn) ChildOver(i Instance, end ChildEnd) {
 	switch {
 	case end.State == Completed:
 		t.Complete(i, st.Attempt, orNull(end.Output), nil, 0)
-	case c.Stopped:
+	case c.stoppedBefore(end):
 		t.Fail(i, st.Attempt, AttemptError{Code: failure.AttemptTimeout, Message: fmt.Sprintf("its child %q was not over within %d ms, and was cancelled", c.ID, *s.Spec(i).TimeoutMS)})
 	case end.State == Failed:
 		t.Fail(i, st.Attempt, AttemptError{Code: failure.ChildFailed, Type: end.ErrCode, Message: fmt.Sprintf("its child %q failed: %s", c.ID, end.Why)})
@@ -260,12 +263,21 @@ func (t *Turn) ChildOver(i Instance, end ChildEnd) {
 	}
 }
 
+// stoppedBefore says that the child ended so because it was stopped. The parent may hear later of an end that came before that: when an
+// attempt that the end cancelled has answered, or when its end has been read.
+func (c *Child) stoppedBefore(end ChildEnd) bool {
+	return c.Stopped && (c.stoppedAt == 0 || end.At == 0 || end.At >= c.stoppedAt)
+}
+
 // longWhy is how many bytes of why a child failed its parent's error has.
 const longWhy = 512
 
 // End says how a run that has ended tells its parent so, but for its output.
 func (s *State) End() ChildEnd {
-	end := ChildEnd{ID: s.ID, State: s.Status}
+	end := ChildEnd{ID: s.ID, State: s.Status, At: s.EndedAt}
+	if s.Status == Cancelled && s.Fate == Cancelled && s.Decided != 0 { // what it did at its end took some time
+		end.At = s.Decided
+	}
 	switch {
 	case s.Status == Failed:
 		step, why := s.Why()
@@ -308,11 +320,11 @@ func (s *State) childStarted(at int64, e *event.Event, st *Step) string {
 	return ""
 }
 
-func (s *State) childStopped(e *event.Event, st *Step) string {
+func (s *State) childStopped(at int64, e *event.Event, st *Step) string {
 	if !s.openChild(e.Step) {
 		return "it has no child that is open"
 	}
-	s.children[e.Step].Stopped = true
+	s.children[e.Step].Stopped, s.children[e.Step].stoppedAt = true, at
 	s.left = append(s.left, e.Step)
 	st.Due = 0
 	return ""
@@ -334,7 +346,7 @@ func (s *State) childEnded(e *event.Event) string {
 func (s *State) closeChild(i Instance) {
 	if c := s.children[i]; c != nil {
 		s.stay(c)
-		c.Open, c.Stopped = false, false
+		c.Open, c.Stopped, c.stoppedAt = false, false, 0
 	}
 }
 
@@ -344,9 +356,9 @@ func (s *State) leaveChild(i Instance) {
 	switch {
 	case c == nil || !c.Open || c.Leaving:
 	case s.Spec(i).OnParentEnd == flow.AbandonChild:
-		c.Open, c.Stopped = false, false
+		c.Open, c.Stopped, c.stoppedAt = false, false, 0
 	default:
-		c.Leaving = true
+		c.Leaving, c.stoppedAt = true, 0
 		s.leaving++
 		s.left = append(s.left, i)
 	}
@@ -399,6 +411,42 @@ func (s *State) appendChildren(f *fields) bool {
 		f.buf = pack.AppendUint(pack.AppendUint(f.buf, uint64(c.Attempt)), flags)
 	}
 	return true
+}
+
+// appendStops writes since when children are stopped, if any are: [instance, time]. The digest of a state does not hold it.
+func (s *State) appendStops(f *fields) {
+	n := 0
+	for _, c := range s.children {
+		if c.stoppedAt != 0 {
+			n++
+		}
+	}
+	if n == 0 {
+		return
+	}
+	f.key(kStops)
+	f.buf = pack.AppendArray(f.buf, n)
+	for _, i := range slices.Sorted(maps.Keys(s.children)) {
+		if at := s.children[i].stoppedAt; at != 0 {
+			f.buf = pack.AppendInt(pack.AppendUint(pack.AppendArray(f.buf, 2), uint64(i)), at)
+		}
+	}
+}
+
+func (s *State) readStops(r *pack.Reader) error {
+	for range r.Array() {
+		r.Array()
+		i, at := Instance(r.Uint32()), r.Int()
+		if r.Err() != nil {
+			return nil // the caller says so
+		}
+		c := s.children[i]
+		if c == nil || !c.Stopped || c.Leaving {
+			return fmt.Errorf("replay: encoded state: the child of step %d, which is not stopped, is since %d: %w", i, at, event.ErrFormat)
+		}
+		c.stoppedAt = at
+	}
+	return nil
 }
 
 func (s *State) readChildren(r *pack.Reader) error {

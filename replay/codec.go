@@ -78,6 +78,7 @@ const (
 
 	kParent     = 50 // from encoding 7 on
 	kChildren   = 51 // the same
+	kStops      = 52 // the same
 	kFate       = 65 // this, and what follows, from encoding 7 on
 	kDecided    = 66
 	kFinal      = 67
@@ -272,6 +273,9 @@ func (s *State) encode(f, in *fields, dst []byte, answers bool) []byte {
 	}
 	if s.appendChildren(f) {
 		encoding = Encoding
+	}
+	if answers {
+		s.appendStops(f)
 	}
 	if s.appendEnding(f, answers) {
 		encoding = Encoding

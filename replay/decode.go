@@ -176,6 +176,10 @@ func Decode(b []byte, g *flow.Graph) (*State, error) {
 			if err := s.readChildren(r); err != nil {
 				return nil, err
 			}
+		case kStops:
+			if err := s.readStops(r); err != nil {
+				return nil, err
+			}
 		case kFate, kDecided, kFinal, kEnds, kTouched, kDone, kUndone, kUndoFailed, kUndo, kFloors:
 			if err := s.readEnding(k, r); err != nil {
 				return nil, err
