@@ -25,6 +25,7 @@ export interface Field {
   label: string
   hint?: string
   json?: boolean // checked before it is sent; an area instead of a line
+  most?: number // it is a whole number from 1 up to this one, or nothing; checked before it is sent
   value?: string
   options?: string[] // one of these
 }
@@ -59,7 +60,7 @@ function Open({ action: a }: { action: Action }) {
       if (before instanceof HTMLElement && before.isConnected) before.focus()
     }
   }, [])
-  const wrong = (a.fields ?? []).map((f) => f.json && notJSON(fields[f.name] ?? '')).find(Boolean)
+  const wrong = (a.fields ?? []).map((f) => mistake(f, fields[f.name] ?? '')).find(Boolean)
   const said = JSON.stringify({ ...fields, reason: '' }) // a reason changes nothing of what will happen
   useEffect(() => {
     if (!a.plan || wrong) return
@@ -156,6 +157,14 @@ function Open({ action: a }: { action: Action }) {
       </form>
     </dialog>
   )
+}
+
+// mistake says what is wrong with what stands in a field.
+export function mistake(f: Field, text: string): string | false {
+  if (f.json) return notJSON(text)
+  const typed = text.trim()
+  if (!f.most || !typed || (/^[0-9]+$/.test(typed) && Number(typed) >= 1 && Number(typed) <= f.most)) return false
+  return `${f.label}: want a whole number from 1 to ${f.most.toLocaleString('en')}, or nothing`
 }
 
 function notJSON(text: string): string | false {
@@ -309,15 +318,13 @@ export const resumeRun = (id: string): Action => ({
   send: (f) => post(run(id) + '/resume', f.reason ? { reason: f.reason } : {}),
 })
 
-const perSecond = (f: Record<string, string>) => Math.max(0, Math.floor(Number(f.per_second) || 0))
-
 export const resumeAll = (): Action => ({
   title: 'Resume all runs',
   what: 'The runs that the daemon holds go on, oldest first; what is overdue in a run comes when its turn has come. Runs that are paused themselves stay so.',
   button: 'Resume all',
-  fields: [{ name: 'per_second', label: 'Runs a second', hint: 'empty: as fast as it goes' }, { name: 'reason', label: 'Reason', hint: 'kept in the journal' }],
-  line: (f) => command('resume', '--all', ...(perSecond(f) ? ['--per-second', String(perSecond(f))] : []), ...(f.reason ? ['--reason', f.reason] : [])),
-  send: (f) => post('/v1/hold/resume', { per_second: perSecond(f), reason: f.reason ?? '' }),
+  fields: [{ name: 'per_second', label: 'Runs a second', hint: 'empty: as fast as it goes', most: 1_000_000 }, { name: 'reason', label: 'Reason', hint: 'kept in the journal' }],
+  line: (f) => command('resume', '--all', ...(f.per_second?.trim() ? ['--per-second', f.per_second.trim()] : []), ...(f.reason ? ['--reason', f.reason] : [])),
+  send: (f) => post('/v1/hold/resume', { per_second: Number(f.per_second?.trim() || 0), reason: f.reason ?? '' }),
 })
 
 export const tagRun = (id: string, tags: Record<string, string>): Action => {

@@ -16,6 +16,7 @@ const { samples, worth } = await import('./daemon')
 const { calendar, localTime, rule } = await import('./calendar')
 const { changed, listQuery } = await import('./runlist')
 const { heldText } = await import('./hold')
+const { mistake, resumeAll } = await import('./dialog')
 
 const at = (ms: number) => new Date(Date.parse('2026-11-23T08:00:00Z') + ms).toISOString()
 
@@ -146,4 +147,13 @@ test('the line across the page says how a hold stands', () => {
   expect(heldText(hold)).toContain('holds 1,200 runs')
   expect(heldText({ ...hold, resuming: true, resumed: 1, per_second: 50 })).toBe('The runs are being resumed, oldest first, 50 a second: 1 run resumed, 1,200 held still.')
   expect(heldText({ ...hold, resuming: true, resumed: 2 })).toContain('oldest first: 2 runs resumed')
+})
+
+test('how fast a hold ends is a whole number, or nothing', () => {
+  const action = resumeAll()
+  const field = action.fields!.find((f) => f.name === 'per_second')!
+  for (const text of ['50/s', '0.5', '-5', '0', '1e3', '0x10', '1000001', 'x', '5 0']) expect(mistake(field, text), text).toContain('want a whole number from 1 to 1,000,000')
+  for (const text of ['', ' ', '1', ' 50 ', '1000000']) expect(mistake(field, text), text).toBe(false)
+  expect(action.line({ per_second: ' 50 ', reason: '' })).toBe('agnt5d resume --all --per-second 50')
+  expect(action.line({ per_second: '', reason: '' })).toBe('agnt5d resume --all')
 })
