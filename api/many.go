@@ -10,10 +10,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/agnt5/agnt5d/engine"
 	"github.com/agnt5/agnt5d/internal/listing"
+	"github.com/agnt5/agnt5d/internal/refusal"
+	"github.com/agnt5/agnt5d/model"
 )
 
 // filters say which runs are meant. They stand in the query of a list; for what is done to many runs at once, in the query or
@@ -187,7 +188,20 @@ type manyBody struct {
 type many struct {
 	Matched int `json:"matched"` // runs that the filters name, in a state in which it can be done
 	Done    int `json:"done"`    // of them, how many it was done to
+
+	Refused  int         `json:"refused,omitempty"`  // of them, how many refused it, or with dry_run would refuse it
+	Refusals []refusedBy `json:"refusals,omitempty"` // the first 100 of those
 }
+
+// refusedBy is a run to which it was not done, and why.
+type refusedBy struct {
+	WorkflowID string `json:"workflow_id"`
+	Code       string `json:"code"`
+	Detail     string `json:"detail"`
+}
+
+// maxRefusals is how many refusals an answer lists.
+const maxRefusals = 100
 
 // readMany reads a request for many runs at once. One that names neither a filter nor all=true is refused: nothing at all must
 // not mean everything.
@@ -233,9 +247,7 @@ func flag(q url.Values, name string, into **bool) error {
 func is(b *bool) bool { return b != nil && *b }
 
 func (s *Server) cancelMany(w http.ResponseWriter, r *http.Request) error {
-	return s.many(w, r, "cancelled", []string{"running", "quarantined"}, func(ctx context.Context, runs []string, reason string) (int, error) {
-		return each(runs, func(id string) error { return s.eng.Cancel(ctx, id, reason) })
-	})
+	return s.many(w, r, bulk{deed: "cancelled", states: []string{"running", "quarantined"}, one: s.eng.Cancel, try: model.DeedCancel})
 }
 
 // pauseMany pauses those that are not paused yet, and resumeMany resumes those that are.
@@ -252,9 +264,7 @@ func (s *Server) manyPaused(w http.ResponseWriter, r *http.Request, are bool, do
 	if are {
 		deed = "resumed"
 	}
-	return s.many(w, r, deed, []string{"running", "finishing"}, func(ctx context.Context, runs []string, reason string) (int, error) {
-		return each(runs, func(id string) error { return do(ctx, id, reason) })
-	}, func(f *engine.ListFilter) error {
+	return s.many(w, r, bulk{deed: deed, states: []string{"running", "finishing"}, one: do}, func(f *engine.ListFilter) error {
 		if f.Paused != nil && *f.Paused != are {
 			return problem("invalid_request", fmt.Sprintf("paused: %t: no such run is %s; want %t, or nothing", *f.Paused, deed, are))
 		}
@@ -264,23 +274,29 @@ func (s *Server) manyPaused(w http.ResponseWriter, r *http.Request, are bool, do
 }
 
 func (s *Server) retryMany(w http.ResponseWriter, r *http.Request) error {
-	return s.many(w, r, "retried", []string{"failed", "cancelled"}, func(ctx context.Context, runs []string, reason string) (int, error) {
-		return each(runs, func(id string) error { return s.eng.Retry(ctx, id, reason) })
-	})
+	return s.many(w, r, bulk{deed: "retried", states: []string{"failed", "cancelled"}, one: s.eng.Retry, try: model.DeedRetry})
 }
 
 func (s *Server) deleteMany(w http.ResponseWriter, r *http.Request) error {
-	return s.many(w, r, "deleted", []string{"completed", "failed", "cancelled"}, func(ctx context.Context, runs []string, reason string) (int, error) {
-		return s.eng.DeleteMany(ctx, runs, reason)
-	})
+	return s.many(w, r, bulk{deed: "deleted", states: []string{"completed", "failed", "cancelled"}, all: s.eng.DeleteMany,
+		one: func(ctx context.Context, run, _ string) error { return s.eng.Delete(ctx, run) }})
 }
 
-// many does one thing to every run that the filters name and that is in one of the states, page by page. One that moved on
-// meanwhile is matched and not done.
-func (s *Server) many(w http.ResponseWriter, r *http.Request, deed string, states []string, do func(ctx context.Context, runs []string, reason string) (done int, err error), narrow ...func(*engine.ListFilter) error) error {
+// bulk is what is done to many runs.
+type bulk struct {
+	deed   string
+	states []string // in which a run must be
+	one    func(ctx context.Context, run, reason string) error
+	all    func(ctx context.Context, runs []string, reason string) (int, error) // does it to those that do not refuse it; nil: one by one
+	try    string                                                               // the deed of a plan that is refused as it would be; "": there is none
+}
+
+// many does one thing to every run that the filters name and that is in one of the states, page by page. Those that refuse it are
+// counted, and it goes on with the others.
+func (s *Server) many(w http.ResponseWriter, r *http.Request, do bulk, narrow ...func(*engine.ListFilter) error) error {
 	b, f, err := s.readMany(w, r)
 	if err == nil {
-		err = possible(f.State, deed, states)
+		err = possible(f.State, do.deed, do.states)
 	}
 	for _, more := range narrow {
 		if err == nil {
@@ -299,28 +315,76 @@ func (s *Server) many(w http.ResponseWriter, r *http.Request, deed string, state
 		}
 		var meant []string
 		for i := range page.Runs {
-			if slices.Contains(states, page.Runs[i].State) {
+			if slices.Contains(do.states, page.Runs[i].State) {
 				meant = append(meant, page.Runs[i].WorkflowID)
 			}
 		}
 		out.Matched += len(meant)
-		if !is(b.DryRun) {
-			done, err := 0, s.valid(r)
-			if err == nil {
-				done, err = do(r.Context(), meant, b.Reason)
-			}
-			out.Done += done
-			if err != nil && out.Done > 0 { // no code that says "nothing was recorded" would be true
-				return problem("internal", fmt.Sprintf("%d runs were done, then: %v. Send the same request again: what is done stays done", out.Done, err))
-			}
-			if err != nil {
-				return err
-			}
+		if is(b.DryRun) {
+			err = s.tryEach(r.Context(), &out, do, meant)
+		} else if err = s.valid(r); err == nil {
+			err = s.doEach(r.Context(), &out, do, meant, b.Reason)
+		}
+		if err != nil && out.Done > 0 { // no code that says "nothing was recorded" would be true
+			return problem("internal", fmt.Sprintf("%d runs were done, then: %v. Send the same request again: what is done stays done", out.Done, err))
+		}
+		if err != nil {
+			return err
 		}
 		if f.Cursor = page.Next; f.Cursor == "" {
 			return s.reply(w, http.StatusOK, out)
 		}
 	}
+}
+
+// doEach does it to the runs of a page.
+func (s *Server) doEach(ctx context.Context, out *many, do bulk, runs []string, reason string) error {
+	if do.all != nil {
+		done, err := do.all(ctx, runs, reason)
+		if out.Done += done; err != nil || done == len(runs) {
+			return err
+		}
+	}
+	errs := each(runs, func(id string) error { return do.one(ctx, id, reason) })
+	for i, err := range errs {
+		switch {
+		case err == nil:
+			out.Done++
+		case do.all != nil && (errors.Is(err, engine.ErrRunExpired) || errors.Is(err, engine.ErrRunNotFound)): // all has deleted it
+			errs[i] = nil
+		}
+	}
+	return s.refusals(out, runs, errs)
+}
+
+// tryEach counts those of the runs of a page that would refuse it.
+func (s *Server) tryEach(ctx context.Context, out *many, do bulk, runs []string) error {
+	if do.try == "" {
+		return nil
+	}
+	return s.refusals(out, runs, each(runs, func(id string) error {
+		_, err := s.eng.Plan(ctx, id, engine.Deed{Do: do.try})
+		return err
+	}))
+}
+
+// refusals adds the runs that refused something to an answer. An error that is about more than one run is given back.
+func (s *Server) refusals(out *many, runs []string, errs []error) error {
+	var all error
+	for i, err := range errs {
+		var of *refusal.About
+		switch {
+		case err == nil:
+		case errors.As(err, &of):
+			p := s.problemOf(err)
+			if out.Refused++; len(out.Refusals) < maxRefusals {
+				out.Refusals = append(out.Refusals, refusedBy{WorkflowID: runs[i], Code: p.Code, Detail: p.Detail})
+			}
+		default:
+			all = err
+		}
+	}
+	return all
 }
 
 // possible refuses a filter by state that names runs to which the deed is never done: "0 runs deleted" would look like success.
@@ -334,36 +398,18 @@ func possible(filter, deed string, states []string) error {
 	return nil
 }
 
-// each calls do for each run, a few at a time so that they share commits, and counts those it was done to.
-func each(runs []string, do func(id string) error) (int, error) {
+// each calls do for each run, a few at a time so that they share commits, and gives what came of each.
+func each(runs []string, do func(id string) error) []error {
 	var wg sync.WaitGroup
-	var done atomic.Int64
-	var failure atomic.Pointer[error]
+	errs := make([]error, len(runs))
 	slots := make(chan struct{}, 64)
-	for _, id := range runs {
+	for i, id := range runs {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			if err := do(id); err == nil {
-				done.Add(1)
-			} else if !moved(err) {
-				failure.Store(&err)
-			}
+			errs[i] = do(id)
 		})
 	}
 	wg.Wait()
-	if err := failure.Load(); err != nil {
-		return int(done.Load()), *err
-	}
-	return int(done.Load()), nil
-}
-
-// moved says that a run is not any more what the list said.
-func moved(err error) bool {
-	for _, known := range []error{engine.ErrRunNotFound, engine.ErrRunExpired, engine.ErrRunFinished, engine.ErrRunNotFailed, engine.ErrRunQuarantined, engine.ErrNewerRelease} {
-		if errors.Is(err, known) {
-			return true
-		}
-	}
-	return false
+	return errs
 }

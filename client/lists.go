@@ -102,6 +102,16 @@ func (c *Client) RunCounts(ctx context.Context, stuckFor time.Duration) (model.R
 type Many struct {
 	Matched int `json:"matched"` // runs that the filter names, in a state in which it can be done
 	Done    int `json:"done"`    // runs that were cancelled, retried or deleted
+
+	Refused  int          `json:"refused,omitempty"`  // of those that match, how many refused it, or with DryRun of CancelMany and RetryMany would refuse it
+	Refusals []RunRefused `json:"refusals,omitempty"` // the first 100 of those
+}
+
+// RunRefused is a run to which something was not done, and why.
+type RunRefused struct {
+	WorkflowID string `json:"workflow_id"`
+	Code       string `json:"code"`
+	Detail     string `json:"detail"`
 }
 
 // ManyOptions are the wishes of CancelMany, PauseMany, ResumeMany, RetryMany and DeleteMany.

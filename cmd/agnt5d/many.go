@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"strings"
 
@@ -80,17 +81,35 @@ func many(cmd *cobra.Command, do deed) *cobra.Command {
 		if o.json() {
 			return printJSON(cmd.OutOrStdout(), got)
 		}
-		if dry {
-			matches := "match"
-			if got.Matched == 1 {
-				matches = "matches"
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s; nothing was done (--dry-run)\n", count(got.Matched, "run"), matches)
-			return err
-		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s matched, %d %s\n", count(got.Matched, "run"), got.Done, do.past)
-		return err
+		return printMany(cmd.OutOrStdout(), got, dry, do.past)
 	})
+}
+
+// printMany says what was done to many runs, and which refused it.
+func printMany(out io.Writer, got client.Many, dry bool, past string) error {
+	text := fmt.Sprintf("%s matched, %d %s", count(got.Matched, "run"), got.Done, past)
+	would := ""
+	if dry {
+		text, would = count(got.Matched, "run")+" match", " would be"
+		if got.Matched == 1 {
+			text += "es"
+		}
+	}
+	if got.Refused > 0 {
+		text += fmt.Sprintf(", %d%s refused", got.Refused, would)
+	}
+	if dry {
+		text += "; nothing was done (--dry-run)"
+	}
+	fmt.Fprintln(out, text)
+	shown := got.Refusals[:min(len(got.Refusals), 10)]
+	for _, r := range shown {
+		fmt.Fprintf(out, "  %s (%s)\n", visible(r.Detail), visible(r.Code))
+	}
+	if more := got.Refused - len(shown); more > 0 {
+		fmt.Fprintf(out, "  and %d more; with -o json the first 100 are listed\n", more)
+	}
+	return nil
 }
 
 // named does it to one run after the other, and says of each in turn what became of it. Where it cannot be done the others are done

@@ -78,6 +78,12 @@ const action = (v: Verb, n: number, one: string): Omit<Action, 'line' | 'send'> 
 
 const reasonOf = (f: Record<string, string>) => (f.reason ? ['--reason', f.reason] : [])
 
+// Many is the answer to what is done to many runs.
+type Many = { matched: number; done: number; refused?: number; refusals?: { workflow_id: string; code: string; detail: string }[] }
+type Refused = { code: string; step: string; detail: string }
+
+const refusedBy = (n: number, of: number, some: Refused[]) => new Failure(409, some[0]?.code ?? '', `${n} of ${count(of, 'run')} refused it`, '', some)
+
 // toAll does it to every run that the filters name, after the daemon has said how many those are.
 async function toAll(v: Verb, query: URLSearchParams, then: () => void): Promise<Action> {
   const q = listQuery(query, Date.now())
@@ -85,12 +91,16 @@ async function toAll(v: Verb, query: URLSearchParams, then: () => void): Promise
   const flags = [...q].flatMap(([k, value]) => (k === 'paused' ? ['--paused' + (value === 'true' ? '' : '=' + value)] : ['--' + k.replaceAll('_', '-'), value]))
   if (flags.length === 0 && v.verb === 'resume') flags.push('--paused')
   if ([...q].length === 0) q.set('all', 'true')
-  const { value } = await ask<{ matched: number }>(`/v1/runs/${v.verb}?${q}&dry_run=true`, { method: 'POST' })
+  const { value } = await ask<Many>(`/v1/runs/${v.verb}?${q}&dry_run=true`, { method: 'POST' })
+  const known = value.refused ?? 0 // they would refuse it
+  const would = action(v, value.matched - known, '')
   return {
-    ...action(v, value.matched, ''),
+    ...would,
+    ...(known ? { what: `${would.what} ${known === 1 ? '1 run refuses' : count(known, 'run') + ' refuse'} it: ${value.refusals?.[0]?.detail ?? ''}` } : {}),
     line: (f) => command(v.verb, '--all', ...(flags.length ? flags : ['--yes']), ...reasonOf(f)),
     send: async (f) => {
-      await ask(`/v1/runs/${v.verb}?${q}`, { method: 'POST', body: f.reason ? { reason: f.reason } : {} })
+      const { value: got } = await ask<Many>(`/v1/runs/${v.verb}?${q}`, { method: 'POST', body: f.reason ? { reason: f.reason } : {} })
+      if (got.refused && got.refused > known) throw refusedBy(got.refused, got.matched, (got.refusals ?? []).map((r) => ({ code: r.code, step: r.workflow_id, detail: r.detail })))
       then()
     },
   }
@@ -102,7 +112,7 @@ const toEach = (v: Verb, ids: string[], then: () => void): Action => ({
   line: (f) => command(v.verb, ...ids, ...reasonOf(f)),
   send: async (f) => {
     const todo = [...ids]
-    const refused: { code: string; step: string; detail: string }[] = []
+    const refused: Refused[] = []
     const next = async () => {
       for (let id = todo.shift(); id !== undefined; id = todo.shift()) {
         const done = v.verb === 'delete' ? ask(runPath(id), { method: 'DELETE' }) : ask(`${runPath(id)}/${v.verb}`, v.reason ? { method: 'POST', body: f.reason ? { reason: f.reason } : {} } : { method: 'POST' })
@@ -110,7 +120,7 @@ const toEach = (v: Verb, ids: string[], then: () => void): Action => ({
       }
     }
     await Promise.all(Array.from({ length: atOnce }, next))
-    if (refused.length) throw new Failure(409, refused[0]!.code, `${refused.length} of ${count(ids.length, 'run')} refused it`, '', refused)
+    if (refused.length) throw refusedBy(refused.length, ids.length, refused)
     then()
   },
 })

@@ -454,7 +454,7 @@ class RunCalls(Caller):
         reason: str = "",
         **filters: Unpack[Filters],
     ) -> Steps[dict[str, Any]]:
-        """Cancel every open run that the filters name: ``{matched, done}``. Without a filter it wants ``all=True``.
+        """Cancel every open run that the filters name: ``{matched, done, refused?, refusals?}``. Without a filter it wants ``all=True``.
 
         With ``dry_run`` it only counts.
         """
@@ -469,7 +469,7 @@ class RunCalls(Caller):
         reason: str = "",
         **filters: Unpack[Filters],
     ) -> Steps[dict[str, Any]]:
-        """Pause every open run that the filters name and that is not paused: ``{matched, done}``. Without a filter it wants ``all=True``."""
+        """Pause every open run that the filters name and that is not paused: ``{matched, done, refused?, refusals?}``. Without a filter it wants ``all=True``."""
         return (yield from self._many("pause", _filters(filters), all, dry_run, reason=reason))
 
     @call
@@ -481,7 +481,7 @@ class RunCalls(Caller):
         reason: str = "",
         **filters: Unpack[Filters],
     ) -> Steps[dict[str, Any]]:
-        """End the pause of every paused run that the filters name: ``{matched, done}``. Without a filter it wants ``all=True``."""
+        """End the pause of every paused run that the filters name: ``{matched, done, refused?, refusals?}``. Without a filter it wants ``all=True``."""
         return (yield from self._many("resume", _filters(filters), all, dry_run, reason=reason))
 
     @call
@@ -492,7 +492,7 @@ class RunCalls(Caller):
         dry_run: bool = False,
         **filters: Unpack[Filters],
     ) -> Steps[dict[str, Any]]:
-        """Reopen every failed or cancelled run that the filters name: ``{matched, done}``. Without a filter it wants ``all=True``."""
+        """Reopen every failed or cancelled run that the filters name: ``{matched, done, refused?, refusals?}``. Without a filter it wants ``all=True``."""
         return (yield from self._many("retry", _filters(filters), all, dry_run))
 
     @call
@@ -503,7 +503,7 @@ class RunCalls(Caller):
         dry_run: bool = False,
         **filters: Unpack[Filters],
     ) -> Steps[dict[str, Any]]:
-        """Delete every finished run that the filters name, and its history: ``{matched, done}``. Without a filter it wants ``all=True``."""
+        """Delete every finished run that the filters name, and its history: ``{matched, done, refused?, refusals?}``. Without a filter it wants ``all=True``."""
         return (yield from self._many("delete", _filters(filters), all, dry_run))
 
     # Events.
