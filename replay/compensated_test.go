@@ -8,9 +8,10 @@ import (
 	"github.com/agnt5/agnt5d/replay"
 )
 
-// A run was ended by force while a step was to be compensated. If nobody had that, a fork keeps the step; else it runs again.
+// A run was ended by force while a step was to be compensated. If nobody had that, a fork keeps the step; else it runs again. What says so
+// is what the state of a compensation always had: older snapshots and digests stay good.
 func TestAForkKeepsWhatNobodyBeganToCompensate(t *testing.T) {
-	for _, begun := range []bool{false, true} {
+	for _, begun := range []string{"", "has it", "lost it", "failed"} {
 		def, problems := flow.Parse([]byte(`{"steps": [
 			{"name": "a", "service_name": "s", "handler_name": "h", "compensate": {"handler_name": "undo"}},
 			{"name": "b", "service_name": "s", "handler_name": "h", "compensate": {"handler_name": "undo"}},
@@ -40,12 +41,22 @@ func TestAForkKeepsWhatNobodyBeganToCompensate(t *testing.T) {
 		does(now.Now)
 		turn.Complete(now.Now, 1, []byte("1"), nil, 0)
 		turn.Decide()
-		if now, _ = s.Compensation(); begun {
+		if now, _ = s.Compensation(); begun != "" {
 			does(now.Now)
 		}
+		switch begun {
+		case "lost it":
+			turn.Lose(now.Now, 1, "gone")
+		case "failed":
+			turn.Fail(now.Now, 1, replay.AttemptError{Code: "failed"})
+		}
+		turn.Decide()
 		turn.End("enough")
 		if turn.Err != nil {
 			t.Fatal(turn.Err)
+		}
+		if s.At(now.Now).Tried {
+			t.Error("the encoding of a compensation has what older ones do not: their runs have other digests")
 		}
 		for _, s := range []*replay.State{s, decoded(t, s)} {
 			plan, err := s.PlanFork(g, "c", nil)
@@ -53,11 +64,11 @@ func TestAForkKeepsWhatNobodyBeganToCompensate(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := []string{"a"}
-			if begun {
+			if begun != "" {
 				want = []string{}
 			}
 			if got := plan.Names(replay.ForkKept); !slices.Equal(got, want) {
-				t.Errorf("somebody had it: %v; a fork keeps %q, want %q", begun, got, want)
+				t.Errorf("somebody had its compensation: %q; a fork keeps %q, want %q", begun, got, want)
 			}
 		}
 	}
@@ -93,6 +104,11 @@ func TestARunThatForgetsItsListsIsReadBackAsItIs(t *testing.T) {
 	}
 	if again := decoded(t, s); string(again.Append(nil)) != string(s.Append(nil)) {
 		t.Error("the run is another one when it has been read back")
+	}
+	turn.End("") // before finally: nobody knows its items now
+	plan, err := s.PlanOf(&replay.Deed{Retry: true}, 1, nil)
+	if err != nil || !slices.Equal(plan.Again, []replay.Instance{0, 1}) {
+		t.Errorf("%v may repeat, want both steps (%v)", plan.Again, err)
 	}
 }
 

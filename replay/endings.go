@@ -36,6 +36,16 @@ type undoing struct {
 	Step
 }
 
+// begun says that somebody has had the compensation, also when the end of the run cancelled it since. Each attempt is of the one compensation: a
+// second one follows only a first that failed or was lost.
+func (u *undoing) begun() bool {
+	state := u.State
+	if state == StepCancelled {
+		state = u.Was
+	}
+	return u.Attempt > 1 || state == StepRunning || state == StepRetrying
+}
+
 // UndoFailure is a compensation that has failed for good.
 type UndoFailure struct {
 	Of    Instance // the step or item
@@ -304,7 +314,7 @@ func (g Graph) beginFinally(t *Turn) {
 func (s *State) tried(i Instance, st *Step) {
 	switch {
 	case s.undo != nil && i == s.undo.i:
-		s.Touched, st.Tried = true, true
+		s.Touched = true
 	case s.compensable(i):
 		st.Tried = true
 	}
@@ -421,7 +431,7 @@ func (s *State) Compensation() (c Compensation, ok bool) {
 func (s *State) compensated() map[Instance]bool {
 	all := map[Instance]bool{}
 	over := s.undone
-	if s.undo != nil && s.undo.Tried {
+	if s.undo != nil && s.undo.begun() {
 		over++
 	}
 	for _, i := range s.queue[:over] {
@@ -555,6 +565,7 @@ func (s *State) readEnding(k uint64, r *pack.Reader) error {
 			return fmt.Errorf("replay: encoded state: instance %d is no compensation: %w", s.undo.i, event.ErrFormat)
 		}
 		err := s.undo.read(r)
+		s.undo.Tried = false // some snapshots have it, and begun says it of all
 		if n == 5 {
 			s.undo.Answer = Answer{Attempt: uint32(r.Uint()), Hash: r.Uint(), Boot: r.Uint()}
 		}

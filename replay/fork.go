@@ -182,7 +182,7 @@ func (s *State) attempted(i Instance) bool {
 		return true
 	}
 	l := s.itemsOf(i)
-	return l != nil && slices.ContainsFunc(l.each, func(it item) bool { return it.completed() || it.st != nil && it.st.Attempt > 0 })
+	return l != nil && slices.ContainsFunc(l.each, func(it item) bool { return it.attempted() })
 }
 
 // Names gives the steps of which one of these becomes, in the order of the definition.

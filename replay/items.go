@@ -42,6 +42,11 @@ type item struct {
 // completed says that the item has completed.
 func (it *item) completed() bool { return it.st == nil && it.seq != 0 }
 
+// attempted says that a handler had the item, or a child was started for it: one that was completed by hand need not have begun.
+func (it *item) attempted() bool {
+	return it.completed() && it.attempt > 0 || it.st != nil && it.st.Attempt > 0
+}
+
 // ItemState is where an item of a step stands, for those who look.
 type ItemState struct {
 	Index   int

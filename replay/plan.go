@@ -54,6 +54,7 @@ func (s *State) Copy() (*State, error) { return Decode(s.Append(nil), s.Graph) }
 // compare works out what has changed.
 func (p *Plan) compare() {
 	was, is := p.Before, p.After
+	reopened := was.Status.Ended() && !is.Status.Ended() // what was pending did not go on
 	look := func(i Instance) {
 		before, after := was.planned(i), is.planned(i)
 		if before != after {
@@ -62,17 +63,20 @@ func (p *Plan) compare() {
 		if is.Asks(i) != AskNothing && is.Asks(i) != AskChild && (was.Asks(i) != is.Asks(i) || before != after) {
 			p.Evaluates = append(p.Evaluates, i)
 		}
-		if goesOn(after) && !goesOn(before) && was.triedBefore(i) {
+		if goesOn(after) && (!goesOn(before) || reopened) && was.triedBefore(i) {
 			p.Again = append(p.Again, i)
 		}
 	}
 	for i := range is.Steps {
 		look(Instance(i))
 	}
-	for at := range is.Graph.Lists {
-		n := max(was.items(at), is.items(at))
+	for at, l := range is.Graph.Lists {
+		n := is.items(at)
+		if !is.listOver(at) { // else the deed has forgotten the list, and ended its step: nothing comes of its items
+			n = max(n, was.items(at))
+		}
 		for k := range n {
-			look(is.Graph.Lists[at].First + Instance(k))
+			look(l.First + Instance(k))
 		}
 	}
 	for _, s := range [...]*State{was, is} {
@@ -91,6 +95,11 @@ func (s *State) items(list int) int {
 		return 0
 	}
 	return len(s.lists[list].each)
+}
+
+// listOver says that a list is not known, and never will be: its step is over.
+func (s *State) listOver(list int) bool {
+	return s.items(list) == 0 && !goesOn(s.Steps[s.Graph.Lists[list].Step].State)
 }
 
 // planned is the state of an instance as a plan has it. An item has not begun when its step has no list, and is over with its step; a
@@ -162,13 +171,25 @@ func (p *Plan) Name(i Instance) string {
 // goesOn says that something is still to come of a step in that state.
 func goesOn(s StepState) bool { return s.Open() || s == StepPending || s == StepDormant }
 
-// triedBefore says whether a handler had the instance, or a child was started for it.
+// triedBefore says whether a handler had the instance, or a child was started for it. A step over a list is tried by its items; it stands for
+// them when only an earlier end of the run knew them.
 func (s *State) triedBefore(i Instance) bool {
 	if k := kindOf(s.Spec(i).Type); Kinds[k] != &task && Kinds[k] != &child {
 		return false
 	}
-	st := s.At(i)
-	return st != nil && st.Attempt > 0
+	if st := s.At(i); st != nil && st.Attempt > 0 {
+		return true
+	}
+	if l, k := s.itemAt(i); l != nil {
+		return l.each[k].attempted()
+	}
+	return s.triedAtEarlierEnd(i)
+}
+
+// triedAtEarlierEnd says that the items of a step of finally were tried at an end of the run that a retry took back, and are not known now.
+func (s *State) triedAtEarlierEnd(i Instance) bool {
+	at := s.Graph.ListOf(i)
+	return at >= 0 && s.items(at) == 0 && s.floor(at) > 0
 }
 
 // Reopens says that the run has ended, and goes on by the deed.
