@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -600,14 +601,17 @@ func (e *Engine) fire(ctx context.Context, run, timer string) error {
 // Its children that have ended are deleted with it; ErrRunOpen while one is open that was not abandoned, or while it is itself the child
 // of an open run.
 func (e *Engine) Delete(ctx context.Context, run string) error {
-	if err := e.deleteChildren(ctx, run, ""); err != nil {
-		return refusal.OfRun(run, err)
+	var why error
+	g := gathering{e: e, remove: func(all []doomed) error {
+		_, not, err := e.deleteAll(ctx, all, "")
+		why = cmp.Or(why, not)
+		return err
+	}}
+	err := g.add(ctx, run)
+	if err == nil {
+		err = g.flush()
 	}
-	a, err := e.deleteSlice(ctx, []string{run}, "")
-	if err == nil && a.Err != nil {
-		err = a.Err
-	}
-	return refusal.OfRun(run, err)
+	return refusal.OfRun(run, cmp.Or(err, why))
 }
 
 // DeleteMany removes those of the runs that have finished, up to 1,000 with one record of the journal, and says how many those
@@ -618,33 +622,18 @@ func (e *Engine) DeleteMany(ctx context.Context, runs []string, reason string) (
 		return 0, badRequest("reason: %d bytes, the limit is %d", len(reason), maxReason)
 	}
 	done := 0
-	runs, err := e.deletable(ctx, runs, reason)
-	if err != nil {
-		return 0, err
-	}
-	for len(runs) > 0 {
-		a, err := e.deleteSlice(ctx, runs, reason)
-		if err != nil {
+	g := gathering{e: e, remove: func(all []doomed) error {
+		n, _, err := e.deleteAll(ctx, all, reason)
+		done += n
+		return err
+	}}
+	for _, run := range runs {
+		if err := g.add(ctx, run); err != nil && !errors.Is(err, ErrRunOpen) {
 			return done, err
 		}
-		done += a.Done
-		runs = runs[a.Seen:]
 	}
-	return done, nil
-}
-
-func (e *Engine) deleteSlice(ctx context.Context, runs []string, reason string) (shard.Deleted, error) {
-	type answer struct {
-		got shard.Deleted
-		err error
-	}
-	a, err := call(ctx, e, func(done func(answer)) shard.Input {
-		return &shard.Delete{By: byOf(ctx), IDs: runs, Reason: reason, Reply: func(got shard.Deleted, err error) { done(answer{got, err}) }}
-	})
-	if err == nil {
-		err = a.err
-	}
-	return a.got, err
+	err := g.flush()
+	return done, err
 }
 
 // Wait waits until the run has ended and gives its status.

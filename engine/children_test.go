@@ -55,9 +55,11 @@ func TestExpressionsSeeTheParent(t *testing.T) {
 			"run": "${ run.workflow }/${ run.version }/${ run.id == input }"})))
 	register(t, eng, "one", flow.Child("ship", "child"))
 	register(t, eng, "each", flow.Child("ship", "child", flow.ForEachOf([]int{7, 8})))
+	register(t, eng, "left", flow.Child("ship", "child", flow.Abandon()))
 	for _, c := range []struct{ workflow, want string }{
 		{"child", `{"alone":null,"say":{"item":null,"of":null,"parent":null,"run":"child/1/true"}}`},
 		{"one", `{"ship":{"say":{"item":null,"of":"one-1","parent":{"workflow_id":"one-1","step":"ship"},"run":"child/1/false"}}}`},
+		{"left", `{"ship":{"say":{"item":null,"of":"left-1","parent":{"workflow_id":"left-1","step":"ship"},"run":"child/1/false"}}}`},
 		{"each", `{"ship":[{"say":{"item":0,"of":"each-1","parent":{"workflow_id":"each-1","step":"ship","index":0},"run":"child/1/false"}},` +
 			`{"say":{"item":1,"of":"each-1","parent":{"workflow_id":"each-1","step":"ship","index":1},"run":"child/1/false"}}]}`},
 	} {

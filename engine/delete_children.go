@@ -1,9 +1,12 @@
 package engine
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/shard"
@@ -11,53 +14,84 @@ import (
 	"github.com/agnt5/agnt5d/replay"
 )
 
-// parentOpen says whether the run of a head is the child of a run that has not ended.
-func (e *Engine) parentOpen(h *journal.Head) bool {
+// parentOf gives the head of the parent of a head's run; false: it has none, or that one is gone.
+func (e *Engine) parentOf(h *journal.Head) (journal.Head, bool) {
 	id := archive.ParentOf(h)
 	if id == "" {
-		return false
+		return journal.Head{}, false
 	}
 	parent, err := e.archive.FindHead(id, e.o.Clock.Now().UnixMilli())
-	return err == nil && !replay.RunState(parent.State).Ended()
+	return parent, err == nil
 }
 
-// childrenAtOnce is how many children are looked for, and deleted, at a time.
+// childrenAtOnce is how many children are looked for at a time, and about how many runs are gathered before they are deleted.
 const childrenAtOnce = 1_000
 
-// deleteChildren deletes the children of a run that has ended, and theirs before them. A run that is open, or the child of an open one,
-// is ErrRunOpen, and so is one of which a child is open that was not left alone. One that is not there has no children.
-func (e *Engine) deleteChildren(ctx context.Context, run, reason string) error {
-	h, err := e.archive.FindHead(run, e.o.Clock.Now().UnixMilli())
+// doomed is a run that is to be deleted.
+type doomed struct {
+	id     string
+	events uint64
+	with   string // the run whose deletion takes it along, which stands behind it; "": it goes for itself
+}
+
+// gathering collects runs that are to be deleted, each behind those below it, and deletes them when there are many. What goes with a run
+// goes right before it: between the two, that run cannot go on (shard.DeletingRows).
+type gathering struct {
+	e      *Engine
+	remove func([]doomed) error
+	list   []doomed
+	times  int // that it has removed some
+}
+
+// add gathers a run with what stands below it. A run that is the child of an open one is ErrRunOpen, and so is one of which a child is open
+// that was not left alone. Of one that has not ended, or is not there, who deletes it says why not.
+func (g *gathering) add(ctx context.Context, id string) error {
+	h, err := g.e.archive.FindHead(id, g.e.o.Clock.Now().UnixMilli())
 	if err != nil {
-		return nil // who deletes it says why not
+		h = journal.Head{ID: id}
 	}
-	return e.deleteChildrenOf(ctx, &h, func(heads []journal.Head) error { return e.deleteHeads(ctx, heads, reason) })
+	return g.addHead(ctx, &h)
 }
 
-// deleteHeads deletes runs, a slice after the other.
-func (e *Engine) deleteHeads(ctx context.Context, heads []journal.Head, reason string) error {
-	var runs []string
-	for i := range heads {
-		runs = append(runs, heads[i].ID)
-	}
-	for len(runs) > 0 {
-		got, err := e.deleteSlice(ctx, runs, reason)
-		if err != nil {
-			return err
+func (g *gathering) addHead(ctx context.Context, h *journal.Head) error {
+	n, times := len(g.list), g.times
+	if err := g.below(ctx, h, h.ID); err != nil {
+		if g.times == times { // nothing of it was deleted: all stays
+			g.list = g.list[:n]
+		} else {
+			g.list = g.list[:0]
 		}
-		runs = runs[got.Seen:]
+		return err
 	}
-	return nil
+	return g.put(doomed{h.ID, h.Events, ""})
 }
 
-// deleteChildrenOf does that with what deletes runs.
-func (e *Engine) deleteChildrenOf(ctx context.Context, h *journal.Head, remove func([]journal.Head) error) error {
-	run := h.ID
-	switch {
-	case !replay.RunState(h.State).Ended():
+func (g *gathering) put(d doomed) error {
+	if g.list = append(g.list, d); len(g.list) < childrenAtOnce {
+		return nil
+	}
+	return g.flush()
+}
+
+// flush deletes what was gathered.
+func (g *gathering) flush() error {
+	list := g.list
+	g.list = nil
+	g.times++
+	if len(list) == 0 {
+		return nil
+	}
+	return g.remove(list)
+}
+
+// below gathers what stands below a run, to go with the run top.
+func (g *gathering) below(ctx context.Context, h *journal.Head, top string) error {
+	e, run := g.e, h.ID
+	if !replay.RunState(h.State).Ended() {
 		return nil // who deletes it says why not
-	case e.parentOpen(h):
-		return fmt.Errorf("%w: its parent, %q, has not, and may want it again", ErrRunOpen, archive.ParentOf(h))
+	}
+	if parent, has := e.parentOf(h); has && !replay.RunState(parent.State).Ended() {
+		return fmt.Errorf("%w: its parent, %q, has not, and may want it again", ErrRunOpen, parent.ID)
 	}
 	f := journal.HeadFilter{Tags: []string{archive.ChildTag(run)}, Limit: childrenAtOnce}
 	page, err := e.j.Heads(f)
@@ -78,19 +112,17 @@ func (e *Engine) deleteChildrenOf(ctx context.Context, h *journal.Head, remove f
 		if page, err = e.j.Heads(f); err != nil {
 			return err
 		}
-		var ended []journal.Head
 		for i := range page.Heads {
 			c := &page.Heads[i]
 			if !replay.RunState(c.State).Ended() {
 				continue // it was left alone, or its parent waits for its end: that one says so
 			}
-			if err := e.deleteChildrenOf(ctx, c, remove); err != nil { // ErrRunOpen, too: one of its own has not ended
+			if err := g.below(ctx, c, top); err != nil { // ErrRunOpen, too: one of its own has not ended
 				return err
 			}
-			ended = append(ended, *c)
-		}
-		if err := remove(ended); err != nil {
-			return err
+			if err := g.put(doomed{c.ID, c.Events, top}); err != nil {
+				return err
+			}
 		}
 		if f.After = page.Next; f.After == (journal.HeadMark{}) {
 			return nil
@@ -98,17 +130,55 @@ func (e *Engine) deleteChildrenOf(ctx context.Context, h *journal.Head, remove f
 	}
 }
 
-// deletable gives the runs that can be deleted, without their children.
-func (e *Engine) deletable(ctx context.Context, runs []string, reason string) ([]string, error) {
-	left := make([]string, 0, len(runs))
-	for _, run := range runs {
-		switch err := e.deleteChildren(ctx, run, reason); {
-		case errors.Is(err, ErrRunOpen):
-		case err != nil:
-			return nil, err
-		default:
-			left = append(left, run)
+// deleteAll deletes runs, a slice after the other, and says how many went for themselves, and why the first of the others did not.
+func (e *Engine) deleteAll(ctx context.Context, all []doomed, reason string) (done int, why, err error) {
+	for len(all) > 0 {
+		var got shard.Deleted
+		if got, all, err = e.deleteSlice(ctx, all, len(all), reason); err != nil {
+			return done, why, err
+		}
+		done += got.Done
+		why = cmp.Or(why, got.Err)
+	}
+	return done, why, nil
+}
+
+// deleteSlice deletes some of the first most of the runs, and gives those that are left: not those of a run that must stay.
+func (e *Engine) deleteSlice(ctx context.Context, all []doomed, most int, reason string) (got shard.Deleted, left []doomed, err error) {
+	var ids []string
+	with := map[string]string{}
+	for _, d := range all[:min(most, len(all))] {
+		ids = append(ids, d.id)
+		if d.with != "" {
+			with[d.id] = d.with
 		}
 	}
-	return left, nil
+	type answer struct {
+		got shard.Deleted
+		err error
+	}
+	a, err := call(ctx, e, func(done func(answer)) shard.Input {
+		return &shard.Delete{By: byOf(ctx), IDs: ids, With: with, Reason: reason, Reply: func(got shard.Deleted, err error) { done(answer{got, err}) }}
+	})
+	if err = cmp.Or(err, a.err); err != nil {
+		return a.got, nil, err
+	}
+	left = all[a.got.Seen:]
+	if len(a.got.Kept) > 0 {
+		left = slices.DeleteFunc(left, func(d doomed) bool { return a.got.Kept[d.id] || a.got.Kept[d.with] })
+	}
+	return a.got, left, nil
+}
+
+// deletionsBegun gives the runs whose deletion has begun and has not come to an end, for the daemon was killed or who asked has gone, say.
+func (e *Engine) deletionsBegun() ([]shard.Deleting, error) {
+	rows, err := e.j.Rows(shard.DeletingRows)
+	var all []shard.Deleting
+	for _, row := range rows {
+		var d shard.Deleting
+		if row.Damaged == "" && json.Unmarshal(row.Value, &d) == nil { // the start has told of the others
+			all = append(all, d)
+		}
+	}
+	return all, err
 }

@@ -2,9 +2,11 @@ package engine
 
 import (
 	"context"
+	"slices"
 
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/refusal"
+	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/model"
 	"github.com/agnt5/agnt5d/replay"
 )
@@ -28,6 +30,15 @@ func (e *Engine) Plan(ctx context.Context, run string, d Deed) (Plan, error) {
 	}
 	if err != nil {
 		return Plan{}, refusal.OfRun(run, err)
+	}
+	if l.S.Status.Ended() && d.Do != model.DeedCancel {
+		begun, err := e.deletionsBegun()
+		if err == nil && slices.ContainsFunc(begun, func(b shard.Deleting) bool { return b.ID == run }) {
+			err = &archive.DeletingError{}
+		}
+		if err != nil {
+			return Plan{}, refusal.OfRun(run, err)
+		}
 	}
 	p, err := l.S.PlanOf(deed, e.now().Wall, l.Workers)
 	if err != nil {

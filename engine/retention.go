@@ -49,6 +49,7 @@ type keeper struct {
 	own   map[string]Retention // of the definitions that say something, by digest; the zero value: nothing
 	done  map[int64]int64      // by how long: runs that ended before this were looked at
 	anew  time.Time            // when all are looked at again
+	begun bool                 // deletions that have begun must be gone on with
 	rows  time.Time            // when the ledgers of schedules are looked at again
 	large bool                 // the log has said that the file is large
 	bad   bool                 // the log has said that runs cannot be looked at
@@ -81,11 +82,18 @@ func (k *keeper) turn(ctx context.Context) time.Duration {
 		if now := k.e.o.Clock.Now(); now.After(k.anew) {
 			clear(k.done)
 			k.anew = now.Add(lookAnew)
+			k.begun = true
+		}
+		if k.begun {
+			if err = k.end(ctx); err == nil {
+				k.begun = false
+			}
 		}
 		for _, span := range spans {
-			if err = k.over(ctx, span, versions); err != nil {
+			if err != nil {
 				break
 			}
+			err = k.over(ctx, span, versions)
 		}
 	}
 	if err == nil {
@@ -196,17 +204,17 @@ func (k *keeper) over(ctx context.Context, span int64, versions map[version]Rete
 		if err := k.rest(ctx, time.Since(began), before+deleteLook/2); err != nil { // fewer events than these runs have had
 			return err
 		}
-		var heads []journal.Head
+		g := gathering{e: k.e, remove: func(all []doomed) error { return k.delete(ctx, all, "retention") }}
 		for i := range page.Heads {
-			switch err := k.e.deleteChildrenOf(ctx, &page.Heads[i], func(children []journal.Head) error { return k.delete(ctx, children) }); {
-			case errors.Is(err, ErrRunOpen): // it is looked at again when all are
-			case err != nil:
+			h := &page.Heads[i]
+			if parent, has := k.e.parentOf(h); has && replay.RunState(parent.State) != replay.Completed {
+				continue // it goes with that one, which may be retried and want it again until then
+			}
+			if err := g.addHead(ctx, h); err != nil && !errors.Is(err, ErrRunOpen) { // one that is open is looked at again when all are
 				return err
-			default:
-				heads = append(heads, page.Heads[i])
 			}
 		}
-		if err := k.delete(ctx, heads); err != nil {
+		if err := g.flush(); err != nil {
 			return err
 		}
 		if f.After = page.Next; f.After == (journal.HeadMark{}) {
@@ -217,24 +225,40 @@ func (k *keeper) over(ctx context.Context, span int64, versions map[version]Rete
 }
 
 // delete deletes runs, and rests after each slice of them.
-func (k *keeper) delete(ctx context.Context, heads []journal.Head) error {
-	for len(heads) > 0 {
-		var ids []string
-		events := uint64(0)
-		for i := range heads[:min(len(heads), k.slice)] {
-			ids = append(ids, heads[i].ID)
-			events += heads[i].Events
+func (k *keeper) delete(ctx context.Context, all []doomed, reason string) error {
+	for len(all) > 0 {
+		most, events := min(len(all), k.slice), uint64(0)
+		for i := range all[:most] {
+			events += all[i].events
 		}
 		began, before := time.Now(), k.e.durable.Load()
-		got, err := k.e.deleteSlice(ctx, ids, "retention")
-		if err != nil {
+		var err error
+		if _, all, err = k.e.deleteSlice(ctx, all, most, reason); err != nil {
 			return err
 		}
-		heads = heads[got.Seen:]
 		if k.slice = max(k.slice/2, deleteFew); k.e.durable.Load()-before > events/2 { // many write: a slice waits for its turn, so more must go with it
 			k.slice = min(4*k.slice, deleteMost)
 		}
 		if err := k.rest(ctx, time.Since(began), before+events/2); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// end goes on with deletions that have begun and did not come to an end.
+func (k *keeper) end(ctx context.Context) error {
+	begun, err := k.e.deletionsBegun()
+	if err != nil {
+		return err
+	}
+	for _, d := range begun {
+		g := gathering{e: k.e, remove: func(all []doomed) error { return k.delete(ctx, all, d.Reason) }}
+		err := g.add(ctx, d.ID)
+		if err == nil {
+			err = g.flush()
+		}
+		if err != nil && !errors.Is(err, ErrRunOpen) {
 			return err
 		}
 	}

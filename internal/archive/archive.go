@@ -61,6 +61,14 @@ func (e *DeletedError) Error() string {
 }
 func (e *DeletedError) Unwrap() error { return refusal.ErrRunExpired }
 
+// DeletingError is the refusal.ErrRunExpired of a run whose deletion has begun.
+type DeletingError struct{}
+
+func (*DeletingError) Error() string {
+	return "its deletion has begun, and children of it are gone already, so it cannot go on; delete it to end that"
+}
+func (*DeletingError) Unwrap() error { return refusal.ErrRunExpired }
+
 // Find gives the number of the run with an id, or refusal.ErrRunNotFound, or a *DeletedError while a deleted run's id is still kept
 // at the time now (Unix ms).
 func (a *Archive) Find(id string, now int64) (uint64, error) {

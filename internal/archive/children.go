@@ -28,13 +28,17 @@ func parentOf(p *event.Parent) *model.Parent {
 	return out
 }
 
-// ParentJSON is a parent as expressions see it; nil: there is none.
+// ParentJSON is a parent as expressions see it, which is less than is shown; nil: there is none.
 func ParentJSON(p *event.Parent) json.RawMessage {
 	shown := parentOf(p)
 	if shown == nil {
 		return nil
 	}
-	b, _ := json.Marshal(shown) // texts and a number
+	b, _ := json.Marshal(struct { // texts and a number
+		WorkflowID string `json:"workflow_id"`
+		Step       string `json:"step"`
+		Index      *int   `json:"index,omitempty"`
+	}{shown.WorkflowID, shown.Step, shown.Index})
 	return b
 }
 

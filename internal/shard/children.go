@@ -243,7 +243,7 @@ func (in *birth) again(r *Shard) {
 // reuse lets the last child of a step that was reopened go on, takes what it gave, or retries it. One that can do neither is replaced.
 func (in *birth) reuse(r *Shard, run *Run, c replay.Child) {
 	old, err := r.find(c.ID)
-	if old != nil && !in.started(old.S) { // the child was deleted, and somebody has used its id again
+	if r.deleting[c.ID] || old != nil && !in.started(old.S) { // its deletion has begun, or the child was deleted, and somebody has used its id again
 		old, err = nil, refusal.ErrRunNotFound
 	}
 	switch {

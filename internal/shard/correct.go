@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/agnt5/agnt5d/replay"
@@ -22,10 +23,10 @@ func (in *Correct) asks()            {}
 
 func (in *Correct) admit(r *Shard) {
 	run, err := r.find(in.ID)
-	if err == ErrAway && in.State != nil {
+	if err == ErrAway && in.State != nil && !r.deleting[in.ID] {
 		run, err = r.comeBack(in.State)
 	}
-	if err != nil {
+	if err = cmp.Or(r.Deleting(in.ID), err); err != nil {
 		in.refuse(err)
 		return
 	}

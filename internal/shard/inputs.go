@@ -347,6 +347,10 @@ func (in *Retry) refuse(err error) { in.Reply(err) }
 func (in *Retry) asks()            {}
 
 func (in *Retry) admit(r *Shard) {
+	if err := r.Deleting(in.ID); err != nil {
+		in.refuse(err)
+		return
+	}
 	r.giveTo(in.ID, in.State, in)
 }
 

@@ -146,6 +146,15 @@ func (r *Shard) left(id string, number uint64) {
 
 // needID says whether it is known what the id stands for, and asks if not.
 func (r *Shard) needID(id string) bool {
+	if !r.needRow(id) {
+		return false
+	}
+	row, read := r.needs.ids.row(id)
+	return r.ids[id] != nil || r.gone[id] != 0 || !read || row.err != nil || row.Run == 0 || r.needRun(row.Run)
+}
+
+// needRow says whether the run of the id is in memory, or its rows were read, and asks if neither.
+func (r *Shard) needRow(id string) bool {
 	if r.ids[id] != nil || r.gone[id] != 0 {
 		return true
 	}
@@ -153,11 +162,7 @@ func (r *Shard) needID(id string) bool {
 	if fresh {
 		r.needs.want.IDs = append(r.needs.want.IDs, id)
 	}
-	if !there {
-		return false
-	}
-	row, _ := r.needs.ids.row(id)
-	return row.err != nil || row.Run == 0 || r.needRun(row.Run)
+	return there
 }
 
 // needPast says whether it is known that the due time of the run had it before, and asks if not. Of a run that is in the books, or is
@@ -497,7 +502,10 @@ func (in *Correct) needs(r *Shard) bool { return r.needID(in.ID) }
 func (in *Delete) needs(r *Shard) bool {
 	all := true
 	for _, id := range in.slice() { // what is missing is asked for together
-		all = r.needID(id) && all
+		all = r.needID(id) && r.needAbove(id) && all
+		if top := in.With[id]; top != "" {
+			all = r.needID(top) && r.needAbove(top) && all
+		}
 	}
 	return all
 }

@@ -130,6 +130,9 @@ func (r *Shard) refoldAll() error {
 	if err := r.readEnds(); err != nil {
 		return err
 	}
+	if err := r.readDeleting(); err != nil {
+		return err
+	}
 	return r.readSchedules()
 }
 

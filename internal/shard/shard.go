@@ -105,6 +105,7 @@ type Shard struct {
 	newer    map[uint64]*archive.Newer
 	ids      map[string]*Run   // of runs in memory
 	gone     map[string]uint64 // runs whose deletion is on its way to the journal, by id
+	deleting map[string]bool   // runs of which some that stand below them are deleted, and that are to follow, by id
 	defs     map[flow.Digest]*Def
 	flows    map[string]*Workflow
 	versions map[string]version // of objects, as far as they are known
@@ -275,6 +276,7 @@ func (r *Shard) forget() {
 	r.careful.dues = nil
 	r.runs, r.parked, r.ids, r.gone = map[uint64]*Run{}, map[uint64]parked{}, map[string]*Run{}, map[string]uint64{}
 	r.newer = map[uint64]*archive.Newer{}
+	r.deleting = map[string]bool{}
 	r.defs, r.flows = map[flow.Digest]*Def{}, map[string]*Workflow{}
 	r.versions, r.shedAt = map[string]version{}, keptVersions
 	r.needs, r.toldWaits = newNeeds(), false
