@@ -47,7 +47,7 @@ func (s *Server) completeStep(w http.ResponseWriter, r *http.Request) error {
 	}
 	run, step := corrects(r, in.Index)
 	if in.Plan {
-		return s.plan(w, r, engine.Deed{Do: model.DeedComplete, Step: step, Output: in.Output})
+		return s.plan(w, r, engine.Deed{Do: model.DeedComplete, Step: step, Output: in.Output, Reason: in.Reason})
 	}
 	if err := s.eng.CompleteStep(r.Context(), run, step, in.Output, in.Reason); err != nil {
 		return err
@@ -70,7 +70,7 @@ func (s *Server) correct(w http.ResponseWriter, r *http.Request, deed string, wh
 	}
 	run, step := corrects(r, in.Index)
 	if in.Plan {
-		return s.plan(w, r, engine.Deed{Do: deed, Step: step})
+		return s.plan(w, r, engine.Deed{Do: deed, Step: step, Reason: in.Reason})
 	}
 	if err := what(r.Context(), run, step, in.Reason); err != nil {
 		return err

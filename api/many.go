@@ -303,6 +303,9 @@ func (s *Server) many(w http.ResponseWriter, r *http.Request, do bulk, narrow ..
 			err = more(&f)
 		}
 	}
+	if err == nil && len(b.Reason) > engine.MaxReason {
+		err = problem("invalid_request", fmt.Sprintf("reason: %d bytes, the limit is %d", len(b.Reason), engine.MaxReason))
+	}
 	if err != nil {
 		return err
 	}

@@ -340,7 +340,7 @@ func (s *Server) cancelRun(w http.ResponseWriter, r *http.Request) error {
 	}
 	id := r.PathValue("id")
 	if in.Plan {
-		return s.plan(w, r, engine.Deed{Do: model.DeedCancel, Force: in.Force})
+		return s.plan(w, r, engine.Deed{Do: model.DeedCancel, Force: in.Force, Reason: in.Reason})
 	}
 	cancel := s.eng.Cancel
 	if in.Force {
@@ -368,7 +368,7 @@ func (s *Server) retryRun(w http.ResponseWriter, r *http.Request) error {
 	}
 	id := r.PathValue("id")
 	if in.Plan {
-		return s.plan(w, r, engine.Deed{Do: model.DeedRetry})
+		return s.plan(w, r, engine.Deed{Do: model.DeedRetry, Reason: in.Reason})
 	}
 	if err := s.eng.Retry(r.Context(), id, in.Reason); err != nil {
 		return err

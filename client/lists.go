@@ -101,7 +101,7 @@ func (c *Client) RunCounts(ctx context.Context, stuckFor time.Duration) (model.R
 // Many is what was done to many runs.
 type Many struct {
 	Matched int `json:"matched"` // runs that the filter names, in a state in which it can be done
-	Done    int `json:"done"`    // runs that were cancelled, retried or deleted
+	Done    int `json:"done"`    // runs that were cancelled, paused, resumed, retried or deleted
 
 	Refused  int          `json:"refused,omitempty"`  // of those that match, how many refused it, or with DryRun of CancelMany and RetryMany would refuse it
 	Refusals []RunRefused `json:"refusals,omitempty"` // the first 100 of those
@@ -120,7 +120,7 @@ type ManyOptions struct {
 	All bool
 	// DryRun counts what matches and does nothing.
 	DryRun bool
-	// Reason is kept in the history of each run that is cancelled or retried; at most 1,024 bytes.
+	// Reason is kept in the history of each run that is cancelled, paused, resumed or retried; at most 1,024 bytes.
 	Reason string
 }
 

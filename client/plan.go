@@ -11,7 +11,7 @@ import (
 type Deed = model.Deed
 
 // Plan says what CompleteStep, SkipStep, FailStep, Retry, Cancel or CancelNow would do to a run now, and does nothing. It is refused as the deed
-// would be.
+// would be, but for a full disk.
 func (c *Client) Plan(ctx context.Context, run string, d Deed) (*model.Plan, error) {
 	body, at := map[string]any{"plan": true}, path("v1", "runs", run, d.Do)
 	switch d.Do {
@@ -29,6 +29,9 @@ func (c *Client) Plan(ctx context.Context, run string, d Deed) (*model.Plan, err
 		body["force"] = d.Force
 	default:
 		return nil, refuse(fmt.Errorf("a plan of %q: want complete, skip, fail, retry or cancel", d.Do))
+	}
+	if d.Reason != "" {
+		body["reason"] = d.Reason
 	}
 	out := &model.Plan{}
 	if err := c.post(ctx, at, body, out); err != nil {

@@ -441,7 +441,7 @@ func why(r books, run *shard.Run, step int32, depth int) string {
 
 func nameOf(w string) string {
 	if w == "" {
-		return "in process"
+		return replay.InProcess
 	}
 	return w
 }

@@ -18,7 +18,7 @@ type Deed = model.Deed
 type Plan = model.Plan
 
 // Plan says what CompleteStep, SkipStep, FailStep, Retry, Cancel or CancelNow would do to a run now, and does nothing. It is worked out by the
-// same rules on a copy of the run, and is refused as the deed would be.
+// same rules on a copy of the run, and is refused as the deed would be, but for a full disk: nothing is written.
 func (e *Engine) Plan(ctx context.Context, run string, d Deed) (Plan, error) {
 	deed, err := e.deed(d)
 	if err != nil {
@@ -49,6 +49,9 @@ func (e *Engine) Plan(ctx context.Context, run string, d Deed) (Plan, error) {
 
 // deed checks what is asked.
 func (e *Engine) deed(d Deed) (*replay.Deed, error) {
+	if len(d.Reason) > maxReason {
+		return nil, badRequest("reason: %d bytes, the limit is %d", len(d.Reason), maxReason)
+	}
 	out := &replay.Deed{Step: d.Step, Force: d.Force}
 	switch d.Do {
 	case model.DeedComplete:

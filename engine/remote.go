@@ -435,7 +435,7 @@ func (e *Engine) Workers(ctx context.Context) ([]Worker, error) {
 			w := Worker{WorkerID: s.ID, ServiceName: s.Service, ServiceVersion: s.Version, Host: s.Host, PID: s.PID, Handlers: []string{}, Capacity: s.Capacity,
 				JoinedAt: rfc3339.Format(s.JoinedAt), Waiting: s.Waiting(), SilentMS: now.Mono - s.LastSeen, Running: []model.Task{}}
 			if s.Local {
-				w.WorkerID, w.SilentMS, w.PID = "in process", 0, os.Getpid()
+				w.WorkerID, w.SilentMS, w.PID = replay.InProcess, 0, os.Getpid()
 			}
 			if w.Waiting { // its connection is open
 				w.SilentMS = 0

@@ -16,6 +16,7 @@ type Deed struct {
 	Step   string // of the first three: which step, or which item, such as fetch[3]
 	Output any    // of a step that is completed: any JSON
 	Force  bool   // of a cancel: whatever is left to do
+	Reason string // at most 1,024 bytes; a plan only checks it
 }
 
 // Plan says what a deed would do to a run at once. Nothing of it was done. Each list has at most 1,000 entries.

@@ -15,6 +15,9 @@ type Plan struct {
 	working map[Instance]string
 }
 
+// InProcess is what an attempt's worker is called where it has none: the engine runs it itself.
+const InProcess = "in process"
+
 // PlanOf says what the deed would do to the run at a time (Unix ms), or why it does not apply. working has the workers of attempts whose starts
 // the journal does not know yet. The state is not changed.
 func (s *State) PlanOf(d *Deed, at int64, working map[Instance]string) (*Plan, error) {
@@ -26,7 +29,11 @@ func (s *State) PlanOf(d *Deed, at int64, working map[Instance]string) (*Plan, e
 	t.Stopping = func(t *Turn) {
 		for i, st := range t.S.All() {
 			if worker, has := working[i]; has && st.State == StepScheduled {
-				t.Started(i, st.Attempt, worker, at, false)
+				local := worker == InProcess
+				if local {
+					worker = ""
+				}
+				t.Started(i, st.Attempt, worker, at, local)
 			}
 		}
 	}

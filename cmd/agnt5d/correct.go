@@ -51,7 +51,7 @@ func correctCmd(verb, short, became string, do func(c *client.Client, ctx contex
 			output = raw
 		}
 		if plan {
-			return printPlans(cmd, args[:1], c, o, client.Deed{Do: verb, Step: step, Output: output})
+			return printPlans(cmd, args[:1], c, o, client.Deed{Do: verb, Step: step, Output: output, Reason: reason})
 		}
 		if do == nil {
 			if err := c.CompleteStep(cmd.Context(), run, step, output, reason); err != nil {

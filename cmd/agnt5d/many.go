@@ -177,7 +177,7 @@ func newCancelCmd() *cobra.Command {
 			o.Reason = reason
 			return c.CancelMany(ctx, f, o)
 		},
-		plan: func() client.Deed { return client.Deed{Do: model.DeedCancel, Force: force} }})
+		plan: func() client.Deed { return client.Deed{Do: model.DeedCancel, Force: force, Reason: reason} }})
 }
 
 func newRetryCmd() *cobra.Command {
@@ -195,7 +195,7 @@ func newRetryCmd() *cobra.Command {
 			o.Reason = reason
 			return c.RetryMany(ctx, f, o)
 		},
-		plan: func() client.Deed { return client.Deed{Do: model.DeedRetry} }})
+		plan: func() client.Deed { return client.Deed{Do: model.DeedRetry, Reason: reason} }})
 }
 
 func newDeleteCmd() *cobra.Command {

@@ -47,6 +47,9 @@ func TestAPlanSaysWhatHappens(t *testing.T) {
 	d.say(t, 0, "plan of skipping step pay of run r; nothing was done\nthe run is then:    running\nends:               pay skipped (operator), ship skipped (dependency), gift skipped (dependency)\n", "skip", "r", "pay", "--plan")
 	d.say(t, 0, "children:           "+child+" of parts is cancelled\nfinally runs:       report, unlock\n", "cancel", "r", "--plan")
 	d.say(t, 2, "--plan takes runs by their ids", "cancel", "--all", "--workflow", "w", "--plan")
+	for _, deed := range [][]string{{"skip", "r", "pay"}, {"complete", "r", "pay"}, {"cancel", "r"}, {"retry", "r"}} {
+		d.say(t, 2, "reason: 1025 bytes, the limit is 1024", append(deed, "--plan", "--reason", strings.Repeat("x", 1025))...)
+	}
 	if n := shownOf(t, d, "r").Events; n != events {
 		t.Errorf("plans have written %d events", n-events)
 	}

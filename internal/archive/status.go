@@ -152,7 +152,7 @@ func (a *Archive) step(l *Look, i replay.Instance, state replay.StepState) (mode
 	step := model.StepStatus{State: state.String(), Type: string(st.Kind().Type), Attempt: st.Attempt, Failures: st.Failures, Since: rfc3339.Format(st.Since),
 		Worker: st.Worker, Heartbeat: l.Beats[i]}
 	if st.Local {
-		step.Worker = "in process"
+		step.Worker = replay.InProcess
 	}
 	if w, working := l.Workers[i]; working {
 		step.Worker = w

@@ -24,7 +24,7 @@ func (r *Shard) Working(run *Run) (beats map[int32][]byte, workers map[int32]str
 		}
 		workers[i] = slot.Worker
 		if slot.Local {
-			workers[i] = "in process"
+			workers[i] = replay.InProcess
 		}
 		if slot.Details != nil {
 			beats[i] = slot.Details

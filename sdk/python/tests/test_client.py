@@ -101,7 +101,8 @@ async def test_the_whole_api_is_covered(daemon: Daemon, tmp_path: pathlib.Path) 
             await client.start_workflow("w", None, "t2", tags={"team": None})  # type: ignore[dict-item]
         assert await client.cancel_workflows(id_prefix="r", dry_run=True) == {"matched": 5, "done": 0}
         assert await client.cancel_workflows(id_prefix="r1", reason="enough") == {"matched": 1, "done": 1}
-        assert await client.retry_workflows(state="cancelled") == {"matched": 1, "done": 1}
+        assert await client.retry_workflows(state="cancelled", reason="try again") == {"matched": 1, "done": 1}
+        assert [e["data"].get("reason") for e in await client.get_history("r1") if e["kind"] == "RunReopened"] == ["try again"]
         assert await client.pause_workflows(id_prefix="r1", reason="a feast") == {"matched": 1, "done": 1}
         assert await client.pause_workflows(id_prefix="r", dry_run=True) == {"matched": 4, "done": 0}
         assert [r["workflow_id"] for r in await client.list_workflows(paused=True)] == ["r1"]

@@ -270,13 +270,14 @@ class RunCalls(Caller):
         object_of((yield from self._ask("POST", _run(workflow_id, "/retry"), {"reason": reason} if reason else {})))
 
     @call
-    def plan(self, workflow_id: str, do: str, step: str | None = None, *, output: Any = None, force: bool = False) -> Steps[dict[str, Any]]:
+    def plan(self, workflow_id: str, do: str, step: str | None = None, *, output: Any = None, force: bool = False, reason: str = "") -> Steps[dict[str, Any]]:
         """Say what ending a step by hand, a retry or a cancel would do to a run now, and do nothing.
 
         ``do`` is ``complete``, ``skip`` or ``fail`` of ``step`` (or of an item, such as ``fetch[3]``), or ``retry`` or ``cancel`` of the run.
-        Gives ``state``, ``ends``, ``starts``, ``compensates``, ``finally``, ``may_repeat`` and more, and raises what the deed would raise.
+        Gives ``state``, ``ends``, ``starts``, ``compensates``, ``finally``, ``may_repeat`` and more, and raises what the deed would raise. A
+        ``reason`` is only checked.
         """
-        body: dict[str, Any] = {"plan": True}
+        body: dict[str, Any] = {"plan": True} | ({"reason": reason} if reason else {})
         if given("do", do) in ("complete", "skip", "fail"):
             path = _run(workflow_id, f"/steps/{segment('step', step or '')}/{do}")
             if do == "complete":
@@ -490,10 +491,11 @@ class RunCalls(Caller):
         *,
         all: bool = False,
         dry_run: bool = False,
+        reason: str = "",
         **filters: Unpack[Filters],
     ) -> Steps[dict[str, Any]]:
         """Reopen every failed or cancelled run that the filters name: ``{matched, done, refused?, refusals?}``. Without a filter it wants ``all=True``."""
-        return (yield from self._many("retry", _filters(filters), all, dry_run))
+        return (yield from self._many("retry", _filters(filters), all, dry_run, reason=reason))
 
     @call
     def delete_workflows(
