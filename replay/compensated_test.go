@@ -112,6 +112,58 @@ func TestARunThatForgetsItsListsIsReadBackAsItIs(t *testing.T) {
 	}
 }
 
+// Somebody has an item of finally, and maybe its keys, when a retry takes that end back: the run has no such item, and knows who has it, until he answers.
+func TestSomebodyHasAnItemOfAnEndThatWasTakenBack(t *testing.T) {
+	def, problems := flow.Parse([]byte(`{"steps": [{"name": "a", "service_name": "s", "handler_name": "h"}],
+		"finally": [{"name": "f", "service_name": "s", "handler_name": "h", "for_each": [1, 2], "object_keys": ["k:${ item }"]}]}`))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	g, err := flow.NewGraph(def)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := replay.New(g)
+	turn := &replay.Turn{S: s, At: 1, Seq: 1}
+	turn.Start("r", "w", 1, []byte("1"), "")
+	turn.Decide()
+	turn.Cancel("")
+	turn.Decide()
+	turn.Evaluated(1, replay.Evaluated{Yes: true, List: []byte("[1,2]")})
+	turn.Decide()
+	item := s.ItemNumber(1, 0)
+	turn.Evaluated(1, replay.Evaluated{Items: []replay.FilledItem{{Index: 0, Evaluated: replay.Evaluated{Keys: []string{"k:1"}}}, {Index: 1, Evaluated: replay.Evaluated{Keys: []string{"k:2"}}}}})
+	turn.Grant(item)
+	turn.Decide()
+	turn.Started(item, 1, "w", 1, false)
+	turn.End("")
+	turn.Reopen("")
+	turn.Decide()
+	stands := func(out bool) {
+		t.Helper()
+		if turn.Err != nil {
+			t.Fatal(turn.Err)
+		}
+		for _, s := range []*replay.State{s, decoded(t, s)} {
+			if _, is := s.Out(item); is != out || !s.Past(item, 1) || s.Past(item, 2) || s.At(item) != nil {
+				t.Errorf("somebody has it: %v, want %v; it is of an earlier end: %v; it is kept: %v", is, out, s.Past(item, 1), s.At(item) != nil)
+			}
+			if err := s.Check(); err != nil {
+				t.Error(err)
+			}
+		}
+		if again := decoded(t, s); string(again.Append(nil)) != string(s.Append(nil)) {
+			t.Error("the run is another one when it has been read back")
+		}
+	}
+	stands(true)
+	if keys := s.Keys(item); !slices.Equal(keys, []string{"k:1"}) {
+		t.Errorf("its keys are %q", keys)
+	}
+	turn.Ended(item, 1)
+	stands(false)
+}
+
 func decoded(t *testing.T, s *replay.State) *replay.State {
 	t.Helper()
 	again, err := replay.Decode(s.Append(nil), s.Graph)
