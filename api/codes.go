@@ -37,7 +37,7 @@ var Codes = []Code{
 	{"run_not_found", 404, "There is no run with that id.", "\"agnt5d list\" shows the runs that exist."},
 	{"run_expired", 410, "The run was deleted, or its deletion has begun and children of it are gone. Of a deleted run nothing is kept but its id, so that it cannot start again by mistake.", "There is nothing left to look at or to change; one whose deletion has begun goes with \"agnt5d delete RUN\". To start a run use another id; the daemon's setting --keep-deleted-ids says how long this one is taken."},
 	{"run_conflict", 409, "The id belongs to a run of another workflow, version or input.", "Use another id, or send the same workflow and input to get the run that exists."},
-	{"run_finished", 409, "The run has finished and accepts nothing more.", "\"agnt5d show RUN\" says how it ended; if it failed or was cancelled, \"agnt5d retry RUN\" reopens it."},
+	{"run_finished", 409, "The run has finished and accepts nothing more.", "\"agnt5d show RUN\" says how it ended. \"agnt5d retry RUN\" reopens one that failed or was cancelled and was not compensated; \"agnt5d fork RUN --from STEP\" runs any other again from a step, as a new run."},
 	{"run_finishing", 409, "The fate of the run is decided, and it is finishing: it compensates, or runs its finally steps, and takes no signal, cancellation or retry.", "\"agnt5d show RUN\" says what is left; \"agnt5d cancel RUN --force\" ends it at once."},
 	{"run_compensated", 409, "Steps of the run were compensated, so a retry would build on what is taken back.", "\"agnt5d fork RUN --from STEP\" runs it again from a step, as a new run."},
 	{"run_open", 409, "The run has not finished.", "\"agnt5d cancel RUN\" ends it; then delete or fork it."},

@@ -454,7 +454,7 @@ var runsRoutes = []route{
 		Answers: []answer{
 			{202, accepted{}, "fired, now or before"},
 		},
-		Codes:  []string{"run_not_found", "run_expired", "run_quarantined", "newer_release", "timer_not_found", "timer_not_waiting", "disk_full"},
+		Codes:  []string{"run_not_found", "run_expired", "run_quarantined", "newer_release", "timer_not_found", "timer_not_waiting", "run_finished", "run_finishing", "disk_full"},
 		handle: (*Server).fireTimer,
 	},
 }

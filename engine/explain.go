@@ -77,7 +77,7 @@ func reasons(r books, run *shard.Run, counts *archive.Counts) []Reason {
 
 // finishing says what is left to do in a run whose fate is decided.
 func finishing(r books, s *replay.State) Reason {
-	out := Reason{Code: model.ReasonFinishing, Command: "agnt5d cancel " + ids.Word(s.ID) + " --force"}
+	out := Reason{Code: model.ReasonFinishing}
 	fate := map[replay.RunState]string{replay.Completed: "completes", replay.Failed: "fails", replay.Cancelled: "is cancelled"}[s.Fate]
 	c, _ := s.Compensation()
 	over := len(c.Done) + len(c.Failed)
@@ -85,17 +85,22 @@ func finishing(r books, s *replay.State) Reason {
 	case s.Final:
 		out.Detail = "its finally steps run"
 	case len(s.Outs) > 0 && c.Now < 0:
-		out.Detail = "it waits until " + answers(s)
+		out.Detail, out.Command = "it waits until "+answers(s), "agnt5d workers"
 	case s.Unwanted() > 0 && c.Now < 0:
 		text, first := ends(s)
 		out.Detail, out.Command = "it waits until "+text, "agnt5d explain "+ids.Word(first)
 		if child := r.Of(first); !r.past && child != nil && child.S.Status.Ended() {
-			out.Detail, out.Command = out.Detail+", "+resting(child.S), ""
+			out.Detail, out.Command = out.Detail+", "+resting(child.S), restingHelp(child.S)
 		}
 	case c.Now < 0: // as of a moment at which what is left to do had not begun
 		out.Detail = "what is left to do begins"
 	default:
-		out.Detail = fmt.Sprintf("it compensates %s, %d of %d", s.Name(s.Target(c.Now)), over+1, len(c.All))
+		step := s.Name(s.Target(c.Now))
+		out.Detail = fmt.Sprintf("it compensates %s, %d of %d", step, over+1, len(c.All))
+		if st := s.At(c.Now); st != nil && st.Error != nil {
+			out.Detail += ", which has failed before: complete it when you have done that by hand, or skip it"
+			out.Command = "agnt5d complete " + ids.Word(s.ID) + " " + ids.Word(step)
+		}
 	}
 	out.Detail += "; then it " + fate
 	return out
@@ -109,7 +114,7 @@ func answers(s *replay.State) string {
 	if n := len(s.Outs) - 1; n > 0 {
 		text += fmt.Sprintf(", and %d more", n)
 	}
-	return text
+	return text + "; a worker whose handler hangs must be restarted"
 }
 
 // ends says for which children that were cancelled a run waits, and gives the first.
@@ -134,6 +139,14 @@ func resting(s *replay.State) string {
 	}
 	more, _ := ends(s)
 	return text + more
+}
+
+// restingHelp gives the command that shows for what a child that has ended makes its parent wait.
+func restingHelp(s *replay.State) string {
+	if len(s.Outs) > 0 {
+		return "agnt5d workers"
+	}
+	return ""
 }
 
 func some(n int, one, many string) string {

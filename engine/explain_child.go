@@ -31,7 +31,7 @@ func explainChild(r books, s *replay.State, i int32, out *Reason, depth int) {
 	case child.S.Status == replay.Quarantined:
 		out.Detail += ", which is quarantined (agnt5d cancel " + ids.Word(c.ID) + ")"
 	case child.S.Status.Ended() && child.S.Resident():
-		out.Detail, out.Command = out.Detail+", "+resting(child.S), ""
+		out.Detail, out.Command = out.Detail+", "+resting(child.S), restingHelp(child.S)
 	case depth < 3:
 		if why := urgent(r, child.S, depth); why != "" {
 			out.Detail += ". There " + why

@@ -81,13 +81,13 @@ func TooManyTags(n int) error {
 func ParseTag(text string) (name, value string, err error) {
 	at := strings.IndexAny(text, ":=")
 	if text == "" {
-		return "", "", errors.New("is empty; want name:value")
+		return "", "", errors.New("is empty; want name=value or name:value")
 	}
 	if at < 0 {
 		if err := ValidTagName(text); err != nil {
 			return "", "", err
 		}
-		return "", "", fmt.Errorf("%s has no value; want name:value", quote(text))
+		return "", "", fmt.Errorf("%s has no value; want name=value or name:value", quote(text))
 	}
 	name, value = text[:at], text[at+1:]
 	return name, value, ValidTag(name, value)

@@ -24,7 +24,7 @@ type Status struct {
 	CreatedAt       string                `json:"created_at"`
 	CompletedAt     string                `json:"completed_at,omitempty"`
 	StartAt         string                `json:"start_at,omitempty"` // until when its first steps waited, or wait
-	Deadline        string                `json:"deadline,omitempty"` // of an open run: when its workflow's timeout_ms is over
+	Deadline        string                `json:"deadline,omitempty"` // of a running one: when its workflow's timeout_ms is over
 	Steps           map[string]StepStatus `json:"steps"`
 	StepCounts      map[string]int        `json:"step_counts"` // by state
 	Tags            map[string]string     `json:"tags,omitempty"`

@@ -3,6 +3,7 @@ package replay
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/agnt5/agnt5d/internal/event"
 	"github.com/agnt5/agnt5d/internal/failure"
@@ -27,6 +28,9 @@ const (
 func (s *State) MatchCorrect(step string, as Correction, output []byte) (Instance, error) {
 	i, ok := s.Graph.Instance(step)
 	if !ok || !s.Known(i) {
+		if of, is := s.listless(step); ok && is {
+			return 0, fmt.Errorf("%w: the list of step %q has not been made yet", refusal.ErrStepNotOpen, of)
+		}
 		return 0, refusal.ErrStepNotFound
 	}
 	i = s.Target(i) // STEP/undo, as a history has it, is the compensation of STEP
@@ -57,6 +61,13 @@ func (s *State) MatchCorrect(step string, as Correction, output []byte) (Instanc
 		return i, refusal.ErrRunOutputTooLarge
 	}
 	return i, nil
+}
+
+// listless says whether the name is that of an item whose step is to go over a list that is not there yet, and names the step.
+func (s *State) listless(name string) (step string, is bool) {
+	step, _, is = strings.Cut(name, "[")
+	i, ok := s.Graph.Index[step]
+	return step, is && ok && s.Status.Live() && !s.settled(i) && s.itemsOf(i) == nil
 }
 
 // failedInFinally says whether the run has failed by the step, which is one of finally. When it is mended, the run is opened again as by a

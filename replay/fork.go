@@ -90,6 +90,9 @@ func (s *State) PlanFork(g *flow.Graph, from string, set []string) (*ForkPlan, e
 	}
 	for k, name := range append([]string{from}, set...) {
 		i, ok := g.Index[name]
+		if _, part := g.Instance(name); !ok && part {
+			return nil, fmt.Errorf("%q is a part of a step, and a fork takes whole steps: %w", name, refusal.ErrStepNotFound)
+		}
 		if !ok {
 			return nil, fmt.Errorf("step %q: %w", name, refusal.ErrStepNotFound)
 		}

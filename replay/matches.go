@@ -161,6 +161,10 @@ func (s *State) MatchFire(timer string) (step Instance, fired bool, err error) {
 		return step, false, nil
 	case s.At(step).State == StepCompleted:
 		return step, true, nil
+	case s.Status.Ended(): // what it would wait for never comes
+		return step, false, refusal.ErrRunFinished
+	case s.Status == Finishing && !s.Graph.Final(step):
+		return step, false, refusal.ErrRunFinishing
 	}
 	return step, false, refusal.ErrTimerNotWaiting
 }

@@ -54,7 +54,7 @@ func TestMistakesAtTheShellAreAnsweredWithAWayOut(t *testing.T) {
 		{[]string{"list", "--url", d.url + "/x"}, exitNotFound, []string{"check its address, which has no path"}, "openapi"},
 		{[]string{"list", "--url", host}, exitOK, []string{"v-1"}, ""},
 		{[]string{"signal", "v-1", "reviewed"}, exitOK, []string{"step w took it"}, ""},
-		{[]string{"cancel", "v-1"}, exitConflict, []string{`"agnt5d show v-1" says how it ended; if it failed or was cancelled, "agnt5d retry v-1" reopens it`}, "RUN"},
+		{[]string{"cancel", "v-1"}, exitConflict, []string{`"agnt5d show v-1" says how it ended. "agnt5d retry v-1" reopens one that failed or was cancelled and was not compensated; "agnt5d fork v-1 --from STEP" runs any other again`}, "RUN"},
 		{[]string{"retry", "v-1"}, exitConflict, []string{`"agnt5d show v-1" says which state`}, "RUN"},
 		{[]string{"start", "vr", "v-2"}, exitUsage, []string{"agnt5d: start wants NAME, and 2 arguments were given; your own id goes with --id"}, "agnt5d: agnt5d"},
 		{[]string{"lst"}, exitUsage, []string{`agnt5d: unknown command "lst" for "agnt5d"; did you mean "list"? (see "agnt5d --help")` + "\n"}, "\n\n"},

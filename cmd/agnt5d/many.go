@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,8 +17,10 @@ import (
 // deed is what a verb does to a run, to some that are named, or with filters to many.
 type deed struct {
 	past string // "run x is ..."
+	many string // of many runs; "": past
 	one  func(ctx context.Context, c *client.Client, run string) error
 	all  func(ctx context.Context, c *client.Client, f client.Filter, o client.ManyOptions) (client.Many, error)
+	then func(ctx context.Context, c *client.Client, run string) string        // what a run is then; nil: past
 	told map[string]any                                                        // of one run, beside its id, as JSON
 	bare func(cmd *cobra.Command, c *client.Client, o *remote, dry bool) error // --all without a filter; nil: every run, with --yes
 	plan func() client.Deed                                                    // of what --plan says what it would do; nil: there is no --plan
@@ -81,7 +84,7 @@ func many(cmd *cobra.Command, do deed) *cobra.Command {
 		if o.json() {
 			return printJSON(cmd.OutOrStdout(), got)
 		}
-		return printMany(cmd.OutOrStdout(), got, dry, do.past)
+		return printMany(cmd.OutOrStdout(), got, dry, cmp.Or(do.many, do.past))
 	})
 }
 
@@ -124,7 +127,7 @@ func (do *deed) named(cmd *cobra.Command, runs []string, c *client.Client, o *re
 		case err == nil:
 			done = append(done, run)
 			if !o.json() {
-				fmt.Fprintf(cmd.OutOrStdout(), "run %s is %s\n", run, do.past)
+				fmt.Fprintf(cmd.OutOrStdout(), "run %s is %s\n", run, do.became(cmd.Context(), c, run))
 			}
 		case len(runs) == 1:
 			return err
@@ -152,6 +155,30 @@ func (do *deed) named(cmd *cobra.Command, runs []string, c *client.Client, o *re
 	return first
 }
 
+// became says what a run is now.
+func (do *deed) became(ctx context.Context, c *client.Client, run string) string {
+	if do.then == nil {
+		return do.past
+	}
+	return do.then(ctx, c, run)
+}
+
+// cancelledNow says in which state a run is that was cancelled: one with compensations or finally steps left is finishing.
+func cancelledNow(ctx context.Context, c *client.Client, run string) string {
+	st, err := c.Status(ctx, run, "none")
+	switch {
+	case err != nil: // it was cancelled all the same
+		return "cancelled"
+	case st.State == "finishing" && st.Fate == "cancelled":
+		return "finishing, and cancelled when that is done"
+	case st.State == "cancelled":
+		return "cancelled"
+	case st.State == "failed":
+		return "ended; it has failed"
+	}
+	return st.State
+}
+
 func newCancelCmd() *cobra.Command {
 	var reason string
 	var force bool
@@ -163,7 +190,7 @@ func newCancelCmd() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "kept in the run's history")
 	cmd.Flags().BoolVar(&force, "force", false, "end them at once: compensate nothing more, and run no finally step")
-	return many(cmd, deed{past: "cancelled",
+	return many(cmd, deed{past: "cancelled", many: "cancelled or finishing", then: cancelledNow,
 		one: func(ctx context.Context, c *client.Client, run string) error {
 			if force {
 				return c.CancelNow(ctx, run, reason)

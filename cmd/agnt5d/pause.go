@@ -46,23 +46,44 @@ themselves stay so.`,
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "kept in the run's history, or in the journal")
 	cmd.Flags().Uint32Var(&perSecond, "per-second", 0, "with --all and no filter: so many runs a second; 0: as fast as it goes")
-	return many(cmd, deed{past: "not paused any more", told: map[string]any{"paused": false},
+	const once = "--per-second goes with --all, and with no filter: it is for the hold of a daemon that was started with --careful; paused runs are all resumed at once"
+	return many(cmd, deed{past: "not paused any more", then: resumedNow, told: map[string]any{"paused": false},
 		one: func(ctx context.Context, c *client.Client, run string) error {
 			if perSecond > 0 {
-				return exit(exitUsage, "--per-second goes with --all, and with no filter")
+				return exit(exitUsage, once)
 			}
 			return c.Resume(ctx, run, reason)
 		},
 		all: func(ctx context.Context, c *client.Client, f client.Filter, o client.ManyOptions) (client.Many, error) {
 			if perSecond > 0 {
-				return client.Many{}, exit(exitUsage, "--per-second goes with --all, and with no filter")
+				return client.Many{}, exit(exitUsage, once)
 			}
 			o.Reason = reason
-			return c.ResumeMany(ctx, f, o)
+			got, err := c.ResumeMany(ctx, f, o)
+			if err == nil && holds(ctx, c) {
+				fmt.Fprintln(cmd.ErrOrStderr(), "note: "+holdRemains)
+			}
+			return got, err
 		},
 		bare: func(cmd *cobra.Command, c *client.Client, o *remote, dry bool) error {
 			return resumeAll(cmd, c, o, int(perSecond), reason, dry)
 		}})
+}
+
+const holdRemains = "the daemon was started with --careful and holds all runs until: agnt5d resume --all"
+
+// resumedNow says what a run is that was resumed: a daemon that was started with --careful holds it all the same.
+func resumedNow(ctx context.Context, c *client.Client, run string) string {
+	if holds(ctx, c) {
+		return "not paused any more; " + holdRemains
+	}
+	return "not paused any more"
+}
+
+// holds says whether the daemon holds its runs, and nobody has ended that.
+func holds(ctx context.Context, c *client.Client) bool {
+	h, err := c.Holding(ctx)
+	return err == nil && h.Held && !h.Resuming
 }
 
 // resumeAll ends the hold of a daemon that was started with --careful, and waits for that.
@@ -77,7 +98,10 @@ func resumeAll(cmd *cobra.Command, c *client.Client, o *remote, perSecond int, r
 		if h, err = c.ResumeAll(ctx, perSecond, reason); err != nil {
 			return err
 		}
-		if h, err = watchHold(ctx, c, newBar(cmd.ErrOrStderr()), h); err != nil {
+		if h, err = watchHold(ctx, c, newBar(cmd.ErrOrStderr()), h); ctx.Err() != nil {
+			return exit(exitInterrupted, "interrupted: the daemon goes on resuming the runs; the same again shows how far it is")
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -101,7 +125,7 @@ func watchHold(ctx context.Context, c *client.Client, bar *bar, h model.Hold) (m
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for h.Held {
-		bar.show("resuming", share(int64(h.Resumed), int64(h.Resumed+h.Runs)))
+		bar.show(fmt.Sprintf("resuming %d of %d runs,", h.Resumed, h.Resumed+h.Runs), share(int64(h.Resumed), int64(h.Resumed+h.Runs)))
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

@@ -231,8 +231,10 @@ func newExplainCmd() *cobra.Command {
 func helpRetry(ctx context.Context, c *client.Client, st *model.Status) string {
 	p := st.Parent
 	switch {
-	case st.State != "failed" && st.State != "cancelled", st.Compensation != nil && (p == nil || p.Abandon):
+	case st.State != "failed" && st.State != "cancelled":
 		return ""
+	case st.Compensation != nil && (p == nil || p.Abandon):
+		return "agnt5d fork " + ids.Word(st.WorkflowID) + " --from " + failedStep(st) + " --plan"
 	case p == nil || p.Abandon:
 		return "agnt5d retry " + ids.Word(st.WorkflowID)
 	case c == nil:
@@ -243,6 +245,16 @@ func helpRetry(ctx context.Context, c *client.Client, st *model.Status) string {
 		return "agnt5d retry " + ids.Word(p.WorkflowID)
 	}
 	return "agnt5d explain " + ids.Word(p.WorkflowID)
+}
+
+// failedStep names the step by which a run failed, for a fork from it; STEP when none did, or what failed is not a whole step.
+func failedStep(st *model.Status) string {
+	if st.Error != nil {
+		if _, is := st.Steps[st.Error.Step]; is {
+			return ids.Word(st.Error.Step)
+		}
+	}
+	return "STEP"
 }
 
 // printHelp prints the command that helps.

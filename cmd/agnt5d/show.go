@@ -148,6 +148,7 @@ type drawing struct {
 	all  bool              // fold nothing
 	only []string          // draw the steps in these states alone; nil: all
 	help string            // the command that reopens a run that failed; "": none does
+	over bool              // the run has ended
 }
 
 func drawRun(out io.Writer, st *model.Status, def *flow.Definition, how drawing) error {
@@ -215,6 +216,9 @@ func drawCompensation(out io.Writer, st *model.Status) {
 	if c.Now != nil {
 		fmt.Fprintf(out, ", now %s (%s, attempt %d)", c.Now.Step, c.Now.State, c.Now.Attempt)
 	}
+	if st.CompletedAt != "" && c.Done+len(c.Failed) < c.Total {
+		fmt.Fprint(out, "; the run was ended before the others were")
+	}
 	fmt.Fprintln(out)
 	for _, f := range c.Failed {
 		fmt.Fprintf(out, "  %s was not: %s (%s)\n", f.Step, visible(f.Message), f.Code)
@@ -273,6 +277,7 @@ func alike(r model.Reason) string {
 
 // drawSteps draws a line for each step, or for a group of steps that are alike when there are many.
 func drawSteps(out io.Writer, st *model.Status, def *flow.Definition, how drawing) error {
+	how.over = st.CompletedAt != ""
 	g, err := flow.RecordedGraph(def, true)
 	if err != nil {
 		return err
@@ -416,7 +421,11 @@ func about(def *flow.Step, s *model.StepStatus, how drawing) string {
 		parts = append(parts, fmt.Sprintf("round %d", *s.Round+1))
 	}
 	if s.Compensation != "" {
-		parts = append(parts, map[string]string{"done": "compensated", "failed": "compensation failed", "running": "is compensated", "waiting": "will be compensated"}[s.Compensation])
+		says := map[string]string{"done": "compensated", "failed": "compensation failed", "running": "is compensated", "waiting": "will be compensated"}
+		if how.over {
+			says["running"], says["waiting"] = "its compensation was cut off", "not compensated"
+		}
+		parts = append(parts, says[s.Compensation])
 	}
 	if s.Caught {
 		parts = append(parts, def.OnFailure+" took over")

@@ -87,7 +87,7 @@ func (a *Archive) status(l *Look, steps Steps) (*model.Status, error) {
 	if s.StartAt != 0 {
 		out.StartAt = rfc3339.Format(s.StartAt)
 	}
-	if s.Deadline != 0 && !s.Status.Ended() {
+	if s.Deadline != 0 && s.Status == replay.Running {
 		out.Deadline = rfc3339.Format(s.Deadline)
 	}
 	out.Paused = s.Pause != nil
