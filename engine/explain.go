@@ -504,7 +504,7 @@ func explainTask(r books, run *shard.Run, i int32, out *Reason) {
 		out.Code, out.Detail = model.ReasonPaused, fmt.Sprintf("is handed out to %s/%s when run %s is resumed", def.Service, def.Handler, s.ID)
 	case slot != nil && slot.State != leases.Queued:
 		out.Detail = fmt.Sprintf("is running attempt %d %s since %s", st.Attempt, where(slot), rfc3339.Format(began(s, slot)))
-		if silent, until := r.Silence(slot, r.now); until != 0 && silent >= 1000 {
+		if silent, until := r.Silence(slot, r.now); until != 0 && silent >= 1000 && silent > until-r.now.Wall { // it has missed a heartbeat: more than half of the lease is over
 			out.Detail += fmt.Sprintf("; the worker was last heard of %d s ago: unless it speaks, its lease ends at %s and the step is offered to others", silent/1000, rfc3339.Format(until))
 			out.Command = "agnt5d workers"
 		}

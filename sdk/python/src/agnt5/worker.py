@@ -227,7 +227,7 @@ class Worker:
         if not drained:
             with self._lock:
                 left = ", ".join(str(attempt) for attempt in self._open.values())
-            _log.warning("these had not returned, and are offered to others: %s", left)
+            _log.warning("these had not returned, or what they returned did not reach the daemon, and are offered to others: %s", left)
         return drained
 
     def _signalled(self) -> None:
