@@ -2,10 +2,12 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/refusal"
+	"github.com/agnt5/agnt5d/internal/rfc3339"
 	"github.com/agnt5/agnt5d/internal/shard"
 	"github.com/agnt5/agnt5d/model"
 	"github.com/agnt5/agnt5d/replay"
@@ -44,7 +46,26 @@ func (e *Engine) Plan(ctx context.Context, run string, d Deed) (Plan, error) {
 	if err != nil {
 		return Plan{}, refusal.OfRun(run, err)
 	}
-	return shownDeed(run, d, p), nil
+	return shownDeed(run, d, p, e.plannedChildren(ctx, p)), nil
+}
+
+// plannedChildren says what becomes of children, as far as a plan shows them: those that are shown are read, for only they know whether they can go on.
+func (e *Engine) plannedChildren(ctx context.Context, p *replay.Plan) []replay.PlannedChild {
+	all := p.Children()
+	for k := range all[:min(len(all), longPlan)] {
+		c := &all[k]
+		switch l, err := e.look(ctx, c.ID, archive.AllSteps); {
+		case errors.Is(err, ErrRunNotFound), errors.Is(err, refusal.ErrRunExpired):
+			c.Known(p.Before.Run, nil, e.now().Wall)
+		case err != nil || l.Newer != nil: // what it is cannot be known here
+			if c.What == replay.ChildIsTaken {
+				c.Why = "if it can be; what it is cannot be read now"
+			}
+		default:
+			c.Known(p.Before.Run, l.S, e.now().Wall)
+		}
+	}
+	return all
 }
 
 // deed checks what is asked.
@@ -89,7 +110,7 @@ func cut[T any](list []T, left *int) []T {
 }
 
 // shownDeed is a plan as people see it.
-func shownDeed(run string, d Deed, p *replay.Plan) Plan {
+func shownDeed(run string, d Deed, p *replay.Plan, kids []replay.PlannedChild) Plan {
 	out := Plan{WorkflowID: run, Do: d.Do, Step: d.Step, Was: p.Before.Status.String(), State: p.After.Status.String(), Reopened: p.Reopens()}
 	if p.After.Status == replay.Finishing {
 		out.Fate = p.After.Fate.String()
@@ -103,6 +124,9 @@ func shownDeed(run string, d Deed, p *replay.Plan) Plan {
 	var ends, starts []model.PlanStep
 	for _, c := range p.Changes() {
 		one := model.PlanStep{Step: p.Name(c.Of), Was: c.Was.String(), State: c.Is.String(), Reason: c.Why}
+		if c.Due != 0 {
+			one.Due = rfc3339.Format(c.Due)
+		}
 		switch {
 		case c.Is.Open():
 			starts = append(starts, one)
@@ -113,13 +137,14 @@ func shownDeed(run string, d Deed, p *replay.Plan) Plan {
 	out.Ends, out.Starts = cut(ends, &out.LeftOff), cut(starts, &out.LeftOff)
 	out.Evaluates, out.MayRepeat = names(p.Evaluates), names(p.Again)
 	out.Compensates, out.Finally = names(p.Compensates()), names(p.Finally())
+	out.Stay = names(p.ChildrenStay())
 	var attempts []model.PlanAttempt
 	for _, o := range p.Attempts() {
 		attempts = append(attempts, model.PlanAttempt{Step: p.Name(o.Step), Attempt: o.Attempt, Worker: o.Worker})
 	}
 	var children []model.PlanChild
-	for _, c := range p.Children() {
-		children = append(children, model.PlanChild{Step: p.Name(c.Of), WorkflowID: c.ID, What: c.What})
+	for _, c := range kids {
+		children = append(children, model.PlanChild{Step: p.Name(c.Of), WorkflowID: c.ID, What: c.What, Reason: c.Why, Compensates: c.Compensates})
 	}
 	out.Attempts, out.Children = cut(attempts, &out.LeftOff), cut(children, &out.LeftOff)
 	return out

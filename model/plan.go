@@ -34,6 +34,7 @@ type Plan struct {
 	Evaluates   []string      `json:"evaluates"`   // of which a condition, a list, an input or an output must be worked out before they go on; "" is the output of the run
 	Attempts    []PlanAttempt `json:"attempts"`    // that workers have and that are cancelled
 	Children    []PlanChild   `json:"children"`    // what becomes of children
+	Stay        []string      `json:"stay"`        // steps whose children completed, and stay as they are though the run does not complete
 	Compensates []string      `json:"compensates"` // steps and items that will be compensated, in order
 	Finally     []string      `json:"finally"`     // finally steps that will run, or run again
 	MayRepeat   []string      `json:"may_repeat"`  // steps and items that were attempted before, and run again: what they do outside may happen twice
@@ -46,6 +47,7 @@ type PlanStep struct {
 	Was    string `json:"was"`
 	State  string `json:"state"`
 	Reason string `json:"reason,omitempty"` // why it is skipped, or the code of its failure
+	Due    string `json:"due,omitempty"`    // of one that starts: until when it waits at most
 }
 
 // PlanAttempt is an attempt that a worker has.
@@ -59,5 +61,8 @@ type PlanAttempt struct {
 type PlanChild struct {
 	Step       string `json:"step"` // of which it is the child
 	WorkflowID string `json:"workflow_id"`
-	What       string `json:"what"` // cancelled; left_alone; taken_up: it goes on, gives what it gave, or is retried
+	What       string `json:"what"` // cancelled; left_alone; taken_up: it goes on, gives what it gave, or is retried; replaced: it stays as it is, and a new child takes its place
+
+	Reason      string   `json:"reason,omitempty"`      // why it cannot be taken up
+	Compensates []string `json:"compensates,omitempty"` // steps and items of it that will be compensated when it is cancelled, in order
 }

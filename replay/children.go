@@ -382,6 +382,38 @@ func (s *State) forgetChild(i Instance) {
 	}
 }
 
+// Reuse is what a child is to its step when that runs again.
+type Reuse uint8
+
+const (
+	ReuseNot    Reuse = iota // it can do nothing for it: a new child takes its place
+	ReuseGoesOn              // it has not ended, and goes on for it
+	ReuseGives               // it has completed, and what it gave counts
+	ReuseRetry               // it is retried
+	ReuseLater               // it is finishing and will not complete: when it has ended, it is retried, or replaced
+)
+
+// Reuse says what the run is, as a child, to a step of its parent that runs again, and why it is nothing.
+func (s *State) Reuse(parent uint64, step Instance) (Reuse, string) {
+	switch {
+	case s.Parent == nil || s.Parent.Run != parent || s.Parent.Step != step:
+		return ReuseNot, "it was deleted, and another run has its id"
+	case s.Doomed():
+		return ReuseLater, ""
+	case s.Status == Quarantined:
+		return ReuseNot, "it is quarantined"
+	case !s.Status.Ended():
+		return ReuseGoesOn, ""
+	case s.Status == Completed:
+		return ReuseGives, ""
+	case s.Hurt:
+		return ReuseNot, "a part of it is damaged"
+	case s.Touched:
+		return ReuseNot, "steps of it were compensated"
+	}
+	return ReuseRetry, ""
+}
+
 const (
 	childOpen = 1 << iota
 	childStopped

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"slices"
 )
 
@@ -18,7 +19,7 @@ type Plan struct {
 // InProcess is what an attempt's worker is called where it has none: the engine runs it itself.
 const InProcess = "in process"
 
-// PlanOf says what the deed would do to the run at a time (Unix ms), or why it does not apply. working has the workers of attempts whose starts
+// PlanOf says what the deed would do to the run at a time (Unix ms), with what is overdue then, or why it does not apply. working has the workers of attempts whose starts
 // the journal does not know yet. The state is not changed.
 func (s *State) PlanOf(d *Deed, at int64, working map[Instance]string) (*Plan, error) {
 	after, err := s.Copy()
@@ -40,12 +41,37 @@ func (s *State) PlanOf(d *Deed, at int64, working map[Instance]string) (*Plan, e
 	if err := t.Do(d); err != nil {
 		return nil, err
 	}
-	if t.Decide(); t.Err != nil {
+	t.Decide()
+	for t.overdue() {
+		t.Decide()
+	}
+	if t.Err != nil {
 		return nil, t.Err
 	}
 	p := Between(s, after)
 	p.working = working
 	return p, nil
+}
+
+// overdue folds the times that have come meanwhile: those of waits of a run that was opened again, say. The turn after the deed's does so,
+// in that order. It reports whether there were any.
+func (t *Turn) overdue() bool {
+	type wait struct {
+		of  Instance
+		due int64
+	}
+	var all []wait
+	t.S.Dues(func(i Instance, due int64) {
+		if due <= t.At {
+			all = append(all, wait{i, due})
+		}
+	})
+	slices.SortStableFunc(all, func(a, b wait) int { return cmp.Compare(a.due, b.due) })
+	folded := false
+	for _, w := range all {
+		folded = t.Due(w.of, w.due) || folded
+	}
+	return folded && t.Err == nil
 }
 
 // Between says what has changed from one state of a run to a later one.
@@ -138,6 +164,7 @@ type Change struct {
 	Of      Instance
 	Was, Is StepState
 	Why     string // it is skipped, or the code of its failure; "": neither
+	Due     int64  // Unix ms: until when it waits at most; 0: no such time
 }
 
 // Changes says what becomes of each instance whose state differs, as people see states.
@@ -160,6 +187,8 @@ func (p *Plan) Changes() []Change {
 				c.Why = st.Skip.String()
 			case c.Is == StepFailed && st.Error != nil:
 				c.Why = st.Error.Code
+			case c.Is.Open():
+				c.Due = st.Due
 			}
 		}
 		all = append(all, c)
@@ -218,7 +247,8 @@ func (p *Plan) Attempts() (all []Out) {
 const (
 	ChildIsCancelled = "cancelled"
 	ChildIsLeft      = "left_alone" // it goes on by itself
-	ChildIsTaken     = "taken_up"   // it goes on, gives what it gave, or is retried; one that can do none of these is replaced
+	ChildIsTaken     = "taken_up"   // it goes on, gives what it gave, or is retried
+	ChildIsReplaced  = "replaced"   // it stays as it is, and a new child takes its place: see State.Reuse
 )
 
 // PlannedChild says what becomes of the child of an instance.
@@ -226,24 +256,66 @@ type PlannedChild struct {
 	Of   Instance
 	ID   string
 	What string
+
+	Why         string   // it cannot be taken up, and is replaced
+	Compensates []string // steps and items of it that are compensated when it is cancelled, in order
 }
 
-// Children says what becomes of children.
+// Known adds what only the child says: whether it can be taken up, and what it compensates. It is the child of a run of that number; nil: it is not there any more.
+func (c *PlannedChild) Known(parent uint64, child *State, at int64) {
+	switch {
+	case c.What == ChildIsTaken && child == nil:
+		c.What, c.Why = ChildIsReplaced, "it was deleted"
+	case c.What == ChildIsTaken:
+		reuse, why := child.Reuse(parent, c.Of)
+		if reuse == ReuseLater && (child.Touched || child.undone < len(child.queue)) {
+			reuse, why = ReuseNot, "steps of it are being compensated"
+		}
+		if reuse == ReuseNot {
+			c.What, c.Why = ChildIsReplaced, why
+		}
+	case c.What == ChildIsCancelled && child != nil && child.Status == Running:
+		if p, err := child.PlanOf(&Deed{}, at, nil); err == nil {
+			for _, i := range p.Compensates() {
+				c.Compensates = append(c.Compensates, p.Name(i))
+			}
+		}
+	}
+}
+
+// Children says what becomes of children. What its children are now, the run does not know: of those that are taken up, State.Reuse of the child
+// says whether they can be.
 func (p *Plan) Children() (all []PlannedChild) {
 	look := func(i Instance) {
 		was, had := p.Before.Child(i)
 		is, has := p.After.Child(i)
 		switch st := p.After.At(i); {
 		case had && has && is.Unwanted() && !was.Unwanted():
-			all = append(all, PlannedChild{i, is.ID, ChildIsCancelled})
+			all = append(all, PlannedChild{Of: i, ID: is.ID, What: ChildIsCancelled})
 		case had && was.Open && has && !is.Open:
-			all = append(all, PlannedChild{i, is.ID, ChildIsLeft})
-		case has && st != nil && goesOn(st.State) && (!goesOn(p.Before.planned(i)) || was.Unwanted() && !is.Unwanted()):
-			all = append(all, PlannedChild{i, is.ID, ChildIsTaken})
+			all = append(all, PlannedChild{Of: i, ID: is.ID, What: ChildIsLeft})
+		case has && st != nil && goesOn(p.After.planned(i)) && (!goesOn(p.Before.planned(i)) || was.Unwanted() && !is.Unwanted()):
+			all = append(all, PlannedChild{Of: i, ID: is.ID, What: ChildIsTaken})
 		}
 	}
 	for _, i := range sortedChildren(p.After, p.Before) {
 		look(i)
+	}
+	return all
+}
+
+// ChildrenStay gives the steps whose children completed and stay as they are, though the run fails or is cancelled by the deed: what a child did nobody takes back,
+// unless its step says what compensates it.
+func (p *Plan) ChildrenStay() (all []Instance) {
+	bad := func(s *State) bool { return s.Doomed() || s.Status == Failed || s.Status == Cancelled }
+	if s := p.After; bad(s) && !bad(p.Before) {
+		for i := range s.Steps {
+			i, st := Instance(i), &s.Steps[i]
+			n, list := s.ItemCounts(i)
+			if Kinds[kindOf(s.Spec(i).Type)] == &child && (st.State == StepCompleted && !list || n.Completed > 0) && !s.compensable(i) {
+				all = append(all, i)
+			}
+		}
 	}
 	return all
 }

@@ -80,10 +80,11 @@ func printPlan(w io.Writer, p *model.Plan) {
 		attempts = append(attempts, fmt.Sprintf("%s, attempt %d on worker %s", a.Step, a.Attempt, cmp.Or(a.Worker, "in process")))
 	}
 	for _, c := range p.Children {
-		children = append(children, fmt.Sprintf("%s of %s is %s", c.WorkflowID, c.Step, strings.ReplaceAll(c.What, "_", " ")))
+		children = append(children, planChild(&c))
 	}
 	row("attempts cancelled", attempts)
 	row("children", children)
+	row("children stay", p.Stay)
 	row("is compensated", p.Compensates)
 	row("finally runs", p.Finally)
 	row("may repeat outside", p.MayRepeat)
@@ -92,11 +93,28 @@ func printPlan(w io.Writer, p *model.Plan) {
 	}
 }
 
+func planChild(c *model.PlanChild) string {
+	text := fmt.Sprintf("%s of %s is %s", c.WorkflowID, c.Step, strings.ReplaceAll(c.What, "_", " "))
+	if c.What == "replaced" {
+		text += " by a new one"
+	}
+	if c.Reason != "" {
+		text += " (" + c.Reason + ")"
+	}
+	if len(c.Compensates) > 0 {
+		text += " and compensates " + strings.Join(c.Compensates, " and ")
+	}
+	return text
+}
+
 func planSteps(steps []model.PlanStep) (all []string) {
 	for _, s := range steps {
 		text := s.Step + " " + s.State
 		if s.Reason != "" {
 			text += " (" + s.Reason + ")"
+		}
+		if s.Due != "" {
+			text += " until " + s.Due
 		}
 		all = append(all, text)
 	}

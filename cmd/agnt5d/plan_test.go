@@ -141,3 +141,40 @@ func TestWhatIsOfferedForACancelledChildWorks(t *testing.T) {
 	d.say(t, 0, "ok", "signal", child, "ok")
 	d.say(t, 0, "p  completed", "wait", "p", "--timeout", "30s")
 }
+
+// What a plan says of a child is what the child is: a new one takes the place of one that was deleted. A wait that still lasts has its time.
+func TestAPlanSaysWhatAChildIs(t *testing.T) {
+	dir := t.TempDir()
+	d := startDaemon(t, dir)
+	for name, text := range map[string]string{
+		"parcel": "steps:\n- {name: label, service_name: svc, handler_name: h, compensate: {handler_name: undo}}\n- {name: hand, type: wait_signal, signal: {name: hand}, dependencies: [label]}\n",
+		"plain":  "steps:\n- {name: hand, type: wait_signal, signal: {name: hand}}\n",
+		"w": "steps:\n- {name: pack, type: workflow, workflow_name: parcel}\n- {name: more, type: workflow, workflow_name: plain}\n- {name: done, type: workflow, workflow_name: plain}\n" +
+			"- {name: nap, type: wait_timer, timer: {key: nap, delay_ms: 3600000}}\n",
+	} {
+		file := filepath.Join(dir, name+".yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d.say(t, 0, name+" version 1 is new", "register", name, file)
+	}
+	d.say(t, 0, "p", "start", "w", "--id", "p")
+	pack, more, done := childOf(t, d, "p", "pack"), childOf(t, d, "p", "more"), childOf(t, d, "p", "done")
+	d.say(t, 0, "", "complete", pack, "label")
+	d.say(t, 0, "ok", "signal", done, "hand")
+	until(t, func() bool { return shownOf(t, d, "p").Steps["done"].State == "completed" })
+	d.say(t, 0, pack+" of pack is cancelled and compensates label, ", "cancel", "p", "--plan")
+	d.say(t, 0, "children stay:      done\n", "cancel", "p", "--plan")
+	d.say(t, 0, "", "fail", pack, "hand")
+	d.say(t, 0, "", "skip", pack, "label/undo")
+	d.say(t, 3, "p  failed", "wait", "p", "--timeout", "30s")
+	until(t, func() bool { return shownOf(t, d, more).State == "cancelled" })
+	d.say(t, 0, pack+" of pack is taken up", "retry", "p", "--plan") // nobody was ever given its compensation
+	d.say(t, 0, "", "delete", pack)
+	d.say(t, 0, pack+" of pack is replaced by a new one (it was deleted)", "retry", "p", "--plan")
+	d.say(t, 0, more+" of more is taken up", "retry", "p", "--plan")
+	d.say(t, 0, "nap waiting until 2", "retry", "p", "--plan")
+	d.say(t, 0, "children:           "+more+" of more is taken up\n", "skip", "p", "pack", "--plan")
+	d.say(t, 0, "run p is open again", "retry", "p")
+	until(t, func() bool { return childOf(t, d, "p", "pack") != pack && childOf(t, d, "p", "more") == more })
+}

@@ -246,28 +246,31 @@ func (in *birth) reuse(r *Shard, run *Run, c replay.Child) {
 	if r.deleting[c.ID] || old != nil && !in.started(old.S) { // its deletion has begun, or the child was deleted, and somebody has used its id again
 		old, err = nil, refusal.ErrRunNotFound
 	}
+	reuse := replay.ReuseNot
 	switch {
-	case old != nil && old.S.Doomed(): // it is retried when it has ended
+	case old == nil && err != ErrAway, old != nil && old.S.Status == replay.Quarantined:
+	case old != nil && !old.S.Status.Ended():
+		reuse, _ = old.S.Reuse(in.run, in.step)
+	case in.last == nil:
+		in.read(r, run)
+		return
+	case in.last.ID == c.ID:
+		reuse, _ = in.last.Reuse(in.run, in.step)
+	}
+	switch reuse {
+	case replay.ReuseLater: // it is retried when it has ended
 		if r.nursery.ending == nil {
 			r.nursery.ending = map[uint64][]*birth{}
 		}
 		r.nursery.ending[old.S.Run] = r.waits(r.nursery.ending[old.S.Run], in)
-		return
-	case old != nil && !old.S.Status.Ended() && old.S.Status != replay.Quarantined:
+	case replay.ReuseGoesOn:
 		r.give(run, childAgain{in, nil})
-		return
-	case old == nil && err != ErrAway, old != nil && old.S.Status == replay.Quarantined:
-	case in.last == nil:
-		in.read(r, run)
-		return
-	case in.last.Status == replay.Completed && in.started(in.last):
-		if in.input == nil { // what it gave
+	case replay.ReuseGives:
+		if in.input == nil {
 			in.input = []byte("null")
 		}
 		r.give(run, childAgain{in, &replay.ChildEnd{ID: c.ID, State: replay.Completed, Output: in.input}})
-		return
-	case in.last.Hurt || in.last.Touched || in.last.ID != c.ID || !in.started(in.last):
-	default:
+	case replay.ReuseRetry:
 		if old == nil {
 			if old, err = r.comeBack(in.last); err != nil {
 				in.last = nil
@@ -277,10 +280,10 @@ func (in *birth) reuse(r *Shard, run *Run, c replay.Child) {
 		}
 		r.give(run, childAgain{in, nil})
 		r.give(old, childReopen{})
-		return
+	default:
+		in.fresh, in.input = true, nil
+		in.again(r)
 	}
-	in.fresh, in.input = true, nil
-	in.again(r)
 }
 
 // started says whether a run is one that the step has started.

@@ -105,6 +105,7 @@ type story struct {
 	had     map[string]string // ids of children, also of those that were deleted, by what stories call them
 	reader  *archive.Archive  // of the disk, once something was read
 
+	kids     map[string]int            // children that came to what a plan said
 	foreseen map[replay.Correction]int // plans that came true; of "": to retry or to cancel the run
 }
 
