@@ -137,7 +137,7 @@ func TestWhetherARepeatIsTheOriginal(t *testing.T) {
 	if _, _, err := s.MatchFire("nop"); !errors.Is(err, refusal.ErrTimerNotFound) {
 		t.Errorf("a timer that is not there: %v", err)
 	}
-	if _, _, err := s.MatchFire("nap"); !errors.Is(err, refusal.ErrTimerNotWaiting) {
+	if _, _, err := s.MatchFire("nap"); !errors.Is(err, refusal.ErrRunFinished) {
 		t.Errorf("a timer of a run that has ended: %v", err)
 	}
 	if err := s.MatchRetry(); err != nil {
