@@ -123,9 +123,9 @@ func whyAgain(why model.ForkWhy) string {
 	case "after_set":
 		return "it comes after " + why.After + ", whose output was given"
 	case "not_settled":
-		return "it had not settled"
+		return "it failed, or had not ended"
 	case "compensated":
-		return "it was compensated"
+		return "it was compensated, or was to be"
 	case "new":
 		return "it is new in this version"
 	case "other_type":
