@@ -51,7 +51,7 @@ describe.skipIf(noBrowser)('by hand, with a plan', () => {
     expect(await kit.state('order-1')).toBe('failed')
 
     await v.page.locator('.run-head').getByRole('button', { name: 'Fork…' }).click()
-    await plan().getByText('each (had not settled), pay (from here), ship (had not settled)').waitFor()
+    await plan().getByText('each (failed, or had not ended), pay (from here), ship (failed, or had not ended)').waitFor()
     await dialog().getByLabel('Version').selectOption('2')
     await plan().getByText('thank (is new)').waitFor()
     await dialog().getByLabel('Outputs').fill('{"each": 7}')

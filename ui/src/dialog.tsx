@@ -190,9 +190,14 @@ async function planned(path: string, output?: string, more: Record<string, unkno
   return rowsOf(p)
 }
 
+const child = (c: Plan['children'][number]) =>
+  `${c.workflow_id} of ${c.step} is ${c.what === 'replaced' ? 'replaced by a new one' : c.what.replace('_', ' ')}` +
+  (c.reason ? ` (${c.reason})` : '') +
+  (c.compensates?.length ? ` and compensates ${c.compensates.join(' and ')}` : '')
+
 // rowsOf are the lines of a plan, but for those that say nothing.
 export function rowsOf(p: Plan): [string, string[]][] {
-  const steps = (list: Plan['ends']) => list.map((s) => `${s.step} ${stateName(s.state)}${s.reason ? ` (${s.reason})` : ''}`)
+  const steps = (list: Plan['starts']) => list.map((s) => `${s.step} ${stateName(s.state)}${s.reason ? ` (${s.reason})` : ''}${s.due ? ` until ${s.due}` : ''}`)
   const then = p.state === 'finishing' ? `finishing, and then ${p.fate}` : p.reopened ? `open again, ${p.state}` : p.state
   const rows: [string, string[]][] = [
     ['the run is then', [then + (p.was !== p.state || p.reopened ? ` (it is ${p.was})` : '')]],
@@ -200,7 +205,8 @@ export function rowsOf(p: Plan): [string, string[]][] {
     ['starts', steps(p.starts)],
     ['is worked out', p.evaluates.map((s) => s || 'the output of the run')],
     ['attempts cancelled', p.attempts.map((t) => `${t.step}, attempt ${t.attempt} on worker ${t.worker || 'in process'}`)],
-    ['children', p.children.map((c) => `${c.workflow_id} of ${c.step} is ${c.what.replace('_', ' ')}`)],
+    ['children', p.children.map(child)],
+    ['children stay', p.stay],
     ['is compensated', p.compensates],
     ['finally runs', p.finally],
     ['may repeat outside', p.may_repeat],
@@ -383,7 +389,7 @@ const outputs = (text: string): [string, unknown][] => {
 
 // whyAgain says why a step runs again in a fork.
 const whyAgain = (w: { code: string; after?: string } | undefined): string =>
-  ({ from: 'from here', after: `after ${w?.after}`, after_set: `after ${w?.after}, which is set`, not_settled: 'had not settled', compensated: 'was compensated', new: 'is new', other_type: 'is of another type', other_branch: 'leads to another step', finally: 'always runs' })[w?.code ?? ''] ?? w?.code ?? ''
+  ({ from: 'from here', after: `after ${w?.after}`, after_set: `after ${w?.after}, which is set`, not_settled: 'failed, or had not ended', compensated: 'was compensated, or was to be', new: 'is new', other_type: 'is of another type', other_branch: 'leads to another step', finally: 'always runs' })[w?.code ?? ''] ?? w?.code ?? ''
 
 export const forkRun = (id: string, steps: string[], from: string, versions: number[], version: number, then: (id: string) => void): Action => {
   const made = 'page-' + unique()

@@ -54,10 +54,11 @@ export interface Plan {
   fate?: string
   reopened: boolean
   ends: { step: string; was: string; state: string; reason?: string }[]
-  starts: { step: string; was: string; state: string; reason?: string }[]
+  starts: { step: string; was: string; state: string; reason?: string; due?: string }[] // due: until when it waits at most
   evaluates: string[] // '' is the output of the run
   attempts: { step: string; attempt: number; worker?: string }[]
-  children: { step: string; workflow_id: string; what: string }[]
+  children: { step: string; workflow_id: string; what: string; reason?: string; compensates?: string[] }[]
+  stay: string[] // steps whose children completed, and stay as they are
   compensates: string[]
   finally: string[]
   may_repeat: string[]
