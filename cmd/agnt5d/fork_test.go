@@ -102,6 +102,7 @@ func TestAForkOverKills(t *testing.T) {
 	d.say(t, 0, "f1  completed", "wait", "f1", "--timeout", "30s")
 	d.say(t, 0, "a fork of run r1 from ship", "show", "f1")
 	d.say(t, 0, "team=data", "show", "f1")
+	d.say(t, 0, "risky  failed    kept, mend took over", "show", "f1")
 	d.say(t, 0, "RunForked", "history", "f1")
 
 	st := shownOf(t, d, "f1")

@@ -390,7 +390,13 @@ func earlier(state string, failed, now uint32) string {
 // about is what stands behind a step's state.
 func about(def *flow.Step, s *model.StepStatus, how drawing) string {
 	var parts []string
-	if took := how.took[def.Name]; took != "" {
+	switch s.Kept {
+	case "set":
+		parts = append(parts, "set, with the output given to the fork")
+	case "kept":
+		parts = append(parts, "kept")
+	}
+	if took := how.took[def.Name]; took != "" && s.State != "running" && s.State != "pending" { // of an attempt before
 		parts = append(parts, took)
 	}
 	if s.Attempt > 1 {
