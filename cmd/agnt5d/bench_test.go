@@ -74,7 +74,8 @@ func TestBenchMeasures(t *testing.T) {
 		for i, n := range []float64{2, 20, 200} {
 			one := all[i].(map[string]any)
 			for _, k := range append(strings.Fields(keys), "per_second", "of_w2", "commits_per_item", "bytes_per_item", "cpu_us_per_item") {
-				if v, ok := one[k].(float64); !ok || v <= 0 || one["items"] != n {
+				few := k == "bytes_per_item" && n < 200 // they may go into pages that are there already
+				if v, ok := one[k].(float64); !ok || v <= 0 && !few || one["items"] != n {
 					t.Errorf("%v items, want %v: %s is %v", one["items"], n, k, one[k])
 				}
 			}

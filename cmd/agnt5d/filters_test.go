@@ -13,7 +13,9 @@ import (
 func TestEveryFilterIsAFlag(t *testing.T) {
 	var got http.Request
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		got = *r
+		if r.URL.Path != "/v1/hold" { // resume asks for it afterwards
+			got = *r
+		}
 		_, _ = w.Write([]byte("{}"))
 	}))
 	defer srv.Close()
