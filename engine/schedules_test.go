@@ -423,9 +423,16 @@ func TestALedgerIsKeptFor90Days(t *testing.T) {
 	for range 15 {
 		advanceTo(t, eng, "daily", 0)
 	}
+	looks := 0
+	dayOr := func(done bool) bool { // the keeper may have looked at the clock before it was put on, and looks again a day later
+		if looks++; !done && looks%500 == 0 {
+			advanceTo(t, eng, "daily", 0)
+		}
+		return done
+	}
 	until(t, func() bool {
 		_, _, err := eng.ScheduleLedger(t.Context(), "gone", engine.LedgerFilter{})
-		return errors.Is(err, engine.ErrScheduleNotFound)
+		return dayOr(errors.Is(err, engine.ErrScheduleNotFound))
 	}, func() string { return "the ledger of a schedule that was deleted 95 days ago is there" })
 	oldest := func() time.Time {
 		rows, _ := ledger(t, eng, "daily")
@@ -435,7 +442,7 @@ func TestALedgerIsKeptFor90Days(t *testing.T) {
 		}
 		return at
 	}
-	until(t, func() bool { return eng.Now().Sub(oldest()) < 92*24*time.Hour }, func() string { return fmt.Sprint("the oldest row is for ", oldest()) })
+	until(t, func() bool { return dayOr(eng.Now().Sub(oldest()) < 92*24*time.Hour) }, func() string { return fmt.Sprint("the oldest row is for ", oldest()) })
 	if at := oldest(); eng.Now().Sub(at) < 89*24*time.Hour || at.Before(began) {
 		t.Errorf("the oldest row is for %s", at)
 	}
