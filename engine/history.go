@@ -50,7 +50,7 @@ func (e *Engine) lastOf(ctx context.Context, id string) (journal.Head, uint64, e
 		if herr != nil && !errors.Is(herr, ErrRunNotFound) { // one that is not found may be on its way to the disk
 			return h, 0, herr
 		}
-		if herr == nil && replay.RunState(h.State).Ended() {
+		if s := replay.RunState(h.State); herr == nil && (s.Ended() || s == replay.Quarantined) { // nothing is added to either
 			return h, h.LastSeq, nil
 		}
 		if n, waits := e.newer.of(h.Run); herr == nil && waits {
