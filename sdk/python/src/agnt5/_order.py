@@ -44,15 +44,15 @@ class Graph(Reading):
     @staticmethod
     def over_another(deps: list[list[int]], e: int, w: int) -> bool:
         """Whether e depends on some step that depends on w."""
-        todo, seen = [d for d in deps[e] if d != w], set()
-        while todo:
-            at = todo.pop()
+        ahead, seen = [d for d in deps[e] if d != w], set()
+        while ahead:
+            at = ahead.pop()
             if at in seen or at < w:
                 continue
             seen.add(at)
             if w in deps[at]:
                 return True
-            todo.extend(deps[at])
+            ahead.extend(deps[at])
         return False
 
     def cycles(self, deps: list[list[int]], jump: dict[int, int]) -> None:
@@ -109,10 +109,10 @@ class Graph(Reading):
 
     @staticmethod
     def reach(after: list[list[int]], start: int) -> set[int]:
-        todo, seen = [start], set()
-        while todo:
-            at = todo.pop()
+        ahead, seen = [start], set()
+        while ahead:
+            at = ahead.pop()
             if at not in seen:
                 seen.add(at)
-                todo.extend(after[at])
+                ahead.extend(after[at])
         return seen
