@@ -1,10 +1,12 @@
 package replay_test
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
 	"github.com/agnt5/agnt5d/flow"
+	"github.com/agnt5/agnt5d/internal/refusal"
 	"github.com/agnt5/agnt5d/replay"
 )
 
@@ -171,4 +173,24 @@ func decoded(t *testing.T, s *replay.State) *replay.State {
 		t.Fatal(err)
 	}
 	return again
+}
+
+// A fork from a step of finally is refused with one sentence that does not say that the step is not there.
+func TestAForkFromFinallyIsRefused(t *testing.T) {
+	def, problems := flow.Parse([]byte(`{"steps": [{"name": "a", "service_name": "s", "handler_name": "h"}], "finally": [{"name": "tell", "service_name": "s", "handler_name": "h"}]}`))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	g, err := flow.NewGraph(def)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `step "tell" is one of finally, which always runs in a fork`
+	ended := replay.New(g)
+	turn := &replay.Turn{S: ended, At: 1, Seq: 1}
+	turn.Start("r", "w", 1, []byte("1"), "")
+	turn.End("enough")
+	if _, err := ended.PlanFork(g, "tell", nil); !errors.Is(err, refusal.ErrStepNotFound) || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
 }

@@ -91,13 +91,13 @@ func (s *State) PlanFork(g *flow.Graph, from string, set []string) (*ForkPlan, e
 	for k, name := range append([]string{from}, set...) {
 		i, ok := g.Index[name]
 		if _, part := g.Instance(name); !ok && part {
-			return nil, fmt.Errorf("%q is a part of a step, and a fork takes whole steps: %w", name, refusal.ErrStepNotFound)
+			return nil, refusal.Instead(refusal.ErrStepNotFound, "%q is a part of a step, and a fork takes whole steps", name)
 		}
 		if !ok {
 			return nil, fmt.Errorf("step %q: %w", name, refusal.ErrStepNotFound)
 		}
 		if g.Final(i) {
-			return nil, fmt.Errorf("step %q is one of finally, which always runs: %w", name, refusal.ErrStepNotFound)
+			return nil, refusal.Instead(refusal.ErrStepNotFound, "step %q is one of finally, which always runs in a fork", name)
 		}
 		if k == 0 && !slices.Contains(set, from) {
 			add(i, ForkFrom, 0)

@@ -49,7 +49,7 @@ func TestWaysOutOfAFinishingRun(t *testing.T) {
 	d.say(t, exitConflict, `the list of step "each" has not been made yet`, "fail", "p1", "each[1]")
 	d.say(t, exitNotFound, "no such step", "fail", "p1", "book[1]")
 	d.say(t, 0, "run p1 is finishing, and cancelled when that is done\n", "cancel", "p1")
-	d.say(t, exitNotFound, `"each[1]" is a part of a step, and a fork takes whole steps`, "fork", "r1", "--from", "each[1]")
+	d.say(t, exitNotFound, `"each[1]" is a part of a step, and a fork takes whole steps; version 1 of workflow`, "fork", "r1", "--from", "each[1]")
 }
 
 const waysWaits = `steps:

@@ -4,6 +4,7 @@ package refusal
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 )
 
@@ -23,6 +24,19 @@ type About struct {
 
 func (a *About) Error() string { return "run " + strconv.Quote(a.Run) + ": " + a.Err.Error() }
 func (a *About) Unwrap() error { return a.Err }
+
+// Instead is a refusal that says what is so in a sentence of its own: its code stays.
+func Instead(why error, format string, args ...any) error {
+	return &instead{fmt.Sprintf(format, args...), why}
+}
+
+type instead struct {
+	text string
+	why  error
+}
+
+func (i *instead) Error() string { return i.text }
+func (i *instead) Unwrap() error { return i.why }
 
 // OfRun names the run in an error that is a refusal, once.
 func OfRun(run string, err error) error {

@@ -445,21 +445,30 @@ func (r *Shard) askEnd(e endOf) {
 
 // readEnds reads what parents do not know yet.
 func (r *Shard) readEnds() error {
-	rows, err := r.j.Rows(endRows)
+	return r.readEach(endRows, "the parent of a run must be told its end", "cancel that parent and retry it", func(value []byte) error {
+		var e endOf
+		if err := json.Unmarshal(value, &e); err != nil {
+			return err
+		}
+		r.ends = append(r.ends, e)
+		return nil
+	})
+}
+
+// readEach gives the rows of a prefix to take. One that is damaged is told of: what it says, and the way out.
+func (r *Shard) readEach(prefix, says, wayOut string, take func(value []byte) error) error {
+	rows, err := r.j.Rows(prefix)
 	if err != nil {
 		return err
 	}
 	for _, row := range rows {
-		var e endOf
 		bad := errors.New(row.Damaged)
 		if row.Damaged == "" {
-			bad = json.Unmarshal(row.Value, &e)
+			bad = take(row.Value)
 		}
 		if bad != nil {
-			r.damaged(journal.Damage{Kind: "row", Detail: fmt.Sprintf("the row %s says that the parent of a run must be told its end, and cannot be read: %v; cancel that parent and retry it", strconv.Quote(row.Key), bad)})
-			continue
+			r.damaged(journal.Damage{Kind: "row", Detail: fmt.Sprintf("the row %s says that %s, and cannot be read: %v; %s", strconv.Quote(row.Key), says, bad, wayOut)})
 		}
-		r.ends = append(r.ends, e)
 	}
 	return nil
 }

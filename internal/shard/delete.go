@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 
 	"github.com/agnt5/agnt5d/internal/archive"
 	"github.com/agnt5/agnt5d/internal/event"
@@ -290,23 +289,14 @@ func (r *Shard) begins(behind map[string]bool, reason string) {
 
 // readDeleting reads which runs these are.
 func (r *Shard) readDeleting() error {
-	rows, err := r.j.Rows(DeletingRows)
-	if err != nil {
-		return err
-	}
-	for _, row := range rows {
+	return r.readEach(DeletingRows, "the deletion of a run has begun", "delete that run, and do not retry it", func(value []byte) error {
 		var d Deleting
-		bad := errors.New(row.Damaged)
-		if row.Damaged == "" {
-			bad = json.Unmarshal(row.Value, &d)
-		}
-		if bad != nil {
-			r.damaged(journal.Damage{Kind: "row", Detail: fmt.Sprintf("the row %s says that the deletion of a run has begun, and cannot be read: %v; delete that run, and do not retry it", strconv.Quote(row.Key), bad)})
-			continue
+		if err := json.Unmarshal(value, &d); err != nil {
+			return err
 		}
 		r.deleting[d.ID] = true
-	}
-	return nil
+		return nil
+	})
 }
 
 // Deleting is why a run does not go on whose deletion has begun; nil: it has not.
